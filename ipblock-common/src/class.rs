@@ -1,0 +1,62 @@
+//! Classes: what a map entry points to.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Index into the class map; the value of a trie entry. [`NO_CLASS`] is no class.
+pub type ClassId = u32;
+
+/// The class id that no entry carries: nothing matched, the zone's default decides.
+pub const NO_CLASS: ClassId = 0;
+
+/// What the kernel knows of a class.
+///
+/// Map `CLASSES`, indexed by [`ClassId`]. Written before the program that reads it is put on a
+/// link, and never after.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Class {
+    /// When this class stops to hold, in nanoseconds of `CLOCK_BOOTTIME`, which runs through
+    /// suspend; 0 when it never does. From that instant on [`Class::next`] holds.
+    pub valid_until: u64,
+    /// The class that follows when `valid_until` has passed; [`NO_CLASS`] for none.
+    pub next: ClassId,
+    /// A [`ClassVerdict`] as a number; any other value is read as [`ClassVerdict::Default`].
+    pub verdict: u32,
+}
+
+/// What a class asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum ClassVerdict {
+    /// The zone's default decides. The class exists because a rule's exception spared the source.
+    Default = 0,
+    /// On an allow list: passes, whatever the default.
+    Allow = 1,
+    /// A block rule matches: drop.
+    Block = 2,
+    /// Warn rules match and no block rule does: the zone's default decides.
+    Warn = 3,
+}
+
+impl ClassVerdict {
+    /// The verdict that `number` stands for, as the kernel side reads it.
+    #[inline]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Allow,
+            2 => Self::Block,
+            3 => Self::Warn,
+            _ => Self::Default,
+        }
+    }
+
+    /// The number that stands for this verdict in [`Class::verdict`].
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+}

@@ -1,0 +1,14 @@
+//! Bounds that both sides rely on.
+
+/// Entries that one zone's tries may hold, both families together, unless configured.
+pub const DEFAULT_CAPACITY: u32 = 4_000_000;
+
+/// Classes that one generation may have, [`crate::class::NO_CLASS`] included.
+pub const MAX_CLASSES: u32 = 1 << 20;
+
+/// Classes that may follow one another by expiry. The kernel walks at most so many; the compiler
+/// refuses longer chains.
+pub const MAX_EXPIRY_CHAIN: u32 = 32;
+
+/// VLAN tags that are skipped; one more makes a packet malformed.
+pub const MAX_VLAN_TAGS: usize = 2;

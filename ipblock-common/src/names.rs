@@ -1,0 +1,20 @@
+//! Names of the program, its maps and its constants, as they stand in the BPF object.
+
+/// The XDP program.
+pub const PROGRAM: &str = "ipblock";
+
+/// LPM trie, IPv4 prefix to class id.
+pub const IPV4: &str = "IPV4";
+/// LPM trie, IPv6 prefix to class id.
+pub const IPV6: &str = "IPV6";
+/// Array of [`crate::Class`].
+pub const CLASSES: &str = "CLASSES";
+/// Per-CPU array of [`crate::ClassCount`].
+pub const CLASS_COUNTS: &str = "CLASS_COUNTS";
+/// Per-CPU array of one [`crate::Totals`].
+pub const TOTALS: &str = "TOTALS";
+
+/// `u8` constant: 1 when the zone's default is `drop`.
+pub const DEFAULT_DROP: &str = "DEFAULT_DROP";
+/// `u8` constant: 1 when the zone drops malformed packets.
+pub const MALFORMED_DROP: &str = "MALFORMED_DROP";

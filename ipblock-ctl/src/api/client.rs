@@ -1,0 +1,1 @@
+//! The client of the unix socket, as `ipblock-ctl` uses it.

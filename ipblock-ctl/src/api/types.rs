@@ -1,0 +1,495 @@
+//! Bodies of requests and answers of `/v1`.
+//!
+//! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
+//! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Action, DefaultVerdict, MalformedPolicy, edit::Edit};
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes as the XDP hook saw them, link-layer header included.
+    pub bytes: u64,
+}
+
+/// Disjoint totals: every packet is in exactly one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Passed, neither warned about nor allowed.
+    pub passed: Count,
+    /// Dropped.
+    pub dropped: Count,
+    /// Passed with a warn.
+    pub warned: Count,
+    /// Passed because of an allow list.
+    pub allowed: Count,
+    /// Not IP.
+    pub non_ip: Count,
+    /// Not parseable up to the source address.
+    pub malformed: Count,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// Deployed revision; 0 before the first deploy.
+    pub revision: u64,
+    /// Number of staged edits.
+    pub staged: u64,
+    /// Until when the deployed revision must be confirmed.
+    pub confirm_deadline: Option<Timestamp>,
+    /// Every zone.
+    pub zones: Vec<ZoneStatus>,
+    /// What needs an operator's eye, in words.
+    pub problems: Vec<String>,
+    /// SHA-256 of the BPF object, in hexadecimal.
+    pub object_sha256: String,
+}
+
+/// One zone in [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its name.
+    pub name: String,
+    /// What happens to an address that nothing matches.
+    pub default: DefaultVerdict,
+    /// The generation in force.
+    pub generation: u64,
+    /// Its interfaces.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Kernel entries.
+    pub entries: Entries,
+    /// Totals of this zone.
+    pub totals: Totals,
+}
+
+/// One interface in [`Status`], and the answer to an attach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// The mode that the kernel reports, or the mode asked for while it is not attached.
+    pub mode: Mode,
+    /// Whether the filter is on it.
+    pub state: InterfaceState,
+    /// What stands in the way, when something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Native when the driver can, generic otherwise; only asked for, never reported as attached.
+    #[default]
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the stack, after the driver built an skb: slower.
+    Generic,
+}
+
+/// Whether the filter is on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InterfaceState {
+    /// Packets are judged.
+    Attached,
+    /// There is no such interface now; it is attached when it appears.
+    Absent,
+    /// It exists and could not be attached; `detail` says why.
+    Failed,
+}
+
+/// Entries in the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// IPv4 prefixes.
+    pub ipv4: u64,
+    /// IPv6 prefixes.
+    pub ipv6: u64,
+    /// How many both together may be.
+    pub capacity: u64,
+}
+
+/// `POST /v1/interfaces`; answered with [`InterfaceStatus`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachRequest {
+    /// Interface name.
+    pub interface: String,
+    /// Mode asked for.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Zone name; `default` when absent.
+    #[serde(default)]
+    pub zone: Option<String>,
+}
+
+/// `GET /v1/zones`: one element of the array.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneInfo {
+    /// Its name.
+    pub name: String,
+    /// Default with staged edits applied.
+    pub default: DefaultVerdict,
+    /// Malformed policy with staged edits applied.
+    pub malformed: MalformedPolicy,
+    /// The zone's own allow list, with staged edits applied.
+    pub allow: Vec<String>,
+    /// Interfaces assigned to it.
+    pub interfaces: Vec<String>,
+    /// How the staged settings differ from the deployed ones.
+    pub state: EntryState,
+}
+
+/// How something staged differs from what is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryState {
+    /// As deployed.
+    Deployed,
+    /// Staged, not deployed.
+    Added,
+    /// Deployed otherwise.
+    Changed,
+    /// Deployed, and staged to go.
+    Removed,
+}
+
+/// `GET /v1/rules`: one element of the array; `GET /v1/rules/{name}`.
+///
+/// The staged form of the rule, or the deployed one where it is staged to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleInfo {
+    /// Its name.
+    pub name: String,
+    /// What it asks for.
+    pub action: Action,
+    /// Whether it matches at all.
+    pub enabled: bool,
+    /// Prefixes and `@lists`.
+    #[serde(rename = "match")]
+    pub matches: Vec<String>,
+    /// Prefixes and `@lists` that it spares.
+    pub except: Vec<String>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// Free text.
+    pub note: String,
+    /// Whether hits of a block rule are alerted.
+    pub alert: bool,
+    /// Zones that it holds in; empty: all.
+    pub zones: Vec<String>,
+    /// Kernel entries, over all zones, whose class it matches; 0 while it is not deployed.
+    pub entries: u64,
+    /// Packets that matched.
+    pub packets: u64,
+    /// Bytes that matched.
+    pub bytes: u64,
+    /// Packets that an exception spared.
+    pub excepted: u64,
+    /// When a packet last matched.
+    pub last_hit: Option<Timestamp>,
+    /// How it differs from what is deployed.
+    pub state: EntryState,
+}
+
+/// `GET /v1/allow`: one element of the array, with staged edits applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowInfo {
+    /// Prefix or `@list`.
+    pub address: String,
+    /// The zone; null: all of them.
+    pub zone: Option<String>,
+    /// Free text.
+    pub note: String,
+    /// How it differs from what is deployed.
+    pub state: EntryState,
+}
+
+/// `POST /v1/staged/edits`: all of them or none; answered with [`Staged`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditRequest {
+    /// In order.
+    pub edits: Vec<Edit>,
+    /// Allows what is refused for safety, such as blocking `0.0.0.0/0`.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What is staged after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// Number of staged edits.
+    pub staged: u64,
+    /// The revision that they started from.
+    pub base: u64,
+    /// What the request did, one line an edit.
+    pub done: Vec<String>,
+}
+
+/// `GET /v1/diff`, and the heart of a dry run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diff {
+    /// Changed rules.
+    pub rules: Vec<RuleChange>,
+    /// Other changes (allow lists, zones, lists), one line each.
+    #[serde(default)]
+    pub other: Vec<String>,
+    /// How many addresses change sides.
+    pub addresses: AddressChange,
+    /// How many kernel entries come and go.
+    pub entries: EntryChange,
+    /// What an operator should think twice about.
+    pub warnings: Vec<String>,
+    /// Established peers that would be cut.
+    pub cut_peers: Vec<String>,
+}
+
+/// One rule in a [`Diff`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleChange {
+    /// Its name after the change.
+    pub name: String,
+    /// What happens to it.
+    pub change: Change,
+    /// One line a field.
+    pub detail: Vec<String>,
+}
+
+/// What happens to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// New.
+    Added,
+    /// Edited.
+    Changed,
+    /// Gone.
+    Removed,
+}
+
+/// Addresses that change sides, as decimal strings; one that does so in any zone counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressChange {
+    /// Passed before, dropped after.
+    pub newly_blocked: String,
+    /// Dropped before, passed after.
+    pub newly_passed: String,
+}
+
+impl Default for AddressChange {
+    fn default() -> Self {
+        Self {
+            newly_blocked: "0".to_owned(),
+            newly_passed: "0".to_owned(),
+        }
+    }
+}
+
+/// Kernel entries over all zones and both families.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryChange {
+    /// Before.
+    pub before: u64,
+    /// After.
+    pub after: u64,
+}
+
+/// `POST /v1/deploy`; answered with [`Deployed`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployRequest {
+    /// Kept with the revision.
+    #[serde(default)]
+    pub comment: String,
+    /// Allows what is refused for safety.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `POST /v1/apply`; answered with [`Applied`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// The ruleset as TOML.
+    pub ruleset: String,
+    /// Where it came from, for error messages.
+    pub file: String,
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Kept with the revision.
+    #[serde(default)]
+    pub comment: String,
+    /// Allows what is refused for safety.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What a deploy did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The deployed revision.
+    pub revision: u64,
+    /// False when there was nothing to do.
+    pub changed: bool,
+    /// Enabled and disabled rules.
+    pub rules: u64,
+    /// Kernel entries over all zones and both families.
+    pub entries: u64,
+    /// Milliseconds that building and filling took, and that putting in force took.
+    pub build_ms: u64,
+    /// See `build_ms`.
+    pub switch_ms: u64,
+}
+
+/// What an apply did or would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Against the deployed ruleset.
+    pub diff: Diff,
+    /// False when FILE says what is deployed already.
+    pub changed: bool,
+    /// Absent in a dry run.
+    pub deployed: Option<Deployed>,
+}
+
+/// `GET /v1/counters`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Deployed rules, in the ruleset's order.
+    pub rules: Vec<RuleCount>,
+    /// Packets that a ban dropped.
+    pub bans: Count,
+    /// Packets that an allow list passed.
+    pub allow: Count,
+    /// Over all zones.
+    pub totals: Totals,
+}
+
+/// One rule in [`Counters`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// Its name.
+    pub name: String,
+    /// What it asks for.
+    pub action: Action,
+    /// Packets that matched.
+    pub packets: u64,
+    /// Bytes that matched.
+    pub bytes: u64,
+    /// Packets that an exception spared.
+    pub excepted: u64,
+    /// When a packet last matched.
+    pub last_hit: Option<Timestamp>,
+}
+
+/// `POST /v1/check`; answered with an array of [`Check`], one for each address and zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRequest {
+    /// Addresses, prefixes, ranges or `@lists`; a prefix or range is checked at its first address
+    /// and says so when its parts differ.
+    pub addresses: Vec<String>,
+    /// Only this zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+}
+
+/// What happens to an address, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The address, or the prefix when all of it has the same fate.
+    pub address: String,
+    /// The zone.
+    pub zone: String,
+    /// What happens.
+    pub verdict: CheckVerdict,
+    /// What decided.
+    pub reason: Reason,
+    /// Rules that match, and rules that an exception keeps from it.
+    pub rules: Vec<CheckRule>,
+    /// The allow entry that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_by: Option<String>,
+    /// Whether the kernel's maps give the same verdict for the same rules.
+    pub kernel_agrees: bool,
+}
+
+/// What happens to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckVerdict {
+    /// Dropped.
+    Block,
+    /// Passed with a warn.
+    Warn,
+    /// Passed.
+    Pass,
+}
+
+/// What decided a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// A rule.
+    Rule,
+    /// A ban.
+    Ban,
+    /// An allow list.
+    Allow,
+    /// The zone's default.
+    Default,
+}
+
+/// A rule in a [`Check`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRule {
+    /// Its name.
+    pub name: String,
+    /// What it asks for.
+    pub action: Action,
+    /// The longest of its prefixes that holds the address.
+    pub matched: String,
+    /// The exception that spares it.
+    pub excepted_by: Option<String>,
+    /// When the rule ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// `GET /v1/ruleset?which=deployed|staged`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesetText {
+    /// The revision that it is, or started from.
+    pub revision: u64,
+    /// TOML.
+    pub ruleset: String,
+}
+
+/// `GET /v1/ruleset` query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesetQuery {
+    /// Which one.
+    #[serde(default)]
+    pub which: Which,
+}
+
+/// Which ruleset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Which {
+    /// The one in the kernel.
+    #[default]
+    Deployed,
+    /// The one being edited.
+    Staged,
+}

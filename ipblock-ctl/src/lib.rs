@@ -1,0 +1,7 @@
+//! ipblock: blocks IP addresses at the network interface.
+//!
+//! The library behind `ipblockd` and `ipblock-ctl`. Imports run downwards only, as
+//! docs/architecture.md says and `cargo xtask check` enforces.
+
+pub mod api;
+pub mod policy;

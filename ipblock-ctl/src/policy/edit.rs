@@ -1,0 +1,175 @@
+//! Single changes to a ruleset, as data: what the command line sends and the audit trail keeps.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    address::AddressError,
+    name::NameError,
+    ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset},
+};
+
+/// One change. Addresses and names are texts as the operator wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "edit", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Edit {
+    /// Adds a rule.
+    AddRule(AddRule),
+    /// Changes fields of a rule.
+    EditRule(EditRule),
+    /// Replaces a rule by what `$EDITOR` left: `toml` as `document::parse_rule` reads it. Keeps
+    /// the identity, also when the name in the text differs.
+    ReplaceRule {
+        /// Its present name.
+        name: String,
+        /// The new text.
+        toml: String,
+    },
+    /// Removes rules.
+    RemoveRules {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Adds to an allow list. What it holds already is no error.
+    AddAllow {
+        /// The zone; none: the global list.
+        #[serde(default)]
+        zone: Option<String>,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Removes from an allow list; an entry that it does not hold is an error.
+    RemoveAllow {
+        /// The zone; none: the global list.
+        #[serde(default)]
+        zone: Option<String>,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+    },
+    /// Sets a zone's settings; creates the zone when it does not exist.
+    SetZone {
+        /// Its name.
+        name: String,
+        /// The new default.
+        #[serde(default)]
+        default: Option<DefaultVerdict>,
+        /// The new policy for malformed packets.
+        #[serde(default)]
+        malformed: Option<MalformedPolicy>,
+    },
+}
+
+/// See [`Edit::AddRule`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRule {
+    /// The name; none: the action's word, unless a rule with this action shares a zone with it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What the rule asks for.
+    pub action: Action,
+    /// Addresses, prefixes, ranges or `@lists`; at least one.
+    #[serde(rename = "match")]
+    pub matches: Vec<String>,
+    /// What it spares.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// When it ends.
+    #[serde(default)]
+    pub expires: Expiry,
+    /// Free text.
+    #[serde(default)]
+    pub note: String,
+    /// Alert hits of a block rule.
+    #[serde(default)]
+    pub alert: bool,
+    /// Add it switched off.
+    #[serde(default)]
+    pub disabled: bool,
+    /// The zones that it holds in; empty: all.
+    #[serde(default)]
+    pub zones: Vec<String>,
+}
+
+/// See [`Edit::EditRule`]. What is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRule {
+    /// Its present name.
+    pub name: String,
+    /// The new name.
+    #[serde(default)]
+    pub rename: Option<String>,
+    /// The new action.
+    #[serde(default)]
+    pub action: Option<Action>,
+    /// Added to `match`; what it holds already is no error.
+    #[serde(default)]
+    pub add_match: Vec<String>,
+    /// Removed from `match`; what it does not hold is an error.
+    #[serde(default)]
+    pub remove_match: Vec<String>,
+    /// Added to `except`.
+    #[serde(default)]
+    pub add_except: Vec<String>,
+    /// Removed from `except`.
+    #[serde(default)]
+    pub remove_except: Vec<String>,
+    /// The new note.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// The new end.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
+    /// Switches it on or off.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Alert hits of a block rule.
+    #[serde(default)]
+    pub alert: Option<bool>,
+    /// The new zones; empty: all.
+    #[serde(default)]
+    pub zones: Option<Vec<String>>,
+}
+
+/// When a rule ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// Never.
+    #[default]
+    Never,
+    /// At this time.
+    At(Timestamp),
+    /// So many seconds after the edit is staged.
+    After(u64),
+}
+
+/// Why an edit is refused. Nothing was changed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EditError {
+    /// An address argument.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A name argument.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// Carries out one edit and says what it did, one line each; on an error `ruleset` is as it was.
+///
+/// New rules get identity 0: the caller gives them theirs. `force` allows what is refused for
+/// safety.
+pub fn apply(
+    ruleset: &mut Ruleset,
+    edit: &Edit,
+    now: Timestamp,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    todo!("{ruleset:?} {edit:?} {now} {force}")
+}

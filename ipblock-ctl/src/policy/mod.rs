@@ -1,0 +1,20 @@
+//! What the operator says, and what follows from it.
+//!
+//! Pure: no aya, no tokio, no files and no clock. Time is always an argument.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod compile;
+pub mod diff;
+pub mod document;
+pub mod edit;
+pub mod explain;
+pub mod lint;
+pub mod name;
+pub mod ruleset;
+
+pub use name::{ListName, NameError, RuleName, ZoneName};
+pub use ruleset::{
+    Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
+    Zone,
+};

@@ -1,0 +1,132 @@
+//! Names of rules, lists and zones.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Longest name, in bytes. All characters are ASCII.
+pub const MAX_NAME_LEN: usize = 64;
+
+/// Why a name is refused.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NameError {
+    /// No characters at all.
+    #[error("a {kind} name must not be empty")]
+    Empty {
+        /// `rule`, `list` or `zone`.
+        kind: &'static str,
+    },
+    /// More than [`MAX_NAME_LEN`] characters.
+    #[error("{kind} name `{name}` is longer than {MAX_NAME_LEN} characters")]
+    TooLong {
+        /// `rule`, `list` or `zone`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A character outside the allowed set, or a first one that is no letter, digit or underscore.
+    #[error(
+        "{kind} name `{name}` may hold only letters, digits, `_`, `-` and `.`, \
+         and starts with a letter, a digit or `_`"
+    )]
+    Character {
+        /// `rule`, `list` or `zone`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
+    let mut characters = name.chars();
+    let Some(first) = characters.next() else {
+        return Err(NameError::Empty { kind });
+    };
+    if name.len() > MAX_NAME_LEN {
+        let name = name.chars().take(MAX_NAME_LEN).collect();
+        return Err(NameError::TooLong { kind, name });
+    }
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !word(first) || !characters.all(|c| word(c) || c == '-' || c == '.') {
+        return Err(NameError::Character {
+            kind,
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                check($kind, name)?;
+                Ok(Self(name.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(name: String) -> Result<Self, NameError> {
+                check($kind, &name)?;
+                Ok(Self(name))
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// Name of a rule, unique in a ruleset.
+    RuleName,
+    "rule"
+);
+name_type!(
+    /// Name of a list, without the `@` that stands before it in a rule.
+    ListName,
+    "list"
+);
+name_type!(
+    /// Name of a zone. The zone `default` always exists.
+    ZoneName,
+    "zone"
+);
+
+impl ZoneName {
+    /// The zone that always exists.
+    pub const DEFAULT: &'static str = "default";
+}
+
+impl Default for ZoneName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}

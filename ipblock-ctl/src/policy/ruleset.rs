@@ -1,0 +1,195 @@
+//! The ruleset: rules, allow lists, zones and named lists.
+//!
+//! These are resolved values: every prefix has zero host bits, every name is well formed. Texts
+//! become rulesets in `document` (TOML) and `edit` (single changes), and nowhere else.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::name::{ListName, RuleName, ZoneName};
+
+/// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+pub struct RuleId(pub u64);
+
+/// Everything that a revision holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruleset {
+    /// Rules in the order in which they were added. Order has no meaning for verdicts.
+    pub rules: Vec<Rule>,
+    /// The global allow list: what it holds passes in every zone.
+    pub allow: Vec<Element>,
+    /// Zones that differ from the default settings. [`Ruleset::zone`] answers for the others.
+    pub zones: BTreeMap<ZoneName, Zone>,
+    /// Named lists.
+    pub lists: BTreeMap<ListName, List>,
+}
+
+/// What the operator says about some addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Identity; 0 until the store has given one.
+    pub id: RuleId,
+    /// Unique in the ruleset.
+    pub name: RuleName,
+    /// What the rule asks for.
+    pub action: Action,
+    /// The addresses that it holds for.
+    #[serde(rename = "match")]
+    pub matches: Vec<Element>,
+    /// The addresses that it spares.
+    pub except: Vec<Element>,
+    /// From then on the rule matches nothing.
+    pub expires: Option<Timestamp>,
+    /// Free text.
+    pub note: String,
+    /// A disabled rule matches nothing.
+    pub enabled: bool,
+    /// A block rule that is alerted like a warn rule.
+    pub alert: bool,
+    /// The zones that the rule holds in; empty: in all.
+    pub zones: Vec<ZoneName>,
+}
+
+/// What a rule asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Drop.
+    Block,
+    /// Count and alert.
+    Warn,
+}
+
+/// One element of a list of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Element {
+    /// What it stands for.
+    pub at: At,
+    /// Free text; empty for none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub note: Box<str>,
+}
+
+/// What an element of a rule or an allow list stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum At {
+    /// A prefix with zero host bits; never an IPv4-mapped one.
+    Prefix(IpNet),
+    /// Every element of a named list.
+    List(ListName),
+}
+
+/// A zone's settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// What happens to an address that nothing matches.
+    pub default: DefaultVerdict,
+    /// What happens to a packet whose source cannot be read.
+    pub malformed: MalformedPolicy,
+    /// What it holds passes in this zone.
+    pub allow: Vec<Element>,
+}
+
+/// What a zone does with an address that nothing matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultVerdict {
+    /// A denylist.
+    #[default]
+    Pass,
+    /// Allow-only.
+    Drop,
+}
+
+/// What a zone does with a packet whose source cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MalformedPolicy {
+    /// Count and pass.
+    #[default]
+    Pass,
+    /// Count and drop.
+    Drop,
+}
+
+/// A named list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// Its elements; lists do not nest.
+    pub elements: Vec<ListElement>,
+}
+
+/// One element of a named list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListElement {
+    /// A prefix with zero host bits.
+    pub prefix: IpNet,
+    /// Free text; empty for none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub note: Box<str>,
+}
+
+impl Ruleset {
+    /// The rule with this name.
+    #[must_use]
+    pub fn rule(&self, name: &RuleName) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == *name)
+    }
+
+    /// Settings of a zone; the zone `default` has them even when nothing was set.
+    #[must_use]
+    pub fn zone(&self, name: &ZoneName) -> Option<Zone> {
+        match self.zones.get(name) {
+            Some(zone) => Some(zone.clone()),
+            None if *name == ZoneName::default() => Some(Zone::default()),
+            None => None,
+        }
+    }
+
+    /// Every zone: the ones that were set, and `default`.
+    #[must_use]
+    pub fn zone_names(&self) -> Vec<ZoneName> {
+        let mut names: Vec<_> = self.zones.keys().cloned().collect();
+        if !self.zones.contains_key(&ZoneName::default()) {
+            names.push(ZoneName::default());
+            names.sort();
+        }
+        names
+    }
+
+    /// The prefixes that `elements` stand for, lists resolved, in order, duplicates kept.
+    ///
+    /// A list that does not exist stands for nothing; `document` and `edit` never build one.
+    pub fn prefixes<'a>(&'a self, elements: &'a [Element]) -> impl Iterator<Item = IpNet> + 'a {
+        elements.iter().flat_map(move |element| {
+            let (one, list) = match &element.at {
+                At::Prefix(prefix) => (Some(*prefix), None),
+                At::List(name) => (None, self.lists.get(name)),
+            };
+            let listed = list.into_iter().flat_map(|list| &list.elements);
+            one.into_iter().chain(listed.map(|element| element.prefix))
+        })
+    }
+}
+
+impl Rule {
+    /// Whether the rule holds in this zone.
+    #[must_use]
+    pub fn holds_in(&self, zone: &ZoneName) -> bool {
+        self.zones.is_empty() || self.zones.contains(zone)
+    }
+
+    /// Whether the rule matches anything at this time.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.enabled && self.expires.is_none_or(|end| now < end)
+    }
+}

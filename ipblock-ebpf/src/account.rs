@@ -1,0 +1,35 @@
+//! Counters. A counter that cannot be reached never changes a verdict.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use ipblock_common::{ClassId, Outcome};
+
+use crate::{
+    frame::Frame,
+    maps::{CLASS_COUNTS, TOTALS},
+};
+
+/// Counts the frame for the class that its source fell into.
+#[inline(always)]
+pub(crate) fn class(frame: &Frame<'_>, id: ClassId) {
+    let Some(count) = CLASS_COUNTS.get_ptr_mut(id) else {
+        return;
+    };
+    // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
+    let count = unsafe { &mut *count };
+    count.count.packets += 1;
+    count.count.bytes += frame.len();
+    // SAFETY: the helper takes no argument.
+    count.last_hit = unsafe { bpf_ktime_get_coarse_ns() };
+}
+
+/// Counts the frame under its outcome.
+#[inline(always)]
+pub(crate) fn total(frame: &Frame<'_>, outcome: Outcome) {
+    let Some(totals) = TOTALS.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
+    let count = unsafe { &mut *totals }.of_mut(outcome);
+    count.packets += 1;
+    count.bytes += frame.len();
+}

@@ -1,0 +1,96 @@
+//! From a source address to a judgement.
+
+use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
+use aya_log_ebpf::debug;
+use ipblock_common::{
+    Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
+};
+
+use crate::{
+    account, essential,
+    frame::Frame,
+    maps::{self, CLASSES, IPV4, IPV6},
+    packet::{IpHeader, Source},
+};
+
+/// What becomes of a packet, and under which total it is counted.
+pub(crate) struct Judgement {
+    pub(crate) drop: bool,
+    pub(crate) outcome: Outcome,
+}
+
+impl Judgement {
+    #[inline(always)]
+    pub(crate) const fn pass(outcome: Outcome) -> Self {
+        Self {
+            drop: false,
+            outcome,
+        }
+    }
+
+    const DROP: Self = Self {
+        drop: true,
+        outcome: Outcome::Dropped,
+    };
+}
+
+/// Judges a packet by its source and counts it for the class that the source falls into.
+#[inline(always)]
+pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
+    let Some((id, class)) = find_class(&header.source) else {
+        return judge_by_default(frame, header, Outcome::Passed);
+    };
+    account::class(frame, id);
+    match ClassVerdict::from_number(class.verdict) {
+        ClassVerdict::Allow => Judgement::pass(Outcome::Allowed),
+        ClassVerdict::Block => Judgement::DROP,
+        ClassVerdict::Warn => judge_by_default(frame, header, Outcome::Warned),
+        ClassVerdict::Default => judge_by_default(frame, header, Outcome::Passed),
+    }
+}
+
+/// Judges a packet whose source cannot be read.
+#[inline(always)]
+pub(crate) fn judge_malformed(frame: &Frame<'_>) -> Judgement {
+    debug!(frame.ctx(), "malformed frame of {} bytes", frame.len());
+    Judgement {
+        drop: maps::malformed_is_drop(),
+        outcome: Outcome::Malformed,
+    }
+}
+
+/// The zone's default; `passed` is the outcome when it lets the packet through.
+#[inline(always)]
+fn judge_by_default(frame: &Frame<'_>, header: &IpHeader, passed: Outcome) -> Judgement {
+    if maps::default_is_drop() && !essential::is_essential(frame, header) {
+        return Judgement::DROP;
+    }
+    Judgement::pass(passed)
+}
+
+/// The class in force for a source, or `None` when nothing matches it (any more).
+#[inline(always)]
+fn find_class(source: &Source) -> Option<(ClassId, &'static Class)> {
+    let mut id = *match source {
+        Source::V4(address) => IPV4.get(Key::new(32, *address)),
+        Source::V6(address) => IPV6.get(Key::new(128, *address)),
+    }?;
+    let mut class = CLASSES.get(id)?;
+    if class.valid_until == 0 {
+        return Some((id, class));
+    }
+    // Only entries with a deadline pay for the clock.
+    // SAFETY: the helper takes no argument.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    for _ in 0..MAX_EXPIRY_CHAIN {
+        if class.valid_until == 0 || now < class.valid_until {
+            return Some((id, class));
+        }
+        id = class.next;
+        if id == NO_CLASS {
+            return None;
+        }
+        class = CLASSES.get(id)?;
+    }
+    Some((id, class))
+}

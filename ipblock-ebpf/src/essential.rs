@@ -1,0 +1,73 @@
+//! What a `default = drop` zone must not cut: neighbour discovery and the host's own lease.
+//!
+//! ARP is not IP and never gets here. Allow lists, bans and rules are asked first; only the
+//! *default* spares these packets. This is the only place that reads beyond the source address.
+
+use core::mem::offset_of;
+
+use network_types::{
+    ip::{IpProto, Ipv4Hdr, Ipv6Hdr},
+    udp::UdpHdr,
+};
+
+use crate::{
+    frame::Frame,
+    packet::{IpHeader, Source},
+};
+
+/// ICMPv6 router solicitation to redirect (RFC 4861).
+const NEIGHBOUR_DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
+/// A neighbour discovery message that a router forwarded has lost this hop limit (RFC 4861, 6.1).
+const NEVER_FORWARDED: u8 = 255;
+/// DHCP server to client (RFC 2131).
+const DHCPV4_PORTS: [u16; 2] = [67, 68];
+/// DHCPv6 server to client (RFC 8415).
+const DHCPV6_PORTS: [u16; 2] = [547, 546];
+/// "More fragments" and the fragment offset.
+const FRAGMENT_BITS: u16 = 0x3fff;
+
+/// Whether the zone's default spares this packet. What cannot be read is not essential.
+#[inline(always)]
+pub(crate) fn is_essential(frame: &Frame<'_>, header: &IpHeader) -> bool {
+    let essential = match header.source {
+        Source::V4(_) => is_dhcpv4(frame, header.offset),
+        Source::V6(_) => is_dhcpv6_or_neighbour_discovery(frame, header.offset),
+    };
+    essential.unwrap_or(false)
+}
+
+#[inline(always)]
+fn is_dhcpv4(frame: &Frame<'_>, ip: usize) -> Option<bool> {
+    let [version_ihl] = frame.read(ip)?;
+    let fragment = u16::from_be_bytes(frame.read(ip + offset_of!(Ipv4Hdr, frags))?);
+    let [protocol] = frame.read(ip + offset_of!(Ipv4Hdr, proto))?;
+    // A fragment is never spared: one without its UDP header could not be told apart.
+    if protocol != IpProto::Udp as u8 || fragment & FRAGMENT_BITS != 0 {
+        return Some(false);
+    }
+    let header_len = usize::from(version_ihl & 0xf) * 4;
+    Some(read_ports(frame, ip + header_len)? == DHCPV4_PORTS)
+}
+
+#[inline(always)]
+fn is_dhcpv6_or_neighbour_discovery(frame: &Frame<'_>, ip: usize) -> Option<bool> {
+    let [next_header] = frame.read(ip + offset_of!(Ipv6Hdr, next_hdr))?;
+    let payload = ip + Ipv6Hdr::LEN;
+    if next_header == IpProto::Ipv6Icmp as u8 {
+        let [hop_limit] = frame.read(ip + offset_of!(Ipv6Hdr, hop_limit))?;
+        let [message] = frame.read(payload)?;
+        return Some(hop_limit == NEVER_FORWARDED && NEIGHBOUR_DISCOVERY.contains(&message));
+    }
+    if next_header == IpProto::Udp as u8 {
+        return Some(read_ports(frame, payload)? == DHCPV6_PORTS);
+    }
+    Some(false)
+}
+
+/// Source and destination port of the UDP header at `offset`.
+#[inline(always)]
+fn read_ports(frame: &Frame<'_>, offset: usize) -> Option<[u16; 2]> {
+    let source = frame.read(offset + offset_of!(UdpHdr, src))?;
+    let destination = frame.read(offset + offset_of!(UdpHdr, dst))?;
+    Some([u16::from_be_bytes(source), u16::from_be_bytes(destination)])
+}

@@ -1,0 +1,69 @@
+//! Bounds-checked reads from the frame under judgement, in any of its fragments.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    programs::XdpContext,
+};
+
+/// One received frame, from its Ethernet header on.
+pub(crate) struct Frame<'a> {
+    ctx: &'a XdpContext,
+    data: usize,
+    data_end: usize,
+}
+
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
+        Self {
+            ctx,
+            data: ctx.data(),
+            data_end: ctx.data_end(),
+        }
+    }
+
+    /// The context, for aya-log.
+    #[inline(always)]
+    pub(crate) fn ctx(&self) -> &'a XdpContext {
+        self.ctx
+    }
+
+    /// Length in bytes over all fragments.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u64 {
+        // SAFETY: the context is the one that the kernel handed to the program.
+        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) }
+    }
+
+    /// The `N` bytes at `offset`, or `None` when the frame ends before them.
+    ///
+    /// The first buffer is read directly. A header that reaches into a fragment (a driver may put
+    /// few bytes into the first buffer) is copied out by the kernel, so that it cannot hide there.
+    #[inline(always)]
+    pub(crate) fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let start = self.data + offset;
+        if start + N <= self.data_end {
+            // SAFETY: the comparison above is what the verifier asks of a packet access, and a byte
+            // array has no alignment.
+            return Some(unsafe { *(start as *const [u8; N]) });
+        }
+        self.read_fragments(offset)
+    }
+
+    #[inline(never)]
+    fn read_fragments<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        // SAFETY: the destination is a stack array of the length that is passed; the kernel checks
+        // offset and length against the frame.
+        let error = unsafe {
+            bpf_xdp_load_bytes(
+                self.ctx.as_ptr().cast(),
+                offset as u32,
+                bytes.as_mut_ptr().cast(),
+                N as u32,
+            )
+        };
+        (error == 0).then_some(bytes)
+    }
+}

@@ -1,0 +1,50 @@
+//! ipblock's XDP program: judges every packet by its source address.
+//!
+//! One generation is this program with maps of its own, filled before it is put on a link. The
+//! constants in `maps` are patched by the loader, so the verifier removes what a zone does not use.
+#![no_std]
+#![no_main]
+
+mod account;
+mod classify;
+mod essential;
+mod frame;
+mod maps;
+mod packet;
+
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    macros::xdp,
+    programs::XdpContext,
+};
+use ipblock_common::Outcome;
+
+use crate::{
+    classify::Judgement,
+    frame::Frame,
+    packet::{Packet, parse},
+};
+
+/// Parse, classify, account, verdict.
+#[xdp(frags)]
+fn ipblock(ctx: XdpContext) -> u32 {
+    let frame = Frame::new(&ctx);
+    let judgement = match parse(&frame) {
+        Packet::Ip(header) => classify::judge(&frame, &header),
+        Packet::NonIp => Judgement::pass(Outcome::NonIp),
+        Packet::Malformed => classify::judge_malformed(&frame),
+    };
+    account::total(&frame, judgement.outcome);
+    if judgement.drop { XDP_DROP } else { XDP_PASS }
+}
+
+/// A panic that the compiler could not prove unreachable ends in a loop that the verifier refuses.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+// The helpers that the program calls are open to GPL-compatible programs alone.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
