@@ -13,8 +13,8 @@ pub const ABI_VERSION: u32 = 1;
 pub struct GenerationMeta {
     /// [`ABI_VERSION`] of the daemon that built it.
     pub abi: u32,
-    /// Zero: keeps `number` aligned.
-    pub reserved: u32,
+    /// The aya-log level that the program was loaded with; 0 is off.
+    pub log_level: u32,
     /// The generation's number, unique within one state directory.
     pub number: u64,
     /// SHA-256 of the BPF object that the program was loaded from.

@@ -4,4 +4,5 @@
 //! docs/architecture.md says and `cargo xtask check` enforces.
 
 pub mod api;
+pub mod datapath;
 pub mod policy;
