@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const ABI_VERSION: u32 = 1;
 
 /// Who made a generation. Map `generation` (array, one element), written and read by user space
-/// alone. Its first field keeps its place over all versions.
+/// alone. This layout is frozen over all ABI versions: it is how another version is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct GenerationMeta {

@@ -4,5 +4,6 @@
 //! docs/architecture.md says and `cargo xtask check` enforces.
 
 pub mod api;
+pub mod daemon;
 pub mod datapath;
 pub mod policy;

@@ -52,11 +52,17 @@ pub struct Generation {
     meta: GenerationMeta,
     program: OwnedFd,
     program_id: u32,
+    /// None for another ABI: only its counters have a known layout.
+    tables: Option<Tables>,
+    class_counts: PerCpuArray<MapData, ClassCount>,
+    totals: PerCpuArray<MapData, Totals>,
+}
+
+/// The maps that a lookup goes through.
+struct Tables {
     ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
     ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
     classes: Array<MapData, Class>,
-    class_counts: PerCpuArray<MapData, ClassCount>,
-    totals: PerCpuArray<MapData, Totals>,
 }
 
 /// What a generation has counted since it was built, summed over CPUs.
@@ -131,13 +137,20 @@ impl Generation {
         let info = ProgramInfo::from_pin(&path)
             .map_err(|error| DatapathError::Program(Box::new(error)))?;
         let program = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+        let tables = if meta.abi == ABI_VERSION {
+            Some(Tables {
+                ipv4: open_map(directory, names::IPV4)?,
+                ipv6: open_map(directory, names::IPV6)?,
+                classes: open_map(directory, names::CLASSES)?,
+            })
+        } else {
+            None
+        };
         Ok(Self {
             meta,
             program,
             program_id: info.id(),
-            ipv4: open_map(directory, names::IPV4)?,
-            ipv6: open_map(directory, names::IPV6)?,
-            classes: open_map(directory, names::CLASSES)?,
+            tables,
             class_counts: open_map(directory, names::CLASS_COUNTS)?,
             totals: open_map(directory, names::TOTALS)?,
         })
@@ -196,8 +209,34 @@ impl Generation {
         Ok(counts)
     }
 
-    /// The class that the kernel's tries give for an address; `NO_CLASS` for none.
-    pub fn lookup(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
+    /// The class in force at `now` for an address, expiry followed as the program follows it;
+    /// `None` when no class holds it, and for a generation of another ABI.
+    pub fn class_in_force(
+        &self,
+        address: IpAddr,
+        now: &Now,
+    ) -> Result<Option<(ClassId, Class)>, DatapathError> {
+        let Some(tables) = &self.tables else {
+            return Ok(None);
+        };
+        let mut id = tables.lookup(address)?;
+        while id != NO_CLASS {
+            let class = tables
+                .classes
+                .get(&id, 0)
+                .map_err(|error| map_error(names::CLASSES, error))?;
+            if class.valid_until == 0 || now.boot_ns < class.valid_until {
+                return Ok(Some((id, class)));
+            }
+            id = class.next;
+        }
+        Ok(None)
+    }
+}
+
+impl Tables {
+    /// The class of the longest prefix that holds the address; `NO_CLASS` for none.
+    fn lookup(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
         let (map, found) = match address {
             IpAddr::V4(address) => {
                 let key = Key::new(32, address.octets());
@@ -213,26 +252,6 @@ impl Generation {
             Err(MapError::KeyNotFound) => Ok(NO_CLASS),
             Err(error) => Err(map_error(map, error)),
         }
-    }
-
-    /// The class in force at `now` for an address, expiry followed as the program follows it.
-    pub fn class_in_force(
-        &self,
-        address: IpAddr,
-        now: &Now,
-    ) -> Result<Option<(ClassId, Class)>, DatapathError> {
-        let mut id = self.lookup(address)?;
-        while id != NO_CLASS {
-            let class = self
-                .classes
-                .get(&id, 0)
-                .map_err(|error| map_error(names::CLASSES, error))?;
-            if class.valid_until == 0 || now.boot_ns < class.valid_until {
-                return Ok(Some((id, class)));
-            }
-            id = class.next;
-        }
-        Ok(None)
     }
 }
 

@@ -33,15 +33,6 @@ impl fmt::Display for AttachMode {
     }
 }
 
-/// What an attach led to.
-#[derive(Debug)]
-pub struct Attachment {
-    /// The mode that the kernel reports.
-    pub mode: AttachMode,
-    /// Why native mode was not used, when it was tried first.
-    pub fallback: Option<String>,
-}
-
 /// A link as it is pinned.
 #[derive(Debug)]
 pub struct PinnedLink {
@@ -56,13 +47,14 @@ pub struct PinnedLink {
 /// Attaches a generation to an interface and pins the link. `None` as mode means native where that
 /// works, generic otherwise.
 ///
-/// Refuses an interface that runs any XDP program already.
+/// Returns the link, and why native mode was not used where it was tried first. Refuses an
+/// interface that runs any XDP program already.
 pub fn attach(
     pins: &PinDirectory,
     interface: &Interface,
     mode: Option<AttachMode>,
     generation: &Generation,
-) -> Result<Attachment, DatapathError> {
+) -> Result<(PinnedLink, Option<String>), DatapathError> {
     interface.require_ethernet()?;
     if let Some(state) = interface.xdp {
         return Err(foreign(interface, state));
@@ -93,10 +85,13 @@ pub fn attach(
     };
     let path = pins.link(&interface.name);
     sys::pin(&link, &path).map_err(|source| DatapathError::Pin { path, source })?;
-    let mode = Interface::by_name(&interface.name)?
-        .and_then(|now| now.xdp)
-        .map_or(AttachMode::Native, |state| state.mode);
-    Ok(Attachment { mode, fallback })
+    let link = PinnedLink {
+        fd: link,
+        interface: interface.name.clone(),
+        program: generation.program_id(),
+        index: Some(interface.index),
+    };
+    Ok((link, fallback))
 }
 
 /// What a driver answers that cannot do native XDP here and now, as opposed to "someone is there".
