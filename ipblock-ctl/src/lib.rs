@@ -7,3 +7,4 @@ pub mod api;
 pub mod daemon;
 pub mod datapath;
 pub mod policy;
+pub mod store;
