@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::{
     plan::{Plan, ZoneStep},
-    state::{Service, to_stored},
+    state::{LiveZone, Service, to_stored},
     switch::Change,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{Applied, ApplyRequest, DeployRequest, Deployed, Diff},
     },
-    policy::{Ruleset, document},
+    policy::{Ruleset, ZoneName, document},
     store::{Author, Deploy, NewRevision, RevisionState},
 };
 
@@ -172,18 +172,15 @@ impl Service {
         plan: &Plan,
         author: &Author,
         comment: &str,
-        fresh: &mut BTreeMap<crate::policy::ZoneName, super::state::LiveZone>,
-        gone: &mut Vec<crate::policy::ZoneName>,
+        fresh: &mut BTreeMap<ZoneName, LiveZone>,
+        gone: &mut Vec<ZoneName>,
     ) -> Result<u64, ApiError> {
         let mut compiled = Vec::new();
-        {
-            let state = self.read();
-            for (name, step) in plan.steps(&state) {
-                match step {
-                    ZoneStep::Keep => {}
-                    ZoneStep::Remove => gone.push(name.clone()),
-                    ZoneStep::Build(zone) => compiled.push((name, zone)),
-                }
+        for (name, step) in plan.steps(&self.read()) {
+            match step {
+                ZoneStep::Keep => {}
+                ZoneStep::Remove => gone.push(name.clone()),
+                ZoneStep::Build(zone) => compiled.push((name, zone)),
             }
         }
         for (name, zone) in &compiled {

@@ -61,11 +61,8 @@ impl Plan {
     }
 
     /// What to do in each zone; `state` says what its generation holds.
-    pub(super) fn steps<'a>(
-        &'a self,
-        state: &'a State,
-    ) -> impl Iterator<Item = (&'a ZoneName, ZoneStep<'a>)> {
-        self.zones.iter().map(|(name, (before, after))| {
+    pub(super) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
+        let steps = self.zones.iter().map(|(name, (before, after))| {
             let step = match after {
                 None => ZoneStep::Remove,
                 // Class ids are what the live generation's counters go by, so equal entries are
@@ -82,7 +79,8 @@ impl Plan {
                 Some(after) => ZoneStep::Build(after),
             };
             (name, step)
-        })
+        });
+        steps.collect()
     }
 
     /// Kernel entries after, over all zones and both families.

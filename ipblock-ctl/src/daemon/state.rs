@@ -17,7 +17,6 @@ use crate::{
 };
 
 /// The daemon's service: everything that a request can ask for is a method of it.
-#[derive(Debug)]
 pub struct Service {
     pub(super) settings: Settings,
     pub(super) pins: PinDirectory,
@@ -30,7 +29,7 @@ pub struct Service {
 }
 
 /// What is in force, and what is being edited.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct State {
     /// The deployed revision; 0 before the first deploy.
     pub(super) revision: u64,
@@ -52,7 +51,6 @@ pub(super) struct StagedSet {
 }
 
 /// A zone with its generation in force.
-#[derive(Debug)]
 pub(super) struct LiveZone {
     pub(super) generation: Generation,
     /// What its classes stand for, as recorded when it was built.

@@ -173,7 +173,7 @@ impl Generation {
     pub fn is_current(&self, log_level: kernel_log::Level) -> bool {
         self.meta.abi == ABI_VERSION
             && self.meta.object_sha256 == object_sha256()
-            && self.meta.log_level == log_level.number().into()
+            && self.meta.log_level == u32::from(log_level.number())
     }
 
     /// The kernel's id of its program.
