@@ -43,9 +43,10 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", &path, source)),
         }
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(|source| StoreError::io("write", &path, source))?;
+        // Best effort: on a full disk the store must still open, and the lock holds without it.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

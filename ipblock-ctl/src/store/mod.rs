@@ -10,9 +10,12 @@
 //!   sync a commit, and the log's name in the directory with its first one. (A rollback journal
 //!   needs three, and `EXTRA` for the same promise.) The log is part of the database until SQLite
 //!   has copied it back: `ipblock.db` and `ipblock.db-wal` are copied together or not at all.
+//! - The daemon has the database to itself (`locking_mode = EXCLUSIVE`): nobody else can hold a
+//!   commit up or keep the log from being copied back, and without a shared-memory file to make,
+//!   the store opens on a full disk too. Another program may open it while no daemon runs.
 //! - Damage is found at open (`quick_check`) or by the digests of rulesets and class tables, and
 //!   is an error. Nothing is ever made anew in its place.
-//! - Everything that grows is bounded: see [`Limits`].
+//! - Everything that grows is bounded: see `Limits`.
 //!
 //! Methods block on the disk: call them from a blocking thread. Counters and numbers: see
 //! `value.rs`.
@@ -60,10 +63,10 @@ use value::Stored;
 
 const DATABASE: &str = "ipblock.db";
 
-/// How long a foreign reader may hold the database before a method gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long another program may hold the database before opening gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pages of the log (16 MiB) that are kept on disk after a large transaction.
+/// What the log may keep on disk after a large transaction.
 const KEPT_LOG_BYTES: i64 = 16 << 20;
 
 /// Who did something.
@@ -239,14 +242,18 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    // Before the log is first looked at: that decides whether shared memory is needed.
+    connection
+        .pragma_update(None, "locking_mode", "EXCLUSIVE")
+        .map_err(failed)?;
     schema::check(&connection, path)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(failed)?;
     if mode != "wal" {
-        let source = std::io::Error::other(
-            "its file system has no shared memory for SQLite's write-ahead log; use a local one",
-        );
+        let source = std::io::Error::other(format!(
+            "SQLite chose journal mode `{mode}` instead of a write-ahead log"
+        ));
         return Err(StoreError::io("open", path, source));
     }
     let settings = [

@@ -96,6 +96,9 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<Revision> {
 
 impl Store {
     /// Records a revision, gives it a number, and lets the oldest go when there are too many.
+    ///
+    /// A second one in force is refused: deploy through [`RevisionState::Prepared`] and
+    /// [`Store::commit_switch`].
     pub fn insert_revision(&self, new: &NewRevision<'_>) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let number = advance(transaction, "revision", 1)?;

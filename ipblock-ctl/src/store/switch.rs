@@ -79,7 +79,7 @@ impl Store {
         })
     }
 
-    /// Records that the revision in force is confirmed, or that an earlier one was taken back.
+    /// Changes what became of a revision without a switch in the kernel: a confirmation.
     pub fn set_revision_state(&self, number: u64, state: RevisionState) -> Result<(), StoreError> {
         self.write(|transaction| set_state(transaction, number, state))
     }

@@ -44,7 +44,7 @@ fn a_switch_adds_the_final_counts_of_every_zone_and_records_all_of_it() {
             zone(None, Some(kept)),
             zone(Some((gone, counts(2, 1, None))), None),
         ],
-        deploy: deploy(second),
+        deploy: Some(deploy(second)),
         clear_staged: true,
     };
     // The second time stands for a daemon that died before it heard of the first.
@@ -87,7 +87,7 @@ fn a_switch_that_cannot_be_recorded_changes_nothing() {
 
     let switch = |zones, revision| Switch {
         zones,
-        deploy: deploy(revision),
+        deploy: Some(deploy(revision)),
         clear_staged: true,
     };
     let retire = zone(Some((old, counts(1, 10, None))), Some(new));

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
 };
 
@@ -149,32 +149,26 @@ fn a_flipped_page_never_gives_another_ruleset() {
     let sound = fs::read(&path).unwrap();
     let expected = Store::open(dir.path()).unwrap().ruleset(1).unwrap();
     let (mut at_open, mut at_read) = (0, 0);
-    for page in 0..sound.len() / 4_096 {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .unwrap();
-        let start = u64::try_from(page * 4_096).unwrap();
-        file.seek(SeekFrom::Start(start)).unwrap();
-        let mut content = [0; 4_096];
-        file.read_exact(&mut content).unwrap();
-        file.seek(SeekFrom::Start(start)).unwrap();
-        file.write_all(&content.map(|byte| byte ^ 0x5a)).unwrap();
-        match Store::open(dir.path()) {
-            Err(error) => {
-                assert_corrupt(&error, &dir);
-                at_open += 1;
+    for page in (0..sound.len()).step_by(4_096) {
+        // The whole page, and one byte that may be in the middle of a text.
+        for flipped in [page..page + 4_096, page + 2_000..page + 2_001] {
+            let mut damaged = sound.clone();
+            for byte in &mut damaged[flipped] {
+                *byte ^= 0x5a;
             }
-            Ok(store) => match store.ruleset(1) {
+            fs::write(&path, &damaged).unwrap();
+            match Store::open(dir.path()).map(|store| store.ruleset(1)) {
                 Err(error) => {
+                    assert_corrupt(&error, &dir);
+                    at_open += 1;
+                }
+                Ok(Err(error)) => {
                     assert_corrupt(&error, &dir);
                     at_read += 1;
                 }
-                Ok(read) => assert_eq!(read, expected),
-            },
+                Ok(Ok(read)) => assert_eq!(read, expected),
+            }
         }
-        fs::write(&path, &sound).unwrap();
     }
     assert!(at_open > 10, "{at_open} found at open");
     assert!(at_read > 3, "{at_read} found when read");
@@ -214,18 +208,14 @@ fn a_full_store_says_so_and_keeps_what_it_has() {
 
 #[test]
 fn a_database_that_another_program_locks_is_busy() {
-    let fixture = Fixture::new();
-    let other = Connection::open(fixture.store.path()).unwrap();
+    let (dir, path) = closed();
+    let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    fixture
-        .store
-        .connection()
-        .busy_timeout(Duration::from_millis(10))
-        .unwrap();
-    let error = fixture.store.allocate_rule_ids(1).unwrap_err();
+    let error = refusal(&dir);
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
-    fixture.store.allocate_rule_ids(1).unwrap();
+    drop(other);
+    Store::open(dir.path()).unwrap();
 }
 
 /// Runs `test` on a file system of 512 KiB that nobody else sees and that goes with the thread.
@@ -285,15 +275,35 @@ fn a_read_only_disk_says_so() {
     });
 }
 
+/// Fills the file system to its last page.
+fn filler(dir: &Path) -> File {
+    let mut file = File::create(dir.join("filler")).unwrap();
+    while file.write_all(&[0; 4_096]).is_ok() {}
+    file
+}
+
+#[test]
+fn a_store_opens_and_reads_on_a_full_disk() {
+    on_a_tiny_file_system(|dir| {
+        let store = Store::open(dir).unwrap();
+        store.stage(0, &ruleset("a", &[]), &[]).unwrap();
+        drop(store);
+        let _filler = filler(dir);
+        let store = Store::open(dir).unwrap();
+        assert_eq!(store.staged().unwrap().unwrap().ruleset.toml, "a");
+        let error = store.clear_staged().unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        assert_eq!(store.staged().unwrap().unwrap().ruleset.toml, "a");
+    });
+}
+
 #[test]
 fn no_room_for_a_first_start_leaves_no_half_made_database() {
     on_a_tiny_file_system(|dir| {
-        let filler = dir.join("filler");
-        let mut file = File::create(&filler).unwrap();
-        while file.write_all(&[0; 4_096]).is_ok() {}
+        let filler = filler(dir);
         let error = Store::open(dir).unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error}");
-        fs::remove_file(&filler).unwrap();
+        filler.set_len(0).unwrap();
         assert!(Store::open(dir).unwrap().is_new());
     });
 }

@@ -45,7 +45,7 @@ fn power_loss_after_any_step_of_a_deploy_loses_nothing_that_was_reported() {
 
     let switch = Switch {
         zones: vec![zone(Some((old, counts(1, 8, None))), Some(new))],
-        deploy: deploy(two),
+        deploy: Some(deploy(two)),
         clear_staged: true,
     };
     fixture.store.commit_switch(&switch).unwrap();
@@ -89,6 +89,12 @@ fn a_process_that_dies_inside_a_transaction_leaves_the_state_before_it() {
         assert_eq!(after.revision_state(one), RevisionState::Deployed);
         assert_eq!(after.store.ruleset(one).unwrap().toml, "a");
     }
+}
+
+#[test]
+fn threads_can_share_a_store() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&Fixture::new().store);
 }
 
 #[test]
@@ -136,13 +142,14 @@ fn a_torn_log_gives_the_last_whole_transaction() {
 
 #[test]
 fn commits_sync_the_log() {
-    let connection = Fixture::new().store;
-    let connection = connection.connection();
+    let fixture = Fixture::new();
+    let connection = fixture.store.connection();
     let pragma = |name: &str| -> String {
         let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
         connection.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
     assert_eq!(pragma("journal_mode"), "wal");
     assert_eq!(pragma("synchronous"), "2", "FULL");
+    assert_eq!(pragma("locking_mode"), "exclusive");
     assert_eq!(pragma("foreign_keys"), "1");
 }

@@ -172,10 +172,10 @@ fn zone(retired: Option<(u64, GenerationCounts)>, live: Option<u64>) -> ZoneSwit
     ZoneSwitch { retired, live }
 }
 
-fn deploy(revision: u64) -> Option<Deploy> {
-    Some(Deploy {
+fn deploy(revision: u64) -> Deploy {
+    Deploy {
         revision,
         state: RevisionState::Deployed,
         previous: RevisionState::Superseded,
-    })
+    }
 }

@@ -60,7 +60,7 @@ fn a_prepared_revision_is_no_history_until_it_is_deployed() {
     );
 
     let switch = Switch {
-        deploy: deploy(second),
+        deploy: Some(deploy(second)),
         ..Switch::default()
     };
     fixture.store.commit_switch(&switch).unwrap();
@@ -159,7 +159,7 @@ fn large_rulesets_leave_room_for_fewer_revisions_but_never_for_too_few() {
     let mut fixture = Fixture::new();
     fixture.store.limits.ruleset_bytes = 10_000;
     fixture.store.limits.spared_revisions = 3;
-    for letter in 'a'..'z' {
+    for letter in 'a'..='z' {
         let text = letter.to_string().repeat(1_000);
         fixture.revision(&ruleset(&text, &[]), RevisionState::Superseded);
     }
@@ -196,7 +196,7 @@ fn counters_go_with_the_last_revision_that_names_their_rule() {
     let second = fixture.revision(&ruleset("b", &[("stays", 2)]), RevisionState::Prepared);
     let switch = Switch {
         zones: vec![zone(Some((generation, last)), None)],
-        deploy: deploy(second),
+        deploy: Some(deploy(second)),
         clear_staged: false,
     };
     fixture.store.commit_switch(&switch).unwrap();
@@ -221,27 +221,31 @@ fn rule_identities_rise_and_are_never_given_twice() {
 
 #[test]
 fn a_ruleset_of_seventy_thousand_prefixes_is_stored_once_and_read_back() {
-    let mut toml = String::from("[[rule]]\nname = \"country\"\naction = \"block\"\nmatch = [\n");
-    for number in 0..70_000u32 {
-        let [_, a, b, c] = (number << 4).to_be_bytes();
-        toml.push_str(&format!("    \"198.{a}.{b}.{c}/28\",\n"));
-    }
-    toml.push_str("]\n");
+    let prefixes: Vec<_> = (0..70_000u32)
+        .map(|number| {
+            let [_, a, b, c] = (number << 4).to_be_bytes();
+            format!("    \"198.{a}.{b}.{c}/28\",\n")
+        })
+        .collect();
+    let toml = format!(
+        "[[rule]]\nname = \"country\"\naction = \"block\"\nmatch = [\n{}]\n",
+        prefixes.concat()
+    );
     let stored = ruleset(&toml, &[("country", 1)]);
     let fixture = Fixture::new();
 
-    let started = Instant::now();
+    let start = Instant::now();
     fixture.store.stage(0, &stored, &[]).unwrap();
-    let staged = started.elapsed();
+    let staged = start.elapsed();
+    let start = Instant::now();
     let number = fixture.revision(&stored, RevisionState::Prepared);
-    let inserted = started.elapsed() - staged;
-    let read_from = Instant::now();
+    let recorded = start.elapsed();
+    let start = Instant::now();
     assert_eq!(fixture.store.ruleset(number).unwrap(), stored);
+    let read = start.elapsed();
     println!(
-        "{} bytes of TOML: staged in {staged:?}, recorded as a revision in {inserted:?}, read in \
-         {:?}",
-        toml.len(),
-        read_from.elapsed()
+        "{} bytes: staged in {staged:?}, recorded in {recorded:?}, read in {read:?}",
+        toml.len()
     );
     let rows: i64 = fixture
         .store
