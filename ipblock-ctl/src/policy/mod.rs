@@ -12,6 +12,8 @@ pub mod explain;
 pub mod lint;
 pub mod name;
 pub mod ruleset;
+mod safety;
+mod suggest;
 
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
