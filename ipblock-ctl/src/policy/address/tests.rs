@@ -139,7 +139,7 @@ fn ranges_that_are_none_are_refused() {
 fn prefix_lengths_are_exact() {
     assert_refused("192.0.2.0/33", "too great", "192.0.2.0/32");
     assert_refused("192.0.2.0/129", "too great", "192.0.2.0/32");
-    assert_refused("2001:db8::/129", "too great", "128 bits");
+    assert_refused("2001:db8::/129", "128 bits", "2001:db8::/128");
     assert_refused("192.0.2.0/1000", "too great", "");
     assert_refused("192.0.2.0/024", "leading zeros", "192.0.2.0/24");
     assert_refused("0.0.0.0/00", "leading zeros", "0.0.0.0/0");

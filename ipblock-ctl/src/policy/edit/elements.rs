@@ -91,7 +91,7 @@ fn not_found<'a>(
 }
 
 /// A rule name that no rule has, near to `wish`.
-pub(super) fn free_name(ruleset: &Ruleset, wish: &str) -> RuleName {
+pub(super) fn free_name(ruleset: &Ruleset, wish: &str) -> String {
     let taken: FxHashSet<_> = ruleset
         .rules
         .iter()
@@ -101,14 +101,11 @@ pub(super) fn free_name(ruleset: &Ruleset, wish: &str) -> RuleName {
         .chars()
         .take(crate::policy::name::MAX_NAME_LEN - 8)
         .collect();
-    let candidates = (2_u32..).map(|number| format!("{stem}-{number}"));
-    let mut free = candidates.filter(|name| !taken.contains(name.as_str()));
     // The stem is a name, so that the candidate is one.
-    loop {
-        if let Some(Ok(name)) = free.next().map(|name| name.parse()) {
-            return name;
-        }
-    }
+    let mut candidates = (2_u32..).map_while(|number| format!("{stem}-{number}").parse().ok());
+    candidates
+        .find(|name: &RuleName| !taken.contains(name.as_str()))
+        .map_or_else(|| wish.to_owned(), String::from)
 }
 
 /// Adds what is not held yet and says so; a note that is not empty replaces the note of what is

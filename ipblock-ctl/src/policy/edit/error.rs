@@ -69,7 +69,7 @@ pub enum EditError {
         /// The name.
         name: RuleName,
         /// A name that is free.
-        free: RuleName,
+        free: String,
     },
     /// A rule without a name, where its zones have rules with its action.
     #[error("there is a {} rule already: {}", word(*action), join(existing))]

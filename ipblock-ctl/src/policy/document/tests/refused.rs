@@ -54,9 +54,9 @@ fn columns_are_counted_in_characters() {
 #[test]
 fn unknown_keys_are_refused_with_the_nearest_known_one() {
     assert_problem(
-        "[allow]\nmatches = []",
+        "[allow]\nzones = []",
         (2, 1),
-        "`matches` in [allow]",
+        "`zones` in [allow]",
         "[allow] may hold match",
     );
     assert_problem("[zones.a]", (1, 2), "`zones` in a ruleset", "`zone`");
