@@ -11,6 +11,7 @@ pub mod edit;
 pub mod explain;
 pub mod lint;
 pub mod name;
+mod prefix;
 pub mod ruleset;
 
 pub use name::{ListName, NameError, RuleName, ZoneName};
