@@ -11,6 +11,7 @@ pub mod edit;
 pub mod explain;
 pub mod lint;
 pub mod name;
+mod prefix;
 pub mod ruleset;
 mod safety;
 mod suggest;
