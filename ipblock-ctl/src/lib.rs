@@ -4,4 +4,6 @@
 //! docs/architecture.md says and `cargo xtask check` enforces.
 
 pub mod api;
+pub mod cli;
+pub mod output;
 pub mod policy;
