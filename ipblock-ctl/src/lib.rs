@@ -6,5 +6,7 @@
 pub mod api;
 pub mod daemon;
 pub mod datapath;
+pub mod cli;
+pub mod output;
 pub mod policy;
 pub mod store;

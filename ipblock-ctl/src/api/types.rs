@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Action, DefaultVerdict, MalformedPolicy, edit::Edit};
+use crate::policy::edit::Edit;
+pub use crate::policy::{Action, DefaultVerdict, MalformedPolicy, address::Conversion};
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +203,13 @@ pub struct RuleInfo {
     pub last_hit: Option<Timestamp>,
     /// How it differs from what is deployed.
     pub state: EntryState,
+}
+
+/// `GET /v1/rules/{name}/toml`: the staged form of a rule, as `$EDITOR` gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleText {
+    /// The keys of `[[rule]]` without the header.
+    pub toml: String,
 }
 
 /// `GET /v1/allow`: one element of the array, with staged edits applied.

@@ -1,1 +1,7 @@
-fn main() {}
+//! `ipblock-ctl`: how people and scripts use ipblock.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(ipblock::cli::main())
+}

@@ -1,0 +1,53 @@
+//! `apply`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    error::{CliError, OK, WOULD_CHANGE},
+    session::{Session, read_text},
+};
+use crate::{api::types::ApplyRequest, output::changes::render_applied};
+
+/// Make a ruleset file the deployed ruleset
+///
+/// Stages what differs and deploys it, in one. Refused while other edits are staged. A rule of
+/// the same name keeps its counters.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl apply rules.toml --dry-run       what would change; exit 6 if anything
+  ipblock-ctl apply rules.toml --comment 'ticket 42'
+  ipblock-ctl export | ssh other ipblock-ctl apply -")]
+pub(crate) struct ApplyArgs {
+    /// The ruleset as TOML; - for standard input
+    file: PathBuf,
+    /// Only show what would change; exit 6 if anything would
+    #[arg(long)]
+    dry_run: bool,
+    /// Kept with the revision
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Allow what is refused for safety
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let (ruleset, file) = read_text(&args.file)?;
+    let request = ApplyRequest {
+        ruleset,
+        file,
+        dry_run: args.dry_run,
+        comment: args.comment.unwrap_or_default(),
+        force: args.force,
+    };
+    let applied = session.client.apply(&request).await?;
+    session.show(&applied, render_applied)?;
+    Ok(if args.dry_run && applied.changed {
+        WOULD_CHANGE
+    } else {
+        OK
+    })
+}

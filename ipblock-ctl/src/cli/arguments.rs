@@ -1,0 +1,126 @@
+//! Arguments that several commands share, and how they are read.
+
+use clap::{Args, ValueEnum};
+
+use crate::policy::{Action, DefaultVerdict, MalformedPolicy};
+
+/// Longest interface name, in bytes: `IFNAMSIZ` of include/uapi/linux/if.h, without the NUL.
+const MAX_INTERFACE_NAME: usize = 15;
+
+/// An action as a flag's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ActionArg {
+    /// Drop
+    Block,
+    /// Count and alert, and let pass
+    Warn,
+}
+
+impl From<ActionArg> for Action {
+    fn from(action: ActionArg) -> Self {
+        match action {
+            ActionArg::Block => Self::Block,
+            ActionArg::Warn => Self::Warn,
+        }
+    }
+}
+
+/// `pass` or `drop` as a flag's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PassOrDrop {
+    /// Let pass
+    Pass,
+    /// Drop
+    Drop,
+}
+
+impl From<PassOrDrop> for DefaultVerdict {
+    fn from(value: PassOrDrop) -> Self {
+        match value {
+            PassOrDrop::Pass => Self::Pass,
+            PassOrDrop::Drop => Self::Drop,
+        }
+    }
+}
+
+impl From<PassOrDrop> for MalformedPolicy {
+    fn from(value: PassOrDrop) -> Self {
+        match value {
+            PassOrDrop::Pass => Self::Pass,
+            PassOrDrop::Drop => Self::Drop,
+        }
+    }
+}
+
+/// What every command that stages takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct StageArgs {
+    /// Deploy at once, together with all that is staged already
+    #[arg(long, help_heading = "Staging")]
+    pub(crate) deploy: bool,
+    /// Kept with the revision
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "deploy",
+        help_heading = "Staging"
+    )]
+    pub(crate) comment: Option<String>,
+    /// Allow what is refused for safety, such as blocking 0.0.0.0/0
+    #[arg(long, help_heading = "Staging")]
+    pub(crate) force: bool,
+}
+
+/// An address argument. Whether it is well formed is decided where it is used; here it only has to
+/// look like one, so that a name in its place is noticed.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.starts_with('@') || text.contains(['.', ':']) {
+        return Ok(text.to_owned());
+    }
+    if text.is_empty() {
+        return Err("an address must not be empty".to_owned());
+    }
+    Err(format!(
+        "not an address, prefix, range or @list; write @{text} for a list, \
+         and put a NAME before the options"
+    ))
+}
+
+/// An interface name that Linux could have; see `dev_valid_name` in net/core/dev.c.
+pub(crate) fn interface(name: &str) -> Result<String, String> {
+    let refused = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    if name.is_empty() || name == "." || name == ".." || name.contains(refused) {
+        return Err("not an interface name; `ip -brief link` lists them".to_owned());
+    }
+    if name.len() > MAX_INTERFACE_NAME {
+        return Err(format!(
+            "longer than the {MAX_INTERFACE_NAME} characters that Linux allows"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_place_of_an_address_is_noticed() {
+        let error = address("office").expect_err("no address");
+        assert!(error.contains("write @office for a list"), "{error}");
+        for text in ["192.0.2.1", " 2001:db8::/32", "@office", "::"] {
+            assert_eq!(address(text).as_deref(), Ok(text.trim()));
+        }
+    }
+
+    #[test]
+    fn interface_names_are_what_linux_allows() {
+        for name in ["eth0", "wan0.100", "a23456789012345", "br-%d@x"] {
+            assert_eq!(interface(name).as_deref(), Ok(name));
+        }
+        for name in ["", ".", "..", "a/b", "a b", "eth0:1", "a234567890123456"] {
+            assert!(interface(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `attach` and `detach`.
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    arguments::interface,
+    error::{CliError, FAILED, OK},
+    session::Session,
+};
+use crate::{
+    api::types::{AttachRequest, InterfaceState, Mode},
+    output::status::render_interface,
+    policy::ZoneName,
+};
+
+/// Put the filter on an interface
+///
+/// The daemon remembers it: the interface is attached again after a restart, and when it
+/// reappears. A program that something else put there is never replaced.
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// The interface
+    #[arg(value_name = "IF", value_parser = interface)]
+    interface: String,
+    /// How to attach
+    #[arg(long, default_value = "auto")]
+    mode: ModeArg,
+    /// The zone that it belongs to [default: default]
+    #[arg(long)]
+    zone: Option<ZoneName>,
+}
+
+/// Take the filter off an interface
+///
+/// Packets of the interface are no longer judged. The daemon forgets the interface.
+#[derive(Debug, Args)]
+pub(crate) struct DetachArgs {
+    /// The interface
+    #[arg(value_name = "IF", value_parser = interface)]
+    interface: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ModeArg {
+    /// Native when the driver can, else generic
+    Auto,
+    /// In the driver: fast
+    Native,
+    /// In the network stack: works everywhere, slower
+    Generic,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Auto => Self::Auto,
+            ModeArg::Native => Self::Native,
+            ModeArg::Generic => Self::Generic,
+        }
+    }
+}
+
+pub(crate) async fn attach(args: AttachArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let request = AttachRequest {
+        interface: args.interface,
+        mode: args.mode.into(),
+        zone: args.zone.map(String::from),
+    };
+    let interface = session.client.attach(&request).await?;
+    session.show(&interface, render_interface)?;
+    Ok(match interface.state {
+        InterfaceState::Attached | InterfaceState::Absent => OK,
+        InterfaceState::Failed => FAILED,
+    })
+}
+
+pub(crate) async fn detach(args: DetachArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    session.client.detach(&args.interface).await?;
+    session.note(&format!("{}: detached", args.interface));
+    Ok(OK)
+}

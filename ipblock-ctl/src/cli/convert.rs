@@ -1,0 +1,31 @@
+//! `convert`: needs no daemon.
+
+use clap::Args;
+
+use super::error::{CliError, OK};
+use crate::{
+    output::{Output, convert::render},
+    policy::address,
+};
+
+/// Convert ranges to prefixes, without a daemon
+///
+/// Prints the fewest prefixes that cover exactly what is given. Exactly two bare addresses are a
+/// range.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl convert 192.0.2.1-192.0.2.10
+  ipblock-ctl convert 192.0.2.1 192.0.2.10
+  ipblock-ctl convert 2001:db8::-2001:db8::ff --json")]
+pub(crate) struct ConvertArgs {
+    /// FROM-TO, FROM TO, or A/LEN
+    #[arg(value_name = "A", required = true)]
+    addresses: Vec<String>,
+}
+
+pub(crate) fn run(args: &ConvertArgs, output: &mut Output) -> Result<u8, CliError> {
+    let conversions = address::convert(&args.addresses)?;
+    output.show(&conversions, |conversions, view| render(conversions, view))?;
+    Ok(OK)
+}

@@ -1,0 +1,13 @@
+//! `diff`.
+
+use super::{
+    error::{CliError, OK},
+    session::Session,
+};
+use crate::output::changes::render_diff;
+
+pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
+    let diff = session.client.diff().await?;
+    session.show(&diff, render_diff)?;
+    Ok(OK)
+}

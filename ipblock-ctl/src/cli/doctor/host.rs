@@ -1,0 +1,160 @@
+//! What can be seen of the host without BPF: kernel, bpffs, capabilities.
+
+use std::fs;
+
+use caps::{CapSet, Capability};
+
+use crate::output::doctor::Finding;
+
+/// `BPF_F_XDP_HAS_FRAGS` came with Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
+const OLDEST_KERNEL: (u32, u32) = (5, 18);
+
+/// Where bpffs is looked for unless the daemon is told otherwise.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// What loading, attaching and reading maps takes.
+const NEEDED: [Capability; 3] = [
+    Capability::CAP_BPF,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_PERFMON,
+];
+
+pub(super) fn kernel() -> Vec<Finding> {
+    let path = "/proc/sys/kernel/osrelease";
+    vec![match fs::read_to_string(path) {
+        Ok(release) => judge_kernel(release.trim()),
+        Err(error) => Finding::warning(
+            "kernel",
+            format!("cannot read {path}: {error}"),
+            "mount /proc",
+        ),
+    }]
+}
+
+fn judge_kernel(release: &str) -> Finding {
+    let (major, minor) = OLDEST_KERNEL;
+    match version(release) {
+        Some(found) if found >= OLDEST_KERNEL => Finding::ok("kernel", release),
+        Some(_) => Finding::error(
+            "kernel",
+            format!("{release} is older than {major}.{minor}"),
+            format!(
+                "boot Linux {major}.{minor} or newer: XDP programs cannot take fragmented buffers before"
+            ),
+        ),
+        None => Finding::warning(
+            "kernel",
+            format!("version `{release}` is not understood"),
+            format!("see that it is Linux {major}.{minor} or newer"),
+        ),
+    }
+}
+
+/// Major and minor of a release such as `6.1.0-18-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+pub(super) fn bpffs() -> Vec<Finding> {
+    let path = "/proc/self/mounts";
+    vec![match fs::read_to_string(path) {
+        Ok(mounts) => judge_mounts(&mounts),
+        Err(error) => Finding::warning(
+            "bpffs",
+            format!("cannot read {path}: {error}"),
+            "mount /proc",
+        ),
+    }]
+}
+
+fn judge_mounts(mounts: &str) -> Finding {
+    let points: Vec<&str> = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let point = fields.next()?;
+            (fields.next()? == "bpf").then_some(point)
+        })
+        .collect();
+    let mount = format!("mount -t bpf bpf {BPFFS}");
+    if points.contains(&BPFFS) {
+        return Finding::ok("bpffs", format!("mounted at {BPFFS}"));
+    }
+    match points.first() {
+        Some(point) => Finding::warning(
+            "bpffs",
+            format!("mounted at {point}, not at {BPFFS}"),
+            format!("{mount}, or start ipblockd with --bpffs {point}"),
+        ),
+        None => Finding::error("bpffs", format!("not mounted at {BPFFS}"), mount),
+    }
+}
+
+pub(super) fn capabilities() -> Vec<Finding> {
+    let missing: Vec<String> = NEEDED
+        .iter()
+        .filter(|&&needed| !matches!(caps::has_cap(None, CapSet::Effective, needed), Ok(true)))
+        .map(ToString::to_string)
+        .collect();
+    vec![judge_capabilities(&missing)]
+}
+
+fn judge_capabilities(missing: &[String]) -> Finding {
+    if missing.is_empty() {
+        return Finding::ok("capabilities", NEEDED.map(|cap| cap.to_string()).join(", "));
+    }
+    Finding::warning(
+        "capabilities",
+        format!("this process lacks {}", missing.join(", ")),
+        "run `ipblock-ctl doctor` as root to see all of it; the daemon needs them, this command does not",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::doctor::FindingState;
+
+    #[test]
+    fn kernels_are_judged_by_major_and_minor() {
+        let cases = [
+            ("6.18.0", FindingState::Ok),
+            ("6.1.0-18-amd64", FindingState::Ok),
+            ("5.18.0", FindingState::Ok),
+            ("5.17.9", FindingState::Error),
+            ("4.19.0-27-cloud", FindingState::Error),
+            ("unknown", FindingState::Warning),
+        ];
+        for (release, state) in cases {
+            assert_eq!(judge_kernel(release).state, state, "{release}");
+        }
+    }
+
+    #[test]
+    fn bpffs_is_found_by_type_and_place() {
+        let here = "proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw,mode=700 0 0\n";
+        assert_eq!(judge_mounts(here).state, FindingState::Ok);
+        let elsewhere = "none /run/bpf bpf rw 0 0\n";
+        let finding = judge_mounts(elsewhere);
+        assert_eq!(finding.state, FindingState::Warning);
+        assert!(finding.advice.expect("advice").contains("--bpffs /run/bpf"));
+        let nowhere = "tmpfs /sys/fs/bpf tmpfs rw 0 0\n";
+        let finding = judge_mounts(nowhere);
+        assert_eq!(finding.state, FindingState::Error);
+        assert_eq!(
+            finding.advice.as_deref(),
+            Some("mount -t bpf bpf /sys/fs/bpf")
+        );
+    }
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        assert_eq!(judge_capabilities(&[]).state, FindingState::Ok);
+        let finding = judge_capabilities(&["CAP_BPF".to_owned()]);
+        assert_eq!(finding.state, FindingState::Warning);
+        assert_eq!(finding.detail, "this process lacks CAP_BPF");
+    }
+}

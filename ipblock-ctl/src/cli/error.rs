@@ -1,0 +1,144 @@
+//! Why a command failed, what it says and which exit code it has.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{
+    api::{client::ClientError, types::Staged},
+    policy::address::AddressError,
+};
+
+/// Everything went well.
+pub(crate) const OK: u8 = 0;
+/// It failed.
+pub(crate) const FAILED: u8 = 1;
+/// Usage, bad input, or a name that does not exist.
+pub(crate) const BAD_INPUT: u8 = 2;
+/// Conflict, or refused for safety.
+pub(crate) const CONFLICT: u8 = 3;
+/// `apply --dry-run` would change something.
+pub(crate) const WOULD_CHANGE: u8 = 6;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Staging went well, and the deploy that was to follow did not.
+    #[error("{source}")]
+    NotDeployed {
+        /// Why not.
+        source: ClientError,
+        /// What is staged now.
+        staged: Staged,
+    },
+    /// An address argument.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+    /// The operating system gave no event loop.
+    #[error("cannot start: {source}")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    File {
+        /// `read`, `write`.
+        verb: &'static str,
+        /// The file; `-` for standard input.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The arguments say nothing that can be done.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// The operator chose to stop.
+    #[error("stopped, nothing was staged")]
+    Stopped,
+    /// The editor failed, or could not be started.
+    #[error("the editor `{editor}` {problem}")]
+    Editor {
+        /// The command.
+        editor: String,
+        /// What happened.
+        problem: String,
+    },
+    /// An edited rule was refused; the text is kept.
+    #[error("{source}")]
+    EditRefused {
+        /// Why.
+        source: ClientError,
+        /// Where the text is.
+        kept: PathBuf,
+    },
+}
+
+impl CliError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Client(source)
+            | Self::NotDeployed { source, .. }
+            | Self::EditRefused { source, .. } => source.exit_code(),
+            // Whoever read the output has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
+            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } => FAILED,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::IsADirectory => BAD_INPUT,
+                _ => FAILED,
+            },
+            Self::Address(_) | Self::Usage { .. } => BAD_INPUT,
+            Self::Stopped => CONFLICT,
+        }
+    }
+
+    /// Whether there is nothing to say: the reader of standard output is gone.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => error.hint(),
+            Self::NotDeployed { source, .. } => {
+                let staged = "the edits stay staged: `ipblock-ctl deploy` tries again, \
+                              `ipblock-ctl discard` forgets all that is staged";
+                Some(match source.hint() {
+                    Some(hint) => format!("{hint}\n{staged}"),
+                    None => staged.to_owned(),
+                })
+            }
+            Self::Address(error) => error.hint.clone(),
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Editor { .. } => {
+                Some("set EDITOR, or edit with flags: ipblock-ctl rule edit --help".to_owned())
+            }
+            Self::EditRefused { source, kept } => {
+                let kept = format!("your text is kept in {}", kept.display());
+                Some(match source.hint() {
+                    Some(hint) => format!("{hint}\n{kept}"),
+                    None => kept,
+                })
+            }
+            Self::Output(_) | Self::Runtime { .. } | Self::File { .. } | Self::Stopped => None,
+        }
+    }
+}

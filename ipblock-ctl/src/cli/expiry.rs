@@ -1,0 +1,202 @@
+//! `--for`, `--until` and `--permanent`: durations and times as people write them.
+
+use clap::Args;
+use jiff::{Span, SpanRelativeTo, Timestamp, civil, tz::TimeZone};
+
+use crate::policy::edit::Expiry;
+
+/// Longer durations are typing errors. Seconds; 100 years.
+const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+
+/// When a rule ends.
+#[derive(Clone, Debug, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct ExpiryArgs {
+    /// End after this long: 90s, 15m, 2h, 7d, 2w, 1h30m
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<u64>,
+    /// End at this time: 2026-12-01, "2026-12-01 18:00" (local time), 2026-12-01T18:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
+    until: Option<Until>,
+    /// Never end
+    #[arg(long)]
+    permanent: bool,
+}
+
+impl ExpiryArgs {
+    /// What was asked for, if anything.
+    pub(crate) fn expiry(&self) -> Option<Expiry> {
+        if self.permanent {
+            return Some(Expiry::Never);
+        }
+        let at = self.until.as_ref().map(|until| Expiry::At(until.at));
+        self.duration.map(Expiry::After).or(at)
+    }
+
+    /// How a time without an offset was read.
+    pub(crate) fn reading(&self) -> Option<&str> {
+        self.until.as_ref()?.reading.as_deref()
+    }
+}
+
+/// A time, and how it was read where that is not plain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Until {
+    at: Timestamp,
+    reading: Option<String>,
+}
+
+/// Whole seconds, at least one. A day is 24 hours.
+pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a duration needs a unit: write {text}s"));
+    }
+    let span: Span = text.parse().map_err(|_source: jiff::Error| {
+        "not a duration: write for example 90s, 15m, 2h, 7d or 1h30m".to_owned()
+    })?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return Err(
+            "months and years differ in length: write days (30d), or a date with --until"
+                .to_owned(),
+        );
+    }
+    let too_long = || "longer than 100 years: leave it out, the rule stays then".to_owned();
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_source| too_long())?;
+    if duration.is_negative() {
+        return Err("a duration is not negative".to_owned());
+    }
+    if duration.subsec_nanos() != 0 {
+        return Err("a duration has whole seconds".to_owned());
+    }
+    match duration.as_secs().unsigned_abs() {
+        0 => Err("a duration of 0 ends at once: write at least 1s".to_owned()),
+        MAX_SECONDS.. => Err(too_long()),
+        seconds => Ok(seconds),
+    }
+}
+
+fn parse_until(text: &str) -> Result<Until, String> {
+    read_until(text, Timestamp::now(), &TimeZone::system())
+}
+
+fn read_until(text: &str, now: Timestamp, local: &TimeZone) -> Result<Until, String> {
+    let text = text.trim();
+    let until = match text.parse::<Timestamp>() {
+        Ok(at) => Until { at, reading: None },
+        Err(_) => read_local(text, local)?,
+    };
+    if until.at <= now {
+        let at = until.at.to_zoned(local.clone());
+        return Err(format!(
+            "in the past: {}",
+            at.strftime("%Y-%m-%d %H:%M:%S %:z")
+        ));
+    }
+    Ok(until)
+}
+
+fn read_local(text: &str, local: &TimeZone) -> Result<Until, String> {
+    let time: civil::DateTime = text.parse().map_err(|_source: jiff::Error| {
+        "not a time: write 2026-12-01, \"2026-12-01 18:00\" or 2026-12-01T18:00:00Z".to_owned()
+    })?;
+    let zoned = time
+        .to_zoned(local.clone())
+        .map_err(|error| format!("not a time here: {error}"))?;
+    Ok(Until {
+        at: zoned.timestamp(),
+        reading: Some(format!(
+            "`{text}` is local time: {}",
+            zoned.strftime("%Y-%m-%d %H:%M:%S %:z")
+        )),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        let cases = [
+            ("1s", 1),
+            ("90s", 90),
+            ("15m", 900),
+            ("2h", 7200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("1h30m", 5400),
+            ("1d 2h", 93_600),
+            ("2 hours", 7200),
+            ("1.5h", 5400),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(parse_duration(text), Ok(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_that_cannot_be_meant_are_refused_with_advice() {
+        let cases = [
+            ("90", "write 90s"),
+            ("0", "write 0s"),
+            ("0s", "ends at once"),
+            ("-2h", "not negative"),
+            ("2h ago", "not negative"),
+            ("500ms", "whole seconds"),
+            ("1.5s", "whole seconds"),
+            ("1mo", "differ in length"),
+            ("1y", "differ in length"),
+            ("5000w", "longer than 100 years"),
+            ("99999999999999999999h", "not a duration"),
+            ("soon", "not a duration"),
+            ("", "not a duration"),
+        ];
+        for (text, part) in cases {
+            let error = parse_duration(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    fn berlin() -> TimeZone {
+        TimeZone::get("Europe/Berlin").expect("a time zone")
+    }
+
+    fn read(text: &str) -> Result<Until, String> {
+        let now = "2026-10-01T12:00:00Z".parse().expect("a time");
+        read_until(text, now, &berlin())
+    }
+
+    #[test]
+    fn a_time_with_an_offset_is_taken_as_it_is() {
+        let until = read("2026-12-01T18:00:00+02:00").expect("a time");
+        assert_eq!(until.at.to_string(), "2026-12-01T16:00:00Z");
+        assert_eq!(until.reading, None);
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_local_and_says_so() {
+        let until = read("2026-12-01").expect("a time");
+        assert_eq!(until.at.to_string(), "2026-11-30T23:00:00Z");
+        assert_eq!(
+            until.reading.as_deref(),
+            Some("`2026-12-01` is local time: 2026-12-01 00:00:00 +01:00")
+        );
+        let until = read("2026-10-02 18:00").expect("a time");
+        assert_eq!(until.at.to_string(), "2026-10-02T16:00:00Z");
+    }
+
+    #[test]
+    fn a_time_in_the_past_or_no_time_is_refused() {
+        let error = read("2026-09-30").expect_err("past");
+        assert_eq!(error, "in the past: 2026-09-30 00:00:00 +02:00");
+        assert!(
+            read("tomorrow")
+                .expect_err("no time")
+                .contains("write 2026-12-01")
+        );
+        assert!(read("2026-02-30").is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! The command line: raw flags as clap reads them, one file per verb.
+//!
+//! A verb turns its flags into requests and the answers into an exit code; what is printed, and
+//! how, is `output`'s.
+#![forbid(unsafe_code)]
+
+mod allow;
+mod apply;
+mod arguments;
+mod attach;
+mod check;
+mod completions;
+mod convert;
+mod counters;
+mod deploy;
+mod diff;
+mod doctor;
+mod error;
+mod expiry;
+mod export;
+mod lint;
+mod man;
+mod prompt;
+mod rule;
+mod session;
+mod stage;
+mod status;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io::IsTerminal as _, path::PathBuf};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    api::client::{Client, DEFAULT_SOCKET},
+    output::{Output, View, view::DEFAULT_WIDTH},
+};
+pub use error::CliError;
+use session::Session;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  usage, bad input, or a name that does not exist
+  3  conflict, or refused for safety
+  4  the daemon cannot be reached
+  5  not permitted
+  6  `apply --dry-run` would change something
+
+First steps:
+  ipblock-ctl attach eth0
+  ipblock-ctl rule add --action block --match 192.0.2.7 198.51.100.0/24
+  ipblock-ctl diff
+  ipblock-ctl deploy
+  ipblock-ctl counters";
+
+/// Block IP addresses at the network interface
+#[derive(Debug, Parser)]
+#[command(
+    name = "ipblock-ctl",
+    version,
+    after_help = EXIT_CODES,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// The daemon's socket
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "IPBLOCK_SOCKET",
+        default_value = DEFAULT_SOCKET,
+        hide_env_values = true
+    )]
+    socket: PathBuf,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the daemon, what is staged, zones, interfaces, entries and totals
+    Status,
+    /// Put the filter on an interface
+    Attach(attach::AttachArgs),
+    /// Take the filter off an interface
+    Detach(attach::DetachArgs),
+    /// List, show or set zones
+    #[command(subcommand)]
+    Zone(zone::ZoneCommand),
+    /// Add, list, show, edit, remove or promote rules
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
+    /// List, add to or remove from the allow lists
+    #[command(subcommand)]
+    Allow(allow::AllowCommand),
+    /// Show what a deploy would change
+    Diff,
+    /// Put what is staged in force
+    Deploy(deploy::DeployArgs),
+    /// Forget what is staged
+    Discard,
+    /// Make a ruleset file the deployed ruleset
+    Apply(apply::ApplyArgs),
+    /// Print the ruleset as a file that `apply` reads
+    Export(export::ExportArgs),
+    /// Check a ruleset file without a daemon
+    Lint(lint::LintArgs),
+    /// Show hits of each rule, and totals
+    Counters,
+    /// Say what happens to an address, and why
+    Check(check::CheckArgs),
+    /// Convert ranges to prefixes, without a daemon
+    Convert(convert::ConvertArgs),
+    /// Look for what stands in the way on this host
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all of them
+    Man(man::ManArgs),
+}
+
+/// Parses the process's arguments, carries out the command, and returns the exit code.
+///
+/// Usage errors, `--help` and `--version` end the process here, as clap does it.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    let mut output = standard_output(&cli.global);
+    let result = run(cli, &mut output).and_then(|code| {
+        output.flush()?;
+        Ok(code)
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            if !error.is_silent() {
+                output.report(&error.to_string(), error.hint().as_deref());
+            }
+            error.exit_code()
+        }
+    }
+}
+
+/// The command as clap sees it, for completions and manual pages.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn run(cli: Cli, output: &mut Output) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Runtime { source })?;
+    let mut session = Session {
+        client: Client::new(cli.global.socket),
+        output,
+    };
+    runtime.block_on(dispatch(cli.command, &mut session))
+}
+
+async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, CliError> {
+    match command {
+        Command::Status => status::run(session).await,
+        Command::Attach(args) => attach::attach(args, session).await,
+        Command::Detach(args) => attach::detach(args, session).await,
+        Command::Zone(command) => zone::run(command, session).await,
+        Command::Rule(command) => rule::run(command, session).await,
+        Command::Allow(command) => allow::run(command, session).await,
+        Command::Diff => diff::run(session).await,
+        Command::Deploy(args) => deploy::run(args, session).await,
+        Command::Discard => deploy::discard(session).await,
+        Command::Apply(args) => apply::run(args, session).await,
+        Command::Export(args) => export::run(args, session).await,
+        Command::Lint(args) => lint::run(&args, session.output),
+        Command::Counters => counters::run(session).await,
+        Command::Check(args) => check::run(args, session).await,
+        Command::Convert(args) => convert::run(&args, session.output),
+        Command::Doctor => doctor::run(session).await,
+        Command::Completions(args) => completions::run(&args, session.output),
+        Command::Man(args) => man::run(args, session.output),
+    }
+}
+
+fn standard_output(global: &Global) -> Output {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let color = |is_terminal: bool| match global.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => is_terminal && !no_color,
+    };
+    let width = terminal_size::terminal_size_of(std::io::stdout())
+        .map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0));
+    let view = View {
+        width: width.max(DEFAULT_WIDTH),
+        color: color(std::io::stdout().is_terminal()),
+        now: Timestamp::now(),
+        time_zone: TimeZone::system(),
+    };
+    Output::standard(global.json, view, color(std::io::stderr().is_terminal()))
+}

@@ -1,0 +1,110 @@
+//! `rule edit`: with flags a single edit, without flags the rule in an editor.
+
+use clap::Args;
+
+use super::{
+    super::{
+        arguments::{ActionArg, StageArgs, address},
+        error::CliError,
+        expiry::ExpiryArgs,
+        session::Session,
+        stage::stage,
+    },
+    editor,
+};
+use crate::policy::{
+    RuleName, ZoneName,
+    edit::{Edit, EditRule},
+};
+
+/// Stage changes of a rule; without flags in $EDITOR
+///
+/// Without flags the rule is opened as TOML in $VISUAL, $EDITOR or vi.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl rule edit abuse
+  ipblock-ctl rule edit abuse --add-match 203.0.113.0/24 --add-except 203.0.113.7
+  ipblock-ctl rule edit abuse --rename abuse-2026 --for 7d --deploy")]
+pub(crate) struct EditArgs {
+    /// The rule
+    name: RuleName,
+    /// Do this from now on
+    #[arg(long)]
+    action: Option<ActionArg>,
+    /// Match these, too: addresses, prefixes, ranges FROM-TO, or @lists
+    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
+    add_match: Vec<String>,
+    /// Match these no longer
+    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
+    remove_match: Vec<String>,
+    /// Spare these, too
+    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
+    add_except: Vec<String>,
+    /// Spare these no longer
+    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
+    remove_except: Vec<String>,
+    /// Call it this; it keeps its counters
+    #[arg(long, value_name = "NAME")]
+    rename: Option<RuleName>,
+    /// Kept with the rule; '' for none
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    expiry: ExpiryArgs,
+    /// Switch it on
+    #[arg(long, conflicts_with = "disable")]
+    enable: bool,
+    /// Switch it off
+    #[arg(long)]
+    disable: bool,
+    /// Alert hits, as of a warn rule
+    #[arg(long, conflicts_with = "no_alert")]
+    alert: bool,
+    /// Do not alert hits of a block rule
+    #[arg(long)]
+    no_alert: bool,
+    /// Only in this zone; may be repeated
+    #[arg(long = "zone", value_name = "ZONE", conflicts_with = "all_zones")]
+    zones: Vec<ZoneName>,
+    /// In all zones
+    #[arg(long)]
+    all_zones: bool,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+pub(crate) async fn run(args: EditArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    if let Some(reading) = args.expiry.reading() {
+        session.note(reading);
+    }
+    let stage_args = args.stage.clone();
+    let edit = resolve(args);
+    let nothing = EditRule {
+        name: edit.name.clone(),
+        ..EditRule::default()
+    };
+    if edit == nothing {
+        return editor::run(&edit.name, &stage_args, session).await;
+    }
+    stage(vec![Edit::EditRule(edit)], &stage_args, session).await
+}
+
+fn resolve(args: EditArgs) -> EditRule {
+    let on_or_off = |on: bool, off: bool| (on || off).then_some(on);
+    let zones: Vec<String> = args.zones.into_iter().map(String::from).collect();
+    EditRule {
+        name: args.name.into(),
+        rename: args.rename.map(String::from),
+        action: args.action.map(Into::into),
+        add_match: args.add_match,
+        remove_match: args.remove_match,
+        add_except: args.add_except,
+        remove_except: args.remove_except,
+        note: args.note,
+        expires: args.expiry.expiry(),
+        enabled: on_or_off(args.enable, args.disable),
+        alert: on_or_off(args.alert, args.no_alert),
+        zones: (args.all_zones || !zones.is_empty()).then_some(zones),
+    }
+}

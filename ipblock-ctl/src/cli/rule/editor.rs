@@ -1,0 +1,151 @@
+//! A rule as TOML in the operator's editor. What was typed is never lost.
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::NamedTempFile;
+
+use super::super::{
+    arguments::StageArgs,
+    error::{CliError, OK},
+    prompt::choose,
+    session::{Session, somebody_is_there},
+    stage::{finish, send},
+};
+use crate::policy::edit::Edit;
+
+const FALLBACK_EDITOR: &str = "vi";
+
+pub(super) async fn run(
+    name: &str,
+    stage: &StageArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    let before = session.client.rule_text(name).await?.toml;
+    let draft = Draft::new(name, &before)?;
+    loop {
+        if let Err(error) = draft.open() {
+            return Err(draft.abandon(&before, error, session));
+        }
+        let toml = draft.text()?;
+        if toml == before {
+            session.note("nothing was changed");
+            return Ok(OK);
+        }
+        let edit = Edit::ReplaceRule {
+            name: name.to_owned(),
+            toml,
+        };
+        let source = match send(vec![edit], stage.force, session).await {
+            Ok(staged) => return finish(&staged, 1, stage, session).await,
+            Err(error) => error,
+        };
+        if !somebody_is_there() {
+            let kept = draft.keep()?;
+            return Err(CliError::EditRefused { source, kept });
+        }
+        let message = source.to_string();
+        session.output.report(&message, source.hint().as_deref());
+        if !edit_again()? {
+            let kept = draft.keep()?;
+            session.note(&format!("your text is kept in {}", kept.display()));
+            return Err(CliError::Stopped);
+        }
+    }
+}
+
+fn edit_again() -> io::Result<bool> {
+    let mut input = io::stdin().lock();
+    let answers = ["y", "n", ""];
+    let answer = choose(&mut input, &mut io::stderr(), "Edit again? [Y/n]", &answers)?;
+    Ok(matches!(answer, Some("y" | "")))
+}
+
+/// The file that the editor works on; gone when dropped, unless kept.
+struct Draft {
+    file: NamedTempFile,
+}
+
+impl Draft {
+    fn new(name: &str, text: &str) -> Result<Self, CliError> {
+        let failed = |source| CliError::File {
+            verb: "write",
+            path: env::temp_dir(),
+            source,
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!("ipblock-rule-{name}-"))
+            .suffix(".toml")
+            .tempfile()
+            .map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        file.flush().map_err(failed)?;
+        Ok(Self { file })
+    }
+
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Runs the editor until it ends. It is a shell command, as for git: it may hold arguments.
+    fn open(&self) -> Result<(), CliError> {
+        let editor = ["VISUAL", "EDITOR"]
+            .into_iter()
+            .filter_map(env::var_os)
+            .find(|value| !value.is_empty())
+            .unwrap_or_else(|| FALLBACK_EDITOR.into());
+        let shown = editor.to_string_lossy().into_owned();
+        let mut command = editor;
+        command.push(" \"$1\"");
+        let ended = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .arg("sh")
+            .arg(self.path())
+            .status();
+        let problem = match ended {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => format!("ended with {status}"),
+            Err(error) => format!("cannot be started: {error}"),
+        };
+        Err(CliError::Editor {
+            editor: shown,
+            problem,
+        })
+    }
+
+    /// What the editor left. Read by name: editors replace files rather than rewrite them.
+    fn text(&self) -> Result<String, CliError> {
+        fs::read_to_string(self.path()).map_err(|source| CliError::File {
+            verb: "read",
+            path: self.path().to_path_buf(),
+            source,
+        })
+    }
+
+    /// The editor failed: keeps what was typed, should anything have been.
+    fn abandon(self, before: &str, error: CliError, session: &mut Session<'_>) -> CliError {
+        if self.text().is_ok_and(|text| text != before)
+            && let Ok(path) = self.keep()
+        {
+            session.note(&format!("your text is kept in {}", path.display()));
+        }
+        error
+    }
+
+    fn keep(self) -> Result<PathBuf, CliError> {
+        let path = self.path().to_path_buf();
+        match self.file.into_temp_path().keep() {
+            Ok(path) => Ok(path),
+            Err(error) => Err(CliError::File {
+                verb: "keep",
+                path,
+                source: error.error,
+            }),
+        }
+    }
+}

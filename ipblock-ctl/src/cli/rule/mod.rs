@@ -1,0 +1,82 @@
+//! `rule ...`: one file for each verb that has more than a request to it.
+
+mod add;
+mod edit;
+mod editor;
+mod list;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    arguments::StageArgs,
+    error::{CliError, OK},
+    session::Session,
+    stage::stage,
+};
+use crate::{
+    output::rules::render_rule,
+    policy::{
+        Action, RuleName,
+        edit::{Edit, EditRule},
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleCommand {
+    Add(add::AddArgs),
+    List(list::ListArgs),
+    /// Show everything about a rule
+    Show {
+        /// The rule
+        name: RuleName,
+    },
+    Edit(edit::EditArgs),
+    Remove(RemoveArgs),
+    Promote(PromoteArgs),
+}
+
+/// Stage the removal of rules
+///
+/// The counters of a removed rule end with it.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The rules
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<RuleName>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage that a warn rule blocks from now on
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// The rule
+    name: RuleName,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+pub(crate) async fn run(command: RuleCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
+    match command {
+        RuleCommand::Add(args) => add::run(args, session).await,
+        RuleCommand::List(args) => list::run(&args, session).await,
+        RuleCommand::Show { name } => {
+            let rule = session.client.rule(name.as_str()).await?;
+            session.show(&rule, render_rule)?;
+            Ok(OK)
+        }
+        RuleCommand::Edit(args) => edit::run(args, session).await,
+        RuleCommand::Remove(args) => {
+            let names = args.names.into_iter().map(String::from).collect();
+            stage(vec![Edit::RemoveRules { names }], &args.stage, session).await
+        }
+        RuleCommand::Promote(args) => {
+            let edit = EditRule {
+                name: args.name.into(),
+                action: Some(Action::Block),
+                ..EditRule::default()
+            };
+            stage(vec![Edit::EditRule(edit)], &args.stage, session).await
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What every verb that talks to the daemon works with.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+};
+
+use serde::Serialize;
+
+use super::error::CliError;
+use crate::{
+    api::client::Client,
+    output::{Output, View},
+};
+
+/// The daemon and the two streams.
+pub(crate) struct Session<'a> {
+    pub(crate) client: Client,
+    pub(crate) output: &'a mut Output,
+}
+
+impl Session<'_> {
+    /// Prints data, as [`Output::show`].
+    pub(crate) fn show<T, F>(&mut self, value: &T, human: F) -> Result<(), CliError>
+    where
+        T: Serialize + ?Sized,
+        F: FnOnce(&T, &View) -> String,
+    {
+        Ok(self.output.show(value, human)?)
+    }
+
+    /// Says what comes next, to people only.
+    pub(crate) fn note(&mut self, text: &str) {
+        if !self.output.is_json() {
+            self.output.note(text);
+        }
+    }
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn somebody_is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// The text of a file, and its name for messages; `-` is standard input.
+pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
+    let failed = |source| CliError::File {
+        verb: "read",
+        path: path.to_path_buf(),
+        source,
+    };
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok((text, "<stdin>".to_owned()));
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    Ok((text, path.display().to_string()))
+}

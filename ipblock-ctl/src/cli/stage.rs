@@ -1,0 +1,85 @@
+//! Staging edits, and deploying them at once where that is asked for.
+
+use super::{
+    arguments::StageArgs,
+    error::{CliError, OK},
+    session::Session,
+};
+use crate::{
+    api::{
+        client::ClientError,
+        types::{DeployRequest, EditRequest, Staged},
+    },
+    output::changes::{render_deployed, render_staged},
+    policy::edit::Edit,
+};
+
+/// Stages `edits`, all or none, and says what comes next or deploys.
+pub(crate) async fn stage(
+    edits: Vec<Edit>,
+    args: &StageArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    let own = edits.len();
+    let staged = send(edits, args.force, session).await?;
+    finish(&staged, own, args, session).await
+}
+
+/// Stages `edits` and says nothing yet.
+pub(crate) async fn send(
+    edits: Vec<Edit>,
+    force: bool,
+    session: &Session<'_>,
+) -> Result<Staged, ClientError> {
+    session.client.edit(&EditRequest { edits, force }).await
+}
+
+/// Says what was staged and what comes next, or deploys. `own` is how many edits were sent.
+///
+/// As JSON it prints one value: what is staged, or what was deployed.
+pub(crate) async fn finish(
+    staged: &Staged,
+    own: usize,
+    args: &StageArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    if !args.deploy {
+        session.show(staged, render_staged)?;
+        session.note(&next_step(staged.staged));
+        return Ok(OK);
+    }
+    if !session.output.is_json() {
+        session.show(staged, render_staged)?;
+    }
+    let own = u64::try_from(own).unwrap_or(u64::MAX);
+    let before = staged.staged.saturating_sub(own);
+    if before > 0 {
+        let edits = edits(before);
+        session.note(&format!("deploys {edits} that were staged before, too"));
+    }
+    let request = DeployRequest {
+        comment: args.comment.clone().unwrap_or_default(),
+        force: args.force,
+    };
+    let deployed = session.client.deploy(&request).await.map_err(|source| {
+        let staged = staged.clone();
+        CliError::NotDeployed { source, staged }
+    })?;
+    session.show(&deployed, render_deployed)?;
+    Ok(OK)
+}
+
+fn next_step(staged: u64) -> String {
+    if staged == 0 {
+        return "nothing is staged: this is what is deployed".to_owned();
+    }
+    let edits = edits(staged);
+    format!("staged ({edits}). next: ipblock-ctl diff, then ipblock-ctl deploy")
+}
+
+fn edits(number: u64) -> String {
+    match number {
+        1 => "1 edit".to_owned(),
+        number => format!("{number} edits"),
+    }
+}

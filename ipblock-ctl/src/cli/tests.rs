@@ -1,0 +1,133 @@
+//! Help texts, and what the arguments mean.
+
+use clap::{Command, Parser as _, error::ErrorKind};
+
+use super::{Cli, command};
+
+fn help_of(mut command: Command, path: &str, seen: &mut Vec<String>) {
+    let name = path.replace(' ', "-");
+    insta::assert_snapshot!(format!("help-{name}"), command.render_long_help());
+    seen.push(path.to_owned());
+    for subcommand in command.get_subcommands() {
+        let path = format!("{path} {}", subcommand.get_name());
+        help_of(subcommand.clone(), &path, seen);
+    }
+}
+
+#[test]
+fn every_command_has_a_help_text() {
+    // Else the test would depend on the environment that it runs in.
+    let mut command = command().term_width(80);
+    command.build();
+    let mut seen = Vec::new();
+    help_of(command, "ipblock-ctl", &mut seen);
+    assert_eq!(seen.len(), 32, "{seen:#?}");
+}
+
+fn refused(line: &str) -> clap::Error {
+    match parse(line) {
+        Ok(cli) => panic!("`{line}` was taken as {cli:?}"),
+        Err(error) => error,
+    }
+}
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    command().debug_assert();
+}
+
+#[test]
+fn global_options_stand_before_or_after_the_command() {
+    for line in [
+        "ipblock-ctl --socket /s --json --color never rule list",
+        "ipblock-ctl rule list --socket /s --json --color never",
+        "ipblock-ctl rule --json list --color=never --socket=/s",
+    ] {
+        let global = parse(line).expect(line).global;
+        assert_eq!(global.socket.to_str(), Some("/s"), "{line}");
+        assert!(global.json, "{line}");
+        assert_eq!(global.color, super::ColorChoice::Never, "{line}");
+    }
+}
+
+#[test]
+fn typing_errors_are_corrected() {
+    for (line, correction) in [
+        ("ipblock-ctl statsu", "'status'"),
+        ("ipblock-ctl rule ad", "'add'"),
+        ("ipblock-ctl diff --jsno", "'--json'"),
+        ("ipblock-ctl rule list --sort packet", "'packets'"),
+        ("ipblock-ctl attach eth0 --mode natve", "'native'"),
+    ] {
+        let error = refused(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        let text = error.to_string();
+        assert!(text.contains(correction), "{line}: {text}");
+    }
+}
+
+#[test]
+fn addresses_are_separated_by_spaces_commas_or_repetition() {
+    let line = "ipblock-ctl rule add abuse --match 192.0.2.1,192.0.2.2 @x --action block \
+                --match 2001:db8:: --except 192.0.2.3 192.0.2.4";
+    let text = format!("{:?}", parse(line).expect(line));
+    assert!(
+        text.contains(r#"matches: ["192.0.2.1", "192.0.2.2", "@x", "2001:db8::"]"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#"except: ["192.0.2.3", "192.0.2.4"]"#),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_name_after_the_addresses_is_noticed() {
+    let error = refused("ipblock-ctl rule add --action block --match 192.0.2.1 abuse");
+    assert_eq!(error.kind(), ErrorKind::ValueValidation);
+    assert!(
+        error.to_string().contains("put a NAME before the options"),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_usage_errors() {
+    let add = "ipblock-ctl rule add abuse --action block --match 192.0.2.1";
+    for (rest, part) in [
+        ("--for 0", "write 0s"),
+        ("--for 90", "write 90s"),
+        ("--for 0s", "write at least 1s"),
+        ("--for 2h --until 2100-01-01", "cannot be used with"),
+        ("--for 2h --permanent", "cannot be used with"),
+        ("--until 2001-01-01", "in the past"),
+        ("--zone a/b", "zone name `a/b` may hold only"),
+        ("--action allow", "possible values: block, warn"),
+        ("--comment x", "--deploy"),
+    ] {
+        let error = refused(&format!("{add} {rest}"));
+        assert_eq!(error.exit_code(), 2, "{rest}");
+        assert!(error.to_string().contains(part), "{rest}: {error}");
+    }
+    for line in [
+        "ipblock-ctl",
+        "ipblock-ctl rule",
+        "ipblock-ctl rule add abuse --action block",
+        "ipblock-ctl rule add abuse --match 192.0.2.1",
+        "ipblock-ctl rule show a/b",
+        "ipblock-ctl rule edit abuse --enable --disable",
+        "ipblock-ctl rule remove",
+        "ipblock-ctl allow add",
+        "ipblock-ctl attach a/b",
+        "ipblock-ctl check",
+        "ipblock-ctl convert",
+        "ipblock-ctl export --format json",
+        "ipblock-ctl status --color sometimes",
+    ] {
+        assert_eq!(refused(line).exit_code(), 2, "{line}");
+    }
+}

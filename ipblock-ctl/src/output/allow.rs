@@ -1,0 +1,63 @@
+//! `allow list`.
+
+use std::fmt::Write as _;
+
+use super::{
+    table::{Column, Table},
+    view::{MARKS, Tone, View, state_mark},
+};
+use crate::api::types::{AllowInfo, EntryState};
+
+/// One line an entry.
+#[must_use]
+pub fn render(entries: &[AllowInfo], view: &View) -> String {
+    if entries.is_empty() {
+        return "nothing is allowed\n".to_owned();
+    }
+    let staged = entries
+        .iter()
+        .any(|entry| entry.state != EntryState::Deployed);
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("ADDRESS"),
+        Column::left("ZONE"),
+        Column::left("NOTE"),
+    ]);
+    for entry in entries {
+        table.row(vec![
+            state_mark(entry.state).into(),
+            entry.address.as_str().into(),
+            entry.zone.as_deref().unwrap_or("(all)").into(),
+            entry.note.as_str().into(),
+        ]);
+    }
+    if !staged {
+        table.drop_columns(&[""]);
+    }
+    let mut text = table.render(view);
+    if staged {
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn allow_entries_are_a_table() {
+        insta::assert_snapshot!(render(&samples::allow(), &samples::view()));
+    }
+
+    #[test]
+    fn an_empty_allow_list_is_said() {
+        assert_eq!(render(&[], &samples::view()), "nothing is allowed\n");
+    }
+
+    #[test]
+    fn allow_list_json_is_an_array_of_objects() {
+        insta::assert_json_snapshot!(samples::allow());
+    }
+}

@@ -1,0 +1,176 @@
+//! What changes and what changed: `diff`, staged edits, `deploy`, `apply`.
+
+use std::fmt::Write as _;
+
+use super::{
+    number::{counted, grouped, grouped_text},
+    time::span,
+    view::{Tone, View, visible},
+};
+use crate::api::types::{Applied, Change, Deployed, Diff, RuleChange, Staged};
+
+/// The filter judges replies to this host's own connections too; that is easily forgotten.
+const STATELESS: &str = "the filter keeps no connection state: replies from newly blocked \
+                         addresses to this host's own connections are dropped too";
+
+/// What a deploy would change.
+#[must_use]
+pub fn render_diff(diff: &Diff, view: &View) -> String {
+    if diff.rules.is_empty() && diff.other.is_empty() {
+        return "nothing staged: no difference from what is deployed\n".to_owned();
+    }
+    let mut text = String::new();
+    for rule in &diff.rules {
+        push_rule(&mut text, rule, view);
+    }
+    for line in &diff.other {
+        let mark = view.paint(Tone::Caution, "~");
+        let _ = writeln!(text, "{mark} {}", visible(line));
+    }
+    let blocked = &diff.addresses.newly_blocked;
+    let _ = writeln!(
+        text,
+        "\naddresses  {} newly blocked, {} newly passed",
+        grouped_text(blocked),
+        grouped_text(&diff.addresses.newly_passed),
+    );
+    let _ = writeln!(
+        text,
+        "entries    {} before, {} after",
+        grouped(diff.entries.before),
+        grouped(diff.entries.after)
+    );
+    for warning in &diff.warnings {
+        push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
+    }
+    for peer in &diff.cut_peers {
+        push_labelled(&mut text, view, Tone::Bad, "cuts:", peer);
+    }
+    if blocked != "0" {
+        push_labelled(&mut text, view, Tone::Faint, "note:", STATELESS);
+    }
+    text
+}
+
+fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
+    let (mark, word, tone) = match rule.change {
+        Change::Added => ("+", "added", Tone::Good),
+        Change::Changed => ("~", "changed", Tone::Caution),
+        Change::Removed => ("-", "removed", Tone::Bad),
+    };
+    let mark = view.paint(tone, mark);
+    let _ = writeln!(text, "{mark} rule {}: {word}", rule.name);
+    for line in &rule.detail {
+        let _ = writeln!(text, "    {}", visible(line));
+    }
+}
+
+fn push_labelled(text: &mut String, view: &View, tone: Tone, label: &str, line: &str) {
+    let label = view.paint(tone, label);
+    let _ = writeln!(text, "{label} {}", visible(line));
+}
+
+/// What staging did.
+#[must_use]
+pub fn render_staged(staged: &Staged, _view: &View) -> String {
+    let mut text = String::new();
+    for line in &staged.done {
+        let _ = writeln!(text, "{}", visible(line));
+    }
+    text
+}
+
+/// What a deploy did.
+#[must_use]
+pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
+    if !deployed.changed {
+        return format!(
+            "nothing to do: revision {} is deployed\n",
+            deployed.revision
+        );
+    }
+    let done = view.paint(
+        Tone::Good,
+        &format!("deployed revision {}", deployed.revision),
+    );
+    format!(
+        "{done}: {}, {} (built in {}, switched in {})\n",
+        counted(deployed.rules, "rule", "rules"),
+        counted(deployed.entries, "entry", "entries"),
+        milliseconds(deployed.build_ms),
+        milliseconds(deployed.switch_ms),
+    )
+}
+
+fn milliseconds(ms: u64) -> String {
+    match ms {
+        0 => "under 1 ms".to_owned(),
+        1..10_000 => format!("{} ms", grouped(ms)),
+        ms => span(ms / 1000),
+    }
+}
+
+/// What an apply did, or would do.
+#[must_use]
+pub fn render_applied(applied: &Applied, view: &View) -> String {
+    if !applied.changed {
+        return "nothing to do: the file says what is deployed\n".to_owned();
+    }
+    let mut text = render_diff(&applied.diff, view);
+    if let Some(deployed) = &applied.deployed {
+        text.push_str(&render_deployed(deployed, view));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn a_diff_marks_what_changes() {
+        insta::assert_snapshot!(render_diff(&samples::diff(), &samples::view()));
+    }
+
+    #[test]
+    fn nothing_staged_is_said() {
+        insta::assert_snapshot!(
+            render_diff(&Diff::default(), &samples::view()),
+            @"nothing staged: no difference from what is deployed"
+        );
+    }
+
+    #[test]
+    fn diff_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::diff());
+    }
+
+    #[test]
+    fn a_deploy_says_what_is_in_force() {
+        let mut deployed = samples::deployed();
+        let deployed_text = render_deployed(&deployed, &samples::view());
+        assert_eq!(
+            deployed_text,
+            "deployed revision 8: 3 rules, 70,044 entries (built in 212 ms, switched in under 1 ms)\n"
+        );
+        deployed.changed = false;
+        let nothing = render_deployed(&deployed, &samples::view());
+        assert_eq!(nothing, "nothing to do: revision 8 is deployed\n");
+    }
+
+    #[test]
+    fn an_apply_shows_the_change_and_the_deploy() {
+        let mut applied = Applied {
+            diff: samples::diff(),
+            changed: true,
+            deployed: Some(samples::deployed()),
+        };
+        let text = render_applied(&applied, &samples::view());
+        assert!(text.starts_with("+ rule scanners: added\n"), "{text}");
+        assert!(text.contains("\ndeployed revision 8: "), "{text}");
+        applied.changed = false;
+        let text = render_applied(&applied, &samples::view());
+        assert_eq!(text, "nothing to do: the file says what is deployed\n");
+    }
+}

@@ -1,0 +1,111 @@
+//! `check`: one paragraph for each address.
+
+use std::fmt::Write as _;
+
+use super::{
+    time::{clock, relative},
+    view::{Tone, View, action_word},
+};
+use crate::api::types::{Action, Check, CheckRule, CheckVerdict, Reason};
+
+/// Verdict, why, and whether the kernel agrees, for each address.
+#[must_use]
+pub fn render(checks: &[Check], view: &View) -> String {
+    let paragraphs: Vec<String> = checks.iter().map(|check| paragraph(check, view)).collect();
+    paragraphs.join("\n")
+}
+
+fn paragraph(check: &Check, view: &View) -> String {
+    let (word, tone) = match check.verdict {
+        CheckVerdict::Block => ("block", Tone::Bad),
+        CheckVerdict::Warn => ("warn (passes)", Tone::Caution),
+        CheckVerdict::Pass => ("pass", Tone::Good),
+    };
+    let address = view.paint(Tone::Strong, &check.address);
+    let mut text = format!(
+        "{address} in zone {}: {}\n",
+        check.zone,
+        view.paint(tone, word)
+    );
+    let _ = writeln!(text, "  why     {}", why(check));
+    for rule in &check.rules {
+        let _ = writeln!(text, "  rule    {}", rule_line(check, rule, view));
+    }
+    let kernel = if check.kernel_agrees {
+        "agrees".to_owned()
+    } else {
+        view.paint(
+            Tone::Bad,
+            "DISAGREES: its maps give another answer (ipblock-ctl status)",
+        )
+    };
+    let _ = writeln!(text, "  kernel  {kernel}");
+    text
+}
+
+fn why(check: &Check) -> String {
+    match check.reason {
+        Reason::Rule => match check.verdict {
+            CheckVerdict::Block => "a block rule matches",
+            CheckVerdict::Warn => "a warn rule matches, and no block rule",
+            CheckVerdict::Pass => "the rules let it pass",
+        }
+        .to_owned(),
+        Reason::Ban => "a ban covers it".to_owned(),
+        Reason::Allow => match &check.allowed_by {
+            Some(entry) => format!("the allow list holds {entry}; rules and bans do not count"),
+            None => "an allow list holds it; rules and bans do not count".to_owned(),
+        },
+        Reason::Default if check.rules.iter().all(|rule| rule.excepted_by.is_some()) => {
+            "no rule matches: the zone's default decides".to_owned()
+        }
+        Reason::Default => "no block rule matches: the zone's default decides".to_owned(),
+    }
+}
+
+fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
+    let action = view.paint(rule.action.into(), action_word(rule.action));
+    let mut line = format!("{} ({action})", rule.name);
+    match &rule.excepted_by {
+        Some(exception) => {
+            let _ = write!(
+                line,
+                " would match {}, spared by its exception {exception}",
+                rule.matched
+            );
+        }
+        None if check.reason == Reason::Allow => {
+            let _ = write!(line, " would match {}", rule.matched);
+        }
+        None => {
+            let counts_only = rule.action == Action::Warn && check.verdict == CheckVerdict::Block;
+            let counts = if counts_only { " (counts only)" } else { "" };
+            let _ = write!(line, " matches {}{counts}", rule.matched);
+        }
+    }
+    if let Some(end) = rule.expires {
+        let _ = write!(
+            line,
+            ", ends {} ({})",
+            relative(view.now, end),
+            clock(end, &view.time_zone)
+        );
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn every_reason_reads_as_a_paragraph() {
+        insta::assert_snapshot!(render(&samples::checks(), &samples::view()));
+    }
+
+    #[test]
+    fn check_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::checks()[..2]);
+    }
+}

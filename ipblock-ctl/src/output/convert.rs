@@ -1,0 +1,54 @@
+//! `convert`: prefixes, one a line.
+
+use std::fmt::Write as _;
+
+use super::{
+    number::grouped_text,
+    view::{Tone, View},
+};
+use crate::api::types::Conversion;
+
+/// The prefixes, one a line. Several conversions get a line that names each.
+#[must_use]
+pub fn render(conversions: &[Conversion], view: &View) -> String {
+    let mut text = String::new();
+    for conversion in conversions {
+        if conversions.len() > 1 {
+            let title = format!(
+                "# {} ({} addresses)",
+                conversion.input,
+                grouped_text(&conversion.addresses)
+            );
+            let _ = writeln!(text, "{}", view.paint(Tone::Faint, &title));
+        }
+        for prefix in &conversion.cidrs {
+            let _ = writeln!(text, "{prefix}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn one_conversion_is_its_prefixes() {
+        let conversions = samples::conversions();
+        assert_eq!(
+            render(&conversions[..1], &samples::view()),
+            "192.0.2.1/32\n192.0.2.2/31\n192.0.2.4/30\n192.0.2.8/31\n192.0.2.10/32\n"
+        );
+    }
+
+    #[test]
+    fn several_conversions_are_named() {
+        insta::assert_snapshot!(render(&samples::conversions(), &samples::view()));
+    }
+
+    #[test]
+    fn convert_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::conversions());
+    }
+}

@@ -1,0 +1,27 @@
+//! What commands print: tables and paragraphs for people, JSON for scripts.
+//!
+//! Renders api types and its own reports only, each as a pure function from a value and a [`View`]
+//! to text. It asks nobody anything and decides nothing.
+#![forbid(unsafe_code)]
+
+pub mod allow;
+pub mod changes;
+pub mod check;
+pub mod convert;
+pub mod counters;
+pub mod doctor;
+pub mod lint;
+pub mod number;
+pub mod rules;
+pub mod status;
+pub mod stream;
+pub mod table;
+pub mod time;
+pub mod view;
+pub mod zones;
+
+#[cfg(test)]
+mod samples;
+
+pub use stream::Output;
+pub use view::{Tone, View};

@@ -1,0 +1,199 @@
+//! `rule list` and `rule show`.
+
+use std::fmt::Write as _;
+
+use super::{
+    number::{bytes, grouped, short},
+    table::{Cell, Column, Table, fit_list},
+    time::{clock, relative},
+    view::{MARKS, Tone, View, action_word, state_mark, visible},
+};
+use crate::api::types::{EntryState, RuleInfo};
+
+/// Addresses that `rule show` prints before it says how many more there are.
+const SHOWN_ADDRESSES: usize = 20;
+
+/// Columns that the match list gets at least, before other columns give way to it.
+const MIN_MATCH_WIDTH: usize = 21;
+
+/// One line a rule, with its counters.
+#[must_use]
+pub fn render_list(rules: &[RuleInfo], view: &View) -> String {
+    if rules.is_empty() {
+        return "no rules\n".to_owned();
+    }
+    let staged = rules.iter().any(|rule| rule.state != EntryState::Deployed);
+    let mut table = list_table(rules, view);
+    let mut unneeded = Vec::new();
+    if !staged {
+        unneeded.push("");
+    }
+    if rules.iter().all(|rule| rule.expires.is_none()) {
+        unneeded.push("EXPIRES");
+    }
+    table.drop_columns(&unneeded);
+    // What matches and how often says most; `rule show` and --json have the rest.
+    for title in ["ENTRIES", "BYTES"] {
+        if table.width_before_last() + MIN_MATCH_WIDTH > view.width {
+            table.drop_columns(&[title]);
+        }
+    }
+    let room = view.width.saturating_sub(table.width_before_last());
+    let matches: Vec<Cell> = rules
+        .iter()
+        .map(|rule| Cell::from(fit_list(&rule.matches, room.max(MIN_MATCH_WIDTH))))
+        .collect();
+    table.set_last_column(matches);
+    let mut text = table.render(view);
+    if staged {
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+    }
+    text
+}
+
+fn list_table(rules: &[RuleInfo], view: &View) -> Table {
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("NAME"),
+        Column::left("ACTION"),
+        Column::right("PACKETS"),
+        Column::right("BYTES"),
+        Column::left("LAST HIT"),
+        Column::left("EXPIRES"),
+        Column::right("ENTRIES"),
+        Column::left("MATCH"),
+    ]);
+    for rule in rules {
+        let action = if rule.enabled {
+            Cell::toned(action_word(rule.action), rule.action.into())
+        } else {
+            Cell::toned("off", Tone::Faint)
+        };
+        let since = |time| relative(view.now, time);
+        table.row(vec![
+            state_mark(rule.state).into(),
+            rule.name.as_str().into(),
+            action,
+            short(rule.packets).into(),
+            bytes(rule.bytes).into(),
+            rule.last_hit.map_or("never".to_owned(), since).into(),
+            rule.expires.map_or("-".to_owned(), since).into(),
+            short(rule.entries).into(),
+            "".into(),
+        ]);
+    }
+    table
+}
+
+/// Everything about one rule.
+#[must_use]
+pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
+    let action = view.paint(rule.action.into(), action_word(rule.action));
+    let enabled = if rule.enabled { "" } else { ", switched off" };
+    let state = match rule.state {
+        EntryState::Deployed => "",
+        EntryState::Added => ", staged: not yet deployed",
+        EntryState::Changed => ", staged: differs from what is deployed",
+        EntryState::Removed => ", staged to be removed",
+    };
+    let name = view.paint(Tone::Strong, &format!("rule {}", rule.name));
+    let mut text = format!("{name}: {action}{enabled}{state}\n");
+    let mut table = Table::new(&[Column::left(""), Column::left("")]);
+    let mut field = |label: &str, value: String| {
+        table.row(vec![format!("  {label}").into(), value.into()]);
+    };
+    addresses("match", &rule.matches, &mut field);
+    addresses("except", &rule.except, &mut field);
+    let zones = if rule.zones.is_empty() {
+        "all".to_owned()
+    } else {
+        rule.zones.join(", ")
+    };
+    field("zones", zones);
+    let time = |time| {
+        format!(
+            "{} ({})",
+            relative(view.now, time),
+            clock(time, &view.time_zone)
+        )
+    };
+    field("expires", rule.expires.map_or("never".to_owned(), time));
+    if rule.alert {
+        field("alert", "yes".to_owned());
+    }
+    if !rule.note.is_empty() {
+        field("note", visible(&rule.note));
+    }
+    field("entries", grouped(rule.entries));
+    let hits = format!("{} ({})", grouped(rule.packets), bytes(rule.bytes));
+    field("packets", hits);
+    field("last hit", rule.last_hit.map_or("never".to_owned(), time));
+    field("excepted", grouped(rule.excepted));
+    text.push_str(&table.render(view));
+    text
+}
+
+fn addresses(label: &str, list: &[String], field: &mut impl FnMut(&str, String)) {
+    let mut label = label;
+    for address in list.iter().take(SHOWN_ADDRESSES) {
+        field(label, address.clone());
+        label = "";
+    }
+    let left = list.len().saturating_sub(SHOWN_ADDRESSES);
+    if left > 0 {
+        let left = grouped(u64::try_from(left).unwrap_or(u64::MAX));
+        field(label, format!("and {left} more (--json shows all)"));
+    }
+    if list.is_empty() {
+        field(label, "-".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn rules_are_a_table_of_80_columns() {
+        let text = render_list(&samples::rules(), &samples::view());
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn columns_that_say_nothing_are_left_out() {
+        let rule = samples::rules().swap_remove(0);
+        insta::assert_snapshot!(render_list(&[rule], &samples::view()));
+    }
+
+    #[test]
+    fn a_wide_terminal_shows_more_addresses() {
+        let mut view = samples::view();
+        view.width = 140;
+        insta::assert_snapshot!(render_list(&samples::rules(), &view));
+    }
+
+    #[test]
+    fn no_rules_is_said() {
+        assert_eq!(render_list(&[], &samples::view()), "no rules\n");
+    }
+
+    #[test]
+    fn a_rule_shows_all_of_its_fields() {
+        let rules = samples::rules();
+        let all: String = rules
+            .iter()
+            .map(|rule| render_rule(rule, &samples::view()) + "\n")
+            .collect();
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn rule_list_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::rules()[..2]);
+    }
+}

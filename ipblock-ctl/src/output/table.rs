@@ -1,0 +1,276 @@
+//! Aligned columns without borders.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::view::{Tone, View, visible};
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    title: &'static str,
+    right: bool,
+}
+
+impl Column {
+    /// Text.
+    #[must_use]
+    pub const fn left(title: &'static str) -> Self {
+        Self {
+            title,
+            right: false,
+        }
+    }
+
+    /// Numbers.
+    #[must_use]
+    pub const fn right(title: &'static str) -> Self {
+        Self { title, right: true }
+    }
+}
+
+/// One cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// Text in a tone; control characters are made visible.
+    #[must_use]
+    pub fn toned(text: &str, tone: Tone) -> Self {
+        Self {
+            text: visible(text),
+            tone,
+        }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::toned(text.as_ref(), Tone::Plain)
+    }
+}
+
+/// Rows under titles. The last column is never padded, so it may be as long as it likes.
+#[derive(Clone, Debug)]
+pub struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// An empty table.
+    #[must_use]
+    pub fn new(columns: &[Column]) -> Self {
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row with a cell for each column.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.columns.len(), "a cell for each column");
+        self.rows.push(cells);
+    }
+
+    /// Leaves out the columns with these titles.
+    pub fn drop_columns(&mut self, titles: &[&str]) {
+        let keep: Vec<bool> = self
+            .columns
+            .iter()
+            .map(|column| !titles.contains(&column.title))
+            .collect();
+        retain(&mut self.columns, &keep);
+        for row in &mut self.rows {
+            retain(row, &keep);
+        }
+    }
+
+    /// Fills the last column, a cell for each row: what fits there is known when the others are.
+    pub fn set_last_column(&mut self, cells: Vec<Cell>) {
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            if let Some(last) = row.last_mut() {
+                *last = cell;
+            }
+        }
+    }
+
+    /// Columns on the screen up to and including the gap before the last column.
+    #[must_use]
+    pub fn width_before_last(&self) -> usize {
+        let widths = self.widths();
+        let before = widths.len().saturating_sub(1);
+        widths.iter().take(before).map(|width| width + GAP).sum()
+    }
+
+    /// The table as text, titles first, each line ended.
+    #[must_use]
+    pub fn render(&self, view: &View) -> String {
+        let widths = self.widths();
+        let mut text = String::new();
+        if self.columns.iter().any(|column| !column.title.is_empty()) {
+            let titles: Vec<Cell> = self
+                .columns
+                .iter()
+                .map(|column| Cell::toned(column.title, Tone::Strong))
+                .collect();
+            self.line(&mut text, &titles, &widths, view);
+        }
+        for row in &self.rows {
+            self.line(&mut text, row, &widths, view);
+        }
+        text
+    }
+
+    fn line(&self, text: &mut String, cells: &[Cell], widths: &[usize], view: &View) {
+        let filled = cells
+            .iter()
+            .rposition(|cell| !cell.text.is_empty())
+            .map_or(0, |last| last + 1);
+        let columns = self.columns.iter().zip(widths).zip(cells);
+        for (index, ((column, &width), cell)) in columns.take(filled).enumerate() {
+            let padding = " ".repeat(width.saturating_sub(cell.text.width()));
+            let last = index + 1 == filled;
+            if index > 0 {
+                text.push_str(&" ".repeat(GAP));
+            }
+            if column.right {
+                text.push_str(&padding);
+            }
+            text.push_str(&view.paint(cell.tone, &cell.text));
+            if !column.right && !last {
+                text.push_str(&padding);
+            }
+        }
+        text.push('\n');
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|column| column.title.width())
+            .collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.width());
+            }
+        }
+        widths
+    }
+}
+
+fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    items.retain(|_| keep.next().copied().unwrap_or(true));
+}
+
+/// As many of `items` as fit in `width` columns, then `+N` for the others; at least one of them,
+/// cut with `...` where it is too long itself.
+#[must_use]
+pub fn fit_list(items: &[String], width: usize) -> String {
+    let Some(first) = items.first() else {
+        return "-".to_owned();
+    };
+    let more = |left: usize| match left {
+        0 => String::new(),
+        left => format!(" +{left}"),
+    };
+    let room = width.saturating_sub(more(items.len() - 1).width());
+    let mut shown = cut(first, room);
+    for (index, item) in items.iter().enumerate().skip(1) {
+        let longer = format!("{shown} {item}");
+        if longer.width() + more(items.len() - index - 1).width() > width {
+            return shown + &more(items.len() - index);
+        }
+        shown = longer;
+    }
+    shown
+}
+
+/// `text` in at most `width` columns, ended by `...` when it was longer.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(3);
+    let mut used = 0;
+    let mut short = String::new();
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        short.push(character);
+    }
+    short + "..."
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn view() -> View {
+        View::plain(Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn numbers_are_right_aligned_and_no_line_ends_in_spaces() {
+        let mut table = Table::new(&[Column::left("A"), Column::right("N"), Column::left("C")]);
+        table.row(vec!["long".into(), "1".into(), "".into()]);
+        table.row(vec!["x".into(), "1,234".into(), "end".into()]);
+        assert_eq!(
+            table.render(&view()),
+            "A         N  C\nlong      1\nx     1,234  end\n"
+        );
+    }
+
+    #[test]
+    fn colour_does_not_disturb_the_columns() {
+        let mut table = Table::new(&[Column::left("A"), Column::left("B")]);
+        table.row(vec![Cell::toned("x", Tone::Bad), "1".into()]);
+        let mut view = view();
+        view.color = true;
+        assert_eq!(
+            table.render(&view),
+            "\x1b[1mA\x1b[0m  \x1b[1mB\x1b[0m\n\x1b[31mx\x1b[0m  1\n"
+        );
+    }
+
+    #[test]
+    fn dropped_columns_leave_no_gap() {
+        let mut table = Table::new(&[Column::left("A"), Column::left("B"), Column::left("C")]);
+        table.row(vec!["1".into(), "2".into(), "3".into()]);
+        table.drop_columns(&["B"]);
+        assert_eq!(table.render(&view()), "A  C\n1  3\n");
+        assert_eq!(table.width_before_last(), 3);
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        let mut table = Table::new(&[Column::left("A"), Column::left("B")]);
+        table.row(vec!["漢字".into(), "1".into()]);
+        table.row(vec!["abcd".into(), "2".into()]);
+        assert_eq!(table.render(&view()), "A     B\n漢字  1\nabcd  2\n");
+    }
+
+    #[test]
+    fn a_list_shows_what_fits_and_counts_the_rest() {
+        let items: Vec<String> = ["192.0.2.0/24", "198.51.100.7/32", "@office"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(fit_list(&items, 80), "192.0.2.0/24 198.51.100.7/32 @office");
+        assert_eq!(fit_list(&items, 31), "192.0.2.0/24 198.51.100.7/32 +1");
+        assert_eq!(fit_list(&items, 30), "192.0.2.0/24 +2");
+        assert_eq!(fit_list(&items, 12), "192.0.... +2");
+        assert_eq!(fit_list(&[], 12), "-");
+    }
+}

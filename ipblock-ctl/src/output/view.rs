@@ -1,0 +1,137 @@
+//! What a rendering depends on besides the value: width, colour, the clock.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::api::types::{Action, EntryState};
+
+/// Columns when the terminal does not say, or there is none.
+pub const DEFAULT_WIDTH: usize = 80;
+
+/// How to render for people.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Columns to stay within where that can be done; at least [`DEFAULT_WIDTH`].
+    pub width: usize,
+    /// Whether escape sequences for colour are written.
+    pub color: bool,
+    /// What "ago" and "in" are counted from.
+    pub now: Timestamp,
+    /// The zone that times are shown in.
+    pub time_zone: TimeZone,
+}
+
+/// What a piece of text conveys. The text conveys it too: colour never stands alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing special.
+    #[default]
+    Plain,
+    /// Titles.
+    Strong,
+    /// Of less interest.
+    Faint,
+    /// As it should be; passes.
+    Good,
+    /// Worth a look; warns.
+    Caution,
+    /// Broken; blocks.
+    Bad,
+}
+
+impl Tone {
+    const fn escape(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Strong => Some("\x1b[1m"),
+            Self::Faint => Some("\x1b[2m"),
+            Self::Good => Some("\x1b[32m"),
+            Self::Caution => Some("\x1b[33m"),
+            Self::Bad => Some("\x1b[31m"),
+        }
+    }
+}
+
+impl From<Action> for Tone {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Block => Self::Bad,
+            Action::Warn => Self::Caution,
+        }
+    }
+}
+
+impl View {
+    /// 80 columns, no colour, UTC.
+    #[must_use]
+    pub const fn plain(now: Timestamp) -> Self {
+        Self {
+            width: DEFAULT_WIDTH,
+            color: false,
+            now,
+            time_zone: TimeZone::UTC,
+        }
+    }
+
+    /// `text` in its tone, when colour is on.
+    #[must_use]
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        match tone.escape() {
+            Some(escape) if self.color && !text.is_empty() => format!("{escape}{text}\x1b[0m"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// The word for an action, as on the command line.
+#[must_use]
+pub const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Block => "block",
+        Action::Warn => "warn",
+    }
+}
+
+/// The mark before something staged; empty for what is as deployed.
+#[must_use]
+pub const fn state_mark(state: EntryState) -> &'static str {
+    match state {
+        EntryState::Deployed => "",
+        EntryState::Added => "+",
+        EntryState::Changed => "~",
+        EntryState::Removed => "-",
+    }
+}
+
+/// What the marks mean; stands below a table that has some.
+pub const MARKS: &str = "+ added, ~ changed, - removed: staged, not yet deployed";
+
+/// Makes text from elsewhere safe to show: what could steer a terminal becomes visible instead.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_written_only_when_it_is_on() {
+        let mut view = View::plain(Timestamp::UNIX_EPOCH);
+        assert_eq!(view.paint(Tone::Bad, "block"), "block");
+        view.color = true;
+        assert_eq!(view.paint(Tone::Bad, "block"), "\x1b[31mblock\x1b[0m");
+        assert_eq!(view.paint(Tone::Plain, "block"), "block");
+    }
+
+    #[test]
+    fn text_from_elsewhere_cannot_steer_the_terminal() {
+        assert_eq!(visible("ticket 42 ü"), "ticket 42 ü");
+        assert_eq!(visible("\x1b[2Jgone\n"), "\u{fffd}[2Jgone\u{fffd}");
+    }
+}

@@ -1,0 +1,133 @@
+//! A daemon that answers from a list and remembers what it was asked.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::UnixListener, sync::oneshot};
+
+/// One canned answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    method: &'static str,
+    path: &'static str,
+    status: u16,
+    body: Value,
+}
+
+/// The answer to every request with this method, path and query.
+pub fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
+    Answer {
+        method,
+        path,
+        status,
+        body,
+    }
+}
+
+/// One request that came; a body that is no JSON is null.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub body: Value,
+}
+
+/// Listens on a socket of its own until dropped.
+pub struct FakeDaemon {
+    directory: TempDir,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl FakeDaemon {
+    pub fn start(answers: Vec<Answer>) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = socket_in(directory.path());
+        let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        listener.set_nonblocking(true).expect("a mode");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = oneshot::channel();
+        let router = router(answers, Arc::clone(&asked));
+        let thread = thread::spawn(move || serve(listener, router, stopped));
+        Self {
+            directory,
+            asked,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket_in(self.directory.path())
+    }
+
+    /// What was asked so far, in order.
+    pub fn requests(&self) -> Vec<Asked> {
+        self.asked.lock().expect("no panic").clone()
+    }
+}
+
+impl Drop for FakeDaemon {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn socket_in(directory: &Path) -> PathBuf {
+    directory.join("ipblock.sock")
+}
+
+fn serve(
+    listener: std::os::unix::net::UnixListener,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async move {
+        let listener = UnixListener::from_std(listener).expect("a listener");
+        tokio::select! {
+            served = axum::serve(listener, router).into_future() => served.expect("served"),
+            _ = stopped => {}
+        }
+    });
+}
+
+fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
+    let answers = Arc::new(answers);
+    Router::new().fallback(move |request: Request| {
+        let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
+        async move {
+            let (head, body) = request.into_parts();
+            let bytes: Bytes = to_bytes(body, usize::MAX).await.expect("a body");
+            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+            asked.lock().expect("no panic").push(Asked { body });
+            let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+            let found = answers
+                .iter()
+                .find(|answer| answer.method == head.method.as_str() && answer.path == path);
+            found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), response)
+        }
+    })
+}
+
+fn response(answer: &Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).expect("a status");
+    (status, axum::Json(answer.body.clone())).into_response()
+}
