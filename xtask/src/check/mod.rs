@@ -94,7 +94,8 @@ fn lints() -> Result<()> {
     run_command(
         cargo()
             .args(["clippy", "--workspace", "--exclude", "ipblock-ebpf"])
-            .args(["--all-targets", "--locked", "--", "-D", "warnings"]),
+            .args(["--all-targets", "--locked", "--keep-going"])
+            .args(["--", "-D", "warnings"]),
     )
 }
 
