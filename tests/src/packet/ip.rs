@@ -14,6 +14,8 @@ const DESTINATION_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const IPV4_HEADER: usize = 20;
 /// Offset of the IPv4 header's checksum.
 const IPV4_CHECKSUM: usize = 10;
+/// "Don't fragment", in the fragment field.
+const DONT_FRAGMENT: u16 = 0x4000;
 /// "More fragments", in the fragment field.
 const MORE_FRAGMENTS: u16 = 0x2000;
 
@@ -96,6 +98,13 @@ impl Ipv4 {
         self.fragment = offset | if more { MORE_FRAGMENTS } else { 0 };
         self
     }
+
+    /// Not to be fragmented, as most packets on the internet are.
+    #[must_use]
+    pub fn dont_fragment(mut self) -> Self {
+        self.fragment = DONT_FRAGMENT;
+        self
+    }
 }
 
 impl Network for Ipv4 {
@@ -121,8 +130,8 @@ impl Network for Ipv4 {
         header.extend(self.destination.octets());
         header.resize(usize::from(header_words) * 4, 1);
         let checksum = Sum16BitWords::new().add_slice(&header).ones_complement();
-        // etherparse keeps a sum in memory order.
-        header.splice(IPV4_CHECKSUM..IPV4_CHECKSUM + 2, checksum.to_be_bytes());
+        // etherparse sums 16-bit words as they lie in memory.
+        header.splice(IPV4_CHECKSUM..IPV4_CHECKSUM + 2, checksum.to_ne_bytes());
         header.extend(payload);
         header
     }

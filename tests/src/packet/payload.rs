@@ -148,7 +148,8 @@ impl Payload {
             }
         };
         let checksum = start.add_slice(&bytes).to_ones_complement_with_no_zero();
-        bytes.splice(offset..offset + 2, checksum.to_be_bytes());
+        // etherparse sums 16-bit words as they lie in memory.
+        bytes.splice(offset..offset + 2, checksum.to_ne_bytes());
         bytes
     }
 }
