@@ -1,1 +1,27 @@
+//! What privileged tests need: namespaces, veth pairs, bpffs, frames, raw sockets and a daemon.
+//!
+//! Everything here cleans up after itself in `Drop`, also when a test panics, and what needs root
+//! takes a [`Privileged`] token, so that no test can forget to ask for it. Nothing here knows maps
+//! or rules: the prog-run tests bring their own fixture, the end-to-end tests speak through
+//! [`Daemon`].
 
+mod binaries;
+mod bpffs;
+mod daemon;
+mod leftovers;
+mod netns;
+mod offload;
+pub mod packet;
+mod privilege;
+mod raw_socket;
+mod veth;
+mod wait;
+
+pub use binaries::{Binaries, binaries};
+pub use bpffs::Bpffs;
+pub use daemon::{CtlOutput, Daemon, DaemonBuilder};
+pub use netns::Netns;
+pub use privilege::{CannotRun, Privileged};
+pub use raw_socket::{FrameReceiver, FrameSender};
+pub use veth::{End, VethOptions, VethPair};
+pub use wait::{DEADLINE, wait_for};

@@ -1,0 +1,304 @@
+//! `ipblockd` in a namespace, with a socket, a state directory and a bpffs of its own.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::Write as _,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Bpffs, DEADLINE, Netns, Privileged, binaries, wait_for};
+
+/// How a daemon is started.
+#[derive(Debug)]
+pub struct DaemonBuilder {
+    root: Privileged,
+    netns: Arc<Netns>,
+    arguments: Vec<String>,
+}
+
+/// A running `ipblockd`, or one that was stopped and can be started again.
+///
+/// `Drop` kills it and unmounts its bpffs, so that its filter goes as well; when the test is
+/// panicking it prints the log first.
+#[derive(Debug)]
+pub struct Daemon {
+    netns: Arc<Netns>,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    bpffs: Bpffs,
+    dir: TempDir,
+}
+
+/// What `ipblock-ctl` did.
+#[derive(Debug)]
+pub struct CtlOutput {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit code.
+    pub code: i32,
+}
+
+impl CtlOutput {
+    /// Standard output, when it succeeded.
+    pub fn ok(self) -> anyhow::Result<String> {
+        ensure!(
+            self.code == 0,
+            "ipblock-ctl: exit code {}\nstdout: {}\nstderr: {}",
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        Ok(self.stdout)
+    }
+}
+
+impl DaemonBuilder {
+    /// With `--interface`: `IF[=native|generic|auto][@ZONE]`.
+    #[must_use]
+    pub fn interface(self, interface: impl Into<String>) -> Self {
+        self.argument("--interface").argument(interface)
+    }
+
+    /// With one more argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Starts it and waits until it answers `ipblock-ctl status`.
+    pub fn start(self) -> anyhow::Result<Daemon> {
+        let mut daemon = Daemon {
+            netns: self.netns,
+            arguments: self.arguments,
+            child: None,
+            bpffs: Bpffs::mount(self.root)?,
+            dir: TempDir::with_prefix("ipblock-state-")?,
+        };
+        daemon.start()?;
+        Ok(daemon)
+    }
+}
+
+impl Daemon {
+    /// A daemon that will run in this namespace.
+    #[must_use]
+    pub fn in_netns(root: Privileged, netns: &Arc<Netns>) -> DaemonBuilder {
+        DaemonBuilder {
+            root,
+            netns: Arc::clone(netns),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket")
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// Its bpffs.
+    #[must_use]
+    pub fn bpffs(&self) -> &Path {
+        self.bpffs.path()
+    }
+
+    /// Everything that it has logged, over all its starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        match fs::read(self.log_path()) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => format!("{}: {error}", self.log_path().display()),
+        }
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts it again after it was stopped, and waits until it answers.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "the daemon runs already");
+        fs::create_dir_all(self.state_dir())?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        let child = self
+            .netns
+            .command(&binaries().ipblockd)
+            .arg("--socket")
+            .arg(self.socket())
+            .arg("--state-dir")
+            .arg(self.state_dir())
+            .arg("--bpffs")
+            .arg(self.bpffs())
+            .args(&self.arguments)
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start nsenter")?;
+        self.child = Some(child);
+        self.wait_until_it_answers()
+    }
+
+    /// Kills it without warning (`SIGKILL`).
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.end(Signal::SIGKILL).map(drop)
+    }
+
+    /// Asks it to end (`SIGTERM`) and returns how it did.
+    pub fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        self.end(Signal::SIGTERM)
+    }
+
+    /// Terminates it and starts it again.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        let status = self.terminate()?;
+        ensure!(status.success(), "SIGTERM ended the daemon with {status}");
+        self.start()
+    }
+
+    /// Runs `ipblock-ctl` against it. Environment variables that would steer it are taken away.
+    pub fn ctl<S: AsRef<OsStr>>(&self, arguments: &[S]) -> anyhow::Result<CtlOutput> {
+        self.ctl_with_input(arguments, "")
+    }
+
+    /// As [`Daemon::ctl`], with this on standard input.
+    pub fn ctl_with_input<S: AsRef<OsStr>>(
+        &self,
+        arguments: &[S],
+        input: &str,
+    ) -> anyhow::Result<CtlOutput> {
+        let mut child = Command::new(&binaries().ipblock_ctl)
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments)
+            .env_remove("IPBLOCK_SOCKET")
+            .env_remove("SSH_CONNECTION")
+            .env_remove("SSH_CLIENT")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start ipblock-ctl")?;
+        let stdin = child.stdin.take();
+        let output = thread::scope(|scope| {
+            scope.spawn(move || {
+                // One that does not read its input closes the pipe, which is its right.
+                stdin.map(|mut stdin| stdin.write_all(input.as_bytes()))
+            });
+            child.wait_with_output()
+        })?;
+        let code = match (output.status.code(), output.status.signal()) {
+            (Some(code), _) => code,
+            (None, signal) => bail!("ipblock-ctl ended by signal {signal:?}"),
+        };
+        Ok(CtlOutput {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code,
+        })
+    }
+
+    /// Runs `ipblock-ctl --json`, which must succeed, and parses what it prints.
+    pub fn ctl_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let mut with_json = vec!["--json"];
+        with_json.extend(arguments);
+        let stdout = self.ctl(&with_json)?.ok()?;
+        serde_json::from_str(&stdout)
+            .with_context(|| format!("ipblock-ctl {with_json:?} printed {stdout:?}"))
+    }
+
+    /// Polls `ipblock-ctl --json ARGUMENTS` until `found` yields something.
+    pub fn wait_for_json<T>(
+        &self,
+        arguments: &[&str],
+        what: &str,
+        mut found: impl FnMut(&Value) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let mut last = None;
+        wait_for(DEADLINE, what, || {
+            last = Some(self.ctl_json(arguments));
+            last.as_ref()?.as_ref().ok().and_then(&mut found)
+        })
+        .with_context(|| format!("ipblock-ctl {arguments:?} said last: {last:?}"))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("ipblockd.log")
+    }
+
+    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
+        let mut ended = None;
+        let answer = wait_for(DEADLINE, "the daemon to answer", || {
+            ended = self.child.as_mut().and_then(|child| child.try_wait().ok()?);
+            let answers = || self.ctl(&["status"]).is_ok_and(|output| output.code == 0);
+            (ended.is_some() || answers()).then_some(())
+        });
+        if let Some(status) = ended {
+            self.child = None;
+            bail!("the daemon ended with {status}; its log:\n{}", self.log());
+        }
+        answer.with_context(|| format!("the daemon's log:\n{}", self.log()))
+    }
+
+    fn end(&mut self, signal: Signal) -> anyhow::Result<ExitStatus> {
+        let mut child = self.child.take().context("the daemon does not run")?;
+        // nsenter has become the daemon: it executes it without forking.
+        kill(Pid::from_raw(child.id().try_into()?), signal)?;
+        let status = wait_for(Duration::from_secs(30), "the daemon to end", || {
+            child.try_wait().transpose()
+        });
+        match status {
+            Ok(status) => Ok(status?),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.context(format!("{signal}; the daemon's log:\n{}", self.log())))
+            }
+        }
+    }
+}
+
+impl Drop for Daemon {
+    #[expect(clippy::print_stderr, reason = "shown when the test fails")]
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let ended = child.kill().and_then(|()| child.wait());
+            if let Err(error) = ended {
+                eprintln!("cannot end the daemon: {error}");
+            }
+        }
+        if thread::panicking() {
+            eprintln!("log of ipblockd in {}:\n{}", self.netns.name(), self.log());
+        }
+    }
+}

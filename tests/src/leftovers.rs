@@ -1,0 +1,51 @@
+//! Names that carry the process id of their maker, so that the next run can tell what a killed one
+//! left behind.
+
+use std::{
+    path::Path,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// Prefix of everything that the harness puts where others can see it.
+const PREFIX: &str = "ipbt";
+
+/// A name that nothing else on this machine has: `ipbt-PID-COUNTER`.
+pub(crate) fn unique_name() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{PREFIX}-{}-{counter}", process::id())
+}
+
+/// Names in `dir` whose maker no longer runs.
+pub(crate) fn leftovers(dir: &Path) -> Vec<String> {
+    let Ok(entries) = dir.read_dir() else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| maker(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists()))
+        .collect()
+}
+
+/// The process id in a name of ours.
+fn maker(name: &str) -> Option<&str> {
+    let mut parts = name.split('-');
+    let (prefix, pid) = (parts.next()?, parts.next()?);
+    (prefix == PREFIX && pid.parse::<u32>().is_ok()).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_dead_processes_are_leftovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let dead = format!("ipbt-{}-3", i32::MAX);
+        for name in [dead.as_str(), &unique_name(), "ipbt-x-1", "eth-1-1"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(leftovers(dir.path()), [dead]);
+    }
+}

@@ -1,0 +1,69 @@
+//! Root, or a test that says why it did not run.
+
+use std::panic::Location;
+
+/// Set to `1` where a test that cannot run must fail: in CI and in `cargo xtask test`.
+const REQUIRE: &str = "IPBLOCK_REQUIRE_PRIVILEGED";
+
+/// Proof that this process may make namespaces, mount file systems and load BPF programs.
+///
+/// Every privileged fixture asks for it; [`require_privileged!`](crate::require_privileged) is how
+/// a test gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Privileged(());
+
+impl Privileged {
+    /// The token, or `None` after saying on stderr why the caller cannot run and what to do.
+    ///
+    /// # Panics
+    /// When not root and `IPBLOCK_REQUIRE_PRIVILEGED=1`.
+    #[must_use]
+    #[track_caller]
+    #[expect(
+        clippy::print_stderr,
+        reason = "a test that does not run has to say so"
+    )]
+    pub fn require() -> Option<Self> {
+        if nix::unistd::geteuid().is_root() {
+            return Some(Self(()));
+        }
+        let message = format!(
+            "{}: this test needs root: network namespaces, bpffs and BPF programs\n\
+             hint: run `cargo xtask test`, which prints the sudo line to use",
+            Location::caller()
+        );
+        assert!(
+            std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
+            "{message}\n{REQUIRE}=1 does not let it pass without"
+        );
+        eprintln!("NOT RUN {message}");
+        None
+    }
+}
+
+/// What a test returns that cannot run here.
+pub trait CannotRun {
+    /// The value that ends the test without failing it.
+    fn cannot_run() -> Self;
+}
+
+impl CannotRun for () {
+    fn cannot_run() -> Self {}
+}
+
+impl<E> CannotRun for Result<(), E> {
+    fn cannot_run() -> Self {
+        Ok(())
+    }
+}
+
+/// The [`Privileged`] token; without root it returns from the test, as [`Privileged::require`] says.
+#[macro_export]
+macro_rules! require_privileged {
+    () => {
+        match $crate::Privileged::require() {
+            Some(root) => root,
+            None => return $crate::CannotRun::cannot_run(),
+        }
+    };
+}

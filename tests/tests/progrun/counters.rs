@@ -1,0 +1,91 @@
+//! The whole counter state of a zone, and what differs between two of them.
+
+use std::fmt::Write as _;
+
+use ipblock_common::{ClassCount, ClassId, Count, Outcome, Totals};
+
+/// Every counter that the program writes, summed over CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) totals: Totals,
+    /// By class id, the unused one included.
+    pub(crate) classes: Vec<ClassCount>,
+}
+
+impl Counters {
+    /// Nothing counted, for ids below `classes`.
+    pub(crate) fn zero(classes: usize) -> Self {
+        Self {
+            totals: Totals::default(),
+            classes: vec![ClassCount::default(); classes],
+        }
+    }
+
+    /// Adds one packet.
+    pub(crate) fn add(&mut self, outcome: Outcome, class: Option<(ClassId, u64)>, bytes: u64) {
+        let one = Count { packets: 1, bytes };
+        *self.totals.of_mut(outcome) += one;
+        if let Some((id, last_hit)) = class {
+            let class = &mut self.classes[id as usize];
+            class.count += one;
+            class.last_hit = last_hit;
+        }
+    }
+
+    /// One line for each counter that is not as expected, or `None`.
+    pub(crate) fn difference(&self, actual: &Self) -> Option<String> {
+        let mut lines = String::new();
+        for ((name, expected), (_, actual)) in self.rows().into_iter().zip(actual.rows()) {
+            if expected != actual {
+                let row = format!("{name:<18} {expected:>40} {actual:>40}");
+                writeln!(lines, "{row}").unwrap();
+            }
+        }
+        (!lines.is_empty()).then(|| {
+            format!(
+                "{:<18} {:>40} {:>40}\n{lines}",
+                "counter", "expected", "actual"
+            )
+        })
+    }
+
+    fn rows(&self) -> Vec<(String, String)> {
+        let mut totals = self.totals;
+        let totals = Outcome::ALL.map(|outcome| {
+            let Count { packets, bytes } = *totals.of_mut(outcome);
+            (
+                format!("total {outcome:?}"),
+                format!("{packets} packets, {bytes} bytes"),
+            )
+        });
+        let classes = self.classes.iter().enumerate().map(|(id, class)| {
+            let ClassCount {
+                count: Count { packets, bytes },
+                last_hit,
+            } = class;
+            (
+                format!("class {id}"),
+                format!("{packets} packets, {bytes} bytes, hit {last_hit}"),
+            )
+        });
+        totals.into_iter().chain(classes).collect()
+    }
+}
+
+#[test]
+fn a_difference_names_each_counter_that_is_off() {
+    let mut expected = Counters::zero(3);
+    let mut actual = expected.clone();
+    assert_eq!(expected.difference(&actual), None);
+    expected.add(Outcome::Dropped, Some((2, 5)), 60);
+    actual.add(Outcome::Passed, None, 60);
+    let difference = expected.difference(&actual).unwrap();
+    let names: Vec<&str> = difference
+        .lines()
+        .map(|line| line[..18].trim_end())
+        .collect();
+    assert_eq!(
+        names,
+        ["counter", "total Passed", "total Dropped", "class 2"]
+    );
+}

@@ -1,0 +1,257 @@
+//! What a zone's maps hold, written down by hand.
+
+use aya::{
+    EbpfLoader,
+    maps::{Array, LpmTrie, lpm_trie::Key},
+    programs::Xdp,
+};
+use ipblock_common::{Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names};
+use ipblock_tests::{
+    Privileged,
+    packet::{Ipv4, Ipv6},
+};
+use ipnet::IpNet;
+
+use crate::{
+    object,
+    zone::{Expected, Zone},
+};
+
+/// A zone before it is loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixture {
+    pub(crate) default_drop: bool,
+    pub(crate) malformed_drop: bool,
+    /// Whether the program logs through aya-log.
+    pub(crate) log: bool,
+    /// By class id.
+    classes: Vec<Class>,
+    entries: Vec<(IpNet, ClassId)>,
+}
+
+impl Fixture {
+    /// No entries; what nothing matches passes, what cannot be parsed too.
+    pub(crate) fn empty() -> Self {
+        Self {
+            default_drop: false,
+            malformed_drop: false,
+            log: false,
+            classes: vec![Class::default()],
+            entries: Vec::new(),
+        }
+    }
+
+    /// One entry of each [`Kind`] in each family; what nothing matches passes.
+    pub(crate) fn denylist() -> Self {
+        let mut fixture = Self::empty();
+        for kind in Kind::ALL {
+            if let Some(verdict) = kind.verdict() {
+                let id = fixture.class(Class {
+                    verdict: verdict.number(),
+                    ..Class::default()
+                });
+                assert_eq!(Some(id), kind.class());
+                fixture = fixture
+                    .entry(kind.prefix_v4(), id)
+                    .entry(kind.prefix_v6(), id);
+            }
+        }
+        fixture
+    }
+
+    /// The same entries; what nothing matches is dropped.
+    pub(crate) fn allow_only() -> Self {
+        Self {
+            default_drop: true,
+            ..Self::denylist()
+        }
+    }
+
+    /// The same zone with `malformed = drop`.
+    pub(crate) fn malformed_drop(self) -> Self {
+        Self {
+            malformed_drop: true,
+            ..self
+        }
+    }
+
+    /// Adds a class and returns its id.
+    pub(crate) fn class(&mut self, class: Class) -> ClassId {
+        self.classes.push(class);
+        ClassId::try_from(self.classes.len() - 1).unwrap()
+    }
+
+    /// Adds a class that never expires and returns its id.
+    pub(crate) fn verdict(&mut self, verdict: ClassVerdict) -> ClassId {
+        self.class(Class {
+            valid_until: 0,
+            next: NO_CLASS,
+            verdict: verdict.number(),
+        })
+    }
+
+    /// Adds a prefix.
+    pub(crate) fn entry(mut self, prefix: &str, class: ClassId) -> Self {
+        self.entries.push((prefix.parse().unwrap(), class));
+        self
+    }
+
+    /// Loads the program with these maps.
+    pub(crate) fn load(&self, _root: Privileged) -> Zone {
+        let size = |length: usize| u32::try_from(length.max(1)).unwrap();
+        let mut ebpf = EbpfLoader::new()
+            .override_global(names::DEFAULT_DROP, &u8::from(self.default_drop), true)
+            .override_global(names::MALFORMED_DROP, &u8::from(self.malformed_drop), true)
+            .override_global("AYA_LOG_LEVEL", &(u8::from(self.log) * u8::MAX), true)
+            .map_max_entries(names::IPV4, size(self.entries.len()))
+            .map_max_entries(names::IPV6, size(self.entries.len()))
+            .map_max_entries(names::CLASSES, size(self.classes.len()))
+            .map_max_entries(names::CLASS_COUNTS, size(self.classes.len()))
+            .load(object::bytes())
+            .unwrap();
+
+        let mut classes: Array<_, Class> =
+            Array::try_from(ebpf.map_mut(names::CLASSES).unwrap()).unwrap();
+        for (id, class) in (0..).zip(&self.classes) {
+            classes.set(id, class, 0).unwrap();
+        }
+        for &(prefix, class) in &self.entries {
+            let length = u32::from(prefix.prefix_len());
+            match prefix {
+                IpNet::V4(prefix) => {
+                    let map = ebpf.map_mut(names::IPV4).unwrap();
+                    let key = Key::new(length, prefix.network().octets());
+                    LpmTrie::try_from(map)
+                        .unwrap()
+                        .insert(&key, class, 0)
+                        .unwrap();
+                }
+                IpNet::V6(prefix) => {
+                    let map = ebpf.map_mut(names::IPV6).unwrap();
+                    let key = Key::new(length, prefix.network().octets());
+                    LpmTrie::try_from(map)
+                        .unwrap()
+                        .insert(&key, class, 0)
+                        .unwrap();
+                }
+            }
+        }
+        let program: &mut Xdp = ebpf
+            .program_mut(names::PROGRAM)
+            .unwrap()
+            .try_into()
+            .unwrap();
+        program.load().unwrap();
+        Zone::new(ebpf, self.classes.len())
+    }
+}
+
+/// What a source is to [`Fixture::denylist`] and [`Fixture::allow_only`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Blocked,
+    Warned,
+    Allowed,
+    /// Only rules match it that an exception keeps from it.
+    Spared,
+    Unlisted,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Blocked,
+        Self::Warned,
+        Self::Allowed,
+        Self::Spared,
+        Self::Unlisted,
+    ];
+
+    /// A packet from such a source.
+    pub(crate) fn v4(self) -> Ipv4 {
+        Ipv4::from(match self {
+            Self::Blocked => "203.0.113.7",
+            Self::Warned => "203.0.113.71",
+            Self::Allowed => "203.0.113.135",
+            Self::Spared => "203.0.113.199",
+            Self::Unlisted => "198.51.100.7",
+        })
+    }
+
+    /// A packet from such a source.
+    pub(crate) fn v6(self) -> Ipv6 {
+        Ipv6::from(match self {
+            Self::Blocked => "2001:db8:b::7",
+            Self::Warned => "2001:db8:c::7",
+            Self::Allowed => "2001:db8:a::7",
+            Self::Spared => "2001:db8:e::7",
+            Self::Unlisted => "2001:db8:1::7",
+        })
+    }
+
+    /// What becomes of it where the default is `pass`.
+    pub(crate) fn where_default_passes(self) -> Expected {
+        let expected = match self {
+            Self::Blocked => Expected::DROPPED,
+            Self::Warned => Expected::pass(Outcome::Warned),
+            Self::Allowed => Expected::pass(Outcome::Allowed),
+            Self::Spared | Self::Unlisted => Expected::PASSED,
+        };
+        self.counted(expected)
+    }
+
+    /// What becomes of it where the default is `drop`.
+    pub(crate) fn where_default_drops(self) -> Expected {
+        self.counted(match self {
+            Self::Allowed => Expected::pass(Outcome::Allowed),
+            Self::Blocked | Self::Warned | Self::Spared | Self::Unlisted => Expected::DROPPED,
+        })
+    }
+
+    fn counted(self, expected: Expected) -> Expected {
+        match self.class() {
+            Some(id) => expected.class(id),
+            None => expected,
+        }
+    }
+
+    /// The class that counts it.
+    pub(crate) fn class(self) -> Option<ClassId> {
+        match self {
+            Self::Blocked => Some(1),
+            Self::Warned => Some(2),
+            Self::Allowed => Some(3),
+            Self::Spared => Some(4),
+            Self::Unlisted => None,
+        }
+    }
+
+    fn verdict(self) -> Option<ClassVerdict> {
+        match self {
+            Self::Blocked => Some(ClassVerdict::Block),
+            Self::Warned => Some(ClassVerdict::Warn),
+            Self::Allowed => Some(ClassVerdict::Allow),
+            Self::Spared => Some(ClassVerdict::Default),
+            Self::Unlisted => None,
+        }
+    }
+
+    fn prefix_v4(self) -> &'static str {
+        match self {
+            Self::Blocked => "203.0.113.0/26",
+            Self::Warned => "203.0.113.64/26",
+            Self::Allowed => "203.0.113.128/26",
+            Self::Spared => "203.0.113.192/26",
+            Self::Unlisted => "198.51.100.0/24",
+        }
+    }
+
+    fn prefix_v6(self) -> &'static str {
+        match self {
+            Self::Blocked => "2001:db8:b::/48",
+            Self::Warned => "2001:db8:c::/48",
+            Self::Allowed => "2001:db8:a::/48",
+            Self::Spared => "2001:db8:e::/48",
+            Self::Unlisted => "2001:db8:1::/48",
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A loaded zone: the program with its own maps, and what it must have counted so far.
+
+use aya::{
+    Ebpf, TestRun as _,
+    maps::{PerCpuArray, PerCpuValues},
+    programs::{ProgramError, TestRunOptions, Xdp},
+};
+use ipblock_common::{ClassCount, ClassId, Outcome, Totals, names};
+use ipblock_tests::packet::Frame;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::counters::Counters;
+
+// include/uapi/linux/bpf.h, enum xdp_action
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// What must become of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) drop: bool,
+    pub(crate) outcome: Outcome,
+    /// The class that counts it.
+    pub(crate) class: Option<ClassId>,
+}
+
+impl Expected {
+    pub(crate) const PASSED: Self = Self::pass(Outcome::Passed);
+    pub(crate) const NON_IP: Self = Self::pass(Outcome::NonIp);
+    pub(crate) const MALFORMED_PASSED: Self = Self::pass(Outcome::Malformed);
+    pub(crate) const DROPPED: Self = Self::drop(Outcome::Dropped);
+    pub(crate) const MALFORMED_DROPPED: Self = Self::drop(Outcome::Malformed);
+
+    /// Passes, counted under `outcome`.
+    pub(crate) const fn pass(outcome: Outcome) -> Self {
+        Self {
+            drop: false,
+            outcome,
+            class: None,
+        }
+    }
+
+    /// Is dropped, counted under `outcome`.
+    pub(crate) const fn drop(outcome: Outcome) -> Self {
+        Self {
+            drop: true,
+            outcome,
+            class: None,
+        }
+    }
+
+    /// And counted for this class.
+    pub(crate) const fn class(mut self, id: ClassId) -> Self {
+        self.class = Some(id);
+        self
+    }
+}
+
+/// A program that was loaded with the maps of one [`Fixture`](crate::fixture::Fixture).
+pub(crate) struct Zone {
+    ebpf: Ebpf,
+    expected: Counters,
+}
+
+impl Zone {
+    /// Takes over a loaded program; `classes` is the size of its class map.
+    pub(crate) fn new(ebpf: Ebpf, classes: usize) -> Self {
+        Self {
+            ebpf,
+            expected: Counters::zero(classes),
+        }
+    }
+
+    /// The loaded object.
+    pub(crate) fn ebpf(&self) -> &Ebpf {
+        &self.ebpf
+    }
+
+    /// Runs a frame, and asserts its verdict and every counter of the zone.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, frame: &Frame, expected: Expected) {
+        self.expect_of("", frame, expected);
+    }
+
+    /// As [`Zone::expect`], with words for what the frame is.
+    #[track_caller]
+    pub(crate) fn expect_of(&mut self, what: &str, frame: &Frame, expected: Expected) {
+        self.check(what, frame, None, expected);
+    }
+
+    /// As [`Zone::expect_of`], with only the first `linear` bytes in the first buffer.
+    #[track_caller]
+    pub(crate) fn expect_split(&mut self, frame: &Frame, linear: usize, expected: Expected) {
+        let what = format!("with {linear} bytes in the first buffer");
+        self.check(&what, frame, Some(linear), expected);
+    }
+
+    #[track_caller]
+    fn check(&mut self, what: &str, frame: &Frame, linear: Option<usize>, expected: Expected) {
+        let before = coarse_now();
+        let verdict = self
+            .run(frame, linear)
+            .unwrap_or_else(|error| panic!("{what} {frame:?}\ncannot be run: {error}"));
+        let after = coarse_now();
+        let actual = self.counters();
+
+        let class = expected.class.map(|id| {
+            let last_hit = actual.classes[id as usize].last_hit;
+            assert!(
+                (before..=after).contains(&last_hit),
+                "{what} {frame:?}\nclass {id} was last hit at {last_hit}, \
+                 not between {before} and {after}"
+            );
+            (id, last_hit)
+        });
+        self.expected
+            .add(expected.outcome, class, frame.len() as u64);
+        let expected_verdict = if expected.drop { XDP_DROP } else { XDP_PASS };
+        let difference = self.expected.difference(&actual).unwrap_or_default();
+        assert!(
+            verdict == expected_verdict && difference.is_empty(),
+            "{what} {frame:?}\nexpected {expected:?}\n\
+             verdict: expected {expected_verdict}, actual {verdict} (1 drops, 2 passes)\n{difference}"
+        );
+    }
+
+    /// Runs a frame once; with `linear`, only so many bytes lie in the first buffer and the rest in
+    /// fragments, as a driver that splits headers from data does it.
+    pub(crate) fn run(&self, frame: &Frame, linear: Option<usize>) -> Result<u32, ProgramError> {
+        let context = linear.map(|end| context(u32::try_from(end).unwrap()));
+        let options = TestRunOptions {
+            data_in: Some(frame.bytes()),
+            ctx_in: context.as_ref().map(<[u8; 24]>::as_slice),
+            ..TestRunOptions::default()
+        };
+        Ok(self.program().test_run(options)?.return_value)
+    }
+
+    /// Every counter, summed over CPUs; the last hit is the latest.
+    pub(crate) fn counters(&self) -> Counters {
+        let totals: PerCpuArray<_, Totals> = self.map(names::TOTALS);
+        let classes: PerCpuArray<_, ClassCount> = self.map(names::CLASS_COUNTS);
+        Counters {
+            totals: totals
+                .get(&0, 0)
+                .unwrap()
+                .iter()
+                .fold(Totals::default(), |mut sum, of_cpu| {
+                    sum += *of_cpu;
+                    sum
+                }),
+            classes: classes.iter().map(|values| sum(&values.unwrap())).collect(),
+        }
+    }
+
+    /// The program.
+    pub(crate) fn program(&self) -> &Xdp {
+        self.ebpf
+            .program(names::PROGRAM)
+            .unwrap()
+            .try_into()
+            .unwrap()
+    }
+
+    fn map<'a, T: TryFrom<&'a aya::maps::Map, Error = aya::maps::MapError>>(
+        &'a self,
+        name: &str,
+    ) -> T {
+        self.ebpf.map(name).unwrap().try_into().unwrap()
+    }
+}
+
+/// `struct xdp_md`: data, `data_end`, `data_meta`, ingress interface, receive queue, egress interface.
+fn context(data_end: u32) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[4..8].copy_from_slice(&data_end.to_ne_bytes());
+    bytes
+}
+
+fn sum(values: &PerCpuValues<ClassCount>) -> ClassCount {
+    values
+        .iter()
+        .fold(ClassCount::default(), |mut sum, of_cpu| {
+            sum.count += of_cpu.count;
+            sum.last_hit = sum.last_hit.max(of_cpu.last_hit);
+            sum
+        })
+}
+
+/// The clock that the program stamps hits with, in nanoseconds.
+fn coarse_now() -> u64 {
+    nanoseconds(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+/// The time of a clock, in nanoseconds.
+pub(crate) fn nanoseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock).unwrap();
+    u64::try_from(now.tv_sec()).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap()
+}
