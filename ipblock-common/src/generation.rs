@@ -7,14 +7,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const ABI_VERSION: u32 = 1;
 
 /// Who made a generation. Map `generation` (array, one element), written and read by user space
-/// alone. Its first field keeps its place over all versions.
+/// alone. This layout is frozen over all ABI versions: it is how another version is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct GenerationMeta {
     /// [`ABI_VERSION`] of the daemon that built it.
     pub abi: u32,
-    /// Zero: keeps `number` aligned.
-    pub reserved: u32,
+    /// The aya-log level that the program was loaded with; 0 is off.
+    pub log_level: u32,
     /// The generation's number, unique within one state directory.
     pub number: u64,
     /// SHA-256 of the BPF object that the program was loaded from.

@@ -1,1 +1,53 @@
-fn main() {}
+//! ipblock's front door: what a fresh checkout needs is one `cargo xtask` away.
+//!
+//! Each subcommand is one module. This crate only drives tools (cargo, rustup, apt-get); what
+//! ipblock itself does lives in ipblock-ctl.
+
+mod check;
+mod command;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// ipblock's front door.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Prepare the eBPF tool chain: a compiler with `core` for BPF, and a bpf-linker that fits it.
+    ///
+    /// As root on a Debian-like system it installs what is missing; anywhere else it says what to
+    /// install. `IPBLOCK_EBPF_OBJECT=path` embeds an object built elsewhere and needs none of it.
+    Setup,
+    /// Run every test, the privileged ones included (needs root).
+    Test {
+        /// Passed to the test binaries: name filters and flags such as --nocapture.
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+    /// Formatting, lints, documentation, the direction of imports and the other house rules.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let (name, outcome) = match Cli::parse().command {
+        Verb::Setup => ("setup", setup::run()),
+        Verb::Test { filter } => ("test", test::run(&filter)),
+        Verb::Check => ("check", check::run()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::say(name, &format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -11,7 +11,10 @@ pub mod edit;
 pub mod explain;
 pub mod lint;
 pub mod name;
+mod prefix;
 pub mod ruleset;
+mod safety;
+mod suggest;
 
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{

@@ -1,14 +1,18 @@
 //! Single changes to a ruleset, as data: what the command line sends and the audit trail keeps.
 
+mod add_rule;
+mod allow;
+mod elements;
+mod error;
+mod rules;
+mod zones;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::{
-    address::AddressError,
-    name::NameError,
-    ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset},
-};
+pub use error::{EditError, Kind};
+
+use super::ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset};
 
 /// One change. Addresses and names are texts as the operator wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,18 +153,6 @@ pub enum Expiry {
     After(u64),
 }
 
-/// Why an edit is refused. Nothing was changed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EditError {
-    /// An address argument.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// A name argument.
-    #[error(transparent)]
-    Name(#[from] NameError),
-}
-
 /// Carries out one edit and says what it did, one line each; on an error `ruleset` is as it was.
 ///
 /// New rules get identity 0: the caller gives them theirs. `force` allows what is refused for
@@ -171,5 +163,26 @@ pub fn apply(
     now: Timestamp,
     force: bool,
 ) -> Result<Vec<String>, EditError> {
-    todo!("{ruleset:?} {edit:?} {now} {force}")
+    match edit {
+        Edit::AddRule(rule) => add_rule::add(ruleset, rule, now, force),
+        Edit::EditRule(change) => rules::edit(ruleset, change, now, force),
+        Edit::ReplaceRule { name, toml } => rules::replace(ruleset, name, toml, now, force),
+        Edit::RemoveRules { names } => rules::remove(ruleset, names),
+        Edit::AddAllow {
+            zone,
+            addresses,
+            note,
+        } => allow::add(ruleset, zone.as_deref(), addresses, note),
+        Edit::RemoveAllow { zone, addresses } => {
+            allow::remove(ruleset, zone.as_deref(), addresses, force)
+        }
+        Edit::SetZone {
+            name,
+            default,
+            malformed,
+        } => zones::set(ruleset, name, *default, *malformed, force),
+    }
 }
+
+#[cfg(test)]
+mod tests;

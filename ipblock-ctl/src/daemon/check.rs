@@ -1,0 +1,190 @@
+//! `check`: what happens to an address, why, and whether the kernel agrees.
+
+use std::net::IpAddr;
+
+use ipblock_common::ClassVerdict;
+use ipnet::IpNet;
+
+use super::state::{LiveZone, Service, State};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{Check, CheckRequest, CheckRule, CheckVerdict, Reason as ApiReason},
+    },
+    datapath::clock::Now,
+    policy::{
+        Action, At, RuleId, ZoneName,
+        address::{AddressError, parse_elements},
+        explain::{Explainer, Explanation, Reason, Verdict},
+    },
+};
+
+/// How many differently judged parts of one prefix are told apart.
+const MAX_PARTS: usize = 256;
+/// Addresses and prefixes that one request may ask for.
+const MAX_QUESTIONS: usize = 100_000;
+
+impl Service {
+    /// Answers for every address in every zone, or in the one asked for.
+    ///
+    /// A prefix is answered in as few parts as have one fate each.
+    pub fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
+        let state = self.read();
+        let prefixes = questions(&state, &request.addresses)?;
+        let zones: Vec<_> = match &request.zone {
+            None => state.zones.iter().collect(),
+            Some(name) => {
+                let zone = name.parse().ok();
+                let found = zone.and_then(|zone: ZoneName| state.zones.get_key_value(&zone));
+                vec![found.ok_or_else(|| {
+                    ApiError::new(ErrorKind::NotFound, format!("there is no zone `{name}`"))
+                        .with_hint("`ipblock-ctl zone list` names them")
+                })?]
+            }
+        };
+        let now = Now::read();
+        let mut answers = Vec::new();
+        for (name, zone) in zones {
+            let explainer = Explainer::new(&state.deployed, name, now.wall);
+            for prefix in &prefixes {
+                let parts = explainer.parts(*prefix, MAX_PARTS).ok_or_else(|| {
+                    let message =
+                        format!("{prefix} has more than {MAX_PARTS} parts with different answers");
+                    ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
+                })?;
+                for part in parts {
+                    answers.push(answer(&explainer, name, zone, part, &now)?);
+                }
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// The prefixes that are asked for, lists resolved.
+fn questions(state: &State, arguments: &[String]) -> Result<Vec<IpNet>, ApiError> {
+    let mut prefixes = Vec::new();
+    for argument in arguments {
+        for element in parse_elements(argument)? {
+            match element {
+                At::Prefix(prefix) => prefixes.push(prefix),
+                At::List(name) => {
+                    let list = state.deployed.lists.get(&name).ok_or_else(|| {
+                        let message = format!("there is no list `@{name}`");
+                        ApiError::new(ErrorKind::NotFound, message)
+                    })?;
+                    prefixes.extend(list.elements.iter().map(|element| element.prefix));
+                }
+            }
+        }
+        if prefixes.len() > MAX_QUESTIONS {
+            let message = format!("more than {MAX_QUESTIONS} addresses in one request");
+            return Err(ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts"));
+        }
+    }
+    Ok(prefixes)
+}
+
+fn answer(
+    explainer: &Explainer<'_>,
+    name: &ZoneName,
+    zone: &LiveZone,
+    part: IpNet,
+    now: &Now,
+) -> Result<Check, ApiError> {
+    let address = part.network();
+    let explanation = explainer.explain(address);
+    let kernel_agrees = agrees(zone, address, &explanation, now)?;
+    Ok(Check {
+        address: if part.prefix_len() == part.max_prefix_len() {
+            address.to_string()
+        } else {
+            part.to_string()
+        },
+        zone: name.to_string(),
+        verdict: match explanation.verdict {
+            Verdict::Block => CheckVerdict::Block,
+            Verdict::Warn => CheckVerdict::Warn,
+            Verdict::Pass => CheckVerdict::Pass,
+        },
+        reason: match explanation.reason {
+            Reason::Rule => ApiReason::Rule,
+            Reason::Allow => ApiReason::Allow,
+            Reason::Default => ApiReason::Default,
+        },
+        rules: explanation
+            .rules
+            .iter()
+            .map(|found| CheckRule {
+                name: found.rule.name.to_string(),
+                action: found.rule.action,
+                matched: found.matched.to_string(),
+                excepted_by: found.excepted_by.map(|prefix| prefix.to_string()),
+                expires: found.rule.expires,
+            })
+            .collect(),
+        allowed_by: explanation.allowed_by.map(|prefix| prefix.to_string()),
+        kernel_agrees,
+    })
+}
+
+/// Whether the kernel's class for the address stands for the same verdict, the same matching and
+/// the same spared rules as a walk over the ruleset gives.
+fn agrees(
+    zone: &LiveZone,
+    address: IpAddr,
+    explanation: &Explanation<'_>,
+    now: &Now,
+) -> Result<bool, ApiError> {
+    let found = zone.generation.class_in_force(address, now)?;
+    let (verdict, matched, excepted) = match found {
+        None => (None, &[][..], &[][..]),
+        Some((id, class)) => {
+            let Some(known) = zone.classes.get(id as usize) else {
+                return Ok(false);
+            };
+            (
+                Some(ClassVerdict::from_number(class.verdict)),
+                known.matched.as_slice(),
+                known.excepted.as_slice(),
+            )
+        }
+    };
+    if explanation.allowed_by.is_some() {
+        return Ok(verdict == Some(ClassVerdict::Allow));
+    }
+    let ids = |spared: bool| {
+        let rules = explanation.rules.iter();
+        let rules = rules.filter(|found| found.excepted_by.is_some() == spared);
+        let mut ids: Vec<RuleId> = rules.map(|found| found.rule.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let (expect_matched, expect_excepted) = (ids(false), ids(true));
+    let has = |action: Action| {
+        let rules = explanation.rules.iter();
+        rules
+            .filter(|found| found.excepted_by.is_none())
+            .any(|found| found.rule.action == action)
+    };
+    let expected = if has(Action::Block) {
+        Some(ClassVerdict::Block)
+    } else if has(Action::Warn) {
+        Some(ClassVerdict::Warn)
+    } else if expect_excepted.is_empty() {
+        None
+    } else {
+        Some(ClassVerdict::Default)
+    };
+    Ok(verdict == expected && matched == expect_matched && excepted == expect_excepted)
+}
+
+impl From<AddressError> for ApiError {
+    fn from(error: AddressError) -> Self {
+        Self {
+            kind: ErrorKind::Invalid,
+            message: error.to_string(),
+            hint: error.hint,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Counters: the base that the store keeps plus what live generations have counted since.
+
+use std::collections::BTreeMap;
+
+use ipblock_common::Totals;
+
+use super::state::{LiveZone, Service, State};
+use crate::{
+    api::error::ApiError,
+    datapath::{KernelCounts, clock::Now},
+    policy::{RuleId, ZoneName, compile::CompiledClass},
+    store::{GenerationCounts, RuleCounts},
+};
+
+/// Every rule's and zone's counts at one moment.
+#[derive(Debug, Default)]
+pub(super) struct AllCounts {
+    pub(super) rules: BTreeMap<RuleId, RuleCounts>,
+    pub(super) zones: BTreeMap<ZoneName, Totals>,
+}
+
+impl AllCounts {
+    /// Over all zones, those that are gone too.
+    pub(super) fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
+        for totals in self.zones.values() {
+            sum += *totals;
+        }
+        sum
+    }
+
+    pub(super) fn rule(&self, id: RuleId) -> RuleCounts {
+        self.rules.get(&id).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
+        for (id, rule) in &counts.rules {
+            *self.rules.entry(*id).or_default() += *rule;
+        }
+        *self.zones.entry(zone.clone()).or_default() += counts.totals;
+    }
+}
+
+impl LiveZone {
+    /// What this generation has counted, per rule.
+    pub(super) fn counts(&self) -> Result<GenerationCounts, ApiError> {
+        let kernel = self.generation.counts()?;
+        Ok(per_rule(&self.classes, &kernel, &Now::read()))
+    }
+}
+
+impl State {
+    /// Base and live generations together.
+    pub(super) fn counts(&self) -> Result<AllCounts, ApiError> {
+        let mut all = AllCounts {
+            rules: self.base.rules.clone(),
+            zones: self.base.zones.clone(),
+        };
+        for (name, zone) in &self.zones {
+            all.add(name, &zone.counts()?);
+        }
+        Ok(all)
+    }
+
+    /// Adds a generation that is gone to the base in memory, as the store has done on disk.
+    pub(super) fn fold(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
+        for (id, rule) in &counts.rules {
+            *self.base.rules.entry(*id).or_default() += *rule;
+        }
+        *self.base.zones.entry(zone.clone()).or_default() += counts.totals;
+    }
+}
+
+impl Service {
+    /// Saves what live generations have counted, for the case that the machine loses power.
+    pub fn checkpoint(&self) -> Result<(), ApiError> {
+        // No switch in between: a generation must not be folded and then checkpointed again.
+        let _change = self.begin_change();
+        let state = self.read();
+        for zone in state.zones.values() {
+            let counts = zone.counts()?;
+            self.store.checkpoint(zone.generation.number(), &counts)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sums class counters into rules: each class counts for every rule that matches in it, and as
+/// `excepted` for every rule that an exception spares in it.
+pub(super) fn per_rule(
+    classes: &[CompiledClass],
+    kernel: &KernelCounts,
+    now: &Now,
+) -> GenerationCounts {
+    let mut counts = GenerationCounts {
+        totals: kernel.totals,
+        ..GenerationCounts::default()
+    };
+    for (class, counted) in classes.iter().zip(&kernel.classes) {
+        if counted.count.packets == 0 {
+            continue;
+        }
+        let matched = RuleCounts {
+            packets: counted.count.packets,
+            bytes: counted.count.bytes,
+            excepted: 0,
+            last_hit: now.hit_time(counted.last_hit),
+        };
+        let spared = RuleCounts {
+            excepted: counted.count.packets,
+            ..RuleCounts::default()
+        };
+        for id in &class.matched {
+            *counts.rules.entry(*id).or_default() += matched;
+        }
+        for id in &class.excepted {
+            *counts.rules.entry(*id).or_default() += spared;
+        }
+    }
+    counts
+}

@@ -1,0 +1,237 @@
+//! Deploy: fetch what is to be, compute the plan, execute it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::{
+    plan::{Plan, ZoneStep},
+    state::{LiveZone, Service, to_stored},
+    switch::Change,
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{Applied, ApplyRequest, DeployRequest, Deployed, Diff},
+    },
+    policy::{Ruleset, ZoneName, document},
+    store::{Author, Deploy, NewRevision, RevisionState},
+};
+
+impl Service {
+    /// What deploying the staged edits would change.
+    pub fn diff(&self) -> Result<Diff, ApiError> {
+        let state = self.read();
+        let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
+        drop(state);
+        Ok(Plan::compute(before, after, Timestamp::now())?.to_diff())
+    }
+
+    /// Deploys the staged edits.
+    pub fn deploy(&self, request: &DeployRequest, author: &Author) -> Result<Deployed, ApiError> {
+        let _change = self.begin_change();
+        let (before, staged, revision) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.staged.clone(),
+                state.revision,
+            )
+        };
+        let Some(staged) = staged else {
+            return Ok(nothing_to_do(revision, &before));
+        };
+        if staged.base != revision {
+            let message = format!(
+                "the staged edits started from revision {}, and revision {revision} is deployed",
+                staged.base
+            );
+            return Err(ApiError::new(ErrorKind::Conflict, message).with_hint(
+                "`ipblock-ctl diff` shows both; `ipblock-ctl discard` drops the edits",
+            ));
+        }
+        let plan = Plan::compute(before, staged.ruleset, Timestamp::now())?;
+        self.execute(&plan, author, &request.comment, true)
+    }
+
+    /// Makes a ruleset file the deployed one, or says what that would change.
+    pub fn apply(&self, request: &ApplyRequest, author: &Author) -> Result<Applied, ApiError> {
+        let _change = self.begin_change();
+        let (before, staged, revision) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.staged.is_some(),
+                state.revision,
+            )
+        };
+        if staged && !request.dry_run {
+            return Err(
+                ApiError::new(ErrorKind::Conflict, "other edits are staged").with_hint(
+                    "`ipblock-ctl diff` shows them; `ipblock-ctl deploy` or `ipblock-ctl discard` \
+                     them first",
+                ),
+            );
+        }
+        let mut after = document::parse(&request.ruleset, &request.file, request.force)?;
+        take_identities(&mut after, &before);
+        let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
+        let diff = plan.to_diff();
+        if *plan.after == *before {
+            return Ok(Applied {
+                diff,
+                changed: false,
+                deployed: (!request.dry_run).then(|| nothing_to_do(revision, &before)),
+            });
+        }
+        if request.dry_run {
+            return Ok(Applied {
+                diff,
+                changed: true,
+                deployed: None,
+            });
+        }
+        let mut after = Arc::unwrap_or_clone(plan.after);
+        self.identify(&mut after)?;
+        let plan = Plan::compute(before, Arc::new(after), Timestamp::now())?;
+        let deployed = self.execute(&plan, author, &request.comment, false)?;
+        Ok(Applied {
+            diff,
+            changed: true,
+            deployed: Some(deployed),
+        })
+    }
+
+    /// Carries a plan out: builds what is new, records it, puts it in force.
+    fn execute(
+        &self,
+        plan: &Plan,
+        author: &Author,
+        comment: &str,
+        clear_staged: bool,
+    ) -> Result<Deployed, ApiError> {
+        self.require_zones_of_interfaces(&plan.after)?;
+        let started = Instant::now();
+        let mut fresh = BTreeMap::new();
+        let mut gone = Vec::new();
+        let prepared = self.prepare(plan, author, comment, &mut fresh, &mut gone);
+        let revision = match prepared {
+            Ok(revision) => revision,
+            Err(error) => {
+                for live in fresh.values() {
+                    self.unpin(live.generation.number());
+                }
+                return Err(error);
+            }
+        };
+        let build_ms = milliseconds(started);
+
+        let started = Instant::now();
+        let deploy = Deploy {
+            revision,
+            state: RevisionState::Deployed,
+            previous: RevisionState::Superseded,
+        };
+        let put = self.put_in_force(Change {
+            fresh,
+            gone,
+            deploy: Some((deploy, Arc::clone(&plan.after))),
+            clear_staged,
+        });
+        if let Err(error) = put {
+            self.store.discard_prepared(revision)?;
+            return Err(error);
+        }
+        let deployed = Deployed {
+            revision,
+            changed: true,
+            rules: plan.after.rules.len() as u64,
+            entries: plan.entries_after(),
+            build_ms,
+            switch_ms: milliseconds(started),
+        };
+        info!(
+            revision,
+            author = %author.name,
+            uid = author.uid,
+            rules = deployed.rules,
+            entries = deployed.entries,
+            build_ms,
+            switch_ms = deployed.switch_ms,
+            comment,
+            "deployed"
+        );
+        self.audit(author, "deploy", &format!("revision {revision}: {comment}"))?;
+        Ok(deployed)
+    }
+
+    /// Builds what is new into `fresh` and records it under a new, prepared revision.
+    fn prepare(
+        &self,
+        plan: &Plan,
+        author: &Author,
+        comment: &str,
+        fresh: &mut BTreeMap<ZoneName, LiveZone>,
+        gone: &mut Vec<ZoneName>,
+    ) -> Result<u64, ApiError> {
+        let mut compiled = Vec::new();
+        for (name, step) in plan.steps(&self.read()) {
+            match step {
+                ZoneStep::Keep => {}
+                ZoneStep::Remove => gone.push(name.clone()),
+                ZoneStep::Build(zone) => compiled.push((name, zone)),
+            }
+        }
+        for (name, zone) in &compiled {
+            fresh.insert((*name).clone(), self.build(zone)?);
+        }
+        let revision = self.store.insert_revision(&NewRevision {
+            time: Timestamp::now(),
+            author: author.clone(),
+            comment: comment.to_owned(),
+            ruleset: &to_stored(&plan.after),
+            rules: plan.after.rules.len() as u64,
+            entries: plan.entries_after(),
+            state: RevisionState::Prepared,
+        })?;
+        for (name, zone) in compiled {
+            if let Some(live) = fresh.get(name)
+                && let Err(error) = self.record_built(name, live, zone, revision)
+            {
+                self.store.discard_prepared(revision)?;
+                return Err(error);
+            }
+        }
+        Ok(revision)
+    }
+}
+
+/// In an applied file the same name is the same rule.
+fn take_identities(after: &mut Ruleset, before: &Ruleset) {
+    let known: BTreeMap<_, _> = before
+        .rules
+        .iter()
+        .map(|rule| (&rule.name, rule.id))
+        .collect();
+    for rule in &mut after.rules {
+        if let Some(id) = known.get(&rule.name) {
+            rule.id = *id;
+        }
+    }
+}
+
+fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
+    Deployed {
+        revision,
+        changed: false,
+        rules: deployed.rules.len() as u64,
+        entries: 0,
+        build_ms: 0,
+        switch_ms: 0,
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

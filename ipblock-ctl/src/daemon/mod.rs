@@ -1,0 +1,26 @@
+//! The service behind `ipblockd`: staging, deploys, interfaces, counters, and the socket.
+//!
+//! It decides what is in force and records it; how the kernel is made to do it is `datapath`'s.
+
+mod attach;
+mod check;
+mod counts;
+mod deploy;
+mod error;
+mod http;
+mod kernel_log;
+mod peer;
+mod plan;
+mod run;
+pub mod settings;
+mod staging;
+mod state;
+mod switch;
+mod takeover;
+mod unfinished;
+mod view;
+
+pub use run::{RunError, run};
+pub use settings::Settings;
+pub use state::Service;
+pub use takeover::StartError;

@@ -1,0 +1,186 @@
+//! What a deploy would do, as a value: `diff`, `--dry-run` and deploy all start from it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::state::{Service, State};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{AddressChange, Change, Diff, EntryChange, RuleChange},
+    },
+    policy::{
+        RuleId, Ruleset, ZoneName,
+        compile::{CompiledZone, compile},
+        diff::{ChangeKind, diff, diff_addresses},
+        lint::lint,
+    },
+};
+
+/// The way from the deployed ruleset to another one.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) before: Arc<Ruleset>,
+    pub(super) after: Arc<Ruleset>,
+    /// Every zone of either side: compiled before and after. Absent on one side: none.
+    zones: BTreeMap<ZoneName, (Option<CompiledZone>, Option<CompiledZone>)>,
+}
+
+/// What becomes of a zone's generation.
+pub(super) enum ZoneStep<'a> {
+    /// It holds already what it should.
+    Keep,
+    /// It is replaced, or made.
+    Build(&'a CompiledZone),
+    /// The zone is gone.
+    Remove,
+}
+
+impl Plan {
+    /// Compiles both sides at one moment.
+    pub(super) fn compute(
+        before: Arc<Ruleset>,
+        after: Arc<Ruleset>,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let mut zones = BTreeMap::new();
+        for name in before.zone_names() {
+            let compiled = compile(&before, &name, now)?;
+            zones.insert(name, (Some(compiled), None));
+        }
+        for name in after.zone_names() {
+            let compiled = compile(&after, &name, now)?;
+            zones.entry(name).or_insert((None, None)).1 = Some(compiled);
+        }
+        Ok(Self {
+            before,
+            after,
+            zones,
+        })
+    }
+
+    /// What to do in each zone; `state` says what its generation holds.
+    pub(super) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
+        let steps = self.zones.iter().map(|(name, (before, after))| {
+            let step = match after {
+                None => ZoneStep::Remove,
+                // Class ids are what the live generation's counters go by, so equal entries are
+                // not enough: a generation built before something expired has other classes.
+                Some(after)
+                    if before.as_ref() == Some(after)
+                        && state
+                            .zones
+                            .get(name)
+                            .is_some_and(|live| live.classes == after.classes) =>
+                {
+                    ZoneStep::Keep
+                }
+                Some(after) => ZoneStep::Build(after),
+            };
+            (name, step)
+        });
+        steps.collect()
+    }
+
+    /// Kernel entries after, over all zones and both families.
+    pub(super) fn entries_after(&self) -> u64 {
+        let after = self.zones.values().filter_map(|(_, after)| after.as_ref());
+        after.map(|zone| zone.entry_count() as u64).sum()
+    }
+
+    /// The plan as the API shows it.
+    pub(super) fn to_diff(&self) -> Diff {
+        let rules = diff(&self.before, &self.after);
+        let nothing = CompiledZone::empty();
+        let pairs: Vec<_> = self
+            .zones
+            .values()
+            .map(|(before, after)| {
+                (
+                    before.as_ref().unwrap_or(&nothing),
+                    after.as_ref().unwrap_or(&nothing),
+                )
+            })
+            .collect();
+        let addresses = diff_addresses(&pairs);
+        let known = lint(&self.before);
+        let before = self
+            .zones
+            .values()
+            .filter_map(|(before, _)| before.as_ref());
+        Diff {
+            rules: rules
+                .rules
+                .into_iter()
+                .map(|change| RuleChange {
+                    name: change.name,
+                    change: match change.kind {
+                        ChangeKind::Added => Change::Added,
+                        ChangeKind::Changed => Change::Changed,
+                        ChangeKind::Removed => Change::Removed,
+                    },
+                    detail: change.detail,
+                })
+                .collect(),
+            other: rules.other,
+            addresses: AddressChange {
+                newly_blocked: addresses.newly_blocked.to_string(),
+                newly_passed: addresses.newly_passed.to_string(),
+            },
+            entries: EntryChange {
+                before: before.map(|zone| zone.entry_count() as u64).sum(),
+                after: self.entries_after(),
+            },
+            warnings: lint(&self.after)
+                .into_iter()
+                .filter(|warning| !known.contains(warning))
+                .collect(),
+            cut_peers: Vec::new(),
+        }
+    }
+}
+
+impl Service {
+    /// Refuses a ruleset that drops a zone with interfaces in it.
+    pub(super) fn require_zones_of_interfaces(&self, after: &Ruleset) -> Result<(), ApiError> {
+        for (interface, record) in &self.read().interfaces {
+            if after.zone(&record.zone).is_none() {
+                let message = format!(
+                    "zone `{}` would be gone, and interface `{interface}` is in it",
+                    record.zone
+                );
+                let hint = format!(
+                    "keep the zone, or first `ipblock-ctl attach {interface} --zone default` or \
+                     `ipblock-ctl detach {interface}`"
+                );
+                return Err(ApiError::new(ErrorKind::Conflict, message).with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every rule without an identity a new one.
+    pub(super) fn identify(&self, ruleset: &mut Ruleset) -> Result<(), ApiError> {
+        let unnamed = ruleset
+            .rules
+            .iter()
+            .filter(|rule| rule.id == RuleId::default())
+            .count();
+        if unnamed == 0 {
+            return Ok(());
+        }
+        let mut ids = self
+            .store
+            .allocate_rule_ids(u32::try_from(unnamed).unwrap_or(u32::MAX))?
+            .into_iter();
+        for rule in &mut ruleset.rules {
+            if rule.id == RuleId::default()
+                && let Some(id) = ids.next()
+            {
+                rule.id = id;
+            }
+        }
+        Ok(())
+    }
+}

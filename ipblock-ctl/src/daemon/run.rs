@@ -1,0 +1,176 @@
+//! The life of the process: socket, periodic work, signals.
+
+use std::{
+    fs, io,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tracing::{error, info, warn};
+
+use super::{
+    http, kernel_log::KernelLog, peer::Peer, settings::Settings, state::Service,
+    takeover::StartError,
+};
+
+/// How soon an interface that appears is attached.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long requests that are under way may take to finish after a signal.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Why the daemon stopped or did not start. The kernel filters on as before.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Taking over failed.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The socket could not be made.
+    #[error("socket {path}: {source}", path = .path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process listens there.
+    #[error("socket {path}: another process answers there", path = .path.display())]
+    SocketInUse {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Signals or the runtime.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl RunError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start(error) => error.hint(),
+            Self::SocketInUse { .. } => Some("stop it, or give another --socket".to_owned()),
+            Self::Socket { .. } | Self::Io(_) => None,
+        }
+    }
+}
+
+/// Runs until `SIGTERM` or `SIGINT`. The filter stays in force when this returns.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let socket = settings.socket.clone();
+    let checkpoint_interval = settings.checkpoint_interval;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let service = tokio::task::spawn_blocking(move || Service::start(settings))
+        .await
+        .map_err(io::Error::other)??;
+    let service = Arc::new(service);
+    let listener = listen(&socket)?;
+    let background = [
+        every(RECONCILE_INTERVAL, &service, {
+            let mut kernel_log = KernelLog::default();
+            move |service| {
+                kernel_log.flush(service);
+                if let Err(error) = service.reconcile() {
+                    warn!(%error, "interfaces could not be looked after");
+                }
+            }
+        }),
+        every(checkpoint_interval, &service, |service| {
+            if let Err(error) = service.checkpoint() {
+                warn!(%error, "counters could not be saved");
+            }
+        }),
+    ];
+    let router = http::router(Arc::clone(&service));
+    let router = router.into_make_service_with_connect_info::<Peer>();
+    // There is nobody to tell without systemd.
+    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    info!(socket = %socket.display(), "ready");
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move { drop(stopped.await) })
+            .into_future(),
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    drop(stop);
+    if timeout(LAST_REQUESTS, server).await.is_err() {
+        warn!("requests were still open");
+    }
+    for task in background {
+        task.abort();
+    }
+    drop(fs::remove_file(&socket));
+    let saved = tokio::task::spawn_blocking(move || service.checkpoint()).await;
+    if let Ok(Err(error)) = saved {
+        error!(%error, "counters could not be saved");
+    }
+    info!("stopped; the filter stays in force");
+    Ok(())
+}
+
+/// Binds the socket; a file that nobody answers on is a dead daemon's.
+fn listen(path: &Path) -> Result<UnixListener, RunError> {
+    let failed = |source| RunError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    if UnixStream::connect(path).is_ok() {
+        return Err(RunError::SocketInUse {
+            path: path.to_owned(),
+        });
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    // Everyone may connect; every request is authorised by the peer's credentials.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Does something on a blocking thread, again and again; late is better than twice.
+fn every(
+    period: Duration,
+    service: &Arc<Service>,
+    work: impl FnMut(&Service) + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut work = work;
+        loop {
+            ticks.tick().await;
+            let service = Arc::clone(&service);
+            let done = tokio::task::spawn_blocking(move || {
+                work(&service);
+                work
+            });
+            match done.await {
+                Ok(again) => work = again,
+                Err(panic) => {
+                    error!(%panic, "periodic work stopped");
+                    return;
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,130 @@
+//! The staged set: edits on their way to a deploy.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::state::{Service, StagedSet, to_stored};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{EditRequest, RulesetText, Staged, Which},
+    },
+    policy::{RuleName, compile::compile, document, edit},
+    store::{AuditEntry, Author, StagedEdit},
+};
+
+impl Service {
+    /// Stages edits: all of them or none. They are on disk when this returns.
+    pub fn stage(&self, request: &EditRequest, author: &Author) -> Result<Staged, ApiError> {
+        let _change = self.begin_change();
+        let (mut ruleset, base, count) = {
+            let state = self.read();
+            let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
+            let base = state.staged.as_ref().map_or(state.revision, |set| set.base);
+            (state.edited().as_ref().clone(), base, edits)
+        };
+        let now = Timestamp::now();
+        let mut done = Vec::new();
+        let mut edits = Vec::new();
+        for edit in &request.edits {
+            let summary = edit::apply(&mut ruleset, edit, now, request.force)?;
+            edits.push(StagedEdit {
+                time: now,
+                author: author.clone(),
+                summary: summary.clone(),
+                edit: serde_json::to_value(edit)
+                    .map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?,
+            });
+            done.extend(summary);
+        }
+        self.identify(&mut ruleset)?;
+        // What cannot be compiled is refused now, not at the deploy.
+        for zone in ruleset.zone_names() {
+            compile(&ruleset, &zone, now)?;
+        }
+        self.store.stage(base, &to_stored(&ruleset), &edits)?;
+        let staged = count + edits.len() as u64;
+        self.write().staged = Some(StagedSet {
+            ruleset: Arc::new(ruleset),
+            base,
+            edits: staged,
+        });
+        for line in &done {
+            info!(author = %author.name, uid = author.uid, "staged: {line}");
+        }
+        self.audit(author, "stage", &done.join("\n"))?;
+        Ok(Staged { staged, base, done })
+    }
+
+    /// Drops what is staged.
+    pub fn discard(&self, author: &Author) -> Result<Staged, ApiError> {
+        let _change = self.begin_change();
+        let (edits, base) = {
+            let state = self.read();
+            let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
+            (edits, state.revision)
+        };
+        if edits > 0 {
+            self.store.clear_staged()?;
+            self.write().staged = None;
+            info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
+            self.audit(author, "discard", &format!("{edits} edits"))?;
+        }
+        Ok(Staged {
+            staged: 0,
+            base,
+            done: vec![match edits {
+                0 => "nothing was staged".to_owned(),
+                1 => "discarded 1 edit".to_owned(),
+                _ => format!("discarded {edits} edits"),
+            }],
+        })
+    }
+
+    /// The deployed or the staged ruleset as TOML.
+    #[must_use]
+    pub fn ruleset(&self, which: Which) -> RulesetText {
+        let state = self.read();
+        let (ruleset, revision) = match (which, &state.staged) {
+            (Which::Staged, Some(staged)) => (Arc::clone(&staged.ruleset), staged.base),
+            _ => (Arc::clone(&state.deployed), state.revision),
+        };
+        drop(state);
+        RulesetText {
+            revision,
+            ruleset: document::print(&ruleset),
+        }
+    }
+
+    /// One rule, staged edits applied, as `rule edit` opens it.
+    pub fn rule_text(&self, name: &str) -> Result<String, ApiError> {
+        let state = self.read();
+        let rule = name
+            .parse::<RuleName>()
+            .ok()
+            .and_then(|name| state.edited().rule(&name));
+        match rule {
+            Some(rule) => Ok(document::print_rule(rule)),
+            None => Err(no_such_rule(name)),
+        }
+    }
+
+    /// Keeps who did what.
+    pub(super) fn audit(&self, author: &Author, what: &str, detail: &str) -> Result<(), ApiError> {
+        self.store.audit(&AuditEntry {
+            time: Timestamp::now(),
+            author: author.clone(),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        })?;
+        Ok(())
+    }
+}
+
+/// The answer to a rule name that does not exist.
+pub(super) fn no_such_rule(name: &str) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, format!("there is no rule `{name}`"))
+        .with_hint("`ipblock-ctl rule list` names them")
+}

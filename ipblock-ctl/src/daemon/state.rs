@@ -1,0 +1,146 @@
+//! What the daemon holds in memory: the deployed and the staged ruleset, live generations,
+//! interfaces and the base of all counters.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use ipblock_common::Totals;
+
+use super::settings::Settings;
+use crate::{
+    api::error::{ApiError, ErrorKind},
+    datapath::{AttachMode, Generation, PinDirectory, PinnedLink},
+    policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
+    store::{AskedMode, RuleCounts, Store, StoredRuleset},
+};
+
+/// The daemon's service: everything that a request can ask for is a method of it.
+pub struct Service {
+    pub(super) settings: Settings,
+    pub(super) pins: PinDirectory,
+    pub(super) store: Store,
+    /// Held by whatever changes something, for as long as it takes: one change at a time.
+    pub(super) change: Mutex<()>,
+    /// Held for writing only while a change is put in force, so that reading never waits for a
+    /// build, and never sees half a switch.
+    pub(super) state: RwLock<State>,
+}
+
+/// What is in force, and what is being edited.
+#[derive(Default)]
+pub(super) struct State {
+    /// The deployed revision; 0 before the first deploy.
+    pub(super) revision: u64,
+    pub(super) deployed: Arc<Ruleset>,
+    pub(super) staged: Option<StagedSet>,
+    pub(super) zones: BTreeMap<ZoneName, LiveZone>,
+    pub(super) interfaces: BTreeMap<String, InterfaceRecord>,
+    pub(super) base: BaseCounts,
+}
+
+/// The staged ruleset.
+#[derive(Clone, Debug)]
+pub(super) struct StagedSet {
+    pub(super) ruleset: Arc<Ruleset>,
+    /// The revision that the edits started from.
+    pub(super) base: u64,
+    /// How many edits.
+    pub(super) edits: u64,
+}
+
+/// A zone with its generation in force.
+pub(super) struct LiveZone {
+    pub(super) generation: Generation,
+    /// What its classes stand for, as recorded when it was built.
+    pub(super) classes: Vec<CompiledClass>,
+    pub(super) default: DefaultVerdict,
+    pub(super) ipv4_entries: u64,
+    pub(super) ipv6_entries: u64,
+    /// Entries by rule, for `rule list`.
+    pub(super) rule_entries: HashMap<RuleId, u64>,
+}
+
+/// Counts of generations that are gone, as the store has them.
+#[derive(Debug, Default)]
+pub(super) struct BaseCounts {
+    pub(super) rules: BTreeMap<RuleId, RuleCounts>,
+    pub(super) zones: BTreeMap<ZoneName, Totals>,
+}
+
+/// An interface that the filter is to be on.
+#[derive(Debug)]
+pub(super) struct InterfaceRecord {
+    pub(super) zone: ZoneName,
+    /// The mode that was asked for.
+    pub(super) asked: AskedMode,
+    pub(super) attached: AttachedState,
+}
+
+/// Whether the filter is on an interface.
+#[derive(Debug)]
+pub(super) enum AttachedState {
+    /// It is, in this mode.
+    Attached {
+        link: PinnedLink,
+        mode: AttachMode,
+        /// Why native mode is not used although it was wished for.
+        fallback: Option<String>,
+    },
+    /// There is no such interface.
+    Absent,
+    /// It could not be attached.
+    Failed(String),
+}
+
+impl Service {
+    /// Waits for whatever changes something just now; nothing else changes while this is held.
+    pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The ruleset with staged edits applied.
+    pub(super) fn edited(&self) -> &Arc<Ruleset> {
+        match &self.staged {
+            Some(staged) => &staged.ruleset,
+            None => &self.deployed,
+        }
+    }
+}
+
+/// The form in which the store keeps a ruleset.
+pub(super) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
+    StoredRuleset {
+        toml: document::print(ruleset),
+        ids: ruleset
+            .rules
+            .iter()
+            .map(|rule| (rule.name.clone(), rule.id))
+            .collect(),
+    }
+}
+
+/// A ruleset as the store has kept it.
+pub(super) fn from_stored(stored: &StoredRuleset) -> Result<Ruleset, ApiError> {
+    // What was once accepted with --force is accepted again.
+    let mut ruleset = document::parse(&stored.toml, "the state store", true)?;
+    for rule in &mut ruleset.rules {
+        rule.id = *stored.ids.get(&rule.name).ok_or_else(|| {
+            let message = format!("the state store knows no identity of rule `{}`", rule.name);
+            ApiError::new(ErrorKind::Failed, message)
+                .with_hint("restore the state directory from a backup")
+        })?;
+    }
+    Ok(ruleset)
+}

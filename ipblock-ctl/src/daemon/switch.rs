@@ -1,0 +1,226 @@
+//! Putting generations in force: build aside, replace the program on every link, fold the old
+//! counts, and only then let the old pins go.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{
+    counts::per_rule,
+    state::{AttachedState, LiveZone, Service, State},
+};
+use crate::{
+    api::error::ApiError,
+    datapath::{self, DatapathError, Generation, GenerationPlan, clock::Now},
+    policy::{Ruleset, ZoneName, compile::CompiledZone},
+    store::{Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
+};
+
+/// What is to be in force.
+pub(super) struct Change {
+    /// New generations, built and recorded.
+    pub(super) fresh: BTreeMap<ZoneName, LiveZone>,
+    /// Zones whose generation goes without a successor.
+    pub(super) gone: Vec<ZoneName>,
+    /// The revision that this puts in force; none when only the program is another one.
+    pub(super) deploy: Option<(Deploy, Arc<Ruleset>)>,
+    /// Whether the staged set is what is deployed.
+    pub(super) clear_staged: bool,
+}
+
+impl Service {
+    /// Builds and pins a zone's generation; nothing is in force or recorded yet.
+    pub(super) fn build(&self, zone: &CompiledZone) -> Result<LiveZone, ApiError> {
+        let plan = GenerationPlan {
+            number: self.store.allocate_generation()?,
+            store_id: self.store.store_id(),
+            zone,
+            capacity: self.settings.capacity,
+            log_level: self.settings.bpf_log,
+        };
+        let generation = Generation::build(&self.pins, &plan)?;
+        Ok(LiveZone {
+            generation,
+            classes: zone.classes.clone(),
+            default: zone.default,
+            ipv4_entries: zone.ipv4.len() as u64,
+            ipv6_entries: zone.ipv6.len() as u64,
+            rule_entries: zone.rule_entries().into_iter().collect(),
+        })
+    }
+
+    /// Records a built generation, so that whoever finds it on a link knows what it counts.
+    pub(super) fn record_built(
+        &self,
+        name: &ZoneName,
+        live: &LiveZone,
+        zone: &CompiledZone,
+        revision: u64,
+    ) -> Result<(), ApiError> {
+        self.store.record_built(&NewGeneration {
+            number: live.generation.number(),
+            zone: name.clone(),
+            revision,
+            classes: &live.classes,
+            ipv4_entries: live.ipv4_entries,
+            ipv6_entries: live.ipv6_entries,
+            default: zone.default,
+            malformed: zone.malformed,
+            object_sha256: live.generation.meta().object_sha256,
+            time: Timestamp::now(),
+        })?;
+        Ok(())
+    }
+
+    /// Puts a change in force, or leaves everything as it was.
+    ///
+    /// Reading waits from the first replaced program until the counts are folded, so that no
+    /// counter is ever seen to go backwards.
+    pub(super) fn put_in_force(&self, change: Change) -> Result<(), ApiError> {
+        let started = Instant::now();
+        let mut state = self.write();
+        if let Err(error) = switch_links(&mut state, &change.fresh) {
+            self.back_out(&mut state, change.fresh);
+            return Err(error.into());
+        }
+        datapath::settle();
+        let committed = retire(&state, &change).and_then(|zones| {
+            self.store.commit_switch(&Switch {
+                zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
+                deploy: change.deploy.as_ref().map(|(deploy, _)| *deploy),
+                clear_staged: change.clear_staged,
+            })?;
+            Ok(zones)
+        });
+        let zones = match committed {
+            Ok(zones) => zones,
+            Err(error) => {
+                self.back_out(&mut state, change.fresh);
+                return Err(error);
+            }
+        };
+        for (name, zone) in &zones {
+            if let Some(retired) = &zone.retired {
+                state.fold(name, &retired.counts);
+            }
+        }
+        let mut old = Vec::new();
+        for name in &change.gone {
+            old.extend(state.zones.remove(name));
+        }
+        for (name, live) in change.fresh {
+            old.extend(state.zones.insert(name, live));
+        }
+        if let Some((deploy, ruleset)) = change.deploy {
+            state.revision = deploy.revision;
+            state.deployed = ruleset;
+        }
+        if change.clear_staged {
+            state.staged = None;
+        }
+        drop(state);
+        info!(
+            took_ms = started.elapsed().as_millis(),
+            generations = zones.len(),
+            "put in force"
+        );
+        for live in old {
+            self.unpin(live.generation.number());
+        }
+        Ok(())
+    }
+
+    /// Returns every link to the generation that the state says, and forgets the new ones; what
+    /// those have counted meanwhile is kept.
+    fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
+        let State {
+            zones, interfaces, ..
+        } = state;
+        for (name, record) in interfaces {
+            let AttachedState::Attached { link, .. } = &mut record.attached else {
+                continue;
+            };
+            let Some(live) = zones.get(&record.zone) else {
+                continue;
+            };
+            if let Err(error) = link.switch(&live.generation) {
+                error!(interface = %name, %error, "could not return to the old generation");
+            }
+        }
+        datapath::settle();
+        for (name, live) in fresh {
+            match live.counts() {
+                Ok(counts) => {
+                    let retired = FinalCounts {
+                        generation: live.generation.number(),
+                        counts: counts.clone(),
+                    };
+                    let switch = Switch {
+                        zones: vec![ZoneSwitch {
+                            retired: Some(retired),
+                            live: None,
+                        }],
+                        ..Switch::default()
+                    };
+                    if let Err(error) = self.store.commit_switch(&switch) {
+                        warn!(zone = %name, %error, "counts of an undone deploy are in memory only");
+                    }
+                    state.fold(&name, &counts);
+                }
+                Err(error) => error!(zone = %name, %error, "counts of an undone deploy are lost"),
+            }
+            self.unpin(live.generation.number());
+        }
+    }
+
+    /// Lets a generation's pins go. One that stays is removed at the next start.
+    pub(super) fn unpin(&self, generation: u64) {
+        if let Err(error) = self.pins.remove_generation(generation) {
+            warn!(generation, %error, "pins of an old generation stay");
+        }
+    }
+}
+
+/// Replaces the program on the links of every zone with a new generation. A link whose interface
+/// has gone needs none.
+fn switch_links(
+    state: &mut State,
+    fresh: &BTreeMap<ZoneName, LiveZone>,
+) -> Result<(), DatapathError> {
+    for (name, record) in &mut state.interfaces {
+        let (AttachedState::Attached { link, .. }, Some(live)) =
+            (&mut record.attached, fresh.get(&record.zone))
+        else {
+            continue;
+        };
+        match link.switch(&live.generation) {
+            Err(DatapathError::LinkGone { .. }) => {
+                warn!(interface = %name, "gone; it is attached again when it comes back");
+            }
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads the final counts of every generation that the change takes out of force.
+fn retire(state: &State, change: &Change) -> Result<Vec<(ZoneName, ZoneSwitch)>, ApiError> {
+    let names = change.fresh.keys().chain(&change.gone);
+    names
+        .map(|name| {
+            let retired = state.zones.get(name).map(|old| {
+                let kernel = old.generation.counts()?;
+                Ok::<_, ApiError>(FinalCounts {
+                    generation: old.generation.number(),
+                    counts: per_rule(&old.classes, &kernel, &Now::read()),
+                })
+            });
+            let zone = ZoneSwitch {
+                retired: retired.transpose()?,
+                live: change.fresh.get(name).map(|live| live.generation.number()),
+            };
+            Ok((name.clone(), zone))
+        })
+        .collect()
+}

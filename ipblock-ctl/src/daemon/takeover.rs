@@ -1,0 +1,286 @@
+//! Start: meet what is pinned, finish or undo what was interrupted, put the deployed ruleset in
+//! force. The filter works on all the while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use ipblock_common::ABI_VERSION;
+use jiff::Timestamp;
+use thiserror::Error;
+use tracing::{info, warn};
+
+use super::{
+    settings::Settings,
+    state::{BaseCounts, LiveZone, Service, StagedSet, State, from_stored},
+    switch::Change,
+};
+use crate::{
+    api::error::ApiError,
+    datapath::{DatapathError, Generation, PinDirectory},
+    policy::{Ruleset, ZoneName, compile::compile},
+    store::{self, GenerationState, Store, StoreError},
+};
+
+/// Why the daemon does not start. The kernel filters on as before.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The state store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel side.
+    #[error(transparent)]
+    Datapath(#[from] DatapathError),
+    /// Everything else.
+    #[error(transparent)]
+    Other(#[from] ApiError),
+    /// What is pinned belongs to another state directory.
+    #[error(
+        "what is pinned under {pins} was made from another state directory than {state_dir}, and \
+         goes on filtering"
+    )]
+    OtherStore {
+        /// Where it is pinned.
+        pins: String,
+        /// The state directory given.
+        state_dir: String,
+    },
+    /// `--interface` names a zone that is not deployed.
+    #[error("--interface {interface}: there is no deployed zone `{zone}`")]
+    UnknownZone {
+        /// The interface.
+        interface: String,
+        /// The zone.
+        zone: ZoneName,
+    },
+}
+
+impl StartError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Datapath(error) => error.hint(),
+            Self::Other(error) => error.hint.clone(),
+            Self::OtherStore { pins, .. } => Some(format!(
+                "start with the --state-dir that it was made from, or restore that from a backup; \
+                 to give its rules up, stop filtering with `rm -r {pins}` and start again"
+            )),
+            Self::UnknownZone { zone, .. } => Some(format!(
+                "start without it, make the zone with `ipblock-ctl zone set {zone} --default pass \
+                 --deploy`, then `ipblock-ctl attach`"
+            )),
+        }
+    }
+}
+
+/// Generations as they are pinned, whole ones only, by number.
+type Pinned = BTreeMap<u64, Generation>;
+
+impl Service {
+    /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let store = Store::open(&settings.state_dir)?;
+        let pins = PinDirectory::create(&settings.bpffs)?;
+        let state = load_state(&store)?;
+        let service = Self {
+            settings,
+            pins,
+            store,
+            change: Mutex::new(()),
+            state: RwLock::new(state),
+        };
+        let mut pinned = service.open_pinned()?;
+        let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
+        service.adopt_generations(&mut pinned)?;
+        service.adopt_links()?;
+        service.finish(unfinished, &mut pinned)?;
+        service.build_missing_and_outdated()?;
+        service.remember_interfaces_of_flags()?;
+        service.attach_remembered()?;
+        service.remove_orphans()?;
+        Ok(service)
+    }
+
+    /// Opens every pinned generation; one whose making was interrupted is removed.
+    fn open_pinned(&self) -> Result<Pinned, StartError> {
+        let mut pinned = Pinned::new();
+        for number in self.pins.generation_numbers()? {
+            match Generation::open_pinned(&self.pins, number) {
+                Ok(Some(generation)) => {
+                    if generation.meta().store_id != self.store.store_id() {
+                        return Err(StartError::OtherStore {
+                            pins: self.pins.root().display().to_string(),
+                            state_dir: self.settings.state_dir.display().to_string(),
+                        });
+                    }
+                    pinned.insert(number, generation);
+                }
+                Ok(None) => {
+                    info!(generation = number, "removing an unfinished generation");
+                    self.unpin(number);
+                }
+                // It may be on a link: it is replaced there, and its pins are removed at the end.
+                Err(error) => warn!(generation = number, %error, "cannot be taken over"),
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// Makes every live generation that is pinned the state's own. After a reboot there is none:
+    /// then the last checkpoint is added to the base.
+    fn adopt_generations(&self, pinned: &mut Pinned) -> Result<(), StartError> {
+        for recorded in self.store.open_generations()? {
+            if recorded.state != GenerationState::Live {
+                continue;
+            }
+            if let Some(generation) = pinned.remove(&recorded.number) {
+                let deployed = Arc::clone(&self.read().deployed);
+                let live = self.live_zone(generation, &recorded, &deployed)?;
+                self.write().zones.insert(recorded.zone.clone(), live);
+            } else {
+                info!(generation = recorded.number, zone = %recorded.zone,
+                    "not in the kernel any more: counting on from the last checkpoint");
+                self.store.fold_checkpoint(recorded.number)?;
+            }
+        }
+        self.write().base = load_base(&self.store)?;
+        Ok(())
+    }
+
+    /// A pinned generation with what the store knows of it.
+    pub(super) fn live_zone(
+        &self,
+        generation: Generation,
+        recorded: &store::Generation,
+        ruleset: &Ruleset,
+    ) -> Result<LiveZone, StartError> {
+        let rule_entries = compile(ruleset, &recorded.zone, Timestamp::now())
+            .map(|zone| zone.rule_entries().into_iter().collect())
+            .unwrap_or_default();
+        Ok(LiveZone {
+            generation,
+            classes: self.store.generation_classes(recorded.number)?,
+            default: recorded.default,
+            ipv4_entries: recorded.ipv4_entries,
+            ipv6_entries: recorded.ipv6_entries,
+            rule_entries,
+        })
+    }
+
+    /// Takes over the pinned links of remembered interfaces with whatever program they run.
+    fn adopt_links(&self) -> Result<(), StartError> {
+        for interface in self.store.interfaces()? {
+            self.adopt_link(&interface)?;
+        }
+        Ok(())
+    }
+
+    /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
+    /// another program after an upgrade.
+    fn build_missing_and_outdated(&self) -> Result<(), StartError> {
+        let (deployed, revision) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let mut fresh = BTreeMap::new();
+        for name in deployed.zone_names() {
+            let why = match self.read().zones.get(&name) {
+                Some(live) if live.generation.is_current(self.settings.bpf_log) => {
+                    info!(zone = %name, generation = live.generation.number(),
+                        "taken over: same program, same ABI, nothing loaded");
+                    continue;
+                }
+                Some(live) if live.generation.meta().abi == ABI_VERSION => "another program",
+                Some(_) => "another ABI",
+                None => "none in the kernel",
+            };
+            let compiled = compile(&deployed, &name, Timestamp::now()).map_err(ApiError::from)?;
+            let live = self.build(&compiled)?;
+            info!(zone = %name, generation = live.generation.number(), why, "built");
+            self.record_built(&name, &live, &compiled, revision)?;
+            fresh.insert(name, live);
+        }
+        if !fresh.is_empty() {
+            self.put_in_force(Change {
+                fresh,
+                gone: Vec::new(),
+                deploy: None,
+                clear_staged: false,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remember_interfaces_of_flags(&self) -> Result<(), StartError> {
+        for interface in &self.settings.interfaces {
+            if !self.read().zones.contains_key(&interface.zone) {
+                return Err(StartError::UnknownZone {
+                    interface: interface.name.clone(),
+                    zone: interface.zone.clone(),
+                });
+            }
+            self.store.add_interface(interface)?;
+        }
+        Ok(())
+    }
+
+    /// Puts every remembered interface on its zone's generation.
+    fn attach_remembered(&self) -> Result<(), StartError> {
+        for interface in self.store.interfaces()? {
+            self.put_on_or_remember(&interface);
+        }
+        Ok(())
+    }
+
+    /// Removes pins of generations that nothing refers to any more.
+    fn remove_orphans(&self) -> Result<(), StartError> {
+        let live: BTreeSet<u64> = {
+            let state = self.read();
+            let zones = state.zones.values();
+            zones.map(|zone| zone.generation.number()).collect()
+        };
+        for number in self.pins.generation_numbers()? {
+            if !live.contains(&number) {
+                info!(generation = number, "removing an old generation");
+                self.unpin(number);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the store has.
+fn load_state(store: &Store) -> Result<State, StartError> {
+    let (revision, deployed) = match store.deployed_revision()? {
+        Some(revision) => {
+            let stored = store.ruleset(revision.number)?;
+            (revision.number, from_stored(&stored)?)
+        }
+        None => (0, Ruleset::default()),
+    };
+    let staged = match store.staged()? {
+        Some(staged) => Some(StagedSet {
+            ruleset: Arc::new(from_stored(&staged.ruleset)?),
+            base: staged.base,
+            edits: staged.edits,
+        }),
+        None => None,
+    };
+    Ok(State {
+        revision,
+        deployed: Arc::new(deployed),
+        staged,
+        base: load_base(store)?,
+        ..State::default()
+    })
+}
+
+fn load_base(store: &Store) -> Result<BaseCounts, StartError> {
+    Ok(BaseCounts {
+        rules: store.base_rules()?,
+        zones: store.base_totals()?,
+    })
+}

@@ -1,0 +1,163 @@
+//! What a daemon left half-way when it died: finished where it had reached a link, undone otherwise.
+//!
+//! A deploy records its generations before the first link is switched and commits after the last
+//! one, so generations in state `built` tell that it was interrupted, and the links tell how far
+//! it had come. Nobody was told that it had succeeded.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tracing::info;
+
+use super::{
+    counts::per_rule,
+    state::{Service, from_stored},
+    switch::Change,
+    takeover::StartError,
+};
+use crate::{
+    datapath::{Generation, PinnedLink, clock::Now},
+    store::{
+        self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch,
+        ZoneSwitch,
+    },
+};
+
+/// Interrupted changes that had reached a link: built generations by revision.
+pub(super) type Unfinished = BTreeMap<u64, Vec<store::Generation>>;
+
+impl Service {
+    /// Undoes interrupted changes that reached no link and returns the others.
+    pub(super) fn undo_what_reached_no_link(
+        &self,
+        pinned: &mut BTreeMap<u64, Generation>,
+    ) -> Result<Unfinished, StartError> {
+        let running = self.programs_on_links()?;
+        let mut built = Unfinished::new();
+        for generation in self.store.open_generations()? {
+            if generation.state == GenerationState::Built {
+                built
+                    .entry(generation.revision)
+                    .or_default()
+                    .push(generation);
+            }
+        }
+        let reached_a_link = |generations: &[store::Generation]| {
+            let mut pinned = generations
+                .iter()
+                .filter_map(|built| pinned.get(&built.number));
+            pinned.any(|generation| running.contains(&generation.program_id()))
+        };
+        let (unfinished, undone): (Unfinished, Unfinished) = built
+            .into_iter()
+            .partition(|(_, generations)| reached_a_link(generations));
+        for generation in undone.values().flatten() {
+            info!(
+                generation = generation.number,
+                "undoing an interrupted change"
+            );
+            self.fold_undone(generation, pinned.remove(&generation.number))?;
+        }
+        for revision in self.store.prepared_revisions()? {
+            if !unfinished.contains_key(&revision.number) {
+                self.store.discard_prepared(revision.number)?;
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// A generation that was taken off its links again has counted: that is kept.
+    fn fold_undone(
+        &self,
+        recorded: &store::Generation,
+        pinned: Option<Generation>,
+    ) -> Result<(), StartError> {
+        let counts = match pinned {
+            Some(generation) => {
+                let classes = self.store.generation_classes(recorded.number)?;
+                per_rule(&classes, &generation.counts()?, &Now::read())
+            }
+            None => GenerationCounts::default(),
+        };
+        self.store.commit_switch(&Switch {
+            zones: vec![ZoneSwitch {
+                retired: Some(FinalCounts {
+                    generation: recorded.number,
+                    counts,
+                }),
+                live: None,
+            }],
+            ..Switch::default()
+        })?;
+        self.unpin(recorded.number);
+        Ok(())
+    }
+
+    /// Programs that run on our links.
+    fn programs_on_links(&self) -> Result<BTreeSet<u32>, StartError> {
+        let mut programs = BTreeSet::new();
+        for interface in self.pins.linked_interfaces()? {
+            if let Some(link) = PinnedLink::open(&self.pins, &interface)? {
+                programs.insert(link.program);
+            }
+        }
+        Ok(programs)
+    }
+
+    /// Finishes interrupted changes: the links that still run the old generation get the new one,
+    /// and the change is recorded.
+    pub(super) fn finish(
+        &self,
+        unfinished: Unfinished,
+        pinned: &mut BTreeMap<u64, Generation>,
+    ) -> Result<(), StartError> {
+        for (revision, generations) in unfinished {
+            info!(revision, "finishing an interrupted change");
+            let current = self.read().revision;
+            let deploy = if revision == current {
+                None
+            } else {
+                let stored = self.store.ruleset(revision)?;
+                Some((revision, Arc::new(from_stored(&stored)?)))
+            };
+            let ruleset = match &deploy {
+                Some((_, ruleset)) => Arc::clone(ruleset),
+                None => Arc::clone(&self.read().deployed),
+            };
+            let mut fresh = BTreeMap::new();
+            for recorded in generations {
+                if let Some(generation) = pinned.remove(&recorded.number) {
+                    let live = self.live_zone(generation, &recorded, &ruleset)?;
+                    fresh.insert(recorded.zone, live);
+                }
+            }
+            let state = self.read();
+            let zones = state
+                .zones
+                .keys()
+                .filter(|name| ruleset.zone(name).is_none());
+            let gone = zones.cloned().collect();
+            let is_staged = state
+                .staged
+                .as_ref()
+                .is_some_and(|set| set.ruleset == ruleset);
+            drop(state);
+            self.put_in_force(Change {
+                fresh,
+                gone,
+                deploy: deploy.map(|(revision, ruleset)| {
+                    let deploy = Deploy {
+                        revision,
+                        state: RevisionState::Deployed,
+                        previous: RevisionState::Superseded,
+                    };
+                    (deploy, ruleset)
+                }),
+                clear_staged: is_staged,
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! What the daemon shows: status, zones, rules, allow lists, counters.
+
+use std::collections::BTreeMap;
+
+use super::{
+    counts::AllCounts,
+    staging::no_such_rule,
+    state::{AttachedState, Service, State},
+};
+use crate::{
+    api::{
+        error::ApiError,
+        types::{
+            AllowInfo, Count, Counters, Entries, EntryState, RuleCount, RuleInfo, Status, Totals,
+            ZoneInfo, ZoneStatus,
+        },
+    },
+    datapath::object::object_sha256,
+    policy::{At, Element, Rule, RuleId, Ruleset, Zone},
+};
+
+impl Service {
+    /// `GET /v1/status`.
+    pub fn status(&self) -> Result<Status, ApiError> {
+        let state = self.read();
+        let counts = state.counts()?;
+        let zones = state
+            .zones
+            .iter()
+            .map(|(name, zone)| ZoneStatus {
+                name: name.to_string(),
+                default: zone.default,
+                generation: zone.generation.number(),
+                interfaces: state
+                    .interfaces
+                    .iter()
+                    .filter(|(_, record)| record.zone == *name)
+                    .map(|(interface, record)| record.status(interface))
+                    .collect(),
+                entries: Entries {
+                    ipv4: zone.ipv4_entries,
+                    ipv6: zone.ipv6_entries,
+                    capacity: self.settings.capacity.into(),
+                },
+                totals: counts.zones.get(name).copied().unwrap_or_default().into(),
+            })
+            .collect();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            revision: state.revision,
+            staged: state.staged.as_ref().map_or(0, |staged| staged.edits),
+            confirm_deadline: None,
+            zones,
+            problems: problems(&state),
+            object_sha256: object_sha256().iter().map(|b| format!("{b:02x}")).collect(),
+        })
+    }
+
+    /// `GET /v1/counters`.
+    pub fn counters(&self) -> Result<Counters, ApiError> {
+        let state = self.read();
+        let counts = state.counts()?;
+        let totals = counts.totals();
+        let rules = state.deployed.rules.iter().map(|rule| {
+            let count = counts.rule(rule.id);
+            RuleCount {
+                name: rule.name.to_string(),
+                action: rule.action,
+                packets: count.packets,
+                bytes: count.bytes,
+                excepted: count.excepted,
+                last_hit: count.last_hit,
+            }
+        });
+        Ok(Counters {
+            rules: rules.collect(),
+            bans: Count::default(),
+            allow: totals.allowed.into(),
+            totals: totals.into(),
+        })
+    }
+
+    /// `GET /v1/zones`.
+    #[must_use]
+    pub fn zones(&self) -> Vec<ZoneInfo> {
+        let state = self.read();
+        let (before, after) = (&state.deployed, state.edited());
+        let mut names = before.zone_names();
+        names.extend(after.zone_names());
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .map(|name| {
+                let (old, new) = (before.zone(&name), after.zone(&name));
+                let entry_state = entry_state(old.as_ref(), new.as_ref());
+                let zone = new.or(old).unwrap_or_default();
+                let Zone {
+                    default,
+                    malformed,
+                    allow,
+                } = zone;
+                ZoneInfo {
+                    interfaces: state
+                        .interfaces
+                        .iter()
+                        .filter(|(_, record)| record.zone == name)
+                        .map(|(interface, _)| interface.clone())
+                        .collect(),
+                    name: name.to_string(),
+                    default,
+                    malformed,
+                    allow: texts(&allow),
+                    state: entry_state,
+                }
+            })
+            .collect()
+    }
+
+    /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
+    pub fn rules(&self) -> Result<Vec<RuleInfo>, ApiError> {
+        let state = self.read();
+        let counts = state.counts()?;
+        let deployed: BTreeMap<RuleId, &Rule> = state
+            .deployed
+            .rules
+            .iter()
+            .map(|rule| (rule.id, rule))
+            .collect();
+        let mut rules: Vec<_> = state
+            .edited()
+            .rules
+            .iter()
+            .map(|rule| {
+                let entry = entry_state(deployed.get(&rule.id).copied(), Some(rule));
+                rule_info(&state, rule, entry, &counts)
+            })
+            .collect();
+        let kept: Vec<_> = state.edited().rules.iter().map(|rule| rule.id).collect();
+        for rule in &state.deployed.rules {
+            if !kept.contains(&rule.id) {
+                rules.push(rule_info(&state, rule, EntryState::Removed, &counts));
+            }
+        }
+        Ok(rules)
+    }
+
+    /// `GET /v1/rules/{name}`.
+    pub fn rule(&self, name: &str) -> Result<RuleInfo, ApiError> {
+        let mut rules = self.rules()?.into_iter();
+        rules
+            .find(|rule| rule.name == name)
+            .ok_or_else(|| no_such_rule(name))
+    }
+
+    /// `GET /v1/allow`: the global list, then those of zones.
+    #[must_use]
+    pub fn allow(&self) -> Vec<AllowInfo> {
+        let state = self.read();
+        let (before, after) = (&state.deployed, state.edited());
+        let mut entries = allow_entries(None, &before.allow, &after.allow);
+        let mut names = before.zone_names();
+        names.extend(after.zone_names());
+        names.sort();
+        names.dedup();
+        for name in names {
+            let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
+            entries.extend(allow_entries(
+                Some(name.as_str()),
+                &list(before),
+                &list(after),
+            ));
+        }
+        entries
+    }
+}
+
+fn problems(state: &State) -> Vec<String> {
+    let mut problems = Vec::new();
+    if state.interfaces.is_empty() {
+        problems.push("no interface is attached: nothing is filtered".to_owned());
+    }
+    for (name, record) in &state.interfaces {
+        match &record.attached {
+            AttachedState::Attached { .. } => {}
+            AttachedState::Absent => problems.push(format!(
+                "interface {name} does not exist; it is attached when it appears"
+            )),
+            AttachedState::Failed(why) => {
+                problems.push(format!("interface {name} is not filtered: {why}"));
+            }
+        }
+    }
+    problems
+}
+
+fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => EntryState::Deployed,
+        (Some(_), Some(_)) => EntryState::Changed,
+        (None, _) => EntryState::Added,
+        (Some(_), None) => EntryState::Removed,
+    }
+}
+
+fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &AllCounts) -> RuleInfo {
+    let count = counts.rule(rule.id);
+    let entries = state.zones.values();
+    RuleInfo {
+        name: rule.name.to_string(),
+        action: rule.action,
+        enabled: rule.enabled,
+        matches: texts(&rule.matches),
+        except: texts(&rule.except),
+        expires: rule.expires,
+        note: rule.note.clone(),
+        alert: rule.alert,
+        zones: rule.zones.iter().map(ToString::to_string).collect(),
+        entries: entries
+            .filter_map(|zone| zone.rule_entries.get(&rule.id))
+            .sum(),
+        packets: count.packets,
+        bytes: count.bytes,
+        excepted: count.excepted,
+        last_hit: count.last_hit,
+        state: entry,
+    }
+}
+
+fn texts(elements: &[Element]) -> Vec<String> {
+    elements.iter().map(|element| text(&element.at)).collect()
+}
+
+fn text(at: &At) -> String {
+    match at {
+        At::Prefix(prefix) => prefix.to_string(),
+        At::List(name) => format!("@{name}"),
+    }
+}
+
+fn allow_entries(zone: Option<&str>, before: &[Element], after: &[Element]) -> Vec<AllowInfo> {
+    let find = |elements: &'_ [Element], at: &At| {
+        elements.iter().find(|element| element.at == *at).cloned()
+    };
+    let info = |element: &Element, state| AllowInfo {
+        address: text(&element.at),
+        zone: zone.map(str::to_owned),
+        note: element.note.to_string(),
+        state,
+    };
+    let mut entries: Vec<_> = after
+        .iter()
+        .map(|element| {
+            let old = find(before, &element.at);
+            info(element, entry_state(old.as_ref(), Some(element)))
+        })
+        .collect();
+    let gone = before
+        .iter()
+        .filter(|element| find(after, &element.at).is_none());
+    entries.extend(gone.map(|element| info(element, EntryState::Removed)));
+    entries
+}
+
+impl From<ipblock_common::Count> for Count {
+    fn from(count: ipblock_common::Count) -> Self {
+        Self {
+            packets: count.packets,
+            bytes: count.bytes,
+        }
+    }
+}
+
+impl From<ipblock_common::Totals> for Totals {
+    fn from(totals: ipblock_common::Totals) -> Self {
+        Self {
+            passed: totals.passed.into(),
+            dropped: totals.dropped.into(),
+            warned: totals.warned.into(),
+            allowed: totals.allowed.into(),
+            non_ip: totals.non_ip.into(),
+            malformed: totals.malformed.into(),
+        }
+    }
+}

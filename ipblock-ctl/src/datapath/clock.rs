@@ -1,0 +1,90 @@
+//! The kernel's clocks and wall time.
+
+use jiff::{SignedDuration, Timestamp};
+use nix::time::{ClockId, clock_gettime};
+
+/// The same instant on three clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Wall time.
+    pub wall: Timestamp,
+    /// `CLOCK_BOOTTIME` in nanoseconds: runs through suspend. Deadlines are on it.
+    pub boot_ns: u64,
+    /// `CLOCK_MONOTONIC` in nanoseconds: stands still during suspend. Last hits are on it.
+    pub monotonic_ns: u64,
+}
+
+impl Now {
+    /// Reads the clocks.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            wall: Timestamp::now(),
+            boot_ns: nanoseconds(ClockId::CLOCK_BOOTTIME),
+            monotonic_ns: nanoseconds(ClockId::CLOCK_MONOTONIC),
+        }
+    }
+
+    /// A deadline for the kernel, in nanoseconds of `CLOCK_BOOTTIME`; never 0, which means none.
+    #[must_use]
+    pub fn deadline_ns(&self, end: Timestamp) -> u64 {
+        let left = end.duration_since(self.wall).as_nanos();
+        let at = i128::from(self.boot_ns) + left;
+        u64::try_from(at.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// Wall time of a last hit; `None` for 0, no hit.
+    ///
+    /// A hit from before a suspend is told later than it was, by the length of the suspend.
+    #[must_use]
+    pub fn hit_time(&self, last_hit_ns: u64) -> Option<Timestamp> {
+        if last_hit_ns == 0 {
+            return None;
+        }
+        let age = self.monotonic_ns.saturating_sub(last_hit_ns);
+        let age = SignedDuration::from_nanos(i64::try_from(age).unwrap_or(i64::MAX));
+        self.wall.checked_sub(age).ok()
+    }
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    // These clocks exist on every kernel that the program loads on.
+    let time = clock_gettime(clock).unwrap_or_else(|_| std::time::Duration::ZERO.into());
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+    let nanoseconds = u64::try_from(time.tv_nsec()).unwrap_or(0);
+    seconds * 1_000_000_000 + nanoseconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Now {
+        Now {
+            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+            boot_ns: 5_000_000_000,
+            monotonic_ns: 4_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_as_far_on_the_boot_clock_as_on_the_wall() {
+        let end = "2026-01-01T00:00:10Z".parse().unwrap();
+        assert_eq!(now().deadline_ns(end), 15_000_000_000);
+    }
+
+    #[test]
+    fn a_deadline_before_boot_is_past_and_not_none() {
+        let end = "2025-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(now().deadline_ns(end), 1);
+    }
+
+    #[test]
+    fn a_hit_is_as_old_on_the_wall_as_on_the_monotonic_clock() {
+        assert_eq!(now().hit_time(0), None);
+        assert_eq!(
+            now().hit_time(3_000_000_000),
+            Some("2025-12-31T23:59:59Z".parse().unwrap())
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What can go wrong between user space and the kernel.
+
+use std::{io, path::PathBuf};
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use thiserror::Error;
+
+use super::link::AttachMode;
+
+/// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
+#[derive(Debug, Error)]
+pub enum DatapathError {
+    /// There is no bpffs to pin to.
+    #[error("bpffs at {path}: {problem}", path = .path.display())]
+    Bpffs {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// A pin or its directory could not be made, opened or removed.
+    #[error("pin {path}: {source}", path = .path.display())]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A pin is there and holds something else.
+    #[error("pin {path} is not what ipblock pinned there: {problem}", path = .path.display())]
+    StrangePin {
+        /// The pin.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// More entries than the zone may have.
+    #[error("the ruleset needs {entries} kernel entries, the capacity is {capacity}")]
+    Capacity {
+        /// Entries of both families.
+        entries: usize,
+        /// How many there may be.
+        capacity: u32,
+    },
+    /// The kernel refused the maps or the program.
+    #[error("the kernel refused the XDP program: {0}")]
+    Load(#[source] Box<EbpfError>),
+    /// The kernel refused the program.
+    #[error("the kernel refused the XDP program: {0}")]
+    Program(#[source] Box<ProgramError>),
+    /// A map operation failed.
+    #[error("map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: Box<MapError>,
+    },
+    /// No interface with this name in the daemon's network namespace.
+    #[error("there is no interface `{interface}`")]
+    NoInterface {
+        /// The name.
+        interface: String,
+    },
+    /// Packets of this interface do not start with an Ethernet header.
+    #[error("interface `{interface}` carries no Ethernet frames ({link_type})")]
+    NotEthernet {
+        /// The name.
+        interface: String,
+        /// Its link-layer type.
+        link_type: String,
+    },
+    /// Someone else's program is on the interface.
+    #[error("interface `{interface}` already runs XDP program {program}{name}, which is not ipblock's", name = .name.as_ref().map(|name| format!(" (`{name}`)")).unwrap_or_default())]
+    ForeignProgram {
+        /// The interface.
+        interface: String,
+        /// The program's id.
+        program: u32,
+        /// The program's name, where it may be read.
+        name: Option<String>,
+    },
+    /// The kernel or the driver refused to attach.
+    #[error("cannot attach to `{interface}` in {mode} mode: {source}")]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// The mode that was tried last.
+        mode: AttachMode,
+        /// Why.
+        source: io::Error,
+    },
+    /// The interface went away under its link.
+    #[error("interface `{interface}` is gone")]
+    LinkGone {
+        /// The interface.
+        interface: String,
+    },
+    /// The kernel refused to replace the program on a link; the old one stays.
+    #[error("cannot replace the program on `{interface}`: {source}")]
+    Switch {
+        /// The interface.
+        interface: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Interfaces could not be asked for.
+    #[error("netlink: {0}")]
+    Netlink(#[source] io::Error),
+    /// The program's diagnostics could not be read.
+    #[error("diagnostics of the XDP program: {0}")]
+    KernelLog(String),
+}
+
+impl DatapathError {
+    /// What to do, where that can be said.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Bpffs { path, .. } => format!("mount -t bpf bpf {}", path.display()),
+            Self::Capacity { .. } => "nothing was changed; raise the capacity with \
+                 `ipblockd --capacity N`, or merge prefixes"
+                .to_owned(),
+            Self::NoInterface { .. } => "`ip -brief link` lists the interfaces".to_owned(),
+            Self::NotEthernet { .. } => {
+                "tun, wg and ppp devices cannot be filtered; attach to the device below".to_owned()
+            }
+            Self::ForeignProgram {
+                interface, program, ..
+            } => format!(
+                "`bpftool prog show id {program}` tells whose it is; once it is no longer needed, \
+                 `ip link set dev {interface} xdp off` removes it (not when it hangs on a link)"
+            ),
+            Self::Attach { mode, source, .. } => return attach_hint(*mode, source),
+            Self::Load(_) | Self::Program(_) => {
+                "ipblock needs Linux 5.18 and CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: run \
+                 `ipblock-ctl doctor`"
+                    .to_owned()
+            }
+            Self::StrangePin { path, .. } => format!(
+                "find out who put it there; once it is not needed, remove {}",
+                path.display()
+            ),
+            _ => return None,
+        };
+        Some(hint)
+    }
+
+    /// Whether the request was at fault: a name that does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NoInterface { .. })
+    }
+
+    /// Whether the request was refused because of what is there already.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::ForeignProgram { .. })
+    }
+
+    /// Whether the request asks for something that cannot be.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Capacity { .. } | Self::NotEthernet { .. })
+    }
+}
+
+fn attach_hint(mode: AttachMode, source: &io::Error) -> Option<String> {
+    if mode != AttachMode::Native {
+        return None;
+    }
+    let reason = match source.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => "the driver has no native XDP",
+        Some(libc::EINVAL) => {
+            "the driver refuses the present settings (MTU, LRO, queues; see dmesg)"
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{reason}; `--mode generic` works on every interface and is slower"
+    ))
+}

@@ -1,0 +1,381 @@
+//! Generations: one program with maps of its own, built aside, filled, pinned.
+
+use std::{
+    fs,
+    net::IpAddr,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie::Key},
+    programs::{ProgramInfo, Xdp},
+};
+use ipblock_common::{
+    ABI_VERSION, Class, ClassCount, ClassId, GenerationMeta, Totals, class::NO_CLASS, names,
+};
+
+use super::{
+    clock::Now,
+    error::DatapathError,
+    kernel_log,
+    object::{BPF_OBJECT, object_sha256},
+    pins::PinDirectory,
+    sys,
+};
+use crate::policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone};
+
+/// Pin of the map that tells who made the generation. Written last: its absence tells a
+/// generation that was never finished.
+const META: &str = "generation";
+/// Pin of the program.
+const PROGRAM: &str = "program";
+
+/// What to build.
+#[derive(Debug)]
+pub struct GenerationPlan<'a> {
+    /// Unique number within the state directory.
+    pub number: u64,
+    /// Identity of the state store.
+    pub store_id: [u8; 16],
+    /// What it judges by.
+    pub zone: &'a CompiledZone,
+    /// Entries of both families that it may have.
+    pub capacity: u32,
+    /// Diagnostics that the program writes.
+    pub log_level: kernel_log::Level,
+}
+
+/// A pinned generation, open.
+pub struct Generation {
+    meta: GenerationMeta,
+    program: OwnedFd,
+    program_id: u32,
+    /// None for another ABI: only its counters have a known layout.
+    tables: Option<Tables>,
+    class_counts: PerCpuArray<MapData, ClassCount>,
+    totals: PerCpuArray<MapData, Totals>,
+}
+
+/// The maps that a lookup goes through.
+struct Tables {
+    ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
+    ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
+    classes: Array<MapData, Class>,
+}
+
+/// What a generation has counted since it was built, summed over CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounts {
+    /// Indexed by class id.
+    pub classes: Vec<ClassCount>,
+    /// Per outcome.
+    pub totals: Totals,
+}
+
+impl Generation {
+    /// Loads, fills and pins a generation. Nothing is attached; on an error nothing stays.
+    pub fn build(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Self, DatapathError> {
+        let entries = plan.zone.entry_count();
+        if entries > plan.capacity as usize {
+            return Err(DatapathError::Capacity {
+                entries,
+                capacity: plan.capacity,
+            });
+        }
+        let directory = pins.generation(plan.number);
+        let built = Self::load_and_pin(&directory, plan);
+        if built.is_err() {
+            pins.remove_generation(plan.number)?;
+        }
+        built
+    }
+
+    fn load_and_pin(directory: &Path, plan: &GenerationPlan<'_>) -> Result<Self, DatapathError> {
+        let mut object = load(plan)?;
+        fill_trie(&mut object, names::IPV4, &plan.zone.ipv4, |prefix| {
+            Key::new(prefix.prefix_len().into(), prefix.network().octets())
+        })?;
+        fill_trie(&mut object, names::IPV6, &plan.zone.ipv6, |prefix| {
+            Key::new(prefix.prefix_len().into(), prefix.network().octets())
+        })?;
+        fill_classes(&mut object, plan.zone)?;
+
+        let pin_failed = |error: aya::pin::PinError| DatapathError::Pin {
+            path: directory.to_owned(),
+            source: std::io::Error::other(error),
+        };
+        fs::create_dir(directory).map_err(|source| DatapathError::Pin {
+            path: directory.to_owned(),
+            source,
+        })?;
+        for name in MAP_NAMES {
+            let map = object.map(name).ok_or_else(|| no_such_map(name))?;
+            map.pin(directory.join(name)).map_err(pin_failed)?;
+        }
+        program_of(&mut object)?
+            .pin(directory.join(PROGRAM))
+            .map_err(pin_failed)?;
+        write_meta(directory, plan)?;
+        Self::open(directory)
+    }
+
+    /// Opens what is pinned; `None` when the generation was never finished.
+    pub fn open_pinned(pins: &PinDirectory, number: u64) -> Result<Option<Self>, DatapathError> {
+        let directory = pins.generation(number);
+        if !directory.join(META).exists() {
+            return Ok(None);
+        }
+        Self::open(&directory).map(Some)
+    }
+
+    fn open(directory: &Path) -> Result<Self, DatapathError> {
+        let meta: Array<_, GenerationMeta> = open_map(directory, META)?;
+        let meta = meta.get(&0, 0).map_err(|error| map_error(META, error))?;
+        let path = directory.join(PROGRAM);
+        let info = ProgramInfo::from_pin(&path)
+            .map_err(|error| DatapathError::Program(Box::new(error)))?;
+        let program = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+        let tables = if meta.abi == ABI_VERSION {
+            Some(Tables {
+                ipv4: open_map(directory, names::IPV4)?,
+                ipv6: open_map(directory, names::IPV6)?,
+                classes: open_map(directory, names::CLASSES)?,
+            })
+        } else {
+            None
+        };
+        Ok(Self {
+            meta,
+            program,
+            program_id: info.id(),
+            tables,
+            class_counts: open_map(directory, names::CLASS_COUNTS)?,
+            totals: open_map(directory, names::TOTALS)?,
+        })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.meta.number
+    }
+
+    /// Who made it.
+    #[must_use]
+    pub fn meta(&self) -> &GenerationMeta {
+        &self.meta
+    }
+
+    /// Whether this build, with this log level, would load the same program with the same ABI.
+    #[must_use]
+    pub fn is_current(&self, log_level: kernel_log::Level) -> bool {
+        self.meta.abi == ABI_VERSION
+            && self.meta.object_sha256 == object_sha256()
+            && self.meta.log_level == u32::from(log_level.number())
+    }
+
+    /// The kernel's id of its program.
+    #[must_use]
+    pub fn program_id(&self) -> u32 {
+        self.program_id
+    }
+
+    pub(super) fn program_fd(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// Reads all counters. They are final once no link runs the program and [`super::settle`] has
+    /// returned.
+    pub fn counts(&self) -> Result<KernelCounts, DatapathError> {
+        let mut counts = KernelCounts::default();
+        for per_cpu in self.class_counts.iter() {
+            let per_cpu = per_cpu.map_err(|error| map_error(names::CLASS_COUNTS, error))?;
+            let mut sum = ClassCount::default();
+            for count in per_cpu.iter() {
+                sum.count += count.count;
+                sum.last_hit = sum.last_hit.max(count.last_hit);
+            }
+            counts.classes.push(sum);
+        }
+        let per_cpu = self
+            .totals
+            .get(&0, 0)
+            .map_err(|error| map_error(names::TOTALS, error))?;
+        for totals in per_cpu.iter() {
+            counts.totals += *totals;
+        }
+        Ok(counts)
+    }
+
+    /// The class in force at `now` for an address, expiry followed as the program follows it;
+    /// `None` when no class holds it, and for a generation of another ABI.
+    pub fn class_in_force(
+        &self,
+        address: IpAddr,
+        now: &Now,
+    ) -> Result<Option<(ClassId, Class)>, DatapathError> {
+        let Some(tables) = &self.tables else {
+            return Ok(None);
+        };
+        let mut id = tables.lookup(address)?;
+        while id != NO_CLASS {
+            let class = tables
+                .classes
+                .get(&id, 0)
+                .map_err(|error| map_error(names::CLASSES, error))?;
+            if class.valid_until == 0 || now.boot_ns < class.valid_until {
+                return Ok(Some((id, class)));
+            }
+            id = class.next;
+        }
+        Ok(None)
+    }
+}
+
+impl Tables {
+    /// The class of the longest prefix that holds the address; `NO_CLASS` for none.
+    fn lookup(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
+        let (map, found) = match address {
+            IpAddr::V4(address) => {
+                let key = Key::new(32, address.octets());
+                (names::IPV4, self.ipv4.get(&key, 0))
+            }
+            IpAddr::V6(address) => {
+                let key = Key::new(128, address.octets());
+                (names::IPV6, self.ipv6.get(&key, 0))
+            }
+        };
+        match found {
+            Ok(id) => Ok(id),
+            Err(MapError::KeyNotFound) => Ok(NO_CLASS),
+            Err(error) => Err(map_error(map, error)),
+        }
+    }
+}
+
+/// Maps that are pinned under their own names.
+const MAP_NAMES: [&str; 5] = [
+    names::IPV4,
+    names::IPV6,
+    names::CLASSES,
+    names::CLASS_COUNTS,
+    names::TOTALS,
+];
+
+/// Creates the maps in the sizes that the zone needs and loads the program.
+fn load(plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
+    let zone = plan.zone;
+    let size = |len: usize| u32::try_from(len.max(1)).unwrap_or(u32::MAX);
+    let classes = size(zone.classes.len());
+    let default_drop = u8::from(zone.default == DefaultVerdict::Drop);
+    let malformed_drop = u8::from(zone.malformed == MalformedPolicy::Drop);
+    let log_level = plan.log_level.number();
+    let mut object = EbpfLoader::new()
+        // The program has no relocations against kernel types, and parsing the kernel's takes long.
+        .btf(None)
+        .map_max_entries(names::IPV4, size(zone.ipv4.len()))
+        .map_max_entries(names::IPV6, size(zone.ipv6.len()))
+        .map_max_entries(names::CLASSES, classes)
+        .map_max_entries(names::CLASS_COUNTS, classes)
+        .override_global(names::DEFAULT_DROP, &default_drop, true)
+        .override_global(names::MALFORMED_DROP, &malformed_drop, true)
+        .override_global(kernel_log::LEVEL, &log_level, true)
+        .load(BPF_OBJECT)
+        .map_err(|error| DatapathError::Load(Box::new(error)))?;
+    program_of(&mut object)?
+        .load()
+        .map_err(|error| DatapathError::Program(Box::new(error)))?;
+    Ok(object)
+}
+
+fn program_of(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
+    object
+        .program_mut(names::PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| no_such_map(names::PROGRAM))
+}
+
+fn fill_trie<P: Copy, K: Pod>(
+    object: &mut Ebpf,
+    name: &'static str,
+    entries: &[(P, ClassId)],
+    key: impl Fn(P) -> Key<K>,
+) -> Result<(), DatapathError> {
+    let map = object.map_mut(name).ok_or_else(|| no_such_map(name))?;
+    let mut trie = LpmTrie::<_, K, ClassId>::try_from(map).map_err(|e| map_error(name, e))?;
+    for (prefix, class) in entries {
+        trie.insert(&key(*prefix), class, 0)
+            .map_err(|e| map_error(name, e))?;
+    }
+    Ok(())
+}
+
+fn fill_classes(object: &mut Ebpf, zone: &CompiledZone) -> Result<(), DatapathError> {
+    let failed = |error| map_error(names::CLASSES, error);
+    let now = Now::read();
+    let map = object
+        .map_mut(names::CLASSES)
+        .ok_or_else(|| no_such_map(names::CLASSES))?;
+    let mut classes = Array::<_, Class>::try_from(map).map_err(failed)?;
+    for (id, class) in (0..).zip(&zone.classes) {
+        let value = Class {
+            valid_until: class.valid_until.map_or(0, |end| now.deadline_ns(end)),
+            next: class.next,
+            verdict: class.verdict.number(),
+        };
+        classes.set(id, value, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), DatapathError> {
+    let failed = |error| map_error(META, error);
+    let mut map = Array::<_, GenerationMeta>::create(1, 0).map_err(failed)?;
+    let meta = GenerationMeta {
+        abi: ABI_VERSION,
+        log_level: plan.log_level.number().into(),
+        number: plan.number,
+        object_sha256: object_sha256(),
+        store_id: plan.store_id,
+    };
+    map.set(0, meta, 0).map_err(failed)?;
+    let path = directory.join(META);
+    map.pin(&path).map_err(|error| DatapathError::Pin {
+        path,
+        source: std::io::Error::other(error),
+    })
+}
+
+/// Opens a pinned map and requires the type and the sizes that the ABI says.
+fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let path = directory.join(name);
+    let strange = |error: MapError| DatapathError::StrangePin {
+        path: path.clone(),
+        problem: error.to_string(),
+    };
+    let data = MapData::from_pin(&path).map_err(strange)?;
+    let map = Map::from_map_data(data).map_err(strange)?;
+    M::try_from(map).map_err(strange)
+}
+
+fn map_error(map: &'static str, error: MapError) -> DatapathError {
+    DatapathError::Map {
+        map,
+        source: Box::new(error),
+    }
+}
+
+/// The object is part of this build, so this tells a broken build.
+fn no_such_map(map: &'static str) -> DatapathError {
+    DatapathError::Map {
+        map,
+        source: Box::new(MapError::InvalidName {
+            name: map.to_owned(),
+        }),
+    }
+}

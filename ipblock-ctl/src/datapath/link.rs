@@ -1,0 +1,159 @@
+//! Links: a generation's program on an interface.
+//!
+//! A link is made once per interface, pinned, and afterwards only its program is replaced. Nothing
+//! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
+//! atomically.
+
+use std::{fmt, io, os::fd::OwnedFd};
+
+use super::{
+    error::DatapathError,
+    generation::Generation,
+    inspect::program_name,
+    interface::{Interface, XdpState},
+    pins::PinDirectory,
+    sys,
+};
+
+/// How to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachMode {
+    /// In the driver.
+    Native,
+    /// In the stack.
+    Generic,
+}
+
+impl fmt::Display for AttachMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// A link as it is pinned.
+#[derive(Debug)]
+pub struct PinnedLink {
+    fd: OwnedFd,
+    interface: String,
+    /// Id of the program that it runs.
+    pub program: u32,
+    /// Index of its interface; `None` when that is gone.
+    pub index: Option<u32>,
+}
+
+/// Attaches a generation to an interface and pins the link. `None` as mode means native where that
+/// works, generic otherwise.
+///
+/// Returns the link, and why native mode was not used where it was tried first. Refuses an
+/// interface that runs any XDP program already.
+pub fn attach(
+    pins: &PinDirectory,
+    interface: &Interface,
+    mode: Option<AttachMode>,
+    generation: &Generation,
+) -> Result<(PinnedLink, Option<String>), DatapathError> {
+    interface.require_ethernet()?;
+    if let Some(state) = interface.xdp {
+        return Err(foreign(interface, state));
+    }
+    let try_mode = |mode: AttachMode| {
+        let flags = match mode {
+            AttachMode::Native => sys::XDP_FLAGS_DRV_MODE,
+            AttachMode::Generic => sys::XDP_FLAGS_SKB_MODE,
+        };
+        sys::create_xdp_link(generation.program_fd(), interface.index, flags)
+    };
+    let failed = |mode, source| DatapathError::Attach {
+        interface: interface.name.clone(),
+        mode,
+        source,
+    };
+    let (link, fallback) = match mode {
+        Some(mode) => (try_mode(mode).map_err(|error| failed(mode, error))?, None),
+        None => match try_mode(AttachMode::Native) {
+            Ok(link) => (link, None),
+            Err(native) if is_driver_refusal(&native) => {
+                let generic = AttachMode::Generic;
+                let link = try_mode(generic).map_err(|error| failed(generic, error))?;
+                (link, Some(format!("native mode: {native}")))
+            }
+            Err(error) => return Err(failed(AttachMode::Native, error)),
+        },
+    };
+    let path = pins.link(&interface.name);
+    sys::pin(&link, &path).map_err(|source| DatapathError::Pin { path, source })?;
+    let link = PinnedLink {
+        fd: link,
+        interface: interface.name.clone(),
+        program: generation.program_id(),
+        index: Some(interface.index),
+    };
+    Ok((link, fallback))
+}
+
+/// What a driver answers that cannot do native XDP here and now, as opposed to "someone is there".
+fn is_driver_refusal(error: &io::Error) -> bool {
+    !matches!(
+        error.raw_os_error(),
+        Some(libc::EBUSY | libc::EEXIST | libc::EPERM | libc::EACCES | libc::ENODEV)
+    )
+}
+
+fn foreign(interface: &Interface, state: XdpState) -> DatapathError {
+    DatapathError::ForeignProgram {
+        interface: interface.name.clone(),
+        program: state.program,
+        name: program_name(state.program),
+    }
+}
+
+impl PinnedLink {
+    /// The link pinned for an interface name; `None` when there is no such pin.
+    pub fn open(pins: &PinDirectory, interface: &str) -> Result<Option<Self>, DatapathError> {
+        let path = pins.link(interface);
+        let failed = |source| DatapathError::Pin {
+            path: path.clone(),
+            source,
+        };
+        let fd = match sys::open_pin(&path) {
+            Ok(fd) => fd,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let info = sys::link_info(&fd).map_err(failed)?;
+        Ok(Some(Self {
+            fd,
+            interface: interface.to_owned(),
+            program: info.program,
+            index: (info.interface != 0).then_some(info.interface),
+        }))
+    }
+
+    /// Puts another generation in force: every packet is judged by the old or the new program.
+    ///
+    /// Does nothing when the link runs it already.
+    pub fn switch(&mut self, generation: &Generation) -> Result<(), DatapathError> {
+        let program = generation.program_id();
+        if self.program == program {
+            return Ok(());
+        }
+        sys::update_link(&self.fd, generation.program_fd()).map_err(|source| {
+            let interface = self.interface.clone();
+            match source.raw_os_error() {
+                Some(libc::ENOLINK | libc::ENODEV) => DatapathError::LinkGone { interface },
+                _ => DatapathError::Switch { interface, source },
+            }
+        })?;
+        self.program = program;
+        Ok(())
+    }
+
+    /// Removes the pin; the interface runs no program of ours from then on.
+    pub fn detach(self, pins: &PinDirectory) -> Result<(), DatapathError> {
+        let path = pins.link(&self.interface);
+        std::fs::remove_file(&path).map_err(|source| DatapathError::Pin { path, source })
+    }
+}

@@ -1,0 +1,22 @@
+//! The kernel side: generations of maps and program, links to interfaces, counters.
+//!
+//! The only place that imports aya. It never decides anything: `policy` says what a generation
+//! holds, the daemon says which generation is in force.
+
+pub mod clock;
+pub mod error;
+pub mod generation;
+pub mod inspect;
+pub mod interface;
+pub mod kernel_log;
+pub mod link;
+pub mod object;
+pub mod pins;
+mod sys;
+
+pub use error::DatapathError;
+pub use generation::{Generation, GenerationPlan, KernelCounts};
+pub use interface::Interface;
+pub use link::{AttachMode, PinnedLink};
+pub use pins::PinDirectory;
+pub use sys::settle;

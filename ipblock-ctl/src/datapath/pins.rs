@@ -1,0 +1,161 @@
+//! Where everything is pinned, as typed paths.
+//!
+//! ```text
+//! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
+//! BPFFS/ipblock/links/INTERFACE
+//! ```
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::sys::{statfs, statfs::BPF_FS_MAGIC};
+
+use super::error::DatapathError;
+
+/// The directory under which one daemon pins, on a bpffs.
+#[derive(Clone, Debug)]
+pub struct PinDirectory {
+    root: PathBuf,
+}
+
+impl PinDirectory {
+    /// Makes the directories under `bpffs`, which has to be a mounted bpffs.
+    pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
+        let pins = Self::at(bpffs)?;
+        for directory in [pins.generations(), pins.links()] {
+            fs::create_dir_all(&directory).map_err(|source| DatapathError::Pin {
+                path: directory,
+                source,
+            })?;
+        }
+        Ok(pins)
+    }
+
+    /// The directories as they are, nothing made.
+    pub fn at(bpffs: &Path) -> Result<Self, DatapathError> {
+        let filesystem = statfs::statfs(bpffs).map_err(|errno| DatapathError::Bpffs {
+            path: bpffs.to_owned(),
+            problem: errno.desc().to_owned(),
+        })?;
+        if filesystem.filesystem_type() != BPF_FS_MAGIC {
+            return Err(DatapathError::Bpffs {
+                path: bpffs.to_owned(),
+                problem: "it is no bpffs".to_owned(),
+            });
+        }
+        Ok(Self {
+            root: bpffs.join("ipblock"),
+        })
+    }
+
+    fn generations(&self) -> PathBuf {
+        self.root.join("generations")
+    }
+
+    fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of one generation's pins.
+    #[must_use]
+    pub fn generation(&self, number: u64) -> PathBuf {
+        self.generations().join(number.to_string())
+    }
+
+    /// The pin of the link on one interface.
+    #[must_use]
+    pub fn link(&self, interface: &str) -> PathBuf {
+        self.links().join(encode(interface))
+    }
+
+    /// Numbers of the generations that are pinned, whole or not, sorted.
+    pub fn generation_numbers(&self) -> Result<Vec<u64>, DatapathError> {
+        let mut numbers: Vec<u64> = file_names(&self.generations())?
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Names of the interfaces with a pinned link, sorted.
+    pub fn linked_interfaces(&self) -> Result<Vec<String>, DatapathError> {
+        let mut names: Vec<String> = file_names(&self.links())?
+            .iter()
+            .map(|name| decode(name))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes one generation's pins. The kernel frees it when no link runs its program any more.
+    pub fn remove_generation(&self, number: u64) -> Result<(), DatapathError> {
+        let path = self.generation(number);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
+                path,
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn file_names(directory: &Path) -> Result<Vec<String>, DatapathError> {
+    let failed = |source| DatapathError::Pin {
+        path: directory.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    entries
+        .map(|entry| {
+            Ok(entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned())
+        })
+        .collect()
+}
+
+/// bpffs refuses dots in names (kernel/bpf/inode.c, `bpf_lookup`), and `eth0.100` has one.
+fn encode(interface: &str) -> String {
+    interface.replace('%', "%25").replace('.', "%2E")
+}
+
+fn decode(file_name: &str) -> String {
+    file_name.replace("%2E", ".").replace("%25", "%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_survive_the_file_name() {
+        for name in ["eth0", "eth0.100", "a%2Eb", "%", "%25.%2E"] {
+            assert!(!encode(name).contains('.'));
+            assert_eq!(decode(&encode(name)), name);
+        }
+    }
+
+    #[test]
+    fn a_directory_on_another_file_system_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = PinDirectory::create(directory.path()).unwrap_err();
+        assert!(error.to_string().contains("no bpffs"), "{error}");
+        assert!(error.hint().unwrap().contains("mount -t bpf"));
+    }
+}

@@ -1,0 +1,180 @@
+//! System calls that aya lacks or wraps in a way that cannot be used here.
+//!
+//! aya's `Xdp::attach` falls back to netlink on any EINVAL, its `attach_to_link` loses the link's
+//! descriptor on an error, and it tells no link's interface. Links are therefore made, updated and
+//! asked here, on plain descriptors.
+
+use std::{
+    ffi::CString,
+    io,
+    mem::{size_of, size_of_val},
+    os::{
+        fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+    time::Duration,
+};
+
+use zerocopy::{FromZeros, Immutable, IntoBytes};
+
+// Commands and constants of include/uapi/linux/bpf.h.
+const BPF_OBJ_PIN: libc::c_int = 6;
+const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_LINK_UPDATE: libc::c_int = 29;
+const BPF_XDP: u32 = 37;
+/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of include/uapi/linux/if_link.h.
+pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
+pub(super) const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+/// `MEMBARRIER_CMD_GLOBAL` of include/uapi/linux/membarrier.h.
+const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct PathAttributes {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct InfoAttributes {
+    fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct LinkCreateAttributes {
+    program: u32,
+    interface: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct LinkUpdateAttributes {
+    link: u32,
+    program: u32,
+    flags: u32,
+    old_program: u32,
+}
+
+/// The head of `struct bpf_link_info`, with the union as an XDP link has it.
+#[derive(Debug, FromZeros)]
+#[repr(C)]
+pub(super) struct LinkInfo {
+    kind: u32,
+    id: u32,
+    /// Id of the program that the link runs.
+    pub(super) program: u32,
+    padding: u32,
+    /// Index of the interface; 0 when it is gone.
+    pub(super) interface: u32,
+}
+
+/// Calls bpf(2) with attributes that the kernel only reads.
+fn bpf(command: libc::c_int, attributes: &(impl IntoBytes + Immutable)) -> io::Result<libc::c_int> {
+    let bytes = attributes.as_bytes();
+    // SAFETY: the kernel reads `size` bytes of the attributes, which live through the call; the
+    // pointers inside are vouched for by the callers below.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, bytes.as_ptr(), size_of_val(bytes)) };
+    match libc::c_int::try_from(result) {
+        Ok(value) if value >= 0 => Ok(value),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn own(fd: libc::c_int) -> OwnedFd {
+    // SAFETY: called with the descriptor that a successful bpf(2) has just returned to us alone.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+#[expect(clippy::cast_sign_loss, reason = "an open descriptor is not negative")]
+fn raw(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd() as u32
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// Opens a pinned object.
+pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let path = c_path(path)?;
+    let attributes = PathAttributes {
+        path: path.as_ptr().addr() as u64,
+        fd: 0,
+        flags: 0,
+    };
+    bpf(BPF_OBJ_GET, &attributes).map(own)
+}
+
+/// Pins an object; the path must not exist.
+pub(super) fn pin(object: impl AsFd, path: &Path) -> io::Result<()> {
+    let path = c_path(path)?;
+    let attributes = PathAttributes {
+        path: path.as_ptr().addr() as u64,
+        fd: raw(object.as_fd()),
+        flags: 0,
+    };
+    bpf(BPF_OBJ_PIN, &attributes).map(drop)
+}
+
+/// Puts a program on an interface by a link that detaches it when its last descriptor or pin goes.
+pub(super) fn create_xdp_link(
+    program: impl AsFd,
+    interface: u32,
+    mode_flags: u32,
+) -> io::Result<OwnedFd> {
+    let attributes = LinkCreateAttributes {
+        program: raw(program.as_fd()),
+        interface,
+        attach_type: BPF_XDP,
+        flags: mode_flags,
+    };
+    bpf(BPF_LINK_CREATE, &attributes).map(own)
+}
+
+/// Replaces a link's program: every packet is judged by the old or by the new one.
+pub(super) fn update_link(link: impl AsFd, program: impl AsFd) -> io::Result<()> {
+    let attributes = LinkUpdateAttributes {
+        link: raw(link.as_fd()),
+        program: raw(program.as_fd()),
+        flags: 0,
+        old_program: 0,
+    };
+    bpf(BPF_LINK_UPDATE, &attributes).map(drop)
+}
+
+/// What the kernel knows of an XDP link.
+pub(super) fn link_info(link: impl AsFd) -> io::Result<LinkInfo> {
+    let mut info = LinkInfo::new_zeroed();
+    let attributes = InfoAttributes {
+        fd: raw(link.as_fd()),
+        info_len: u32::try_from(size_of::<LinkInfo>()).unwrap_or(u32::MAX),
+        info: std::ptr::from_mut(&mut info).expose_provenance() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes)?;
+    Ok(info)
+}
+
+/// Waits until every packet that was being judged when this was called has been judged and counted.
+///
+/// `MEMBARRIER_CMD_GLOBAL` is a `synchronize_rcu()` (kernel/sched/membarrier.c), and XDP programs
+/// run inside RCU read sections. With full dynticks the kernel refuses it; then time has to do.
+pub fn settle() {
+    const LONGER_THAN_ANY_POLL: Duration = Duration::from_millis(200);
+    // SAFETY: the call takes no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result != 0 {
+        std::thread::sleep(LONGER_THAN_ANY_POLL);
+    }
+}

@@ -1,0 +1,39 @@
+//! The CIDR range converter.
+
+use ipnet::IpNet;
+
+use super::{AddressError, count_addresses, parse_address, parse_prefixes, range};
+
+/// One answer of the CIDR range converter.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Conversion {
+    /// What was given.
+    pub input: String,
+    /// The fewest prefixes.
+    pub cidrs: Vec<IpNet>,
+    /// How many addresses, in decimal.
+    pub addresses: String,
+}
+
+/// The CIDR range converter: each argument an address, prefix or range; exactly two bare addresses
+/// are one range.
+pub fn convert(arguments: &[String]) -> Result<Vec<Conversion>, AddressError> {
+    if let [first, last] = arguments
+        && let (Some(from), Some(to)) = (parse_address(first), parse_address(last))
+    {
+        let input = format!("{first} {last}");
+        let cidrs = range(&input, from, to)?;
+        return Ok(vec![conversion(input, cidrs)]);
+    }
+    let one = |argument: &String| Ok(conversion(argument.clone(), parse_prefixes(argument)?));
+    arguments.iter().map(one).collect()
+}
+
+fn conversion(input: String, cidrs: Vec<IpNet>) -> Conversion {
+    let addresses = count_addresses(&cidrs).to_string();
+    Conversion {
+        input,
+        cidrs,
+        addresses,
+    }
+}

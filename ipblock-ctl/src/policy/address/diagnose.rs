@@ -1,0 +1,283 @@
+//! Why a text is refused, and what to write instead.
+//!
+//! Only reached after the parser refused: nothing here decides what is accepted.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::{AddressError, parse_address, parse_address_set, parse_length};
+
+const FORMS: &str = "write an address (192.0.2.1, 2001:db8::1), a prefix (192.0.2.0/24) \
+                     or a range (192.0.2.1-192.0.2.9)";
+
+/// A problem and what to write instead.
+type Problem = (String, Option<String>);
+
+pub(super) fn list_refused(text: &str) -> AddressError {
+    AddressError::new(text, "a list cannot stand here", FORMS.to_owned())
+}
+
+pub(super) fn host_bits(text: &str, prefix: IpNet) -> AddressError {
+    let (network, address) = (prefix.trunc(), prefix.addr());
+    let hint = format!("write {network}, or {address} for the one address");
+    AddressError::new(text, "host bits set", hint)
+}
+
+pub(super) fn too_long(text: &str, address: IpAddr) -> AddressError {
+    let (problem, hint) = length_too_great(address);
+    AddressError::new(text, problem, hint)
+}
+
+fn length_too_great(address: IpAddr) -> Problem {
+    let (family, bits) = match address {
+        IpAddr::V4(_) => ("IPv4", 32),
+        IpAddr::V6(_) => ("IPv6", 128),
+    };
+    let problem = format!("the prefix length is too great: an {family} address has {bits} bits");
+    let hint = format!("write {address}/{bits}, or {address}, for the one address");
+    (problem, Some(hint))
+}
+
+pub(super) fn mapped_too_short(text: &str, address: Ipv4Addr) -> AddressError {
+    let problem = "an IPv4-mapped prefix is at least 96 bits long: it stands for IPv4";
+    let hint = format!(
+        "write the IPv4 prefix, such as {}",
+        Ipv4Net::from(address).supernet().unwrap_or_default()
+    );
+    AddressError::new(text, problem, hint)
+}
+
+pub(super) fn range_refused(text: &str, first: IpAddr, last: IpAddr) -> AddressError {
+    if first.is_ipv4() == last.is_ipv4() {
+        let problem = format!("the range is reversed: {first} is greater than {last}");
+        return AddressError::new(text, problem, format!("write {last}-{first}"));
+    }
+    let problem = format!("the range mixes families: {first} and {last}");
+    let hint = "write both ends as IPv4 or both as IPv6".to_owned();
+    AddressError::new(text, problem, hint)
+}
+
+pub(super) fn range_over_mapped(text: &str, first: IpAddr, last: IpAddr) -> AddressError {
+    let problem = "the IPv6 range holds the block of IPv4-mapped addresses, ::ffff:0:0/96";
+    let hint = format!("write two ranges: {first}-::fffe:ffff:ffff and ::1:0:0:0-{last}");
+    AddressError::new(text, problem, hint)
+}
+
+/// Why `text`, which the parser refused, is no address, prefix or range.
+pub(super) fn explain(text: &str) -> AddressError {
+    let (problem, hint) = problem_of(text);
+    let hint = hint.unwrap_or_else(|| FORMS.to_owned());
+    AddressError::new(text, problem, hint)
+}
+
+fn problem_of(text: &str) -> Problem {
+    if text.is_empty() {
+        return ("no address given".to_owned(), None);
+    }
+    if text.contains(char::is_whitespace) {
+        return white_space(text);
+    }
+    if text.contains('%') {
+        return zone_id(text);
+    }
+    if let Some((first, last)) = text.split_once('-') {
+        return range(first, last);
+    }
+    match text.split_once('/') {
+        Some((address, length)) => prefix(address, length),
+        None => address(text),
+    }
+}
+
+fn white_space(text: &str) -> Problem {
+    let without: String = text.split_whitespace().collect();
+    let hint = match parse_address_set(&without) {
+        Ok(_) => Some(format!("write {without}")),
+        // Several addresses in one text.
+        Err(_) => text
+            .split_whitespace()
+            .all(|word| parse_address_set(word).is_ok())
+            .then(|| "give each address as a text of its own".to_owned()),
+    };
+    ("white space in an address".to_owned(), hint)
+}
+
+fn zone_id(text: &str) -> Problem {
+    let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+    let length = zone.split_once('/').map(|(_, length)| length);
+    let rest = match length {
+        Some(length) => format!("{address}/{length}"),
+        None => address.to_owned(),
+    };
+    let hint = parse_address_set(&rest).is_ok().then(|| {
+        format!("write {rest}; `zones` says on which interfaces a rule holds, not the address")
+    });
+    ("an address cannot name an interface (`%`)".to_owned(), hint)
+}
+
+fn range(first: &str, last: &str) -> Problem {
+    if last.contains('-') {
+        return ("more than one `-` in a range".to_owned(), None);
+    }
+    if first.is_empty() || last.is_empty() {
+        let hint = "write both ends of the range: 192.0.2.1-192.0.2.9".to_owned();
+        return ("a range with one end".to_owned(), Some(hint));
+    }
+    if first.contains('/') || last.contains('/') {
+        let hint = "write prefixes as elements of their own".to_owned();
+        let problem = "the ends of a range are addresses, not prefixes";
+        return (problem.to_owned(), Some(hint));
+    }
+    let (piece, hint) = match (parse_address(first), parse_address(last)) {
+        (Some(IpAddr::V4(first)), None) => (last, end_by_last_part(first, last)),
+        (Some(_), _) => (last, None),
+        (None, _) => (first, None),
+    };
+    let (problem, piece_hint) = address(piece);
+    let problem = format!("`{}` in the range: {problem}", super::shown(piece));
+    (problem, hint.or(piece_hint))
+}
+
+/// What `192.0.2.1-9` may have meant.
+fn end_by_last_part(first: Ipv4Addr, last: &str) -> Option<String> {
+    let part: u8 = last.parse().ok()?;
+    let [a, b, c, _] = first.octets();
+    Some(format!("write {first}-{}", Ipv4Addr::new(a, b, c, part)))
+}
+
+fn prefix(text: &str, length: &str) -> Problem {
+    let Some(valid) = parse_address(text) else {
+        let (problem, hint) = address(text);
+        let swap = |hint: String| match parse_length(length) {
+            // The hint of a bare address may name another length.
+            Some(_) if !hint.contains('/') => format!("{hint}/{length}"),
+            _ => hint,
+        };
+        return (problem, hint.map(swap));
+    };
+    if length.is_empty() {
+        let problem = "the prefix length is missing".to_owned();
+        return (problem, Some(format!("write {valid} for the one address")));
+    }
+    if let (IpAddr::V4(address), Ok(mask)) = (valid, length.parse::<Ipv4Addr>()) {
+        let hint = Ipv4Net::with_netmask(address, mask)
+            .map(|net| format!("write {}", net.trunc()))
+            .ok();
+        return ("a netmask instead of a prefix length".to_owned(), hint);
+    }
+    if !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        let hint = format!("write {valid} for the one address, or its prefix length in bits");
+        return ("the prefix length is no number".to_owned(), Some(hint));
+    }
+    let significant = match length.trim_start_matches('0') {
+        "" => "0",
+        rest => rest,
+    };
+    match parse_length(significant) {
+        Some(value) if significant != length => {
+            let hint = format!("write {valid}/{value}");
+            ("leading zeros in the prefix length".to_owned(), Some(hint))
+        }
+        _ => length_too_great(valid),
+    }
+}
+
+fn address(text: &str) -> Problem {
+    let bare = text.trim_matches(['[', ']']);
+    if bare.len() != text.len() {
+        let hint = parse_address(bare).map(|address| format!("write {address}"));
+        return ("brackets around an address".to_owned(), hint);
+    }
+    if text.contains(':') {
+        return with_colons(text);
+    }
+    if text.is_empty() {
+        return ("the address is missing".to_owned(), None);
+    }
+    let dotted = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b'*';
+    if text.bytes().all(dotted) {
+        return dotted_decimal(text);
+    }
+    let problem = "no address; names are not looked up".to_owned();
+    (problem, None)
+}
+
+fn with_colons(text: &str) -> Problem {
+    if let Some((address, port)) = text.split_once(':')
+        && let (Ok(address), Ok(_)) = (address.parse::<Ipv4Addr>(), port.parse::<u16>())
+    {
+        let hint = format!("write {address}: every port of it is meant");
+        return ("an address has no port".to_owned(), Some(hint));
+    }
+    let foreign = |c: &char| !c.is_ascii_hexdigit() && *c != ':' && *c != '.';
+    let problem = if let Some(character) = text.chars().find(foreign) {
+        format!(
+            "`{}` cannot stand in an IPv6 address",
+            character.escape_debug()
+        )
+    } else if text
+        .split(':')
+        .any(|part| part.len() > 4 && !part.contains('.'))
+    {
+        "a part of an IPv6 address has at most four digits".to_owned()
+    } else if text.matches("::").count() > 1 || text.contains(":::") {
+        "`::` may stand once in an IPv6 address".to_owned()
+    } else {
+        "no IPv6 address: eight parts, or fewer and one `::`".to_owned()
+    };
+    (problem, None)
+}
+
+fn dotted_decimal(text: &str) -> Problem {
+    let parts: Vec<&str> = text.split('.').collect();
+    if text.contains('*') {
+        return wildcard(&parts);
+    }
+    if let Some(part) = parts.iter().find(|part| is_too_great(part)) {
+        let hint = text
+            .parse::<u32>()
+            .ok()
+            .map(|number| format!("write {} if that is meant", Ipv4Addr::from(number)));
+        let problem = format!("{} is greater than 255", super::shown(part));
+        return (problem, hint);
+    }
+    let octets: Vec<u8> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+    if octets.len() != parts.len() {
+        return ("an empty part between the dots".to_owned(), None);
+    }
+    if let [a, b, c, d] = *octets.as_slice() {
+        let hint = format!("write {}", Ipv4Addr::new(a, b, c, d));
+        let problem = "leading zeros, which some programs read as octal";
+        return (problem.to_owned(), Some(hint));
+    }
+    let problem = format!("an IPv4 address has four parts, not {}", octets.len());
+    let hint = network_of(&octets)
+        .map(|net| format!("write {net} for the whole network, or all four parts"));
+    (problem, hint)
+}
+
+fn is_too_great(part: &str) -> bool {
+    part.parse::<u8>().is_err() && !part.is_empty()
+}
+
+fn wildcard(parts: &[&str]) -> Problem {
+    let known: Vec<u8> = parts.iter().map_while(|part| part.parse().ok()).collect();
+    let rest = parts.get(known.len()..).unwrap_or_default();
+    let hint = (parts.len() == 4 && rest.iter().all(|part| *part == "*"))
+        .then(|| network_of(&known))
+        .flatten()
+        .map(|net| format!("write {net}"));
+    ("`*` cannot stand in an address".to_owned(), hint)
+}
+
+/// The network that the first one to three parts of an address name.
+fn network_of(known: &[u8]) -> Option<Ipv4Net> {
+    let (octets, length) = match *known {
+        [a] => ([a, 0, 0, 0], 8),
+        [a, b] => ([a, b, 0, 0], 16),
+        [a, b, c] => ([a, b, c, 0], 24),
+        _ => return None,
+    };
+    Ipv4Net::new(octets.into(), length).ok()
+}

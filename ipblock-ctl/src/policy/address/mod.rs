@@ -1,0 +1,182 @@
+//! Addresses, prefixes and ranges: from text and back, and sets of them.
+//!
+//! Parsing is exact: a text stands for precisely what it says, or it is refused with what to write
+//! instead. Nothing here resolves names or reads files.
+
+mod convert;
+mod diagnose;
+mod sets;
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+use thiserror::Error;
+
+pub use convert::{Conversion, convert};
+pub use sets::{aggregate, count_addresses, covered_family, range_to_prefixes};
+
+use super::{name::ListName, ruleset::At};
+
+/// Why a text is no address, prefix, range or list.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{value}`: {problem}")]
+pub struct AddressError {
+    /// The offending text, clipped and with control characters escaped.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to write instead, when that can be said.
+    pub hint: Option<String>,
+}
+
+impl AddressError {
+    fn new(value: &str, problem: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+        Self {
+            value: shown(value),
+            problem: problem.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+/// A text from outside as messages show it: at most 100 characters, none of them a control
+/// character that a terminal would obey.
+pub(in crate::policy) fn shown(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut out = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST {
+            out.push_str("...");
+            break;
+        }
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// What one argument or one element of a list stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Written {
+    /// An address or a prefix.
+    Prefix(IpNet),
+    /// A range, as its fewest prefixes.
+    Range(Vec<IpNet>),
+    /// `@list`.
+    List(ListName),
+}
+
+/// Reads an address, prefix, range or `@list`; for an address or prefix, without allocating.
+pub(in crate::policy) fn parse_written(text: &str) -> Result<Written, AddressError> {
+    let Some(name) = text.strip_prefix('@') else {
+        return parse_address_set(text);
+    };
+    match name.parse() {
+        Ok(name) => Ok(Written::List(name)),
+        Err(error) => {
+            let hint = "write `@` and the name of a list, such as `@office`".to_owned();
+            Err(AddressError::new(
+                text,
+                format!("no list name: {error}"),
+                hint,
+            ))
+        }
+    }
+}
+
+/// What `1.2.3.4`, `1.2.3.0/24` or `FROM-TO` stands for: the fewest prefixes, in order.
+///
+/// IPv4-mapped IPv6 addresses and prefixes become IPv4.
+pub fn parse_prefixes(text: &str) -> Result<Vec<IpNet>, AddressError> {
+    match parse_written(text)? {
+        Written::Prefix(prefix) => Ok(vec![prefix]),
+        Written::Range(prefixes) => Ok(prefixes),
+        Written::List(_) => Err(diagnose::list_refused(text)),
+    }
+}
+
+/// As [`parse_prefixes`], or `@list`.
+pub fn parse_elements(text: &str) -> Result<Vec<At>, AddressError> {
+    Ok(match parse_written(text)? {
+        Written::Prefix(prefix) => vec![At::Prefix(prefix)],
+        Written::Range(prefixes) => prefixes.into_iter().map(At::Prefix).collect(),
+        Written::List(name) => vec![At::List(name)],
+    })
+}
+
+/// Reads everything but `@list`.
+fn parse_address_set(text: &str) -> Result<Written, AddressError> {
+    let separator = text.find(['/', '-']);
+    let Some((left, right)) = separator.and_then(|at| text.split_at_checked(at)) else {
+        let address = parse_address(text).ok_or_else(|| diagnose::explain(text))?;
+        return Ok(Written::Prefix(address.to_canonical().into()));
+    };
+    if let Some(last) = right.strip_prefix('-') {
+        let (Some(first), Some(last)) = (parse_address(left), parse_address(last)) else {
+            return Err(diagnose::explain(text));
+        };
+        let prefixes = range(text, first, last)?;
+        return Ok(match prefixes.as_slice() {
+            [one] => Written::Prefix(*one),
+            _ => Written::Range(prefixes),
+        });
+    }
+    let length = right.get(1..).and_then(parse_length);
+    let (Some(address), Some(length)) = (parse_address(left), length) else {
+        return Err(diagnose::explain(text));
+    };
+    prefix(text, address, length).map(Written::Prefix)
+}
+
+/// Strict, as the standard library is: four decimal parts without leading zeros, no zone.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    text.parse().ok()
+}
+
+/// A number up to 128 without sign or leading zeros.
+fn parse_length(text: &str) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let leading_zero = text.len() > 1 && text.starts_with('0');
+    let length: u8 = (digits && !leading_zero).then(|| text.parse().ok())??;
+    (length <= 128).then_some(length)
+}
+
+fn prefix(text: &str, address: IpAddr, length: u8) -> Result<IpNet, AddressError> {
+    let mapped = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+    };
+    let prefix = match mapped {
+        Some(address) => {
+            let short = || diagnose::mapped_too_short(text, address);
+            let length = length.checked_sub(96).ok_or_else(short)?;
+            Ipv4Net::new(address, length).map(IpNet::V4)
+        }
+        None => IpNet::new(address, length),
+    };
+    let Ok(prefix) = prefix else {
+        return Err(diagnose::too_long(text, address));
+    };
+    if prefix.addr() != prefix.network() {
+        return Err(diagnose::host_bits(text, prefix));
+    }
+    Ok(prefix)
+}
+
+fn range(text: &str, first: IpAddr, last: IpAddr) -> Result<Vec<IpNet>, AddressError> {
+    let (first, last) = (first.to_canonical(), last.to_canonical());
+    let prefixes =
+        range_to_prefixes(first, last).ok_or_else(|| diagnose::range_refused(text, first, last))?;
+    // `::ffff:0:0/96` as a prefix would be read back as IPv4.
+    let maps = |prefix: &IpNet| prefix.prefix_len() >= 96 && prefix.addr().to_canonical().is_ipv4();
+    if first.is_ipv6() && prefixes.iter().any(maps) {
+        return Err(diagnose::range_over_mapped(text, first, last));
+    }
+    Ok(prefixes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn nets(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn refused(text: &str) -> AddressError {
+    match parse_prefixes(text) {
+        Err(error) => error,
+        Ok(prefixes) => panic!("`{text}` was read as {prefixes:?}"),
+    }
+}
+
+/// Asserts a fragment of the problem and one of the hint.
+#[track_caller]
+fn assert_refused(text: &str, problem: &str, hint: &str) {
+    let error = refused(text);
+    let said = error.hint.clone().unwrap_or_default();
+    assert!(error.problem.contains(problem), "{error} / {said}");
+    assert!(said.contains(hint), "{error} / {said}");
+}
+
+#[test]
+fn an_address_is_a_prefix_of_full_length() {
+    assert_eq!(parse_prefixes("192.0.2.1"), Ok(nets(&["192.0.2.1/32"])));
+    assert_eq!(
+        parse_prefixes("2001:DB8::1"),
+        Ok(nets(&["2001:db8::1/128"]))
+    );
+}
+
+#[test]
+fn a_prefix_is_itself() {
+    for text in [
+        "0.0.0.0/0",
+        "192.0.2.0/24",
+        "192.0.2.1/32",
+        "::/0",
+        "2001:db8::/32",
+    ] {
+        assert_eq!(parse_prefixes(text), Ok(nets(&[text])));
+    }
+}
+
+#[test]
+fn a_range_becomes_its_fewest_prefixes() {
+    let expected = nets(&[
+        "192.0.2.1/32",
+        "192.0.2.2/31",
+        "192.0.2.4/30",
+        "192.0.2.8/31",
+    ]);
+    assert_eq!(parse_prefixes("192.0.2.1-192.0.2.9"), Ok(expected));
+    let all = nets(&["0.0.0.0/0"]);
+    assert_eq!(parse_prefixes("0.0.0.0-255.255.255.255"), Ok(all));
+    let text = "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    assert_eq!(parse_prefixes(text), Ok(nets(&["::/0"])));
+}
+
+#[test]
+fn a_range_from_an_address_to_itself_is_that_address() {
+    assert_eq!(
+        parse_prefixes("192.0.2.1-192.0.2.1"),
+        Ok(nets(&["192.0.2.1/32"]))
+    );
+}
+
+#[test]
+fn ipv4_mapped_addresses_prefixes_and_ranges_become_ipv4() {
+    assert_eq!(
+        parse_prefixes("::ffff:192.0.2.1"),
+        Ok(nets(&["192.0.2.1/32"]))
+    );
+    assert_eq!(
+        parse_prefixes("::ffff:192.0.2.0/120"),
+        Ok(nets(&["192.0.2.0/24"]))
+    );
+    assert_eq!(parse_prefixes("::ffff:0:0/96"), Ok(nets(&["0.0.0.0/0"])));
+    let range = "::ffff:192.0.2.0-192.0.2.255";
+    assert_eq!(parse_prefixes(range), Ok(nets(&["192.0.2.0/24"])));
+    assert_refused("::ffff:192.0.2.1/120", "host bits", "write 192.0.2.0/24");
+    assert_refused("::ffff:0:0/90", "at least 96 bits", "IPv4 prefix");
+    assert_refused("::ffff:192.0.2.1/24", "at least 96 bits", "IPv4 prefix");
+}
+
+#[test]
+fn an_ipv6_range_over_the_mapped_block_is_refused() {
+    assert_refused("::fffe:0:1-::1:0:0:0", "IPv4-mapped", "::1:0:0:0-::1:0:0:0");
+}
+
+#[test]
+fn a_list_is_an_element_and_no_prefix() {
+    let name = "office".parse().unwrap();
+    assert_eq!(parse_elements("@office"), Ok(vec![At::List(name)]));
+    assert_refused("@office", "list cannot stand here", "192.0.2.1");
+    let error = parse_elements("@two words").unwrap_err();
+    assert!(error.problem.contains("letters, digits"), "{error}");
+}
+
+#[test]
+fn host_bits_are_never_masked_away() {
+    assert_refused(
+        "10.0.0.1/8",
+        "host bits set",
+        "write 10.0.0.0/8, or 10.0.0.1 for the one",
+    );
+    assert_refused(
+        "2001:db8::1/32",
+        "host bits set",
+        "write 2001:db8::/32, or 2001:db8::1",
+    );
+}
+
+#[test]
+fn ranges_that_are_none_are_refused() {
+    assert_refused(
+        "192.0.2.9-192.0.2.1",
+        "reversed",
+        "write 192.0.2.1-192.0.2.9",
+    );
+    assert_refused("192.0.2.1-2001:db8::1", "mixes families", "both ends");
+    assert_refused("192.0.2.1-", "one end", "192.0.2.1-192.0.2.9");
+    assert_refused("-192.0.2.1", "one end", "");
+    assert_refused("192.0.2.1-9", "four parts", "write 192.0.2.1-192.0.2.9");
+    assert_refused(
+        "192.0.2.0/24-192.0.3.0/24",
+        "not prefixes",
+        "elements of their own",
+    );
+    assert_refused("192.0.2.1-192.0.2.2-192.0.2.3", "more than one", "");
+    assert_refused("192.0.2.1-192.0.2.999", "`192.0.2.999` in the range", "");
+}
+
+#[test]
+fn prefix_lengths_are_exact() {
+    assert_refused("192.0.2.0/33", "too great", "192.0.2.0/32");
+    assert_refused("192.0.2.0/129", "too great", "192.0.2.0/32");
+    assert_refused("2001:db8::/129", "128 bits", "2001:db8::/128");
+    assert_refused("192.0.2.0/1000", "too great", "");
+    assert_refused("192.0.2.0/024", "leading zeros", "192.0.2.0/24");
+    assert_refused("0.0.0.0/00", "leading zeros", "0.0.0.0/0");
+    assert_refused("192.0.2.0/", "missing", "192.0.2.0");
+    assert_refused("192.0.2.0/+24", "no number", "");
+    assert_refused("192.0.2.0/x", "no number", "");
+    assert_refused("192.0.2.0/24/24", "no number", "");
+    assert_refused("192.0.2.7/255.255.255.0", "netmask", "write 192.0.2.0/24");
+}
+
+#[test]
+fn every_other_garbage_is_told_what_to_write() {
+    assert_refused("", "no address given", "192.0.2.1");
+    assert_refused(" 192.0.2.1", "white space", "write 192.0.2.1");
+    assert_refused(
+        "192.0.2.1 - 192.0.2.9",
+        "white space",
+        "write 192.0.2.1-192.0.2.9",
+    );
+    assert_refused("192.0.2.1\n192.0.2.9", "white space", "of its own");
+    assert_refused("192.0.2", "four parts, not 3", "192.0.2.0/24");
+    assert_refused("10/8", "four parts, not 1", "10.0.0.0/8");
+    assert_refused("192.0.2.1.5", "four parts, not 5", "");
+    assert_refused("192.0..1", "empty part", "");
+    assert_refused("192.0.2.256", "256 is greater than 255", "");
+    assert_refused("3221225985", "greater than 255", "192.0.2.1");
+    assert_refused("192.0.02.1", "leading zeros", "write 192.0.2.1");
+    assert_refused("192.0.02.0/24", "leading zeros", "write 192.0.2.0/24");
+    assert_refused("192.0.2.*", "`*`", "write 192.0.2.0/24");
+    assert_refused("192.0.2.1:80", "no port", "write 192.0.2.1");
+    assert_refused("[2001:db8::1]", "brackets", "write 2001:db8::1");
+    assert_refused("fe80::1%eth0", "interface", "write fe80::1;");
+    assert_refused("fe80::%eth0/64", "interface", "write fe80::/64;");
+    assert_refused("example.org", "not looked up", "");
+    assert_refused("2001:db8::g", "`g`", "");
+    assert_refused("2001::db8::", "once", "");
+    assert_refused("2001:db8", "eight parts", "");
+    assert_refused("2001:0db80::", "four digits", "");
+    assert_refused("192.0.2.1\u{1b}[31m", "not looked up", "");
+}
+
+#[test]
+fn errors_show_no_control_characters_and_no_endless_texts() {
+    let error = refused(&"\u{1b}x".repeat(10_000));
+    assert!(error.to_string().len() < 1000);
+    assert!(!error.to_string().contains('\u{1b}'));
+}
+
+#[test]
+fn two_bare_addresses_convert_as_one_range() {
+    let arguments = ["192.0.2.1", "192.0.2.10"].map(str::to_owned);
+    let answer = convert(&arguments).unwrap();
+    assert_eq!(answer.len(), 1);
+    assert_eq!(answer[0].addresses, "10");
+    assert_eq!(answer[0].input, "192.0.2.1 192.0.2.10");
+    let arguments = ["192.0.2.1", "192.0.2.10", "192.0.2.11/32"].map(str::to_owned);
+    assert_eq!(convert(&arguments).unwrap().len(), 3);
+    let arguments = ["192.0.2.10", "192.0.2.1"].map(str::to_owned);
+    assert!(
+        convert(&arguments)
+            .unwrap_err()
+            .problem
+            .contains("reversed")
+    );
+    assert!(convert(&["@office".to_owned()]).is_err());
+}
+
+#[test]
+fn address_counts_pass_two_to_the_sixty_four() {
+    let count = |text: &str| convert(&[text.to_owned()]).unwrap()[0].addresses.clone();
+    assert_eq!(count("2001:db8::/32"), "79228162514264337593543950336");
+    assert_eq!(count("::/0"), "340282366920938463463374607431768211456");
+    let both = nets(&["0.0.0.0/0", "::/0"]);
+    let expected = "340282366920938463463374607436063178752";
+    assert_eq!(count_addresses(&both).to_string(), expected);
+}
+
+#[test]
+fn a_covered_family_is_seen_through_its_parts() {
+    let covered = |texts: &[&str]| covered_family(|| nets(texts));
+    assert_eq!(
+        covered(&["0.0.0.0/1", "128.0.0.0/1"]),
+        nets(&["0.0.0.0/0"]).pop()
+    );
+    assert_eq!(
+        covered(&["::/1", "8000::/2", "c000::/2"]),
+        nets(&["::/0"]).pop()
+    );
+    assert_eq!(covered(&["0.0.0.0/1", "0.0.0.0/1"]), None);
+    assert_eq!(covered(&["0.0.0.0/1", "128.0.0.0/2", "::/1"]), None);
+    assert_eq!(covered(&[]), None);
+}
+
+/// A prefix of either family; small families of addresses so that sets overlap and touch.
+fn prefix_strategy() -> impl Strategy<Value = IpNet> {
+    prop_oneof![
+        (0_u32..64, 26_u8..=32).prop_map(|(low, length)| {
+            IpNet::new(Ipv4Addr::from(0xC000_0200 | low).into(), length)
+                .unwrap()
+                .trunc()
+        }),
+        (any::<u32>(), 0_u8..=32).prop_map(|(address, length)| {
+            IpNet::new(Ipv4Addr::from(address).into(), length)
+                .unwrap()
+                .trunc()
+        }),
+        (0_u128..64, 122_u8..=128).prop_map(|(low, length)| {
+            let address = Ipv6Addr::from((0x2001_0db8_u128 << 96) | low);
+            IpNet::new(address.into(), length).unwrap().trunc()
+        }),
+    ]
+}
+
+/// First and last address as numbers, the family in front.
+fn ends(prefix: &IpNet) -> (bool, u128, u128) {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => address.into(),
+    };
+    (
+        prefix.addr().is_ipv6(),
+        number(prefix.network()),
+        number(prefix.broadcast()),
+    )
+}
+
+/// Whether no two of these sorted, disjoint prefixes are the halves of another prefix.
+fn is_minimal(prefixes: &[IpNet]) -> bool {
+    prefixes.windows(2).all(|pair| {
+        pair[0].prefix_len() == 0
+            || pair[0].prefix_len() != pair[1].prefix_len()
+            || pair[0].supernet() != pair[1].supernet()
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_a_prefix_shows_is_read_back(prefix in prefix_strategy()) {
+        prop_assert_eq!(parse_prefixes(&prefix.to_string()), Ok(vec![prefix]));
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[0-9a-f:./@%*\\[\\] -]{0,24}|\\PC{0,24}") {
+        if let Err(error) = parse_elements(&text) {
+            prop_assert!(error.hint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_small_range_holds_what_counting_through_it_finds(first in 0_u32..600, size in 0_u32..600) {
+        let last = first + size;
+        let address = |low: u32| IpAddr::from(Ipv4Addr::from(0xC633_6400 + low));
+        let prefixes = range_to_prefixes(address(first), address(last)).unwrap();
+        let held: Vec<IpAddr> = prefixes.iter().flat_map(addresses_of).collect();
+        let expected: Vec<IpAddr> = (first..=last).map(address).collect();
+        prop_assert_eq!(held, expected);
+        prop_assert!(is_minimal(&prefixes));
+    }
+
+    #[test]
+    fn a_large_range_is_covered_exactly_and_minimally(one: u128, other: u128) {
+        let (first, last) = (one.min(other), one.max(other));
+        let address = |number: u128| IpAddr::from(Ipv6Addr::from(number));
+        let prefixes = range_to_prefixes(address(first), address(last)).unwrap();
+        let mut next = Some(first);
+        for prefix in &prefixes {
+            let (_, from, to) = ends(prefix);
+            prop_assert_eq!(Some(from), next);
+            next = to.checked_add(1);
+        }
+        prop_assert_eq!(next, last.checked_add(1));
+        prop_assert!(is_minimal(&prefixes));
+    }
+
+    #[test]
+    fn aggregating_keeps_the_set_and_is_minimal(
+        prefixes in prop::collection::vec(prefix_strategy(), 0..40)
+    ) {
+        let merged = aggregate(prefixes.iter().copied());
+        prop_assert!(merged.windows(2).all(|pair| ends(&pair[0]).2 < ends(&pair[1]).1
+            || ends(&pair[0]).0 != ends(&pair[1]).0));
+        prop_assert!(merged.is_sorted());
+        prop_assert!(is_minimal(&merged));
+        // Sets agree when they agree on both sides of every boundary.
+        for edge in prefixes.iter().chain(&merged) {
+            let (ipv6, first, last) = ends(edge);
+            for number in [first, last, first.wrapping_sub(1), last.wrapping_add(1)] {
+                let holds = |set: &[IpNet]| set.iter().map(ends).any(|(family, from, to)| {
+                    family == ipv6 && from <= number && number <= to
+                });
+                prop_assert_eq!(holds(&prefixes), holds(&merged), "{}", number);
+            }
+        }
+    }
+}
+
+/// Every address of an IPv4 prefix, the network's and the broadcast one included.
+fn addresses_of(prefix: &IpNet) -> Vec<IpAddr> {
+    let (_, first, last) = ends(prefix);
+    let address = |number: u128| Ipv4Addr::from(u32::try_from(number).unwrap()).into();
+    (first..=last).map(address).collect()
+}

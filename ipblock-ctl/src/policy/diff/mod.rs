@@ -1,0 +1,312 @@
+//! What changes between two rulesets, in rules and in addresses.
+
+mod addresses;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, fmt::Display};
+
+use jiff::Timestamp;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use self::addresses::{AddressDiff, diff_addresses};
+use super::ruleset::{Action, At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset};
+
+/// How many elements a line names; it says how many more there are.
+const NAMED: usize = 10;
+
+/// What changes between two rulesets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RulesetDiff {
+    /// Changed rules: those of `after` in its order, then removed ones.
+    pub rules: Vec<RuleChange>,
+    /// Changes of allow lists, zones and named lists, one line each.
+    pub other: Vec<String>,
+}
+
+impl RulesetDiff {
+    /// Whether nothing changes. The order of rules has no meaning and is no change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.other.is_empty()
+    }
+}
+
+/// What happens to one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleChange {
+    /// Its name after the change.
+    pub name: String,
+    /// What happens to it.
+    pub kind: ChangeKind,
+    /// One line a field.
+    pub detail: Vec<String>,
+}
+
+/// What happens to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// New.
+    Added,
+    /// Edited.
+    Changed,
+    /// Gone.
+    Removed,
+}
+
+/// Compares two rulesets; rules are paired by identity, and by name where the identity is 0.
+#[must_use]
+pub fn diff(before: &Ruleset, after: &Ruleset) -> RulesetDiff {
+    RulesetDiff {
+        rules: rule_changes(before, after),
+        other: other_changes(before, after),
+    }
+}
+
+fn rule_changes(before: &Ruleset, after: &Ruleset) -> Vec<RuleChange> {
+    let by_id: FxHashMap<_, _> = before.rules.iter().map(|rule| (rule.id, rule)).collect();
+    let by_name: FxHashMap<_, _> = before.rules.iter().map(|rule| (&rule.name, rule)).collect();
+    let known = |id| id != RuleId::default();
+    let mut paired = FxHashSet::default();
+    let mut changes = Vec::new();
+    for rule in &after.rules {
+        let same_id = by_id.get(&rule.id).filter(|_| known(rule.id));
+        // Two identities that differ are two rules, also under one name.
+        let same_name = by_name
+            .get(&rule.name)
+            .filter(|old| !known(rule.id) || !known(old.id));
+        let (kind, detail) = match same_id.or(same_name) {
+            Some(old) => {
+                paired.insert(&old.name);
+                (ChangeKind::Changed, changed_fields(old, rule))
+            }
+            None => (ChangeKind::Added, fields(rule, '+')),
+        };
+        if kind == ChangeKind::Added || !detail.is_empty() {
+            changes.push(RuleChange {
+                name: rule.name.to_string(),
+                kind,
+                detail,
+            });
+        }
+    }
+    let removed = before
+        .rules
+        .iter()
+        .filter(|rule| !paired.contains(&rule.name));
+    changes.extend(removed.map(|rule| RuleChange {
+        name: rule.name.to_string(),
+        kind: ChangeKind::Removed,
+        detail: fields(rule, '-'),
+    }));
+    changes
+}
+
+/// What a rule that comes or goes says; `sign` stands before its elements.
+fn fields(rule: &Rule, sign: char) -> Vec<String> {
+    let mut lines = vec![format!("action: {}", word(rule.action))];
+    for (field, elements) in [("match", &rule.matches), ("except", &rule.except)] {
+        if !elements.is_empty() {
+            let signed = elements.iter().map(|element| (sign, &element.at));
+            lines.push(format!("{field}: {}", named(signed)));
+        }
+    }
+    if let Some(end) = rule.expires {
+        lines.push(format!("expires: {end}"));
+    }
+    if !rule.note.is_empty() {
+        lines.push(format!("note: {}", quoted(&rule.note)));
+    }
+    if !rule.enabled {
+        lines.push("enabled: false".to_owned());
+    }
+    if rule.alert {
+        lines.push("alert: true".to_owned());
+    }
+    if !rule.zones.is_empty() {
+        lines.push(format!("zones: {}", zones(rule)));
+    }
+    lines
+}
+
+fn changed_fields(old: &Rule, new: &Rule) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.name != new.name {
+        lines.push(format!("renamed from `{}`", old.name));
+    }
+    lines.extend(changed("action", &old.action, &new.action, |action| {
+        word(*action)
+    }));
+    lines.extend(changed_elements("match", &old.matches, &new.matches));
+    lines.extend(changed_elements("except", &old.except, &new.except));
+    lines.extend(changed("expires", &old.expires, &new.expires, |end| {
+        until(*end)
+    }));
+    lines.extend(changed("note", &old.note, &new.note, |note| quoted(note)));
+    lines.extend(changed(
+        "enabled",
+        &old.enabled,
+        &new.enabled,
+        bool::to_string,
+    ));
+    lines.extend(changed("alert", &old.alert, &new.alert, bool::to_string));
+    if old.zones != new.zones {
+        lines.push(format!("zones: {} -> {}", zones(old), zones(new)));
+    }
+    lines
+}
+
+fn changed<T: PartialEq, S: Display>(
+    field: &str,
+    old: &T,
+    new: &T,
+    show: impl Fn(&T) -> S,
+) -> Option<String> {
+    (old != new).then(|| format!("{field}: {} -> {}", show(old), show(new)))
+}
+
+/// How one list of elements differs from another.
+fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<String> {
+    if old == new {
+        return None;
+    }
+    let old_set: FxHashSet<_> = old.iter().map(|element| &element.at).collect();
+    let new_set: FxHashSet<_> = new.iter().map(|element| &element.at).collect();
+    let added = new
+        .iter()
+        .map(|e| ('+', &e.at))
+        .filter(|(_, at)| !old_set.contains(at));
+    let removed = old
+        .iter()
+        .map(|e| ('-', &e.at))
+        .filter(|(_, at)| !new_set.contains(at));
+    let changes = named(added.chain(removed));
+    if !changes.is_empty() {
+        return Some(format!("{field}: {changes}"));
+    }
+    let notes: FxHashSet<_> = old
+        .iter()
+        .map(|element| (&element.at, &element.note))
+        .collect();
+    let noted = new.iter().filter(|e| !notes.contains(&(&e.at, &e.note)));
+    Some(match noted.count() {
+        0 => format!("{field}: the same elements in another order or number"),
+        1 => format!("{field}: note of 1 element"),
+        count => format!("{field}: notes of {count} elements"),
+    })
+}
+
+/// The first elements, each once, with their signs, and how many more there are.
+fn named<'a>(signed: impl Iterator<Item = (char, &'a At)>) -> String {
+    let mut seen = FxHashSet::default();
+    let mut names = Vec::new();
+    for (sign, at) in signed {
+        if seen.insert(at) && names.len() < NAMED {
+            names.push(match at {
+                At::Prefix(net) => format!("{sign}{net}"),
+                At::List(list) => format!("{sign}@{list}"),
+            });
+        }
+    }
+    let more = seen.len() - names.len();
+    let names = names.join(", ");
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
+}
+
+fn other_changes(before: &Ruleset, after: &Ruleset) -> Vec<String> {
+    let mut lines: Vec<_> = changed_elements("allow", &before.allow, &after.allow)
+        .into_iter()
+        .collect();
+    let zones: BTreeSet<_> = [before.zone_names(), after.zone_names()]
+        .concat()
+        .into_iter()
+        .collect();
+    for name in zones {
+        let (old, new) = (before.zone(&name), after.zone(&name));
+        match (&old, &new) {
+            (None, Some(_)) => lines.push(format!("zone `{name}`: added")),
+            (Some(_), None) => lines.push(format!("zone `{name}`: removed")),
+            _ => {}
+        }
+        // A zone that comes is compared with what a zone is like when nothing is said of it.
+        if let Some(new) = new {
+            let old = old.unwrap_or_default();
+            let field = |field: &str| format!("zone `{name}`: {field}");
+            lines.extend(changed(
+                &field("default"),
+                &old.default,
+                &new.default,
+                |default| match default {
+                    DefaultVerdict::Pass => "pass",
+                    DefaultVerdict::Drop => "drop",
+                },
+            ));
+            lines.extend(changed(
+                &field("malformed"),
+                &old.malformed,
+                &new.malformed,
+                |policy| match policy {
+                    MalformedPolicy::Pass => "pass",
+                    MalformedPolicy::Drop => "drop",
+                },
+            ));
+            lines.extend(changed_elements(&field("allow"), &old.allow, &new.allow));
+        }
+    }
+    let lists: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
+    for name in lists {
+        let elements = |ruleset: &Ruleset| -> Option<Vec<Element>> {
+            let list = ruleset.lists.get(name)?.elements.iter();
+            let element = list.map(|element| Element {
+                at: At::Prefix(element.prefix),
+                note: element.note.clone(),
+            });
+            Some(element.collect())
+        };
+        let field = match (before.lists.get(name), after.lists.get(name)) {
+            (None, _) => format!("list `{name}`: added"),
+            (_, None) => {
+                lines.push(format!("list `{name}`: removed"));
+                continue;
+            }
+            (Some(old), Some(new)) if old == new => continue,
+            _ => format!("list `{name}`"),
+        };
+        let (old, new) = (elements(before), elements(after));
+        let changes = changed_elements(&field, &old.unwrap_or_default(), &new.unwrap_or_default());
+        lines.push(changes.unwrap_or(field));
+    }
+    lines
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Block => "block",
+        Action::Warn => "warn",
+    }
+}
+
+fn until(end: Option<Timestamp>) -> String {
+    end.map_or_else(|| "never".to_owned(), |end| end.to_string())
+}
+
+fn zones(rule: &Rule) -> String {
+    if rule.zones.is_empty() {
+        return "all".to_owned();
+    }
+    let names: Vec<_> = rule.zones.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// Free text on one line of bounded length.
+fn quoted(text: &str) -> String {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?} and more", text.get(..end).unwrap_or(text)),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,223 @@
+//! The tables of a document, and what has to hold between them.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::{
+    elements::{
+        Known, check_key, check_keys, checked_name, elements, list_elements, word, wrong_type,
+    },
+    problem::Problems,
+    rule::{RulePlace, rule},
+};
+use crate::policy::{
+    address::shown,
+    name::{ListName, NameError, ZoneName},
+    ruleset::{DefaultVerdict, List, MalformedPolicy, Rule, Ruleset, Zone},
+    safety,
+};
+
+/// Reads a whole document; what has problems is left out.
+pub(super) fn ruleset(document: &DeTable<'_>, problems: &mut Problems) -> Ruleset {
+    check_keys(
+        document,
+        &["rule", "allow", "zone", "list"],
+        "a ruleset",
+        problems,
+    );
+    let zones = named_tables(document, "zone", problems);
+    let lists = named_tables(document, "list", problems);
+    // Names that are refused themselves count as known: one problem is enough.
+    let mut known = Known {
+        lists: lists
+            .iter()
+            .map(|(key, _)| key.get_ref().as_ref())
+            .collect(),
+        zones: zones
+            .iter()
+            .map(|(key, _)| key.get_ref().as_ref())
+            .collect(),
+    };
+    known.zones.insert(ZoneName::DEFAULT);
+
+    let mut ruleset = Ruleset::default();
+    for (key, table) in lists {
+        let list = list(key, table, problems);
+        if let Some(name) = name(key, problems) {
+            ruleset.lists.insert(name, list);
+        }
+    }
+    let mut zone_places = Vec::new();
+    for (key, table) in zones {
+        let zone = zone(table, &known, problems);
+        if let Some(name) = name::<ZoneName>(key, problems) {
+            zone_places.push((name.clone(), key.span().start));
+            ruleset.zones.insert(name, zone);
+        }
+    }
+    if let Some(value) = document.get("allow") {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                check_keys(table, &["match"], "[allow]", problems);
+                ruleset.allow = elements(table, "match", &known, problems);
+            }
+            _ => wrong_type("allow", "a table", value, "write [allow]", problems),
+        }
+    }
+    let places = rules(document, &known, &mut ruleset, problems);
+    for (rule, place) in ruleset.rules.iter().zip(&places) {
+        refuse_wide_block(&ruleset, rule, place, problems);
+    }
+    for (name, at) in &zone_places {
+        refuse_shut_zone(&ruleset, name, *at, problems);
+    }
+    ruleset
+}
+
+/// Reads a document that is one rule.
+pub(super) fn single_rule(
+    document: &DeTable<'_>,
+    ruleset: &Ruleset,
+    problems: &mut Problems,
+) -> Option<Rule> {
+    let mut known = Known {
+        lists: ruleset.lists.keys().map(ListName::as_str).collect(),
+        zones: ruleset.zones.keys().map(ZoneName::as_str).collect(),
+    };
+    known.zones.insert(ZoneName::DEFAULT);
+    let (rule, place) = rule(document, 0, &known, problems)?;
+    refuse_wide_block(ruleset, &rule, &place, problems);
+    Some(rule)
+}
+
+type NamedTable<'v, 't> = (&'v Spanned<DeString<'t>>, &'v DeTable<'t>);
+
+/// The tables `[key.NAME]`.
+fn named_tables<'v, 't>(
+    document: &'v DeTable<'t>,
+    key: &str,
+    problems: &mut Problems,
+) -> Vec<NamedTable<'v, 't>> {
+    let Some(value) = document.get(key) else {
+        return Vec::new();
+    };
+    let hint = format!("write [{key}.NAME]");
+    let Some(tables) = value.get_ref().as_table() else {
+        wrong_type(key, "a table of tables", value, &hint, problems);
+        return Vec::new();
+    };
+    let mut named = Vec::new();
+    for (name, value) in tables {
+        if let Some(table) = value.get_ref().as_table() {
+            named.push((name, table));
+        } else {
+            let name = format!("{key}.{}", shown(name.get_ref()));
+            wrong_type(&name, "a table", value, &hint, problems);
+        }
+    }
+    named
+}
+
+fn name<T: FromStr<Err = NameError>>(
+    key: &Spanned<DeString<'_>>,
+    problems: &mut Problems,
+) -> Option<T> {
+    checked_name(key.get_ref(), key.span().start, problems)
+}
+
+fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problems) -> List {
+    if let Some((file, _)) = table.get_key_value("file") {
+        let message = "list files are not supported by this version".to_owned();
+        let hint = "write `match` with the addresses".to_owned();
+        problems.add(file.span().start, message, Some(hint));
+    } else if !table.contains_key("match") {
+        let message = format!("list `{}` without `match`", shown(key.get_ref()));
+        let hint = "write match = [\"192.0.2.0/24\"]; match = [] is an empty list".to_owned();
+        problems.add(key.span().start, message, Some(hint));
+    }
+    for key in table.keys().filter(|key| key.get_ref() != "file") {
+        check_key(key, &["match"], "a list", problems);
+    }
+    List {
+        elements: list_elements(table, "match", problems),
+    }
+}
+
+fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone {
+    check_keys(
+        table,
+        &["default", "malformed", "allow"],
+        "a zone",
+        problems,
+    );
+    let defaults = [
+        ("pass", DefaultVerdict::Pass),
+        ("drop", DefaultVerdict::Drop),
+    ];
+    let policies = [
+        ("pass", MalformedPolicy::Pass),
+        ("drop", MalformedPolicy::Drop),
+    ];
+    Zone {
+        default: word(table, "default", &defaults, problems).unwrap_or_default(),
+        malformed: word(table, "malformed", &policies, problems).unwrap_or_default(),
+        allow: elements(table, "allow", known, problems),
+    }
+}
+
+/// Reads the rules into the ruleset; gives the places of those that it holds then.
+fn rules(
+    document: &DeTable<'_>,
+    known: &Known<'_>,
+    ruleset: &mut Ruleset,
+    problems: &mut Problems,
+) -> Vec<RulePlace> {
+    let form = "write each rule as a table that begins with [[rule]]";
+    let Some(value) = document.get("rule") else {
+        return Vec::new();
+    };
+    let Some(array) = value.get_ref().as_array() else {
+        wrong_type("rule", "an array of tables", value, form, problems);
+        return Vec::new();
+    };
+    let mut places = Vec::new();
+    // Names and the index of the first rule that has it.
+    let mut first_at = BTreeMap::new();
+    for value in array {
+        let Some(table) = value.get_ref().as_table() else {
+            let wanted = "an array of tables, an element";
+            wrong_type("rule", wanted, value, form, problems);
+            continue;
+        };
+        let Some((rule, place)) = rule(table, value.span().start, known, problems) else {
+            continue;
+        };
+        match first_at.get(&rule.name) {
+            Some(first) => problems.add_duplicate(place.name, &rule.name, *first),
+            None => {
+                first_at.insert(rule.name.clone(), place.name);
+            }
+        }
+        ruleset.rules.push(rule);
+        places.push(place);
+    }
+    places
+}
+
+fn refuse_wide_block(ruleset: &Ruleset, rule: &Rule, place: &RulePlace, problems: &mut Problems) {
+    if let Some(family) = safety::wide_block(ruleset, rule) {
+        let message = safety::wide_block_message(&rule.name, family);
+        problems.add_forceable(place.matches, message, safety::WIDE_BLOCK_HINT.to_owned());
+    }
+}
+
+fn refuse_shut_zone(ruleset: &Ruleset, name: &ZoneName, at: usize, problems: &mut Problems) {
+    if safety::is_shut(ruleset, name) {
+        let message = safety::shut_zone_message(name);
+        problems.add_forceable(at, message, safety::SHUT_ZONE_HINT.to_owned());
+    }
+}

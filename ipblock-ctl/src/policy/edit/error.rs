@@ -1,0 +1,227 @@
+//! Why an edit is refused, and what to do instead.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::policy::{
+    address::AddressError,
+    document::DocumentError,
+    name::{NameError, RuleName, ZoneName},
+    ruleset::{Action, At},
+    safety,
+};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A rule.
+    Rule,
+    /// A named list.
+    List,
+    /// A zone.
+    Zone,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rule => "rule",
+            Self::List => "list",
+            Self::Zone => "zone",
+        })
+    }
+}
+
+/// Why an edit is refused. Nothing was changed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EditError {
+    /// An address argument.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A name argument.
+    #[error("{error}")]
+    Name {
+        /// What is wrong with it.
+        error: NameError,
+        /// What to write instead.
+        hint: String,
+    },
+    /// The text of a rule.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A name that does not exist.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What it should name.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// ``did you mean `abuse`?`` or what creates it.
+        hint: String,
+    },
+    /// A name that another rule has.
+    #[error("there is a rule `{name}` already")]
+    Exists {
+        /// The name.
+        name: RuleName,
+        /// A name that is free.
+        free: String,
+    },
+    /// A rule without a name, where its zones have rules with its action.
+    #[error("there is a {} rule already: {}", word(*action), join(existing))]
+    SameAction {
+        /// What both ask for.
+        action: Action,
+        /// Rules with that action that share a zone with it.
+        existing: Vec<RuleName>,
+        /// Add to the first of them; change its action; add a separate rule.
+        commands: [String; 3],
+    },
+    /// Something to remove that is not there.
+    #[error("{place} does not hold {missing}")]
+    NotHeld {
+        /// Where it was looked for.
+        place: String,
+        /// The prefix or `@list`.
+        missing: String,
+        /// What to do instead, where something near is held.
+        hint: Option<String>,
+    },
+    /// A rule would be left without anything to match.
+    #[error("rule `{rule}` would match nothing")]
+    EmptyMatch {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// An edit that names nothing to add, remove or change.
+    #[error("{0}: nothing to do was given")]
+    NothingGiven(String),
+    /// A name that is given twice.
+    #[error("{kind} `{name}` is given twice")]
+    Repeated {
+        /// What it names.
+        kind: Kind,
+        /// The name.
+        name: String,
+    },
+    /// An end that is no future time.
+    #[error("the end {end} is not in the future: it is {now}")]
+    Past {
+        /// The end.
+        end: Timestamp,
+        /// The time of the edit.
+        now: Timestamp,
+    },
+    /// A duration past the end of the calendar.
+    #[error("a duration of {seconds} s goes beyond the year 9999")]
+    TooFar {
+        /// The duration.
+        seconds: u64,
+    },
+    /// A block rule over a whole family.
+    #[error("{}", safety::wide_block_message(rule, *family))]
+    WideBlock {
+        /// The rule.
+        rule: RuleName,
+        /// `0.0.0.0/0` or `::/0`.
+        family: IpNet,
+    },
+    /// A zone that drops by default without any allowed address.
+    #[error("{}", safety::shut_zone_message(zone))]
+    ShutZone {
+        /// The zone.
+        zone: ZoneName,
+    },
+}
+
+impl EditError {
+    /// Whether a name does not exist.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether it stands against what is there, or was refused for safety.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Exists { .. }
+            | Self::SameAction { .. }
+            | Self::WideBlock { .. }
+            | Self::ShutZone { .. } => true,
+            Self::Document(error) => error.is_forceable(),
+            _ => false,
+        }
+    }
+
+    /// What to do instead; may be several lines. A document's hints are in its message.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Address(error) => return error.hint.clone(),
+            Self::Document(_) => return None,
+            Self::Name { hint, .. } | Self::NotFound { hint, .. } => hint.clone(),
+            Self::Exists { name, free } => format!(
+                "choose another name such as `{free}`, or change that rule: \
+                 ipblock-ctl rule edit {name}"
+            ),
+            Self::SameAction {
+                existing, commands, ..
+            } => same_action_hint(existing, commands),
+            Self::NotHeld { hint, .. } => return hint.clone(),
+            Self::EmptyMatch { rule } => format!(
+                "give an address, or do without the rule: ipblock-ctl rule remove {rule}, \
+                 ipblock-ctl rule edit {rule} --disable"
+            ),
+            Self::NothingGiven(_) => "give at least one address or change".to_owned(),
+            Self::Repeated { .. } => "give it once".to_owned(),
+            Self::Past { .. } => "give a later time, or a duration such as --for 2h".to_owned(),
+            Self::TooFar { .. } => "leave the end out: the rule then holds for good".to_owned(),
+            Self::WideBlock { .. } => safety::WIDE_BLOCK_HINT.to_owned(),
+            Self::ShutZone { .. } => safety::SHUT_ZONE_HINT.to_owned(),
+        })
+    }
+
+    pub(super) fn not_held(place: &str, missing: &At, hint: Option<String>) -> Self {
+        Self::NotHeld {
+            place: place.to_owned(),
+            missing: match missing {
+                At::Prefix(prefix) => prefix.to_string(),
+                At::List(name) => format!("@{name}"),
+            },
+            hint,
+        }
+    }
+}
+
+fn same_action_hint(existing: &[RuleName], commands: &[String; 3]) -> String {
+    let [add, change, separate] = commands;
+    let first = join(existing.get(..1).unwrap_or_default());
+    format!(
+        "add the addresses to {first}:\n    {add}\n\
+         change the action of {first}:\n    {change}\n\
+         make a separate rule:\n    {separate}"
+    )
+}
+
+/// The word for an action on the command line and in documents.
+pub(super) const fn word(action: Action) -> &'static str {
+    match action {
+        Action::Block => "block",
+        Action::Warn => "warn",
+    }
+}
+
+/// At most five names, and how many more there are.
+fn join(names: &[RuleName]) -> String {
+    const SHOWN: usize = 5;
+    let mut text: Vec<_> = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+    if names.len() > SHOWN {
+        text.push(format!("and {} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}

@@ -1,0 +1,168 @@
+//! What happens to an address and why, by walking over all rules: the answer that `compile` has to
+//! agree with.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{
+    name::ZoneName,
+    prefix::{Bits, Prefix, by_family, longest_cover},
+    ruleset::{Action, DefaultVerdict, Rule, Ruleset},
+};
+
+/// What happens to an address, and why.
+#[derive(Clone, Debug)]
+pub struct Explanation<'a> {
+    /// The longest allow entry that holds it; then nothing else counts.
+    pub allowed_by: Option<IpNet>,
+    /// Live rules of the zone with the address in `match`, spared ones included, in the ruleset's
+    /// order. Filled also when `allowed_by` is set.
+    pub rules: Vec<RuleMatch<'a>>,
+    /// What follows.
+    pub verdict: Verdict,
+    /// What decided.
+    pub reason: Reason,
+}
+
+/// A rule whose `match` holds the address.
+#[derive(Clone, Debug)]
+pub struct RuleMatch<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The longest of its prefixes that holds the address.
+    pub matched: IpNet,
+    /// The longest of its exceptions that holds the address.
+    pub excepted_by: Option<IpNet>,
+}
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Dropped.
+    Block,
+    /// Passed with a warn.
+    Warn,
+    /// Passed.
+    Pass,
+}
+
+/// What decided a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A rule.
+    Rule,
+    /// An allow list.
+    Allow,
+    /// The zone's default.
+    Default,
+}
+
+/// Answers for one zone at one moment; built once for many addresses.
+#[derive(Debug)]
+pub struct Explainer<'a> {
+    /// Live rules of the zone, in the ruleset's order.
+    rules: Vec<IndexedRule<'a>>,
+    allow: Prefixes,
+    default: DefaultVerdict,
+}
+
+#[derive(Debug)]
+struct IndexedRule<'a> {
+    rule: &'a Rule,
+    matches: Prefixes,
+    except: Prefixes,
+}
+
+/// Prefixes of both families, each family sorted, each prefix once.
+#[derive(Debug)]
+struct Prefixes {
+    ipv4: Vec<Prefix<u32>>,
+    ipv6: Vec<Prefix<u128>>,
+}
+
+impl Prefixes {
+    fn new(nets: impl IntoIterator<Item = IpNet>) -> Self {
+        let (mut ipv4, mut ipv6) = by_family(nets);
+        ipv4.sort_unstable();
+        ipv4.dedup();
+        ipv6.sort_unstable();
+        ipv6.dedup();
+        Self { ipv4, ipv6 }
+    }
+
+    fn longest(&self, address: IpAddr) -> Option<IpNet> {
+        fn longest<B: Bits>(sorted: &[Prefix<B>], address: B) -> Option<IpNet> {
+            longest_cover(sorted, |prefix| *prefix, Prefix::host(address)).map(|p| p.net())
+        }
+        match address {
+            IpAddr::V4(address) => longest(&self.ipv4, address.to_bits()),
+            IpAddr::V6(address) => longest(&self.ipv6, address.to_bits()),
+        }
+    }
+}
+
+impl<'a> Explainer<'a> {
+    /// Indexes what holds in `zone` at `now`. A zone that does not exist has the default settings.
+    #[must_use]
+    pub fn new(ruleset: &'a Ruleset, zone: &ZoneName, now: Timestamp) -> Self {
+        let settings = ruleset.zone(zone).unwrap_or_default();
+        let live = |rule: &&Rule| rule.is_live(now) && rule.holds_in(zone);
+        let index = |rule: &'a Rule| IndexedRule {
+            rule,
+            matches: Prefixes::new(ruleset.prefixes(&rule.matches)),
+            except: Prefixes::new(ruleset.prefixes(&rule.except)),
+        };
+        let global = ruleset.prefixes(&ruleset.allow);
+        Self {
+            rules: ruleset.rules.iter().filter(live).map(index).collect(),
+            allow: Prefixes::new(global.chain(ruleset.prefixes(&settings.allow))),
+            default: settings.default,
+        }
+    }
+
+    /// What happens to `address`, and why: O(rules x log prefixes).
+    #[must_use]
+    pub fn explain(&self, address: IpAddr) -> Explanation<'a> {
+        let allowed_by = self.allow.longest(address);
+        let matches = |indexed: &IndexedRule<'a>| {
+            Some(RuleMatch {
+                rule: indexed.rule,
+                matched: indexed.matches.longest(address)?,
+                excepted_by: indexed.except.longest(address),
+            })
+        };
+        let rules: Vec<_> = self.rules.iter().filter_map(matches).collect();
+        let (verdict, reason) = self.judge(allowed_by, &rules);
+        Explanation {
+            allowed_by,
+            rules,
+            verdict,
+            reason,
+        }
+    }
+
+    fn judge(&self, allowed_by: Option<IpNet>, rules: &[RuleMatch<'_>]) -> (Verdict, Reason) {
+        let asks = |action| {
+            let mut unspared = rules.iter().filter(|m| m.excepted_by.is_none());
+            unspared.any(|matching| matching.rule.action == action)
+        };
+        if allowed_by.is_some() {
+            (Verdict::Pass, Reason::Allow)
+        } else if asks(Action::Block) {
+            (Verdict::Block, Reason::Rule)
+        } else if self.default == DefaultVerdict::Drop {
+            // A warn is counted, and the default drops all the same.
+            (Verdict::Block, Reason::Default)
+        } else if asks(Action::Warn) {
+            (Verdict::Warn, Reason::Rule)
+        } else {
+            (Verdict::Pass, Reason::Default)
+        }
+    }
+}

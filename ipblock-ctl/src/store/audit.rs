@@ -1,0 +1,73 @@
+//! The audit trail: who did what, when. Entries are added and grow old, never changed.
+
+use jiff::Timestamp;
+
+use super::{Author, Store, StoreError, value::Stored};
+
+/// One entry of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub author: Author,
+    /// What, in one word: `deploy`, `attach`, ...
+    pub what: String,
+    /// With what; at most 4 KiB are kept, and `…` marks what was cut.
+    pub detail: String,
+}
+
+impl Store {
+    /// Adds an entry; the oldest goes when there are too many.
+    pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let number = transaction
+                .prepare_cached(
+                    "INSERT INTO audit (time, uid, author, what, detail)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .insert((
+                    Stored(entry.time),
+                    entry.author.uid,
+                    &entry.author.name,
+                    &entry.what,
+                    shortened(&entry.detail, self.limits.audit_detail),
+                ))?;
+            let kept = i64::try_from(self.limits.audit_entries).unwrap_or(i64::MAX);
+            transaction
+                .prepare_cached("DELETE FROM audit WHERE number <= ?1")?
+                .execute([number.saturating_sub(kept)])?;
+            Ok(())
+        })
+    }
+
+    /// The newest `limit` entries, newest first.
+    pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT time, uid, author, what, detail FROM audit ORDER BY number DESC LIMIT ?1",
+            )?;
+            let rows = statement.query_map([limit], |row| {
+                let time: Stored<Timestamp> = row.get(0)?;
+                Ok(AuditEntry {
+                    time: time.0,
+                    author: Author {
+                        uid: row.get(1)?,
+                        name: row.get(2)?,
+                    },
+                    what: row.get(3)?,
+                    detail: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+fn shortened(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(bytes));
+    format!("{kept}…")
+}

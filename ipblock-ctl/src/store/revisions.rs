@@ -1,0 +1,244 @@
+//! Revisions: rulesets that were deployed, or are about to be.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
+
+use super::{
+    Author, Failure, Limits, Store, StoreError, StoredRuleset, advance, rulesets,
+    value::{Stored, Word},
+};
+
+/// What became of a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevisionState {
+    /// Recorded before the kernel is touched, so that a daemon which dies half-way through a
+    /// deploy can finish or undo it at its next start. No part of the history.
+    Prepared,
+    /// In force.
+    Deployed,
+    /// In force until a deadline unless it is confirmed.
+    AwaitingConfirmation,
+    /// Another one took its place.
+    Superseded,
+    /// Taken back.
+    RolledBack,
+}
+
+impl Word for RevisionState {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Prepared, "prepared"),
+        (Self::Deployed, "deployed"),
+        (Self::AwaitingConfirmation, "awaiting-confirmation"),
+        (Self::Superseded, "superseded"),
+        (Self::RolledBack, "rolled-back"),
+    ];
+}
+
+/// A revision to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRevision<'a> {
+    /// When it was made.
+    pub time: Timestamp,
+    /// By whom.
+    pub author: Author,
+    /// What the author says about it.
+    pub comment: String,
+    /// The ruleset.
+    pub ruleset: &'a StoredRuleset,
+    /// Its rules, disabled ones too.
+    pub rules: u64,
+    /// Its kernel entries over all zones and both families.
+    pub entries: u64,
+    /// [`RevisionState::Prepared`] before a deploy.
+    pub state: RevisionState,
+}
+
+/// A recorded revision without its ruleset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// From 1, rising, never used twice.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// By whom.
+    pub author: Author,
+    /// What the author says about it.
+    pub comment: String,
+    /// Its rules, disabled ones too.
+    pub rules: u64,
+    /// Its kernel entries over all zones and both families.
+    pub entries: u64,
+    /// What became of it.
+    pub state: RevisionState,
+}
+
+const COLUMNS: &str = "number, time, uid, author, comment, rules, entries, state";
+
+fn revision(row: &Row<'_>) -> rusqlite::Result<Revision> {
+    let number: Stored<u64> = row.get(0)?;
+    let time: Stored<Timestamp> = row.get(1)?;
+    let rules: Stored<u64> = row.get(5)?;
+    let entries: Stored<u64> = row.get(6)?;
+    let state: Stored<RevisionState> = row.get(7)?;
+    Ok(Revision {
+        number: number.0,
+        time: time.0,
+        author: Author {
+            uid: row.get(2)?,
+            name: row.get(3)?,
+        },
+        comment: row.get(4)?,
+        rules: rules.0,
+        entries: entries.0,
+        state: state.0,
+    })
+}
+
+impl Store {
+    /// Records a revision, gives it a number, and lets the oldest go when there are too many.
+    ///
+    /// A second one in force is refused: deploy through [`RevisionState::Prepared`] and
+    /// [`Store::commit_switch`].
+    pub fn insert_revision(&self, new: &NewRevision<'_>) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let number = advance(transaction, "revision", 1)?;
+            let ruleset = rulesets::save(transaction, new.ruleset)?;
+            transaction.execute(
+                "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                (
+                    Stored(number),
+                    Stored(new.time),
+                    new.author.uid,
+                    &new.author.name,
+                    &new.comment,
+                    Stored(new.rules),
+                    Stored(new.entries),
+                    Stored(new.state),
+                    ruleset,
+                ),
+            )?;
+            prune(transaction, &self.limits)?;
+            Ok(number)
+        })
+    }
+
+    /// The revision with this number; none when there was none, or it is no longer kept.
+    pub fn revision(&self, number: u64) -> Result<Option<Revision>, StoreError> {
+        self.read(|connection| one(connection, "number = ?1", [Stored(number)]))
+    }
+
+    /// The ruleset of a revision.
+    pub fn ruleset(&self, number: u64) -> Result<StoredRuleset, StoreError> {
+        self.read(|connection| {
+            let id = connection
+                .prepare_cached("SELECT ruleset FROM revision WHERE number = ?1")?
+                .query_row([Stored(number)], |row| row.get(0))
+                .optional()?
+                .ok_or(StoreError::NoSuchRevision(number))?;
+            rulesets::load(connection, id)
+        })
+    }
+
+    /// The history, newest first. Prepared revisions are no part of it.
+    pub fn revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        self.select("state <> 'prepared'")
+    }
+
+    /// Revisions whose deploy was not finished, newest first.
+    pub fn prepared_revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        self.select("state = 'prepared'")
+    }
+
+    /// The revision in force, confirmed or not; none before the first deploy.
+    pub fn deployed_revision(&self) -> Result<Option<Revision>, StoreError> {
+        self.read(|connection| {
+            one(
+                connection,
+                "state IN ('deployed', 'awaiting-confirmation')",
+                [],
+            )
+        })
+    }
+
+    /// Forgets a prepared revision whose deploy failed, and its generations that never went into
+    /// force. One that was on a link has counted: fold it first.
+    pub fn discard_prepared(&self, number: u64) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let ruleset: Option<i64> = transaction
+                .prepare_cached(
+                    "DELETE FROM revision WHERE number = ?1 AND state = 'prepared'
+                     RETURNING ruleset",
+                )?
+                .query_row([Stored(number)], |row| row.get(0))
+                .optional()?;
+            let ruleset = ruleset.ok_or(StoreError::NoSuchRevision(number))?;
+            transaction
+                .prepare_cached("DELETE FROM generation WHERE revision = ?1 AND state = 'built'")?
+                .execute([Stored(number)])?;
+            rulesets::release(transaction, ruleset)
+        })
+    }
+
+    fn select(&self, condition: &'static str) -> Result<Vec<Revision>, StoreError> {
+        self.read(|connection| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM revision WHERE {condition} ORDER BY number DESC");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([], revision)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+fn one(
+    connection: &Connection,
+    condition: &'static str,
+    parameters: impl Params,
+) -> Result<Option<Revision>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM revision WHERE {condition}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(parameters, revision).optional()?)
+}
+
+/// Deletes the oldest revisions beyond the limits. Stays: the newest few, the one in force, a
+/// prepared one, and one whose generation is in the kernel.
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+    let mut pruned = false;
+    loop {
+        let (count, bytes): (Stored<u64>, Stored<u64>) = transaction
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM revision),
+                        (SELECT coalesce(sum(size), 0) FROM ruleset)",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if count.0 <= limits.revisions
+            && (bytes.0 <= limits.ruleset_bytes || count.0 <= limits.spared_revisions)
+        {
+            break;
+        }
+        let gone: Option<i64> = transaction
+            .prepare_cached(
+                "DELETE FROM revision WHERE number = (
+                     SELECT number FROM revision
+                     WHERE state IN ('superseded', 'rolled-back')
+                       AND number NOT IN (SELECT revision FROM generation WHERE state <> 'folded')
+                     ORDER BY number LIMIT 1)
+                 RETURNING ruleset",
+            )?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let Some(ruleset) = gone else { break };
+        rulesets::release(transaction, ruleset)?;
+        pruned = true;
+    }
+    if pruned {
+        // A rule that no kept ruleset names can never be deployed again.
+        transaction.execute(
+            "DELETE FROM base_rule
+             WHERE NOT EXISTS (SELECT 1 FROM ruleset_rule WHERE rule = base_rule.rule)
+               AND rule NOT IN (SELECT rule FROM checkpoint_rule)",
+            [],
+        )?;
+    }
+    Ok(())
+}

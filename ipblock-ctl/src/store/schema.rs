@@ -1,0 +1,253 @@
+//! The tables, and how a database comes to be.
+//!
+//! A database is made under another name and renamed when it is complete and on disk. So a file at
+//! the real name without tables was damaged, and is never taken for a first start.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// Schema version that this build writes, in `PRAGMA user_version`.
+pub(super) const VERSION: i64 = 1;
+
+/// `PRAGMA application_id`: tells the file from other SQLite databases ("ipbk").
+const APPLICATION_ID: i32 = 0x6970_626b;
+
+/// Large values stand in tables of their own: SQLite rewrites whole rows, and a change of state
+/// should not copy megabytes.
+const TABLES: &str = "
+CREATE TABLE store (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id BLOB NOT NULL CHECK (length(id) = 16)
+) STRICT;
+
+-- Last number given out; numbers are never used twice.
+CREATE TABLE sequence (
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO sequence VALUES ('revision', 0), ('rule', 0), ('generation', 0);
+
+-- Shared by all revisions with the same content. `size` stands for what a row costs.
+CREATE TABLE ruleset (
+    id INTEGER PRIMARY KEY,
+    sha256 BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    toml TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE ruleset_rule (
+    ruleset INTEGER NOT NULL REFERENCES ruleset ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    rule INTEGER NOT NULL,
+    PRIMARY KEY (ruleset, name),
+    UNIQUE (ruleset, rule)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ruleset_rule_by_rule ON ruleset_rule (rule);
+
+CREATE TABLE revision (
+    number INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    rules INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    ruleset INTEGER NOT NULL REFERENCES ruleset
+) STRICT;
+CREATE INDEX revision_by_ruleset ON revision (ruleset);
+CREATE UNIQUE INDEX one_revision_in_force ON revision ((1))
+    WHERE state IN ('deployed', 'awaiting-confirmation');
+
+CREATE TABLE staged (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    base INTEGER NOT NULL,
+    edits INTEGER NOT NULL,
+    edit_bytes INTEGER NOT NULL,
+    ruleset INTEGER NOT NULL REFERENCES ruleset
+) STRICT;
+
+CREATE TABLE staged_edit (
+    number INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    edit TEXT NOT NULL
+) STRICT;
+
+-- `revision` is no reference: a folded generation may outlive its revision.
+CREATE TABLE generation (
+    number INTEGER PRIMARY KEY,
+    zone TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    default_verdict TEXT NOT NULL,
+    malformed TEXT NOT NULL,
+    ipv4_entries INTEGER NOT NULL,
+    ipv6_entries INTEGER NOT NULL,
+    object_sha256 BLOB NOT NULL,
+    time INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX one_generation_in_force ON generation (zone) WHERE state = 'live';
+
+CREATE TABLE generation_classes (
+    generation INTEGER PRIMARY KEY REFERENCES generation ON DELETE CASCADE,
+    sha256 BLOB NOT NULL,
+    classes BLOB NOT NULL
+) STRICT;
+
+-- Base: what folded generations counted.
+CREATE TABLE base_rule (
+    rule INTEGER PRIMARY KEY,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    excepted INTEGER NOT NULL,
+    last_hit INTEGER
+) STRICT;
+
+CREATE TABLE base_total (
+    zone TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (zone, outcome)
+) STRICT, WITHOUT ROWID;
+
+-- Checkpoints: what the kernel's counters of a generation said last.
+CREATE TABLE checkpoint_rule (
+    generation INTEGER NOT NULL REFERENCES generation ON DELETE CASCADE,
+    rule INTEGER NOT NULL,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    excepted INTEGER NOT NULL,
+    last_hit INTEGER,
+    PRIMARY KEY (generation, rule)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoint_total (
+    generation INTEGER NOT NULL REFERENCES generation ON DELETE CASCADE,
+    outcome TEXT NOT NULL,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (generation, outcome)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE interface (
+    name TEXT PRIMARY KEY,
+    mode TEXT NOT NULL,
+    zone TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    what TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+";
+
+/// Makes an empty database at `path`, whole or not at all.
+pub(super) fn create(path: &Path) -> Result<(), StoreError> {
+    let aside = path.with_extension("db.new");
+    for leftover in [aside.clone(), path.with_extension("db.new-journal")] {
+        match fs::remove_file(&leftover) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &leftover, source));
+            }
+            _ => {}
+        }
+    }
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)
+        .map_err(|source| StoreError::io("create", &aside, source))?;
+    fill(&aside)?;
+    file.sync_all()
+        .map_err(|source| StoreError::io("write", &aside, source))?;
+    fs::rename(&aside, path).map_err(|source| StoreError::io("create", path, source))?;
+    sync_directory(path)
+}
+
+fn fill(aside: &Path) -> Result<(), StoreError> {
+    let random = Path::new("/dev/urandom");
+    let mut id = [0; 16];
+    File::open(random)
+        .and_then(|mut file| file.read_exact(&mut id))
+        .map_err(|source| StoreError::io("read", random, source))?;
+
+    let failed = |source| StoreError::sqlite(aside, source);
+    let mut connection =
+        Connection::open_with_flags(aside, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    let transaction = connection.transaction().map_err(failed)?;
+    transaction.execute_batch(TABLES).map_err(failed)?;
+    transaction
+        .execute("INSERT INTO store VALUES (1, ?1)", [id])
+        .map_err(failed)?;
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(failed)?;
+    transaction
+        .pragma_update(None, "user_version", VERSION)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    connection.close().map_err(|(_, source)| failed(source))
+}
+
+/// Makes the names in the directory of `path` durable.
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    // A relative path of one part has the empty path as its parent.
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| StoreError::io("write", directory, source))
+}
+
+/// Refuses what this build must not touch: another program's file, a newer schema, damage.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::sqlite(path, source);
+    let damaged = |detail| StoreError::Corrupt {
+        path: path.to_owned(),
+        detail,
+    };
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let application = number("application_id").map_err(failed)?;
+    let version = number("user_version").map_err(failed)?;
+    if application != i64::from(APPLICATION_ID) || version < 1 {
+        return Err(damaged("it is not a database of ipblock".to_owned()));
+    }
+    if version > VERSION {
+        return Err(StoreError::TooNew {
+            path: path.to_owned(),
+            found: version,
+            known: VERSION,
+        });
+    }
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(failed)?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(damaged(verdict))
+    }
+}

@@ -1,0 +1,176 @@
+//! What is being edited: at most one ruleset, and the edits that led to it.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction};
+use serde_json::Value;
+
+use super::{Author, Failure, Store, StoreError, StoredRuleset, rulesets, value::Stored};
+
+/// The staged ruleset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// The revision that the edits started from; 0 before the first deploy.
+    pub base: u64,
+    /// Number of edits.
+    pub edits: u64,
+    /// The ruleset with all of them applied.
+    pub ruleset: StoredRuleset,
+}
+
+/// One edit of what is staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedEdit {
+    /// When it was made.
+    pub time: Timestamp,
+    /// By whom.
+    pub author: Author,
+    /// What it did, in words, one line each.
+    pub summary: Vec<String>,
+    /// The edit itself.
+    pub edit: Value,
+}
+
+impl Store {
+    /// What is staged.
+    pub fn staged(&self) -> Result<Option<Staged>, StoreError> {
+        self.read(|connection| {
+            let row = connection
+                .prepare_cached("SELECT base, edits, ruleset FROM staged")?
+                .query_row([], |row| {
+                    let base: Stored<u64> = row.get(0)?;
+                    let edits: Stored<u64> = row.get(1)?;
+                    Ok((base.0, edits.0, row.get::<_, i64>(2)?))
+                })
+                .optional()?;
+            let Some((base, edits, ruleset)) = row else {
+                return Ok(None);
+            };
+            Ok(Some(Staged {
+                base,
+                edits,
+                ruleset: rulesets::load(connection, ruleset)?,
+            }))
+        })
+    }
+
+    /// The staged edits, in order.
+    pub fn staged_edits(&self) -> Result<Vec<StagedEdit>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT time, uid, author, summary, edit FROM staged_edit ORDER BY number",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let time: Stored<Timestamp> = row.get(0)?;
+                let summary: String = row.get(3)?;
+                let author = Author {
+                    uid: row.get(1)?,
+                    name: row.get(2)?,
+                };
+                Ok((time.0, author, summary, row.get::<_, String>(4)?))
+            })?;
+            rows.map(|row| {
+                let (time, author, summary, edit) = row?;
+                let edit = serde_json::from_str(&edit)
+                    .map_err(|error| Failure::Damaged(format!("a staged edit: {error}")))?;
+                Ok(StagedEdit {
+                    time,
+                    author,
+                    summary: summary.lines().map(str::to_owned).collect(),
+                    edit,
+                })
+            })
+            .collect()
+        })
+    }
+
+    /// Stages `ruleset`, which is the one staged before (or revision `base`) with `edits` applied.
+    ///
+    /// Refuses when something is staged that started from another revision, and when the edits
+    /// become too many.
+    pub fn stage(
+        &self,
+        base: u64,
+        ruleset: &StoredRuleset,
+        edits: &[StagedEdit],
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let before = transaction
+                .prepare_cached("SELECT base, edits, edit_bytes, ruleset FROM staged")?
+                .query_row([], |row| {
+                    let base: Stored<u64> = row.get(0)?;
+                    let edits: Stored<u64> = row.get(1)?;
+                    let bytes: Stored<u64> = row.get(2)?;
+                    Ok((base.0, edits.0, bytes.0, row.get::<_, i64>(3)?))
+                })
+                .optional()?;
+            let (mut count, mut bytes) = (0, 0);
+            if let Some((staged, edits, edit_bytes, _)) = before {
+                if staged != base {
+                    return Err(StoreError::StagedBase {
+                        staged,
+                        given: base,
+                    }
+                    .into());
+                }
+                (count, bytes) = (edits, edit_bytes);
+            }
+            for edit in edits {
+                count += 1;
+                bytes += append(transaction, edit)?;
+            }
+            if count > self.limits.staged_edits || bytes > self.limits.staged_bytes {
+                return Err(StoreError::TooMuchStaged {
+                    edits: count,
+                    bytes,
+                }
+                .into());
+            }
+            let after = rulesets::save(transaction, ruleset)?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO staged VALUES (1, ?1, ?2, ?3, ?4)",
+                (Stored(base), Stored(count), Stored(bytes), after),
+            )?;
+            match before {
+                Some((.., ruleset)) if ruleset != after => rulesets::release(transaction, ruleset),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Forgets what is staged; whether there was anything.
+    pub fn clear_staged(&self) -> Result<bool, StoreError> {
+        self.write(clear)
+    }
+}
+
+/// Returns the bytes that the edit takes.
+fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failure> {
+    let summary = edit.summary.join("\n");
+    let json = edit.edit.to_string();
+    let size = summary.len() + json.len() + edit.author.name.len();
+    transaction
+        .prepare_cached(
+            "INSERT INTO staged_edit (time, uid, author, summary, edit)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((
+            Stored(edit.time),
+            edit.author.uid,
+            &edit.author.name,
+            summary,
+            json,
+        ))?;
+    Ok(u64::try_from(size).unwrap_or(u64::MAX))
+}
+
+pub(super) fn clear(transaction: &Transaction<'_>) -> Result<bool, Failure> {
+    transaction.execute("DELETE FROM staged_edit", [])?;
+    let ruleset = transaction
+        .prepare_cached("DELETE FROM staged RETURNING ruleset")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    match ruleset {
+        Some(ruleset) => rulesets::release(transaction, ruleset).map(|()| true),
+        None => Ok(false),
+    }
+}

@@ -1,0 +1,104 @@
+//! Generations, interfaces and the audit trail: what is written is what is read.
+
+use super::*;
+
+#[test]
+fn a_generation_comes_back_as_it_was_recorded() {
+    let fixture = Fixture::new();
+    let number = fixture.built("dmz", 3);
+    let fixture = fixture.reopen();
+    let expected = Generation {
+        number,
+        zone: "dmz".parse().unwrap(),
+        revision: 3,
+        state: GenerationState::Built,
+        ipv4_entries: 120,
+        ipv6_entries: 4,
+        default: DefaultVerdict::Drop,
+        malformed: MalformedPolicy::Pass,
+        object_sha256: [7; 32],
+        time: at(200),
+    };
+    let store = &fixture.store;
+    assert_eq!(store.generation(number).unwrap(), Some(expected.clone()));
+    assert_eq!(store.open_generations().unwrap(), [expected]);
+    assert_eq!(store.generation_classes(number).unwrap(), classes());
+    assert_eq!(
+        store.live_generation(&"dmz".parse().unwrap()).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn only_a_generation_that_was_never_live_can_be_discarded() {
+    let fixture = Fixture::new();
+    let (built, live) = (fixture.built("dmz", 1), fixture.live("default", 1));
+    assert!(fixture.store.discard_built(built).unwrap());
+    assert!(!fixture.store.discard_built(built).unwrap());
+    assert!(!fixture.store.discard_built(live).unwrap());
+    assert!(matches!(
+        fixture.store.generation_classes(built),
+        Err(StoreError::NoSuchGeneration(1))
+    ));
+    let zone = ZoneName::default();
+    let found = fixture.store.live_generation(&zone).unwrap().unwrap();
+    assert_eq!(found.number, live);
+}
+
+#[test]
+fn interfaces_are_remembered_until_they_are_removed() {
+    let fixture = Fixture::new();
+    let interface = |name: &str, mode, zone: &str| Interface {
+        name: name.to_owned(),
+        mode,
+        zone: zone.parse().unwrap(),
+    };
+    let (first, second) = (
+        interface("eth0", AskedMode::Auto, "default"),
+        interface("eth1", AskedMode::Generic, "dmz"),
+    );
+    fixture.store.add_interface(&second).unwrap();
+    fixture.store.add_interface(&first).unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.interfaces().unwrap(), [first, second.clone()]);
+
+    let moved = interface("eth0", AskedMode::Native, "dmz");
+    fixture.store.add_interface(&moved).unwrap();
+    assert!(fixture.store.remove_interface("eth1").unwrap());
+    assert!(!fixture.store.remove_interface("eth1").unwrap());
+    assert_eq!(fixture.store.interfaces().unwrap(), [moved]);
+}
+
+#[test]
+fn the_audit_trail_lists_the_newest_first_and_forgets_the_oldest() {
+    let mut fixture = Fixture::new();
+    fixture.store.limits.audit_entries = 3;
+    let entry = |second| AuditEntry {
+        time: at(second),
+        author: root(),
+        what: "deploy".to_owned(),
+        detail: format!("revision {second}"),
+    };
+    for second in 1..=5 {
+        fixture.store.audit(&entry(second)).unwrap();
+    }
+    assert_eq!(fixture.store.audit_list(2).unwrap(), [entry(5), entry(4)]);
+    assert_eq!(
+        fixture.store.audit_list(100).unwrap(),
+        [entry(5), entry(4), entry(3)]
+    );
+}
+
+#[test]
+fn a_long_audit_detail_is_cut_between_characters() {
+    let fixture = Fixture::new();
+    let entry = AuditEntry {
+        time: at(1),
+        author: root(),
+        what: "rule add".to_owned(),
+        detail: format!("x{}", "ü".repeat(4_000)),
+    };
+    fixture.store.audit(&entry).unwrap();
+    let kept = fixture.store.audit_list(1).unwrap().remove(0).detail;
+    assert_eq!(kept, format!("x{}…", "ü".repeat(2_047)));
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask check`: what a change must satisfy besides its tests.
+//!
+//! Every check runs, also when one before it failed, so that one run shows everything.
+
+mod imports;
+mod paths;
+mod sources;
+
+use std::fmt;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    command::{cargo, output_of, root, run as run_command, say},
+    setup,
+};
+
+/// A place that breaks a rule of the house.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    /// `file:line`.
+    place: String,
+    what: String,
+    why: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.what, self.why)
+    }
+}
+
+type Check = fn() -> Result<()>;
+
+/// Runs every check; an error names those that failed.
+pub(crate) fn run() -> Result<()> {
+    let checks: [(&str, Check); 6] = [
+        ("formatting", formatting),
+        ("house rules", house_rules),
+        ("Cargo.lock", lock_file),
+        ("eBPF tool chain", setup::run),
+        ("lints", lints),
+        ("documentation", documentation),
+    ];
+    let mut failed = Vec::new();
+    for (name, check) in checks {
+        say("check", name);
+        if let Err(error) = check() {
+            say("check", &format!("{name}: {error:#}"));
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    say("check", "ok");
+    Ok(())
+}
+
+fn formatting() -> Result<()> {
+    run_command(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn house_rules() -> Result<()> {
+    let files = sources::tracked(&root())?;
+    let mut violations = Vec::new();
+    let mut library = Vec::new();
+    for file in files {
+        violations.extend(sources::check(&file)?);
+        if let Some(path) = file.path.strip_prefix("ipblock-ctl/src/")
+            && sources::is_rust(path)
+        {
+            library.push((path.to_owned(), file.text));
+        }
+    }
+    violations.extend(imports::check(&library)?);
+    for violation in &violations {
+        say("check", &violation.to_string());
+    }
+    match violations.len() {
+        0 => Ok(()),
+        1 => bail!("1 violation"),
+        count => bail!("{count} violations"),
+    }
+}
+
+fn lock_file() -> Result<()> {
+    output_of(cargo().args(["metadata", "--locked", "--format-version", "1"]))
+        .map(drop)
+        .context("Cargo.lock does not fit the manifests")
+}
+
+fn lints() -> Result<()> {
+    run_command(
+        cargo()
+            .args(["clippy", "--workspace", "--exclude", "ipblock-ebpf"])
+            .args(["--all-targets", "--locked", "--keep-going"])
+            .args(["--", "-D", "warnings"]),
+    )
+}
+
+fn documentation() -> Result<()> {
+    run_command(
+        cargo()
+            .args(["doc", "--workspace", "--exclude", "ipblock-ebpf"])
+            .args(["--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}

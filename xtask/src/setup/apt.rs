@@ -1,0 +1,63 @@
+//! Debian packages: what is installed, and installing what is not.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::plan::Packages;
+use crate::command::{is_root, on_path, output_of, run, say};
+
+/// How packages get onto this machine.
+pub(crate) fn access() -> Packages {
+    match (on_path("apt-get").is_some(), is_root()) {
+        (true, true) => Packages::AptAsRoot,
+        (true, false) => Packages::Apt,
+        (false, _) => Packages::Other,
+    }
+}
+
+/// Those of `packages` that are not installed; all of them where there is no dpkg.
+pub(crate) fn missing(packages: &[String]) -> Vec<String> {
+    packages
+        .iter()
+        .filter(|package| !is_installed(package))
+        .cloned()
+        .collect()
+}
+
+/// Installs `packages`; refreshes the package lists only when apt-get cannot do it with those it
+/// has. Says what it does.
+pub(crate) fn install(packages: &[String]) -> Result<()> {
+    say("setup", &format!("apt-get install {}", packages.join(" ")));
+    if packages.iter().all(|package| is_known(package)) && install_now(packages).is_ok() {
+        return Ok(());
+    }
+    say("setup", "apt-get update");
+    run(apt_get().args(["update", "-qq"]))?;
+    install_now(packages)
+        .context("apt-get could not install what is needed (its messages stand above)")
+}
+
+fn install_now(packages: &[String]) -> Result<()> {
+    run(apt_get()
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        // Without it dpkg prints a line for each package that it unpacks.
+        .args(["-o", "Dpkg::Use-Pty=0"])
+        .args(packages))
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn is_installed(package: &str) -> bool {
+    output_of(Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status}", package]))
+        .is_ok_and(|status| status == "installed")
+}
+
+/// Whether the package lists of this machine know `package`.
+fn is_known(package: &str) -> bool {
+    output_of(Command::new("apt-cache").args(["show", "--no-all-versions", package])).is_ok()
+}
