@@ -4,9 +4,9 @@
 //! docs/architecture.md says and `cargo xtask check` enforces.
 
 pub mod api;
+pub mod cli;
 pub mod daemon;
 pub mod datapath;
-pub mod cli;
 pub mod output;
 pub mod policy;
 pub mod store;

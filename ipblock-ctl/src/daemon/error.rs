@@ -58,6 +58,6 @@ impl From<DocumentError> for ApiError {
 
 impl From<CompileError> for ApiError {
     fn from(error: CompileError) -> Self {
-        api_error(ErrorKind::Invalid, error.to_string(), error.hint())
+        api_error(ErrorKind::Invalid, error.to_string(), Some(error.hint()))
     }
 }

@@ -95,7 +95,7 @@ pub enum CompileError {
     /// More rules end one after another over the same address than the kernel follows.
     #[error(
         "rules over {address} end at {count} different times, and at most {limit} are possible \
-         over one address; hint: let some of them end together, or narrow their `match`"
+         over one address"
     )]
     TooManyEnds {
         /// The first address for which that is so.
@@ -106,10 +106,7 @@ pub enum CompileError {
         limit: usize,
     },
     /// More combinations of rules than the kernel has classes.
-    #[error(
-        "rules overlap in more than {limit} combinations (at {address}); \
-         hint: unite rules that hold the same addresses"
-    )]
+    #[error("rules overlap in more than {limit} combinations (at {address})")]
     TooManyClasses {
         /// The first address that does not fit.
         address: IpAddr,
@@ -119,12 +116,28 @@ pub enum CompileError {
     /// More rules over the same addresses, in more combinations, than memory is granted for.
     #[error(
         "rules overlap too densely (at {address}): their combinations list more than \
-         {MAX_CLASS_MEMBERS} rules; hint: unite rules that hold the same addresses"
+         {MAX_CLASS_MEMBERS} rules"
     )]
     TooDense {
         /// The first address that does not fit.
         address: IpAddr,
     },
+}
+
+impl CompileError {
+    /// What to do instead.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownZone { known, .. } => format!("zones are {}", known.join(", ")),
+            Self::TooManyEnds { .. } => {
+                "let some of them end together, or narrow their `match`".to_owned()
+            }
+            Self::TooManyClasses { .. } | Self::TooDense { .. } => {
+                "unite rules that hold the same addresses".to_owned()
+            }
+        }
+    }
 }
 
 /// Compiles one zone at a moment: O(n log n) in the number of prefixes, lists resolved.
@@ -170,6 +183,18 @@ fn nets<B: Bits>(entries: &[(Prefix<B>, ClassId)]) -> Vec<(B::Net, ClassId)> {
 }
 
 impl CompiledZone {
+    /// A zone without entries that passes everything.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            default: DefaultVerdict::Pass,
+            malformed: MalformedPolicy::Pass,
+            ipv4: Vec::new(),
+            ipv6: Vec::new(),
+            classes: Vec::new(),
+        }
+    }
+
     /// Entries of both families.
     #[must_use]
     pub fn entry_count(&self) -> usize {
