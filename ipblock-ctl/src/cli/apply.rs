@@ -17,7 +17,7 @@ use crate::{api::types::ApplyRequest, output::changes::render_applied};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ipblock-ctl apply rules.toml --dry-run       what would change; exit 6 if anything
+  ipblock-ctl apply rules.toml --dry-run
   ipblock-ctl apply rules.toml --comment 'ticket 42'
   ipblock-ctl export | ssh other ipblock-ctl apply -")]
 pub(crate) struct ApplyArgs {

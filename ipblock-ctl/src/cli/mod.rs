@@ -92,28 +92,23 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// When to colour
+    /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the daemon, what is staged, zones, interfaces, entries and totals
+    /// Show the daemon, staged edits, zones, interfaces, entries, totals
     Status,
-    /// Put the filter on an interface
     Attach(attach::AttachArgs),
-    /// Take the filter off an interface
     Detach(attach::DetachArgs),
     /// List, show or set zones
     #[command(subcommand)]
@@ -126,27 +121,19 @@ enum Command {
     Allow(allow::AllowCommand),
     /// Show what a deploy would change
     Diff,
-    /// Put what is staged in force
     Deploy(deploy::DeployArgs),
     /// Forget what is staged
     Discard,
-    /// Make a ruleset file the deployed ruleset
     Apply(apply::ApplyArgs),
-    /// Print the ruleset as a file that `apply` reads
     Export(export::ExportArgs),
-    /// Check a ruleset file without a daemon
     Lint(lint::LintArgs),
     /// Show hits of each rule, and totals
     Counters,
-    /// Say what happens to an address, and why
     Check(check::CheckArgs),
-    /// Convert ranges to prefixes, without a daemon
     Convert(convert::ConvertArgs),
     /// Look for what stands in the way on this host
     Doctor,
-    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
-    /// Print the manual page, or write all of them
     Man(man::ManArgs),
 }
 

@@ -10,8 +10,7 @@ use super::{
 use crate::api::types::{Applied, Change, Deployed, Diff, RuleChange, Staged};
 
 /// The filter judges replies to this host's own connections too; that is easily forgotten.
-const STATELESS: &str = "the filter keeps no connection state: replies from newly blocked \
-                         addresses to this host's own connections are dropped too";
+const STATELESS: &str = "stateless: replies to this host's own connections are dropped too";
 
 /// What a deploy would change.
 #[must_use]
@@ -30,7 +29,7 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
     let blocked = &diff.addresses.newly_blocked;
     let _ = writeln!(
         text,
-        "\naddresses  {} newly blocked, {} newly passed",
+        "\naddresses  {} newly blocked\n           {} newly passed",
         grouped_text(blocked),
         grouped_text(&diff.addresses.newly_passed),
     );

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    time::{clock, relative},
+    time::relative,
     view::{Tone, View, action_word},
 };
 use crate::api::types::{Action, Check, CheckRule, CheckVerdict, Reason};
@@ -70,7 +70,7 @@ fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
         Some(exception) => {
             let _ = write!(
                 line,
-                " would match {}, spared by its exception {exception}",
+                " would match {}, spared by exception {exception}",
                 rule.matched
             );
         }
@@ -84,12 +84,7 @@ fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
         }
     }
     if let Some(end) = rule.expires {
-        let _ = write!(
-            line,
-            ", ends {} ({})",
-            relative(view.now, end),
-            clock(end, &view.time_zone)
-        );
+        let _ = write!(line, ", ends {}", relative(view.now, end));
     }
     line
 }

@@ -13,12 +13,15 @@ use crate::api::types::{EntryState, RuleInfo};
 /// Addresses that `rule show` prints before it says how many more there are.
 const SHOWN_ADDRESSES: usize = 20;
 
-/// Columns that the match list gets at least, before other columns give way to it.
-const MIN_MATCH_WIDTH: usize = 21;
+/// Columns on the screen that the match list gets if need be at the cost of other columns.
+const GOOD_MATCH_WIDTH: usize = 21;
 
-/// One line a rule, with its counters.
+/// Columns on the screen that the match list gets in any case.
+const MIN_MATCH_WIDTH: usize = 12;
+
+/// One line a rule, with its counters. The column that they are sorted by is always shown.
 #[must_use]
-pub fn render_list(rules: &[RuleInfo], view: &View) -> String {
+pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> String {
     if rules.is_empty() {
         return "no rules\n".to_owned();
     }
@@ -28,13 +31,14 @@ pub fn render_list(rules: &[RuleInfo], view: &View) -> String {
     if !staged {
         unneeded.push("");
     }
-    if rules.iter().all(|rule| rule.expires.is_none()) {
+    if rules.iter().all(|rule| rule.expires.is_none()) && sorted_by != Some("EXPIRES") {
         unneeded.push("EXPIRES");
     }
     table.drop_columns(&unneeded);
     // What matches and how often says most; `rule show` and --json have the rest.
     for title in ["ENTRIES", "BYTES"] {
-        if table.width_before_last() + MIN_MATCH_WIDTH > view.width {
+        let tight = table.width_before_last() + GOOD_MATCH_WIDTH > view.width;
+        if tight && sorted_by != Some(title) {
             table.drop_columns(&[title]);
         }
     }
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn rules_are_a_table_of_80_columns() {
-        let text = render_list(&samples::rules(), &samples::view());
+        let text = render_list(&samples::rules(), None, &samples::view());
         assert!(
             text.lines().all(|line| line.chars().count() <= 80),
             "{text}"
@@ -165,21 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn the_column_that_is_sorted_by_stays() {
+        for title in ["ENTRIES", "BYTES", "EXPIRES"] {
+            let text = render_list(&samples::rules(), Some(title), &samples::view());
+            let titles = text.lines().next().expect("titles");
+            assert!(titles.contains(title), "{text}");
+        }
+    }
+
+    #[test]
     fn columns_that_say_nothing_are_left_out() {
         let rule = samples::rules().swap_remove(0);
-        insta::assert_snapshot!(render_list(&[rule], &samples::view()));
+        insta::assert_snapshot!(render_list(&[rule], None, &samples::view()));
     }
 
     #[test]
     fn a_wide_terminal_shows_more_addresses() {
         let mut view = samples::view();
         view.width = 140;
-        insta::assert_snapshot!(render_list(&samples::rules(), &view));
+        insta::assert_snapshot!(render_list(&samples::rules(), None, &view));
     }
 
     #[test]
     fn no_rules_is_said() {
-        assert_eq!(render_list(&[], &samples::view()), "no rules\n");
+        assert_eq!(render_list(&[], None, &samples::view()), "no rules\n");
     }
 
     #[test]

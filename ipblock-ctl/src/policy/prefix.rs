@@ -36,9 +36,9 @@ pub(super) trait Bits: Copy + Ord + Hash + Debug {
 }
 
 macro_rules! bits {
-    ($number:ty, $address:ident, $net:ident) => {
+    ($number:ty, $len:literal, $address:ident, $net:ident) => {
         impl Bits for $number {
-            const LEN: u8 = <$number>::BITS as u8;
+            const LEN: u8 = $len;
             const MIN: Self = <$number>::MIN;
             const MAX: Self = <$number>::MAX;
             type Net = $net;
@@ -78,8 +78,8 @@ macro_rules! bits {
     };
 }
 
-bits!(u32, Ipv4Addr, Ipv4Net);
-bits!(u128, Ipv6Addr, Ipv6Net);
+bits!(u32, 32, Ipv4Addr, Ipv4Net);
+bits!(u128, 128, Ipv6Addr, Ipv6Net);
 
 /// A prefix with zero host bits. Orders by address, then by length: whatever covers a prefix
 /// stands before it.

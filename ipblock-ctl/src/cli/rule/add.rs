@@ -30,12 +30,13 @@ use crate::{
 #[command(after_help = "\
 Examples:
   ipblock-ctl rule add --action block --match 192.0.2.7
-  ipblock-ctl rule add abuse --action block --match 192.0.2.0/24 198.51.100.1-198.51.100.9 \\
-      --except 192.0.2.10 --for 7d --note 'ticket 42' --deploy
+  ipblock-ctl rule add abuse --action block --match 192.0.2.0/24 \\
+      198.51.100.1-198.51.100.9 --except 192.0.2.10 \\
+      --for 7d --note 'ticket 42' --deploy
   ipblock-ctl rule add scanners --action warn --match @scanners 2001:db8::/32
 
---match and --except take several values, separated by spaces or commas, and may be repeated.
-NAME stands before them.")]
+--match and --except take several values, separated by spaces or commas, and
+may be repeated. NAME stands before them.")]
 pub(crate) struct AddArgs {
     /// The rule's name; letters, digits, `_`, `-` and `.`
     name: Option<RuleName>,

@@ -24,7 +24,7 @@ use crate::policy::{
 #[command(after_help = "\
 Examples:
   ipblock-ctl rule edit abuse
-  ipblock-ctl rule edit abuse --add-match 203.0.113.0/24 --add-except 203.0.113.7
+  ipblock-ctl rule edit abuse --add-match 203.0.113.0/24 203.0.112.9
   ipblock-ctl rule edit abuse --rename abuse-2026 --for 7d --deploy")]
 pub(crate) struct EditArgs {
     /// The rule

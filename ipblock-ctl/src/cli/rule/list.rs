@@ -15,7 +15,7 @@ use crate::{api::types::RuleInfo, output::rules::render_list};
 pub(crate) struct ListArgs {
     /// Sort by this column: counts and last hit from the top, the others from A to Z or soonest
     /// first [default: the order in which they were added]
-    #[arg(long, value_name = "COLUMN", hide_possible_values = false)]
+    #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
     /// Turn the order round
     #[arg(long)]
@@ -33,6 +33,21 @@ enum SortKey {
     Expires,
 }
 
+impl SortKey {
+    /// The title of its column in the table.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Name => "NAME",
+            Self::Action => "ACTION",
+            Self::Entries => "ENTRIES",
+            Self::Packets => "PACKETS",
+            Self::Bytes => "BYTES",
+            Self::LastHit => "LAST HIT",
+            Self::Expires => "EXPIRES",
+        }
+    }
+}
+
 pub(crate) async fn run(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut rules = session.client.rules().await?;
     if let Some(key) = args.sort {
@@ -41,7 +56,8 @@ pub(crate) async fn run(args: &ListArgs, session: &mut Session<'_>) -> Result<u8
     if args.reverse {
         rules.reverse();
     }
-    session.show(&rules, |rules, view| render_list(rules, view))?;
+    let sorted_by = args.sort.map(SortKey::title);
+    session.show(&rules, |rules, view| render_list(rules, sorted_by, view))?;
     Ok(OK)
 }
 

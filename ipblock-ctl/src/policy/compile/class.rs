@@ -19,7 +19,7 @@ const MAX_EXPIRY_CHAIN: usize = limits::MAX_EXPIRY_CHAIN as usize;
 pub(super) struct Classes<'a> {
     rules: &'a [&'a Rule],
     ids: FxHashMap<Members, ClassId>,
-    classes: Vec<CompiledClass>,
+    made: Vec<CompiledClass>,
     members: usize,
 }
 
@@ -44,13 +44,13 @@ impl<'a> Classes<'a> {
         Self {
             rules,
             ids: FxHashMap::from_iter([(Members::default(), NO_CLASS)]),
-            classes: vec![nothing],
+            made: vec![nothing],
             members: 0,
         }
     }
 
     pub(super) fn into_vec(self) -> Vec<CompiledClass> {
-        self.classes
+        self.made
     }
 
     /// The class of addresses over which exactly `tags` hold (sorted, each once). `address` is one
@@ -93,15 +93,15 @@ impl<'a> Classes<'a> {
             address,
             limit: MAX_CLASSES,
         };
-        let id = match ClassId::try_from(self.classes.len()) {
-            Ok(id) if self.classes.len() < MAX_CLASSES => id,
+        let id = match ClassId::try_from(self.made.len()) {
+            Ok(id) if self.made.len() < MAX_CLASSES => id,
             _ => return Err(too_many),
         };
         self.members += members.matched.len() + members.excepted.len();
         if self.members > MAX_CLASS_MEMBERS {
             return Err(CompileError::TooDense { address });
         }
-        self.classes.push(CompiledClass {
+        self.made.push(CompiledClass {
             verdict: self.verdict(&members),
             matched: self.rules(&members.matched).map(|r| r.id).collect(),
             excepted: self.rules(&members.excepted).map(|r| r.id).collect(),

@@ -230,8 +230,8 @@ fn dense_rule() -> impl Strategy<Value = Rule> {
             matches,
             except,
             expires,
-            zones,
             enabled,
+            zones,
             ..rule(0, "x", action, &[])
         })
 }

@@ -18,6 +18,9 @@ type StateId = u32;
 /// The state in which nothing holds.
 const NOTHING: StateId = 0;
 
+/// States also hold exceptions that spare nothing where they stand, which classes do not.
+const MAX_STORED_TAGS: usize = 2 * MAX_CLASS_MEMBERS;
+
 /// Every set of tags that holds over some address, each made once.
 ///
 /// Going down into a prefix adds that prefix's own tags. The result is remembered per state and
@@ -25,7 +28,7 @@ const NOTHING: StateId = 0;
 pub(super) struct States<'a> {
     classes: Classes<'a>,
     /// Tags, sorted, each once, and the class that they make.
-    states: Vec<(Rc<[Tag]>, ClassId)>,
+    made: Vec<(Rc<[Tag]>, ClassId)>,
     ids: FxHashMap<Rc<[Tag]>, StateId>,
     additions: FxHashMap<Box<[Tag]>, u32>,
     successors: FxHashMap<(StateId, Addition), StateId>,
@@ -46,7 +49,7 @@ impl<'a> States<'a> {
         Self {
             classes,
             ids: FxHashMap::from_iter([(Rc::clone(&nothing), NOTHING)]),
-            states: vec![(nothing, NO_CLASS)],
+            made: vec![(nothing, NO_CLASS)],
             additions: FxHashMap::default(),
             successors: FxHashMap::default(),
             stored_tags: 0,
@@ -92,7 +95,7 @@ impl<'a> States<'a> {
     }
 
     fn get(&self, state: StateId) -> Option<&(Rc<[Tag]>, ClassId)> {
-        self.states.get(state as usize)
+        self.made.get(state as usize)
     }
 
     /// The state inside a prefix with `tags`, which stands in `parent`.
@@ -102,43 +105,52 @@ impl<'a> States<'a> {
         tags: &[Tag],
         address: IpAddr,
     ) -> Result<StateId, CompileError> {
-        let too_dense = CompileError::TooDense { address };
-        let addition = match *tags {
-            [tag] => Addition::One(tag),
-            _ => match self.additions.get(tags) {
-                Some(position) => Addition::Many(*position),
-                None => {
-                    self.stored_tags += tags.len();
-                    let position = u32::try_from(self.additions.len());
-                    let position = position.map_err(|_out_of_range| too_dense.clone())?;
-                    self.additions.insert(tags.into(), position);
-                    Addition::Many(position)
-                }
-            },
-        };
+        let addition = self.addition(tags, address)?;
         if let Some(state) = self.successors.get(&(parent, addition)) {
             return Ok(*state);
         }
         let around = self.get(parent).map_or(&[][..], |(around, _)| around);
-        let union = union(around, tags);
-        let state = match self.ids.get(&*union) {
-            Some(state) => *state,
-            None => {
-                let class = self.classes.of(&union, address)?;
-                let state = StateId::try_from(self.states.len());
-                let state = state.map_err(|_out_of_range| too_dense.clone())?;
-                self.stored_tags += union.len();
-                let union: Rc<[Tag]> = union.into();
-                self.ids.insert(Rc::clone(&union), state);
-                self.states.push((union, class));
-                state
-            }
-        };
-        if self.stored_tags > 2 * MAX_CLASS_MEMBERS {
-            return Err(too_dense);
-        }
+        let state = self.state(union(around, tags), address)?;
         self.successors.insert((parent, addition), state);
         Ok(state)
+    }
+
+    fn addition(&mut self, tags: &[Tag], address: IpAddr) -> Result<Addition, CompileError> {
+        if let [tag] = *tags {
+            return Ok(Addition::One(tag));
+        }
+        if let Some(position) = self.additions.get(tags) {
+            return Ok(Addition::Many(*position));
+        }
+        let position = self.store(self.additions.len(), tags.len(), address)?;
+        self.additions.insert(tags.into(), position);
+        Ok(Addition::Many(position))
+    }
+
+    fn state(&mut self, tags: Vec<Tag>, address: IpAddr) -> Result<StateId, CompileError> {
+        if let Some(state) = self.ids.get(&*tags) {
+            return Ok(*state);
+        }
+        let class = self.classes.of(&tags, address)?;
+        let state = self.store(self.made.len(), tags.len(), address)?;
+        let tags: Rc<[Tag]> = tags.into();
+        self.ids.insert(Rc::clone(&tags), state);
+        self.made.push((tags, class));
+        Ok(state)
+    }
+
+    /// Grants memory for `tags` more tags, and the number for what stands at `position`.
+    fn store(
+        &mut self,
+        position: usize,
+        tags: usize,
+        address: IpAddr,
+    ) -> Result<u32, CompileError> {
+        self.stored_tags += tags;
+        match u32::try_from(position) {
+            Ok(number) if self.stored_tags <= MAX_STORED_TAGS => Ok(number),
+            _ => Err(CompileError::TooDense { address }),
+        }
     }
 }
 

@@ -184,11 +184,11 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
     if !changes.is_empty() {
         return Some(format!("{field}: {changes}"));
     }
-    let notes: FxHashSet<_> = old
+    let known: FxHashSet<_> = old
         .iter()
         .map(|element| (&element.at, &element.note))
         .collect();
-    let noted = new.iter().filter(|e| !notes.contains(&(&e.at, &e.note)));
+    let noted = new.iter().filter(|e| !known.contains(&(&e.at, &e.note)));
     Some(match noted.count() {
         0 => format!("{field}: the same elements in another order or number"),
         1 => format!("{field}: note of 1 element"),

@@ -109,13 +109,17 @@ fn many_elements_are_counted_after_the_first_ten() {
 
 #[test]
 fn allow_lists_zones_and_lists_are_described_in_a_line_each() {
-    let mut before = Ruleset::default();
-    before.allow = elements(["192.0.2.1/32"]);
+    let mut before = Ruleset {
+        allow: elements(["192.0.2.1/32"]),
+        ..Ruleset::default()
+    };
     before
         .lists
         .insert("old".parse().unwrap(), crate::policy::List::default());
-    let mut after = Ruleset::default();
-    after.allow = elements(["192.0.2.2/32"]);
+    let mut after = Ruleset {
+        allow: elements(["192.0.2.2/32"]),
+        ..Ruleset::default()
+    };
     after.zones.insert(
         zone("edge"),
         Zone {

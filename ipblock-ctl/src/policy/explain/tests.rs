@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use ipblock_common::ClassVerdict as Class;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
@@ -45,7 +46,6 @@ proptest! {
                 prop_assert_eq!(rules, naively_named(&ruleset, &name, address));
 
                 let drop = ruleset.zone(&name).unwrap().default == DefaultVerdict::Drop;
-                use ipblock_common::ClassVerdict as Class;
                 let expected = match (naive(&ruleset, &name, at(NOW), address).verdict, drop) {
                     (Class::Allow, _) => (Verdict::Pass, Reason::Allow),
                     (Class::Block, _) => (Verdict::Block, Reason::Rule),
