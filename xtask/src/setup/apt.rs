@@ -48,7 +48,10 @@ fn install_now(packages: &[String]) -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // A machine that has just started is often busy with its own upgrades.
+        .args(["-o", "DPkg::Lock::Timeout=120"]);
     command
 }
 
