@@ -71,7 +71,7 @@ fn compiled_entries(ruleset: &Ruleset, now: Timestamp) -> Result<u64, LintError>
             line: None,
             column: None,
             message: format!("zone `{zone}`: {error}"),
-            hint: None,
+            hint: Some(error.hint()),
         })?;
         entries += u64::try_from(compiled.entry_count()).unwrap_or(u64::MAX);
     }
