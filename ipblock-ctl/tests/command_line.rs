@@ -1,6 +1,11 @@
 //! `ipblock-ctl` as scripts see it: a daemon that gives canned answers, and what the command
 //! sends, prints and exits with.
 
+#![expect(
+    clippy::expect_used,
+    reason = "only test functions are exempt, and these stand beside them"
+)]
+
 mod fake_daemon;
 
 use std::{
@@ -93,7 +98,7 @@ fn a_socket_that_may_not_be_opened_exits_with_5() {
     fs::set_permissions(directory.path(), everyone).expect("permissions");
     let socket = directory.path().join("closed.sock");
     let _listener = UnixListener::bind(&socket).expect("a socket");
-    fs::set_permissions(&socket, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("permissions");
     let mut command = if nix::unistd::geteuid().is_root() {
         let copy = directory.path().join("ipblock-ctl");
         fs::copy(env!("CARGO_BIN_EXE_ipblock-ctl"), &copy).expect("a copy");
