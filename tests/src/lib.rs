@@ -21,7 +21,7 @@ pub use binaries::{Binaries, binaries};
 pub use bpffs::Bpffs;
 pub use daemon::{CtlOutput, Daemon, DaemonBuilder};
 pub use netns::Netns;
-pub use privilege::{CannotRun, Privileged};
+pub use privilege::{CannotRun, Privileged, report_not_run};
 pub use raw_socket::{FrameReceiver, FrameSender};
 pub use veth::{End, VethOptions, VethPair};
 pub use wait::{DEADLINE, wait_for};
