@@ -1,6 +1,6 @@
 //! The BPF object that this build carries.
 
-use std::sync::OnceLock;
+use std::{fmt::Write as _, sync::OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,4 +12,16 @@ pub static BPF_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR
 pub fn object_sha256() -> [u8; 32] {
     static HASH: OnceLock<[u8; 32]> = OnceLock::new();
     *HASH.get_or_init(|| Sha256::digest(BPF_OBJECT).into())
+}
+
+/// [`object_sha256`] in lower-case hexadecimal.
+#[must_use]
+pub fn object_sha256_hex() -> String {
+    object_sha256()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            drop(write!(text, "{byte:02x}"));
+            text
+        })
 }
