@@ -1,6 +1,6 @@
 //! The BPF object that this build carries.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,11 +17,9 @@ pub fn object_sha256() -> [u8; 32] {
 /// [`object_sha256`] in lower-case hexadecimal.
 #[must_use]
 pub fn object_sha256_hex() -> String {
-    object_sha256()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            drop(write!(text, "{byte:02x}"));
-            text
-        })
+    let mut text = String::new();
+    for byte in object_sha256() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
