@@ -14,18 +14,18 @@ use tempfile::TempDir;
 
 /// Says what it was started with, makes its socket and ends on SIGTERM.
 const DAEMON: &str = r#"#!/bin/sh
-echo "started with $*" >&2
 trap 'rm "$2"; echo terminated >&2; exit 0' TERM
-echo up > "$2"
+echo "started with $*" >&2
+echo $$ > "$2"
 while :; do sleep 0.02; done
 "#;
 
 /// Ends at once.
 const BROKEN_DAEMON: &str = "#!/bin/sh\necho 'no such zone' >&2\nexit 2\n";
 
-/// Answers while the socket is there.
+/// Answers while the process that made the socket lives: what a killed one left does not count.
 const CTL: &str = r#"#!/bin/sh
-test -e "$2" || exit 4
+kill -0 "$(cat "$2" 2>/dev/null)" 2>/dev/null || exit 4
 case "$3" in
     --json) echo '{"revision":7}' ;;
     read) cat ;;
