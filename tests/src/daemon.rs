@@ -20,7 +20,7 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Bpffs, DEADLINE, Netns, Privileged, binaries, wait_for};
+use crate::{Bpffs, DEADLINE, Netns, Privileged, binaries, leftovers::unique_name, wait_for};
 
 /// How a daemon is started.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl DaemonBuilder {
             arguments: self.arguments,
             child: None,
             bpffs: Bpffs::mount(self.root)?,
-            dir: TempDir::with_prefix("ipblock-state-")?,
+            dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
         };
         daemon.start()?;
         Ok(daemon)
