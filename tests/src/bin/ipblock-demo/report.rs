@@ -10,6 +10,14 @@ use crate::{
 /// Room for the rules of a line.
 pub(crate) const RULES_WIDTH: usize = 17;
 
+/// What the reader has to know.
+const LEGEND: &str = "\
+ok: arrived, and packets, bytes and excepted of each rule and total, are exactly
+as they should be, and no other counter moved. \"not abuse\": spared by the
+exception of that rule, which counts it as excepted.
+
+";
+
 /// What was seen of one [`Case`].
 #[derive(Clone, Debug)]
 pub(crate) struct Observation {
@@ -64,9 +72,10 @@ fn arrival(arrived: u64, should: u64) -> Vec<String> {
 
 /// The table, with what is wrong below it, and whether all is as it should be.
 pub(crate) fn render(observations: &[Observation], run: &Run) -> (String, bool) {
-    let mut text = line(
+    let mut text = LEGEND.to_owned();
+    text.push_str(&line(
         "source", "frame", "rules", "sent", "arrived", "counted", "ok",
-    );
+    ));
     let mut wrong = Vec::new();
     let (mut sent, mut should_arrive, mut expected) = (0, 0, Counters::default());
     for seen in observations {
