@@ -20,7 +20,9 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Binaries, Bpffs, DEADLINE, Netns, Privileged, binaries, wait_for};
+use crate::{
+    Binaries, Bpffs, DEADLINE, Netns, Privileged, binaries, leftovers::unique_name, wait_for,
+};
 
 /// How a daemon is started.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ impl DaemonBuilder {
             binaries: self.binaries.unwrap_or_else(|| binaries().clone()),
             child: None,
             bpffs: Bpffs::mount(self.root)?,
-            dir: TempDir::with_prefix("ipblock-state-")?,
+            dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
         };
         daemon.start()?;
         Ok(daemon)

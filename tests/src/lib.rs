@@ -20,6 +20,7 @@ mod wait;
 pub use binaries::{Binaries, binaries};
 pub use bpffs::Bpffs;
 pub use daemon::{CtlOutput, Daemon, DaemonBuilder};
+pub use leftovers::left_behind;
 pub use netns::Netns;
 pub use privilege::{CannotRun, Privileged, report_not_run};
 pub use raw_socket::{FrameReceiver, FrameSender};
