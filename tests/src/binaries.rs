@@ -70,7 +70,13 @@ fn build() -> anyhow::Result<Binaries> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--workspace", "--exclude=ipblock-ebpf", "--bins"])
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--exclude=ipblock-ebpf",
+            "--bins",
+        ])
         .args([
             "--message-format=json-render-diagnostics",
             "--profile",

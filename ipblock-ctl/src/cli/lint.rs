@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ipblock_common::limits::DEFAULT_CAPACITY;
 use jiff::Timestamp;
 
 use super::{
@@ -17,7 +16,7 @@ use crate::{
     },
     policy::{
         ZoneName,
-        compile::{self, CompileError},
+        compile::{self, CompileError, DEFAULT_CAPACITY},
         document, lint,
     },
 };

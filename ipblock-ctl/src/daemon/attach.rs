@@ -16,6 +16,25 @@ use crate::{
     store::{self, AskedMode, Author},
 };
 
+/// Why an interface does not run its zone's generation.
+enum Obstacle {
+    /// There is no such interface.
+    Absent,
+    /// The zone has no generation.
+    NoZone(ZoneName),
+    /// The kernel.
+    Datapath(DatapathError),
+}
+
+impl From<DatapathError> for Obstacle {
+    fn from(error: DatapathError) -> Self {
+        match error {
+            DatapathError::NoInterface { .. } => Self::Absent,
+            error => Self::Datapath(error),
+        }
+    }
+}
+
 impl Service {
     /// Attaches an interface, or moves it to another zone. Remembered over restarts.
     pub fn attach(
@@ -28,64 +47,70 @@ impl Service {
         check_interface_name(name).map_err(|error| ApiError::new(ErrorKind::Invalid, error))?;
         let zone = self.deployed_zone(request.zone.as_deref())?;
         let asked = asked_mode(request.mode);
-        if Interface::by_name(name)?.is_none() {
-            return Err(DatapathError::NoInterface {
-                interface: name.clone(),
-            }
-            .into());
-        }
-        let remembered = store::Interface {
+        self.require_same_mode(name, asked)?;
+        let before = self.remembered(name)?;
+        let wanted = store::Interface {
             name: name.clone(),
             mode: asked,
             zone: zone.clone(),
         };
-        let before = self
-            .read()
-            .interfaces
-            .get(name)
-            .map(|record| store::Interface {
-                name: name.clone(),
-                mode: record.asked,
-                zone: record.zone.clone(),
-            });
-        self.require_same_mode(name, asked)?;
-        self.store.add_interface(&remembered)?;
-        if let Err(error) = self.put_on(&remembered) {
+        // Remembered first: a daemon that dies in between attaches at its next start.
+        self.store.add_interface(&wanted)?;
+        if let Err(obstacle) = self.put_on(&wanted) {
             // As it was: an attach that failed is not tried again behind the operator's back.
-            match before {
-                Some(before) => self.store.add_interface(&before)?,
-                None => drop(self.store.remove_interface(name)?),
+            let restored = match before {
+                Some(before) => self.store.add_interface(&before),
+                None => self.store.remove_interface(name).map(drop),
+            };
+            if let Err(error) = restored {
+                warn!(interface = %name, %error, "it stays remembered");
             }
-            return Err(error.into());
+            return Err(match obstacle {
+                Obstacle::Absent => {
+                    let interface = name.clone();
+                    DatapathError::NoInterface { interface }.into()
+                }
+                Obstacle::NoZone(zone) => no_such_zone(zone.as_str(), &[]),
+                Obstacle::Datapath(error) => error.into(),
+            });
         }
         let status = self.interface_status(name);
         info!(author = %author.name, uid = author.uid, interface = %name, zone = %zone,
             mode = ?status.mode, "attached");
-        self.audit(author, "attach", &format!("{name} to zone {zone}"))?;
+        self.audit(author, "attach", &format!("{name} to zone {zone}"));
         Ok(status)
     }
 
-    /// Detaches an interface and forgets it.
+    /// Detaches an interface and forgets it. What a failure left half-way is finished by doing it
+    /// again.
     pub fn detach(&self, name: &str, author: &Author) -> Result<(), ApiError> {
         let _change = self.begin_change();
-        let mut state = self.write();
-        let Some(record) = state.interfaces.remove(name) else {
-            return Err(ApiError::new(
-                ErrorKind::NotFound,
-                format!("interface `{name}` is not attached"),
-            )
-            .with_hint("`ipblock-ctl status` lists the interfaces"));
-        };
-        if let AttachedState::Attached { link, .. } = record.attached {
+        let link = PinnedLink::open(&self.pins, name)?;
+        if link.is_none()
+            && self.remembered(name)?.is_none()
+            && !self.read().interfaces.contains_key(name)
+        {
+            let message = format!("interface `{name}` is not attached");
+            return Err(ApiError::new(ErrorKind::NotFound, message)
+                .with_hint("`ipblock-ctl status` lists the interfaces"));
+        }
+        if let Some(link) = link {
             link.detach(&self.pins)?;
         }
-        drop(state);
         self.store.remove_interface(name)?;
+        self.write().interfaces.remove(name);
         info!(author = %author.name, uid = author.uid, interface = %name, "detached");
-        self.audit(author, "detach", name)
+        self.audit(author, "detach", name);
+        Ok(())
     }
 
-    /// Attaches what has appeared, and notices what has gone. Called every second.
+    fn remembered(&self, name: &str) -> Result<Option<store::Interface>, ApiError> {
+        let mut interfaces = self.store.interfaces()?.into_iter();
+        Ok(interfaces.find(|interface| interface.name == name))
+    }
+
+    /// Attaches what has appeared, notices what has gone, and mends what does not run its zone's
+    /// generation. Called every second.
     pub fn reconcile(&self) -> Result<(), ApiError> {
         let _change = self.begin_change();
         let present = Interface::list()?;
@@ -96,12 +121,13 @@ impl Service {
                 let is_there = present.iter().any(|interface| interface.name == *name);
                 let stands = match &record.attached {
                     // By index: a renamed interface keeps its filter.
-                    AttachedState::Attached { link, .. } => present
-                        .iter()
-                        .any(|interface| link.index == Some(interface.index)),
+                    AttachedState::Attached { link, .. } => present.iter().any(|interface| {
+                        link.index == Some(interface.index)
+                            && interface.xdp.map(|xdp| xdp.program)
+                                == state.program_of(&record.zone)
+                    }),
                     AttachedState::Absent => !is_there,
-                    // Tried again when it has gone and come back, or by `attach`.
-                    AttachedState::Failed(_) => is_there,
+                    AttachedState::Failed(_) => false,
                 };
                 if !stands {
                     wanted.push(store::Interface {
@@ -115,6 +141,7 @@ impl Service {
         for interface in wanted {
             self.put_on_or_remember(&interface);
         }
+        self.fold_lingering();
         Ok(())
     }
 
@@ -123,7 +150,9 @@ impl Service {
         let Some(link) = PinnedLink::open(&self.pins, &interface.name)? else {
             return Ok(());
         };
-        let Some(mode) = mode_of(&link)? else {
+        let present = Interface::list()?;
+        let carrier = present.iter().find(|there| link.index == Some(there.index));
+        let Some(xdp) = carrier.and_then(|carrier| carrier.xdp) else {
             return Ok(());
         };
         let record = InterfaceRecord {
@@ -131,7 +160,7 @@ impl Service {
             asked: interface.mode,
             attached: AttachedState::Attached {
                 link,
-                mode,
+                mode: xdp.mode,
                 fallback: None,
             },
         };
@@ -144,36 +173,52 @@ impl Service {
     /// Attaches an interface that the store remembers; what stands in the way is kept for `status`.
     pub(super) fn put_on_or_remember(&self, interface: &store::Interface) {
         let name = &interface.name;
-        let Err(error) = self.put_on(interface) else {
-            let status = self.interface_status(name);
-            info!(interface = %name, zone = %interface.zone, mode = ?status.mode,
-                state = ?status.state, "attached");
-            return;
-        };
-        let attached = match error {
-            DatapathError::NoInterface { .. } => {
-                warn!(interface = %name, "absent; it is attached when it appears");
-                AttachedState::Absent
+        let attached = match self.put_on(interface) {
+            Ok(()) => {
+                let status = self.interface_status(name);
+                info!(interface = %name, zone = %interface.zone, mode = ?status.mode, "attached");
+                return;
             }
-            error => {
-                warn!(interface = %name, %error, "could not be attached");
-                AttachedState::Failed(error.to_string())
+            Err(Obstacle::Absent) => AttachedState::Absent,
+            Err(Obstacle::NoZone(zone)) => {
+                AttachedState::Failed(format!("there is no deployed zone `{zone}`"))
             }
+            Err(Obstacle::Datapath(error)) => AttachedState::Failed(error.to_string()),
         };
+        let mut state = self.write();
+        let before = state.interfaces.get_mut(name);
+        match (before.map(|record| &mut record.attached), &attached) {
+            // Tried every second, told once.
+            (Some(AttachedState::Absent), AttachedState::Absent) => return,
+            (Some(AttachedState::Failed(before)), AttachedState::Failed(now)) if before == now => {
+                return;
+            }
+            // A link that lives keeps filtering and keeps its place in later deploys.
+            (Some(AttachedState::Attached { fallback, link, .. }), AttachedState::Failed(why))
+                if link.is_alive() =>
+            {
+                warn!(interface = %name, why, "its filter could not be looked after");
+                *fallback = Some(why.clone());
+                return;
+            }
+            (_, AttachedState::Failed(why)) => {
+                warn!(interface = %name, why, "could not be attached");
+            }
+            _ => warn!(interface = %name, "absent; it is attached when it appears"),
+        }
         let record = InterfaceRecord {
             zone: interface.zone.clone(),
             asked: interface.mode,
             attached,
         };
-        self.write().interfaces.insert(name.clone(), record);
+        state.interfaces.insert(name.clone(), record);
     }
 
     /// Takes over the pinned link of an interface, or makes one, with the zone's generation on it.
-    fn put_on(&self, wanted: &store::Interface) -> Result<(), DatapathError> {
+    fn put_on(&self, wanted: &store::Interface) -> Result<(), Obstacle> {
         let name = &wanted.name;
-        let absent = || DatapathError::NoInterface {
-            interface: name.clone(),
-        };
+        let present = Interface::list()?;
+        let named = present.iter().find(|interface| interface.name == *name);
         let mut pinned = PinnedLink::open(&self.pins, name)?;
         // The pin of an interface that is gone, or came back as another one, holds nothing.
         if let Some(dead) = pinned.take_if(|link| link.index.is_none()) {
@@ -183,28 +228,43 @@ impl Service {
         let State {
             zones, interfaces, ..
         } = &mut *state;
-        let live = zones.get(&wanted.zone).ok_or_else(absent)?;
-        let (mut link, fallback) = if let Some(link) = pinned {
-            (link, None)
+        let live = zones
+            .get(&wanted.zone)
+            .ok_or_else(|| Obstacle::NoZone(wanted.zone.clone()))?;
+        let attached = if let Some(mut link) = pinned {
+            let carrier = present.iter().find(|there| link.index == Some(there.index));
+            let carrier = carrier.ok_or(Obstacle::Absent)?;
+            if named.is_some() && carrier.name != *name {
+                return Err(Obstacle::Datapath(DatapathError::Renamed {
+                    interface: name.clone(),
+                    now: carrier.name.clone(),
+                }));
+            }
+            let mode = carrier.xdp.ok_or(Obstacle::Absent)?.mode;
+            link.switch(&live.generation)?;
+            AttachedState::Attached {
+                link,
+                mode,
+                fallback: unlike(wanted.mode, mode),
+            }
         } else {
             let mode = match wanted.mode {
                 AskedMode::Auto => None,
                 AskedMode::Native => Some(AttachMode::Native),
                 AskedMode::Generic => Some(AttachMode::Generic),
             };
-            let interface = Interface::by_name(name)?.ok_or_else(absent)?;
-            link::attach(&self.pins, &interface, mode, &live.generation)?
+            let interface = named.ok_or(Obstacle::Absent)?;
+            let made = link::attach(&self.pins, interface, mode, &live.generation)?;
+            AttachedState::Attached {
+                link: made.link,
+                mode: made.mode,
+                fallback: made.fallback,
+            }
         };
-        link.switch(&live.generation)?;
-        let mode = mode_of(&link)?.ok_or_else(absent)?;
         let record = InterfaceRecord {
             zone: wanted.zone.clone(),
             asked: wanted.mode,
-            attached: AttachedState::Attached {
-                link,
-                mode,
-                fallback,
-            },
+            attached,
         };
         interfaces.insert(name.clone(), record);
         Ok(())
@@ -222,12 +282,7 @@ impl Service {
             .filter(|zone| state.zones.contains_key(zone));
         zone.ok_or_else(|| {
             let known: Vec<_> = state.zones.keys().map(ZoneName::as_str).collect();
-            let message = format!("there is no deployed zone `{name}`");
-            let hint = format!(
-                "deployed zones: {}; `ipblock-ctl zone set {name} --default pass --deploy` makes one",
-                known.join(", ")
-            );
-            ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
+            no_such_zone(name, &known)
         })
     }
 
@@ -239,12 +294,7 @@ impl Service {
         else {
             return Ok(());
         };
-        let same = match asked {
-            AskedMode::Auto => true,
-            AskedMode::Native => *mode == AttachMode::Native,
-            AskedMode::Generic => *mode == AttachMode::Generic,
-        };
-        if same {
+        if unlike(asked, *mode).is_none() {
             return Ok(());
         }
         let message = format!("interface `{name}` is attached in {mode} mode already");
@@ -297,14 +347,23 @@ impl InterfaceRecord {
     }
 }
 
-/// The mode of a link's program as the kernel reports it, which need not be what was asked for;
-/// `None` when its interface is gone.
-fn mode_of(link: &PinnedLink) -> Result<Option<AttachMode>, DatapathError> {
-    let mut interfaces = Interface::list()?.into_iter();
-    let found = interfaces.find(|interface| link.index == Some(interface.index));
-    Ok(found
-        .and_then(|interface| interface.xdp)
-        .map(|xdp| xdp.mode))
+fn no_such_zone(name: &str, known: &[&str]) -> ApiError {
+    let message = format!("there is no deployed zone `{name}`");
+    let hint = format!(
+        "deployed zones: {}; `ipblock-ctl zone set {name} --default pass --deploy` makes one",
+        known.join(", ")
+    );
+    ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
+}
+
+/// What to say of a link that was taken over and is in another mode than the one asked for.
+fn unlike(asked: AskedMode, mode: AttachMode) -> Option<String> {
+    let as_asked = match asked {
+        AskedMode::Auto => true,
+        AskedMode::Native => mode == AttachMode::Native,
+        AskedMode::Generic => mode == AttachMode::Generic,
+    };
+    (!as_asked).then(|| format!("it was attached in {mode} mode and keeps that until detached"))
 }
 
 fn asked_mode(mode: Mode) -> AskedMode {

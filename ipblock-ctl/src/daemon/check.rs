@@ -21,7 +21,7 @@ use crate::{
 
 /// How many differently judged parts of one prefix are told apart.
 const MAX_PARTS: usize = 256;
-/// Addresses and prefixes that one request may ask for.
+/// Addresses that one request may ask for, and answers that it may get.
 const MAX_QUESTIONS: usize = 100_000;
 
 impl Service {
@@ -52,6 +52,9 @@ impl Service {
                         format!("{prefix} has more than {MAX_PARTS} parts with different answers");
                     ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
                 })?;
+                if answers.len() + parts.len() > MAX_QUESTIONS {
+                    return Err(too_many());
+                }
                 for part in parts {
                     answers.push(answer(&explainer, name, zone, part, &now)?);
                 }
@@ -78,11 +81,15 @@ fn questions(state: &State, arguments: &[String]) -> Result<Vec<IpNet>, ApiError
             }
         }
         if prefixes.len() > MAX_QUESTIONS {
-            let message = format!("more than {MAX_QUESTIONS} addresses in one request");
-            return Err(ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts"));
+            return Err(too_many());
         }
     }
     Ok(prefixes)
+}
+
+fn too_many() -> ApiError {
+    let message = format!("more than {MAX_QUESTIONS} answers in one request");
+    ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts")
 }
 
 fn answer(

@@ -56,7 +56,8 @@ impl State {
             rules: self.base.rules.clone(),
             zones: self.base.zones.clone(),
         };
-        for (name, zone) in &self.zones {
+        let lingering = self.lingering.iter().map(|(name, zone)| (name, zone));
+        for (name, zone) in self.zones.iter().chain(lingering) {
             all.add(name, &zone.counts()?);
         }
         Ok(all)
@@ -74,8 +75,7 @@ impl State {
 impl Service {
     /// Saves what live generations have counted, for the case that the machine loses power.
     pub fn checkpoint(&self) -> Result<(), ApiError> {
-        // No switch in between: a generation must not be folded and then checkpointed again.
-        let _change = self.begin_change();
+        // No switch in between, or counts that are folded already would be saved once more.
         let state = self.read();
         for zone in state.zones.values() {
             let counts = zone.counts()?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     plan::{Plan, ZoneStep},
@@ -18,6 +18,9 @@ use crate::{
     policy::{Ruleset, ZoneName, document},
     store::{Author, Deploy, NewRevision, RevisionState},
 };
+
+/// Longest comment of a revision, in bytes.
+const MAX_COMMENT: usize = 1024;
 
 impl Service {
     /// What deploying the staged edits would change.
@@ -116,7 +119,8 @@ impl Service {
         comment: &str,
         clear_staged: bool,
     ) -> Result<Deployed, ApiError> {
-        self.require_zones_of_interfaces(&plan.after)?;
+        require_short(comment)?;
+        self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         let started = Instant::now();
         let mut fresh = BTreeMap::new();
         let mut gone = Vec::new();
@@ -145,7 +149,7 @@ impl Service {
             clear_staged,
         });
         if let Err(error) = put {
-            self.store.discard_prepared(revision)?;
+            self.forget(revision);
             return Err(error);
         }
         let deployed = Deployed {
@@ -167,7 +171,7 @@ impl Service {
             comment,
             "deployed"
         );
-        self.audit(author, "deploy", &format!("revision {revision}: {comment}"))?;
+        self.audit(author, "deploy", &format!("revision {revision}: {comment}"));
         Ok(deployed)
     }
 
@@ -204,12 +208,34 @@ impl Service {
             if let Some(live) = fresh.get(name)
                 && let Err(error) = self.record_built(name, live, zone, revision)
             {
-                self.store.discard_prepared(revision)?;
+                self.forget(revision);
                 return Err(error);
             }
         }
         Ok(revision)
     }
+
+    /// Forgets a revision that did not come into force. What stays is cleared at the next start.
+    fn forget(&self, revision: u64) {
+        let open = self.store.open_generations();
+        // A generation that counted and is not folded still needs its row.
+        let counted = open.is_ok_and(|open| open.iter().any(|built| built.revision == revision));
+        if counted {
+            return;
+        }
+        if let Err(error) = self.store.discard_prepared(revision) {
+            warn!(revision, %error, "a revision that was not deployed stays recorded");
+        }
+    }
+}
+
+fn require_short(comment: &str) -> Result<(), ApiError> {
+    if comment.len() <= MAX_COMMENT {
+        return Ok(());
+    }
+    let message = format!("the comment has {} bytes", comment.len());
+    Err(ApiError::new(ErrorKind::Invalid, message)
+        .with_hint(format!("write at most {MAX_COMMENT}")))
 }
 
 /// In an applied file the same name is the same rule.

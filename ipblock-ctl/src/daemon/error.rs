@@ -33,7 +33,11 @@ impl From<DatapathError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        api_error(ErrorKind::Failed, error.to_string(), error.hint())
+        let kind = match error {
+            StoreError::TooMuchStaged { .. } | StoreError::StagedBase { .. } => ErrorKind::Conflict,
+            _ => ErrorKind::Failed,
+        };
+        api_error(kind, error.to_string(), error.hint())
     }
 }
 

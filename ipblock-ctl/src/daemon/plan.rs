@@ -148,9 +148,13 @@ impl Plan {
 
 impl Service {
     /// Refuses a ruleset that drops a zone with interfaces in it.
-    pub(super) fn require_zones_of_interfaces(&self, after: &Ruleset) -> Result<(), ApiError> {
+    pub(super) fn require_zones_of_interfaces(
+        &self,
+        before: &Ruleset,
+        after: &Ruleset,
+    ) -> Result<(), ApiError> {
         for (interface, record) in &self.read().interfaces {
-            if after.zone(&record.zone).is_none() {
+            if before.zone(&record.zone).is_some() && after.zone(&record.zone).is_none() {
                 let message = format!(
                     "zone `{}` would be gone, and interface `{interface}` is in it",
                     record.zone

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -76,9 +76,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let listener = listen(&socket)?;
     let background = [
         every(RECONCILE_INTERVAL, &service, {
-            let mut kernel_log = KernelLog::default();
+            let kernel_log = Mutex::new(KernelLog::default());
             move |service| {
-                kernel_log.flush(service);
+                kernel_log
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .flush(service);
                 if let Err(error) = service.reconcile() {
                     warn!(%error, "interfaces could not be looked after");
                 }
@@ -146,30 +149,23 @@ fn listen(path: &Path) -> Result<UnixListener, RunError> {
     Ok(listener)
 }
 
-/// Does something on a blocking thread, again and again; late is better than twice.
+/// Does something on a blocking thread, again and again; late is better than twice. A panic ends
+/// that one time only.
 fn every(
     period: Duration,
     service: &Arc<Service>,
-    work: impl FnMut(&Service) + Send + 'static,
+    work: impl Fn(&Service) + Send + Sync + 'static,
 ) -> tokio::task::JoinHandle<()> {
     let service = Arc::clone(service);
+    let work = Arc::new(work);
     tokio::spawn(async move {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut work = work;
         loop {
             ticks.tick().await;
-            let service = Arc::clone(&service);
-            let done = tokio::task::spawn_blocking(move || {
-                work(&service);
-                work
-            });
-            match done.await {
-                Ok(again) => work = again,
-                Err(panic) => {
-                    error!(%panic, "periodic work stopped");
-                    return;
-                }
+            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
+            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
+                error!(%panic, "periodic work failed");
             }
         }
     })

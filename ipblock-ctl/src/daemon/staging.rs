@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{error, info};
 
 use super::state::{Service, StagedSet, to_stored};
 use crate::{
@@ -54,7 +54,7 @@ impl Service {
         for line in &done {
             info!(author = %author.name, uid = author.uid, "staged: {line}");
         }
-        self.audit(author, "stage", &done.join("\n"))?;
+        self.audit(author, "stage", &done.join("\n"));
         Ok(Staged { staged, base, done })
     }
 
@@ -70,7 +70,7 @@ impl Service {
             self.store.clear_staged()?;
             self.write().staged = None;
             info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
-            self.audit(author, "discard", &format!("{edits} edits"))?;
+            self.audit(author, "discard", &format!("{edits} edits"));
         }
         Ok(Staged {
             staged: 0,
@@ -111,15 +111,17 @@ impl Service {
         }
     }
 
-    /// Keeps who did what.
-    pub(super) fn audit(&self, author: &Author, what: &str, detail: &str) -> Result<(), ApiError> {
-        self.store.audit(&AuditEntry {
+    /// Keeps who did what. What was done is done: a trail that cannot be written does not undo it.
+    pub(super) fn audit(&self, author: &Author, what: &str, detail: &str) {
+        let kept = self.store.audit(&AuditEntry {
             time: Timestamp::now(),
             author: author.clone(),
             what: what.to_owned(),
             detail: detail.to_owned(),
-        })?;
-        Ok(())
+        });
+        if let Err(error) = kept {
+            error!(uid = author.uid, what, detail, %error, "missing from the audit trail");
+        }
     }
 }
 

@@ -37,7 +37,12 @@ pub(super) struct State {
     pub(super) staged: Option<StagedSet>,
     pub(super) zones: BTreeMap<ZoneName, LiveZone>,
     pub(super) interfaces: BTreeMap<String, InterfaceRecord>,
+    /// Generations of a change that was undone, and whose program could not be taken off every link:
+    /// they still judge and count.
+    pub(super) lingering: Vec<(ZoneName, LiveZone)>,
     pub(super) base: BaseCounts,
+    /// What went wrong at the start and is not mended by itself.
+    pub(super) start_problems: Vec<String>,
 }
 
 /// The staged ruleset.
@@ -110,6 +115,13 @@ impl Service {
 }
 
 impl State {
+    /// Id of the program that a zone's interfaces should run.
+    pub(super) fn program_of(&self, zone: &ZoneName) -> Option<u32> {
+        self.zones
+            .get(zone)
+            .map(|live| live.generation.program_id())
+    }
+
     /// The ruleset with staged edits applied.
     pub(super) fn edited(&self) -> &Arc<Ruleset> {
         match &self.staged {

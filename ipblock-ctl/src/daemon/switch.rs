@@ -1,7 +1,11 @@
 //! Putting generations in force: build aside, replace the program on every link, fold the old
 //! counts, and only then let the old pins go.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
@@ -137,40 +141,80 @@ impl Service {
         let State {
             zones, interfaces, ..
         } = state;
+        let mut stuck = BTreeSet::new();
         for (name, record) in interfaces {
-            let AttachedState::Attached { link, .. } = &mut record.attached else {
+            let (AttachedState::Attached { link, .. }, Some(live)) =
+                (&mut record.attached, zones.get(&record.zone))
+            else {
                 continue;
             };
-            let Some(live) = zones.get(&record.zone) else {
-                continue;
-            };
-            if let Err(error) = link.switch(&live.generation) {
-                error!(interface = %name, %error, "could not return to the old generation");
+            match link.switch(&live.generation) {
+                Ok(()) | Err(DatapathError::LinkGone { .. }) => {}
+                Err(error) => {
+                    error!(interface = %name, %error, "could not return to the old generation");
+                    stuck.insert(record.zone.clone());
+                }
             }
         }
         datapath::settle();
         for (name, live) in fresh {
-            match live.counts() {
-                Ok(counts) => {
-                    let retired = FinalCounts {
-                        generation: live.generation.number(),
-                        counts: counts.clone(),
-                    };
-                    let switch = Switch {
-                        zones: vec![ZoneSwitch {
-                            retired: Some(retired),
-                            live: None,
-                        }],
-                        ..Switch::default()
-                    };
-                    if let Err(error) = self.store.commit_switch(&switch) {
-                        warn!(zone = %name, %error, "counts of an undone deploy are in memory only");
-                    }
-                    state.fold(&name, &counts);
-                }
-                Err(error) => error!(zone = %name, %error, "counts of an undone deploy are lost"),
+            if stuck.contains(&name) {
+                state.lingering.push((name, live));
+            } else {
+                self.fold_undone(state, &name, &live);
             }
-            self.unpin(live.generation.number());
+        }
+    }
+
+    /// Adds to the base what a generation counted that was put in force and taken back.
+    fn fold_undone(&self, state: &mut State, name: &ZoneName, live: &LiveZone) {
+        let number = live.generation.number();
+        let counts = match live.counts() {
+            Ok(counts) => counts,
+            Err(error) => {
+                error!(zone = %name, generation = number, %error, "its counts are lost");
+                return;
+            }
+        };
+        state.fold(name, &counts);
+        let recorded = self.store.commit_switch(&Switch {
+            zones: vec![ZoneSwitch {
+                retired: Some(FinalCounts {
+                    generation: number,
+                    counts,
+                }),
+                live: None,
+            }],
+            ..Switch::default()
+        });
+        match recorded {
+            Ok(()) => self.unpin(number),
+            // Its pins keep the counts: the next start adds them to the base.
+            Err(error) => warn!(zone = %name, generation = number, %error, "not folded yet"),
+        }
+    }
+
+    /// Folds undone generations that the links have left at last.
+    pub(super) fn fold_lingering(&self) {
+        let mut state = self.write();
+        if state.lingering.is_empty() {
+            return;
+        }
+        let running: BTreeSet<u32> = state
+            .interfaces
+            .values()
+            .filter_map(|record| match &record.attached {
+                AttachedState::Attached { link, .. } => Some(link.program),
+                _ => None,
+            })
+            .collect();
+        datapath::settle();
+        for (name, live) in std::mem::take(&mut state.lingering) {
+            if running.contains(&live.generation.program_id()) {
+                state.lingering.push((name, live));
+            } else {
+                self.fold_undone(&mut state, &name, &live);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use ipblock_common::ABI_VERSION;
 use jiff::Timestamp;
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     settings::Settings,
@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{DatapathError, Generation, PinDirectory},
+    datapath::{DatapathError, Generation, PinDirectory, PinnedLink},
     policy::{Ruleset, ZoneName, compile::compile},
-    store::{self, GenerationState, Store, StoreError},
+    store::{self, AskedMode, GenerationState, Store, StoreError},
 };
 
 /// Why the daemon does not start. The kernel filters on as before.
@@ -46,14 +46,6 @@ pub enum StartError {
         /// The state directory given.
         state_dir: String,
     },
-    /// `--interface` names a zone that is not deployed.
-    #[error("--interface {interface}: there is no deployed zone `{zone}`")]
-    UnknownZone {
-        /// The interface.
-        interface: String,
-        /// The zone.
-        zone: ZoneName,
-    },
 }
 
 impl StartError {
@@ -67,10 +59,6 @@ impl StartError {
             Self::OtherStore { pins, .. } => Some(format!(
                 "start with the --state-dir that it was made from, or restore that from a backup; \
                  to give its rules up, stop filtering with `rm -r {pins}` and start again"
-            )),
-            Self::UnknownZone { zone, .. } => Some(format!(
-                "start without it, make the zone with `ipblock-ctl zone set {zone} --default pass \
-                 --deploy`, then `ipblock-ctl attach`"
             )),
         }
     }
@@ -98,7 +86,6 @@ impl Service {
         service.adopt_links()?;
         service.finish(unfinished, &mut pinned)?;
         service.build_missing_and_outdated()?;
-        service.remember_interfaces_of_flags()?;
         service.attach_remembered()?;
         service.remove_orphans()?;
         Ok(service)
@@ -173,7 +160,9 @@ impl Service {
     /// Takes over the pinned links of remembered interfaces with whatever program they run.
     fn adopt_links(&self) -> Result<(), StartError> {
         for interface in self.store.interfaces()? {
-            self.adopt_link(&interface)?;
+            if let Err(error) = self.adopt_link(&interface) {
+                warn!(interface = %interface.name, %error, "its link cannot be taken over yet");
+            }
         }
         Ok(())
     }
@@ -197,11 +186,18 @@ impl Service {
                 Some(_) => "another ABI",
                 None => "none in the kernel",
             };
-            let compiled = compile(&deployed, &name, Timestamp::now()).map_err(ApiError::from)?;
-            let live = self.build(&compiled)?;
-            info!(zone = %name, generation = live.generation.number(), why, "built");
-            self.record_built(&name, &live, &compiled, revision)?;
-            fresh.insert(name, live);
+            match self.build_for(&deployed, &name, revision) {
+                Ok(live) => {
+                    info!(zone = %name, generation = live.generation.number(), why, "built");
+                    fresh.insert(name, live);
+                }
+                // The other zones, and what is in the kernel of this one, go on.
+                Err(error) => {
+                    error!(zone = %name, %error, "cannot be built");
+                    let problem = format!("zone {name} is not as deployed: {error}");
+                    self.write().start_problems.push(problem);
+                }
+            }
         }
         if !fresh.is_empty() {
             self.put_in_force(Change {
@@ -214,23 +210,64 @@ impl Service {
         Ok(())
     }
 
-    fn remember_interfaces_of_flags(&self) -> Result<(), StartError> {
+    /// Builds and records what a zone of the deployed ruleset needs.
+    fn build_for(
+        &self,
+        deployed: &Ruleset,
+        name: &ZoneName,
+        revision: u64,
+    ) -> Result<LiveZone, ApiError> {
+        let compiled = compile(deployed, name, Timestamp::now())?;
+        let live = self.build(&compiled)?;
+        self.record_built(name, &live, &compiled, revision)?;
+        Ok(live)
+    }
+
+    /// Puts every remembered interface, and those of `--interface`, on its zone's generation. One
+    /// that cannot be attached does not keep the others from it: `status` shows it.
+    fn attach_remembered(&self) -> Result<(), StartError> {
+        self.remember_links_without_an_interface()?;
         for interface in &self.settings.interfaces {
-            if !self.read().zones.contains_key(&interface.zone) {
-                return Err(StartError::UnknownZone {
-                    interface: interface.name.clone(),
-                    zone: interface.zone.clone(),
-                });
-            }
             self.store.add_interface(interface)?;
+        }
+        for interface in self.store.interfaces()? {
+            self.put_on_or_remember(&interface);
         }
         Ok(())
     }
 
-    /// Puts every remembered interface on its zone's generation.
-    fn attach_remembered(&self) -> Result<(), StartError> {
-        for interface in self.store.interfaces()? {
-            self.put_on_or_remember(&interface);
+    /// A link that the store does not know (it was restored from a backup, say) filters all the
+    /// same: it is looked after in the zone whose generation it runs.
+    fn remember_links_without_an_interface(&self) -> Result<(), StartError> {
+        let known: BTreeSet<String> = {
+            let interfaces = self.store.interfaces()?.into_iter();
+            interfaces.map(|interface| interface.name).collect()
+        };
+        for name in self.pins.linked_interfaces()? {
+            if known.contains(&name) {
+                continue;
+            }
+            let Some(link) = PinnedLink::open(&self.pins, &name)? else {
+                continue;
+            };
+            if link.index.is_none() {
+                link.detach(&self.pins)?;
+                continue;
+            }
+            let zone = {
+                let state = self.read();
+                let mut zones = state.zones.iter();
+                zones
+                    .find(|(_, live)| live.generation.program_id() == link.program)
+                    .map(|(zone, _)| zone.clone())
+                    .unwrap_or_default()
+            };
+            warn!(interface = %name, zone = %zone, "filtered and not remembered: taken over");
+            self.store.add_interface(&store::Interface {
+                name,
+                mode: AskedMode::Auto,
+                zone,
+            })?;
         }
         Ok(())
     }

@@ -9,16 +9,19 @@ use std::{
     sync::Arc,
 };
 
-use tracing::info;
+use jiff::Timestamp;
+use tracing::{info, warn};
 
 use super::{
     counts::per_rule,
-    state::{Service, from_stored},
+    state::{LiveZone, Service, from_stored},
     switch::Change,
     takeover::StartError,
 };
 use crate::{
+    api::error::ApiError,
     datapath::{Generation, PinnedLink, clock::Now},
+    policy::{Ruleset, compile::compile},
     store::{
         self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch,
         ZoneSwitch,
@@ -58,7 +61,7 @@ impl Service {
                 generation = generation.number,
                 "undoing an interrupted change"
             );
-            self.fold_undone(generation, pinned.remove(&generation.number))?;
+            self.fold_interrupted(generation, pinned.remove(&generation.number))?;
         }
         for revision in self.store.prepared_revisions()? {
             if !unfinished.contains_key(&revision.number) {
@@ -69,7 +72,7 @@ impl Service {
     }
 
     /// A generation that was taken off its links again has counted: that is kept.
-    fn fold_undone(
+    fn fold_interrupted(
         &self,
         recorded: &store::Generation,
         pinned: Option<Generation>,
@@ -128,10 +131,11 @@ impl Service {
             };
             let mut fresh = BTreeMap::new();
             for recorded in generations {
-                if let Some(generation) = pinned.remove(&recorded.number) {
-                    let live = self.live_zone(generation, &recorded, &ruleset)?;
-                    fresh.insert(recorded.zone, live);
-                }
+                let live = match pinned.remove(&recorded.number) {
+                    Some(generation) => self.live_zone(generation, &recorded, &ruleset)?,
+                    None => self.build_again(&recorded, &ruleset)?,
+                };
+                fresh.insert(recorded.zone, live);
             }
             let state = self.read();
             let zones = state
@@ -159,5 +163,23 @@ impl Service {
             })?;
         }
         Ok(())
+    }
+
+    /// Builds a generation anew whose pins are gone or damaged, under another number.
+    fn build_again(
+        &self,
+        recorded: &store::Generation,
+        ruleset: &Ruleset,
+    ) -> Result<LiveZone, StartError> {
+        warn!(
+            generation = recorded.number,
+            "its pins are gone: building it again"
+        );
+        let zone = &recorded.zone;
+        let compiled = compile(ruleset, zone, Timestamp::now()).map_err(ApiError::from)?;
+        let live = self.build(&compiled)?;
+        self.record_built(zone, &live, &compiled, recorded.revision)?;
+        self.store.discard_built(recorded.number)?;
+        Ok(live)
     }
 }

@@ -177,7 +177,7 @@ impl Service {
 }
 
 fn problems(state: &State) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems = state.start_problems.clone();
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }

@@ -104,6 +104,22 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel refused to take the program off an interface.
+    #[error("cannot detach from `{interface}`: {source}")]
+    Detach {
+        /// The interface.
+        interface: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The filter that was attached by this name is on an interface that has another name now.
+    #[error("the filter of `{interface}` is on `{now}`: interfaces were renamed")]
+    Renamed {
+        /// The name that it was attached by.
+        interface: String,
+        /// The present name of the interface that it is on.
+        now: String,
+    },
     /// Interfaces could not be asked for.
     #[error("netlink: {0}")]
     Netlink(#[source] io::Error),
@@ -141,6 +157,10 @@ impl DatapathError {
                 "find out who put it there; once it is not needed, remove {}",
                 path.display()
             ),
+            Self::Renamed { interface, now } => format!(
+                "`ipblock-ctl detach {interface}` takes it off `{now}`; then attach both by their \
+                 present names"
+            ),
             _ => return None,
         };
         Some(hint)
@@ -155,7 +175,13 @@ impl DatapathError {
     /// Whether the request was refused because of what is there already.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::ForeignProgram { .. })
+        match self {
+            Self::ForeignProgram { .. } | Self::Renamed { .. } => true,
+            Self::Attach { source, .. } => {
+                matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the request asks for something that cannot be.

@@ -87,7 +87,8 @@ impl Generation {
         let directory = pins.generation(plan.number);
         let built = Self::load_and_pin(&directory, plan);
         if built.is_err() {
-            pins.remove_generation(plan.number)?;
+            // The cause matters more; what stays is unfinished and removed at the next start.
+            pins.remove_generation(plan.number).ok();
         }
         built
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -120,7 +120,21 @@ fn xdp_state(values: &[LinkXdp]) -> Option<XdpState> {
     })
 }
 
+/// Dumps all links; again when the kernel says that they changed meanwhile, since such a dump may
+/// lack one.
 fn dump_links() -> io::Result<Vec<LinkMessage>> {
+    const TRIES: u32 = 5;
+    for _ in 1..TRIES {
+        let (links, whole) = dump_links_once()?;
+        if whole {
+            return Ok(links);
+        }
+    }
+    Ok(dump_links_once()?.0)
+}
+
+/// Returns the links, and whether they did not change during the dump.
+fn dump_links_once() -> io::Result<(Vec<LinkMessage>, bool)> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
@@ -134,22 +148,61 @@ fn dump_links() -> io::Result<Vec<LinkMessage>> {
     socket.send(&bytes, 0)?;
 
     let mut links = Vec::new();
+    let mut whole = true;
     loop {
         let (datagram, _sender) = socket.recv_from_full()?;
         let mut rest = datagram.as_slice();
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            let len = message.header.length as usize;
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    links.push(link);
+        while let Some(length) = message_length(rest) {
+            // One message that is not understood (a device with a strange alias) hides one device,
+            // not all of them.
+            if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) {
+                whole &= message.header.flags & NLM_F_DUMP_INTR == 0;
+                match message.payload {
+                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                        links.push(link);
+                    }
+                    NetlinkPayload::Done(done) if done.code < 0 => {
+                        return Err(io::Error::from_raw_os_error(-done.code));
+                    }
+                    NetlinkPayload::Done(_) => return Ok((links, whole)),
+                    NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    _ => {}
                 }
-                NetlinkPayload::Done(_) => return Ok(links),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
             }
-            rest = rest.get(len..).unwrap_or_default();
+            rest = rest.get(length..).unwrap_or_default();
         }
+    }
+}
+
+/// Length of the first message, padded to the next one; `None` when there is none.
+fn message_length(messages: &[u8]) -> Option<usize> {
+    const HEADER: usize = 16;
+    const ALIGNMENT: usize = 4;
+    let length = messages
+        .first_chunk::<4>()
+        .copied()
+        .map(u32::from_ne_bytes)?;
+    let length = usize::try_from(length).ok()?;
+    (length >= HEADER).then(|| length.next_multiple_of(ALIGNMENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart_by_their_padded_length() {
+        let mut message = vec![0; 20];
+        message[..4].copy_from_slice(&18_u32.to_ne_bytes());
+        assert_eq!(message_length(&message), Some(20));
+        assert_eq!(message_length(&[]), None);
+        assert_eq!(message_length(&[0; 16]), None);
+    }
+
+    #[test]
+    fn the_loopback_interface_is_there() {
+        let interface = Interface::by_name("lo").unwrap().unwrap();
+        assert!(interface.require_ethernet().is_ok());
+        assert!(Interface::by_name("no-such-if").unwrap().is_none());
     }
 }

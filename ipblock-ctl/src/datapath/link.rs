@@ -33,6 +33,17 @@ impl fmt::Display for AttachMode {
     }
 }
 
+/// What an attach led to.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The link, pinned.
+    pub link: PinnedLink,
+    /// The mode that the kernel accepted. Each is asked for by name, so it is what is in force.
+    pub mode: AttachMode,
+    /// Why native mode is not used, where it was tried first.
+    pub fallback: Option<String>,
+}
+
 /// A link as it is pinned.
 #[derive(Debug)]
 pub struct PinnedLink {
@@ -47,14 +58,13 @@ pub struct PinnedLink {
 /// Attaches a generation to an interface and pins the link. `None` as mode means native where that
 /// works, generic otherwise.
 ///
-/// Returns the link, and why native mode was not used where it was tried first. Refuses an
-/// interface that runs any XDP program already.
+/// Refuses an interface that runs any XDP program already.
 pub fn attach(
     pins: &PinDirectory,
     interface: &Interface,
     mode: Option<AttachMode>,
     generation: &Generation,
-) -> Result<(PinnedLink, Option<String>), DatapathError> {
+) -> Result<Attachment, DatapathError> {
     interface.require_ethernet()?;
     if let Some(state) = interface.xdp {
         return Err(foreign(interface, state));
@@ -66,32 +76,49 @@ pub fn attach(
         };
         sys::create_xdp_link(generation.program_fd(), interface.index, flags)
     };
-    let failed = |mode, source| DatapathError::Attach {
-        interface: interface.name.clone(),
-        mode,
-        source,
-    };
-    let (link, fallback) = match mode {
-        Some(mode) => (try_mode(mode).map_err(|error| failed(mode, error))?, None),
+    let (link, mode, fallback) = match mode {
+        Some(mode) => {
+            let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
+            (link, mode, None)
+        }
         None => match try_mode(AttachMode::Native) {
-            Ok(link) => (link, None),
+            Ok(link) => (link, AttachMode::Native, None),
             Err(native) if is_driver_refusal(&native) => {
-                let generic = AttachMode::Generic;
-                let link = try_mode(generic).map_err(|error| failed(generic, error))?;
-                (link, Some(format!("native mode: {native}")))
+                let mode = AttachMode::Generic;
+                let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
+                (link, mode, Some(format!("native mode: {native}")))
             }
-            Err(error) => return Err(failed(AttachMode::Native, error)),
+            Err(error) => return Err(refused(interface, AttachMode::Native, error)),
         },
     };
     let path = pins.link(&interface.name);
     sys::pin(&link, &path).map_err(|source| DatapathError::Pin { path, source })?;
-    let link = PinnedLink {
-        fd: link,
+    Ok(Attachment {
+        link: PinnedLink {
+            fd: link,
+            interface: interface.name.clone(),
+            program: generation.program_id(),
+            index: Some(interface.index),
+        },
+        mode,
+        fallback,
+    })
+}
+
+/// Why the kernel refused; a program that came between our look and the attach is named.
+fn refused(interface: &Interface, mode: AttachMode, source: io::Error) -> DatapathError {
+    let taken = matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
+    if taken
+        && let Ok(Some(now)) = Interface::by_name(&interface.name)
+        && let Some(state) = now.xdp
+    {
+        return foreign(interface, state);
+    }
+    DatapathError::Attach {
         interface: interface.name.clone(),
-        program: generation.program_id(),
-        index: Some(interface.index),
-    };
-    Ok((link, fallback))
+        mode,
+        source,
+    }
 }
 
 /// What a driver answers that cannot do native XDP here and now, as opposed to "someone is there".
@@ -132,6 +159,12 @@ impl PinnedLink {
         }))
     }
 
+    /// Whether it still is on an interface.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        sys::link_info(&self.fd).is_ok_and(|info| info.interface != 0)
+    }
+
     /// Puts another generation in force: every packet is judged by the old or the new program.
     ///
     /// Does nothing when the link runs it already.
@@ -151,9 +184,23 @@ impl PinnedLink {
         Ok(())
     }
 
-    /// Removes the pin; the interface runs no program of ours from then on.
+    /// Takes the program off the interface and removes the pin. Doing it again is no error.
     pub fn detach(self, pins: &PinDirectory) -> Result<(), DatapathError> {
+        match sys::detach_link(&self.fd) {
+            // Its interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
+            result => result.map_err(|source| DatapathError::Detach {
+                interface: self.interface.clone(),
+                source,
+            })?,
+        }
         let path = pins.link(&self.interface);
-        std::fs::remove_file(&path).map_err(|source| DatapathError::Pin { path, source })
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
+                path,
+                source: error,
+            }),
+            _ => Ok(()),
+        }
     }
 }

@@ -17,6 +17,6 @@ mod sys;
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts};
 pub use interface::Interface;
-pub use link::{AttachMode, PinnedLink};
+pub use link::{AttachMode, Attachment, PinnedLink};
 pub use pins::PinDirectory;
 pub use sys::settle;

@@ -1,6 +1,6 @@
 //! The BPF object that this build carries.
 
-use std::sync::OnceLock;
+use std::{fmt::Write as _, sync::OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,8 @@ pub fn object_sha256() -> [u8; 32] {
 pub fn object_sha256_hex() -> String {
     let mut text = String::new();
     for byte in object_sha256() {
-        text.push_str(&format!("{byte:02x}"));
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").ok();
     }
     text
 }

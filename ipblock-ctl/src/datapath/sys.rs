@@ -24,6 +24,7 @@ const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_UPDATE: libc::c_int = 29;
+const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_XDP: u32 = 37;
 // Flags of include/uapi/linux/if_link.h.
 pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
@@ -63,6 +64,12 @@ struct LinkUpdateAttributes {
     program: u32,
     flags: u32,
     old_program: u32,
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct LinkDetachAttributes {
+    link: u32,
 }
 
 /// The head of `struct bpf_link_info`, with the union as an XDP link has it.
@@ -152,6 +159,15 @@ pub(super) fn update_link(link: impl AsFd, program: impl AsFd) -> io::Result<()>
         old_program: 0,
     };
     bpf(BPF_LINK_UPDATE, &attributes).map(drop)
+}
+
+/// Takes a link's program off its interface, at once: letting go of pin and descriptors would leave
+/// that to a callback of the kernel. The link stays, with nothing to do.
+pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
+    let attributes = LinkDetachAttributes {
+        link: raw(link.as_fd()),
+    };
+    bpf(BPF_LINK_DETACH, &attributes).map(drop)
 }
 
 /// What the kernel knows of an XDP link.

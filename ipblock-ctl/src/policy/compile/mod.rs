@@ -1,9 +1,9 @@
 //! From a ruleset to the entries and classes of one zone.
 //!
 //! A kernel trie returns only the longest prefix, so overlap is resolved here: each prefix is
-//! tagged with what it stands for ([`tag`]), a walk in address order unites the tags of nested
-//! prefixes into states, each state has one class ([`class`]), and what is left of the entries is
-//! the least that gives the same answers ([`minimal`]).
+//! tagged with what it stands for (`tag`), a walk in address order unites the tags of nested
+//! prefixes into states, each state has one class (`class`), and what is left of the entries is
+//! the least that gives the same answers (`minimal`).
 
 mod class;
 mod minimal;
@@ -16,6 +16,7 @@ mod walk;
 
 use std::net::IpAddr;
 
+pub use ipblock_common::limits::DEFAULT_CAPACITY;
 use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
 use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;

@@ -196,6 +196,9 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// Ranges and sources that depend on the table only, so that every run does the same.
     pub(crate) fn new(table: &CountryTable) -> Result<Self> {
+        use Framing::{Plain, Qinq, Vlan};
+        use Outcome::{Allowed as Let, Dropped, Passed, Warned};
+
         let [c0, c1, c2, c3, c4, c5, ..] = table.countries.as_slice() else {
             anyhow::bail!("the table has fewer than six countries");
         };
@@ -210,8 +213,6 @@ impl Scenario {
         let first4 = c0.ipv4.first().context("no range")?.first;
         let last4 = c1.ipv4.last().context("no range")?.last;
 
-        use Framing::{Plain, Qinq, Vlan};
-        use Outcome::{Allowed as Let, Dropped, Passed, Warned};
         let cases = vec![
             Case::new(ip("203.0.113.7")?, Plain, Dropped).matched(&["abuse"]),
             Case::new(ip("203.0.113.7")?, Vlan, Dropped).matched(&["abuse"]),

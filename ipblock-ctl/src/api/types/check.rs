@@ -1,0 +1,79 @@
+//! `check`: what happens to an address, and why.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Action;
+
+/// `POST /v1/check`; answered with an array of [`Check`], one for each address and zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRequest {
+    /// Addresses, prefixes, ranges or `@lists`; a prefix or range is checked at its first address
+    /// and says so when its parts differ.
+    pub addresses: Vec<String>,
+    /// Only this zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+}
+
+/// What happens to an address, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The address, or the prefix when all of it has the same fate.
+    pub address: String,
+    /// The zone.
+    pub zone: String,
+    /// What happens.
+    pub verdict: CheckVerdict,
+    /// What decided.
+    pub reason: Reason,
+    /// Rules that match, and rules that an exception keeps from it.
+    pub rules: Vec<CheckRule>,
+    /// The allow entry that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_by: Option<String>,
+    /// Whether the kernel's maps give the same verdict for the same rules.
+    pub kernel_agrees: bool,
+}
+
+/// What happens to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckVerdict {
+    /// Dropped.
+    Block,
+    /// Passed with a warn.
+    Warn,
+    /// Passed.
+    Pass,
+}
+
+/// What decided a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// A rule.
+    Rule,
+    /// A ban.
+    Ban,
+    /// An allow list.
+    Allow,
+    /// The zone's default.
+    Default,
+}
+
+/// A rule in a [`Check`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRule {
+    /// Its name.
+    pub name: String,
+    /// What it asks for.
+    pub action: Action,
+    /// The longest of its prefixes that holds the address.
+    pub matched: String,
+    /// The exception that spares it.
+    pub excepted_by: Option<String>,
+    /// When the rule ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}

@@ -1,0 +1,62 @@
+//! `ipblock-ctl` as scripts see it: a daemon that gives canned answers, and what the command
+//! sends, prints and exits with.
+
+#![expect(
+    clippy::expect_used,
+    reason = "only test functions are exempt, and these stand beside them"
+)]
+
+mod editor;
+mod exit_codes;
+mod fake_daemon;
+mod printing;
+mod staging;
+
+use std::time::Duration;
+
+use assert_cmd::assert::Assert;
+use fake_daemon::FakeDaemon;
+use serde_json::{Value, json};
+
+/// A command that takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The command, cut off from the environment of the test.
+fn ipblock_ctl() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"));
+    command
+        .timeout(DEADLINE)
+        .env_remove("IPBLOCK_SOCKET")
+        .env_remove("NO_COLOR")
+        .env_remove("VISUAL")
+        .env_remove("EDITOR")
+        .env("TZ", "UTC");
+    command
+}
+
+fn run(daemon: &FakeDaemon, arguments: &[&str]) -> Assert {
+    ipblock_ctl()
+        .env("IPBLOCK_SOCKET", daemon.socket())
+        .args(arguments)
+        .assert()
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).expect("UTF-8")
+}
+
+fn staged(number: u64) -> Value {
+    json!({"staged": number, "base": 7, "done": ["added rule `abuse`"]})
+}
+
+fn deployed() -> Value {
+    json!({"revision": 8, "changed": true, "rules": 1, "entries": 2, "build_ms": 3, "switch_ms": 1})
+}
+
+fn failure(kind: &str) -> Value {
+    json!({"kind": kind, "message": "it was refused", "hint": "do this\nor that"})
+}

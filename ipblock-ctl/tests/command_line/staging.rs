@@ -1,0 +1,114 @@
+//! Staging and deploying.
+
+use serde_json::{Value, json};
+
+use crate::{
+    deployed, failure,
+    fake_daemon::{FakeDaemon, answer},
+    run, staged, stderr, stdout,
+};
+
+#[test]
+fn staging_says_what_comes_next() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(3))]);
+    let assert = run(
+        &daemon,
+        &[
+            "rule",
+            "add",
+            "abuse",
+            "--action",
+            "block",
+            "--match",
+            "192.0.2.0/24",
+            "@feed",
+            "--except",
+            "192.0.2.7",
+            "--for",
+            "2h",
+            "--note",
+            "ticket 42",
+            "--zone",
+            "dmz",
+        ],
+    )
+    .code(0);
+    assert_eq!(stdout(&assert), "added rule `abuse`\n");
+    assert_eq!(
+        stderr(&assert),
+        "staged (3 edits). next: ipblock-ctl diff, then ipblock-ctl deploy\n"
+    );
+    assert_eq!(
+        daemon.requests()[0].body,
+        json!({"force": false, "edits": [{
+            "edit": "add_rule", "name": "abuse", "action": "block",
+            "match": ["192.0.2.0/24", "@feed"], "except": ["192.0.2.7"],
+            "expires": {"after": 7200}, "note": "ticket 42", "alert": false, "disabled": false,
+            "zones": ["dmz"],
+        }]})
+    );
+}
+
+#[test]
+fn staging_and_deploying_in_one_sends_both() {
+    let daemon = FakeDaemon::start(vec![
+        answer("POST", "/v1/staged/edits", 200, staged(3)),
+        answer("POST", "/v1/deploy", 200, deployed()),
+    ]);
+    let arguments = [
+        "rule",
+        "promote",
+        "abuse",
+        "--deploy",
+        "--comment",
+        "now",
+        "--force",
+    ];
+    let assert = run(&daemon, &arguments).code(0);
+    assert_eq!(
+        stdout(&assert),
+        "added rule `abuse`\n\
+         deployed revision 8: 1 rule, 2 entries (built in 3 ms, switched in 1 ms)\n"
+    );
+    assert_eq!(
+        stderr(&assert),
+        "deploys 2 edits that were staged before, too\n"
+    );
+    let sent = daemon.requests();
+    assert_eq!(sent[0].body["force"], json!(true));
+    assert_eq!(sent[0].body["edits"][0]["action"], json!("block"));
+    assert_eq!(sent[1].body, json!({"comment": "now", "force": true}));
+
+    let assert = run(&daemon, &["rule", "promote", "abuse", "--deploy", "--json"]).code(0);
+    let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
+    assert_eq!(printed, deployed());
+    assert_eq!(stderr(&assert), "");
+}
+
+#[test]
+fn a_refused_deploy_says_that_the_edits_stay_staged() {
+    let daemon = FakeDaemon::start(vec![
+        answer("POST", "/v1/staged/edits", 200, staged(1)),
+        answer("POST", "/v1/deploy", 409, failure("conflict")),
+    ]);
+    let assert = run(&daemon, &["allow", "remove", "192.0.2.1", "--deploy"]).code(3);
+    assert!(
+        stderr(&assert).contains("      the edits stay staged: "),
+        "{}",
+        stderr(&assert)
+    );
+}
+
+#[test]
+fn a_second_rule_with_the_same_action_exits_with_3_and_the_choices() {
+    let refusal = json!({"kind": "conflict", "message": "rule `block` blocks already",
+        "hint": "ipblock-ctl rule edit block --add-match 192.0.2.1"});
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 409, refusal)]);
+    let arguments = ["rule", "add", "--action", "block", "--match", "192.0.2.1"];
+    let assert = run(&daemon, &arguments).code(3);
+    assert_eq!(
+        stderr(&assert),
+        "error: rule `block` blocks already\n\
+         hint: ipblock-ctl rule edit block --add-match 192.0.2.1\n"
+    );
+}
