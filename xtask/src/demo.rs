@@ -15,7 +15,6 @@ use crate::{
 /// Sets up, builds and becomes the demo, so that Ctrl-C and the exit status are the demo's.
 pub(crate) fn run() -> Result<()> {
     require_root("demo")?;
-    // Before the build, which may put a new xtask into the place of this one.
     let own = env::current_exe().context("cannot find the directory of xtask")?;
     // Where cargo puts what it builds in the profile of xtask.
     let bin_dir = own.parent().context("xtask is in no directory")?;
@@ -23,13 +22,13 @@ pub(crate) fn run() -> Result<()> {
     setup::runtime::prepare()?;
 
     // Sooner there than a release build, which optimises every dependency in full, and what
-    // `cargo xtask test` needs anyway. The XDP program is the same in every profile.
+    // `cargo xtask test` builds anyway. The XDP program is the same in every profile.
     say("demo", "building ipblock in the dev profile");
-    run_command(
-        cargo()
-            .args(["build", "--workspace", "--exclude", "ipblock-ebpf"])
-            .arg("--bins"),
-    )?;
+    run_command(cargo().args(["build", "--package", "ipblock-ctl"]).args([
+        "--package",
+        "ipblock-tests",
+        "--bins",
+    ]))?;
 
     let demo = bin_dir.join("ipblock-demo");
     let error = Command::new(&demo).env("IPBLOCK_BIN_DIR", bin_dir).exec();

@@ -13,9 +13,9 @@ use ipblock_tests::{
 use serde_json::Value;
 
 use crate::{
+    case::{Case, Outcome},
     counters::Counters,
     report::{Observation, Run},
-    scenario::{Case, Outcome},
     stop::Stop,
 };
 

@@ -2,6 +2,7 @@
 //! its own. Deploys a ruleset, sends from blocked, warned, excepted, allowed and unlisted sources,
 //! and compares what arrived and what was counted with what should have been.
 
+mod case;
 mod counters;
 mod countries;
 mod lab;

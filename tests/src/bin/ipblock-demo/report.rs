@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::{
+    case::{Case, Outcome},
     counters::{Counters, TOTALS},
-    scenario::{Case, Outcome, SOURCE_WIDTH},
+    scenario::SOURCE_WIDTH,
 };
 
 /// Room for the rules of a line.
