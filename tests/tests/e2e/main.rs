@@ -1,0 +1,13 @@
+//! Daemon, command line and kernel together: `ipblockd` in private namespaces with a bpffs, a socket
+//! and a state directory of its own, and real frames over veth pairs.
+//!
+//! [`scenario::Scene`] is the usual stage. What a test claims it asserts three times: by which frames
+//! arrived, by what the counters say, and by what the command line answers. To add a test, find the
+//! module of its subject; frames that must not arrive are proved by [`scenario::Scene::judged`],
+//! which waits until every frame sent is in exactly one total.
+#![cfg(test)]
+
+mod answers;
+mod jumbo;
+mod scenario;
+mod verdicts;
