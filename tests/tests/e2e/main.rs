@@ -8,6 +8,8 @@
 #![cfg(test)]
 
 mod answers;
+mod attach;
+mod interfaces;
 mod jumbo;
 mod scenario;
 mod verdicts;
