@@ -9,6 +9,8 @@
 
 mod answers;
 mod attach;
+mod deploys;
+mod flood;
 mod interfaces;
 mod jumbo;
 mod scenario;
