@@ -12,6 +12,8 @@ mod attach;
 mod deploys;
 mod flood;
 mod interfaces;
+mod interrupted;
 mod jumbo;
+mod restart;
 mod scenario;
 mod verdicts;
