@@ -17,3 +17,4 @@ mod jumbo;
 mod restart;
 mod scenario;
 mod verdicts;
+mod zones;
