@@ -9,6 +9,7 @@
 
 mod answers;
 mod attach;
+mod counters;
 mod deploys;
 mod flood;
 mod interfaces;
