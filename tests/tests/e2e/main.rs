@@ -10,6 +10,7 @@
 mod answers;
 mod attach;
 mod counters;
+mod countries;
 mod deploys;
 mod flood;
 mod interfaces;
