@@ -15,6 +15,7 @@ mod deploys;
 mod flood;
 mod interfaces;
 mod interrupted;
+mod json;
 mod jumbo;
 mod restart;
 mod scenario;
