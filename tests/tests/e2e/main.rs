@@ -9,6 +9,9 @@
 
 mod answers;
 mod attach;
+mod bad_input;
+mod bad_start;
+mod conflicts;
 mod counters;
 mod countries;
 mod deploys;
