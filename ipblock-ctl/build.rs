@@ -10,6 +10,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -101,7 +103,11 @@ fn build(root: &Path, toolchain: &str) -> Result<()> {
             .context("the path of the workspace is not UTF-8")?,
         ..Package::default()
     };
-    aya_build::build_ebpf([package], Toolchain::Custom(toolchain))?;
+    let built = aya_build::build_ebpf([package], Toolchain::Custom(toolchain));
+    if built.is_err() {
+        wait_for_other_threads();
+    }
+    built?;
 
     if shared != out_dir {
         let (from, to) = (shared.join(OBJECT), out_dir.join(OBJECT));
@@ -109,6 +115,16 @@ fn build(root: &Path, toolchain: &str) -> Result<()> {
             .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     }
     Ok(())
+}
+
+/// Waits until the thread that passes on the nested cargo's messages is done: `aya_build` does not
+/// join it when the build fails, and the messages that tell why would be lost with this process.
+fn wait_for_other_threads() {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let others_run = || fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1);
+    while others_run() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// What the nested build is done with.

@@ -1,6 +1,11 @@
 //! `ipblock-ctl` as scripts see it: a daemon that gives canned answers, and what the command
 //! sends, prints and exits with.
 
+#![expect(
+    clippy::expect_used,
+    reason = "only test functions are exempt, and these stand beside them"
+)]
+
 mod fake_daemon;
 
 use std::{
@@ -93,7 +98,7 @@ fn a_socket_that_may_not_be_opened_exits_with_5() {
     fs::set_permissions(directory.path(), everyone).expect("permissions");
     let socket = directory.path().join("closed.sock");
     let _listener = UnixListener::bind(&socket).expect("a socket");
-    fs::set_permissions(&socket, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("permissions");
     let mut command = if nix::unistd::geteuid().is_root() {
         let copy = directory.path().join("ipblock-ctl");
         fs::copy(env!("CARGO_BIN_EXE_ipblock-ctl"), &copy).expect("a copy");
@@ -441,7 +446,13 @@ fn doctor_reports_an_unreachable_daemon_as_an_error() {
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    for arguments in [&["completions", "bash"][..], &["man"], &["--help"]] {
+    let range = "192.0.2.1-192.0.2.254";
+    for arguments in [
+        &["completions", "bash"][..],
+        &["convert", range],
+        &["man"],
+        &["--help"],
+    ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"))
             .args(arguments)
             .stdout(Stdio::piped())
@@ -456,6 +467,55 @@ fn a_closed_pipe_is_no_error() {
         assert_eq!(said, "", "{arguments:?}");
         assert_eq!(status.code(), Some(0), "{arguments:?}");
     }
+}
+
+#[test]
+fn ranges_are_converted_without_a_daemon() {
+    let assert = ipblock_ctl()
+        .args(["convert", "192.0.2.1", "192.0.2.10", "--json"])
+        .assert()
+        .code(0);
+    let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
+    assert_eq!(
+        printed,
+        json!([{
+            "input": "192.0.2.1 192.0.2.10",
+            "cidrs": ["192.0.2.1/32", "192.0.2.2/31", "192.0.2.4/30", "192.0.2.8/31",
+                "192.0.2.10/32"],
+            "addresses": "10",
+        }])
+    );
+    let assert = ipblock_ctl()
+        .args(["convert", "192.0.2.9-192.0.2.1"])
+        .assert()
+        .code(2);
+    assert!(
+        stderr(&assert).starts_with("error: `192.0.2.9-192.0.2.1`: "),
+        "{}",
+        stderr(&assert)
+    );
+}
+
+#[test]
+fn lint_names_the_place_of_an_error_and_exits_with_2() {
+    let text = "[[rule]]\nname = \"abuse\"\naction = \"block\"\nmatch = [\"192.0.2.1/24\"]\n";
+    let assert = ipblock_ctl()
+        .args(["lint", "-"])
+        .write_stdin(text)
+        .assert()
+        .code(2);
+    assert_eq!(stdout(&assert), "");
+    let said = stderr(&assert);
+    assert!(said.starts_with("error: <stdin>:4:"), "{said}");
+    assert!(said.contains("\nhint: "), "{said}");
+    let assert = ipblock_ctl()
+        .args(["lint", "-", "--json"])
+        .write_stdin(text)
+        .assert()
+        .code(2);
+    let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
+    assert_eq!(printed["errors"][0]["line"], 4);
+    assert_eq!(stderr(&assert), "");
 }
 
 #[test]

@@ -56,10 +56,11 @@ fn in_directory(dir: &Path) -> anyhow::Result<Binaries> {
 
 fn build() -> anyhow::Result<Binaries> {
     let test = env::current_exe()?;
-    // TARGET_DIR/PROFILE/deps/TEST
+    // TARGET_DIR/PROFILE/deps/TEST, or TARGET_DIR/PROFILE/PROGRAM
     let profile_dir = test
         .ancestors()
-        .nth(2)
+        .skip(1)
+        .find(|dir| !dir.ends_with("deps"))
         .context("not in a target directory")?;
     let target_dir = profile_dir.parent().context("not in a target directory")?;
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
@@ -69,7 +70,7 @@ fn build() -> anyhow::Result<Binaries> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package=ipblock-ctl", "--bins"])
+        .args(["build", "--quiet", "--workspace", "--exclude=ipblock-ebpf", "--bins"])
         .args([
             "--message-format=json-render-diagnostics",
             "--profile",

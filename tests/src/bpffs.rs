@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::{
+    errno::Errno,
+    mount::{MntFlags, MsFlags, mount, umount2},
+};
 
 use crate::{
     Privileged,
@@ -28,9 +31,7 @@ impl Bpffs {
         let parent = std::env::temp_dir();
         SWEEP.call_once(|| {
             for name in leftovers(&parent) {
-                drop(Self {
-                    path: parent.join(name),
-                });
+                remove_leftover(&parent.join(name));
             }
         });
         let path = parent.join(unique_name());
@@ -53,6 +54,19 @@ impl Bpffs {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Removes what a killed run left in the directory for temporary files: a bpffs, or a directory that
+/// is no mount.
+#[expect(clippy::print_stderr, reason = "nobody else to tell")]
+fn remove_leftover(path: &Path) {
+    let gone = match umount2(path, MntFlags::MNT_DETACH) {
+        Ok(()) | Err(Errno::EINVAL) => fs::remove_dir_all(path),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = gone {
+        eprintln!("leftover {} stays: {error}", path.display());
     }
 }
 

@@ -20,7 +20,9 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Bpffs, DEADLINE, Netns, Privileged, binaries, wait_for};
+use crate::{
+    Binaries, Bpffs, DEADLINE, Netns, Privileged, binaries, leftovers::unique_name, wait_for,
+};
 
 /// How a daemon is started.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct DaemonBuilder {
     root: Privileged,
     netns: Arc<Netns>,
     arguments: Vec<String>,
+    binaries: Option<Binaries>,
 }
 
 /// A running `ipblockd`, or one that was stopped and can be started again.
@@ -38,6 +41,7 @@ pub struct DaemonBuilder {
 pub struct Daemon {
     netns: Arc<Netns>,
     arguments: Vec<String>,
+    binaries: Binaries,
     child: Option<Child>,
     bpffs: Bpffs,
     dir: TempDir,
@@ -82,14 +86,22 @@ impl DaemonBuilder {
         self
     }
 
+    /// With other binaries than those of this workspace: an older release, for upgrades.
+    #[must_use]
+    pub fn binaries(mut self, binaries: Binaries) -> Self {
+        self.binaries = Some(binaries);
+        self
+    }
+
     /// Starts it and waits until it answers `ipblock-ctl status`.
     pub fn start(self) -> anyhow::Result<Daemon> {
         let mut daemon = Daemon {
             netns: self.netns,
             arguments: self.arguments,
+            binaries: self.binaries.unwrap_or_else(|| binaries().clone()),
             child: None,
             bpffs: Bpffs::mount(self.root)?,
-            dir: TempDir::with_prefix("ipblock-state-")?,
+            dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
         };
         daemon.start()?;
         Ok(daemon)
@@ -104,6 +116,7 @@ impl Daemon {
             root,
             netns: Arc::clone(netns),
             arguments: Vec::new(),
+            binaries: None,
         }
     }
 
@@ -150,7 +163,7 @@ impl Daemon {
             .open(self.log_path())?;
         let child = self
             .netns
-            .command(&binaries().ipblockd)
+            .command(&self.binaries.ipblockd)
             .arg("--socket")
             .arg(self.socket())
             .arg("--state-dir")
@@ -178,6 +191,11 @@ impl Daemon {
         self.end(Signal::SIGTERM)
     }
 
+    /// Uses these binaries from the next start on, as after an upgrade.
+    pub fn replace_binaries(&mut self, binaries: Binaries) {
+        self.binaries = binaries;
+    }
+
     /// Terminates it and starts it again.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         let status = self.terminate()?;
@@ -196,7 +214,7 @@ impl Daemon {
         arguments: &[S],
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
-        let mut child = Command::new(&binaries().ipblock_ctl)
+        let mut child = Command::new(&self.binaries.ipblock_ctl)
             .arg("--socket")
             .arg(self.socket())
             .args(arguments)

@@ -2,10 +2,14 @@
 //! left behind.
 
 use std::{
-    path::Path,
+    env,
+    path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+/// Where iproute2 keeps named namespaces.
+pub(crate) const NETNS_DIR: &str = "/run/netns";
 
 /// Prefix of everything that the harness puts where others can see it.
 const PREFIX: &str = "ipbt";
@@ -19,12 +23,32 @@ pub(crate) fn unique_name() -> String {
 
 /// Names in `dir` whose maker no longer runs.
 pub(crate) fn leftovers(dir: &Path) -> Vec<String> {
+    made_by(dir, |pid| !Path::new("/proc").join(pid).exists())
+}
+
+/// Namespaces, mounts and directories that this process made and that are still there.
+///
+/// Empty once everything was dropped, unless something could not be removed.
+#[must_use]
+pub fn left_behind() -> Vec<PathBuf> {
+    let own = process::id().to_string();
+    [PathBuf::from(NETNS_DIR), env::temp_dir()]
+        .iter()
+        .flat_map(|dir| {
+            let names = made_by(dir, |pid| pid == own);
+            names.into_iter().map(|name| dir.join(name))
+        })
+        .collect()
+}
+
+/// Names of ours in `dir` whose maker's process id is `wanted`.
+fn made_by(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let Ok(entries) = dir.read_dir() else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| maker(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists()))
+        .filter(|name| maker(name).is_some_and(&wanted))
         .collect()
 }
 

@@ -11,15 +11,17 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    mount::{MntFlags, umount2},
+    sched::{CloneFlags, setns},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::{
     Privileged,
-    leftovers::{leftovers, unique_name},
+    leftovers::{NETNS_DIR, leftovers, unique_name},
 };
-
-/// Where iproute2 keeps named namespaces.
-const NETNS_DIR: &str = "/run/netns";
 
 /// What the kernel would say on its own, which a test that counts every frame cannot use.
 const QUIET: [(&str, &str); 5] = [
@@ -44,7 +46,8 @@ impl Netns {
         static SWEEP: Once = Once::new();
         SWEEP.call_once(|| {
             for name in leftovers(Path::new(NETNS_DIR)) {
-                drop(Self { name });
+                let orphaned = Self { name };
+                orphaned.kill_processes();
             }
         });
         let name = unique_name();
@@ -61,6 +64,17 @@ impl Netns {
         })?;
         netns.run(["ip", "link", "set", "lo", "up"])?;
         Ok(netns)
+    }
+
+    /// Ends what a killed run left running inside: with its daemon alive its filter would stay.
+    fn kill_processes(&self) {
+        let pids = run_command(Command::new("ip").args(["netns", "pids", &self.name]));
+        for pid in pids.iter().flat_map(|pids| pids.split_whitespace()) {
+            // One that has ended meanwhile needs no signal.
+            let _ = pid
+                .parse()
+                .map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL));
+        }
     }
 
     /// Its name, as `ip -netns` takes it.
@@ -127,7 +141,12 @@ impl Netns {
 impl Drop for Netns {
     #[expect(clippy::print_stderr, reason = "Drop has nobody else to tell")]
     fn drop(&mut self) {
-        if let Err(error) = run_command(Command::new("ip").args(["netns", "delete", &self.name])) {
+        // What `ip netns delete` does, without a program that a second Ctrl-C would end.
+        let path = self.path();
+        let gone = umount2(&path, MntFlags::MNT_DETACH)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| Ok(fs::remove_file(&path)?));
+        if let Err(error) = gone {
             eprintln!("namespace {} stays behind: {error:#}", self.name);
         }
     }

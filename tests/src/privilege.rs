@@ -1,6 +1,9 @@
 //! Root, or a test that says why it did not run.
 
-use std::panic::Location;
+use std::{
+    io::{Write as _, stderr},
+    panic::Location,
+};
 
 /// Set to `1` where a test that cannot run must fail: in CI and in `cargo xtask test`.
 const REQUIRE: &str = "IPBLOCK_REQUIRE_PRIVILEGED";
@@ -19,10 +22,6 @@ impl Privileged {
     /// When not root and `IPBLOCK_REQUIRE_PRIVILEGED=1`.
     #[must_use]
     #[track_caller]
-    #[expect(
-        clippy::print_stderr,
-        reason = "a test that does not run has to say so"
-    )]
     pub fn require() -> Option<Self> {
         if nix::unistd::geteuid().is_root() {
             return Some(Self(()));
@@ -36,9 +35,17 @@ impl Privileged {
             std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
             "{message}\n{REQUIRE}=1 does not let it pass without"
         );
-        eprintln!("NOT RUN {message}");
+        report_not_run(&message);
         None
     }
+}
+
+/// Says on stderr that a test, or a part of one, did not run and why.
+///
+/// Past `eprintln!`, because libtest swallows what a passing test prints.
+pub fn report_not_run(why: &str) {
+    // There is nobody else to tell when stderr is closed.
+    let _ = stderr().write_all(format!("NOT RUN {why}\n").as_bytes());
 }
 
 /// What a test returns that cannot run here.

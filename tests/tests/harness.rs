@@ -1,4 +1,5 @@
 //! The harness does what the tests that stand on it take for granted.
+#![cfg(test)]
 
 use std::{
     fs,

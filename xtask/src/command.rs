@@ -77,6 +77,18 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// An error with the line to run instead, unless root runs `cargo xtask VERB`.
+pub(crate) fn require_root(verb: &str) -> Result<()> {
+    if !is_root() {
+        bail!(
+            "nothing was run: this loads XDP programs and makes network namespaces, which needs \
+             root\n\
+             hint: sudo -E env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask {verb}"
+        );
+    }
+    Ok(())
+}
+
 fn shown(command: &Command) -> String {
     [command.get_program()]
         .into_iter()

@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod demo;
 mod setup;
 mod test;
 
@@ -27,6 +28,11 @@ enum Verb {
     /// As root on a Debian-like system it installs what is missing; anywhere else it says what to
     /// install. `IPBLOCK_EBPF_OBJECT=path` embeds an object built elsewhere and needs none of it.
     Setup,
+    /// Show ipblock at work: a real ruleset, real frames, one table (needs root).
+    ///
+    /// Sets up what it needs, builds, and runs the daemon in network namespaces of its own. Ends
+    /// with a failure when a frame or a counter is not as it should be.
+    Demo,
     /// Run every test, the privileged ones included (needs root).
     Test {
         /// Passed to the test binaries: name filters and flags such as --nocapture.
@@ -40,6 +46,7 @@ enum Verb {
 fn main() -> ExitCode {
     let (name, outcome) = match Cli::parse().command {
         Verb::Setup => ("setup", setup::run()),
+        Verb::Demo => ("demo", demo::run()),
         Verb::Test { filter } => ("test", test::run(&filter)),
         Verb::Check => ("check", check::run()),
     };

@@ -2,22 +2,16 @@
 
 use std::os::unix::process::CommandExt as _;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, is_root},
+    command::{cargo, require_root},
     setup,
 };
 
 /// Sets up and becomes `cargo test`, whose result lines so end the output.
 pub(crate) fn run(filter: &[String]) -> Result<()> {
-    if !is_root() {
-        bail!(
-            "nothing was run: the tests load XDP programs and make network namespaces, which \
-             needs root\n\
-             hint: sudo -E env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask test"
-        );
-    }
+    require_root("test")?;
     setup::run()?;
     setup::runtime::prepare()?;
 

@@ -92,7 +92,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// When to colour; auto is on a terminal, unless NO_COLOR is set
+    /// When to colour; auto is on a terminal, unless `NO_COLOR` is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }

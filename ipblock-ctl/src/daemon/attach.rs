@@ -184,17 +184,16 @@ impl Service {
             zones, interfaces, ..
         } = &mut *state;
         let live = zones.get(&wanted.zone).ok_or_else(absent)?;
-        let (mut link, fallback) = match pinned {
-            Some(link) => (link, None),
-            None => {
-                let mode = match wanted.mode {
-                    AskedMode::Auto => None,
-                    AskedMode::Native => Some(AttachMode::Native),
-                    AskedMode::Generic => Some(AttachMode::Generic),
-                };
-                let interface = Interface::by_name(name)?.ok_or_else(absent)?;
-                link::attach(&self.pins, &interface, mode, &live.generation)?
-            }
+        let (mut link, fallback) = if let Some(link) = pinned {
+            (link, None)
+        } else {
+            let mode = match wanted.mode {
+                AskedMode::Auto => None,
+                AskedMode::Native => Some(AttachMode::Native),
+                AskedMode::Generic => Some(AttachMode::Generic),
+            };
+            let interface = Interface::by_name(name)?.ok_or_else(absent)?;
+            link::attach(&self.pins, &interface, mode, &live.generation)?
         };
         link.switch(&live.generation)?;
         let mode = mode_of(&link)?.ok_or_else(absent)?;

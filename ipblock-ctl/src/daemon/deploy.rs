@@ -51,7 +51,12 @@ impl Service {
                 "`ipblock-ctl diff` shows both; `ipblock-ctl discard` drops the edits",
             ));
         }
-        let plan = Plan::compute(before, staged.ruleset, Timestamp::now())?;
+        let plan = Plan::compute(Arc::clone(&before), staged.ruleset, Timestamp::now())?;
+        if !plan.changes_anything() {
+            self.store.clear_staged()?;
+            self.write().staged = None;
+            return Ok(nothing_to_do(revision, &before));
+        }
         self.execute(&plan, author, &request.comment, true)
     }
 
@@ -78,7 +83,7 @@ impl Service {
         take_identities(&mut after, &before);
         let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
         let diff = plan.to_diff();
-        if *plan.after == *before {
+        if !plan.changes_anything() {
             return Ok(Applied {
                 diff,
                 changed: false,

@@ -83,6 +83,11 @@ impl Plan {
         steps.collect()
     }
 
+    /// Whether there is any difference but the order of rules, which has no meaning.
+    pub(super) fn changes_anything(&self) -> bool {
+        !diff(&self.before, &self.after).is_empty()
+    }
+
     /// Kernel entries after, over all zones and both families.
     pub(super) fn entries_after(&self) -> u64 {
         let after = self.zones.values().filter_map(|(_, after)| after.as_ref());

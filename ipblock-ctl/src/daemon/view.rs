@@ -1,6 +1,6 @@
 //! What the daemon shows: status, zones, rules, allow lists, counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     counts::AllCounts,
@@ -15,7 +15,7 @@ use crate::{
             ZoneInfo, ZoneStatus,
         },
     },
-    datapath::object::object_sha256,
+    datapath::object::object_sha256_hex,
     policy::{At, Element, Rule, RuleId, Ruleset, Zone},
 };
 
@@ -53,7 +53,7 @@ impl Service {
             confirm_deadline: None,
             zones,
             problems: problems(&state),
-            object_sha256: object_sha256().iter().map(|b| format!("{b:02x}")).collect(),
+            object_sha256: object_sha256_hex(),
         })
     }
 
@@ -137,7 +137,7 @@ impl Service {
                 rule_info(&state, rule, entry, &counts)
             })
             .collect();
-        let kept: Vec<_> = state.edited().rules.iter().map(|rule| rule.id).collect();
+        let kept: BTreeSet<_> = state.edited().rules.iter().map(|rule| rule.id).collect();
         for rule in &state.deployed.rules {
             if !kept.contains(&rule.id) {
                 rules.push(rule_info(&state, rule, EntryState::Removed, &counts));
@@ -240,25 +240,29 @@ fn text(at: &At) -> String {
 }
 
 fn allow_entries(zone: Option<&str>, before: &[Element], after: &[Element]) -> Vec<AllowInfo> {
-    let find = |elements: &'_ [Element], at: &At| {
-        elements.iter().find(|element| element.at == *at).cloned()
-    };
+    fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
+        elements
+            .iter()
+            .map(|element| (&element.at, element))
+            .collect()
+    }
     let info = |element: &Element, state| AllowInfo {
         address: text(&element.at),
         zone: zone.map(str::to_owned),
         note: element.note.to_string(),
         state,
     };
+    let (old, new) = (by_address(before), by_address(after));
     let mut entries: Vec<_> = after
         .iter()
         .map(|element| {
-            let old = find(before, &element.at);
-            info(element, entry_state(old.as_ref(), Some(element)))
+            let state = entry_state(old.get(&element.at).copied(), Some(element));
+            info(element, state)
         })
         .collect();
     let gone = before
         .iter()
-        .filter(|element| find(after, &element.at).is_none());
+        .filter(|element| !new.contains_key(&element.at));
     entries.extend(gone.map(|element| info(element, EntryState::Removed)));
     entries
 }

@@ -13,3 +13,13 @@ pub fn object_sha256() -> [u8; 32] {
     static HASH: OnceLock<[u8; 32]> = OnceLock::new();
     *HASH.get_or_init(|| Sha256::digest(BPF_OBJECT).into())
 }
+
+/// [`object_sha256`] in lower-case hexadecimal.
+#[must_use]
+pub fn object_sha256_hex() -> String {
+    let mut text = String::new();
+    for byte in object_sha256() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}

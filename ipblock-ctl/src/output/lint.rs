@@ -9,7 +9,7 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// What `lint` found. With errors there are no warnings: they are about a ruleset that reads.
+/// What `lint` found. A file that does not read has errors only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LintReport {
     /// The file, or `<stdin>`.
@@ -18,9 +18,9 @@ pub struct LintReport {
     pub errors: Vec<LintError>,
     /// What an operator should think twice about.
     pub warnings: Vec<String>,
-    /// Rules in the file; 0 with errors.
+    /// Rules in the file; 0 when it does not read.
     pub rules: u64,
-    /// Kernel entries over all zones; 0 with errors.
+    /// Kernel entries over all zones that compile; 0 when it does not read.
     pub entries: u64,
 }
 

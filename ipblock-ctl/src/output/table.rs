@@ -2,7 +2,10 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::view::{Tone, View, visible};
+use super::{
+    number::grouped,
+    view::{Tone, View, visible},
+};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -179,7 +182,7 @@ pub fn fit_list(items: &[String], width: usize) -> String {
     };
     let more = |left: usize| match left {
         0 => String::new(),
-        left => format!(" +{left}"),
+        left => format!(" +{}", grouped(u64::try_from(left).unwrap_or(u64::MAX))),
     };
     let room = width.saturating_sub(more(items.len() - 1).width());
     let mut shown = cut(first, room);

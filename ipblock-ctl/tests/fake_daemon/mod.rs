@@ -19,7 +19,7 @@ use tokio::{net::UnixListener, sync::oneshot};
 
 /// One canned answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     method: &'static str,
     path: &'static str,
     status: u16,
@@ -27,7 +27,7 @@ pub struct Answer {
 }
 
 /// The answer to every request with this method, path and query.
-pub fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
+pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
     Answer {
         method,
         path,
@@ -38,12 +38,12 @@ pub fn answer(method: &'static str, path: &'static str, status: u16, body: Value
 
 /// One request that came; a body that is no JSON is null.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub body: Value,
+pub(crate) struct Asked {
+    pub(crate) body: Value,
 }
 
 /// Listens on a socket of its own until dropped.
-pub struct FakeDaemon {
+pub(crate) struct FakeDaemon {
     directory: TempDir,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -51,7 +51,7 @@ pub struct FakeDaemon {
 }
 
 impl FakeDaemon {
-    pub fn start(answers: Vec<Answer>) -> Self {
+    pub(crate) fn start(answers: Vec<Answer>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let socket = socket_in(directory.path());
         let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
@@ -68,12 +68,12 @@ impl FakeDaemon {
         }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         socket_in(self.directory.path())
     }
 
     /// What was asked so far, in order.
-    pub fn requests(&self) -> Vec<Asked> {
+    pub(crate) fn requests(&self) -> Vec<Asked> {
         self.asked.lock().expect("no panic").clone()
     }
 }

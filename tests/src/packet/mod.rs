@@ -98,6 +98,14 @@ impl Frame {
         self
     }
 
+    /// With a marker at its end, which [`marker_in`] finds again: for what is not IP. IP packets
+    /// carry it in their [`Payload`].
+    #[must_use]
+    pub fn marked(mut self, marker: u64) -> Self {
+        self.0.extend(payload::marker_bytes(marker));
+        self
+    }
+
     /// The first `length` bytes; a shorter frame stays as it is.
     #[must_use]
     pub fn truncated(mut self, length: usize) -> Self {

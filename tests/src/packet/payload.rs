@@ -116,7 +116,8 @@ impl Payload {
     /// With a marker behind what is there, which [`marker_in`] finds again.
     #[must_use]
     pub fn marked(self, marker: u64) -> Self {
-        self.data(&MAGIC).data(&marker.to_be_bytes())
+        let bytes: Vec<u8> = marker_bytes(marker).collect();
+        self.data(&bytes)
     }
 
     /// The same bytes under another protocol number.
@@ -152,6 +153,11 @@ impl Payload {
         bytes.splice(offset..offset + 2, checksum.to_ne_bytes());
         bytes
     }
+}
+
+/// A marker as it stands in a frame.
+pub(super) fn marker_bytes(marker: u64) -> impl Iterator<Item = u8> {
+    MAGIC.into_iter().chain(marker.to_be_bytes())
 }
 
 /// The marker that a received frame carries, wherever it stands.

@@ -3,7 +3,7 @@
 use aya::programs::ProgramError;
 use ipblock_tests::{
     packet::{CTAG, ETHERNET, Extension, Frame, Payload, STAG},
-    require_privileged,
+    report_not_run, require_privileged,
 };
 
 use crate::{
@@ -19,10 +19,10 @@ fn can_split(zone: &Zone) -> bool {
     match zone.run(&frame, Some(ETHERNET)) {
         Ok(_) => true,
         Err(ProgramError::SyscallError(error)) => {
-            eprintln!(
-                "NOT RUN {}: this kernel refuses to split frames in test runs (before Linux 6.18): {error}",
+            report_not_run(&format!(
+                "{}: this kernel's BPF_PROG_TEST_RUN does not split frames (Linux 6.18 does): {error}",
                 std::thread::current().name().unwrap_or_default()
-            );
+            ));
             false
         }
         Err(error) => panic!("{error}"),

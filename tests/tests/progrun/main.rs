@@ -20,4 +20,5 @@ mod object;
 mod prefixes;
 mod truncation;
 mod verdicts;
+mod wire;
 mod zone;

@@ -57,10 +57,13 @@ fn edges(prefix: IpNet) -> Vec<IpAddr> {
 #[test]
 fn a_prefix_of_any_length_holds_exactly_its_addresses() {
     let root = require_privileged!();
-    let v4 =
-        (0..=32).map(|length| IpNet::from(Ipv4Net::new_assert([203, 0, 113, 181].into(), length)));
-    let address: Ipv6Addr = "2001:db8:5555:5555:aaaa:aaaa:5555:5555".parse().unwrap();
-    let v6 = (0..=128).map(|length| IpNet::from(Ipv6Net::new_assert(address, length)));
+    let v4 = (0..=32).map(|length| Ipv4Net::new_assert([203, 0, 113, 181].into(), length));
+    let address = "2001:db8:5555:5555:aaaa:aaaa:5555:5555".parse().unwrap();
+    // Around every boundary of a word.
+    let lengths = [0, 1, 31, 32, 33, 48, 63, 64, 65, 95, 96, 97, 126, 127, 128];
+    let v6 = lengths.map(|length| Ipv6Net::new_assert(address, length));
+    let v4 = v4.map(IpNet::from);
+    let v6 = v6.map(IpNet::from);
     for prefix in v4.chain(v6) {
         let mut fixture = Fixture::empty();
         let block = fixture.verdict(ClassVerdict::Block);

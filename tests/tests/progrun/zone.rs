@@ -3,10 +3,10 @@
 use aya::{
     Ebpf, TestRun as _,
     maps::{PerCpuArray, PerCpuValues},
-    programs::{ProgramError, TestRunOptions, Xdp},
+    programs::{ProgramError, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
 };
 use ipblock_common::{ClassCount, ClassId, Outcome, Totals, names};
-use ipblock_tests::packet::Frame;
+use ipblock_tests::{DEADLINE, End, packet::Frame, wait_for};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::counters::Counters;
@@ -134,6 +134,48 @@ impl Zone {
             ..TestRunOptions::default()
         };
         Ok(self.program().test_run(options)?.return_value)
+    }
+
+    /// Puts the program on an interface, until this zone goes.
+    pub(crate) fn attach(&mut self, end: &End, mode: XdpMode) -> XdpLinkId {
+        let program: &mut Xdp = self
+            .ebpf
+            .program_mut(names::PROGRAM)
+            .unwrap()
+            .try_into()
+            .unwrap();
+        end.netns
+            .enter(|| program.attach(&end.interface, mode))
+            .unwrap()
+    }
+
+    /// Waits until every frame is counted as expected, and asserts the rest of the counters.
+    #[track_caller]
+    pub(crate) fn expect_counted(&mut self, frames: &[(&Frame, Expected)]) {
+        for (frame, expected) in frames {
+            // The hit's time is whatever it is: frames came by wire.
+            let class = expected.class.map(|id| (id, 0));
+            self.expected
+                .add(expected.outcome, class, frame.len() as u64);
+        }
+        let counted = |counters: &Counters| -> u64 {
+            let mut totals = counters.totals;
+            Outcome::ALL
+                .map(|outcome| totals.of_mut(outcome).packets)
+                .iter()
+                .sum()
+        };
+        let wanted = counted(&self.expected);
+        wait_for(DEADLINE, "all frames to be counted", || {
+            (counted(&self.counters()) >= wanted).then_some(())
+        })
+        .unwrap();
+        let mut actual = self.counters();
+        for class in &mut actual.classes {
+            class.last_hit = 0;
+        }
+        let difference = self.expected.difference(&actual).unwrap_or_default();
+        assert!(difference.is_empty(), "{difference}");
     }
 
     /// Every counter, summed over CPUs; the last hit is the latest.

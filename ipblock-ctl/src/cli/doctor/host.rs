@@ -10,7 +10,7 @@ use crate::output::doctor::Finding;
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
 
 /// Where bpffs is looked for unless the daemon is told otherwise.
-const BPFFS: &str = "/sys/fs/bpf";
+pub(super) const BPFFS: &str = "/sys/fs/bpf";
 
 /// What loading, attaching and reading maps takes.
 const NEEDED: [Capability; 3] = [

@@ -1,6 +1,7 @@
 //! `doctor`: looks for what stands in the way on this host, and changes nothing.
 
 mod host;
+mod interfaces;
 
 use super::{
     error::{CliError, FAILED, OK},
@@ -13,7 +14,12 @@ use crate::{
 
 /// What is looked at without the daemon, in the order in which it is shown. Each answers with any
 /// number of findings.
-const HOST_CHECKS: &[fn() -> Vec<Finding>] = &[host::kernel, host::bpffs, host::capabilities];
+const HOST_CHECKS: &[fn() -> Vec<Finding>] = &[
+    host::kernel,
+    host::bpffs,
+    host::capabilities,
+    interfaces::programs,
+];
 
 pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut findings: Vec<Finding> = HOST_CHECKS.iter().flat_map(|check| check()).collect();

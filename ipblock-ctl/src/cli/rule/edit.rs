@@ -21,6 +21,10 @@ use crate::policy::{
 ///
 /// Without flags the rule is opened as TOML in $VISUAL, $EDITOR or vi.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[command(after_help = "\
 Examples:
   ipblock-ctl rule edit abuse

@@ -85,7 +85,7 @@ mod verdict_number {
 #[non_exhaustive]
 pub enum CompileError {
     /// The ruleset has no such zone.
-    #[error("there is no zone `{zone}`; hint: there is {}", known.join(", "))]
+    #[error("there is no zone `{zone}`")]
     UnknownZone {
         /// What was asked for.
         zone: ZoneName,
