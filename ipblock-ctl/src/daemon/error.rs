@@ -56,12 +56,33 @@ impl From<EditError> for ApiError {
 
 impl From<DocumentError> for ApiError {
     fn from(error: DocumentError) -> Self {
-        Self::new(ErrorKind::Invalid, error.to_string())
+        let kind = if error.is_forceable() {
+            ErrorKind::Conflict
+        } else {
+            ErrorKind::Invalid
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
 impl From<CompileError> for ApiError {
     fn from(error: CompileError) -> Self {
         api_error(ErrorKind::Invalid, error.to_string(), Some(error.hint()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::document::parse;
+
+    #[test]
+    fn a_document_refused_for_safety_is_a_conflict_and_any_other_is_bad_input() {
+        let everything =
+            "[[rule]]\nname = \"all\"\naction = \"block\"\nmatch = [\"0.0.0.0/0\"]\n".to_owned();
+        let kind = |text: &str| ApiError::from(parse(text, "rules.toml", false).unwrap_err()).kind;
+        assert_eq!(kind(&everything), ErrorKind::Conflict);
+        assert_eq!(kind(&(everything + "colour = 1\n")), ErrorKind::Invalid);
+        assert_eq!(kind("colour = 1\n"), ErrorKind::Invalid);
     }
 }

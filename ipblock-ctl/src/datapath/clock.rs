@@ -1,6 +1,6 @@
 //! The kernel's clocks and wall time.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use nix::time::{ClockId, clock_gettime};
 
 /// The same instant on three clocks.
@@ -33,8 +33,10 @@ impl Now {
         u64::try_from(at.max(1)).unwrap_or(u64::MAX)
     }
 
-    /// Wall time of a last hit; `None` for 0, no hit.
+    /// Wall time of a last hit in whole milliseconds; `None` for 0, no hit.
     ///
+    /// Finer than that the answer would differ between two readings without a hit in between: the
+    /// two clocks are not read at the same instant, and the kernel's is a coarse one anyway.
     /// A hit from before a suspend is told later than it was, by the length of the suspend.
     #[must_use]
     pub fn hit_time(&self, last_hit_ns: u64) -> Option<Timestamp> {
@@ -43,7 +45,8 @@ impl Now {
         }
         let age = self.monotonic_ns.saturating_sub(last_hit_ns);
         let age = SignedDuration::from_nanos(i64::try_from(age).unwrap_or(i64::MAX));
-        self.wall.checked_sub(age).ok()
+        let hit = self.wall.checked_sub(age).ok()?;
+        hit.round(Unit::Millisecond).ok()
     }
 }
 
@@ -86,5 +89,12 @@ mod tests {
             now().hit_time(3_000_000_000),
             Some("2025-12-31T23:59:59Z".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn a_hit_does_not_move_with_the_time_that_reading_the_clocks_takes() {
+        let mut later = now();
+        later.wall += SignedDuration::from_nanos(433);
+        assert_eq!(later.hit_time(3_000_000_000), now().hit_time(3_000_000_000));
     }
 }

@@ -1,0 +1,127 @@
+//! What the daemon answers, typed, and what the kernel says when asked without it.
+
+use anyhow::Context as _;
+use ipblock::api::types::{
+    Applied, Check, Count, Counters, Deployed, InterfaceStatus, RuleCount, Status, Totals,
+};
+use ipblock_tests::{Daemon, Netns};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Runs `ipblock-ctl --json`, which must succeed, and reads what it prints.
+pub(crate) fn answer<T: DeserializeOwned>(
+    daemon: &Daemon,
+    arguments: &[&str],
+) -> anyhow::Result<T> {
+    Ok(serde_json::from_value(daemon.ctl_json(arguments)?)?)
+}
+
+pub(crate) fn status(daemon: &Daemon) -> anyhow::Result<Status> {
+    answer(daemon, &["status"])
+}
+
+pub(crate) fn counters(daemon: &Daemon) -> anyhow::Result<Counters> {
+    answer(daemon, &["counters"])
+}
+
+pub(crate) fn check(daemon: &Daemon, addresses: &[&str]) -> anyhow::Result<Vec<Check>> {
+    answer(daemon, &[&["check"], addresses].concat())
+}
+
+/// Makes `ruleset`, a document, the deployed one.
+pub(crate) fn apply(daemon: &Daemon, ruleset: &str) -> anyhow::Result<Applied> {
+    let output = daemon.ctl_with_input(&["--json", "apply", "-"], ruleset)?;
+    Ok(serde_json::from_str(&output.ok()?)?)
+}
+
+/// Runs a command that stages, with `--deploy`.
+pub(crate) fn deploy(daemon: &Daemon, arguments: &[&str]) -> anyhow::Result<Deployed> {
+    answer(daemon, &[arguments, &["--deploy"]].concat())
+}
+
+/// An interface in the status, in whatever zone.
+pub(crate) fn interface(daemon: &Daemon, name: &str) -> anyhow::Result<InterfaceStatus> {
+    let zones = status(daemon)?.zones.into_iter();
+    zones
+        .flat_map(|zone| zone.interfaces)
+        .find(|interface| interface.name == name)
+        .with_context(|| format!("no interface {name} in the status"))
+}
+
+/// A rule in the counters.
+#[track_caller]
+pub(crate) fn rule<'a>(counters: &'a Counters, name: &str) -> &'a RuleCount {
+    let found = counters.rules.iter().find(|rule| rule.name == name);
+    found.unwrap_or_else(|| panic!("no rule {name} in {:?}", counters.rules))
+}
+
+/// Packets and bytes of a rule in the counters.
+#[track_caller]
+pub(crate) fn count_of(counters: &Counters, name: &str) -> Count {
+    let rule = rule(counters, name);
+    Count {
+        packets: rule.packets,
+        bytes: rule.bytes,
+    }
+}
+
+/// Every packet is in exactly one total.
+pub(crate) fn judged(totals: &Totals) -> u64 {
+    let_through(totals) + totals.dropped.packets
+}
+
+/// Packets that went on to the stack, where malformed ones pass.
+pub(crate) fn let_through(totals: &Totals) -> u64 {
+    let passing = [
+        totals.passed,
+        totals.warned,
+        totals.allowed,
+        totals.non_ip,
+        totals.malformed,
+    ];
+    passing.iter().map(|count| count.packets).sum()
+}
+
+/// How an XDP program sits on an interface, as iproute2 tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OnInterface {
+    /// `XDP_ATTACHED_DRV` is 1, `XDP_ATTACHED_SKB` 2 (`include/uapi/linux/if_link.h`).
+    pub(crate) mode: u64,
+    /// Id of the program.
+    pub(crate) program: u64,
+}
+
+/// `IFLA_XDP_ATTACHED` of a program in the driver.
+pub(crate) const NATIVE: u64 = 1;
+/// `IFLA_XDP_ATTACHED` of a program in the stack.
+pub(crate) const GENERIC: u64 = 2;
+
+/// The XDP program on an interface, asked for without the daemon.
+pub(crate) fn program_on(netns: &Netns, interface: &str) -> anyhow::Result<Option<OnInterface>> {
+    let text = netns.run(["ip", "-json", "link", "show", "dev", interface])?;
+    let links: Value = serde_json::from_str(&text)?;
+    let number = |path| links.pointer(path).and_then(Value::as_u64);
+    Ok(number("/0/xdp/mode")
+        .zip(number("/0/xdp/prog/id"))
+        .map(|(mode, program)| OnInterface { mode, program }))
+}
+
+/// Numbers of the generations that are pinned, sorted.
+pub(crate) fn pinned_generations(daemon: &Daemon) -> anyhow::Result<Vec<u64>> {
+    let directory = daemon.bpffs().join("ipblock/generations");
+    let mut numbers = Vec::new();
+    for entry in directory.read_dir()? {
+        let name = entry?.file_name();
+        let name = name.to_str().context("a generation's name")?;
+        numbers.push(name.parse().with_context(|| format!("generation {name}"))?);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Generations in force, sorted.
+pub(crate) fn live_generations(status: &Status) -> Vec<u64> {
+    let mut numbers: Vec<u64> = status.zones.iter().map(|zone| zone.generation).collect();
+    numbers.sort_unstable();
+    numbers
+}

@@ -1,0 +1,172 @@
+//! Daemons that do not start, and clients that may not talk or find nobody.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::Path,
+    process::{Command, Output},
+};
+
+use ipblock_tests::{Daemon, binaries, require_privileged};
+
+use crate::{
+    answers::{apply, pinned_generations, program_on, status},
+    scenario::Scene,
+};
+
+const RULESET: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24"]
+"#;
+
+/// Tries to start another daemon beside `daemon`; it has to end by itself.
+fn second_daemon(
+    daemon: &Daemon,
+    socket: &Path,
+    state_dir: &Path,
+    bpffs: &Path,
+) -> anyhow::Result<Output> {
+    let log = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = Command::new("timeout")
+        .arg("20")
+        .arg(&binaries().ipblockd)
+        .arg("--socket")
+        .arg(socket)
+        .arg("--state-dir")
+        .arg(state_dir)
+        .arg("--bpffs")
+        .arg(bpffs)
+        .output()?;
+    assert_eq!(output.status.code(), Some(1), "{}", log(&output));
+    assert!(daemon.pid().is_some());
+    Ok(output)
+}
+
+#[track_caller]
+fn assert_said(output: &Output, said: &[&str]) {
+    let log = String::from_utf8_lossy(&output.stderr);
+    for text in said {
+        assert!(log.contains(text), "{text:?} in\n{log}");
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_directory_refuses_and_names_the_first() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let daemon = &scene.daemon;
+    let generations = pinned_generations(daemon)?;
+    let on_interface = program_on(&scene.pair.host.netns, scene.interface())?;
+    let elsewhere = tempfile::tempdir()?;
+    let socket = elsewhere.path().join("socket");
+    let output = second_daemon(daemon, &socket, &daemon.state_dir(), daemon.bpffs())?;
+    let first = format!(
+        "in use by another ipblockd, process {}",
+        daemon.pid().unwrap()
+    );
+    assert_said(&output, &[&first, "hint: "]);
+    assert!(!socket.exists());
+    assert_eq!(status(daemon)?.revision, 1);
+    assert_eq!(pinned_generations(daemon)?, generations);
+    let on_now = program_on(&scene.pair.host.netns, scene.interface())?;
+    assert_eq!(on_now, on_interface);
+    Ok(())
+}
+
+#[test]
+fn a_daemon_with_another_state_directory_leaves_what_is_pinned_alone() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let daemon = &scene.daemon;
+    let generations = pinned_generations(daemon)?;
+    let elsewhere = tempfile::tempdir()?;
+    let socket = elsewhere.path().join("socket");
+    let output = second_daemon(daemon, &socket, elsewhere.path(), daemon.bpffs())?;
+    assert_said(&output, &["made from another state directory", "hint: "]);
+    assert_eq!(pinned_generations(daemon)?, generations);
+    Ok(())
+}
+
+#[test]
+fn a_daemon_without_a_bpffs_says_how_to_mount_one() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    let elsewhere = tempfile::tempdir()?;
+    let socket = elsewhere.path().join("socket");
+    let output = second_daemon(&scene.daemon, &socket, elsewhere.path(), elsewhere.path())?;
+    assert_said(&output, &["it is no bpffs", "mount -t bpf bpf"]);
+    Ok(())
+}
+
+#[test]
+fn an_interface_in_a_zone_that_is_not_deployed_is_refused_at_start() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    let interface = format!("{}@dmz", scene.interface());
+    let error = Daemon::in_netns(root, &scene.pair.host.netns)
+        .interface(interface)
+        .start()
+        .unwrap_err();
+    let log = format!("{error:#}");
+    assert!(log.contains("there is no deployed zone `dmz`"), "{log}");
+    assert!(log.contains("zone set dmz"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn without_a_daemon_the_exit_code_is_4() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    scene.daemon.terminate()?;
+    for command in [&["status"][..], &["deploy"], &["check", "192.0.2.1"]] {
+        let output = scene.daemon.ctl(command)?;
+        assert_eq!(output.code, 4, "{output:?}");
+        assert!(
+            output.stderr.contains("cannot reach ipblockd"),
+            "{output:?}"
+        );
+        assert!(output.stderr.contains("hint: "), "{output:?}");
+    }
+    // A killed one leaves its socket behind.
+    scene.daemon.start()?;
+    scene.daemon.kill()?;
+    assert!(scene.daemon.socket().exists());
+    assert_eq!(scene.daemon.ctl(&["status"])?.code, 4);
+    Ok(())
+}
+
+#[test]
+fn a_user_other_than_root_is_refused_by_the_daemon() -> anyhow::Result<()> {
+    const NOBODY: u32 = 65_534;
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    // The way to the socket and to the program is open, so that it is the daemon who refuses.
+    let everyone = || fs::Permissions::from_mode(0o755);
+    let socket = scene.daemon.socket();
+    fs::set_permissions(socket.parent().unwrap(), everyone())?;
+    let directory = tempfile::tempdir()?;
+    fs::set_permissions(directory.path(), everyone())?;
+    let copy = directory.path().join("ipblock-ctl");
+    fs::copy(&binaries().ipblock_ctl, &copy)?;
+    fs::set_permissions(&copy, everyone())?;
+    for command in [&["status"][..], &["counters"], &["rule", "remove", "abuse"]] {
+        let output = Command::new(&copy)
+            .arg("--socket")
+            .arg(&socket)
+            .args(command)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()?;
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        assert_said(&output, &["uid 65534 may not talk to ipblockd", "hint: "]);
+        assert!(output.stdout.is_empty());
+    }
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, now.staged), (1, 0));
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Deploys that have nothing to do, that would come between others, and that only say what they
+//! would do.
+
+use ipblock_tests::require_privileged;
+
+use crate::{
+    answers::{apply, pinned_generations, status},
+    scenario::Scene,
+};
+
+const RULESET: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24"]
+"#;
+
+#[test]
+fn deploying_nothing_is_no_error_and_no_revision() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let fresh = scene.daemon.ctl(&["deploy"])?;
+    assert_eq!(fresh.code, 0, "{fresh:?}");
+    assert!(fresh.stdout.contains("nothing to do"), "{fresh:?}");
+    apply(&scene.daemon, RULESET)?;
+    let generations = pinned_generations(&scene.daemon)?;
+    for command in [&["deploy"][..], &["apply", "-"]] {
+        let again = scene.daemon.ctl_with_input(command, RULESET)?;
+        assert_eq!(again.code, 0, "{again:?}");
+        assert!(again.stdout.contains("nothing to do"), "{again:?}");
+    }
+    let discarded = scene.daemon.ctl(&["discard"])?;
+    assert_eq!(discarded.code, 0, "{discarded:?}");
+    assert_eq!(status(&scene.daemon)?.revision, 1);
+    assert_eq!(pinned_generations(&scene.daemon)?, generations);
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_says_whether_anything_would_change_and_changes_nothing() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let generations = pinned_generations(&scene.daemon)?;
+    let dry_run = ["apply", "--dry-run", "-"];
+    let same = scene.daemon.ctl_with_input(&dry_run, RULESET)?;
+    assert_eq!(same.code, 0, "{same:?}");
+    let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
+    let other = scene.daemon.ctl_with_input(&dry_run, &wider)?;
+    assert_eq!(other.code, 6, "{other:?}");
+    assert!(other.stdout.contains("abuse"), "{other:?}");
+    assert!(other.stdout.contains("256 newly blocked"), "{other:?}");
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, now.staged), (1, 0));
+    assert_eq!(pinned_generations(&scene.daemon)?, generations);
+    Ok(())
+}
+
+#[test]
+fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
+    scene.daemon.ctl(&edit)?.ok()?;
+    let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
+    let refused = scene.daemon.ctl_with_input(&["apply", "-"], &wider)?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("staged"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("ipblock-ctl discard"),
+        "{refused:?}"
+    );
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, now.staged), (1, 1));
+    // Looking is allowed.
+    let dry_run = scene
+        .daemon
+        .ctl_with_input(&["apply", "--dry-run", "-"], &wider)?;
+    assert_eq!(dry_run.code, 6, "{dry_run:?}");
+    scene.daemon.ctl(&["discard"])?.ok()?;
+    apply(&scene.daemon, &wider)?;
+    Ok(())
+}
+
+#[test]
+fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
+-> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let add = ["rule", "add", "--action", "block", "--match"];
+    scene
+        .daemon
+        .ctl(&[&add[..], &["203.0.113.7"]].concat())?
+        .ok()?;
+    let refused = scene.daemon.ctl(&[&add[..], &["203.0.113.9"]].concat())?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    for choice in [
+        "rule edit block --add-match 203.0.113.9",
+        "rule add block-2 --action block --match 203.0.113.9",
+        "rule edit block --action warn",
+    ] {
+        assert!(refused.stderr.contains(choice), "{choice:?} in {refused:?}");
+    }
+    let names = scene.daemon.ctl_json(&["rule", "list"])?;
+    assert_eq!(names.as_array().map(Vec::len), Some(1));
+    assert_eq!(names[0]["name"], "block");
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Interfaces that come and go under the daemon.
+
+use std::sync::Arc;
+
+use ipblock::api::types::{InterfaceState, Mode};
+use ipblock_tests::{DEADLINE, Daemon, Netns, VethOptions, VethPair, require_privileged, wait_for};
+
+use crate::{
+    answers::{apply, count_of, counters, interface, judged, status},
+    scenario::{Scene, marked},
+};
+
+const BLOCK: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24"]
+"#;
+
+fn wait_for_state(daemon: &Daemon, name: &str, state: InterfaceState) -> anyhow::Result<()> {
+    wait_for(DEADLINE, &format!("{name} to be {state:?}"), || {
+        let shown = interface(daemon, name).ok()?;
+        (shown.state == state).then_some(())
+    })
+}
+
+/// A blocked frame does not arrive, one from elsewhere does; two frames are counted.
+fn assert_filtered(scene: &Scene, marker: u64) -> anyhow::Result<()> {
+    let sent = judged(&counters(&scene.daemon)?.totals);
+    scene.send(&[marked("203.0.113.7", marker)], 1)?;
+    scene.send(&[marked("198.51.100.7", marker + 1)], 1)?;
+    let receiver = &scene.receiver;
+    receiver.wait_for_count(marker + 1, 1, DEADLINE)?;
+    wait_for(DEADLINE, "both frames to be counted", || {
+        let totals = counters(&scene.daemon).ok()?.totals;
+        (judged(&totals) == sent + 2).then_some(())
+    })?;
+    assert_eq!(receiver.counts(), [(marker + 1, 1)].into());
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_appears_later_is_attached() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let host = Arc::new(Netns::new(root)?);
+    let daemon = Daemon::in_netns(root, &host).interface("host0").start()?;
+    apply(&daemon, BLOCK)?;
+    let shown = interface(&daemon, "host0")?;
+    assert_eq!(
+        (shown.mode, shown.state),
+        (Mode::Auto, InterfaceState::Absent)
+    );
+    let problems = status(&daemon)?.problems;
+    assert!(problems.iter().any(|problem| problem.contains("host0")));
+
+    let peer = Arc::new(Netns::new(root)?);
+    let pair = VethPair::between(host, peer, VethOptions::default())?;
+    wait_for_state(&daemon, "host0", InterfaceState::Attached)?;
+    assert_eq!(interface(&daemon, "host0")?.mode, Mode::Native);
+    assert_eq!(status(&daemon)?.problems, Vec::<String>::new());
+    assert_filtered(&Scene::of(daemon, pair)?, 1)
+}
+
+#[test]
+fn an_interface_that_went_and_came_back_is_attached_again() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, BLOCK)?;
+    assert_filtered(&scene, 1)?;
+    let Scene { daemon, pair, .. } = scene;
+    let name = pair.host.interface.clone();
+    let netns = [&pair.host.netns, &pair.peer.netns].map(Arc::clone);
+    netns[0].run(["ip", "link", "delete", &name])?;
+    wait_for_state(&daemon, &name, InterfaceState::Absent)?;
+    // Deploying meanwhile is no error.
+    apply(&daemon, &BLOCK.replace("203.0.113.0/24", "203.0.113.0/25"))?;
+
+    let [host, peer] = netns;
+    let pair = VethPair::between(host, peer, VethOptions::default())?;
+    wait_for_state(&daemon, &name, InterfaceState::Attached)?;
+    let scene = Scene::of(daemon, pair)?;
+    assert_filtered(&scene, 3)?;
+    let counters = counters(&scene.daemon)?;
+    assert_eq!(count_of(&counters, "abuse").packets, 2);
+    assert_eq!(counters.totals.passed.packets, 2);
+    Ok(())
+}
+
+/// The daemon learns of it after at most a second, and meanwhile deploys meet a dead link.
+#[test]
+fn deploys_go_on_while_an_interface_goes() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let name = scene.interface();
+    apply(&scene.daemon, BLOCK)?;
+    scene.pair.host.netns.run(["ip", "link", "delete", name])?;
+    let applied = apply(&scene.daemon, &BLOCK.replace("block", "warn"))?;
+    assert!(applied.changed);
+    assert_eq!(status(&scene.daemon)?.revision, 2);
+    wait_for_state(&scene.daemon, name, InterfaceState::Absent)
+}
+
+#[test]
+fn attached_interfaces_are_remembered_and_detached_ones_are_not() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::detached(root)?;
+    let name = scene.interface().to_owned();
+    scene
+        .daemon
+        .ctl(&["attach", &name, "--mode", "generic"])?
+        .ok()?;
+    scene.daemon.restart()?;
+    let shown = interface(&scene.daemon, &name)?;
+    assert_eq!(
+        (shown.mode, shown.state),
+        (Mode::Generic, InterfaceState::Attached)
+    );
+    scene.daemon.ctl(&["detach", &name])?.ok()?;
+    scene.daemon.restart()?;
+    assert!(interface(&scene.daemon, &name).is_err());
+    Ok(())
+}

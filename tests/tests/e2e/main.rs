@@ -1,0 +1,26 @@
+//! Daemon, command line and kernel together: `ipblockd` in private namespaces with a bpffs, a socket
+//! and a state directory of its own, and real frames over veth pairs.
+//!
+//! [`scenario::Scene`] is the usual stage. What a test claims it asserts three times: by which frames
+//! arrived, by what the counters say, and by what the command line answers. To add a test, find the
+//! module of its subject; frames that must not arrive are proved by [`scenario::Scene::judged`],
+//! which waits until every frame sent is in exactly one total.
+#![cfg(test)]
+
+mod answers;
+mod attach;
+mod bad_input;
+mod bad_start;
+mod conflicts;
+mod counters;
+mod countries;
+mod deploys;
+mod flood;
+mod interfaces;
+mod interrupted;
+mod json;
+mod jumbo;
+mod restart;
+mod scenario;
+mod verdicts;
+mod zones;
