@@ -254,11 +254,11 @@ impl Service {
                 AskedMode::Generic => Some(AttachMode::Generic),
             };
             let interface = named.ok_or(Obstacle::Absent)?;
-            let made = link::attach(&self.pins, interface, mode, &live.generation)?;
+            let new = link::attach(&self.pins, interface, mode, &live.generation)?;
             AttachedState::Attached {
-                link: made.link,
-                mode: made.mode,
-                fallback: made.fallback,
+                link: new.link,
+                mode: new.mode,
+                fallback: new.fallback,
             }
         };
         let record = InterfaceRecord {
