@@ -51,7 +51,13 @@ fn a_socket_that_may_not_be_opened_exits_with_5() {
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("permissions");
     let mut command = if nix::unistd::geteuid().is_root() {
         let copy = directory.path().join("ipblock-ctl");
-        fs::copy(env!("CARGO_BIN_EXE_ipblock-ctl"), &copy).expect("a copy");
+        // By `cp`: a file that this process has open for writing is open in children that other
+        // tests fork meanwhile too, and cannot be executed then (ETXTBSY).
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_ipblock-ctl"))
+            .arg(&copy)
+            .status();
+        assert!(copied.expect("cp runs").success());
         let mut command = Command::new(copy);
         command.uid(NOBODY).gid(NOBODY);
         command
