@@ -1,5 +1,7 @@
 //! Interfaces: attach, detach, and keep what should be attached attached.
 
+use std::collections::BTreeMap;
+
 use tracing::{info, warn};
 
 use super::{
@@ -254,6 +256,12 @@ impl Service {
                 AskedMode::Generic => Some(AttachMode::Generic),
             };
             let interface = named.ok_or(Obstacle::Absent)?;
+            if let Some(interface) = filtered_as(interfaces, interface) {
+                return Err(Obstacle::Datapath(DatapathError::Renamed {
+                    interface,
+                    now: name.clone(),
+                }));
+            }
             let new = link::attach(&self.pins, interface, mode, &live.generation)?;
             AttachedState::Attached {
                 link: new.link,
@@ -354,6 +362,18 @@ fn no_such_zone(name: &str, known: &[&str]) -> ApiError {
         known.join(", ")
     );
     ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
+}
+
+/// The name by which an interface was attached before it was renamed.
+fn filtered_as(
+    interfaces: &BTreeMap<String, InterfaceRecord>,
+    interface: &Interface,
+) -> Option<String> {
+    let found = interfaces.iter().find(|(_, record)| {
+        matches!(&record.attached, AttachedState::Attached { link, .. }
+            if link.index == Some(interface.index))
+    });
+    found.map(|(name, _)| name.clone())
 }
 
 /// What to say of a link that was taken over and is in another mode than the one asked for.

@@ -103,21 +103,6 @@ fn a_daemon_without_a_bpffs_says_how_to_mount_one() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_interface_in_a_zone_that_is_not_deployed_is_refused_at_start() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
-    let interface = format!("{}@dmz", scene.interface());
-    let error = Daemon::in_netns(root, &scene.pair.host.netns)
-        .interface(interface)
-        .start()
-        .unwrap_err();
-    let log = format!("{error:#}");
-    assert!(log.contains("there is no deployed zone `dmz`"), "{log}");
-    assert!(log.contains("zone set dmz"), "{log}");
-    Ok(())
-}
-
-#[test]
 fn without_a_daemon_the_exit_code_is_4() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;

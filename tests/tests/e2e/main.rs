@@ -20,6 +20,7 @@ mod interfaces;
 mod interrupted;
 mod json;
 mod jumbo;
+mod mending;
 mod restart;
 mod scenario;
 mod verdicts;
