@@ -1,11 +1,28 @@
 //! From the failures of every part to the one error that the API answers with.
 
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::DatapathError,
     policy::{compile::CompileError, document::DocumentError, edit::EditError},
     store::StoreError,
 };
+
+/// An error as a response.
+pub(super) struct Failure(pub(super) ApiError);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.0)).into_response()
+    }
+}
 
 /// An API error with an optional hint.
 fn api_error(kind: ErrorKind, message: String, hint: Option<String>) -> ApiError {

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{peer, state::Service};
+use super::{error::Failure, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -26,17 +26,6 @@ use crate::{
 
 /// Largest request body: a ruleset file of some two million entries.
 const MAX_BODY: usize = 64 << 20;
-
-/// An error as a response.
-pub(super) struct Failure(pub(super) ApiError);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self.0)).into_response()
-    }
-}
 
 type Answer<T> = Result<Json<T>, Failure>;
 type Shared = State<Arc<Service>>;

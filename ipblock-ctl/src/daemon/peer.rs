@@ -9,7 +9,7 @@ use axum::{
 use nix::unistd::{Uid, User};
 use tokio::net::UnixListener;
 
-use super::http::Failure;
+use super::error::Failure;
 use crate::{
     api::error::{ApiError, ErrorKind},
     store::Author,

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error;
 
-use super::link::AttachMode;
+use super::mode::AttachMode;
 
 /// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
 #[derive(Debug, Error)]

@@ -11,7 +11,7 @@ use netlink_packet_route::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::{error::DatapathError, link::AttachMode};
+use super::{error::DatapathError, mode::AttachMode};
 
 /// One interface of the daemon's network namespace.
 #[derive(Clone, Debug)]

@@ -4,34 +4,17 @@
 //! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
 //! atomically.
 
-use std::{fmt, io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd};
 
 use super::{
     error::DatapathError,
     generation::Generation,
     inspect::program_name,
     interface::{Interface, XdpState},
+    mode::AttachMode,
     pins::PinDirectory,
     sys,
 };
-
-/// How to attach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachMode {
-    /// In the driver.
-    Native,
-    /// In the stack.
-    Generic,
-}
-
-impl fmt::Display for AttachMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Native => "native",
-            Self::Generic => "generic",
-        })
-    }
-}
 
 /// What an attach led to.
 #[derive(Debug)]

@@ -15,15 +15,8 @@ use ipblock_tests::{Bpffs, CtlOutput, require_privileged};
 
 use crate::{
     answers::{GENERIC, NATIVE, OnInterface, apply, interface, program_on, status},
-    scenario::{Scene, marked},
+    scenario::{BLOCK, Scene, marked},
 };
-
-const BLOCK: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 /// Asserts the exit code and that standard error holds these.
 #[track_caller]

@@ -7,15 +7,8 @@ use ipblock_tests::{DEADLINE, Daemon, Netns, VethOptions, VethPair, require_priv
 
 use crate::{
     answers::{apply, count_of, counters, interface, judged, status},
-    scenario::{Scene, marked},
+    scenario::{BLOCK, Scene, marked},
 };
-
-const BLOCK: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 fn wait_for_state(daemon: &Daemon, name: &str, state: InterfaceState) -> anyhow::Result<()> {
     wait_for(DEADLINE, &format!("{name} to be {state:?}"), || {

@@ -8,15 +8,8 @@ use ipblock_tests::{DEADLINE, Daemon, require_privileged, wait_for};
 
 use crate::{
     answers::{apply, interface, status},
-    scenario::{Scene, marked},
+    scenario::{BLOCK, Scene, marked},
 };
-
-const BLOCK: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 /// Waits until a frame from a blocked source is counted as dropped.
 fn wait_until_filtered(scene: &Scene) -> anyhow::Result<()> {

@@ -9,6 +9,14 @@ use ipblock_tests::{
 
 use crate::answers::{counters, judged, let_through};
 
+/// A ruleset with one rule, `abuse`.
+pub(crate) const BLOCK: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24"]
+"#;
+
 /// A daemon on the host's end of a veth pair. Fields are dropped in this order.
 pub(crate) struct Scene {
     pub(crate) daemon: Daemon,
