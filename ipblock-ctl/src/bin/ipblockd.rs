@@ -19,7 +19,8 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 /// Blocks IP addresses at the network interface.
 ///
 /// Runs in the foreground. On SIGTERM it stops and leaves the filter in force; only
-/// `ipblock-ctl detach` takes it off an interface.
+/// `ipblock-ctl detach` takes it off an interface. IPBLOCK_LOG sets what is logged, as in
+/// `IPBLOCK_LOG=debug`.
 #[derive(Parser)]
 #[command(name = "ipblockd", version)]
 struct Flags {
@@ -45,7 +46,13 @@ struct Flags {
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let filter = EnvFilter::try_from_env("IPBLOCK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let unless_set = match flags.bpf_log {
+        kernel_log::Level::Off => "info",
+        // The program's records are of this level, and come under the name of its crate.
+        kernel_log::Level::Debug => "info,ipblock=debug",
+    };
+    let filter =
+        EnvFilter::try_from_env("IPBLOCK_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
     tracing_subscriber::registry()
         .with(filter)
         .with(

@@ -15,6 +15,8 @@ mod conflicts;
 mod counters;
 mod countries;
 mod deploys;
+mod diagnostics;
+mod expiry;
 mod flood;
 mod interfaces;
 mod interrupted;
