@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 /// Blocks IP addresses at the network interface.
 ///
 /// Runs in the foreground. On SIGTERM it stops and leaves the filter in force; only
-/// `ipblock-ctl detach` takes it off an interface. IPBLOCK_LOG sets what is logged, as in
+/// `ipblock-ctl detach` takes it off an interface. `IPBLOCK_LOG` sets what is logged, as in
 /// `IPBLOCK_LOG=debug`.
 #[derive(Parser)]
 #[command(name = "ipblockd", version)]
