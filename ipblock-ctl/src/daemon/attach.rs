@@ -72,7 +72,7 @@ impl Service {
                     let interface = name.clone();
                     DatapathError::NoInterface { interface }.into()
                 }
-                Obstacle::NoZone(zone) => no_such_zone(zone.as_str(), &[]),
+                Obstacle::NoZone(zone) => self.read().no_such_zone(zone.as_str()),
                 Obstacle::Datapath(error) => error.into(),
             });
         }
@@ -250,11 +250,6 @@ impl Service {
                 fallback: unlike(wanted.mode, mode),
             }
         } else {
-            let mode = match wanted.mode {
-                AskedMode::Auto => None,
-                AskedMode::Native => Some(AttachMode::Native),
-                AskedMode::Generic => Some(AttachMode::Generic),
-            };
             let interface = named.ok_or(Obstacle::Absent)?;
             if let Some(interface) = filtered_as(interfaces, interface) {
                 return Err(Obstacle::Datapath(DatapathError::Renamed {
@@ -262,7 +257,12 @@ impl Service {
                     now: name.clone(),
                 }));
             }
-            let new = link::attach(&self.pins, interface, mode, &live.generation)?;
+            let new = link::attach(
+                &self.pins,
+                interface,
+                required_mode(wanted.mode),
+                &live.generation,
+            )?;
             AttachedState::Attached {
                 link: new.link,
                 mode: new.mode,
@@ -288,10 +288,7 @@ impl Service {
             .parse()
             .ok()
             .filter(|zone| state.zones.contains_key(zone));
-        zone.ok_or_else(|| {
-            let known: Vec<_> = state.zones.keys().map(ZoneName::as_str).collect();
-            no_such_zone(name, &known)
-        })
+        zone.ok_or_else(|| state.no_such_zone(name))
     }
 
     /// A link keeps its mode: changing it would leave a gap.
@@ -355,13 +352,25 @@ impl InterfaceRecord {
     }
 }
 
-fn no_such_zone(name: &str, known: &[&str]) -> ApiError {
-    let message = format!("there is no deployed zone `{name}`");
-    let hint = format!(
-        "deployed zones: {}; `ipblock-ctl zone set {name} --default pass --deploy` makes one",
-        known.join(", ")
-    );
-    ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
+impl State {
+    fn no_such_zone(&self, name: &str) -> ApiError {
+        let known: Vec<_> = self.zones.keys().map(ZoneName::as_str).collect();
+        let message = format!("there is no deployed zone `{name}`");
+        let hint = format!(
+            "deployed zones: {}; `ipblock-ctl zone set {name} --default pass --deploy` makes one",
+            known.join(", ")
+        );
+        ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
+    }
+}
+
+/// The only mode that will do; none when any will.
+fn required_mode(asked: AskedMode) -> Option<AttachMode> {
+    match asked {
+        AskedMode::Auto => None,
+        AskedMode::Native => Some(AttachMode::Native),
+        AskedMode::Generic => Some(AttachMode::Generic),
+    }
 }
 
 /// The name by which an interface was attached before it was renamed.
@@ -378,12 +387,8 @@ fn filtered_as(
 
 /// What to say of a link that was taken over and is in another mode than the one asked for.
 fn unlike(asked: AskedMode, mode: AttachMode) -> Option<String> {
-    let as_asked = match asked {
-        AskedMode::Auto => true,
-        AskedMode::Native => mode == AttachMode::Native,
-        AskedMode::Generic => mode == AttachMode::Generic,
-    };
-    (!as_asked).then(|| format!("it was attached in {mode} mode and keeps that until detached"))
+    let other = required_mode(asked).is_some_and(|required| required != mode);
+    other.then(|| format!("it was attached in {mode} mode and keeps that until detached"))
 }
 
 fn asked_mode(mode: Mode) -> AskedMode {

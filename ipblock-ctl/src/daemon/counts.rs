@@ -12,14 +12,14 @@ use crate::{
     store::{GenerationCounts, RuleCounts},
 };
 
-/// Every rule's and zone's counts at one moment.
-#[derive(Debug, Default)]
-pub(super) struct AllCounts {
+/// Counts of rules and zones, summed over generations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
     pub(super) rules: BTreeMap<RuleId, RuleCounts>,
     pub(super) zones: BTreeMap<ZoneName, Totals>,
 }
 
-impl AllCounts {
+impl Counts {
     /// Over all zones, those that are gone too.
     pub(super) fn totals(&self) -> Totals {
         let mut sum = Totals::default();
@@ -33,7 +33,8 @@ impl AllCounts {
         self.rules.get(&id).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
+    /// Adds what one generation of a zone has counted.
+    pub(super) fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
         for (id, rule) in &counts.rules {
             *self.rules.entry(*id).or_default() += *rule;
         }
@@ -51,24 +52,13 @@ impl LiveZone {
 
 impl State {
     /// Base and live generations together.
-    pub(super) fn counts(&self) -> Result<AllCounts, ApiError> {
-        let mut all = AllCounts {
-            rules: self.base.rules.clone(),
-            zones: self.base.zones.clone(),
-        };
+    pub(super) fn counts(&self) -> Result<Counts, ApiError> {
+        let mut all = self.base.clone();
         let lingering = self.lingering.iter().map(|(name, zone)| (name, zone));
         for (name, zone) in self.zones.iter().chain(lingering) {
             all.add(name, &zone.counts()?);
         }
         Ok(all)
-    }
-
-    /// Adds a generation that is gone to the base in memory, as the store has done on disk.
-    pub(super) fn fold(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
-        for (id, rule) in &counts.rules {
-            *self.base.rules.entry(*id).or_default() += *rule;
-        }
-        *self.base.zones.entry(zone.clone()).or_default() += counts.totals;
     }
 }
 

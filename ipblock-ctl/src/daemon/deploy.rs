@@ -84,6 +84,10 @@ impl Service {
         }
         let mut after = document::parse(&request.ruleset, &request.file, request.force)?;
         take_identities(&mut after, &before);
+        // A dry run uses no identities up.
+        if !request.dry_run {
+            self.identify(&mut after)?;
+        }
         let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
         let diff = plan.to_diff();
         if !plan.changes_anything() {
@@ -100,9 +104,6 @@ impl Service {
                 deployed: None,
             });
         }
-        let mut after = Arc::unwrap_or_clone(plan.after);
-        self.identify(&mut after)?;
-        let plan = Plan::compute(before, Arc::new(after), Timestamp::now())?;
         let deployed = self.execute(&plan, author, &request.comment, false)?;
         Ok(Applied {
             diff,

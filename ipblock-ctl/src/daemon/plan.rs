@@ -13,7 +13,7 @@ use crate::{
     policy::{
         RuleId, Ruleset, ZoneName,
         compile::{CompiledZone, compile},
-        diff::{ChangeKind, diff, diff_addresses},
+        diff::{ChangeKind, RulesetDiff, diff, diff_addresses},
         lint::lint,
     },
 };
@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) after: Arc<Ruleset>,
     /// Every zone of either side: compiled before and after. Absent on one side: none.
     zones: BTreeMap<ZoneName, (Option<CompiledZone>, Option<CompiledZone>)>,
+    /// What differs, in words.
+    changes: RulesetDiff,
 }
 
 /// What becomes of a zone's generation.
@@ -54,6 +56,7 @@ impl Plan {
             zones.entry(name).or_insert((None, None)).1 = Some(compiled);
         }
         Ok(Self {
+            changes: diff(&before, &after),
             before,
             after,
             zones,
@@ -85,7 +88,7 @@ impl Plan {
 
     /// Whether there is any difference but the order of rules, which has no meaning.
     pub(super) fn changes_anything(&self) -> bool {
-        !diff(&self.before, &self.after).is_empty()
+        !self.changes.is_empty()
     }
 
     /// Kernel entries after, over all zones and both families.
@@ -96,7 +99,6 @@ impl Plan {
 
     /// The plan as the API shows it.
     pub(super) fn to_diff(&self) -> Diff {
-        let rules = diff(&self.before, &self.after);
         let nothing = CompiledZone::empty();
         let pairs: Vec<_> = self
             .zones
@@ -115,20 +117,21 @@ impl Plan {
             .values()
             .filter_map(|(before, _)| before.as_ref());
         Diff {
-            rules: rules
+            rules: self
+                .changes
                 .rules
-                .into_iter()
+                .iter()
                 .map(|change| RuleChange {
-                    name: change.name,
+                    name: change.name.clone(),
                     change: match change.kind {
                         ChangeKind::Added => Change::Added,
                         ChangeKind::Changed => Change::Changed,
                         ChangeKind::Removed => Change::Removed,
                     },
-                    detail: change.detail,
+                    detail: change.detail.clone(),
                 })
                 .collect(),
-            other: rules.other,
+            other: self.changes.other.clone(),
             addresses: AddressChange {
                 newly_blocked: addresses.newly_blocked.to_string(),
                 newly_passed: addresses.newly_passed.to_string(),

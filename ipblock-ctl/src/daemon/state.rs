@@ -6,14 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use ipblock_common::Totals;
-
-use super::settings::Settings;
+use super::{counts::Counts, settings::Settings};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{AttachMode, Generation, PinDirectory, PinnedLink},
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
-    store::{AskedMode, RuleCounts, Store, StoredRuleset},
+    store::{AskedMode, Store, StoredRuleset},
 };
 
 /// The daemon's service: everything that a request can ask for is a method of it.
@@ -40,7 +38,8 @@ pub(super) struct State {
     /// Generations of a change that was undone, and whose program could not be taken off every link:
     /// they still judge and count.
     pub(super) lingering: Vec<(ZoneName, LiveZone)>,
-    pub(super) base: BaseCounts,
+    /// Counts of generations that are gone, as the store has them.
+    pub(super) base: Counts,
     /// What went wrong at the start and is not mended by itself.
     pub(super) start_problems: Vec<String>,
 }
@@ -65,13 +64,6 @@ pub(super) struct LiveZone {
     pub(super) ipv6_entries: u64,
     /// Entries by rule, for `rule list`.
     pub(super) rule_entries: HashMap<RuleId, u64>,
-}
-
-/// Counts of generations that are gone, as the store has them.
-#[derive(Debug, Default)]
-pub(super) struct BaseCounts {
-    pub(super) rules: BTreeMap<RuleId, RuleCounts>,
-    pub(super) zones: BTreeMap<ZoneName, Totals>,
 }
 
 /// An interface that the filter is to be on.

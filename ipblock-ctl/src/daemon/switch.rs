@@ -10,13 +10,10 @@ use std::{
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{
-    counts::per_rule,
-    state::{AttachedState, LiveZone, Service, State},
-};
+use super::state::{AttachedState, LiveZone, Service, State};
 use crate::{
     api::error::ApiError,
-    datapath::{self, DatapathError, Generation, GenerationPlan, clock::Now},
+    datapath::{self, DatapathError, Generation, GenerationPlan},
     policy::{Ruleset, ZoneName, compile::CompiledZone},
     store::{Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
 };
@@ -106,7 +103,7 @@ impl Service {
         };
         for (name, zone) in &zones {
             if let Some(retired) = &zone.retired {
-                state.fold(name, &retired.counts);
+                state.base.add(name, &retired.counts);
             }
         }
         let mut old = Vec::new();
@@ -176,18 +173,12 @@ impl Service {
                 return;
             }
         };
-        state.fold(name, &counts);
-        let recorded = self.store.commit_switch(&Switch {
-            zones: vec![ZoneSwitch {
-                retired: Some(FinalCounts {
-                    generation: number,
-                    counts,
-                }),
-                live: None,
-            }],
-            ..Switch::default()
-        });
-        match recorded {
+        state.base.add(name, &counts);
+        let retired = FinalCounts {
+            generation: number,
+            counts,
+        };
+        match self.store.commit_switch(&Switch::retiring(retired)) {
             Ok(()) => self.unpin(number),
             // Its pins keep the counts: the next start adds them to the base.
             Err(error) => warn!(zone = %name, generation = number, %error, "not folded yet"),
@@ -254,10 +245,9 @@ fn retire(state: &State, change: &Change) -> Result<Vec<(ZoneName, ZoneSwitch)>,
     names
         .map(|name| {
             let retired = state.zones.get(name).map(|old| {
-                let kernel = old.generation.counts()?;
                 Ok::<_, ApiError>(FinalCounts {
                     generation: old.generation.number(),
-                    counts: per_rule(&old.classes, &kernel, &Now::read()),
+                    counts: old.counts()?,
                 })
             });
             let zone = ZoneSwitch {

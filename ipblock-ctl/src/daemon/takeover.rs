@@ -12,8 +12,9 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{
+    counts::Counts,
     settings::Settings,
-    state::{BaseCounts, LiveZone, Service, StagedSet, State, from_stored},
+    state::{LiveZone, Service, StagedSet, State, from_stored},
     switch::Change,
 };
 use crate::{
@@ -210,14 +211,14 @@ impl Service {
         Ok(())
     }
 
-    /// Builds and records what a zone of the deployed ruleset needs.
-    fn build_for(
+    /// Compiles, builds and records a zone's generation for a revision.
+    pub(super) fn build_for(
         &self,
-        deployed: &Ruleset,
+        ruleset: &Ruleset,
         name: &ZoneName,
         revision: u64,
     ) -> Result<LiveZone, ApiError> {
-        let compiled = compile(deployed, name, Timestamp::now())?;
+        let compiled = compile(ruleset, name, Timestamp::now())?;
         let live = self.build(&compiled)?;
         self.record_built(name, &live, &compiled, revision)?;
         Ok(live)
@@ -315,8 +316,8 @@ fn load_state(store: &Store) -> Result<State, StartError> {
     })
 }
 
-fn load_base(store: &Store) -> Result<BaseCounts, StartError> {
-    Ok(BaseCounts {
+fn load_base(store: &Store) -> Result<Counts, StartError> {
+    Ok(Counts {
         rules: store.base_rules()?,
         zones: store.base_totals()?,
     })

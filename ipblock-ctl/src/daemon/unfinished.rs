@@ -9,7 +9,6 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
@@ -19,13 +18,9 @@ use super::{
     takeover::StartError,
 };
 use crate::{
-    api::error::ApiError,
     datapath::{Generation, PinnedLink, clock::Now},
-    policy::{Ruleset, compile::compile},
-    store::{
-        self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch,
-        ZoneSwitch,
-    },
+    policy::Ruleset,
+    store::{self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch},
 };
 
 /// Interrupted changes that had reached a link: built generations by revision.
@@ -84,16 +79,10 @@ impl Service {
             }
             None => GenerationCounts::default(),
         };
-        self.store.commit_switch(&Switch {
-            zones: vec![ZoneSwitch {
-                retired: Some(FinalCounts {
-                    generation: recorded.number,
-                    counts,
-                }),
-                live: None,
-            }],
-            ..Switch::default()
-        })?;
+        self.store.commit_switch(&Switch::retiring(FinalCounts {
+            generation: recorded.number,
+            counts,
+        }))?;
         self.unpin(recorded.number);
         Ok(())
     }
@@ -175,10 +164,7 @@ impl Service {
             generation = recorded.number,
             "its pins are gone: building it again"
         );
-        let zone = &recorded.zone;
-        let compiled = compile(ruleset, zone, Timestamp::now()).map_err(ApiError::from)?;
-        let live = self.build(&compiled)?;
-        self.record_built(zone, &live, &compiled, recorded.revision)?;
+        let live = self.build_for(ruleset, &recorded.zone, recorded.revision)?;
         self.store.discard_built(recorded.number)?;
         Ok(live)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    counts::AllCounts,
+    counts,
     staging::no_such_rule,
     state::{AttachedState, Service, State},
 };
@@ -16,7 +16,7 @@ use crate::{
         },
     },
     datapath::object::object_sha256_hex,
-    policy::{At, Element, Rule, RuleId, Ruleset, Zone},
+    policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName},
 };
 
 impl Service {
@@ -86,11 +86,7 @@ impl Service {
     pub fn zones(&self) -> Vec<ZoneInfo> {
         let state = self.read();
         let (before, after) = (&state.deployed, state.edited());
-        let mut names = before.zone_names();
-        names.extend(after.zone_names());
-        names.sort();
-        names.dedup();
-        names
+        zone_names(before, after)
             .into_iter()
             .map(|name| {
                 let (old, new) = (before.zone(&name), after.zone(&name));
@@ -160,11 +156,7 @@ impl Service {
         let state = self.read();
         let (before, after) = (&state.deployed, state.edited());
         let mut entries = allow_entries(None, &before.allow, &after.allow);
-        let mut names = before.zone_names();
-        names.extend(after.zone_names());
-        names.sort();
-        names.dedup();
-        for name in names {
+        for name in zone_names(before, after) {
             let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
             entries.extend(allow_entries(
                 Some(name.as_str()),
@@ -174,6 +166,12 @@ impl Service {
         }
         entries
     }
+}
+
+/// Zones of either ruleset.
+fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
+    let names = before.zone_names().into_iter();
+    names.chain(after.zone_names()).collect()
 }
 
 fn problems(state: &State) -> Vec<String> {
@@ -204,7 +202,7 @@ fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryStat
     }
 }
 
-fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &AllCounts) -> RuleInfo {
+fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &counts::Counts) -> RuleInfo {
     let count = counts.rule(rule.id);
     let entries = state.zones.values();
     RuleInfo {

@@ -19,6 +19,20 @@ pub struct Switch {
     pub clear_staged: bool,
 }
 
+impl Switch {
+    /// Only takes one generation out of the count: nothing follows it.
+    #[must_use]
+    pub fn retiring(retired: FinalCounts) -> Self {
+        Self {
+            zones: vec![ZoneSwitch {
+                retired: Some(retired),
+                live: None,
+            }],
+            ..Self::default()
+        }
+    }
+}
+
 /// What a switch did in one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneSwitch {
