@@ -6,6 +6,8 @@ mod attach;
 mod check;
 mod counts;
 mod deploy;
+#[expect(dead_code, reason = "bans and confirmations are next")]
+mod ends;
 mod error;
 mod http;
 mod kernel_log;

@@ -1,7 +1,22 @@
 //! The kernel's clocks and wall time.
 
+use std::sync::OnceLock;
+
 use jiff::{SignedDuration, Timestamp, Unit};
 use nix::time::{ClockId, clock_gettime};
+
+/// Identity of the running boot: times on `CLOCK_BOOTTIME` mean nothing in another one.
+///
+/// Source: `/proc/sys/kernel/random/boot_id`. Empty where it cannot be read, and then equal to no
+/// boot that was stored.
+#[must_use]
+pub fn boot_id() -> &'static str {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    BOOT_ID.get_or_init(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    })
+}
 
 /// The same instant on three clocks.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +46,16 @@ impl Now {
         let left = end.duration_since(self.wall).as_nanos();
         let at = i128::from(self.boot_ns) + left;
         u64::try_from(at.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// Wall time of an instant on `CLOCK_BOOTTIME`, in nanoseconds; as far as wall time goes where it
+    /// is beyond that.
+    #[must_use]
+    pub fn wall_at(&self, boot_ns: u64) -> Timestamp {
+        let distance = i128::from(boot_ns) - i128::from(self.boot_ns);
+        let limit = if distance < 0 { i64::MIN } else { i64::MAX };
+        let distance = SignedDuration::from_nanos(i64::try_from(distance).unwrap_or(limit));
+        self.wall.saturating_add(distance).unwrap_or(self.wall)
     }
 
     /// Wall time of a last hit in whole milliseconds; `None` for 0, no hit.

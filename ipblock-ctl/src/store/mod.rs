@@ -23,6 +23,7 @@
 
 mod audit;
 mod counters;
+mod end;
 mod error;
 mod generations;
 mod interfaces;
@@ -49,6 +50,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
 pub use counters::{GenerationCounts, RuleCounts};
+pub use end::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
 pub use interfaces::{AskedMode, Interface};
@@ -240,7 +242,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::sqlite(path, source);
     // Without SQLITE_OPEN_CREATE: a file that vanished meanwhile is an error.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     // Before the log is first looked at: that decides whether shared memory is needed.
     connection
@@ -268,5 +270,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             .pragma_update(None, name, value)
             .map_err(failed)?;
     }
+    // After `synchronous`: it has to be on disk like every other change.
+    schema::upgrade(&mut connection, path)?;
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! The tables, and how a database comes to be.
+//! The tables, how a database comes to be, and how an older one is brought up to date.
 //!
 //! A database is made under another name and renamed when it is complete and on disk. So a file at
 //! the real name without tables was damaged, and is never taken for a first start.
@@ -10,12 +10,12 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction};
 
 use super::StoreError;
 
 /// Schema version that this build writes, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// `PRAGMA application_id`: tells the file from other SQLite databases ("ipbk").
 const APPLICATION_ID: i32 = 0x6970_626b;
@@ -157,6 +157,41 @@ CREATE TABLE audit (
 ) STRICT;
 ";
 
+/// What each later version adds, from version 2 on. Never changed once released: stores have run it.
+const MIGRATIONS: [&str; 1] = ["
+-- Bans that have not been cleared away, ended ones too. `ends` is wall time, NULL for never. A ban
+-- with a duration also has its end on the boot clock of the boot that it was made in.
+CREATE TABLE ban (
+    prefix TEXT PRIMARY KEY,
+    ends INTEGER,
+    boot_id TEXT,
+    boot_deadline INTEGER,
+    reason TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    CHECK ((boot_id IS NULL) = (boot_deadline IS NULL))
+) STRICT, WITHOUT ROWID;
+
+-- The deployed revision that goes back to `previous` unless it is confirmed. 0: to no ruleset.
+CREATE TABLE confirmation (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    revision INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    boot_deadline INTEGER NOT NULL
+) STRICT;
+
+-- Ends of rules that were given as durations: they do not move with steps of the wall clock.
+CREATE TABLE rule_duration (
+    rule INTEGER PRIMARY KEY,
+    ends INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    boot_deadline INTEGER NOT NULL
+) STRICT;
+"];
+
 /// Makes an empty database at `path`, whole or not at all.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let aside = path.with_extension("db.new");
@@ -193,17 +228,38 @@ fn fill(aside: &Path) -> Result<(), StoreError> {
         Connection::open_with_flags(aside, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     let transaction = connection.transaction().map_err(failed)?;
     transaction.execute_batch(TABLES).map_err(failed)?;
+    migrate(&transaction, 1).map_err(failed)?;
     transaction
         .execute("INSERT INTO store VALUES (1, ?1)", [id])
         .map_err(failed)?;
     transaction
         .pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(failed)?;
-    transaction
-        .pragma_update(None, "user_version", VERSION)
-        .map_err(failed)?;
     transaction.commit().map_err(failed)?;
     connection.close().map_err(|(_, source)| failed(source))
+}
+
+/// Brings a database of an older version up to date, in one transaction.
+pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::sqlite(path, source);
+    let transaction = connection.transaction().map_err(failed)?;
+    let version = transaction
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed)?;
+    if version < VERSION {
+        migrate(&transaction, version).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
+}
+
+/// Runs the migrations that follow `version`.
+fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {
+    for (to, migration) in (2..).zip(MIGRATIONS) {
+        if to > version {
+            transaction.execute_batch(migration)?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", VERSION)
 }
 
 /// Makes the names in the directory of `path` durable.

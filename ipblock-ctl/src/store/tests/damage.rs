@@ -75,7 +75,7 @@ fn a_second_daemon_is_refused_with_the_process_id_of_the_first() {
 fn a_newer_schema_is_refused() {
     let (dir, path) = closed();
     let connection = Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
     let error = refusal(&dir);
     let expected = "has schema version 2; this ipblockd knows versions up to 1";

@@ -153,3 +153,34 @@ fn commits_sync_the_log() {
     assert_eq!(pragma("locking_mode"), "exclusive");
     assert_eq!(pragma("foreign_keys"), "1");
 }
+
+#[test]
+fn a_store_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds() {
+    let fixture = Fixture::new();
+    let number = fixture.revision(
+        &ruleset("name = \"a\"", &[("a", 1)]),
+        RevisionState::Deployed,
+    );
+    let path = fixture.store.path().to_owned();
+    let Fixture { store, dir } = fixture;
+    drop(store);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("DROP TABLE ban; DROP TABLE confirmation; DROP TABLE rule_duration;")
+        .unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.deployed_revision().unwrap().unwrap().number, number);
+    let version: i64 = store
+        .connection()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+    let bans: i64 = store
+        .connection()
+        .query_row("SELECT count(*) FROM ban", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(bans, 0);
+}

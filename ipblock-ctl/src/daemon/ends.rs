@@ -1,0 +1,89 @@
+//! Ends on the clocks of this boot.
+//!
+//! The kernel goes by the boot clock, which runs through suspend and is never set. An end that was
+//! given as a duration stays where it is on it; one that was given as a time moves with the wall
+//! clock. Over a reboot wall time counts for both.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    datapath::clock::{Now, boot_id},
+    store::{BootEnd, End},
+};
+
+/// The end of a duration that begins now; `None` when it is beyond what a time can say.
+pub(super) fn after(seconds: u64, now: &Now) -> Option<End> {
+    let length = SignedDuration::from_secs(i64::try_from(seconds).ok()?);
+    Some(End {
+        wall: now.wall.checked_add(length).ok()?,
+        boot: Some(BootEnd {
+            boot_id: boot_id().to_owned(),
+            deadline_ns: seconds
+                .checked_mul(1_000_000_000)?
+                .checked_add(now.boot_ns)?,
+        }),
+    })
+}
+
+/// Where an end is on this boot's clock, in nanoseconds of `CLOCK_BOOTTIME`; never 0.
+pub(super) fn deadline_ns(end: &End, now: &Now) -> u64 {
+    match &end.boot {
+        Some(boot) if boot.boot_id == boot_id() => boot.deadline_ns.max(1),
+        _ => now.deadline_ns(end.wall),
+    }
+}
+
+/// Where an end is on the wall clock as it goes now.
+pub(super) fn wall(end: &End, now: &Now) -> Timestamp {
+    match &end.boot {
+        Some(boot) if boot.boot_id == boot_id() => now.wall_at(boot.deadline_ns),
+        _ => end.wall,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Now {
+        Now {
+            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+            boot_ns: 5_000_000_000,
+            monotonic_ns: 4_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_duration_does_not_move_with_the_wall_clock() {
+        let end = after(60, &now()).unwrap();
+        let mut stepped = now();
+        stepped.wall += SignedDuration::from_hours(1);
+        assert_eq!(deadline_ns(&end, &stepped), 65_000_000_000);
+        assert_eq!(wall(&end, &stepped).to_string(), "2026-01-01T01:01:00Z");
+    }
+
+    #[test]
+    fn an_end_given_as_a_time_moves_with_the_wall_clock() {
+        let end = End {
+            wall: "2026-01-01T00:01:00Z".parse().unwrap(),
+            boot: None,
+        };
+        let mut stepped = now();
+        stepped.wall += SignedDuration::from_secs(30);
+        assert_eq!(deadline_ns(&end, &stepped), 35_000_000_000);
+        assert_eq!(wall(&end, &stepped), end.wall);
+    }
+
+    #[test]
+    fn over_a_reboot_wall_time_counts() {
+        let mut end = after(60, &now()).unwrap();
+        end.boot.as_mut().unwrap().boot_id = "another boot".to_owned();
+        let later = Now {
+            wall: "2026-01-01T00:00:40Z".parse().unwrap(),
+            boot_ns: 1_000_000_000,
+            monotonic_ns: 1_000_000_000,
+        };
+        assert_eq!(deadline_ns(&end, &later), 21_000_000_000);
+        assert_eq!(wall(&end, &later), end.wall);
+    }
+}
