@@ -11,6 +11,7 @@ pub mod edit;
 pub mod explain;
 pub mod lint;
 pub mod name;
+pub mod patch;
 mod prefix;
 pub mod ruleset;
 mod safety;

@@ -165,6 +165,19 @@ impl Ruleset {
         names
     }
 
+    /// Everything that holds elements which may name lists, with what to call it.
+    pub(super) fn users_of_elements(&self) -> Vec<(String, &[Element])> {
+        let mut users = vec![("the allow list".to_owned(), self.allow.as_slice())];
+        for (name, zone) in &self.zones {
+            users.push((format!("the allow list of zone {name}"), &zone.allow));
+        }
+        for rule in &self.rules {
+            users.push((format!("rule {}", rule.name), &rule.matches));
+            users.push((format!("rule {}", rule.name), &rule.except));
+        }
+        users
+    }
+
     /// The prefixes that `elements` stand for, lists resolved, in order, duplicates kept.
     ///
     /// A list that does not exist stands for nothing; `document` and `edit` never build one.

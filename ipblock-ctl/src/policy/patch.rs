@@ -1,0 +1,433 @@
+//! What one person changed in a ruleset, apart from what else it holds, so that it can be carried
+//! over to a ruleset that somebody else has changed meanwhile.
+//!
+//! A ruleset is looked at as facts: one for each rule, for each element of an allow list or a named
+//! list, and for each zone's settings. A patch says of each changed fact what it was and what it
+//! is. It goes onto any ruleset that holds the old or the new value of every one of them; anywhere
+//! else two people changed the same thing, which is a conflict. Neither the order of facts nor an
+//! element that a list holds twice has a meaning.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, hash::Hash};
+
+use ipnet::IpNet;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    name::{ListName, RuleName, ZoneName},
+    ruleset::{
+        At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
+        Zone,
+    },
+};
+
+/// What changed between two rulesets. Rules are paired by identity, which all of them need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    rules: Vec<Change<RuleId, Rule>>,
+    allow: Vec<Change<At, Box<str>>>,
+    zones: Vec<Change<ZoneName, ZoneSettings>>,
+    zone_allow: BTreeMap<ZoneName, Vec<Change<At, Box<str>>>>,
+    lists: Vec<Change<ListName, ()>>,
+    list_elements: BTreeMap<ListName, Vec<Change<IpNet, Box<str>>>>,
+}
+
+type ZoneSettings = (DefaultVerdict, MalformedPolicy);
+
+/// One fact that changed: absent before when it is new, absent after when it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change<K, V> {
+    key: K,
+    before: Option<V>,
+    after: Option<V>,
+}
+
+/// Something that both sides changed, and differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchConflict {
+    /// What: `rule abuse`, `the allow list`, `zone dmz`, `list office`.
+    pub subject: String,
+    /// What is the matter, in words.
+    pub problem: String,
+    /// A rule as the patch leaves it; none where it removes the rule, and for what is no rule.
+    pub wanted: Option<Box<Rule>>,
+    /// The rule as the other side has it; none where it has none, and for what is no rule.
+    pub found: Option<Box<Rule>>,
+}
+
+impl Patch {
+    /// What leads from `before` to `after`.
+    #[must_use]
+    pub fn between(before: &Ruleset, after: &Ruleset) -> Self {
+        let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Vec<Element> {
+            ruleset.zone(name).unwrap_or_default().allow
+        };
+        let listed = |ruleset: &Ruleset, name: &ListName| -> Vec<ListElement> {
+            let list = ruleset.lists.get(name).cloned();
+            list.unwrap_or_default().elements
+        };
+        let zone_names = before.zones.keys().chain(after.zones.keys());
+        let list_names = before.lists.keys().chain(after.lists.keys());
+        Self {
+            rules: changes(&before.rules, &after.rules),
+            allow: changes(&before.allow, &after.allow),
+            zones: changes(&pairs(&before.zones), &pairs(&after.zones)),
+            zone_allow: zone_names
+                .map(|name| {
+                    let (old, new) = (zone_allow(before, name), zone_allow(after, name));
+                    (name.clone(), changes(&old, &new))
+                })
+                .filter(|(_, changes)| !changes.is_empty())
+                .collect(),
+            lists: changes(&pairs(&before.lists), &pairs(&after.lists)),
+            list_elements: list_names
+                .filter(|name| before.lists.get(*name) != after.lists.get(*name))
+                .map(|name| {
+                    let (old, new) = (listed(before, name), listed(after, name));
+                    (name.clone(), changes(&old, &new))
+                })
+                .filter(|(_, changes)| !changes.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Carries the change over to another ruleset, or says everything that stands in the way.
+    pub fn apply(&self, onto: &Ruleset) -> Result<Ruleset, Vec<PatchConflict>> {
+        let mut conflicts = Vec::new();
+        let mut rules = onto.rules.clone();
+        for (change, found) in carry(&self.rules, &mut rules) {
+            conflicts.push(rule_conflict(change, found));
+        }
+        let mut allow = onto.allow.clone();
+        if !carry(&self.allow, &mut allow).is_empty() {
+            conflicts.push(entries_conflict("the allow list"));
+        }
+        let zones = carry_nested(
+            (&self.zones, &self.zone_allow),
+            pairs(&onto.zones),
+            |zone| &mut zone.allow,
+            |name| conflicts.push(entries_conflict(&format!("zone {name}"))),
+        );
+        let lists = carry_nested(
+            (&self.lists, &self.list_elements),
+            pairs(&onto.lists),
+            |list| &mut list.elements,
+            |name| conflicts.push(entries_conflict(&format!("list {name}"))),
+        );
+        let ruleset = Ruleset {
+            rules,
+            allow,
+            zones: zones.into_iter().collect(),
+            lists: lists.into_iter().collect(),
+        };
+        if conflicts.is_empty() {
+            conflicts = broken_references(&ruleset);
+        }
+        if conflicts.is_empty() {
+            Ok(ruleset)
+        } else {
+            conflicts.dedup();
+            Err(conflicts)
+        }
+    }
+}
+
+/// Something that a patch looks at as a fact: what it is told by, and what may change in it.
+trait Fact {
+    type Key: Clone + Eq + Hash;
+    type Value: Clone + PartialEq;
+
+    fn key(&self) -> Self::Key;
+    fn value(&self) -> Self::Value;
+    fn new(key: Self::Key, value: Self::Value) -> Self;
+    fn set(&mut self, value: Self::Value);
+}
+
+impl Fact for Rule {
+    type Key = RuleId;
+    type Value = Self;
+
+    fn key(&self) -> RuleId {
+        self.id
+    }
+
+    fn value(&self) -> Self {
+        self.clone()
+    }
+
+    fn new(_id: RuleId, rule: Self) -> Self {
+        rule
+    }
+
+    fn set(&mut self, rule: Self) {
+        *self = rule;
+    }
+}
+
+impl Fact for Element {
+    type Key = At;
+    type Value = Box<str>;
+
+    fn key(&self) -> At {
+        self.at.clone()
+    }
+
+    fn value(&self) -> Box<str> {
+        self.note.clone()
+    }
+
+    fn new(at: At, note: Box<str>) -> Self {
+        Self { at, note }
+    }
+
+    fn set(&mut self, note: Box<str>) {
+        self.note = note;
+    }
+}
+
+impl Fact for ListElement {
+    type Key = IpNet;
+    type Value = Box<str>;
+
+    fn key(&self) -> IpNet {
+        self.prefix
+    }
+
+    fn value(&self) -> Box<str> {
+        self.note.clone()
+    }
+
+    fn new(prefix: IpNet, note: Box<str>) -> Self {
+        Self { prefix, note }
+    }
+
+    fn set(&mut self, note: Box<str>) {
+        self.note = note;
+    }
+}
+
+impl Fact for (ZoneName, Zone) {
+    type Key = ZoneName;
+    type Value = ZoneSettings;
+
+    fn key(&self) -> ZoneName {
+        self.0.clone()
+    }
+
+    fn value(&self) -> ZoneSettings {
+        (self.1.default, self.1.malformed)
+    }
+
+    fn new(name: ZoneName, (default, malformed): ZoneSettings) -> Self {
+        let zone = Zone {
+            default,
+            malformed,
+            allow: Vec::new(),
+        };
+        (name, zone)
+    }
+
+    fn set(&mut self, (default, malformed): ZoneSettings) {
+        self.1.default = default;
+        self.1.malformed = malformed;
+    }
+}
+
+impl Fact for (ListName, List) {
+    type Key = ListName;
+    type Value = ();
+
+    fn key(&self) -> ListName {
+        self.0.clone()
+    }
+
+    fn value(&self) {}
+
+    fn new(name: ListName, (): ()) -> Self {
+        (name, List::default())
+    }
+
+    fn set(&mut self, (): ()) {}
+}
+
+fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
+    let pairs = map.iter();
+    pairs
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// The facts that differ, those that are gone first.
+fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<Change<F::Key, F::Value>> {
+    let values = |facts: &[F]| -> FxHashMap<F::Key, F::Value> {
+        let facts = facts.iter();
+        facts.map(|fact| (fact.key(), fact.value())).collect()
+    };
+    let (old, new) = (values(before), values(after));
+    let mut seen = FxHashSet::default();
+    let gone = before.iter().filter(|fact| !new.contains_key(&fact.key()));
+    gone.chain(after)
+        .map(Fact::key)
+        .filter(|key| old.get(key) != new.get(key) && seen.insert(key.clone()))
+        .map(|key| Change {
+            before: old.get(&key).cloned(),
+            after: new.get(&key).cloned(),
+            key,
+        })
+        .collect()
+}
+
+/// Carries changes over to `facts`; returns those that cannot be, with the value found instead.
+fn carry<'c, F: Fact>(
+    changes: &'c [Change<F::Key, F::Value>],
+    facts: &mut Vec<F>,
+) -> Vec<(&'c Change<F::Key, F::Value>, Option<F::Value>)> {
+    let changed: FxHashSet<_> = changes.iter().map(|change| &change.key).collect();
+    let mut places = FxHashMap::default();
+    for (place, fact) in facts.iter().enumerate() {
+        let key = fact.key();
+        if changed.contains(&key) {
+            places.entry(key).or_insert(place);
+        }
+    }
+    let mut conflicts = Vec::new();
+    let mut gone = FxHashSet::default();
+    for change in changes {
+        let place = places.get(&change.key).copied();
+        let fact = place.and_then(|place| facts.get_mut(place));
+        let found = fact.as_ref().map(|fact| fact.value());
+        if found == change.after {
+            continue;
+        }
+        if found != change.before {
+            conflicts.push((change, found));
+            continue;
+        }
+        match (fact, change.after.clone()) {
+            (Some(fact), Some(value)) => fact.set(value),
+            (None, Some(value)) => facts.push(F::new(change.key.clone(), value)),
+            (_, None) => drop(gone.insert(change.key.clone())),
+        }
+    }
+    facts.retain(|fact| !gone.contains(&fact.key()));
+    conflicts
+}
+
+/// Carries over changes of things that hold elements: first of the elements, then of the things
+/// themselves. Calls `conflict` with the name of each that both sides changed differently.
+fn carry_nested<N, T, E>(
+    (things, elements): (
+        &[Change<N, <(N, T) as Fact>::Value>],
+        &BTreeMap<N, Vec<Change<E::Key, E::Value>>>,
+    ),
+    mut onto: Vec<(N, T)>,
+    elements_of: impl Fn(&mut T) -> &mut Vec<E>,
+    mut conflict: impl FnMut(&N),
+) -> Vec<(N, T)>
+where
+    N: Clone + Ord + Hash,
+    (N, T): Fact<Key = N>,
+    E: Fact,
+{
+    let (gone, kept): (Vec<_>, Vec<_>) = things
+        .iter()
+        .cloned()
+        .partition(|change| change.after.is_none());
+    for (change, _) in carry(&kept, &mut onto) {
+        conflict(&change.key);
+    }
+    for (name, changes) in elements {
+        let found = onto.iter_mut().find(|(held, _)| held == name);
+        let agrees = match found {
+            Some((_, thing)) => carry(changes, elements_of(thing)).is_empty(),
+            // All that was taken out of it is gone with it.
+            None => changes.iter().all(|change| change.after.is_none()),
+        };
+        if !agrees {
+            conflict(name);
+        }
+    }
+    // What the other side added to something must not go with it.
+    for change in &gone {
+        let found = onto.iter_mut().find(|(held, _)| *held == change.key);
+        if found.is_some_and(|(_, thing)| !elements_of(thing).is_empty()) {
+            conflict(&change.key);
+        }
+    }
+    for (change, _) in carry(&gone, &mut onto) {
+        conflict(&change.key);
+    }
+    onto
+}
+
+fn rule_conflict(change: &Change<RuleId, Rule>, found: Option<Rule>) -> PatchConflict {
+    let name = [&change.after, &change.before, &found]
+        .into_iter()
+        .find_map(|rule| rule.as_ref().map(|rule| &rule.name));
+    let problem = match (&change.after, &found) {
+        (None, _) => "removed on this side, changed on the other",
+        (_, None) => "changed on this side, removed on the other",
+        _ => "changed on both sides",
+    };
+    PatchConflict {
+        subject: format!("rule {}", name.map_or("", RuleName::as_str)),
+        problem: problem.to_owned(),
+        wanted: change.after.clone().map(Box::new),
+        found: found.map(Box::new),
+    }
+}
+
+fn entries_conflict(subject: &str) -> PatchConflict {
+    PatchConflict {
+        subject: subject.to_owned(),
+        problem: "changed on both sides".to_owned(),
+        wanted: None,
+        found: None,
+    }
+}
+
+/// What only both sides together break: a name that two rules have, lists and zones that are used
+/// and gone.
+fn broken_references(ruleset: &Ruleset) -> Vec<PatchConflict> {
+    let mut conflicts = Vec::new();
+    let mut names = FxHashMap::<&RuleName, &Rule>::default();
+    for rule in &ruleset.rules {
+        let subject = format!("rule {}", rule.name);
+        if let Some(other) = names.insert(&rule.name, rule) {
+            conflicts.push(PatchConflict {
+                subject: subject.clone(),
+                problem: "each side has another rule of this name".to_owned(),
+                wanted: Some(Box::new(rule.clone())),
+                found: Some(Box::new(other.clone())),
+            });
+        }
+        let gone = rule.zones.iter().find(|zone| ruleset.zone(zone).is_none());
+        if let Some(zone) = gone {
+            conflicts.push(PatchConflict {
+                problem: format!("it holds in zone {zone}, which is gone"),
+                ..entries_conflict(&subject)
+            });
+        }
+    }
+    for (user, elements) in ruleset.users_of_elements() {
+        for element in elements {
+            if let At::List(name) = &element.at
+                && !ruleset.lists.contains_key(name)
+            {
+                conflicts.push(PatchConflict {
+                    problem: format!("it uses list @{name}, which is gone"),
+                    ..entries_conflict(&user)
+                });
+            }
+        }
+    }
+    conflicts
+}
