@@ -25,9 +25,9 @@ use tokio::{net::UnixStream, time::timeout};
 use super::{
     error::{ApiError, ErrorKind},
     types::{
-        AllowInfo, Applied, ApplyRequest, AttachRequest, Check, CheckRequest, Counters,
-        DeployRequest, Deployed, Diff, EditRequest, InterfaceStatus, RuleInfo, RuleText,
-        RulesetText, Staged, Status, Which, ZoneInfo,
+        AllowInfo, Applied, ApplyRequest, AttachRequest, AuditInfo, Check, CheckRequest, Confirmed,
+        Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry, InterfaceStatus,
+        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which, ZoneInfo,
     },
 };
 
@@ -210,6 +210,26 @@ impl Client {
     /// `POST /v1/apply`.
     pub async fn apply(&self, request: &ApplyRequest) -> Result<Applied, ClientError> {
         self.post("/v1/apply", request).await
+    }
+
+    /// `POST /v1/confirm`.
+    pub async fn confirm(&self) -> Result<Confirmed, ClientError> {
+        self.post("/v1/confirm", &()).await
+    }
+
+    /// `GET /v1/history`.
+    pub async fn history(&self) -> Result<Vec<HistoryEntry>, ClientError> {
+        self.get("/v1/history").await
+    }
+
+    /// `POST /v1/rollback`.
+    pub async fn rollback(&self, request: &RollbackRequest) -> Result<Applied, ClientError> {
+        self.post("/v1/rollback", request).await
+    }
+
+    /// `GET /v1/audit`.
+    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditInfo>, ClientError> {
+        self.get(&format!("/v1/audit?limit={limit}")).await
     }
 
     /// `GET /v1/ruleset`.

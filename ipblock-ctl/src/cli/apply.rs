@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
+    arguments::DeployFlags,
+    deploy::CONFIRM_NEXT,
     error::{CliError, OK, WOULD_CHANGE},
     session::{Session, read_text},
 };
@@ -26,12 +28,8 @@ pub(crate) struct ApplyArgs {
     /// Only show what would change; exit 6 if anything would
     #[arg(long)]
     dry_run: bool,
-    /// Kept with the revision
-    #[arg(long, value_name = "TEXT")]
-    comment: Option<String>,
-    /// Allow what is refused for safety
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    deploy: DeployFlags,
 }
 
 pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
@@ -40,11 +38,16 @@ pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8
         ruleset,
         file,
         dry_run: args.dry_run,
-        comment: args.comment.unwrap_or_default(),
-        force: args.force,
+        comment: args.deploy.comment.unwrap_or_default(),
+        confirm_within: args.deploy.confirm_within,
+        force: args.deploy.force,
     };
     let applied = session.client.apply(&request).await?;
     session.show(&applied, render_applied)?;
+    let deployed = applied.deployed.as_ref();
+    if deployed.is_some_and(|deployed| deployed.confirm_deadline.is_some()) {
+        session.note(CONFIRM_NEXT);
+    }
     Ok(if args.dry_run && applied.changed {
         WOULD_CHANGE
     } else {

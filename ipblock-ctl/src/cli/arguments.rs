@@ -2,7 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::policy::{Action, DefaultVerdict, MalformedPolicy};
+use super::expiry::parse_duration;
+use crate::{
+    api::types::DeployRequest,
+    policy::{Action, DefaultVerdict, MalformedPolicy},
+};
 
 /// Longest interface name, in bytes: `IFNAMSIZ` of include/uapi/linux/if.h, without the NUL.
 const MAX_INTERFACE_NAME: usize = 15;
@@ -52,6 +56,30 @@ impl From<PassOrDrop> for MalformedPolicy {
     }
 }
 
+/// What every command that deploys takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct DeployFlags {
+    /// Kept with the revision
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+    /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) confirm_within: Option<u64>,
+    /// Allow what is refused for safety
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl From<DeployFlags> for DeployRequest {
+    fn from(flags: DeployFlags) -> Self {
+        Self {
+            comment: flags.comment.unwrap_or_default(),
+            confirm_within: flags.confirm_within,
+            force: flags.force,
+        }
+    }
+}
+
 /// What every command that stages takes.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StageArgs {
@@ -66,6 +94,15 @@ pub(crate) struct StageArgs {
         help_heading = "Staging"
     )]
     pub(crate) comment: Option<String>,
+    /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "deploy",
+        value_parser = parse_duration,
+        help_heading = "Staging"
+    )]
+    pub(crate) confirm_within: Option<u64>,
     /// Allow what is refused for safety, such as blocking 0.0.0.0/0
     #[arg(long, help_heading = "Staging")]
     pub(crate) force: bool,

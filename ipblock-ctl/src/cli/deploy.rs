@@ -1,36 +1,57 @@
-//! `deploy` and `discard`.
+//! `deploy`, `confirm` and `discard`.
 
 use clap::Args;
 
 use super::{
+    arguments::DeployFlags,
     error::{CliError, OK},
     session::Session,
 };
 use crate::{
-    api::types::DeployRequest,
-    output::changes::{render_deployed, render_staged},
+    api::types::Deployed,
+    output::{
+        changes::{render_deployed, render_staged},
+        history::render_confirmed,
+    },
 };
+
+/// What to do after a deploy that goes back by itself.
+pub(crate) const CONFIRM_NEXT: &str = "see that everything works, then: ipblock-ctl confirm";
 
 /// Put what is staged in force
 ///
 /// Every packet gets the verdict of the old ruleset or of the new one, never a mixture.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl deploy --comment 'ticket 42'
+  ipblock-ctl deploy --confirm-within 60s && ipblock-ctl confirm")]
 pub(crate) struct DeployArgs {
-    /// Kept with the revision
-    #[arg(long, value_name = "TEXT")]
-    comment: Option<String>,
-    /// Allow what is refused for safety
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    flags: DeployFlags,
 }
 
 pub(crate) async fn run(args: DeployArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let request = DeployRequest {
-        comment: args.comment.unwrap_or_default(),
-        force: args.force,
-    };
-    let deployed = session.client.deploy(&request).await?;
-    session.show(&deployed, render_deployed)?;
+    let deployed = session.client.deploy(&args.flags.into()).await?;
+    show_deployed(&deployed, session)?;
+    Ok(OK)
+}
+
+/// Prints what a deploy did, and what has to follow.
+pub(crate) fn show_deployed(
+    deployed: &Deployed,
+    session: &mut Session<'_>,
+) -> Result<(), CliError> {
+    session.show(deployed, render_deployed)?;
+    if deployed.confirm_deadline.is_some() {
+        session.note(CONFIRM_NEXT);
+    }
+    Ok(())
+}
+
+pub(crate) async fn confirm(session: &mut Session<'_>) -> Result<u8, CliError> {
+    let confirmed = session.client.confirm().await?;
+    session.show(&confirmed, render_confirmed)?;
     Ok(OK)
 }
 

@@ -18,6 +18,7 @@ mod doctor;
 mod error;
 mod expiry;
 mod export;
+mod history;
 mod lint;
 mod man;
 mod prompt;
@@ -122,8 +123,13 @@ enum Command {
     /// Show what a deploy would change
     Diff,
     Deploy(deploy::DeployArgs),
+    /// Keep a revision that was deployed with --confirm-within
+    Confirm,
     /// Forget what is staged
     Discard,
+    History(history::HistoryArgs),
+    Rollback(history::RollbackArgs),
+    Audit(history::AuditArgs),
     Apply(apply::ApplyArgs),
     Export(export::ExportArgs),
     Lint(lint::LintArgs),
@@ -186,7 +192,11 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Allow(command) => allow::run(command, session).await,
         Command::Diff => diff::run(session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
+        Command::Confirm => deploy::confirm(session).await,
         Command::Discard => deploy::discard(session).await,
+        Command::History(args) => history::history(&args, session).await,
+        Command::Rollback(args) => history::rollback(&args, session).await,
+        Command::Audit(args) => history::audit(&args, session).await,
         Command::Apply(args) => apply::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,
         Command::Lint(args) => lint::run(&args, session.output),

@@ -52,6 +52,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let kind = match error {
             StoreError::TooMuchStaged { .. } | StoreError::StagedBase { .. } => ErrorKind::Conflict,
+            StoreError::NoSuchRevision(_) => ErrorKind::NotFound,
             _ => ErrorKind::Failed,
         };
         api_error(kind, error.to_string(), error.hint())

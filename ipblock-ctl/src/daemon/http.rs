@@ -19,7 +19,7 @@ use super::{error::Failure, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{RuleText, RulesetQuery},
+        types::{AuditQuery, RuleText, RulesetQuery},
     },
     store::Author,
 };
@@ -46,6 +46,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/diff", get(diff))
         .route("/v1/deploy", post(deploy))
         .route("/v1/apply", post(apply))
+        .route("/v1/confirm", post(confirm))
+        .route("/v1/history", get(history))
+        .route("/v1/rollback", post(rollback))
+        .route("/v1/audit", get(audit))
         .route("/v1/ruleset", get(ruleset))
         .route("/v1/counters", get(counters))
         .route("/v1/check", post(check))
@@ -162,6 +166,30 @@ async fn apply(
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
     Ok(run(service, move |service| service.apply(&request, &author)).await)
+}
+
+async fn confirm(
+    State(service): Shared,
+    Extension(author): Extension<Author>,
+) -> impl IntoResponse {
+    run(service, move |service| service.confirm(&author)).await
+}
+
+async fn history(State(service): Shared) -> impl IntoResponse {
+    run(service, Service::history).await
+}
+
+async fn rollback(
+    State(service): Shared,
+    Extension(author): Extension<Author>,
+    body: Bytes,
+) -> Result<impl IntoResponse, Failure> {
+    let request = parse(&body)?;
+    Ok(run(service, move |service| service.rollback(&request, &author)).await)
+}
+
+async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl IntoResponse {
+    run(service, move |service| service.audit_trail(query.limit)).await
 }
 
 async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> impl IntoResponse {

@@ -6,13 +6,15 @@ mod attach;
 mod check;
 mod counts;
 mod deploy;
-#[expect(dead_code, reason = "bans and confirmations are next")]
 mod ends;
 mod error;
+mod execute;
+mod history;
 mod http;
 mod kernel_log;
 mod peer;
 mod plan;
+mod rebase;
 mod run;
 pub mod settings;
 mod staging;

@@ -145,6 +145,8 @@ impl Plan {
                 .filter(|warning| !known.contains(warning))
                 .collect(),
             cut_peers: Vec::new(),
+            edits: Vec::new(),
+            conflicts: Vec::new(),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{
     takeover::StartError,
 };
 
-/// How soon an interface that appears is attached.
+/// How soon an interface that appears is attached, and an unconfirmed revision taken back.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long requests that are under way may take to finish after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -85,6 +85,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                 if let Err(error) = service.reconcile() {
                     warn!(%error, "interfaces could not be looked after");
                 }
+                service.roll_back_unconfirmed();
             }
         }),
         every(checkpoint_interval, &service, |service| {

@@ -11,7 +11,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{AttachMode, Generation, PinDirectory, PinnedLink},
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
-    store::{AskedMode, Store, StoredRuleset},
+    store::{AskedMode, Confirmation, Store, StoredRuleset},
 };
 
 /// The daemon's service: everything that a request can ask for is a method of it.
@@ -40,6 +40,10 @@ pub(super) struct State {
     pub(super) lingering: Vec<(ZoneName, LiveZone)>,
     /// Counts of generations that are gone, as the store has them.
     pub(super) base: Counts,
+    /// Set while the deployed revision awaits confirmation.
+    pub(super) confirmation: Option<Confirmation>,
+    /// Why an unconfirmed revision is still in force although its time is over.
+    pub(super) rollback_problem: Option<String>,
     /// What went wrong at the start and is not mended by itself.
     pub(super) start_problems: Vec<String>,
 }

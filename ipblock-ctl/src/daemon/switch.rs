@@ -15,7 +15,7 @@ use crate::{
     api::error::ApiError,
     datapath::{self, DatapathError, Generation, GenerationPlan},
     policy::{Ruleset, ZoneName, compile::CompiledZone},
-    store::{Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
+    store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
 };
 
 /// What is to be in force.
@@ -89,7 +89,7 @@ impl Service {
         let committed = retire(&state, &change).and_then(|zones| {
             self.store.commit_switch(&Switch {
                 zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
-                deploy: change.deploy.as_ref().map(|(deploy, _)| *deploy),
+                deploy: change.deploy.as_ref().map(|(deploy, _)| deploy.clone()),
                 clear_staged: change.clear_staged,
             })?;
             Ok(zones)
@@ -116,6 +116,10 @@ impl Service {
         if let Some((deploy, ruleset)) = change.deploy {
             state.revision = deploy.revision;
             state.deployed = ruleset;
+            state.confirmation = deploy.trial.map(|trial| Confirmation {
+                revision: deploy.revision,
+                trial,
+            });
         }
         if change.clear_staged {
             state.staged = None;

@@ -307,10 +307,15 @@ fn load_state(store: &Store) -> Result<State, StartError> {
         }),
         None => None,
     };
+    // One of another revision was prepared and has not reached a link, or its finishing tells.
+    let confirmation = store
+        .confirmation()?
+        .filter(|trial| trial.revision == revision);
     Ok(State {
         revision,
         deployed: Arc::new(deployed),
         staged,
+        confirmation,
         base: load_base(store)?,
         ..State::default()
     })

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::{
     counts::per_rule,
-    state::{LiveZone, Service, from_stored},
+    state::{LiveZone, Service},
     switch::Change,
     takeover::StartError,
 };
@@ -111,8 +111,7 @@ impl Service {
             let deploy = if revision == current {
                 None
             } else {
-                let stored = self.store.ruleset(revision)?;
-                Some((revision, Arc::new(from_stored(&stored)?)))
+                Some((revision, Arc::new(self.revision_ruleset(revision)?)))
             };
             let ruleset = match &deploy {
                 Some((_, ruleset)) => Arc::clone(ruleset),
@@ -140,18 +139,32 @@ impl Service {
             self.put_in_force(Change {
                 fresh,
                 gone,
-                deploy: deploy.map(|(revision, ruleset)| {
-                    let deploy = Deploy {
-                        revision,
-                        state: RevisionState::Deployed,
-                        previous: RevisionState::Superseded,
-                    };
-                    (deploy, ruleset)
-                }),
+                deploy: match deploy {
+                    Some((revision, ruleset)) => Some((self.interrupted(revision)?, ruleset)),
+                    None => None,
+                },
                 clear_staged: is_staged,
             })?;
         }
         Ok(())
+    }
+
+    /// The deploy that was interrupted. A revision that was not new was on its way back.
+    fn interrupted(&self, revision: u64) -> Result<Deploy, StartError> {
+        let recorded = self.store.revision(revision)?;
+        let is_new = recorded.is_some_and(|found| found.state == RevisionState::Prepared);
+        let trial = self.store.confirmation()?;
+        Ok(Deploy {
+            revision,
+            trial: trial
+                .filter(|trial| trial.revision == revision)
+                .map(|trial| trial.trial),
+            previous: if is_new {
+                RevisionState::Superseded
+            } else {
+                RevisionState::RolledBack
+            },
+        })
     }
 
     /// Builds a generation anew whose pins are gone or damaged, under another number.

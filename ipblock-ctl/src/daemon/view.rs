@@ -15,7 +15,7 @@ use crate::{
             ZoneInfo, ZoneStatus,
         },
     },
-    datapath::object::object_sha256_hex,
+    datapath::{clock::Now, object::object_sha256_hex},
     policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName},
 };
 
@@ -50,7 +50,10 @@ impl Service {
             pid: std::process::id(),
             revision: state.revision,
             staged: state.staged.as_ref().map_or(0, |staged| staged.edits),
-            confirm_deadline: None,
+            confirm_deadline: state
+                .confirmation
+                .as_ref()
+                .map(|trial| trial.deadline(&Now::read())),
             zones,
             problems: problems(&state),
             object_sha256: object_sha256_hex(),
@@ -176,6 +179,7 @@ fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
 
 fn problems(state: &State) -> Vec<String> {
     let mut problems = state.start_problems.clone();
+    problems.extend(state.rollback_problem.clone());
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use super::{
     number::{counted, grouped, grouped_text},
-    time::span,
+    time::{clock, relative, span},
     view::{Tone, View, visible},
 };
-use crate::api::types::{Applied, Change, Deployed, Diff, RuleChange, Staged};
+use crate::api::types::{
+    Applied, Change, ConflictInfo, Deployed, Diff, RuleChange, Staged, StagedEditInfo,
+};
 
 /// The filter judges replies to this host's own connections too; that is easily forgotten.
 const STATELESS: &str = "stateless: replies to this host's own connections are dropped too";
@@ -48,7 +50,47 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
     if blocked != "0" {
         push_labelled(&mut text, view, Tone::Faint, "note:", STATELESS);
     }
+    push_edits(&mut text, &diff.edits, view);
+    for conflict in &diff.conflicts {
+        push_conflict(&mut text, conflict, view);
+    }
     text
+}
+
+/// Whose edits they are: one line a person.
+fn push_edits(text: &mut String, edits: &[StagedEditInfo], view: &View) {
+    for line in render_authors(edits) {
+        push_labelled(text, view, Tone::Faint, "staged:", &line);
+    }
+}
+
+/// Who made edits, and how many: one text a person.
+#[must_use]
+pub fn render_authors(edits: &[StagedEditInfo]) -> Vec<String> {
+    let mut people: Vec<(&str, u64)> = Vec::new();
+    for edit in edits {
+        match people.iter_mut().find(|(who, _)| *who == edit.author) {
+            Some((_, count)) => *count += 1,
+            None => people.push((&edit.author, 1)),
+        }
+    }
+    let lines = people.into_iter();
+    lines
+        .map(|(who, count)| format!("{} by {}", counted(count, "edit", "edits"), visible(who)))
+        .collect()
+}
+
+fn push_conflict(text: &mut String, conflict: &ConflictInfo, view: &View) {
+    let line = format!("{}: {}", conflict.subject, conflict.problem);
+    push_labelled(text, view, Tone::Bad, "conflict:", &line);
+    for (side, lines) in [
+        ("staged", &conflict.staged),
+        ("deployed", &conflict.deployed),
+    ] {
+        for line in lines {
+            let _ = writeln!(text, "    {side}: {}", visible(line));
+        }
+    }
 }
 
 fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
@@ -98,6 +140,19 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
         counted(deployed.entries, "entry", "entries"),
         milliseconds(deployed.build_ms),
         milliseconds(deployed.switch_ms),
+    ) + &confirmation(deployed, view)
+}
+
+/// What becomes of a deploy that has to be confirmed.
+fn confirmation(deployed: &Deployed, view: &View) -> String {
+    let Some(deadline) = deployed.confirm_deadline else {
+        return String::new();
+    };
+    let label = view.paint(Tone::Caution, "to be confirmed:");
+    format!(
+        "{label} it goes back by itself {} ({})\n",
+        relative(view.now, deadline),
+        clock(deadline, &view.time_zone)
     )
 }
 
@@ -122,6 +177,23 @@ pub fn render_applied(applied: &Applied, view: &View) -> String {
     text
 }
 
+/// What a rollback did, or would do.
+#[must_use]
+pub fn render_rolled_back(revision: u64, applied: &Applied, view: &View) -> String {
+    if !applied.changed {
+        return format!("nothing to do: revision {revision} is deployed\n");
+    }
+    let mut text = if applied.diff.rules.is_empty() && applied.diff.other.is_empty() {
+        "no difference in rules\n".to_owned()
+    } else {
+        render_diff(&applied.diff, view)
+    };
+    if let Some(deployed) = &applied.deployed {
+        text.push_str(&render_deployed(deployed, view));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +202,36 @@ mod tests {
     #[test]
     fn a_diff_marks_what_changes() {
         insta::assert_snapshot!(render_diff(&samples::diff(), &samples::view()));
+    }
+
+    #[test]
+    fn a_conflict_shows_both_sides() {
+        let mut diff = samples::diff();
+        diff.conflicts = vec![ConflictInfo {
+            subject: "rule abuse".to_owned(),
+            problem: "changed on both sides".to_owned(),
+            staged: vec!["match: +192.0.2.0/24".to_owned()],
+            deployed: vec!["removed".to_owned()],
+        }];
+        let text = render_diff(&diff, &samples::view());
+        let (_, conflict) = text.split_once("conflict:").expect("it is shown");
+        insta::assert_snapshot!(conflict, @r"
+         rule abuse: changed on both sides
+            staged: match: +192.0.2.0/24
+            deployed: removed
+        ");
+    }
+
+    #[test]
+    fn a_deploy_on_trial_says_until_when() {
+        let mut deployed = samples::deployed();
+        deployed.confirm_deadline = Some(samples::now() + jiff::ToSpan::seconds(60));
+        let text = render_deployed(&deployed, &samples::view());
+        let (_, trial) = text.split_once('\n').expect("two lines");
+        insta::assert_snapshot!(
+            trial,
+            @"to be confirmed: it goes back by itself in 1m (2026-10-01 12:01:00 +00:00)"
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::{
 use crate::api::types::{
     Action, AddressChange, AllowInfo, Change, Check, CheckRule, CheckVerdict, Conversion, Count,
     Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
-    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo, Status,
-    Totals, ZoneInfo, ZoneStatus,
+    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
+    StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
 
 pub(super) fn now() -> Timestamp {
@@ -205,6 +205,14 @@ pub(super) fn allow() -> Vec<AllowInfo> {
     ]
 }
 
+fn staged_edit(author: &str, summary: &str) -> StagedEditInfo {
+    StagedEditInfo {
+        time: now() - 10.minutes(),
+        author: author.to_owned(),
+        summary: texts(&[summary]),
+    }
+}
+
 pub(super) fn diff() -> Diff {
     let change = |name: &str, change, detail: &[&str]| RuleChange {
         name: name.to_owned(),
@@ -231,6 +239,12 @@ pub(super) fn diff() -> Diff {
             after: 70_168,
         },
         warnings: texts(&["rule old: its counters end with it"]),
+        edits: vec![
+            staged_edit("uid 0 (root)", "rule scanners: added, warn 1 prefix"),
+            staged_edit("uid 1001 (eve)", "rule abuse: match + 192.0.2.0/24"),
+            staged_edit("uid 0 (root)", "rule old: removed"),
+        ],
+        conflicts: Vec::new(),
         cut_peers: texts(&["198.51.100.9 (ssh, port 22)"]),
     }
 }
@@ -243,6 +257,8 @@ pub(super) const fn deployed() -> Deployed {
         entries: 70_044,
         build_ms: 212,
         switch_ms: 0,
+        confirm_deadline: None,
+        edits: Vec::new(),
     }
 }
 

@@ -173,9 +173,9 @@ impl StoreError {
                 "deploy or discard what is staged, or `apply` a file instead".to_owned()
             }
             Self::StagedBase { .. } => "discard what is staged and repeat the edits".to_owned(),
+            Self::NoSuchRevision(_) => "`ipblock-ctl history` lists those that are kept".to_owned(),
             Self::Io { .. }
             | Self::Sqlite { .. }
-            | Self::NoSuchRevision(_)
             | Self::NoSuchGeneration(_)
             | Self::GenerationFolded(_)
             | Self::ZoneInForce { .. } => return None,

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod confirmation;
 mod counters;
 mod end;
 mod error;
@@ -39,6 +40,7 @@ mod value;
 mod tests;
 
 use std::{
+    fmt,
     fs::{self, DirBuilder},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -49,6 +51,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
+pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts};
 pub use end::{BootEnd, End};
 pub use error::StoreError;
@@ -78,6 +81,27 @@ pub struct Author {
     pub uid: u32,
     /// Its name at that time; empty when it had none.
     pub name: String,
+}
+
+impl Author {
+    /// The daemon itself, for what it does without being asked.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self {
+            uid: 0,
+            name: "ipblockd".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "uid {}", self.uid)?;
+        if self.name.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.name)
+    }
 }
 
 /// How much is kept.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
 
 use super::{
-    Author, Failure, Limits, Store, StoreError, StoredRuleset, advance, rulesets,
+    Author, Failure, Limits, Store, StoreError, StoredRuleset, Trial, advance, confirmation,
+    rulesets,
     value::{Stored, Word},
 };
 
@@ -51,6 +52,8 @@ pub struct NewRevision<'a> {
     pub entries: u64,
     /// [`RevisionState::Prepared`] before a deploy.
     pub state: RevisionState,
+    /// Set when it has to be confirmed.
+    pub trial: Option<Trial>,
 }
 
 /// A recorded revision without its ruleset.
@@ -117,6 +120,9 @@ impl Store {
                     ruleset,
                 ),
             )?;
+            if let Some(trial) = &new.trial {
+                confirmation::record(transaction, number, trial)?;
+            }
             prune(transaction, &self.limits)?;
             Ok(number)
         })
@@ -160,6 +166,17 @@ impl Store {
         })
     }
 
+    /// Forgets generations of a revision that was to be deployed again and was not. One that was on
+    /// a link has counted: fold it first.
+    pub fn discard_built_for(&self, number: u64) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached("DELETE FROM generation WHERE revision = ?1 AND state = 'built'")?
+                .execute([Stored(number)])?;
+            Ok(())
+        })
+    }
+
     /// Forgets a prepared revision whose deploy failed, and its generations that never went into
     /// force. One that was on a link has counted: fold it first.
     pub fn discard_prepared(&self, number: u64) -> Result<(), StoreError> {
@@ -175,6 +192,7 @@ impl Store {
             transaction
                 .prepare_cached("DELETE FROM generation WHERE revision = ?1 AND state = 'built'")?
                 .execute([Stored(number)])?;
+            confirmation::forget(transaction, number)?;
             rulesets::release(transaction, ruleset)
         })
     }
@@ -201,7 +219,8 @@ fn one(
 }
 
 /// Deletes the oldest revisions beyond the limits. Stays: the newest few, the one in force, a
-/// prepared one, and one whose generation is in the kernel.
+/// prepared one, one whose generation is in the kernel, one that may come back by itself, and the
+/// one that the staged edits started from.
 fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
     let mut pruned = false;
     loop {
@@ -222,6 +241,8 @@ fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> 
                      SELECT number FROM revision
                      WHERE state IN ('superseded', 'rolled-back')
                        AND number NOT IN (SELECT revision FROM generation WHERE state <> 'folded')
+                       AND number NOT IN (SELECT previous FROM confirmation)
+                       AND number NOT IN (SELECT base FROM staged)
                      ORDER BY number LIMIT 1)
                  RETURNING ruleset",
             )?

@@ -137,6 +137,28 @@ impl Store {
         })
     }
 
+    /// Says that the staged edits start from revision `base` and lead to `ruleset`.
+    pub fn rebase_staged(&self, base: u64, ruleset: &StoredRuleset) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let before: Option<i64> = transaction
+                .prepare_cached("SELECT ruleset FROM staged")?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            let Some(before) = before else {
+                return Ok(());
+            };
+            let after = rulesets::save(transaction, ruleset)?;
+            transaction.execute(
+                "UPDATE staged SET base = ?1, ruleset = ?2",
+                (Stored(base), after),
+            )?;
+            if before == after {
+                return Ok(());
+            }
+            rulesets::release(transaction, before)
+        })
+    }
+
     /// Forgets what is staged; whether there was anything.
     pub fn clear_staged(&self) -> Result<bool, StoreError> {
         self.write(clear)

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, GenerationCounts, GenerationState, RevisionState, Store, StoreError, counters::fold,
-    generations::standing, staged, value::Stored,
+    Failure, GenerationCounts, GenerationState, RevisionState, Store, StoreError, Trial,
+    confirmation, counters::fold, generations::standing, staged, value::Stored,
 };
 
 /// What a switch did in the kernel. All of it is recorded, or nothing.
@@ -53,12 +53,12 @@ pub struct FinalCounts {
 }
 
 /// A change of the revision in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deploy {
-    /// The revision that is in force now.
+    /// The revision that is in force now; 0: none, as before the first deploy.
     pub revision: u64,
-    /// [`RevisionState::Deployed`] or [`RevisionState::AwaitingConfirmation`].
-    pub state: RevisionState,
+    /// Set when it has to be confirmed.
+    pub trial: Option<Trial>,
     /// What becomes of the one before: [`RevisionState::Superseded`] or
     /// [`RevisionState::RolledBack`].
     pub previous: RevisionState,
@@ -91,11 +91,6 @@ impl Store {
             }
             Ok(())
         })
-    }
-
-    /// Changes what became of a revision without a switch in the kernel: a confirmation.
-    pub fn set_revision_state(&self, number: u64, state: RevisionState) -> Result<(), StoreError> {
-        self.write(|transaction| set_state(transaction, number, state))
     }
 }
 
@@ -131,10 +126,20 @@ fn record_deploy(transaction: &Transaction<'_>, deploy: &Deploy) -> Result<(), F
              WHERE state IN ('deployed', 'awaiting-confirmation') AND number <> ?1",
         )?
         .execute((Stored(deploy.revision), Stored(deploy.previous)))?;
-    set_state(transaction, deploy.revision, deploy.state)
+    confirmation::forget_any(transaction)?;
+    let state = if let Some(trial) = &deploy.trial {
+        confirmation::record(transaction, deploy.revision, trial)?;
+        RevisionState::AwaitingConfirmation
+    } else {
+        RevisionState::Deployed
+    };
+    if deploy.revision == 0 {
+        return Ok(());
+    }
+    set_state(transaction, deploy.revision, state)
 }
 
-fn set_state(
+pub(super) fn set_state(
     transaction: &Transaction<'_>,
     number: u64,
     state: RevisionState,

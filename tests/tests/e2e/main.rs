@@ -11,6 +11,7 @@ mod answers;
 mod attach;
 mod bad_input;
 mod bad_start;
+mod confirm;
 mod conflicts;
 mod counters;
 mod countries;

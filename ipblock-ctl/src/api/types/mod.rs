@@ -4,11 +4,13 @@
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
 mod check;
+mod history;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
+pub use history::{AuditInfo, AuditQuery, Confirmed, HistoryEntry, RevisionState, RollbackRequest};
 
 use crate::policy::edit::Edit;
 pub use crate::policy::{Action, DefaultVerdict, MalformedPolicy, address::Conversion};
@@ -266,6 +268,37 @@ pub struct Diff {
     pub warnings: Vec<String>,
     /// Established peers that would be cut.
     pub cut_peers: Vec<String>,
+    /// The staged edits that lead to it, in order: whose edits a deploy takes along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<StagedEditInfo>,
+    /// What was both staged and deployed meanwhile, differently. While there is any, the rest
+    /// compares with the revision that the edits started from, and a deploy is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<ConflictInfo>,
+}
+
+/// One staged edit in a [`Diff`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedEditInfo {
+    /// When it was staged.
+    pub time: Timestamp,
+    /// By whom: `uid 0 (root)`.
+    pub author: String,
+    /// What it did, one line each.
+    pub summary: Vec<String>,
+}
+
+/// Something that staged edits and a deploy changed meanwhile, differently.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictInfo {
+    /// What: `rule abuse`, `the allow list`.
+    pub subject: String,
+    /// What is the matter, in words.
+    pub problem: String,
+    /// What the staged edits make of it, one line a field; empty for what is no rule.
+    pub staged: Vec<String>,
+    /// What the deployed revision makes of it, likewise.
+    pub deployed: Vec<String>,
 }
 
 /// One rule in a [`Diff`].
@@ -324,6 +357,9 @@ pub struct DeployRequest {
     /// Kept with the revision.
     #[serde(default)]
     pub comment: String,
+    /// Seconds after which the revision before comes back unless this one is confirmed.
+    #[serde(default)]
+    pub confirm_within: Option<u64>,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
@@ -342,6 +378,9 @@ pub struct ApplyRequest {
     /// Kept with the revision.
     #[serde(default)]
     pub comment: String,
+    /// Seconds after which the revision before comes back unless this one is confirmed.
+    #[serde(default)]
+    pub confirm_within: Option<u64>,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
@@ -362,6 +401,12 @@ pub struct Deployed {
     pub build_ms: u64,
     /// See `build_ms`.
     pub switch_ms: u64,
+    /// Until when it must be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_deadline: Option<Timestamp>,
+    /// The staged edits that were deployed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<StagedEditInfo>,
 }
 
 /// What an apply did or would do.

@@ -53,6 +53,7 @@ impl Fixture {
             rules: 1,
             entries: 2,
             state,
+            trial: None,
         };
         self.store.insert_revision(&new).unwrap()
     }
@@ -175,7 +176,7 @@ fn zone(retired: Option<(u64, GenerationCounts)>, live: Option<u64>) -> ZoneSwit
 fn deploy(revision: u64) -> Deploy {
     Deploy {
         revision,
-        state: RevisionState::Deployed,
+        trial: None,
         previous: RevisionState::Superseded,
     }
 }

@@ -38,9 +38,8 @@ fn what_is_not_there_is_told_apart_from_what_is() {
         store.ruleset(9),
         Err(StoreError::NoSuchRevision(9))
     ));
-    let state = RevisionState::Deployed;
     assert!(matches!(
-        store.set_revision_state(9, state),
+        store.confirm(9),
         Err(StoreError::NoSuchRevision(9))
     ));
 }
@@ -89,32 +88,113 @@ fn discarding_a_prepared_revision_takes_its_built_generations_along_and_keeps_th
     );
 }
 
-#[test]
-fn an_unconfirmed_revision_is_in_force_and_can_be_taken_back() {
-    let fixture = Fixture::new();
+fn trial(previous: u64) -> Trial {
+    let boot = BootEnd {
+        boot_id: "a boot".to_owned(),
+        deadline_ns: 60_000_000_000,
+    };
+    Trial {
+        previous,
+        end: End {
+            wall: at(160),
+            boot: Some(boot),
+        },
+    }
+}
+
+/// A first revision, and a second one on trial in its place.
+fn on_trial(fixture: &Fixture) -> (u64, u64) {
     let first = fixture.revision(&ruleset("a", &[]), RevisionState::Deployed);
     let second = fixture.revision(&ruleset("b", &[]), RevisionState::Prepared);
-    let awaiting = Deploy {
+    let switch = Switch {
+        deploy: Some(Deploy {
+            trial: Some(trial(first)),
+            ..deploy(second)
+        }),
+        ..Switch::default()
+    };
+    fixture.store.commit_switch(&switch).unwrap();
+    (first, second)
+}
+
+#[test]
+fn a_revision_on_trial_is_in_force_and_stands_there_after_a_restart() {
+    let fixture = Fixture::new();
+    let (first, second) = on_trial(&fixture);
+    let fixture = fixture.reopen();
+    let deployed = fixture.store.deployed_revision().unwrap().unwrap();
+    assert_eq!(deployed.number, second);
+    assert_eq!(deployed.state, RevisionState::AwaitingConfirmation);
+    let expected = Confirmation {
         revision: second,
-        state: RevisionState::AwaitingConfirmation,
-        previous: RevisionState::Superseded,
+        trial: trial(first),
     };
-    let back = Deploy {
-        revision: first,
-        state: RevisionState::Deployed,
-        previous: RevisionState::RolledBack,
+    assert_eq!(fixture.store.confirmation().unwrap(), Some(expected));
+}
+
+#[test]
+fn a_confirmed_revision_stays() {
+    let fixture = Fixture::new();
+    let (first, second) = on_trial(&fixture);
+    fixture.store.confirm(second).unwrap();
+    assert_eq!(fixture.store.confirmation().unwrap(), None);
+    assert_eq!(fixture.revision_state(second), RevisionState::Deployed);
+    assert_eq!(fixture.revision_state(first), RevisionState::Superseded);
+}
+
+#[test]
+fn going_back_ends_the_trial_and_tells_what_was_rolled_back() {
+    let fixture = Fixture::new();
+    let (first, second) = on_trial(&fixture);
+    let switch = Switch {
+        deploy: Some(Deploy {
+            previous: RevisionState::RolledBack,
+            ..deploy(first)
+        }),
+        ..Switch::default()
     };
-    for deploy in [awaiting, back] {
-        let switch = Switch {
-            deploy: Some(deploy),
-            ..Switch::default()
-        };
-        fixture.store.commit_switch(&switch).unwrap();
-        let deployed = fixture.store.deployed_revision().unwrap().unwrap();
-        assert_eq!(deployed.number, deploy.revision);
-        assert_eq!(deployed.state, deploy.state);
-    }
+    fixture.store.commit_switch(&switch).unwrap();
+    assert_eq!(fixture.store.confirmation().unwrap(), None);
+    assert_eq!(fixture.revision_state(first), RevisionState::Deployed);
     assert_eq!(fixture.revision_state(second), RevisionState::RolledBack);
+}
+
+#[test]
+fn going_back_before_the_first_deploy_leaves_no_revision_in_force() {
+    let fixture = Fixture::new();
+    let first = fixture.revision(&ruleset("a", &[]), RevisionState::Deployed);
+    let switch = Switch {
+        deploy: Some(Deploy {
+            previous: RevisionState::RolledBack,
+            ..deploy(0)
+        }),
+        ..Switch::default()
+    };
+    fixture.store.commit_switch(&switch).unwrap();
+    assert_eq!(fixture.store.deployed_revision().unwrap(), None);
+    assert_eq!(fixture.revision_state(first), RevisionState::RolledBack);
+}
+
+#[test]
+fn a_trial_whose_deploy_came_to_nothing_is_forgotten_with_it() {
+    let fixture = Fixture::new();
+    let new = NewRevision {
+        time: at(100),
+        author: root(),
+        comment: String::new(),
+        ruleset: &ruleset("a", &[]),
+        rules: 1,
+        entries: 1,
+        state: RevisionState::Prepared,
+        trial: Some(trial(0)),
+    };
+    let number = fixture.store.insert_revision(&new).unwrap();
+    assert_eq!(
+        fixture.store.confirmation().unwrap().unwrap().revision,
+        number
+    );
+    fixture.store.discard_prepared(number).unwrap();
+    assert_eq!(fixture.store.confirmation().unwrap(), None);
 }
 
 #[test]
@@ -122,9 +202,7 @@ fn two_revisions_are_never_in_force_at_once() {
     let fixture = Fixture::new();
     fixture.revision(&ruleset("a", &[]), RevisionState::Deployed);
     let second = fixture.revision(&ruleset("b", &[]), RevisionState::Superseded);
-    let both = fixture
-        .store
-        .set_revision_state(second, RevisionState::AwaitingConfirmation);
+    let both = fixture.store.confirm(second);
     assert!(matches!(both, Err(StoreError::Sqlite { .. })));
     assert_eq!(fixture.revision_state(second), RevisionState::Superseded);
 }

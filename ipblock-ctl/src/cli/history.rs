@@ -1,0 +1,82 @@
+//! `history`, `rollback` and `audit`.
+
+use clap::Args;
+
+use super::{
+    error::{CliError, OK, WOULD_CHANGE},
+    session::Session,
+};
+use crate::{
+    api::types::RollbackRequest,
+    output::{
+        changes::render_rolled_back,
+        history::{render_audit, render_history},
+    },
+};
+
+/// List the revisions that were deployed, newest first
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Only so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+/// Put the ruleset of an earlier revision in force again
+///
+/// Rules keep their counters. Edits that are staged stay staged.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The revision, as `history` numbers it; 0 for the state before the first deploy
+    #[arg(value_name = "REV")]
+    revision: u64,
+    /// Only show what would change; exit 6 if anything would
+    #[arg(long)]
+    dry_run: bool,
+    /// Allow what is refused for safety
+    #[arg(long)]
+    force: bool,
+}
+
+/// List who did what and when, newest first
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+}
+
+pub(crate) async fn history(args: &HistoryArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut revisions = session.client.history().await?;
+    revisions.truncate(args.limit.unwrap_or(usize::MAX));
+    session.show(&revisions, |revisions, view| {
+        render_history(revisions, view)
+    })?;
+    Ok(OK)
+}
+
+pub(crate) async fn rollback(
+    args: &RollbackArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    let request = RollbackRequest {
+        revision: args.revision,
+        dry_run: args.dry_run,
+        force: args.force,
+    };
+    let applied = session.client.rollback(&request).await?;
+    session.show(&applied, |applied, view| {
+        render_rolled_back(args.revision, applied, view)
+    })?;
+    Ok(if args.dry_run && applied.changed {
+        WOULD_CHANGE
+    } else {
+        OK
+    })
+}
+
+pub(crate) async fn audit(args: &AuditArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let entries = session.client.audit(args.limit).await?;
+    session.show(&entries, |entries, view| render_audit(entries, view))?;
+    Ok(OK)
+}

@@ -1,0 +1,244 @@
+//! Carrying a plan out: build what is new, record it, put it in force.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::{
+    ends,
+    plan::{Plan, ZoneStep},
+    state::{LiveZone, Service, to_stored},
+    switch::Change,
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::Deployed,
+    },
+    datapath::clock::Now,
+    policy::ZoneName,
+    store::{Author, Deploy, GenerationState, NewRevision, RevisionState, Trial},
+};
+
+/// Longest comment of a revision, in bytes.
+const MAX_COMMENT: usize = 1024;
+
+/// What to carry out, and what it is recorded as.
+pub(super) struct Order<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) target: Target<'a>,
+    /// Whether the staged set is what is deployed.
+    pub(super) clear_staged: bool,
+}
+
+/// Which revision is in force afterwards.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// A new one.
+    New {
+        author: &'a Author,
+        comment: &'a str,
+        /// Seconds after which it goes back unless it is confirmed.
+        confirm_within: Option<u64>,
+    },
+    /// One that was deployed before comes back; 0: none, as before the first deploy.
+    Back { revision: u64, author: &'a Author },
+}
+
+/// What there is on the way to a revision.
+#[derive(Default)]
+struct Built {
+    /// Once it has a number.
+    revision: Option<u64>,
+    fresh: BTreeMap<ZoneName, LiveZone>,
+    gone: Vec<ZoneName>,
+}
+
+impl Service {
+    /// Carries an order out, or leaves everything as it was.
+    pub(super) fn execute(&self, order: &Order<'_>) -> Result<Deployed, ApiError> {
+        let plan = order.plan;
+        if let Target::New { comment, .. } = order.target {
+            require_short(comment)?;
+        }
+        self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        let started = Instant::now();
+        let mut built = Built::default();
+        let revision = match self.prepare(order, &mut built) {
+            Ok(revision) => revision,
+            Err(error) => {
+                for live in built.fresh.values() {
+                    self.unpin(live.generation.number());
+                }
+                if let Some(revision) = built.revision {
+                    self.forget(order.target, revision);
+                }
+                return Err(error);
+            }
+        };
+        let build_ms = milliseconds(started);
+
+        let started = Instant::now();
+        // Reckoned once more: building may have taken part of the time.
+        let trial = self.trial(order.target)?;
+        let confirm_deadline = trial.as_ref().map(|trial| trial.end.wall);
+        let deploy = Deploy {
+            revision,
+            trial,
+            previous: match order.target {
+                Target::New { .. } => RevisionState::Superseded,
+                Target::Back { .. } => RevisionState::RolledBack,
+            },
+        };
+        let put = self.put_in_force(Change {
+            fresh: built.fresh,
+            gone: built.gone,
+            deploy: Some((deploy, Arc::clone(&plan.after))),
+            clear_staged: order.clear_staged,
+        });
+        if let Err(error) = put {
+            self.forget(order.target, revision);
+            return Err(error);
+        }
+        let deployed = Deployed {
+            revision,
+            changed: true,
+            rules: plan.after.rules.len() as u64,
+            entries: plan.entries_after(),
+            build_ms,
+            switch_ms: milliseconds(started),
+            confirm_deadline,
+            edits: Vec::new(),
+        };
+        self.tell(order.target, &deployed);
+        Ok(deployed)
+    }
+
+    /// Logs what was put in force and adds it to the audit trail.
+    fn tell(&self, target: Target<'_>, deployed: &Deployed) {
+        let (author, comment, what) = match target {
+            Target::New {
+                author, comment, ..
+            } => (author, comment, "deploy"),
+            Target::Back { author, .. } => (author, "", "rollback"),
+        };
+        info!(
+            revision = deployed.revision,
+            author = %author.name,
+            uid = author.uid,
+            rules = deployed.rules,
+            entries = deployed.entries,
+            build_ms = deployed.build_ms,
+            switch_ms = deployed.switch_ms,
+            confirm_deadline = deployed.confirm_deadline.map(tracing::field::display),
+            comment,
+            "{}",
+            match target {
+                Target::New { .. } => "deployed",
+                Target::Back { .. } => "rolled back",
+            }
+        );
+        let mut detail = format!("revision {}", deployed.revision);
+        if let Some(deadline) = deployed.confirm_deadline {
+            detail.push_str(&format!(", to be confirmed until {deadline}"));
+        }
+        if !comment.is_empty() {
+            detail.push_str(&format!(": {comment}"));
+        }
+        self.audit(author, what, &detail);
+    }
+
+    /// Builds what is new and records it under its revision, which is prepared when it is new.
+    fn prepare(&self, order: &Order<'_>, built: &mut Built) -> Result<u64, ApiError> {
+        let plan = order.plan;
+        let mut compiled = Vec::new();
+        for (name, step) in plan.steps(&self.read()) {
+            match step {
+                ZoneStep::Keep => {}
+                ZoneStep::Remove => built.gone.push(name.clone()),
+                ZoneStep::Build(zone) => compiled.push((name, zone)),
+            }
+        }
+        for (name, zone) in &compiled {
+            built.fresh.insert((*name).clone(), self.build(zone)?);
+        }
+        let revision = match order.target {
+            Target::Back { revision, .. } => revision,
+            Target::New {
+                author, comment, ..
+            } => self.store.insert_revision(&NewRevision {
+                time: Timestamp::now(),
+                author: author.clone(),
+                comment: comment.to_owned(),
+                ruleset: &to_stored(&plan.after),
+                rules: plan.after.rules.len() as u64,
+                entries: plan.entries_after(),
+                state: RevisionState::Prepared,
+                trial: self.trial(order.target)?,
+            })?,
+        };
+        built.revision = Some(revision);
+        for (name, zone) in compiled {
+            if let Some(live) = built.fresh.get(name) {
+                self.record_built(name, live, zone, revision)?;
+            }
+        }
+        Ok(revision)
+    }
+
+    /// What becomes of a revision that is not confirmed, reckoned from now.
+    fn trial(&self, target: Target<'_>) -> Result<Option<Trial>, ApiError> {
+        let Target::New {
+            confirm_within: Some(seconds),
+            ..
+        } = target
+        else {
+            return Ok(None);
+        };
+        let end = ends::after(seconds, &Now::read()).ok_or_else(|| {
+            let message = format!("{seconds} s to confirm are too many");
+            ApiError::new(ErrorKind::Invalid, message).with_hint("write for example 60s or 5m")
+        })?;
+        Ok(Some(Trial {
+            previous: self.read().revision,
+            end,
+        }))
+    }
+
+    /// Forgets what was recorded of a revision that did not come into force. What stays is cleared
+    /// at the next start.
+    fn forget(&self, target: Target<'_>, revision: u64) {
+        // A generation that counted and is not folded is still pinned, and needs its row.
+        let pinned = self.pins.generation_numbers().unwrap_or_default();
+        let open = self.store.open_generations().unwrap_or_default();
+        let counted = open.iter().any(|generation| {
+            generation.revision == revision
+                && generation.state == GenerationState::Built
+                && pinned.contains(&generation.number)
+        });
+        if counted {
+            return;
+        }
+        let forgotten = match target {
+            Target::New { .. } => self.store.discard_prepared(revision),
+            Target::Back { .. } => self.store.discard_built_for(revision),
+        };
+        if let Err(error) = forgotten {
+            warn!(revision, %error, "a revision that was not deployed stays recorded");
+        }
+    }
+}
+
+fn require_short(comment: &str) -> Result<(), ApiError> {
+    if comment.len() <= MAX_COMMENT {
+        return Ok(());
+    }
+    let message = format!("the comment has {} bytes", comment.len());
+    Err(ApiError::new(ErrorKind::Invalid, message)
+        .with_hint(format!("write at most {MAX_COMMENT}")))
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,215 @@
+//! What was deployed before, and the ways back to it: on demand, or because nobody confirmed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::{error, info};
+
+use super::{
+    deploy::nothing_to_do,
+    ends,
+    execute::{Order, Target},
+    plan::Plan,
+    state::{Service, from_stored},
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{
+            Applied, AuditInfo, Confirmed, HistoryEntry, RevisionState as ApiState, RollbackRequest,
+        },
+    },
+    datapath::clock::Now,
+    policy::Ruleset,
+    store::{Author, Confirmation, RevisionState},
+};
+
+impl Service {
+    /// Every revision that is kept, newest first.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>, ApiError> {
+        // Not in the middle of a switch, when links and store differ.
+        let _state = self.read();
+        let revisions = self.store.revisions()?.into_iter();
+        let entries = revisions.filter_map(|revision| {
+            Some(HistoryEntry {
+                revision: revision.number,
+                time: revision.time,
+                author: revision.author.to_string(),
+                comment: revision.comment,
+                rules: revision.rules,
+                entries: revision.entries,
+                state: match revision.state {
+                    RevisionState::Prepared => return None,
+                    RevisionState::Deployed => ApiState::Deployed,
+                    RevisionState::AwaitingConfirmation => ApiState::AwaitingConfirmation,
+                    RevisionState::Superseded => ApiState::Superseded,
+                    RevisionState::RolledBack => ApiState::RolledBack,
+                },
+            })
+        });
+        Ok(entries.collect())
+    }
+
+    /// The newest entries of the audit trail, newest first.
+    pub fn audit_trail(&self, limit: u32) -> Result<Vec<AuditInfo>, ApiError> {
+        let entries = self.store.audit_list(limit)?.into_iter();
+        Ok(entries
+            .map(|entry| AuditInfo {
+                time: entry.time,
+                author: entry.author.to_string(),
+                what: entry.what,
+                detail: entry.detail,
+            })
+            .collect())
+    }
+
+    /// Puts the ruleset of an earlier revision in force again, or says what that would change.
+    pub fn rollback(
+        &self,
+        request: &RollbackRequest,
+        author: &Author,
+    ) -> Result<Applied, ApiError> {
+        let _change = self.begin_change();
+        let (before, current) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let after = Arc::new(self.revision_ruleset(request.revision)?);
+        let plan = Plan::compute(Arc::clone(&before), after, Timestamp::now())?;
+        let diff = plan.to_diff();
+        if request.revision == current {
+            return Ok(Applied {
+                diff,
+                changed: false,
+                deployed: (!request.dry_run).then(|| nothing_to_do(current, &before)),
+            });
+        }
+        let deployed = if request.dry_run {
+            None
+        } else {
+            Some(self.go_back(&plan, request.revision, author)?)
+        };
+        Ok(Applied {
+            diff,
+            changed: true,
+            deployed,
+        })
+    }
+
+    fn go_back(
+        &self,
+        plan: &Plan,
+        revision: u64,
+        author: &Author,
+    ) -> Result<crate::api::types::Deployed, ApiError> {
+        let deployed = self.execute(&Order {
+            plan,
+            target: Target::Back { revision, author },
+            clear_staged: false,
+        })?;
+        self.rebase_staged_if_possible();
+        Ok(deployed)
+    }
+
+    /// Confirms the deployed revision: it stays.
+    pub fn confirm(&self, author: &Author) -> Result<Confirmed, ApiError> {
+        let _change = self.begin_change();
+        let (trial, revision) = {
+            let state = self.read();
+            (state.confirmation.clone(), state.revision)
+        };
+        let Some(trial) = trial else {
+            let message = format!("nothing awaits confirmation: revision {revision} is deployed");
+            return Err(ApiError::new(ErrorKind::Conflict, message).with_hint(
+                "`ipblock-ctl history` tells what became of a revision that was not confirmed in \
+                 time",
+            ));
+        };
+        self.store.confirm(trial.revision)?;
+        self.write().confirmation = None;
+        info!(revision, author = %author.name, uid = author.uid, "confirmed");
+        self.audit(author, "confirm", &format!("revision {revision}"));
+        Ok(Confirmed {
+            revision,
+            confirmed: true,
+        })
+    }
+
+    /// Refuses a deploy while one awaits confirmation: which of the two it would go back to would
+    /// be anybody's guess.
+    pub(super) fn require_confirmed(&self) -> Result<(), ApiError> {
+        let state = self.read();
+        let Some(trial) = &state.confirmation else {
+            return Ok(());
+        };
+        let message = format!(
+            "revision {} awaits confirmation until {}",
+            trial.revision,
+            trial.deadline(&Now::read())
+        );
+        let hint = format!(
+            "`ipblock-ctl confirm` keeps it, `ipblock-ctl rollback {}` goes back now",
+            trial.trial.previous
+        );
+        Err(ApiError::new(ErrorKind::Conflict, message).with_hint(hint))
+    }
+
+    /// Goes back to the revision before the deployed one when its time to be confirmed is over.
+    /// Called every second. What fails is tried again.
+    pub fn roll_back_unconfirmed(&self) {
+        let is_over = |trial: &Confirmation| {
+            let now = Now::read();
+            ends::deadline_ns(&trial.trial.end, &now) <= now.boot_ns
+        };
+        if !self.read().confirmation.as_ref().is_some_and(is_over) {
+            return;
+        }
+        let _change = self.begin_change();
+        // It may have been confirmed while this waited.
+        let Some(trial) = self.read().confirmation.clone().filter(is_over) else {
+            return;
+        };
+        let gone_back = self.go_back_unconfirmed(&trial);
+        let problem = gone_back.err().map(|error| {
+            format!(
+                "revision {} was not confirmed, and going back to revision {} failed: {error}",
+                trial.revision, trial.trial.previous
+            )
+        });
+        let mut state = self.write();
+        if let Some(problem) = &problem
+            && state.rollback_problem.as_ref() != Some(problem)
+        {
+            error!("{problem}");
+        }
+        state.rollback_problem = problem;
+    }
+
+    fn go_back_unconfirmed(&self, trial: &Confirmation) -> Result<(), ApiError> {
+        let previous = trial.trial.previous;
+        info!(
+            revision = trial.revision,
+            previous, "not confirmed in time: going back"
+        );
+        let before = Arc::clone(&self.read().deployed);
+        let after = Arc::new(self.revision_ruleset(previous)?);
+        let plan = Plan::compute(before, after, Timestamp::now())?;
+        self.go_back(&plan, previous, &Author::daemon())?;
+        Ok(())
+    }
+
+    /// The ruleset of a kept revision; revision 0 is the empty one.
+    pub(super) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
+        if revision == 0 {
+            return Ok(Ruleset::default());
+        }
+        from_stored(&self.store.ruleset(revision)?)
+    }
+}
+
+impl Confirmation {
+    /// Until when, on the wall clock as it goes now.
+    pub(super) fn deadline(&self, now: &Now) -> Timestamp {
+        ends::wall(&self.trial.end, now)
+    }
+}

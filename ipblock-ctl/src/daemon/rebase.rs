@@ -1,0 +1,182 @@
+//! Staged edits when the deployed revision has moved meanwhile: carried over to it, or a conflict
+//! that shows both sides. Nothing that was staged is ever lost on the way.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::{
+    plan::Plan,
+    state::{Service, StagedSet, to_stored},
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{ConflictInfo, Diff, StagedEditInfo},
+    },
+    policy::{
+        Rule, Ruleset,
+        diff::diff,
+        patch::{Patch, PatchConflict},
+    },
+};
+
+/// Staged edits that an answer lists; the newest are left out of more.
+const MAX_LISTED_EDITS: usize = 1_000;
+
+impl Service {
+    /// What deploying the staged edits would change, and whose they are.
+    pub fn diff(&self) -> Result<Diff, ApiError> {
+        let (deployed, revision, staged) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.revision,
+                state.staged.clone(),
+            )
+        };
+        let now = Timestamp::now();
+        let Some(staged) = staged else {
+            return Ok(Plan::compute(Arc::clone(&deployed), deployed, now)?.to_diff());
+        };
+        let edits = self.staged_edits()?;
+        if staged.base == revision {
+            let plan = Plan::compute(deployed, staged.ruleset, now)?;
+            return Ok(Diff {
+                edits,
+                ..plan.to_diff()
+            });
+        }
+        let base = Arc::new(self.revision_ruleset(staged.base)?);
+        match Patch::between(&base, &staged.ruleset).apply(&deployed) {
+            Ok(moved) => {
+                let plan = Plan::compute(deployed, Arc::new(moved), now)?;
+                Ok(Diff {
+                    edits,
+                    ..plan.to_diff()
+                })
+            }
+            Err(conflicts) => {
+                let plan = Plan::compute(Arc::clone(&base), staged.ruleset, now)?;
+                Ok(Diff {
+                    edits,
+                    conflicts: describe(&conflicts, &base),
+                    ..plan.to_diff()
+                })
+            }
+        }
+    }
+
+    /// Carries the staged edits over to the deployed revision where that is another one than they
+    /// started from. What both changed differently is refused, and stays staged as it is.
+    pub(super) fn rebase_staged(&self) -> Result<(), ApiError> {
+        let (deployed, revision, staged) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.revision,
+                state.staged.clone(),
+            )
+        };
+        let Some(staged) = staged.filter(|staged| staged.base != revision) else {
+            return Ok(());
+        };
+        let base = self.revision_ruleset(staged.base)?;
+        let moved = Patch::between(&base, &staged.ruleset)
+            .apply(&deployed)
+            .map_err(|conflicts| refusal(&describe(&conflicts, &base), staged.base, revision))?;
+        self.store.rebase_staged(revision, &to_stored(&moved))?;
+        info!(
+            from = staged.base,
+            to = revision,
+            "staged edits carried over to the deployed revision"
+        );
+        self.write().staged = Some(StagedSet {
+            ruleset: Arc::new(moved),
+            base: revision,
+            edits: staged.edits,
+        });
+        Ok(())
+    }
+
+    /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
+    /// whoever deploys the edits.
+    pub(super) fn rebase_staged_if_possible(&self) {
+        if let Err(error) = self.rebase_staged() {
+            info!(%error, "staged edits stay as they are");
+        }
+    }
+
+    /// The staged edits, oldest first.
+    pub(super) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
+        let edits = self.store.staged_edits()?.into_iter();
+        let listed = edits.take(MAX_LISTED_EDITS);
+        Ok(listed
+            .map(|edit| StagedEditInfo {
+                time: edit.time,
+                author: edit.author.to_string(),
+                summary: edit.summary,
+            })
+            .collect())
+    }
+}
+
+fn describe(conflicts: &[PatchConflict], base: &Ruleset) -> Vec<ConflictInfo> {
+    conflicts
+        .iter()
+        .map(|conflict| {
+            let sides = [&conflict.wanted, &conflict.found];
+            let id = sides
+                .iter()
+                .find_map(|side| side.as_ref().map(|rule| rule.id));
+            let before = base.rules.iter().find(|rule| Some(rule.id) == id);
+            let is_rule = id.is_some();
+            let side = |rule: &Option<Box<Rule>>| match is_rule {
+                true => changes(before, rule.as_deref()),
+                false => Vec::new(),
+            };
+            ConflictInfo {
+                subject: conflict.subject.clone(),
+                problem: conflict.problem.clone(),
+                staged: side(&conflict.wanted),
+                deployed: side(&conflict.found),
+            }
+        })
+        .collect()
+}
+
+/// What one side made of a rule, one line a field.
+fn changes(before: Option<&Rule>, after: Option<&Rule>) -> Vec<String> {
+    let of = |rule: Option<&Rule>| Ruleset {
+        rules: rule.cloned().into_iter().collect(),
+        ..Ruleset::default()
+    };
+    if after.is_none() {
+        return vec!["removed".to_owned()];
+    }
+    let changes = diff(&of(before), &of(after)).rules.into_iter();
+    changes.flat_map(|change| change.detail).collect()
+}
+
+fn refusal(conflicts: &[ConflictInfo], from: u64, to: u64) -> ApiError {
+    let mut message = format!(
+        "the edits were staged on revision {from}, revision {to} is deployed meanwhile, and both \
+         changed the same:"
+    );
+    for conflict in conflicts {
+        message.push_str(&format!("\n  {}: {}", conflict.subject, conflict.problem));
+        for (side, lines) in [
+            ("staged", &conflict.staged),
+            ("deployed", &conflict.deployed),
+        ] {
+            for line in lines {
+                message.push_str(&format!("\n    {side}: {line}"));
+            }
+        }
+    }
+    ApiError::new(ErrorKind::Conflict, message).with_hint(
+        "nothing is lost: `ipblock-ctl export --staged` shows what is staged; edit it until it \
+         agrees with what is deployed, or `ipblock-ctl discard` it",
+    )
+}

@@ -1,0 +1,170 @@
+//! `history`, `confirm` and `audit`.
+
+use jiff::Timestamp;
+
+use super::{
+    number::grouped,
+    table::{Cell, Column, Table, cut},
+    view::{Tone, View, visible},
+};
+use crate::api::types::{AuditInfo, Confirmed, HistoryEntry, RevisionState};
+
+/// Columns on the screen that a comment gets in any case.
+const MIN_COMMENT_WIDTH: usize = 12;
+
+/// One line a revision.
+#[must_use]
+pub fn render_history(revisions: &[HistoryEntry], view: &View) -> String {
+    if revisions.is_empty() {
+        return "nothing was deployed yet\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        Column::right("REV"),
+        Column::left("STATE"),
+        Column::left("TIME"),
+        Column::left("AUTHOR"),
+        Column::right("RULES"),
+        Column::right("ENTRIES"),
+        Column::left("COMMENT"),
+    ]);
+    for revision in revisions {
+        let (state, tone) = match revision.state {
+            RevisionState::Deployed => ("deployed", Tone::Good),
+            RevisionState::AwaitingConfirmation => ("unconfirmed", Tone::Caution),
+            RevisionState::Superseded => ("superseded", Tone::Faint),
+            RevisionState::RolledBack => ("rolled back", Tone::Bad),
+        };
+        table.row(vec![
+            Cell::from(revision.revision.to_string()),
+            Cell::toned(state, tone),
+            Cell::from(local(revision.time, "%Y-%m-%d %H:%M", view)),
+            Cell::from(who(&revision.author).to_owned()),
+            Cell::from(grouped(revision.rules)),
+            Cell::from(grouped(revision.entries)),
+            Cell::from(String::new()),
+        ]);
+    }
+    let room = view.width.saturating_sub(table.width_before_last());
+    let comments = revisions.iter().map(|revision| {
+        let comment = visible(&revision.comment);
+        Cell::from(cut(&comment, room.max(MIN_COMMENT_WIDTH)))
+    });
+    table.set_last_column(comments.collect());
+    table.render(view)
+}
+
+/// What was confirmed.
+#[must_use]
+pub fn render_confirmed(confirmed: &Confirmed, view: &View) -> String {
+    let done = view.paint(
+        Tone::Good,
+        &format!("confirmed revision {}", confirmed.revision),
+    );
+    format!("{done}: it stays\n")
+}
+
+/// One line an entry, its further lines below.
+#[must_use]
+pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
+    if entries.is_empty() {
+        return "nothing was done yet\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        Column::left("TIME"),
+        Column::left("WHO"),
+        Column::left("WHAT"),
+        Column::left("DETAIL"),
+    ]);
+    for entry in entries {
+        table.row(vec![
+            Cell::from(local(entry.time, "%Y-%m-%d %H:%M:%S", view)),
+            Cell::from(who(&entry.author).to_owned()),
+            Cell::from(entry.what.clone()),
+            Cell::from(String::new()),
+        ]);
+    }
+    let room = view.width.saturating_sub(table.width_before_last());
+    let details = entries.iter().map(|entry| {
+        let detail = entry.detail.lines().collect::<Vec<_>>().join("; ");
+        Cell::from(cut(&visible(&detail), room.max(MIN_COMMENT_WIDTH)))
+    });
+    table.set_last_column(details.collect());
+    table.render(view)
+}
+
+fn local(time: Timestamp, form: &str, view: &View) -> String {
+    let local = time.to_zoned(view.time_zone.clone());
+    local.strftime(form).to_string()
+}
+
+/// The user's name, where `uid 0 (root)` has one.
+fn who(author: &str) -> &str {
+    let name = author
+        .split_once('(')
+        .and_then(|(_, name)| name.strip_suffix(')'));
+    name.unwrap_or(author)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+
+    use super::*;
+    use crate::output::samples;
+
+    fn revisions() -> Vec<HistoryEntry> {
+        let entry = |revision: u64, state, author: &str, comment: &str| HistoryEntry {
+            revision,
+            time: samples::now() - (20 - i64::try_from(revision).expect("small")).hours(),
+            author: author.to_owned(),
+            comment: comment.to_owned(),
+            rules: 3,
+            entries: 70_044 + revision,
+            state,
+        };
+        vec![
+            entry(9, RevisionState::AwaitingConfirmation, "uid 0 (root)", ""),
+            entry(
+                8,
+                RevisionState::RolledBack,
+                "uid 1001",
+                "block the scanners of last night, and what the weekly report said about them",
+            ),
+            entry(
+                7,
+                RevisionState::Superseded,
+                "uid 0 (ipblockd)",
+                "list feed",
+            ),
+        ]
+    }
+
+    #[test]
+    fn history_is_a_table_of_80_columns() {
+        insta::assert_snapshot!(render_history(&revisions(), &samples::view()));
+    }
+
+    #[test]
+    fn history_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(revisions());
+    }
+
+    #[test]
+    fn the_audit_trail_is_a_table_of_80_columns() {
+        let entries = [
+            AuditInfo {
+                time: samples::now(),
+                author: "uid 0 (root)".to_owned(),
+                what: "stage".to_owned(),
+                detail: "rule abuse: added, block 3 prefixes\nallow list: 1 entry added".to_owned(),
+            },
+            AuditInfo {
+                time: samples::now() - 1.hours(),
+                author: "uid 0 (ipblockd)".to_owned(),
+                what: "rollback".to_owned(),
+                detail: "revision 6".to_owned(),
+            },
+        ];
+        insta::assert_snapshot!(render_audit(&entries, &samples::view()));
+    }
+}
