@@ -11,7 +11,7 @@ use crate::{
         client::ClientError,
         types::{DeployRequest, EditRequest, Staged},
     },
-    output::changes::{render_authors, render_staged},
+    output::changes::render_staged,
     policy::edit::Edit,
 };
 
@@ -53,9 +53,10 @@ pub(crate) async fn finish(
         session.show(staged, render_staged)?;
     }
     let own = u64::try_from(own).unwrap_or(u64::MAX);
-    if staged.staged > own {
-        let others = others(own, session).await?;
-        session.note(&format!("deploys what was staged before, too: {others}"));
+    let before = staged.staged.saturating_sub(own);
+    if before > 0 {
+        let edits = edits(before);
+        session.note(&format!("deploys {edits} that were staged before, too"));
     }
     let request = DeployRequest {
         comment: args.comment.clone().unwrap_or_default(),
@@ -68,14 +69,6 @@ pub(crate) async fn finish(
     })?;
     show_deployed(&deployed, session)?;
     Ok(OK)
-}
-
-/// How many edits were staged before the last `own` ones, and by whom.
-async fn others(own: u64, session: &Session<'_>) -> Result<String, CliError> {
-    let mut edits = session.client.diff().await?.edits;
-    let own = usize::try_from(own).unwrap_or(usize::MAX);
-    edits.truncate(edits.len().saturating_sub(own));
-    Ok(render_authors(&edits).join(", "))
 }
 
 fn next_step(staged: u64) -> String {

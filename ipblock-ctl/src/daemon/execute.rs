@@ -139,13 +139,17 @@ impl Service {
                 Target::Back { .. } => "rolled back",
             }
         );
-        let mut detail = format!("revision {}", deployed.revision);
-        if let Some(deadline) = deployed.confirm_deadline {
-            detail.push_str(&format!(", to be confirmed until {deadline}"));
-        }
-        if !comment.is_empty() {
-            detail.push_str(&format!(": {comment}"));
-        }
+        let until = deployed
+            .confirm_deadline
+            .map(|deadline| format!(", to be confirmed until {deadline}"));
+        let comment = Some(comment).filter(|comment| !comment.is_empty());
+        let comment = comment.map(|comment| format!(": {comment}"));
+        let detail = format!(
+            "revision {}{}{}",
+            deployed.revision,
+            until.unwrap_or_default(),
+            comment.unwrap_or_default()
+        );
         self.audit(author, what, &detail);
     }
 

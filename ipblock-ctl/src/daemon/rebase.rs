@@ -132,9 +132,12 @@ fn describe(conflicts: &[PatchConflict], base: &Ruleset) -> Vec<ConflictInfo> {
                 .find_map(|side| side.as_ref().map(|rule| rule.id));
             let before = base.rules.iter().find(|rule| Some(rule.id) == id);
             let is_rule = id.is_some();
-            let side = |rule: &Option<Box<Rule>>| match is_rule {
-                true => changes(before, rule.as_deref()),
-                false => Vec::new(),
+            let side = |rule: &Option<Box<Rule>>| {
+                if is_rule {
+                    changes(before, rule.as_deref())
+                } else {
+                    Vec::new()
+                }
             };
             ConflictInfo {
                 subject: conflict.subject.clone(),
@@ -160,21 +163,19 @@ fn changes(before: Option<&Rule>, after: Option<&Rule>) -> Vec<String> {
 }
 
 fn refusal(conflicts: &[ConflictInfo], from: u64, to: u64) -> ApiError {
-    let mut message = format!(
+    let mut lines = vec![format!(
         "the edits were staged on revision {from}, revision {to} is deployed meanwhile, and both \
          changed the same:"
-    );
+    )];
     for conflict in conflicts {
-        message.push_str(&format!("\n  {}: {}", conflict.subject, conflict.problem));
-        for (side, lines) in [
-            ("staged", &conflict.staged),
-            ("deployed", &conflict.deployed),
-        ] {
-            for line in lines {
-                message.push_str(&format!("\n    {side}: {line}"));
-            }
+        lines.push(format!("  {}: {}", conflict.subject, conflict.problem));
+        let staged = conflict.staged.iter().map(|line| ("staged", line));
+        let deployed = conflict.deployed.iter().map(|line| ("deployed", line));
+        for (side, line) in staged.chain(deployed) {
+            lines.push(format!("    {side}: {line}"));
         }
     }
+    let message = lines.join("\n");
     ApiError::new(ErrorKind::Conflict, message).with_hint(
         "nothing is lost: `ipblock-ctl export --staged` shows what is staged; edit it until it \
          agrees with what is deployed, or `ipblock-ctl discard` it",

@@ -59,14 +59,13 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
 
 /// Whose edits they are: one line a person.
 fn push_edits(text: &mut String, edits: &[StagedEditInfo], view: &View) {
-    for line in render_authors(edits) {
+    for line in edits_by_author(edits) {
         push_labelled(text, view, Tone::Faint, "staged:", &line);
     }
 }
 
 /// Who made edits, and how many: one text a person.
-#[must_use]
-pub fn render_authors(edits: &[StagedEditInfo]) -> Vec<String> {
+fn edits_by_author(edits: &[StagedEditInfo]) -> Vec<String> {
     let mut people: Vec<(&str, u64)> = Vec::new();
     for edit in edits {
         match people.iter_mut().find(|(who, _)| *who == edit.author) {
@@ -140,7 +139,17 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
         counted(deployed.entries, "entry", "entries"),
         milliseconds(deployed.build_ms),
         milliseconds(deployed.switch_ms),
-    ) + &confirmation(deployed, view)
+    ) + &edits_taken_along(deployed)
+        + &confirmation(deployed, view)
+}
+
+/// Whose edits were deployed.
+fn edits_taken_along(deployed: &Deployed) -> String {
+    let authors = edits_by_author(&deployed.edits);
+    if authors.is_empty() {
+        return String::new();
+    }
+    format!("with {}\n", authors.join(", "))
 }
 
 /// What becomes of a deploy that has to be confirmed.

@@ -111,13 +111,15 @@ impl Patch {
             conflicts.push(entries_conflict("the allow list"));
         }
         let zones = carry_nested(
-            (&self.zones, &self.zone_allow),
+            &self.zones,
+            &self.zone_allow,
             pairs(&onto.zones),
             |zone| &mut zone.allow,
             |name| conflicts.push(entries_conflict(&format!("zone {name}"))),
         );
         let lists = carry_nested(
-            (&self.lists, &self.list_elements),
+            &self.lists,
+            &self.list_elements,
             pairs(&onto.lists),
             |list| &mut list.elements,
             |name| conflicts.push(entries_conflict(&format!("list {name}"))),
@@ -265,8 +267,13 @@ fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
         .collect()
 }
 
+type ChangeOf<F> = Change<<F as Fact>::Key, <F as Fact>::Value>;
+
+/// A change that cannot be carried over, and the value that was found instead.
+type Refused<'c, F> = (&'c ChangeOf<F>, Option<<F as Fact>::Value>);
+
 /// The facts that differ, those that are gone first.
-fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<Change<F::Key, F::Value>> {
+fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<ChangeOf<F>> {
     let values = |facts: &[F]| -> FxHashMap<F::Key, F::Value> {
         let facts = facts.iter();
         facts.map(|fact| (fact.key(), fact.value())).collect()
@@ -286,15 +293,12 @@ fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<Change<F::Key, F::Value>> 
 }
 
 /// Carries changes over to `facts`; returns those that cannot be, with the value found instead.
-fn carry<'c, F: Fact>(
-    changes: &'c [Change<F::Key, F::Value>],
-    facts: &mut Vec<F>,
-) -> Vec<(&'c Change<F::Key, F::Value>, Option<F::Value>)> {
-    let changed: FxHashSet<_> = changes.iter().map(|change| &change.key).collect();
+fn carry<'c, F: Fact>(changes: &'c [ChangeOf<F>], facts: &mut Vec<F>) -> Vec<Refused<'c, F>> {
+    let wanted: FxHashSet<_> = changes.iter().map(|change| &change.key).collect();
     let mut places = FxHashMap::default();
     for (place, fact) in facts.iter().enumerate() {
         let key = fact.key();
-        if changed.contains(&key) {
+        if wanted.contains(&key) {
             places.entry(key).or_insert(place);
         }
     }
@@ -324,10 +328,8 @@ fn carry<'c, F: Fact>(
 /// Carries over changes of things that hold elements: first of the elements, then of the things
 /// themselves. Calls `conflict` with the name of each that both sides changed differently.
 fn carry_nested<N, T, E>(
-    (things, elements): (
-        &[Change<N, <(N, T) as Fact>::Value>],
-        &BTreeMap<N, Vec<Change<E::Key, E::Value>>>,
-    ),
+    things: &[ChangeOf<(N, T)>],
+    elements: &BTreeMap<N, Vec<ChangeOf<E>>>,
     mut onto: Vec<(N, T)>,
     elements_of: impl Fn(&mut T) -> &mut Vec<E>,
     mut conflict: impl FnMut(&N),

@@ -62,6 +62,8 @@ fn staging_and_deploying_in_one_sends_both() {
         "--deploy",
         "--comment",
         "now",
+        "--confirm-within",
+        "5m",
         "--force",
     ];
     let assert = run(&daemon, &arguments).code(0);
@@ -77,7 +79,10 @@ fn staging_and_deploying_in_one_sends_both() {
     let sent = daemon.requests();
     assert_eq!(sent[0].body["force"], json!(true));
     assert_eq!(sent[0].body["edits"][0]["action"], json!("block"));
-    assert_eq!(sent[1].body, json!({"comment": "now", "force": true}));
+    assert_eq!(
+        sent[1].body,
+        json!({"comment": "now", "confirm_within": 300, "force": true})
+    );
 
     let assert = run(&daemon, &["rule", "promote", "abuse", "--deploy", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");

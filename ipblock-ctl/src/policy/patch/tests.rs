@@ -139,22 +139,23 @@ prop_compose! {
         zone in prop::option::of((addresses(), any::<bool>())),
         lists in prop::collection::btree_map(0..2_u8, addresses(), 0..3),
     ) -> Ruleset {
-        let mut toml = format!("[allow]\nmatch = [{}]\n", quoted(&allow));
+        let mut toml = vec![format!("[allow]\nmatch = [{}]\n", quoted(&allow))];
         if let Some((allow, drop)) = zone {
             let default = if drop { "drop" } else { "pass" };
-            toml += &format!("[zone.dmz]\ndefault = \"{default}\"\nallow = [{}]\n", quoted(&allow));
+            let allow = quoted(&allow);
+            toml.push(format!("[zone.dmz]\ndefault = \"{default}\"\nallow = [{allow}]\n"));
         }
         for (list, addresses) in &lists {
-            toml += &format!("[list.l{list}]\nmatch = [{}]\n", quoted(addresses));
+            toml.push(format!("[list.l{list}]\nmatch = [{}]\n", quoted(addresses)));
         }
         for (id, (addresses, enabled, name)) in &rules {
-            toml += &format!(
+            toml.push(format!(
                 "[[rule]]\nname = \"r{id}-{name}\"\naction = \"block\"\nenabled = {enabled}\nmatch = [{}]\n",
                 quoted(addresses)
-            );
+            ));
         }
         let ids: Vec<u64> = rules.keys().copied().collect();
-        ruleset(&toml, &ids)
+        ruleset(&toml.concat(), &ids)
     }
 }
 
