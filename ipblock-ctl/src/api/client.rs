@@ -27,7 +27,8 @@ use super::{
     types::{
         AllowInfo, Applied, ApplyRequest, AttachRequest, AuditInfo, Check, CheckRequest, Confirmed,
         Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry, InterfaceStatus,
-        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which, ZoneInfo,
+        RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which,
+        ZoneInfo,
     },
 };
 
@@ -230,6 +231,22 @@ impl Client {
     /// `GET /v1/audit`.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditInfo>, ClientError> {
         self.get(&format!("/v1/audit?limit={limit}")).await
+    }
+
+    /// `GET /v1/backup`: an SQLite database.
+    pub async fn backup(&self) -> Result<Bytes, ClientError> {
+        self.send(Method::GET, "/v1/backup", Vec::new()).await
+    }
+
+    /// `POST /v1/restore`.
+    pub async fn restore(
+        &self,
+        backup: Vec<u8>,
+        query: RestoreQuery,
+    ) -> Result<Applied, ClientError> {
+        let RestoreQuery { dry_run, force } = query;
+        let path = format!("/v1/restore?dry_run={dry_run}&force={force}");
+        self.call(Method::POST, &path, backup).await
     }
 
     /// `GET /v1/ruleset`.

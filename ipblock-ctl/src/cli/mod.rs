@@ -8,6 +8,7 @@ mod allow;
 mod apply;
 mod arguments;
 mod attach;
+mod backup;
 mod check;
 mod completions;
 mod convert;
@@ -133,6 +134,8 @@ enum Command {
     Apply(apply::ApplyArgs),
     Export(export::ExportArgs),
     Lint(lint::LintArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     /// Show hits of each rule, and totals
     Counters,
     Check(check::CheckArgs),
@@ -200,6 +203,8 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Apply(args) => apply::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,
         Command::Lint(args) => lint::run(&args, session.output),
+        Command::Backup(args) => backup::backup(&args, session).await,
+        Command::Restore(args) => backup::restore(&args, session).await,
         Command::Counters => counters::run(session).await,
         Command::Check(args) => check::run(args, session).await,
         Command::Convert(args) => convert::run(&args, session.output),

@@ -116,7 +116,7 @@ impl Service {
 }
 
 /// In an applied file the same name is the same rule.
-fn take_identities(after: &mut Ruleset, before: &Ruleset) {
+pub(super) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
     let known: BTreeMap<_, _> = before
         .rules
         .iter()

@@ -2,30 +2,42 @@
 //!
 //! docs/api.md documents the same routes.
 
-use std::sync::Arc;
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Write as _},
+    sync::Arc,
+};
 
 use axum::{
     Extension, Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Query, Request, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use http_body_util::{BodyExt as _, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
 
 use super::{error::Failure, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{AuditQuery, RuleText, RulesetQuery},
+        types::{AuditQuery, RestoreQuery, RuleText, RulesetQuery},
     },
-    store::Author,
+    store::{Author, DATABASE},
 };
 
 /// Largest request body: a ruleset file of some two million entries.
 const MAX_BODY: usize = 64 << 20;
+
+/// Largest backup that is taken back.
+const MAX_BACKUP: usize = 1 << 30;
+
+/// Bytes of a backup that are read at once.
+const CHUNK: usize = 256 << 10;
 
 type Answer<T> = Result<Json<T>, Failure>;
 type Shared = State<Arc<Service>>;
@@ -55,20 +67,31 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/check", post(check))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
+        .route("/v1/backup", get(back_up))
+        .route(
+            "/v1/restore",
+            post(restore).layer(DefaultBodyLimit::max(MAX_BACKUP)),
+        )
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(errors_as_json))
         .layer(middleware::from_fn(peer::authorise))
         .with_state(service)
 }
 
-/// Runs a method of the service where it may block.
+/// Runs a method of the service where it may block, and answers with what it returns.
 async fn run<T: Serialize + Send + 'static>(
     service: Arc<Service>,
     method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
 ) -> Answer<T> {
+    run_blocking(service, method).await.map(Json)
+}
+
+async fn run_blocking<T: Send + 'static>(
+    service: Arc<Service>,
+    method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(move || method(&service)).await {
-        Ok(Ok(answer)) => Ok(Json(answer)),
-        Ok(Err(error)) => Err(Failure(error)),
+        Ok(result) => result.map_err(Failure),
         Err(panic) => Err(Failure(
             ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
                 .with_hint("this is a bug in ipblockd; its log tells more"),
@@ -192,6 +215,63 @@ async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl 
     run(service, move |service| service.audit_trail(query.limit)).await
 }
 
+async fn back_up(State(service): Shared) -> Result<Response, Failure> {
+    let file = run_blocking(service, Service::back_up).await?;
+    let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
+    tokio::spawn(async move {
+        let mut reader = BufReader::with_capacity(CHUNK, file);
+        loop {
+            let chunk =
+                tokio::task::block_in_place(|| reader.fill_buf().map(Bytes::copy_from_slice));
+            match chunk {
+                Ok(chunk) if chunk.is_empty() => break,
+                Ok(chunk) => {
+                    reader.consume(chunk.len());
+                    // Who closed the connection does not want the rest.
+                    if sender.send_data(chunk).await.is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    // The client sees a body that ends too early.
+                    warn!(%error, "a backup could not be read");
+                    sender.abort(error);
+                    break;
+                }
+            }
+        }
+    });
+    let kind = [(CONTENT_TYPE, "application/vnd.sqlite3")];
+    Ok((kind, Body::new(body)).into_response())
+}
+
+async fn restore(
+    State(service): Shared,
+    Extension(author): Extension<Author>,
+    Query(query): Query<RestoreQuery>,
+    mut body: Body,
+) -> Result<impl IntoResponse, Failure> {
+    let aside = service.directory_aside().map_err(Failure)?;
+    let path = aside.path().join(DATABASE);
+    let failed = |error: &dyn std::fmt::Display| {
+        let message = format!("the backup could not be received: {error}");
+        Failure(ApiError::new(ErrorKind::Failed, message))
+    };
+    let mut file = File::create(&path).map_err(|error| failed(&error))?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| failed(&error))?;
+        if let Some(chunk) = frame.data_ref() {
+            tokio::task::block_in_place(|| file.write_all(chunk))
+                .map_err(|error| failed(&error))?;
+        }
+    }
+    drop(file);
+    Ok(run(service, move |service| {
+        service.restore(&aside, query, &author)
+    })
+    .await)
+}
+
 async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> impl IntoResponse {
     run(service, move |service| Ok(service.ruleset(query.which))).await
 }
@@ -217,7 +297,7 @@ async fn errors_as_json(request: Request, next: Next) -> Response {
     let status = response.status();
     let is_json = response
         .headers()
-        .get(axum::http::header::CONTENT_TYPE)
+        .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !(status.is_client_error() || status.is_server_error()) || is_json {
         return response;

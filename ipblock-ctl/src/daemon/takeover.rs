@@ -291,7 +291,7 @@ impl Service {
 }
 
 /// What the store has.
-fn load_state(store: &Store) -> Result<State, StartError> {
+pub(super) fn load_state(store: &Store) -> Result<State, ApiError> {
     let (revision, deployed) = match store.deployed_revision()? {
         Some(revision) => {
             let stored = store.ruleset(revision.number)?;
@@ -321,7 +321,7 @@ fn load_state(store: &Store) -> Result<State, StartError> {
     })
 }
 
-fn load_base(store: &Store) -> Result<Counts, StartError> {
+fn load_base(store: &Store) -> Result<Counts, ApiError> {
     Ok(Counts {
         rules: store.base_rules()?,
         zones: store.base_totals()?,

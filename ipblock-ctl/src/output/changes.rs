@@ -203,6 +203,22 @@ pub fn render_rolled_back(revision: u64, applied: &Applied, view: &View) -> Stri
     text
 }
 
+/// What a restore did, or would do.
+#[must_use]
+pub fn render_restored(applied: &Applied, view: &View) -> String {
+    let same = applied.diff.rules.is_empty() && applied.diff.other.is_empty();
+    let mut text = if same {
+        "the rules are the same\n".to_owned()
+    } else {
+        render_diff(&applied.diff, view)
+    };
+    if let Some(deployed) = &applied.deployed {
+        let done = format!("restored: revision {} is in force", deployed.revision);
+        let _ = writeln!(text, "{}", view.paint(Tone::Good, &done));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

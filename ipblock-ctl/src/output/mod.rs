@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allow;
+pub mod backup;
 pub mod changes;
 pub mod check;
 pub mod convert;

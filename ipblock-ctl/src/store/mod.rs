@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod backup;
 mod confirmation;
 mod counters;
 mod end;
@@ -66,7 +67,8 @@ use error::Failure;
 use lock::Lock;
 use value::Stored;
 
-const DATABASE: &str = "ipblock.db";
+/// The database's file name in a state directory.
+pub const DATABASE: &str = "ipblock.db";
 
 /// How long another program may hold the database before opening gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

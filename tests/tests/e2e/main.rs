@@ -9,6 +9,7 @@
 
 mod answers;
 mod attach;
+mod backup;
 mod bad_input;
 mod bad_start;
 mod confirm;

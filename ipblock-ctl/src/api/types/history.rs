@@ -84,3 +84,14 @@ impl AuditQuery {
         1000
     }
 }
+
+/// `POST /v1/restore` query; the body is a backup, the answer [`super::Applied`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreQuery {
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Allows what is refused for safety.
+    #[serde(default)]
+    pub force: bool,
+}

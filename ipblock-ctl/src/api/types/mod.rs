@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
-pub use history::{AuditInfo, AuditQuery, Confirmed, HistoryEntry, RevisionState, RollbackRequest};
+pub use history::{
+    AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
+};
 
 use crate::policy::edit::Edit;
 pub use crate::policy::{Action, DefaultVerdict, MalformedPolicy, address::Conversion};

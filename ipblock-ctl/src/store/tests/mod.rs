@@ -1,3 +1,4 @@
+mod backup;
 mod counters;
 mod damage;
 mod durability;

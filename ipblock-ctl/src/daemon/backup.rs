@@ -1,0 +1,175 @@
+//! Everything in one file, and back.
+
+use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tracing::{error, info};
+
+use super::{
+    deploy::take_identities,
+    plan::Plan,
+    state::{Service, from_stored},
+    switch::Change,
+    takeover::load_state,
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{Applied, Deployed, RestoreQuery},
+    },
+    policy::{RuleId, Ruleset, compile::compile},
+    store::{Author, DATABASE, Store, StoreError},
+};
+
+impl Service {
+    /// A backup as an open file; it is nowhere on the disk any more when that is closed.
+    pub fn back_up(&self) -> Result<File, ApiError> {
+        let _change = self.begin_change();
+        // What live generations have counted is part of it.
+        self.checkpoint()?;
+        let aside = self.directory_aside()?;
+        let path = aside.path().join(DATABASE);
+        self.store.back_up(&path)?;
+        File::open(&path).map_err(|source| on_disk("read", &path, &source))
+    }
+
+    /// A directory of its own in the state directory, which is gone with the value.
+    pub(super) fn directory_aside(&self) -> Result<TempDir, ApiError> {
+        let state_dir = &self.settings.state_dir;
+        tempfile::Builder::new()
+            .prefix("backup-")
+            .tempdir_in(state_dir)
+            .map_err(|source| on_disk("make a directory in", state_dir, &source))
+    }
+
+    /// Replaces rules, lists, zones, bans, counters and history by those of a backup, which stands
+    /// in `aside`, and puts its ruleset in force; or says what that would change.
+    pub fn restore(
+        &self,
+        aside: &TempDir,
+        query: RestoreQuery,
+        author: &Author,
+    ) -> Result<Applied, ApiError> {
+        let _change = self.begin_change();
+        let backup = Store::open(aside.path()).map_err(not_a_backup)?;
+        let revision = backup.deployed_revision()?.map_or(0, |found| found.number);
+        let ruleset = match revision {
+            0 => Ruleset::default(),
+            number => from_stored(&backup.ruleset(number)?)?,
+        };
+        let plan = self.plan_restore(&ruleset)?;
+        let diff = plan.to_diff();
+        if query.dry_run {
+            return Ok(Applied {
+                changed: plan.changes_anything(),
+                diff,
+                deployed: None,
+            });
+        }
+        if !query.force && self.read().staged.is_some() {
+            return Err(ApiError::new(
+                ErrorKind::Conflict,
+                "edits are staged, and a restore would replace them by those of the backup",
+            )
+            .with_hint(
+                "`ipblock-ctl deploy` or `ipblock-ctl discard` them first, or pass --force",
+            ));
+        }
+        self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        // What cannot be compiled is refused before anything is replaced.
+        for zone in ruleset.zone_names() {
+            compile(&ruleset, &zone, Timestamp::now())?;
+        }
+        self.store.replace_with(backup)?;
+        if let Err(error) = self.put_restored_in_force() {
+            let problem = format!("the restored ruleset is not in force yet: {error}");
+            error!("{problem}");
+            self.write().start_problems.push(problem.clone());
+            return Err(ApiError::new(ErrorKind::Failed, problem)
+                .with_hint("the rules from before keep filtering; restart ipblockd"));
+        }
+        info!(revision, author = %author.name, uid = author.uid, "restored a backup");
+        self.audit(author, "restore", &format!("revision {revision}"));
+        Ok(Applied {
+            diff,
+            changed: true,
+            deployed: Some(Deployed {
+                revision,
+                changed: true,
+                rules: ruleset.rules.len() as u64,
+                entries: plan.entries_after(),
+                build_ms: 0,
+                switch_ms: 0,
+                confirm_deadline: None,
+                edits: Vec::new(),
+            }),
+        })
+    }
+
+    /// What a restore changes. Identities of another store mean nothing here: rules of one name are
+    /// one rule.
+    fn plan_restore(&self, restored: &Ruleset) -> Result<Plan, ApiError> {
+        let before = Arc::clone(&self.read().deployed);
+        let mut after = restored.clone();
+        for rule in &mut after.rules {
+            rule.id = RuleId::default();
+        }
+        take_identities(&mut after, &before);
+        Plan::compute(before, Arc::new(after), Timestamp::now())
+    }
+
+    /// Takes up what the store holds anew, and replaces every generation. The links run the old ones
+    /// until the new ones are complete.
+    fn put_restored_in_force(&self) -> Result<(), ApiError> {
+        let old = {
+            let mut state = self.write();
+            let fresh = load_state(&self.store)?;
+            let old = std::mem::take(&mut state.zones);
+            let interfaces = std::mem::take(&mut state.interfaces);
+            *state = fresh;
+            state.interfaces = interfaces;
+            old
+        };
+        let (deployed, revision) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let mut fresh = BTreeMap::new();
+        for name in deployed.zone_names() {
+            let live = self.build_for(&deployed, &name, revision)?;
+            fresh.insert(name, live);
+        }
+        self.put_in_force(Change {
+            fresh,
+            gone: Vec::new(),
+            deploy: None,
+            clear_staged: false,
+        })?;
+        for live in old.into_values() {
+            self.unpin(live.generation.number());
+        }
+        Ok(())
+    }
+}
+
+fn on_disk(action: &str, path: &Path, source: &std::io::Error) -> ApiError {
+    let message = format!("cannot {action} `{}`: {source}", path.display());
+    ApiError::new(ErrorKind::Failed, message)
+}
+
+/// What is wrong with a file that was sent as a backup, without where it was put aside.
+fn not_a_backup(error: StoreError) -> ApiError {
+    let problem = match error {
+        StoreError::Corrupt { detail, .. } => detail,
+        StoreError::TooNew { found, known, .. } => {
+            format!("it has schema version {found}, this ipblockd knows versions up to {known}")
+        }
+        other => return other.into(),
+    };
+    ApiError::new(
+        ErrorKind::Invalid,
+        format!("this is no backup that can be restored: {problem}"),
+    )
+    .with_hint("give a file that `ipblock-ctl backup` wrote; nothing was changed")
+}

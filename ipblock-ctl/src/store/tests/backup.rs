@@ -1,0 +1,88 @@
+//! The store as one file, and back.
+
+use super::*;
+
+/// A store with a history, a live generation that counted, and something staged.
+fn filled() -> Fixture {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    fixture.revision(&ruleset("a", &[("a", 1)]), RevisionState::Superseded);
+    let deployed = fixture.revision(
+        &ruleset("b", &[("a", 1), ("b", 2)]),
+        RevisionState::Deployed,
+    );
+    store.allocate_rule_ids(2).unwrap();
+    let live = fixture.live("default", deployed);
+    store.checkpoint(live, &counts(1, 7, Some(50))).unwrap();
+    store
+        .stage(deployed, &ruleset("c", &[("a", 1)]), &[])
+        .unwrap();
+    fixture
+}
+
+/// Opens a backup of the store as a store of its own.
+fn backup_of(fixture: &Fixture) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    fixture.store.back_up(&dir.path().join(DATABASE)).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    Fixture { store, dir }
+}
+
+#[test]
+fn a_backup_holds_everything_and_leaves_the_store_as_it_was() {
+    let original = filled();
+    let copy = backup_of(&original);
+    for fixture in [&original, &copy] {
+        let store = &fixture.store;
+        assert_eq!(store.revisions().unwrap().len(), 2);
+        assert_eq!(store.staged().unwrap().unwrap().ruleset.toml, "c");
+        assert_eq!(store.open_generations().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_restored_store_has_the_history_and_the_counts_of_the_backup() {
+    let Fixture { store, dir: _dir } = backup_of(&filled());
+    let other = Fixture::new();
+    other.revision(&ruleset("x", &[("x", 1)]), RevisionState::Deployed);
+    let identity = other.store.store_id();
+    let live = other.live("default", 1);
+    other
+        .store
+        .checkpoint(live, &counts(1, 1_000, None))
+        .unwrap();
+    other.store.replace_with(store).unwrap();
+
+    let other = other.reopen();
+    assert_eq!(other.store.store_id(), identity);
+    assert_eq!(other.store.deployed_revision().unwrap().unwrap().number, 2);
+    assert_eq!(other.store.ruleset(2).unwrap().toml, "b");
+    // The live generation's counts of the backup are part of the base, and nothing of the other's.
+    assert_eq!(other.rule(1).packets, 7);
+    assert_eq!(other.totals("default").dropped.packets, 7);
+    assert_eq!(other.store.open_generations().unwrap(), []);
+    // Numbers go on where each of them was: identities as in the backup, generations as here.
+    assert_eq!(other.store.allocate_rule_ids(1).unwrap(), [RuleId(3)]);
+    assert_eq!(other.store.allocate_generation().unwrap(), live + 1);
+    assert_eq!(
+        other.revision(&ruleset("d", &[]), RevisionState::Prepared),
+        3
+    );
+}
+
+#[test]
+fn a_restore_that_fails_changes_nothing() {
+    let Fixture { store, dir } = backup_of(&filled());
+    let other = Fixture::new();
+    other.revision(&ruleset("x", &[("x", 1)]), RevisionState::Deployed);
+    store
+        .connection()
+        .execute_batch("DROP TABLE rule_duration")
+        .unwrap();
+    assert!(other.store.replace_with(store).is_err());
+    assert_eq!(other.store.ruleset(1).unwrap().toml, "x");
+    // And the next one goes through.
+    let Fixture { store, dir: _next } = backup_of(&filled());
+    other.store.replace_with(store).unwrap();
+    drop(dir);
+}

@@ -1,0 +1,131 @@
+//! Everything in one file, and back: on the same machine and on another one.
+
+use ipblock_tests::{DEADLINE, require_privileged};
+
+use crate::{
+    answers::{apply, check, count_of, counters, live_generations, pinned_generations, status},
+    scenario::{Scene, marked},
+};
+
+const RULESET: &str = r#"
+[list.feed]
+match = ["203.0.113.64/26"]
+
+[allow]
+match = [{ at = "203.0.113.65", note = "office" }]
+
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.7", "@feed"]
+"#;
+
+#[test]
+fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    scene.send(&[marked("203.0.113.7", 1)], 5)?;
+    scene.judged(5)?;
+    let file = scene.daemon.state_dir().join("monday.db");
+    let file = file.to_string_lossy().into_owned();
+    let exported = scene.daemon.ctl(&["export"])?.ok()?;
+    let history = scene.daemon.ctl_json(&["history"])?;
+    scene.daemon.ctl(&["backup", &file])?.ok()?;
+
+    apply(&scene.daemon, "")?;
+    scene.send(&[marked("203.0.113.7", 2)], 5)?;
+    scene.judged(10)?;
+    assert_eq!(scene.receiver.count(2), 5);
+    let dry = scene.daemon.ctl(&["restore", &file, "--dry-run"])?;
+    assert_eq!(dry.code, 6, "{dry:?}");
+    assert!(dry.stdout.contains("+ rule abuse: added"), "{dry:?}");
+    assert_eq!(status(&scene.daemon)?.revision, 2);
+
+    scene.daemon.ctl(&["restore", &file])?.ok()?;
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, &now.problems), (1, &Vec::new()));
+    assert_eq!(pinned_generations(&scene.daemon)?, live_generations(&now));
+    assert_eq!(scene.daemon.ctl(&["export"])?.ok()?, exported);
+    assert_eq!(scene.daemon.ctl_json(&["history"])?, history);
+    // What was counted until the backup, and what comes from now on.
+    assert_eq!(count_of(&counters(&scene.daemon)?, "abuse").packets, 5);
+    scene.send(&[marked("203.0.113.7", 3), marked("203.0.113.65", 4)], 5)?;
+    // The totals too are those of the backup, and what came since.
+    scene.receiver.wait_for_count(4, 5, DEADLINE)?;
+    let counters = counters(&scene.daemon)?;
+    assert_eq!(scene.receiver.count(3), 0);
+    assert_eq!(count_of(&counters, "abuse").packets, 10);
+    assert_eq!(counters.totals.dropped.packets, 10);
+    assert_eq!(counters.totals.allowed.packets, 5);
+    let answer = check(&scene.daemon, &["203.0.113.64/26"])?;
+    assert!(answer.iter().all(|part| part.kernel_agrees), "{answer:?}");
+
+    scene.daemon.kill()?;
+    scene.daemon.start()?;
+    assert_eq!(status(&scene.daemon)?.revision, 1);
+    assert_eq!(scene.daemon.ctl(&["export"])?.ok()?, exported);
+    Ok(())
+}
+
+#[test]
+fn another_machine_takes_a_backup_over_with_its_own_interfaces() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let original = Scene::attached(root, "native")?;
+    apply(&original.daemon, RULESET)?;
+    let backup = original.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    original.daemon.ctl(&["backup", &backup])?.ok()?;
+
+    let other = Scene::attached(root, "native")?;
+    let unrelated = RULESET.replace("abuse", "unrelated").replace(".7", ".8");
+    apply(&other.daemon, &unrelated)?;
+    other.send(&[marked("203.0.113.8", 1)], 5)?;
+    other.judged(5)?;
+    other.daemon.ctl(&["restore", &backup])?.ok()?;
+    other.send(&[marked("203.0.113.7", 2), marked("203.0.113.8", 3)], 5)?;
+    let counters = other.judged(10)?;
+    assert_eq!(other.receiver.count(2), 0);
+    assert_eq!(other.receiver.count(3), 5);
+    // Five of the rule that is here now, none of the one that was.
+    assert_eq!(count_of(&counters, "abuse").packets, 5);
+    let names = other.daemon.ctl_json(&["rule", "list"])?;
+    assert_eq!(names.as_array().map(Vec::len), Some(1), "{names}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    for content in ["", "[[rule]]\nname = \"a\"\n"] {
+        let refused = scene.daemon.ctl_with_input(&["restore", "-"], content)?;
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains("no backup"), "{refused:?}");
+    }
+    assert_eq!(status(&scene.daemon)?.revision, 1);
+    let leftover = std::fs::read_dir(scene.daemon.state_dir())?
+        .filter_map(Result::ok)
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("backup-"));
+    assert!(!leftover, "a directory was left behind");
+    Ok(())
+}
+
+#[test]
+fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let backup = scene.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
+    scene.daemon.ctl(&edit)?.ok()?;
+    let refused = scene.daemon.ctl(&["restore", &backup])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert_eq!(status(&scene.daemon)?.staged, 1);
+    scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
+    assert_eq!(status(&scene.daemon)?.staged, 0);
+    Ok(())
+}
