@@ -4,11 +4,13 @@
 
 mod attach;
 mod check;
+pub mod config;
 mod counts;
 mod deploy;
 #[expect(dead_code, reason = "bans and confirmations are next")]
 mod ends;
 mod error;
+mod flags;
 mod http;
 mod kernel_log;
 mod peer;
@@ -22,6 +24,8 @@ mod takeover;
 mod unfinished;
 mod view;
 
+pub use config::ConfigFile;
+pub use flags::Flags;
 pub use run::{RunError, run};
 pub use settings::Settings;
 pub use state::Service;
