@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
+    guard::Caller,
     plan::{Plan, ZoneStep},
     state::{LiveZone, Service, to_stored},
     switch::Change,
@@ -24,15 +25,18 @@ const MAX_COMMENT: usize = 1024;
 
 impl Service {
     /// What deploying the staged edits would change.
-    pub fn diff(&self) -> Result<Diff, ApiError> {
+    pub fn diff(&self, caller: &Caller) -> Result<Diff, ApiError> {
         let state = self.read();
         let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
         drop(state);
-        Ok(Plan::compute(before, after, Timestamp::now())?.to_diff())
+        let plan = Plan::compute(before, after, Timestamp::now())?;
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller), &mut diff);
+        Ok(diff)
     }
 
     /// Deploys the staged edits.
-    pub fn deploy(&self, request: &DeployRequest, author: &Author) -> Result<Deployed, ApiError> {
+    pub fn deploy(&self, request: &DeployRequest, caller: &Caller) -> Result<Deployed, ApiError> {
         let _change = self.begin_change();
         let (before, staged, revision) = {
             let state = self.read();
@@ -60,11 +64,14 @@ impl Service {
             self.write().staged = None;
             return Ok(nothing_to_do(revision, &before));
         }
-        self.execute(&plan, author, &request.comment, true)
+        let warnings = self.guard_plan(&plan, Some(caller), request.force)?;
+        let mut deployed = self.execute(&plan, &caller.author, &request.comment, true)?;
+        deployed.warnings = warnings;
+        Ok(deployed)
     }
 
     /// Makes a ruleset file the deployed one, or says what that would change.
-    pub fn apply(&self, request: &ApplyRequest, author: &Author) -> Result<Applied, ApiError> {
+    pub fn apply(&self, request: &ApplyRequest, caller: &Caller) -> Result<Applied, ApiError> {
         let _change = self.begin_change();
         let (before, staged, revision) = {
             let state = self.read();
@@ -89,7 +96,8 @@ impl Service {
             self.identify(&mut after)?;
         }
         let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
-        let diff = plan.to_diff();
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, request.dry_run.then_some(caller), &mut diff);
         if !plan.changes_anything() {
             return Ok(Applied {
                 diff,
@@ -104,7 +112,9 @@ impl Service {
                 deployed: None,
             });
         }
-        let deployed = self.execute(&plan, author, &request.comment, false)?;
+        let warnings = self.guard_plan(&plan, Some(caller), request.force)?;
+        let mut deployed = self.execute(&plan, &caller.author, &request.comment, false)?;
+        deployed.warnings = warnings;
         Ok(Applied {
             diff,
             changed: true,
@@ -160,6 +170,7 @@ impl Service {
             entries: plan.entries_after(),
             build_ms,
             switch_ms: milliseconds(started),
+            warnings: Vec::new(),
         };
         info!(
             revision,
@@ -261,6 +272,7 @@ fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
         entries: 0,
         build_ms: 0,
         switch_ms: 0,
+        warnings: Vec::new(),
     }
 }
 

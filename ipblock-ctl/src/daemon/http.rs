@@ -15,7 +15,7 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{error::Failure, peer, state::Service};
+use super::{error::Failure, guard::Caller, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -87,11 +87,11 @@ async fn status(State(service): Shared) -> impl IntoResponse {
 
 async fn attach(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.attach(&request, &author)).await)
+    Ok(run(service, move |service| service.attach(&request, &caller)).await)
 }
 
 async fn detach(
@@ -142,26 +142,26 @@ async fn discard(
     run(service, move |service| service.discard(&author)).await
 }
 
-async fn diff(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::diff).await
+async fn diff(State(service): Shared, Extension(caller): Extension<Caller>) -> impl IntoResponse {
+    run(service, move |service| service.diff(&caller)).await
 }
 
 async fn deploy(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.deploy(&request, &author)).await)
+    Ok(run(service, move |service| service.deploy(&request, &caller)).await)
 }
 
 async fn apply(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.apply(&request, &author)).await)
+    Ok(run(service, move |service| service.apply(&request, &caller)).await)
 }
 
 async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> impl IntoResponse {

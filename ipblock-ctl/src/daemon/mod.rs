@@ -11,6 +11,7 @@ mod deploy;
 mod ends;
 mod error;
 mod flags;
+mod guard;
 mod http;
 mod kernel_log;
 mod peer;
@@ -26,6 +27,7 @@ mod view;
 
 pub use config::ConfigFile;
 pub use flags::Flags;
+pub use guard::Caller;
 pub use run::{RunError, run};
 pub use settings::Settings;
 pub use state::Service;

@@ -92,13 +92,17 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
         Tone::Good,
         &format!("deployed revision {}", deployed.revision),
     );
-    format!(
+    let mut text = format!(
         "{done}: {}, {} (built in {}, switched in {})\n",
         counted(deployed.rules, "rule", "rules"),
         counted(deployed.entries, "entry", "entries"),
         milliseconds(deployed.build_ms),
         milliseconds(deployed.switch_ms),
-    )
+    );
+    for warning in &deployed.warnings {
+        push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
+    }
+    text
 }
 
 fn milliseconds(ms: u64) -> String {

@@ -243,6 +243,7 @@ pub(super) const fn deployed() -> Deployed {
         entries: 70_044,
         build_ms: 212,
         switch_ms: 0,
+        warnings: Vec::new(),
     }
 }
 

@@ -3,11 +3,13 @@
 //! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
+mod attached;
 mod check;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attached::Attached;
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 
 use crate::policy::edit::Edit;
@@ -138,6 +140,9 @@ pub struct AttachRequest {
     /// Zone name; `default` when absent.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Attaches also where the zone drops an address that must not be cut off.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// `GET /v1/zones`: one element of the array.
@@ -362,6 +367,9 @@ pub struct Deployed {
     pub build_ms: u64,
     /// See `build_ms`.
     pub switch_ms: u64,
+    /// What would have been refused without `force`, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What an apply did or would do.
