@@ -30,6 +30,8 @@ pub struct DaemonBuilder {
     root: Privileged,
     netns: Arc<Netns>,
     arguments: Vec<String>,
+    config: String,
+    resolv_conf: String,
     binaries: Option<Binaries>,
 }
 
@@ -86,6 +88,21 @@ impl DaemonBuilder {
         self
     }
 
+    /// With this in its configuration file, which is empty otherwise.
+    #[must_use]
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.config = text.into();
+        self
+    }
+
+    /// With this as its /etc/resolv.conf, which is empty otherwise: the resolvers of the machine
+    /// that runs the test are not the test's.
+    #[must_use]
+    pub fn resolv_conf(mut self, text: impl Into<String>) -> Self {
+        self.resolv_conf = text.into();
+        self
+    }
+
     /// With other binaries than those of this workspace: an older release, for upgrades.
     #[must_use]
     pub fn binaries(mut self, binaries: Binaries) -> Self {
@@ -103,6 +120,8 @@ impl DaemonBuilder {
             bpffs: Bpffs::mount(self.root)?,
             dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
         };
+        fs::write(daemon.config_path(), self.config)?;
+        fs::write(daemon.resolv_conf_path(), self.resolv_conf)?;
         daemon.start()?;
         Ok(daemon)
     }
@@ -116,6 +135,8 @@ impl Daemon {
             root,
             netns: Arc::clone(netns),
             arguments: Vec::new(),
+            config: String::new(),
+            resolv_conf: String::new(),
             binaries: None,
         }
     }
@@ -162,21 +183,22 @@ impl Daemon {
             .append(true)
             .open(self.log_path())?;
         let child = self
-            .netns
-            .command(&self.binaries.ipblockd)
+            .with_own_resolv_conf(&self.netns.command(&self.binaries.ipblockd))
             .arg("--socket")
             .arg(self.socket())
             .arg("--state-dir")
             .arg(self.state_dir())
             .arg("--bpffs")
             .arg(self.bpffs())
+            .arg("--config")
+            .arg(self.config_path())
             .args(&self.arguments)
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("start nsenter")?;
+            .context("start unshare")?;
         self.child = Some(child);
         self.wait_until_it_answers()
     }
@@ -214,13 +236,34 @@ impl Daemon {
         arguments: &[S],
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
-        let mut child = Command::new(&self.binaries.ipblock_ctl)
+        self.ctl_through(&[], arguments, input)
+    }
+
+    /// As [`Daemon::ctl_with_input`], started by another program: `launcher` is that and its
+    /// arguments. No SSH session is told unless the launcher gives back what is taken away here:
+    /// `IPBLOCK_SSH_PEER` is `none`.
+    pub fn ctl_through<S: AsRef<OsStr>>(
+        &self,
+        launcher: &[&str],
+        arguments: &[S],
+        input: &str,
+    ) -> anyhow::Result<CtlOutput> {
+        let mut command = match launcher {
+            [] => Command::new(&self.binaries.ipblock_ctl),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(&self.binaries.ipblock_ctl);
+                command
+            }
+        };
+        let mut child = command
             .arg("--socket")
             .arg(self.socket())
             .args(arguments)
             .env_remove("IPBLOCK_SOCKET")
             .env_remove("SSH_CONNECTION")
             .env_remove("SSH_CLIENT")
+            .env("IPBLOCK_SSH_PEER", "none")
             .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -274,6 +317,36 @@ impl Daemon {
         self.dir.path().join("ipblockd.log")
     }
 
+    fn config_path(&self) -> PathBuf {
+        self.dir.path().join("ipblockd.toml")
+    }
+
+    fn resolv_conf_path(&self) -> PathBuf {
+        self.dir.path().join("resolv.conf")
+    }
+
+    /// The command in a mount namespace of its own, where another file lies over /etc/resolv.conf.
+    /// Mounts of the machine still come and go in it.
+    fn with_own_resolv_conf(&self, command: &Command) -> Command {
+        const SCRIPT: &str = "[ ! -e /etc/resolv.conf ] || mount --bind \"$1\" /etc/resolv.conf; \
+                              shift; exec \"$@\"";
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args([
+                "--mount",
+                "--propagation",
+                "slave",
+                "sh",
+                "-c",
+                SCRIPT,
+                "sh",
+            ])
+            .arg(self.resolv_conf_path())
+            .arg(command.get_program())
+            .args(command.get_args());
+        unshare
+    }
+
     fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
         let mut ended = None;
         let answer = wait_for(DEADLINE, "the daemon to answer", || {
@@ -290,7 +363,7 @@ impl Daemon {
 
     fn end(&mut self, signal: Signal) -> anyhow::Result<ExitStatus> {
         let mut child = self.child.take().context("the daemon does not run")?;
-        // nsenter has become the daemon: it executes it without forking.
+        // unshare has become the daemon: what it executes, executes it without forking.
         kill(Pid::from_raw(child.id().try_into()?), signal)?;
         let status = wait_for(Duration::from_secs(30), "the daemon to end", || {
             child.try_wait().transpose()

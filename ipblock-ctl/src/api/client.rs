@@ -6,6 +6,7 @@
 use std::{
     fmt::Write as _,
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,10 +24,11 @@ use thiserror::Error;
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
+    SSH_PEER_HEADER,
     error::{ApiError, ErrorKind},
     types::{
-        AllowInfo, Applied, ApplyRequest, AttachRequest, AuditInfo, Check, CheckRequest, Confirmed,
-        Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry, InterfaceStatus,
+        AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, Check, CheckRequest,
+        Confirmed, Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry,
         RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which,
         ZoneInfo,
     },
@@ -130,13 +132,24 @@ impl ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    ssh_peers: Vec<IpAddr>,
 }
 
 impl Client {
     /// A client of this socket; connects with each request.
     #[must_use]
     pub const fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self {
+            socket,
+            ssh_peers: Vec::new(),
+        }
+    }
+
+    /// Tells the daemon with every request where the operator's SSH session comes from.
+    #[must_use]
+    pub fn with_ssh_peers(mut self, ssh_peers: Vec<IpAddr>) -> Self {
+        self.ssh_peers = ssh_peers;
+        self
     }
 
     /// The socket.
@@ -151,7 +164,7 @@ impl Client {
     }
 
     /// `POST /v1/interfaces`.
-    pub async fn attach(&self, request: &AttachRequest) -> Result<InterfaceStatus, ClientError> {
+    pub async fn attach(&self, request: &AttachRequest) -> Result<Attached, ClientError> {
         self.post("/v1/interfaces", request).await
     }
 
@@ -311,12 +324,17 @@ impl Client {
             .map_err(|error| lost(error.to_string()))?;
         // Ends with the sender; what went wrong with it comes back from the request.
         tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, "ipblockd")
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, "application/json");
+        if !self.ssh_peers.is_empty() {
+            let peers: Vec<_> = self.ssh_peers.iter().map(ToString::to_string).collect();
+            request = request.header(SSH_PEER_HEADER, peers.join(","));
+        }
+        let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| ClientError::Protocol {
                 route: route.clone(),

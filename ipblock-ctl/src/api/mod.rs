@@ -5,3 +5,7 @@
 pub mod client;
 pub mod error;
 pub mod types;
+
+/// Header of a request: the addresses that the operator's SSH session comes from, separated by
+/// commas. The daemon cuts none of them off unless it is forced.
+pub const SSH_PEER_HEADER: &str = "ipblock-ssh-peer";

@@ -1,68 +1,47 @@
-//! The daemon: reads the flags, logs to standard error, runs.
+//! The daemon: reads the flags and the file, logs to standard error, runs.
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::Parser as _;
 use ipblock::{
-    daemon::{
-        self, RunError, Settings,
-        settings::{DEFAULT_BPFFS, DEFAULT_SOCKET, DEFAULT_STATE_DIR, parse_interface},
-    },
+    daemon::{self, ConfigFile, Flags, RunError, Settings},
     datapath::kernel_log,
-    store::Interface,
 };
-use ipblock_common::limits::DEFAULT_CAPACITY;
 use tracing::error;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// Blocks IP addresses at the network interface.
-///
-/// Runs in the foreground. On SIGTERM it stops and leaves the filter in force; only
-/// `ipblock-ctl detach` takes it off an interface. `IPBLOCK_LOG` sets what is logged, as in
-/// `IPBLOCK_LOG=debug`.
-#[derive(Parser)]
-#[command(name = "ipblockd", version)]
-struct Flags {
-    /// Unix socket to listen on.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    socket: PathBuf,
-    /// Directory for revisions, counters and everything else that has to last.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
-    state_dir: PathBuf,
-    /// Mounted bpffs to pin to.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
-    bpffs: PathBuf,
-    /// Interface to attach, remembered like those of `ipblock-ctl attach`; may be repeated.
-    #[arg(long = "interface", value_name = "IF[=native|generic|auto][@ZONE]", value_parser = parse_interface)]
-    interfaces: Vec<Interface>,
-    /// Kernel entries that one zone may have, both families together.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CAPACITY, value_parser = clap::value_parser!(u32).range(1..))]
-    capacity: u32,
-    /// Diagnostics of the XDP program: off, or debug for a record of each malformed frame.
-    #[arg(long, value_name = "LEVEL", default_value_t = kernel_log::Level::Off)]
-    bpf_log: kernel_log::Level,
-}
+/// Bad flags end with this code too, as clap has it.
+const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let unless_set = match flags.bpf_log {
-        kernel_log::Level::Off => "info",
-        // The program's records are of this level, and come under the name of its crate.
-        kernel_log::Level::Debug => "info,ipblock=debug",
+    let check_only = flags.check_config;
+    let (file, path) = match ConfigFile::load(flags.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            // Without a log: where the log goes to is the same, and a plain line is what editors
+            // and scripts read.
+            drop(writeln!(io::stderr(), "error: {error}"));
+            return ExitCode::from(BAD_INPUT);
+        }
     };
-    let filter =
-        EnvFilter::try_from_env("IPBLOCK_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(
-            fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_target(false),
-        )
-        .init();
-    match start(flags) {
+    let settings = flags.resolve(file);
+    if check_only {
+        let path = path.map_or_else(
+            || "no configuration file".to_owned(),
+            |path| path.display().to_string(),
+        );
+        let summary = settings.summary();
+        // A reader that has gone has seen enough.
+        drop(write!(io::stdout(), "ok: {path}\n{summary}"));
+        return ExitCode::SUCCESS;
+    }
+    start_log(&settings);
+    match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -75,16 +54,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(flags: Flags) -> anyhow::Result<()> {
-    let settings = Settings {
-        socket: flags.socket,
-        state_dir: flags.state_dir,
-        bpffs: flags.bpffs,
-        interfaces: flags.interfaces,
-        capacity: flags.capacity,
-        bpf_log: flags.bpf_log,
-        ..Settings::default()
+fn start_log(settings: &Settings) {
+    let unless_set = match settings.bpf_log {
+        kernel_log::Level::Off => "info",
+        // The program's records are of this level, and come under the name of its crate.
+        kernel_log::Level::Debug => "info,ipblock=debug",
     };
+    let filter =
+        EnvFilter::try_from_env("IPBLOCK_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(
+            fmt::layer()
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal())
+                .with_target(false),
+        )
+        .init();
+}
+
+fn start(settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

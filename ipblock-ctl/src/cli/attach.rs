@@ -28,6 +28,9 @@ pub(crate) struct AttachArgs {
     /// The zone that it belongs to [default: default]
     #[arg(long)]
     zone: Option<ZoneName>,
+    /// Attach also where the zone drops an address that you need, such as that of your SSH session
+    #[arg(long)]
+    force: bool,
 }
 
 /// Take the filter off an interface
@@ -65,10 +68,16 @@ pub(crate) async fn attach(args: AttachArgs, session: &mut Session<'_>) -> Resul
         interface: args.interface,
         mode: args.mode.into(),
         zone: args.zone.map(String::from),
+        force: args.force,
     };
-    let interface = session.client.attach(&request).await?;
-    session.show(&interface, render_interface)?;
-    Ok(match interface.state {
+    let attached = session.client.attach(&request).await?;
+    session.show(&attached, |attached, view| {
+        render_interface(&attached.interface, view)
+    })?;
+    for warning in &attached.warnings {
+        session.note(warning);
+    }
+    Ok(match attached.interface.state {
         InterfaceState::Attached | InterfaceState::Absent => OK,
         InterfaceState::Failed => FAILED,
     })

@@ -25,6 +25,7 @@ mod man;
 mod prompt;
 mod rule;
 mod session;
+mod ssh_peer;
 mod stage;
 mod status;
 mod zone;
@@ -53,6 +54,12 @@ Exit codes:
   4  the daemon cannot be reached
   5  not permitted
   6  `apply --dry-run` would change something
+
+Environment:
+  IPBLOCK_SOCKET    the daemon's socket
+  IPBLOCK_SSH_PEER  none, or addresses that a change must not cut off, in
+                    place of those that SSH_CONNECTION names here and in the
+                    ancestors of this process
 
 First steps:
   ipblock-ctl attach eth0
@@ -179,7 +186,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<u8, CliError> {
         .build()
         .map_err(|source| CliError::Runtime { source })?;
     let mut session = Session {
-        client: Client::new(cli.global.socket),
+        client: Client::new(cli.global.socket).with_ssh_peers(ssh_peer::ssh_peers()?),
         output,
     };
     runtime.block_on(dispatch(cli.command, &mut session))

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::{
+    guard::Caller,
     settings::check_interface_name,
     state::{AttachedState, InterfaceRecord, Service, State},
 };
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{AttachRequest, InterfaceState, InterfaceStatus, Mode},
+        types::{AttachRequest, Attached, InterfaceState, InterfaceStatus, Mode},
     },
     datapath::{AttachMode, DatapathError, Interface, PinnedLink, link},
     policy::ZoneName,
@@ -39,17 +40,15 @@ impl From<DatapathError> for Obstacle {
 
 impl Service {
     /// Attaches an interface, or moves it to another zone. Remembered over restarts.
-    pub fn attach(
-        &self,
-        request: &AttachRequest,
-        author: &Author,
-    ) -> Result<InterfaceStatus, ApiError> {
+    pub fn attach(&self, request: &AttachRequest, caller: &Caller) -> Result<Attached, ApiError> {
+        let author = &caller.author;
         let _change = self.begin_change();
         let name = &request.interface;
         check_interface_name(name).map_err(|error| ApiError::new(ErrorKind::Invalid, error))?;
         let zone = self.deployed_zone(request.zone.as_deref())?;
         let asked = asked_mode(request.mode);
         self.require_same_mode(name, asked)?;
+        let warnings = self.guard_attach(name, &zone, caller, request.force)?;
         let before = self.remembered(name)?;
         let wanted = store::Interface {
             name: name.clone(),
@@ -80,7 +79,10 @@ impl Service {
         info!(author = %author.name, uid = author.uid, interface = %name, zone = %zone,
             mode = ?status.mode, "attached");
         self.audit(author, "attach", &format!("{name} to zone {zone}"));
-        Ok(status)
+        Ok(Attached {
+            interface: status,
+            warnings,
+        })
     }
 
     /// Detaches an interface and forgets it. What a failure left half-way is finished by doing it

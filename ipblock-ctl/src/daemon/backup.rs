@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use super::{
     deploy::take_identities,
+    guard::Caller,
     plan::Plan,
     state::{Service, from_stored},
     switch::Change,
@@ -19,7 +20,7 @@ use crate::{
         types::{Applied, Deployed, RestoreQuery},
     },
     policy::{RuleId, Ruleset, compile::compile},
-    store::{Author, DATABASE, Store, StoreError},
+    store::{DATABASE, Store, StoreError},
 };
 
 impl Service {
@@ -49,7 +50,7 @@ impl Service {
         &self,
         aside: &TempDir,
         query: RestoreQuery,
-        author: &Author,
+        caller: &Caller,
     ) -> Result<Applied, ApiError> {
         let _change = self.begin_change();
         let backup = Store::open(aside.path()).map_err(not_a_backup)?;
@@ -59,7 +60,8 @@ impl Service {
             number => from_stored(&backup.ruleset(number)?)?,
         };
         let plan = self.plan_restore(&ruleset)?;
-        let diff = plan.to_diff();
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller).filter(|_| query.dry_run), &mut diff);
         if query.dry_run {
             return Ok(Applied {
                 changed: plan.changes_anything(),
@@ -77,6 +79,7 @@ impl Service {
             ));
         }
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        let warnings = self.guard_plan(&plan, Some(caller), query.force)?;
         // What cannot be compiled is refused before anything is replaced.
         for zone in ruleset.zone_names() {
             compile(&ruleset, &zone, Timestamp::now())?;
@@ -89,6 +92,7 @@ impl Service {
             return Err(ApiError::new(ErrorKind::Failed, problem)
                 .with_hint("the rules from before keep filtering; restart ipblockd"));
         }
+        let author = &caller.author;
         info!(revision, author = %author.name, uid = author.uid, "restored a backup");
         self.audit(author, "restore", &format!("revision {revision}"));
         Ok(Applied {
@@ -103,6 +107,7 @@ impl Service {
                 switch_ms: 0,
                 confirm_deadline: None,
                 edits: Vec::new(),
+                warnings,
             }),
         })
     }

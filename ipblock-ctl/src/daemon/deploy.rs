@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     execute::{Order, Target},
+    guard::Caller,
     plan::Plan,
     state::Service,
 };
@@ -15,12 +16,11 @@ use crate::{
         types::{Applied, ApplyRequest, DeployRequest, Deployed},
     },
     policy::{Ruleset, document},
-    store::Author,
 };
 
 impl Service {
     /// Deploys the staged edits.
-    pub fn deploy(&self, request: &DeployRequest, author: &Author) -> Result<Deployed, ApiError> {
+    pub fn deploy(&self, request: &DeployRequest, caller: &Caller) -> Result<Deployed, ApiError> {
         let _change = self.begin_change();
         self.require_confirmed()?;
         self.rebase_staged()?;
@@ -45,17 +45,18 @@ impl Service {
         let deployed = self.execute(&Order {
             plan: &plan,
             target: Target::New {
-                author,
                 comment: &request.comment,
                 confirm_within: request.confirm_within,
             },
+            caller: Some(caller),
+            force: request.force,
             clear_staged: true,
         })?;
         Ok(Deployed { edits, ..deployed })
     }
 
     /// Makes a ruleset file the deployed one, or says what that would change.
-    pub fn apply(&self, request: &ApplyRequest, author: &Author) -> Result<Applied, ApiError> {
+    pub fn apply(&self, request: &ApplyRequest, caller: &Caller) -> Result<Applied, ApiError> {
         let _change = self.begin_change();
         if !request.dry_run {
             self.require_confirmed()?;
@@ -83,7 +84,8 @@ impl Service {
             self.identify(&mut after)?;
         }
         let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
-        let diff = plan.to_diff();
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, request.dry_run.then_some(caller), &mut diff);
         if !plan.changes_anything() {
             return Ok(Applied {
                 diff,
@@ -101,10 +103,11 @@ impl Service {
         let deployed = self.execute(&Order {
             plan: &plan,
             target: Target::New {
-                author,
                 comment: &request.comment,
                 confirm_within: request.confirm_within,
             },
+            caller: Some(caller),
+            force: request.force,
             clear_staged: false,
         })?;
         Ok(Applied {
@@ -140,5 +143,6 @@ pub(super) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
         switch_ms: 0,
         confirm_deadline: None,
         edits: Vec::new(),
+        warnings: Vec::new(),
     }
 }

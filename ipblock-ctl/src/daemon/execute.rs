@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::{
     ends,
+    guard::Caller,
     plan::{Plan, ZoneStep},
     state::{LiveZone, Service, to_stored},
     switch::Change,
@@ -28,8 +29,19 @@ const MAX_COMMENT: usize = 1024;
 pub(super) struct Order<'a> {
     pub(super) plan: &'a Plan,
     pub(super) target: Target<'a>,
+    /// Who asked for it; none: the daemon itself.
+    pub(super) caller: Option<&'a Caller>,
+    /// Whether what is refused for safety is allowed.
+    pub(super) force: bool,
     /// Whether the staged set is what is deployed.
     pub(super) clear_staged: bool,
+}
+
+impl Order<'_> {
+    fn author(&self) -> Author {
+        self.caller
+            .map_or_else(Author::daemon, |caller| caller.author.clone())
+    }
 }
 
 /// Which revision is in force afterwards.
@@ -37,13 +49,12 @@ pub(super) struct Order<'a> {
 pub(super) enum Target<'a> {
     /// A new one.
     New {
-        author: &'a Author,
         comment: &'a str,
         /// Seconds after which it goes back unless it is confirmed.
         confirm_within: Option<u64>,
     },
     /// One that was deployed before comes back; 0: none, as before the first deploy.
-    Back { revision: u64, author: &'a Author },
+    Back(u64),
 }
 
 /// What there is on the way to a revision.
@@ -63,6 +74,7 @@ impl Service {
             require_short(comment)?;
         }
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        let warnings = self.guard_plan(plan, order.caller, order.force)?;
         let started = Instant::now();
         let mut built = Built::default();
         let revision = match self.prepare(order, &mut built) {
@@ -88,7 +100,7 @@ impl Service {
             trial,
             previous: match order.target {
                 Target::New { .. } => RevisionState::Superseded,
-                Target::Back { .. } => RevisionState::RolledBack,
+                Target::Back(_) => RevisionState::RolledBack,
             },
         };
         let put = self.put_in_force(Change {
@@ -110,18 +122,18 @@ impl Service {
             switch_ms: milliseconds(started),
             confirm_deadline,
             edits: Vec::new(),
+            warnings,
         };
-        self.tell(order.target, &deployed);
+        self.tell(order, &deployed);
         Ok(deployed)
     }
 
     /// Logs what was put in force and adds it to the audit trail.
-    fn tell(&self, target: Target<'_>, deployed: &Deployed) {
-        let (author, comment, what) = match target {
-            Target::New {
-                author, comment, ..
-            } => (author, comment, "deploy"),
-            Target::Back { author, .. } => (author, "", "rollback"),
+    fn tell(&self, order: &Order<'_>, deployed: &Deployed) {
+        let author = order.author();
+        let (what, comment, done) = match order.target {
+            Target::New { comment, .. } => ("deploy", comment, "deployed"),
+            Target::Back(_) => ("rollback", "", "rolled back"),
         };
         info!(
             revision = deployed.revision,
@@ -133,11 +145,7 @@ impl Service {
             switch_ms = deployed.switch_ms,
             confirm_deadline = deployed.confirm_deadline.map(tracing::field::display),
             comment,
-            "{}",
-            match target {
-                Target::New { .. } => "deployed",
-                Target::Back { .. } => "rolled back",
-            }
+            "{done}"
         );
         let until = deployed
             .confirm_deadline
@@ -150,7 +158,7 @@ impl Service {
             until.unwrap_or_default(),
             comment.unwrap_or_default()
         );
-        self.audit(author, what, &detail);
+        self.audit(&author, what, &detail);
     }
 
     /// Builds what is new and records it under its revision, which is prepared when it is new.
@@ -168,12 +176,10 @@ impl Service {
             built.fresh.insert((*name).clone(), self.build(zone)?);
         }
         let revision = match order.target {
-            Target::Back { revision, .. } => revision,
-            Target::New {
-                author, comment, ..
-            } => self.store.insert_revision(&NewRevision {
+            Target::Back(revision) => revision,
+            Target::New { comment, .. } => self.store.insert_revision(&NewRevision {
                 time: Timestamp::now(),
-                author: author.clone(),
+                author: order.author(),
                 comment: comment.to_owned(),
                 ruleset: &to_stored(&plan.after),
                 rules: plan.after.rules.len() as u64,
@@ -226,7 +232,7 @@ impl Service {
         }
         let forgotten = match target {
             Target::New { .. } => self.store.discard_prepared(revision),
-            Target::Back { .. } => self.store.discard_built_for(revision),
+            Target::Back(_) => self.store.discard_built_for(revision),
         };
         if let Err(error) = forgotten {
             warn!(revision, %error, "a revision that was not deployed stays recorded");

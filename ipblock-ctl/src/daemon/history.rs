@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     deploy::nothing_to_do,
     ends,
     execute::{Order, Target},
+    guard::Caller,
     plan::Plan,
     state::{Service, from_stored},
 };
@@ -16,7 +17,8 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            Applied, AuditInfo, Confirmed, HistoryEntry, RevisionState as ApiState, RollbackRequest,
+            Applied, AuditInfo, Confirmed, Deployed, HistoryEntry, RevisionState as ApiState,
+            RollbackRequest,
         },
     },
     datapath::clock::Now,
@@ -67,7 +69,7 @@ impl Service {
     pub fn rollback(
         &self,
         request: &RollbackRequest,
-        author: &Author,
+        caller: &Caller,
     ) -> Result<Applied, ApiError> {
         let _change = self.begin_change();
         let (before, current) = {
@@ -76,7 +78,8 @@ impl Service {
         };
         let after = Arc::new(self.revision_ruleset(request.revision)?);
         let plan = Plan::compute(Arc::clone(&before), after, Timestamp::now())?;
-        let diff = plan.to_diff();
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller).filter(|_| request.dry_run), &mut diff);
         if request.revision == current {
             return Ok(Applied {
                 diff,
@@ -87,7 +90,7 @@ impl Service {
         let deployed = if request.dry_run {
             None
         } else {
-            Some(self.go_back(&plan, request.revision, author)?)
+            Some(self.go_back(&plan, request.revision, Some(caller), request.force)?)
         };
         Ok(Applied {
             diff,
@@ -100,11 +103,14 @@ impl Service {
         &self,
         plan: &Plan,
         revision: u64,
-        author: &Author,
-    ) -> Result<crate::api::types::Deployed, ApiError> {
+        caller: Option<&Caller>,
+        force: bool,
+    ) -> Result<Deployed, ApiError> {
         let deployed = self.execute(&Order {
             plan,
-            target: Target::Back { revision, author },
+            target: Target::Back(revision),
+            caller,
+            force,
             clear_staged: false,
         })?;
         self.rebase_staged_if_possible();
@@ -194,7 +200,10 @@ impl Service {
         let before = Arc::clone(&self.read().deployed);
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = Plan::compute(before, after, Timestamp::now())?;
-        self.go_back(&plan, previous, &Author::daemon())?;
+        // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
+        for warning in self.go_back(&plan, previous, None, true)?.warnings {
+            warn!("{warning}");
+        }
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt as _, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use super::{error::Failure, peer, state::Service};
+use super::{error::Failure, guard::Caller, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -114,11 +114,11 @@ async fn status(State(service): Shared) -> impl IntoResponse {
 
 async fn attach(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.attach(&request, &author)).await)
+    Ok(run(service, move |service| service.attach(&request, &caller)).await)
 }
 
 async fn detach(
@@ -169,26 +169,26 @@ async fn discard(
     run(service, move |service| service.discard(&author)).await
 }
 
-async fn diff(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::diff).await
+async fn diff(State(service): Shared, Extension(caller): Extension<Caller>) -> impl IntoResponse {
+    run(service, move |service| service.diff(&caller)).await
 }
 
 async fn deploy(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.deploy(&request, &author)).await)
+    Ok(run(service, move |service| service.deploy(&request, &caller)).await)
 }
 
 async fn apply(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.apply(&request, &author)).await)
+    Ok(run(service, move |service| service.apply(&request, &caller)).await)
 }
 
 async fn confirm(
@@ -204,11 +204,11 @@ async fn history(State(service): Shared) -> impl IntoResponse {
 
 async fn rollback(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
-    Ok(run(service, move |service| service.rollback(&request, &author)).await)
+    Ok(run(service, move |service| service.rollback(&request, &caller)).await)
 }
 
 async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl IntoResponse {
@@ -247,7 +247,7 @@ async fn back_up(State(service): Shared) -> Result<Response, Failure> {
 
 async fn restore(
     State(service): Shared,
-    Extension(author): Extension<Author>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<RestoreQuery>,
     mut body: Body,
 ) -> Result<impl IntoResponse, Failure> {
@@ -267,7 +267,7 @@ async fn restore(
     }
     drop(file);
     Ok(run(service, move |service| {
-        service.restore(&aside, query, &author)
+        service.restore(&aside, query, &caller)
     })
     .await)
 }

@@ -5,11 +5,14 @@
 mod attach;
 mod backup;
 mod check;
+pub mod config;
 mod counts;
 mod deploy;
 mod ends;
 mod error;
 mod execute;
+mod flags;
+mod guard;
 mod history;
 mod http;
 mod kernel_log;
@@ -25,6 +28,9 @@ mod takeover;
 mod unfinished;
 mod view;
 
+pub use config::ConfigFile;
+pub use flags::Flags;
+pub use guard::Caller;
 pub use run::{RunError, run};
 pub use settings::Settings;
 pub use state::Service;

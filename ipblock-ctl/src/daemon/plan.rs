@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Plan {
     pub(super) before: Arc<Ruleset>,
     pub(super) after: Arc<Ruleset>,
+    /// The moment of both sides.
+    pub(super) now: Timestamp,
     /// Every zone of either side: compiled before and after. Absent on one side: none.
     zones: BTreeMap<ZoneName, (Option<CompiledZone>, Option<CompiledZone>)>,
     /// What differs, in words.
@@ -59,6 +61,7 @@ impl Plan {
             changes: diff(&before, &after),
             before,
             after,
+            now,
             zones,
         })
     }
@@ -86,6 +89,14 @@ impl Plan {
         steps.collect()
     }
 
+    /// Every zone of either side, before and after.
+    pub(super) fn zones(
+        &self,
+    ) -> impl Iterator<Item = (&ZoneName, Option<&CompiledZone>, Option<&CompiledZone>)> {
+        let zones = self.zones.iter();
+        zones.map(|(name, (before, after))| (name, before.as_ref(), after.as_ref()))
+    }
+
     /// Whether there is any difference but the order of rules, which has no meaning.
     pub(super) fn changes_anything(&self) -> bool {
         !self.changes.is_empty()
@@ -97,7 +108,7 @@ impl Plan {
         after.map(|zone| zone.entry_count() as u64).sum()
     }
 
-    /// The plan as the API shows it.
+    /// The plan as the API shows it, all but what the guard knows of it.
     pub(super) fn to_diff(&self) -> Diff {
         let nothing = CompiledZone::empty();
         let pairs: Vec<_> = self

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::{
+    guard::Caller,
     plan::Plan,
     state::{Service, StagedSet, to_stored},
 };
@@ -27,7 +28,7 @@ const MAX_LISTED_EDITS: usize = 1_000;
 
 impl Service {
     /// What deploying the staged edits would change, and whose they are.
-    pub fn diff(&self) -> Result<Diff, ApiError> {
+    pub fn diff(&self, caller: &Caller) -> Result<Diff, ApiError> {
         let (deployed, revision, staged) = {
             let state = self.read();
             (
@@ -36,36 +37,40 @@ impl Service {
                 state.staged.clone(),
             )
         };
-        let now = Timestamp::now();
         let Some(staged) = staged else {
-            return Ok(Plan::compute(Arc::clone(&deployed), deployed, now)?.to_diff());
+            return self.explain_plan(Arc::clone(&deployed), deployed, caller);
         };
         let edits = self.staged_edits()?;
-        if staged.base == revision {
-            let plan = Plan::compute(deployed, staged.ruleset, now)?;
-            return Ok(Diff {
-                edits,
-                ..plan.to_diff()
-            });
-        }
-        let base = Arc::new(self.revision_ruleset(staged.base)?);
-        match Patch::between(&base, &staged.ruleset).apply(&deployed) {
-            Ok(moved) => {
-                let plan = Plan::compute(deployed, Arc::new(moved), now)?;
-                Ok(Diff {
-                    edits,
-                    ..plan.to_diff()
-                })
+        let mut conflicts = Vec::new();
+        let (before, after) = if staged.base == revision {
+            (deployed, staged.ruleset)
+        } else {
+            let base = Arc::new(self.revision_ruleset(staged.base)?);
+            match Patch::between(&base, &staged.ruleset).apply(&deployed) {
+                Ok(moved) => (deployed, Arc::new(moved)),
+                Err(found) => {
+                    conflicts = describe(&found, &base);
+                    (base, staged.ruleset)
+                }
             }
-            Err(conflicts) => {
-                let plan = Plan::compute(Arc::clone(&base), staged.ruleset, now)?;
-                Ok(Diff {
-                    edits,
-                    conflicts: describe(&conflicts, &base),
-                    ..plan.to_diff()
-                })
-            }
-        }
+        };
+        Ok(Diff {
+            edits,
+            conflicts,
+            ..self.explain_plan(before, after, caller)?
+        })
+    }
+
+    fn explain_plan(
+        &self,
+        before: Arc<Ruleset>,
+        after: Arc<Ruleset>,
+        caller: &Caller,
+    ) -> Result<Diff, ApiError> {
+        let plan = Plan::compute(before, after, Timestamp::now())?;
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller), &mut diff);
+        Ok(diff)
     }
 
     /// Carries the staged edits over to the deployed revision where that is another one than they

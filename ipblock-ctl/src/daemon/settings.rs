@@ -16,6 +16,10 @@ pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/ipblock";
 /// Where it pins unless told otherwise.
 pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
+/// Where it reads list files from unless told otherwise.
+pub const DEFAULT_LISTS_DIR: &str = "/etc/ipblock/lists";
+/// How much of its addresses a list file may lose unless told otherwise: half.
+pub const DEFAULT_MAX_SHRINK: f64 = 0.5;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -34,6 +38,12 @@ pub struct Settings {
     pub bpf_log: kernel_log::Level,
     /// How often counters are saved, so that a power loss costs no more than that.
     pub checkpoint_interval: Duration,
+    /// Directory of the files that named lists may be read from.
+    pub lists_dir: PathBuf,
+    /// The share of its addresses, 0 to 1, that a list file may lose from one reading to the next.
+    pub max_shrink: f64,
+    /// Ports of the local sshd; `None`: what its configuration says.
+    pub ssh_ports: Option<Vec<u16>>,
 }
 
 impl Default for Settings {
@@ -46,6 +56,9 @@ impl Default for Settings {
             capacity: DEFAULT_CAPACITY,
             bpf_log: kernel_log::Level::Off,
             checkpoint_interval: Duration::from_secs(10),
+            lists_dir: DEFAULT_LISTS_DIR.into(),
+            max_shrink: DEFAULT_MAX_SHRINK,
+            ssh_ports: None,
         }
     }
 }

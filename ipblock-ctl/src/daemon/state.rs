@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{counts::Counts, settings::Settings};
+use super::{counts::Counts, guard::Sources, settings::Settings};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{AttachMode, Generation, PinDirectory, PinnedLink},
@@ -19,6 +19,8 @@ pub struct Service {
     pub(super) settings: Settings,
     pub(super) pins: PinDirectory,
     pub(super) store: Store,
+    /// Whom a change must not cut off.
+    pub(super) guard: Sources,
     /// Held by whatever changes something, for as long as it takes: one change at a time.
     pub(super) change: Mutex<()>,
     /// Held for writing only while a change is put in force, so that reading never waits for a

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{
     counts::Counts,
+    guard::Sources,
     settings::Settings,
     state::{LiveZone, Service, StagedSet, State, from_stored},
     switch::Change,
@@ -75,6 +76,7 @@ impl Service {
         let pins = PinDirectory::create(&settings.bpffs)?;
         let state = load_state(&store)?;
         let service = Self {
+            guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
             pins,
             store,

@@ -1,17 +1,11 @@
 //! Network interfaces as the kernel tells them over rtnetlink.
 
-use std::io;
-
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::{error::DatapathError, mode::AttachMode};
+use super::{error::DatapathError, mode::AttachMode, netlink::dump};
 
 /// One interface of the daemon's network namespace.
 #[derive(Clone, Debug)]
@@ -48,11 +42,12 @@ impl Interface {
 
     /// Every interface.
     pub fn list() -> Result<Vec<Self>, DatapathError> {
-        let messages = dump_links().map_err(DatapathError::Netlink)?;
-        Ok(messages
-            .into_iter()
-            .filter_map(Self::from_message)
-            .collect())
+        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        dump(&request, |message| match message {
+            RouteNetlinkMessage::NewLink(link) => Self::from_message(link),
+            _ => None,
+        })
+        .map_err(DatapathError::Netlink)
     }
 
     /// Refuses an interface whose packets do not start with an Ethernet header: tun, wg, ppp.
@@ -120,84 +115,9 @@ fn xdp_state(values: &[LinkXdp]) -> Option<XdpState> {
     })
 }
 
-/// Dumps all links; again when the kernel says that they changed meanwhile, since such a dump may
-/// lack one.
-fn dump_links() -> io::Result<Vec<LinkMessage>> {
-    const TRIES: u32 = 5;
-    for _ in 1..TRIES {
-        let (links, whole) = dump_links_once()?;
-        if whole {
-            return Ok(links);
-        }
-    }
-    Ok(dump_links_once()?.0)
-}
-
-/// Returns the links, and whether they did not change during the dump.
-fn dump_links_once() -> io::Result<(Vec<LinkMessage>, bool)> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-    let mut request = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-
-    let mut links = Vec::new();
-    let mut whole = true;
-    loop {
-        let (datagram, _sender) = socket.recv_from_full()?;
-        let mut rest = datagram.as_slice();
-        while let Some(length) = message_length(rest) {
-            // One message that is not understood (a device with a strange alias) hides one device,
-            // not all of them.
-            if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) {
-                whole &= message.header.flags & NLM_F_DUMP_INTR == 0;
-                match message.payload {
-                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                        links.push(link);
-                    }
-                    NetlinkPayload::Done(done) if done.code < 0 => {
-                        return Err(io::Error::from_raw_os_error(-done.code));
-                    }
-                    NetlinkPayload::Done(_) => return Ok((links, whole)),
-                    NetlinkPayload::Error(error) => return Err(error.to_io()),
-                    _ => {}
-                }
-            }
-            rest = rest.get(length..).unwrap_or_default();
-        }
-    }
-}
-
-/// Length of the first message, padded to the next one; `None` when there is none.
-fn message_length(messages: &[u8]) -> Option<usize> {
-    const HEADER: usize = 16;
-    const ALIGNMENT: usize = 4;
-    let length = messages
-        .first_chunk::<4>()
-        .copied()
-        .map(u32::from_ne_bytes)?;
-    let length = usize::try_from(length).ok()?;
-    (length >= HEADER).then(|| length.next_multiple_of(ALIGNMENT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn messages_are_told_apart_by_their_padded_length() {
-        let mut message = vec![0; 20];
-        message[..4].copy_from_slice(&18_u32.to_ne_bytes());
-        assert_eq!(message_length(&message), Some(20));
-        assert_eq!(message_length(&[]), None);
-        assert_eq!(message_length(&[0; 16]), None);
-    }
 
     #[test]
     fn the_loopback_interface_is_there() {

@@ -11,8 +11,10 @@ pub mod interface;
 pub mod kernel_log;
 pub mod link;
 pub mod mode;
+mod netlink;
 pub mod object;
 pub mod pins;
+pub mod routes;
 mod sys;
 
 pub use error::DatapathError;

@@ -133,14 +133,19 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
         Tone::Good,
         &format!("deployed revision {}", deployed.revision),
     );
-    format!(
+    let mut text = format!(
         "{done}: {}, {} (built in {}, switched in {})\n",
         counted(deployed.rules, "rule", "rules"),
         counted(deployed.entries, "entry", "entries"),
         milliseconds(deployed.build_ms),
         milliseconds(deployed.switch_ms),
-    ) + &edits_taken_along(deployed)
-        + &confirmation(deployed, view)
+    );
+    text.push_str(&edits_taken_along(deployed));
+    text.push_str(&confirmation(deployed, view));
+    for warning in &deployed.warnings {
+        push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
+    }
+    text
 }
 
 /// Whose edits were deployed.

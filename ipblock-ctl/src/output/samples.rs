@@ -259,6 +259,7 @@ pub(super) const fn deployed() -> Deployed {
         switch_ms: 0,
         confirm_deadline: None,
         edits: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

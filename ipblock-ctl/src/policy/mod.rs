@@ -9,6 +9,7 @@ pub mod diff;
 pub mod document;
 pub mod edit;
 pub mod explain;
+pub mod guard;
 pub mod lint;
 pub mod name;
 pub mod patch;

@@ -10,6 +10,7 @@ mod editor;
 mod exit_codes;
 mod fake_daemon;
 mod printing;
+mod ssh_peer;
 mod staging;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ fn ipblock_ctl() -> assert_cmd::Command {
     command
         .timeout(DEADLINE)
         .env_remove("IPBLOCK_SOCKET")
+        .env("IPBLOCK_SSH_PEER", "none")
         .env_remove("NO_COLOR")
         .env_remove("VISUAL")
         .env_remove("EDITOR")

@@ -137,7 +137,16 @@ fn a_user_other_than_root_is_refused_by_the_daemon() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     fs::set_permissions(directory.path(), everyone())?;
     let copy = directory.path().join("ipblock-ctl");
-    fs::copy(&binaries().ipblock_ctl, &copy)?;
+    // By `cp`: a file that this process has open for writing is open in children that other tests
+    // fork meanwhile too, and cannot be executed then (ETXTBSY).
+    let program = &binaries().ipblock_ctl;
+    assert!(
+        Command::new("cp")
+            .arg(program)
+            .arg(&copy)
+            .status()?
+            .success()
+    );
     fs::set_permissions(&copy, everyone())?;
     for command in [&["status"][..], &["counters"], &["rule", "remove", "abuse"]] {
         let output = Command::new(&copy)

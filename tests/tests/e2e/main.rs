@@ -20,6 +20,7 @@ mod deploys;
 mod diagnostics;
 mod expiry;
 mod flood;
+mod guard;
 mod interfaces;
 mod interrupted;
 mod json;

@@ -3,12 +3,14 @@
 //! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
+mod attached;
 mod check;
 mod history;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attached::Attached;
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
@@ -142,6 +144,9 @@ pub struct AttachRequest {
     /// Zone name; `default` when absent.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Attaches also where the zone drops an address that must not be cut off.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// `GET /v1/zones`: one element of the array.
@@ -409,6 +414,9 @@ pub struct Deployed {
     /// The staged edits that were deployed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<StagedEditInfo>,
+    /// What would have been refused without `force`, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What an apply did or would do.

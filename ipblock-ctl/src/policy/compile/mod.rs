@@ -232,6 +232,19 @@ impl CompiledZone {
         Some(class)
     }
 
+    /// Whether a packet from `address` is dropped at a time not before the zone was compiled; what
+    /// the packet is, which a default of drop may make exemptions for, is not looked at.
+    #[must_use]
+    pub fn drops(&self, address: IpAddr, at: Timestamp) -> bool {
+        match self.class_at(address, at).map(|class| class.verdict) {
+            Some(ClassVerdict::Allow) => false,
+            Some(ClassVerdict::Block) => true,
+            Some(ClassVerdict::Default | ClassVerdict::Warn) | None => {
+                self.default == DefaultVerdict::Drop
+            }
+        }
+    }
+
     /// For each rule, how many entries it matches in, now or later. A rule that matches nowhere,
     /// because exceptions or allow lists leave nothing of it, is absent.
     #[must_use]

@@ -40,6 +40,8 @@ pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) body: Value,
+    /// The header that tells where the SSH session comes from.
+    pub(crate) ssh_peer: Option<String>,
 }
 
 /// Listens on a socket of its own until dropped.
@@ -117,7 +119,10 @@ fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
             let (head, body) = request.into_parts();
             let bytes: Bytes = to_bytes(body, usize::MAX).await.expect("a body");
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            asked.lock().expect("no panic").push(Asked { body });
+            let ssh_peer = head.headers.get("ipblock-ssh-peer");
+            let ssh_peer = ssh_peer.map(|peer| peer.to_str().expect("text").to_owned());
+            let request = Asked { body, ssh_peer };
+            asked.lock().expect("no panic").push(request);
             let path = head.uri.path_and_query().map_or("", |path| path.as_str());
             let found = answers
                 .iter()

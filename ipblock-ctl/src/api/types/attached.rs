@@ -1,0 +1,16 @@
+//! The answer to an attach.
+
+use serde::{Deserialize, Serialize};
+
+use super::InterfaceStatus;
+
+/// What is really attached, and what was forced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The interface.
+    #[serde(flatten)]
+    pub interface: InterfaceStatus,
+    /// What would have been refused without `force`, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}

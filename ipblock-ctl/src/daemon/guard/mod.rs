@@ -1,0 +1,247 @@
+//! The guard against lock-out: collects the addresses that must not be cut off, and refuses what
+//! would newly drop one.
+//!
+//! What counts as newly dropped is `policy::guard`'s.
+
+mod peers;
+mod resolvers;
+mod sources;
+mod sshd;
+mod text;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tracing::warn;
+
+use self::sources::SSH_PEER;
+pub(super) use self::sources::Sources;
+use super::{
+    plan::Plan,
+    state::{AttachedState, Service, State},
+};
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::Diff,
+    },
+    policy::{
+        Ruleset, ZoneName,
+        explain::{Explainer, Verdict},
+        guard::{
+            Cause, CutOff, Protected, ZoneSides, cut_by_bans, lines, newly_dropped, refusal,
+            refusal_hint,
+        },
+    },
+    store::Author,
+};
+
+/// Who asks for a change, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// For the revision and the audit trail.
+    pub author: Author,
+    /// Where the operator's SSH session comes from, as the client told it.
+    pub ssh_peers: Vec<IpAddr>,
+}
+
+impl Service {
+    /// Refuses a plan that would newly drop a protected address in a zone with an interface. What
+    /// was forced comes back as warnings. Without a caller nobody's SSH session is looked at.
+    pub(super) fn guard_plan(
+        &self,
+        plan: &Plan,
+        caller: Option<&Caller>,
+        force: bool,
+    ) -> Result<Vec<String>, ApiError> {
+        let protected = match self.guard.look() {
+            Ok(seen) => with_caller(seen.protected.clone(), caller),
+            Err(error) => return unseen(error, force),
+        };
+        let cut = self.cut_by(plan, &protected);
+        refuse(&cut, false, force)
+    }
+
+    /// Refuses bans of prefixes that hold a protected address which passes in a zone with an
+    /// interface, and is not on its allow list. What was forced comes back as warnings.
+    pub fn guard_prefixes(
+        &self,
+        prefixes: &[IpNet],
+        caller: &Caller,
+        force: bool,
+    ) -> Result<Vec<String>, ApiError> {
+        let protected = match self.guard.look_recently() {
+            Ok(seen) => with_caller(seen.protected.clone(), Some(caller)),
+            Err(error) => return unseen(error, force),
+        };
+        let addresses = protected.addresses();
+        let hits = |prefix: &IpNet| addresses.iter().any(|address| prefix.contains(address));
+        let prefixes: Vec<_> = prefixes.iter().copied().filter(hits).collect();
+        // Nearly every ban: the rules need not be indexed.
+        if prefixes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let state = self.read();
+        let now = Timestamp::now();
+        let mut cut = Vec::new();
+        for zone in zones_with_interfaces(&state) {
+            let explainer = Explainer::new(&state.deployed, &zone, now);
+            cut.extend(cut_by_bans(&protected, &prefixes, &zone, &explainer));
+        }
+        drop(state);
+        refuse(&cut, true, force)
+    }
+
+    /// Refuses to put an interface into a zone that drops a protected address which the interface
+    /// lets through. What was forced comes back as warnings.
+    pub(super) fn guard_attach(
+        &self,
+        interface: &str,
+        zone: &ZoneName,
+        caller: &Caller,
+        force: bool,
+    ) -> Result<Vec<String>, ApiError> {
+        let protected = match self.guard.look() {
+            Ok(seen) => with_caller(seen.protected.clone(), Some(caller)),
+            Err(error) => return unseen(error, force),
+        };
+        let state = self.read();
+        let now = Timestamp::now();
+        let filtered = state.interfaces.get(interface).filter(|record| {
+            matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_alive())
+        });
+        let before = filtered.map(|record| Explainer::new(&state.deployed, &record.zone, now));
+        let after = Explainer::new(&state.deployed, zone, now);
+        let drops = |explainer: &Explainer<'_>, address| {
+            explainer.explain(address).verdict == Verdict::Block
+        };
+        let sides = ZoneSides {
+            name: zone,
+            before: &|address| before.as_ref().is_some_and(|before| drops(before, address)),
+            after: &|address| drops(&after, address),
+        };
+        let found = newly_dropped(&protected.addresses(), [sides]);
+        let cut = explained(found, &protected, &state.deployed, now);
+        drop(state);
+        refuse(&cut, true, force)
+    }
+
+    /// Adds to a diff which connections would be cut and, for a caller who has only asked what
+    /// would be, what would be refused.
+    pub(super) fn show_cut(&self, plan: &Plan, caller: Option<&Caller>, diff: &mut Diff) {
+        let seen = match self.guard.look() {
+            Ok(seen) => seen,
+            Err(error) => {
+                diff.warnings
+                    .push(format!("the guard is blind: {}", error.message));
+                return;
+            }
+        };
+        let peers = self.dropped_by(plan, &seen.connections.peers());
+        let peers: BTreeSet<_> = peers.into_iter().map(|(_, address)| address).collect();
+        diff.cut_peers = seen.connections.describe(&peers);
+        if caller.is_none() {
+            return;
+        }
+        let cut = self.cut_by(plan, &with_caller(seen.protected.clone(), caller));
+        let refused = lines(&cut).into_iter();
+        let refused = refused.map(|line| format!("refused without --force: {line}"));
+        diff.warnings.extend(refused);
+    }
+
+    /// Where a plan would newly drop protected addresses.
+    fn cut_by(&self, plan: &Plan, protected: &Protected) -> Vec<CutOff> {
+        let found = self.dropped_by(plan, &protected.addresses());
+        explained(found, protected, &plan.after, plan.now)
+    }
+
+    /// Where a plan would newly drop addresses, in zones with an interface. An interface that is
+    /// absent or failed counts: it is attached as soon as that is possible.
+    fn dropped_by(&self, plan: &Plan, addresses: &[IpAddr]) -> Vec<(ZoneName, IpAddr)> {
+        let guarded = zones_with_interfaces(&self.read());
+        let mut found = Vec::new();
+        for (name, before, after) in plan.zones() {
+            let Some(after) = after.filter(|_| guarded.contains(name)) else {
+                continue;
+            };
+            let sides = ZoneSides {
+                name,
+                before: &|address| before.is_some_and(|before| before.drops(address, plan.now)),
+                after: &|address| after.drops(address, plan.now),
+            };
+            found.extend(newly_dropped(addresses, [sides]));
+        }
+        found
+    }
+}
+
+fn zones_with_interfaces(state: &State) -> BTreeSet<ZoneName> {
+    let records = state.interfaces.values();
+    records.map(|record| record.zone.clone()).collect()
+}
+
+fn with_caller(mut protected: Protected, caller: Option<&Caller>) -> Protected {
+    for peer in caller.iter().flat_map(|caller| &caller.ssh_peers) {
+        protected.add(*peer, SSH_PEER);
+    }
+    protected
+}
+
+/// Why each address is protected and what drops it; the ruleset is indexed for zones that drop one.
+fn explained(
+    found: Vec<(ZoneName, IpAddr)>,
+    protected: &Protected,
+    ruleset: &Ruleset,
+    now: Timestamp,
+) -> Vec<CutOff> {
+    let mut explainers = BTreeMap::new();
+    for (zone, _) in &found {
+        explainers
+            .entry(zone.clone())
+            .or_insert_with(|| Explainer::new(ruleset, zone, now));
+    }
+    let cut = found.into_iter().filter_map(|(zone, address)| {
+        let cause = Cause::of(&explainers.get(&zone)?.explain(address));
+        Some(CutOff {
+            address,
+            why: protected.why(address),
+            zone,
+            cause,
+        })
+    });
+    cut.collect()
+}
+
+/// A refusal, or what was forced as warnings, which are logged.
+fn refuse(cut: &[CutOff], deploy: bool, force: bool) -> Result<Vec<String>, ApiError> {
+    if cut.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !force {
+        return Err(
+            ApiError::new(ErrorKind::Conflict, refusal(cut)).with_hint(refusal_hint(cut, deploy))
+        );
+    }
+    let warnings: Vec<_> = lines(cut)
+        .into_iter()
+        .map(|line| format!("forced: {line}"))
+        .collect();
+    for warning in &warnings {
+        warn!("{warning}");
+    }
+    Ok(warnings)
+}
+
+/// What to do when the guard cannot see: it refuses, since a lock-out is worse.
+fn unseen(error: ApiError, force: bool) -> Result<Vec<String>, ApiError> {
+    if !force {
+        return Err(error.with_hint("--force goes ahead without looking whom it would cut off"));
+    }
+    let warning = format!("forced: {}", error.message);
+    warn!("{warning}");
+    Ok(vec![warning])
+}
