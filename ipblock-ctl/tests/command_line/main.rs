@@ -56,7 +56,8 @@ fn staged(number: u64) -> Value {
 }
 
 fn deployed() -> Value {
-    json!({"revision": 8, "changed": true, "rules": 1, "entries": 2, "build_ms": 3, "switch_ms": 1})
+    json!({"revision": 8, "changed": true, "rules": 1, "entries": 2, "build_ms": 3, "switch_ms": 1,
+        "warnings": []})
 }
 
 fn failure(kind: &str) -> Value {

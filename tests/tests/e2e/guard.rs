@@ -136,6 +136,29 @@ fn the_ssh_peer_of_an_ancestors_environment_is_not_cut_off() -> anyhow::Result<(
 }
 
 #[test]
+fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
+    scene.daemon.ctl(&block(PEER, &["--deploy"]))?.ok()?;
+    apply(&scene.daemon, "")?;
+    let refused = scene.daemon.ctl_through(&ssh, &["rollback", "1"], "")?;
+    assert_refused(&refused, &[PEER, "your SSH session comes from it"]);
+    assert_eq!(status(&scene.daemon)?.revision, 2);
+    let dry = scene
+        .daemon
+        .ctl_through(&ssh, &["rollback", "1", "--dry-run"], "")?;
+    assert_eq!(dry.code, 6, "{dry:?}");
+    assert!(dry.stdout.contains("refused without --force"), "{dry:?}");
+    let forced = scene
+        .daemon
+        .ctl_through(&ssh, &["rollback", "1", "--force"], "")?;
+    assert_eq!(forced.code, 0, "{forced:?}");
+    assert_eq!(status(&scene.daemon)?.revision, 1);
+    Ok(())
+}
+
+#[test]
 fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
