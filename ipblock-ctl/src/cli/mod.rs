@@ -18,8 +18,10 @@ mod doctor;
 mod error;
 mod expiry;
 mod export;
+mod import;
 mod lint;
 mod man;
+mod progress;
 mod prompt;
 mod rule;
 mod session;
@@ -126,6 +128,7 @@ enum Command {
     Discard,
     Apply(apply::ApplyArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Lint(lint::LintArgs),
     /// Show hits of each rule, and totals
     Counters,
@@ -189,6 +192,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Discard => deploy::discard(session).await,
         Command::Apply(args) => apply::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,
+        Command::Import(args) => import::run(args, session).await,
         Command::Lint(args) => lint::run(&args, session.output),
         Command::Counters => counters::run(session).await,
         Command::Check(args) => check::run(args, session).await,

@@ -10,6 +10,7 @@ mod deploy;
 mod ends;
 mod error;
 mod http;
+mod kept;
 mod kernel_log;
 mod peer;
 mod plan;

@@ -10,6 +10,7 @@ pub mod check;
 pub mod convert;
 pub mod counters;
 pub mod doctor;
+pub mod import;
 pub mod lint;
 pub mod number;
 pub mod rules;
