@@ -16,6 +16,7 @@ mod counters;
 mod countries;
 mod deploys;
 mod diagnostics;
+mod exchange;
 mod expiry;
 mod flood;
 mod interfaces;
