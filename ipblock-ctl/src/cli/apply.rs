@@ -8,7 +8,7 @@ use super::{
     arguments::DeployFlags,
     deploy::CONFIRM_NEXT,
     error::{CliError, OK, WOULD_CHANGE},
-    session::{Session, read_text},
+    session::{Session, read_ruleset},
 };
 use crate::{api::types::ApplyRequest, output::changes::render_applied};
 
@@ -23,7 +23,7 @@ Examples:
   ipblock-ctl apply rules.toml --comment 'ticket 42'
   ipblock-ctl export | ssh other ipblock-ctl apply -")]
 pub(crate) struct ApplyArgs {
-    /// The ruleset as TOML; - for standard input
+    /// The ruleset as TOML or JSON; - for standard input
     file: PathBuf,
     /// Only show what would change; exit 6 if anything would
     #[arg(long)]
@@ -33,7 +33,7 @@ pub(crate) struct ApplyArgs {
 }
 
 pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let (ruleset, file) = read_text(&args.file)?;
+    let (ruleset, file) = read_ruleset(&args.file)?;
     let request = ApplyRequest {
         ruleset,
         file,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     error::{BAD_INPUT, CliError, OK},
-    session::read_text,
+    session::read_ruleset,
 };
 use crate::{
     output::{
@@ -26,12 +26,12 @@ use crate::{
 /// Reads and compiles it. Errors end with exit code 2, warnings do not.
 #[derive(Debug, Args)]
 pub(crate) struct LintArgs {
-    /// The ruleset as TOML; - for standard input
+    /// The ruleset as TOML or JSON; - for standard input
     file: PathBuf,
 }
 
 pub(crate) fn run(args: &LintArgs, output: &mut Output) -> Result<u8, CliError> {
-    let (text, file) = read_text(&args.file)?;
+    let (text, file) = read_ruleset(&args.file)?;
     let report = inspect(&text, file, Timestamp::now());
     if report.errors.is_empty() {
         output.show(&report, render)?;

@@ -20,8 +20,10 @@ mod error;
 mod expiry;
 mod export;
 mod history;
+mod import;
 mod lint;
 mod man;
+mod progress;
 mod prompt;
 mod rule;
 mod session;
@@ -140,6 +142,7 @@ enum Command {
     Audit(history::AuditArgs),
     Apply(apply::ApplyArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Lint(lint::LintArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
@@ -209,6 +212,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Audit(args) => history::audit(&args, session).await,
         Command::Apply(args) => apply::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,
+        Command::Import(args) => import::run(args, session).await,
         Command::Lint(args) => lint::run(&args, session.output),
         Command::Backup(args) => backup::backup(&args, session).await,
         Command::Restore(args) => backup::restore(&args, session).await,

@@ -12,6 +12,7 @@ use super::error::CliError;
 use crate::{
     api::client::Client,
     output::{Output, View},
+    policy::exchange,
 };
 
 /// The daemon and the two streams.
@@ -57,4 +58,25 @@ pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
     }
     let text = fs::read_to_string(path).map_err(failed)?;
     Ok((text, path.display().to_string()))
+}
+
+/// The text of a ruleset file as TOML, and its name for messages; the file may be JSON, as
+/// `export --format json` prints it.
+pub(crate) fn read_ruleset(path: &Path) -> Result<(String, String), CliError> {
+    let (text, name) = read_text(path)?;
+    // No TOML document begins with a brace.
+    if !text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('{')
+    {
+        return Ok((text, name));
+    }
+    match exchange::ruleset_toml(&text) {
+        Ok(toml) => Ok((toml, format!("{name} (as TOML)"))),
+        Err(problem) => Err(CliError::Usage {
+            message: format!("{name}: no ruleset in JSON: {problem}"),
+            hint: "write what `ipblock-ctl export --format json` prints, or TOML".to_owned(),
+        }),
+    }
 }

@@ -21,7 +21,7 @@ fn every_command_has_a_help_text() {
     command.build();
     let mut seen = Vec::new();
     help_of(command, "ipblock-ctl", &mut seen);
-    assert_eq!(seen.len(), 37, "{seen:#?}");
+    assert_eq!(seen.len(), 38, "{seen:#?}");
 }
 
 fn refused(line: &str) -> clap::Error {
@@ -125,7 +125,11 @@ fn values_that_cannot_be_meant_are_usage_errors() {
         "ipblock-ctl attach a/b",
         "ipblock-ctl check",
         "ipblock-ctl convert",
-        "ipblock-ctl export --format json",
+        "ipblock-ctl export --format xml",
+        "ipblock-ctl export --rule a --allow",
+        "ipblock-ctl import feed.txt",
+        "ipblock-ctl import feed.txt --into @",
+        "ipblock-ctl import feed.txt --into a/b",
         "ipblock-ctl status --color sometimes",
     ] {
         assert_eq!(refused(line).exit_code(), 2, "{line}");

@@ -15,6 +15,7 @@ mod flags;
 mod guard;
 mod history;
 mod http;
+mod kept;
 mod kernel_log;
 mod peer;
 mod plan;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::{error, info};
 
-use super::state::{Service, StagedSet, to_stored};
+use super::{
+    kept::kept,
+    state::{Service, StagedSet, to_stored},
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -34,7 +37,7 @@ impl Service {
                 time: now,
                 author: author.clone(),
                 summary: summary.clone(),
-                edit: serde_json::to_value(edit)
+                edit: kept(edit)
                     .map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?,
             });
             done.extend(summary);

@@ -12,6 +12,7 @@ pub mod convert;
 pub mod counters;
 pub mod doctor;
 pub mod history;
+pub mod import;
 pub mod lint;
 pub mod number;
 pub mod rules;

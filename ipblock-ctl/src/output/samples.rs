@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::{
     doctor::Finding,
+    import::{ImportReport, Refused},
     lint::{LintError, LintReport},
     view::View,
 };
@@ -417,5 +418,32 @@ pub(super) fn lint_errors() -> LintReport {
             },
         ],
         ..LintReport::new("rules.toml".to_owned())
+    }
+}
+
+pub(super) fn import_report() -> ImportReport {
+    ImportReport {
+        file: "drop.txt".to_owned(),
+        format: "plain".to_owned(),
+        read: 12_364,
+        prefixes: 12_345,
+        duplicates: 17,
+        timed: 0,
+        refused: vec![
+            Refused {
+                line: 3,
+                text: "192.0.2.1/24".to_owned(),
+                problem: "host bits set".to_owned(),
+                hint: Some("write 192.0.2.0/24, or 192.0.2.1 for the one address".to_owned()),
+            },
+            Refused {
+                line: 9,
+                text: String::new(),
+                problem: "no address".to_owned(),
+                hint: None,
+            },
+        ],
+        more_refused: 0,
+        staged: None,
     }
 }

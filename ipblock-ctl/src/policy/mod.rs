@@ -8,6 +8,7 @@ pub mod compile;
 pub mod diff;
 pub mod document;
 pub mod edit;
+pub mod exchange;
 pub mod explain;
 pub mod guard;
 pub mod lint;

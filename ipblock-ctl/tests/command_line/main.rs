@@ -7,6 +7,7 @@
 )]
 
 mod editor;
+mod exchange;
 mod exit_codes;
 mod fake_daemon;
 mod printing;

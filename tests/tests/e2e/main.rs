@@ -18,6 +18,7 @@ mod counters;
 mod countries;
 mod deploys;
 mod diagnostics;
+mod exchange;
 mod expiry;
 mod flood;
 mod guard;

@@ -24,7 +24,7 @@ struct Part {
     optional: bool,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 6] = [
     Part {
         wanted: "ip",
         package: "iproute2",
@@ -47,6 +47,18 @@ const PARTS: [Part; 4] = [
         wanted: "/usr/share/tor/geoip",
         package: "tor-geoipdb",
         purpose: "a real table of countries",
+        optional: true,
+    },
+    Part {
+        wanted: "nft",
+        package: "nftables",
+        purpose: "loading what is exported for it",
+        optional: true,
+    },
+    Part {
+        wanted: "ipset",
+        package: "ipset",
+        purpose: "loading what is exported for it",
         optional: true,
     },
 ];

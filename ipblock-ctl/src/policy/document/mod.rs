@@ -52,4 +52,4 @@ pub fn parse_rule(
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::policy) mod tests;

@@ -13,7 +13,7 @@ use crate::policy::{
 };
 
 mod refused;
-mod round_trip;
+pub(in crate::policy) mod round_trip;
 
 const WHOLE: &str = r#"
 [list.office]

@@ -100,6 +100,14 @@ pub enum EditError {
     /// An edit that names nothing to add, remove or change.
     #[error("{0}: nothing to do was given")]
     NothingGiven(String),
+    /// Notes that do not stand beside addresses one to one.
+    #[error("{notes} notes for {addresses} addresses")]
+    Notes {
+        /// How many addresses are given.
+        addresses: usize,
+        /// How many notes are given.
+        notes: usize,
+    },
     /// A name that is given twice.
     #[error("{kind} `{name}` is given twice")]
     Repeated {
@@ -178,6 +186,7 @@ impl EditError {
                  ipblock-ctl rule edit {rule} --disable"
             ),
             Self::NothingGiven(_) => "give at least one address or change".to_owned(),
+            Self::Notes { .. } => "give one note for each address, or none at all".to_owned(),
             Self::Repeated { .. } => "give it once".to_owned(),
             Self::Past { .. } => "give a later time, or a duration such as --for 2h".to_owned(),
             Self::TooFar { .. } => "leave the end out: the rule then holds for good".to_owned(),

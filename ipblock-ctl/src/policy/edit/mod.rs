@@ -4,6 +4,7 @@ mod add_rule;
 mod allow;
 mod elements;
 mod error;
+mod import;
 mod rules;
 mod zones;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use error::{EditError, Kind};
+pub use import::Import;
 
 use super::ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset};
 
@@ -65,6 +67,8 @@ pub enum Edit {
         #[serde(default)]
         malformed: Option<MalformedPolicy>,
     },
+    /// Adds many addresses to a rule or a list. What is held already is no error.
+    Import(Import),
 }
 
 /// See [`Edit::AddRule`].
@@ -181,6 +185,7 @@ pub fn apply(
             default,
             malformed,
         } => zones::set(ruleset, name, *default, *malformed, force),
+        Edit::Import(import) => import::import(ruleset, import, force),
     }
 }
 

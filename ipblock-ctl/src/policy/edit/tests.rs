@@ -7,6 +7,7 @@ use crate::policy::{
     ruleset::{At, Rule, RuleId},
 };
 
+mod import;
 mod rules;
 mod settings;
 

@@ -86,7 +86,8 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
-fn ruleset() -> impl Strategy<Value = Ruleset> {
+/// Any ruleset, identities 0.
+pub(in crate::policy) fn ruleset() -> impl Strategy<Value = Ruleset> {
     let rules = prop::collection::vec(rule(), 0..5);
     (
         rules,

@@ -1,0 +1,256 @@
+//! `import`.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    arguments::StageArgs,
+    error::{BAD_INPUT, CliError, OK},
+    progress::Progress,
+    session::Session,
+    stage::{finish, send},
+};
+use crate::{
+    output::{
+        import::{ImportReport, Refused, refused_line, render},
+        number::grouped,
+    },
+    policy::{
+        ListName, RuleName,
+        edit::{Edit, Import},
+        exchange::{self, FileFormat, Parsed, ReadError},
+    },
+};
+
+/// Refused lines that people are shown.
+const SHOWN: usize = 20;
+
+/// Stage the addresses of a file for a rule or a list
+///
+/// Nothing is staged when a line is refused, unless --lenient is given. Duplicates are counted;
+/// ranges become the fewest prefixes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl import drop_v4.json --into @spamhaus --replace --deploy
+  ipset save | ipblock-ctl import - --into abuse
+  ipblock-ctl import feed.csv --into abuse --lenient")]
+pub(crate) struct ImportArgs {
+    /// The file; - for standard input
+    file: PathBuf,
+    /// A rule that exists, or @LIST, which is made when there is none
+    #[arg(long, value_name = "RULE|@LIST", value_parser = target)]
+    into: String,
+    /// What the file is written in
+    #[arg(long, default_value = "auto")]
+    format: Format,
+    /// Import the rest when lines are refused
+    #[arg(long)]
+    lenient: bool,
+    /// Remove what the rule matched or the list held before
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Find out
+    Auto,
+    /// An address, prefix or range a line, a note after it
+    Plain,
+    /// Records of `,`, `;` or tabs, with or without a header
+    Csv,
+    /// An array of texts or objects, {"prefixes": [...]}, or a ruleset
+    Json,
+    /// What `ipset save` prints
+    Ipset,
+    /// What `nft list set` prints
+    Nft,
+    /// Spamhaus DROP, an object a line
+    Spamhaus,
+    /// A ruleset file
+    Toml,
+}
+
+impl Format {
+    const fn known(self) -> Option<FileFormat> {
+        Some(match self {
+            Self::Auto => return None,
+            Self::Plain => FileFormat::Plain,
+            Self::Csv => FileFormat::Csv,
+            Self::Json => FileFormat::Json,
+            Self::Ipset => FileFormat::Ipset,
+            Self::Nft => FileFormat::Nft,
+            Self::Spamhaus => FileFormat::Spamhaus,
+            Self::Toml => FileFormat::Toml,
+        })
+    }
+}
+
+fn target(text: &str) -> Result<String, String> {
+    let name = match text.strip_prefix('@') {
+        Some(list) => list.parse().map(|_: ListName| ()),
+        None => text.parse().map(|_: RuleName| ()),
+    };
+    name.map(|()| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let (parsed, file) = read(&args, session)?;
+    let mut report = report(&parsed, file);
+    if !report.refused.is_empty() && !args.lenient {
+        return refuse(&report, session);
+    }
+    if parsed.elements.is_empty() {
+        return Err(CliError::Usage {
+            message: format!("{}: there is no address to import", report.file),
+            hint: "see what the file holds, or name its format with --format".to_owned(),
+        });
+    }
+    // One value is printed as JSON: this one, or what was deployed.
+    if !session.output.is_json() || args.stage.deploy {
+        tell_refused(&report, true, session);
+    }
+    if report.timed > 0 {
+        session.note(&format!(
+            "{} of the entries have a timeout or an end, which is not kept: they stay until they \
+             are removed",
+            grouped(report.timed)
+        ));
+    }
+    let staged = {
+        let what = format!("staging {} prefixes", grouped(report.prefixes));
+        let _progress = Progress::spinner(session.output, what);
+        send(vec![edit(&args, parsed)], args.stage.force, session).await?
+    };
+    if session.output.is_json() && !args.stage.deploy {
+        report.staged = Some(staged);
+        session.show(&report, render)?;
+        return Ok(OK);
+    }
+    if !session.output.is_json() {
+        session.show(&report, render)?;
+    }
+    finish(&staged, 1, &args.stage, session).await
+}
+
+/// Reads the file, and gives its name for messages.
+fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), CliError> {
+    let failed = |source| CliError::File {
+        verb: "read",
+        path: args.file.clone(),
+        source,
+    };
+    let (input, name, bytes): (Box<dyn BufRead>, _, _) = if args.file == Path::new("-") {
+        (Box::new(io::stdin().lock()), "<stdin>".to_owned(), None)
+    } else {
+        let file = File::open(&args.file).map_err(failed)?;
+        let about = file.metadata().map_err(failed)?;
+        let bytes = about.is_file().then_some(about.len());
+        let name = args.file.display().to_string();
+        (Box::new(BufReader::new(file)), name, bytes)
+    };
+    let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
+    match exchange::read(progress.counted(input), args.format.known()) {
+        Ok(parsed) => Ok((parsed, name)),
+        Err(ReadError::Io(source)) => Err(failed(source)),
+        Err(error) => Err(CliError::Usage {
+            message: format!("{name}: {error}"),
+            hint: "split the file, and import the parts into several rules or lists".to_owned(),
+        }),
+    }
+}
+
+fn report(parsed: &Parsed, file: String) -> ImportReport {
+    ImportReport {
+        file,
+        format: parsed.format.to_string(),
+        read: parsed.read,
+        prefixes: u64::try_from(parsed.elements.len()).unwrap_or(u64::MAX),
+        duplicates: parsed.duplicates,
+        timed: parsed.timed,
+        refused: parsed
+            .refused
+            .iter()
+            .map(|refusal| Refused {
+                line: refusal.line,
+                text: refusal.text.clone(),
+                problem: refusal.problem.clone(),
+                hint: refusal.hint.clone(),
+            })
+            .collect(),
+        more_refused: parsed.more_refused,
+        staged: None,
+    }
+}
+
+fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
+    let has_notes = parsed
+        .elements
+        .iter()
+        .any(|element| !element.note.is_empty());
+    let mut import = Import {
+        into: args.into.clone(),
+        addresses: Vec::with_capacity(parsed.elements.len()),
+        notes: Vec::new(),
+        replace: args.replace,
+    };
+    for element in parsed.elements {
+        // An address without its length is shorter.
+        import.addresses.push(match element.prefix {
+            prefix if prefix.prefix_len() == prefix.max_prefix_len() => prefix.addr().to_string(),
+            prefix => prefix.to_string(),
+        });
+        if has_notes {
+            import.notes.push(element.note.into());
+        }
+    }
+    Edit::Import(import)
+}
+
+/// Says that nothing was staged, and why.
+fn refuse(report: &ImportReport, session: &mut Session<'_>) -> Result<u8, CliError> {
+    if session.output.is_json() {
+        session.show(report, render)?;
+        return Ok(BAD_INPUT);
+    }
+    tell_refused(report, false, session);
+    let refused = report.refusals();
+    Err(CliError::Usage {
+        message: format!(
+            "{}: {} of {} entries refused, nothing is staged",
+            report.file,
+            grouped(refused),
+            grouped(report.read)
+        ),
+        hint: "mend them, or import the others with --lenient".to_owned(),
+    })
+}
+
+/// The first refused lines, as errors or as what was left out, and how many more there are.
+fn tell_refused(report: &ImportReport, lenient: bool, session: &mut Session<'_>) {
+    for refused in report.refused.iter().take(SHOWN) {
+        let line = refused_line(&report.file, refused);
+        if lenient {
+            session.output.note(&format!("left out: {line}"));
+        } else {
+            session.output.report(&line, refused.hint.as_deref());
+        }
+    }
+    let shown = u64::try_from(SHOWN).unwrap_or(u64::MAX);
+    let more = report.refusals().saturating_sub(shown);
+    if more > 0 {
+        let more = grouped(more);
+        session
+            .output
+            .note(&format!("and {more} more were refused"));
+    }
+}

@@ -1,0 +1,240 @@
+//! Adding many addresses at once, as `import` sends them.
+
+use std::{collections::hash_map::Entry, fmt::Write as _};
+
+use ipnet::IpNet;
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+use super::{elements, error::EditError};
+use crate::policy::{
+    address,
+    name::ListName,
+    ruleset::{At, Element, ListElement, Rule, Ruleset},
+    safety,
+};
+
+/// See [`Edit::Import`](super::Edit::Import).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// A rule that exists, or `@list`; a list is made when there is none.
+    pub into: String,
+    /// Addresses, prefixes or ranges; at least one.
+    pub addresses: Vec<String>,
+    /// A note for each of them, in the same order; absent: none has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What the rule matched, or the list held, before goes.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+pub(super) fn import(
+    ruleset: &mut Ruleset,
+    import: &Import,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let Import {
+        into, addresses, ..
+    } = import;
+    if addresses.is_empty() {
+        return Err(EditError::NothingGiven(format!(
+            "import into {}",
+            address::shown(into)
+        )));
+    }
+    if !import.notes.is_empty() && import.notes.len() != addresses.len() {
+        return Err(EditError::Notes {
+            addresses: addresses.len(),
+            notes: import.notes.len(),
+        });
+    }
+    let said = match into.strip_prefix('@') {
+        Some(list) => into_list(ruleset, list, import, force)?,
+        None => into_rule(ruleset, import, force)?,
+    };
+    Ok(vec![said])
+}
+
+fn into_rule(ruleset: &mut Ruleset, import: &Import, force: bool) -> Result<String, EditError> {
+    let index = elements::rule_index(ruleset, &import.into)?;
+    let Some(rule) = ruleset.rules.get(index) else {
+        return Err(EditError::NothingGiven("import".to_owned()));
+    };
+    let mut changed = rule.clone();
+    let added = parsed(import)?;
+    let counts = merge(&mut changed.matches, added, import.replace);
+    refuse_wide(ruleset, &changed, force)?;
+    let said = format!("rule {}: {counts}", changed.name);
+    if let Some(rule) = ruleset.rules.get_mut(index) {
+        *rule = changed;
+    }
+    Ok(said)
+}
+
+fn into_list(
+    ruleset: &mut Ruleset,
+    name: &str,
+    import: &Import,
+    force: bool,
+) -> Result<String, EditError> {
+    let name: ListName = elements::name(name)?;
+    let added = parsed(import)?;
+    let before = ruleset.lists.remove(&name);
+    let created = if before.is_none() { "created, " } else { "" };
+    let mut list = before.clone().unwrap_or_default();
+    let counts = merge(&mut list.elements, added, import.replace);
+    ruleset.lists.insert(name.clone(), list);
+    let uses = |element: &Element| element.at == At::List(name.clone());
+    let mut using = ruleset
+        .rules
+        .iter()
+        .filter(|rule| rule.matches.iter().any(uses));
+    let refused = using.try_for_each(|rule| refuse_wide(ruleset, rule, force));
+    if let Err(error) = refused {
+        match before {
+            Some(before) => ruleset.lists.insert(name, before),
+            None => ruleset.lists.remove(&name),
+        };
+        return Err(error);
+    }
+    Ok(format!("list @{name}: {created}{counts}"))
+}
+
+fn refuse_wide(ruleset: &Ruleset, rule: &Rule, force: bool) -> Result<(), EditError> {
+    match safety::wide_block(ruleset, rule) {
+        Some(family) if !force => Err(EditError::WideBlock {
+            rule: rule.name.clone(),
+            family,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What the edit adds, in order.
+fn parsed(import: &Import) -> Result<Vec<ListElement>, EditError> {
+    let mut notes = import.notes.iter();
+    let mut parsed = Vec::with_capacity(import.addresses.len());
+    for text in &import.addresses {
+        let note = notes.next().map_or("", String::as_str);
+        parsed.extend(
+            address::parse_prefixes(text)?
+                .into_iter()
+                .map(|prefix| ListElement {
+                    prefix,
+                    note: note.into(),
+                }),
+        );
+    }
+    Ok(parsed)
+}
+
+/// An element that can be imported into a rule or a list.
+trait Slot: From<ListElement> {
+    /// Its prefix and its note; none for `@list`.
+    fn parts(&mut self) -> Option<(IpNet, &mut Box<str>)>;
+}
+
+impl Slot for ListElement {
+    fn parts(&mut self) -> Option<(IpNet, &mut Box<str>)> {
+        Some((self.prefix, &mut self.note))
+    }
+}
+
+impl From<ListElement> for Element {
+    fn from(element: ListElement) -> Self {
+        Self {
+            at: At::Prefix(element.prefix),
+            note: element.note,
+        }
+    }
+}
+
+impl Slot for Element {
+    fn parts(&mut self) -> Option<(IpNet, &mut Box<str>)> {
+        match self.at {
+            At::Prefix(prefix) => Some((prefix, &mut self.note)),
+            At::List(_) => None,
+        }
+    }
+}
+
+/// Adds what is not held, with its note; a note that is not empty replaces that of what is held.
+/// With `replace`, what is not added goes. Says what it did.
+fn merge<T: Slot>(held: &mut Vec<T>, added: Vec<ListElement>, replace: bool) -> String {
+    let mut wanted: FxHashMap<IpNet, Box<str>> = FxHashMap::default();
+    let mut order = Vec::with_capacity(added.len());
+    let mut repeated = 0;
+    for ListElement { prefix, note } in added {
+        match wanted.entry(prefix) {
+            Entry::Vacant(entry) => {
+                entry.insert(note);
+                order.push(prefix);
+            }
+            Entry::Occupied(mut entry) => {
+                repeated += 1;
+                if entry.get().is_empty() {
+                    entry.insert(note);
+                }
+            }
+        }
+    }
+    let before = held.len();
+    let (mut kept, mut noted) = (FxHashSet::default(), 0);
+    held.retain_mut(|element| {
+        let Some((prefix, note)) = element.parts() else {
+            return !replace;
+        };
+        let Some(new) = wanted.get(&prefix) else {
+            return !replace;
+        };
+        if !new.is_empty() && note != new {
+            note.clone_from(new);
+            noted += 1;
+        }
+        kept.insert(prefix);
+        true
+    });
+    let removed = before - held.len();
+    let mut new = 0;
+    for prefix in order {
+        if !kept.contains(&prefix) {
+            let note = wanted.remove(&prefix).unwrap_or_default();
+            held.push(ListElement { prefix, note }.into());
+            new += 1;
+        }
+    }
+    let mut said = format!("{} added", prefixes(new));
+    for (count, what) in [
+        (kept.len() + repeated, "held already"),
+        (removed, "removed"),
+        (noted, "with another note"),
+    ] {
+        if count > 0 {
+            // Writing into a String does not fail.
+            let _ = write!(said, ", {} {what}", grouped(count));
+        }
+    }
+    said
+}
+
+fn prefixes(count: usize) -> String {
+    match count {
+        1 => "1 prefix".to_owned(),
+        _ => format!("{} prefixes", grouped(count)),
+    }
+}
+
+/// With a comma before every three digits.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

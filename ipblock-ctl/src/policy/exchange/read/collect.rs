@@ -1,0 +1,159 @@
+//! What readers hand their entries to: parses addresses, joins duplicates, bounds what is kept.
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use super::{FileFormat, Parsed, ReadError, Refusal};
+use crate::policy::{
+    address::{self, AddressError, Written, shown},
+    ruleset::ListElement,
+};
+
+/// Refusals that are kept.
+pub const MAX_REFUSED: usize = 1_000;
+
+/// Prefixes that one file may stand for: what a zone holds by default.
+pub const MAX_PREFIXES: usize = 4_000_000;
+
+/// Where notes of duplicates stop to be joined, in bytes.
+const MAX_JOINED: usize = 500;
+
+/// An entry: one address, prefix or range with what stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    /// From 1.
+    pub(super) line: u64,
+    /// The address, prefix or range.
+    pub(super) text: &'a str,
+    /// Free text; empty for none.
+    pub(super) note: &'a str,
+    /// Whether it ends by itself where it comes from.
+    pub(super) timed: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without a timeout.
+    pub(super) const fn new(line: u64, text: &'a str, note: &'a str) -> Self {
+        Self {
+            line,
+            text,
+            note,
+            timed: false,
+        }
+    }
+}
+
+/// Everything that was read so far.
+pub(super) struct Collector {
+    parsed: Parsed,
+    /// Where in `parsed.elements` a prefix stands.
+    index: FxHashMap<IpNet, usize>,
+}
+
+impl Collector {
+    pub(super) fn new(format: FileFormat) -> Self {
+        Self {
+            parsed: Parsed {
+                format,
+                elements: Vec::new(),
+                read: 0,
+                duplicates: 0,
+                timed: 0,
+                refused: Vec::new(),
+                more_refused: 0,
+            },
+            index: FxHashMap::default(),
+        }
+    }
+
+    /// Takes an entry, or refuses it.
+    pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<(), ReadError> {
+        match address::parse_written(entry.text) {
+            Ok(Written::Prefix(prefix)) => self.prefix(prefix, entry)?,
+            Ok(Written::Range(prefixes)) => {
+                for prefix in prefixes {
+                    self.prefix(prefix, entry)?;
+                }
+            }
+            Ok(Written::List(_)) => {
+                let problem = "a list cannot stand here";
+                let hint = "write the addresses of the list";
+                self.refuse(entry.line, entry.text, problem, Some(hint));
+                return Ok(());
+            }
+            Err(error) => {
+                self.refuse_address(entry.line, error);
+                return Ok(());
+            }
+        }
+        self.parsed.read += 1;
+        self.parsed.timed += u64::from(entry.timed);
+        Ok(())
+    }
+
+    /// Refuses an entry.
+    pub(super) fn refuse(&mut self, line: u64, text: &str, problem: &str, hint: Option<&str>) {
+        self.push(|| Refusal {
+            line,
+            text: shown(text),
+            problem: problem.to_owned(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    /// Refuses an entry for its address.
+    fn refuse_address(&mut self, line: u64, error: AddressError) {
+        self.push(|| Refusal {
+            line,
+            text: error.value,
+            problem: error.problem,
+            hint: error.hint,
+        });
+    }
+
+    fn push(&mut self, refusal: impl FnOnce() -> Refusal) {
+        self.parsed.read += 1;
+        if self.parsed.refused.len() < MAX_REFUSED {
+            self.parsed.refused.push(refusal());
+        } else {
+            self.parsed.more_refused += 1;
+        }
+    }
+
+    fn prefix(&mut self, prefix: IpNet, entry: Entry<'_>) -> Result<(), ReadError> {
+        let elements = &mut self.parsed.elements;
+        if let Some(index) = self.index.get(&prefix) {
+            self.parsed.duplicates += 1;
+            if let Some(held) = elements.get_mut(*index) {
+                join_note(&mut held.note, entry.note);
+            }
+            return Ok(());
+        }
+        if elements.len() >= MAX_PREFIXES {
+            return Err(ReadError::TooMany { line: entry.line });
+        }
+        self.index.insert(prefix, elements.len());
+        elements.push(ListElement {
+            prefix,
+            note: entry.note.into(),
+        });
+        Ok(())
+    }
+
+    /// What was read.
+    pub(super) fn finish(self) -> Parsed {
+        self.parsed
+    }
+}
+
+/// Nothing that was said about a prefix is lost, up to a length.
+fn join_note(held: &mut Box<str>, note: &str) {
+    if held.is_empty() {
+        *held = note.into();
+        return;
+    }
+    let is_said = note.is_empty() || held.split("; ").any(|part| part == note);
+    if !is_said && held.len() + note.len() <= MAX_JOINED {
+        *held = format!("{held}; {note}").into();
+    }
+}

@@ -1,0 +1,54 @@
+//! Which format a file has, by its first line that says something.
+
+use super::{FileFormat, csv, lines::is_blank, spamhaus};
+
+/// The format of a file that begins with `head`; what looks like nothing else is plain text.
+pub(super) fn format(head: &[u8]) -> FileFormat {
+    let text = String::from_utf8_lossy(head);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
+        return FileFormat::Nft;
+    }
+    let Some(line) = text.lines().map(str::trim).find(|line| !is_blank(line)) else {
+        return FileFormat::Plain;
+    };
+    if line.starts_with('{') {
+        return if spamhaus::is_record(line) {
+            FileFormat::Spamhaus
+        } else {
+            FileFormat::Json
+        };
+    }
+    if let Some(rest) = line.strip_prefix('[') {
+        return after_bracket(rest);
+    }
+    let mut words = line.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some("add"), Some("table" | "set" | "element" | "chain" | "rule"))
+        | (Some("create"), Some("table" | "set" | "element"))
+        | (
+            Some("table" | "set" | "flush" | "define" | "elements" | "delete" | "destroy"),
+            Some(_),
+        ) => FileFormat::Nft,
+        (Some("add" | "create" | "-A" | "-N" | "--add" | "--create"), Some(_)) => FileFormat::Ipset,
+        _ if csv::is_record(line) => FileFormat::Csv,
+        _ => FileFormat::Plain,
+    }
+}
+
+/// `[allow]`, `[list.office]` and `[[rule]]` are tables of a ruleset file, `["192.0.2.1"]` and
+/// `[{` arrays of JSON.
+fn after_bracket(rest: &str) -> FileFormat {
+    let word = rest.trim_start_matches('[').trim_start();
+    if ["allow", "list", "rule", "zone"]
+        .iter()
+        .any(|table| word.starts_with(table))
+    {
+        return FileFormat::Toml;
+    }
+    match rest.trim_start().chars().next() {
+        None | Some('"' | '{' | '[' | ']') => FileFormat::Json,
+        // An IPv6 address in brackets: refused as plain text, with what to write.
+        Some(_) => FileFormat::Plain,
+    }
+}

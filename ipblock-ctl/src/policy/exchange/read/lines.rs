@@ -1,0 +1,81 @@
+//! A file as lines, none of them kept.
+
+use std::io::{BufRead, Read as _};
+
+use super::{ReadError, collect::Collector};
+
+/// Longest line, in bytes: far above any address with its note.
+pub(super) const MAX_LINE: usize = 64 << 10;
+
+/// Lines of an input, one at a time.
+pub(super) struct Lines<R> {
+    input: R,
+    number: u64,
+    bytes: Vec<u8>,
+    text: String,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) const fn new(input: R) -> Self {
+        Self {
+            input,
+            number: 0,
+            bytes: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The next line without its line feed, and its number from 1. Bytes that are no UTF-8 are
+    /// replaced, so that an address with such bytes is refused and a note is not.
+    ///
+    /// A line that is too long is refused, and the one after it follows.
+    pub(super) fn next(&mut self, out: &mut Collector) -> Result<Option<(u64, &str)>, ReadError> {
+        loop {
+            self.bytes.clear();
+            let limit = MAX_LINE as u64 + 1;
+            let read = self
+                .input
+                .by_ref()
+                .take(limit)
+                .read_until(b'\n', &mut self.bytes)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if read > MAX_LINE && self.bytes.last() != Some(&b'\n') {
+                self.skip_rest_of_line()?;
+                let text = String::from_utf8_lossy(&self.bytes);
+                out.refuse(self.number, &text, "a line of more than 64 KiB", None);
+                continue;
+            }
+            let mut bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+            if self.number == 1 {
+                bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            }
+            self.text.clear();
+            self.text.push_str(&String::from_utf8_lossy(bytes));
+            return Ok(Some((self.number, &self.text)));
+        }
+    }
+
+    fn skip_rest_of_line(&mut self) -> Result<(), ReadError> {
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let used = end.map_or(buffer.len(), |end| end + 1);
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether a line says nothing: empty, or a comment that begins with `#`, `;` or `//`.
+pub(super) fn is_blank(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with(['#', ';']) || line.starts_with("//")
+}

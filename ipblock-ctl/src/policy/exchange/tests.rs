@@ -1,0 +1,47 @@
+use super::*;
+
+mod readers;
+mod refused;
+mod round_trip;
+
+/// Reads a text, in a format or whatever it seems to be.
+fn read_text(text: &str, format: Option<FileFormat>) -> Parsed {
+    read(text.as_bytes(), format).unwrap()
+}
+
+/// What a text holds when nothing of it is refused: prefixes and notes.
+#[track_caller]
+fn held(text: &str, format: FileFormat) -> Vec<(String, String)> {
+    let parsed = read_text(text, Some(format));
+    assert_eq!(parsed.refused, []);
+    assert_eq!(read_text(text, None), parsed, "its format is found");
+    pairs(&parsed)
+}
+
+fn pairs(parsed: &Parsed) -> Vec<(String, String)> {
+    let elements = parsed.elements.iter();
+    elements
+        .map(|element| (element.prefix.to_string(), element.note.to_string()))
+        .collect()
+}
+
+fn expected(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(prefix, note)| ((*prefix).to_owned(), (*note).to_owned()))
+        .collect()
+}
+
+/// Lines and problems of what is refused.
+fn problems(parsed: &Parsed) -> Vec<(u64, &str, &str)> {
+    let refused = parsed.refused.iter();
+    refused
+        .map(|refusal| {
+            (
+                refusal.line,
+                refusal.text.as_str(),
+                refusal.problem.as_str(),
+            )
+        })
+        .collect()
+}
