@@ -1,6 +1,6 @@
 //! The state store: what has to survive the daemon, in one embedded SQLite database.
 //!
-//! Responsible for: revisions and the staged ruleset, identities of rules, generations and the
+//! Responsible for: revisions and the staged ruleset, bans, identities of rules, generations and the
 //! counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
 //! table of identities, never reads a clock (time is an argument) and never touches the kernel.
 //!
@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bans;
 mod counters;
 mod end;
 mod error;
@@ -49,7 +50,8 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
-pub use counters::{GenerationCounts, RuleCounts};
+pub use bans::Ban;
+pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
 pub use end::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
@@ -72,12 +74,23 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const KEPT_LOG_BYTES: i64 = 16 << 20;
 
 /// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
     /// The peer's user id.
     pub uid: u32,
     /// Its name at that time; empty when it had none.
     pub name: String,
+}
+
+impl Author {
+    /// The name, or `uid N` where there is none.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.name.as_str() {
+            "" => format!("uid {}", self.uid),
+            name => name.to_owned(),
+        }
+    }
 }
 
 /// How much is kept.

@@ -1,3 +1,4 @@
+mod bans;
 mod counters;
 mod damage;
 mod durability;
@@ -8,6 +9,7 @@ mod staged;
 use std::fs;
 
 use ipblock_common::{ClassVerdict, Count, Totals};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -103,10 +105,14 @@ impl Fixture {
         base.get(&RuleId(id)).copied().unwrap_or_default()
     }
 
+    fn zone(&self, name: &str) -> ZoneCounts {
+        let base = self.store.base_zones().unwrap();
+        let name: ZoneName = name.parse().unwrap();
+        base.get(&name).copied().unwrap_or_default()
+    }
+
     fn totals(&self, zone: &str) -> Totals {
-        let base = self.store.base_totals().unwrap();
-        let zone: ZoneName = zone.parse().unwrap();
-        base.get(&zone).copied().unwrap_or_default()
+        self.zone(zone).totals
     }
 }
 
@@ -164,6 +170,7 @@ fn counts(rule: u64, packets: u64, last_hit: Option<i64>) -> GenerationCounts {
             dropped,
             ..Totals::default()
         },
+        bans: Count::default(),
     }
 }
 
