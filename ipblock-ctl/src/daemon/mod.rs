@@ -2,11 +2,12 @@
 //!
 //! It decides what is in force and records it; how the kernel is made to do it is `datapath`'s.
 
+mod addresses;
 mod attach;
+mod bans;
 mod check;
 mod counts;
 mod deploy;
-#[expect(dead_code, reason = "bans and confirmations are next")]
 mod ends;
 mod error;
 mod http;

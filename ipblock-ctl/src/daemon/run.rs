@@ -23,6 +23,8 @@ use super::{
 
 /// How soon an interface that appears is attached.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
+const BAN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long requests that are under way may take to finish after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -85,6 +87,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                 if let Err(error) = service.reconcile() {
                     warn!(%error, "interfaces could not be looked after");
                 }
+            }
+        }),
+        every(BAN_INTERVAL, &service, |service| {
+            if let Err(error) = service.look_after_bans() {
+                warn!(%error, "bans could not be looked after");
             }
         }),
         every(checkpoint_interval, &service, |service| {

@@ -3,11 +3,13 @@
 //! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
+mod ban;
 mod check;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use ban::{BanInfo, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned};
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 
 use crate::policy::edit::Edit;
@@ -54,6 +56,9 @@ pub struct Status {
     pub confirm_deadline: Option<Timestamp>,
     /// Every zone.
     pub zones: Vec<ZoneStatus>,
+    /// How many bans hold.
+    #[serde(default)]
+    pub bans: u64,
     /// What needs an operator's eye, in words.
     pub problems: Vec<String>,
     /// SHA-256 of the BPF object, in hexadecimal.
