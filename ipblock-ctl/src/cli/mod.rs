@@ -8,6 +8,8 @@ mod allow;
 mod apply;
 mod arguments;
 mod attach;
+mod ban;
+mod bans;
 mod check;
 mod completions;
 mod convert;
@@ -18,6 +20,7 @@ mod doctor;
 mod error;
 mod expiry;
 mod export;
+mod lines;
 mod lint;
 mod man;
 mod prompt;
@@ -25,6 +28,7 @@ mod rule;
 mod session;
 mod stage;
 mod status;
+mod unban;
 mod zone;
 
 #[cfg(test)]
@@ -119,6 +123,9 @@ enum Command {
     /// List, add to or remove from the allow lists
     #[command(subcommand)]
     Allow(allow::AllowCommand),
+    Ban(ban::BanArgs),
+    Unban(unban::UnbanArgs),
+    Bans(bans::BansArgs),
     /// Show what a deploy would change
     Diff,
     Deploy(deploy::DeployArgs),
@@ -184,6 +191,9 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Zone(command) => zone::run(command, session).await,
         Command::Rule(command) => rule::run(command, session).await,
         Command::Allow(command) => allow::run(command, session).await,
+        Command::Ban(args) => ban::run(args, session).await,
+        Command::Unban(args) => unban::run(args, session).await,
+        Command::Bans(args) => bans::run(&args, session).await,
         Command::Diff => diff::run(session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
         Command::Discard => deploy::discard(session).await,

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allow;
+pub mod bans;
 pub mod changes;
 pub mod check;
 pub mod convert;
