@@ -214,17 +214,8 @@ impl Daemon {
         arguments: &[S],
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
-        let mut child = Command::new(&self.binaries.ipblock_ctl)
-            .arg("--socket")
-            .arg(self.socket())
-            .args(arguments)
-            .env_remove("IPBLOCK_SOCKET")
-            .env_remove("SSH_CONNECTION")
-            .env_remove("SSH_CLIENT")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let mut child = self
+            .ctl_command(arguments)
             .spawn()
             .context("start ipblock-ctl")?;
         let stdin = child.stdin.take();
@@ -244,6 +235,23 @@ impl Daemon {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             code,
         })
+    }
+
+    /// `ipblock-ctl` against it, with pipes, not started yet.
+    pub fn ctl_command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(&self.binaries.ipblock_ctl);
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments)
+            .env_remove("IPBLOCK_SOCKET")
+            .env_remove("SSH_CONNECTION")
+            .env_remove("SSH_CLIENT")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// Runs `ipblock-ctl --json`, which must succeed, and parses what it prints.
