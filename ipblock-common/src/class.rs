@@ -6,6 +6,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub type ClassId = u32;
 
 /// The class id that no entry carries: nothing matched, the zone's default decides.
+///
+/// Its element of the per-class counters holds what bans dropped.
 pub const NO_CLASS: ClassId = 0;
 
 /// What the kernel knows of a class.

@@ -5,12 +5,14 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod ban;
 pub mod class;
 pub mod counters;
 pub mod generation;
 pub mod limits;
 pub mod names;
 
+pub use ban::BanDeadline;
 pub use class::{Class, ClassId, ClassVerdict};
 pub use counters::{ClassCount, Count, Outcome, Totals};
 pub use generation::{ABI_VERSION, GenerationMeta};
@@ -21,10 +23,12 @@ pub use generation::{ABI_VERSION, GenerationMeta};
     reason = "aya's marker for types that may be copied byte by byte"
 )]
 mod pod {
-    use super::{Class, ClassCount, GenerationMeta, Totals};
+    use super::{BanDeadline, Class, ClassCount, GenerationMeta, Totals};
 
     // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
     unsafe impl aya::Pod for Class {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for BanDeadline {}
     // SAFETY: as above.
     unsafe impl aya::Pod for ClassCount {}
     // SAFETY: as above.

@@ -10,5 +10,12 @@ pub const MAX_CLASSES: u32 = 1 << 20;
 /// refuses longer chains.
 pub const MAX_EXPIRY_CHAIN: u32 = 32;
 
+/// Bans that there may be, both families together. Each family's table has room for all of them.
+pub const MAX_BANS: u32 = 1_000_000;
+
+/// Entries of each family's ban table: one more than is ever used, because before Linux 6.13 a full
+/// trie refuses to replace an entry (`kernel/bpf/lpm_trie.c`).
+pub const BAN_TABLE_ENTRIES: u32 = MAX_BANS + 1;
+
 /// VLAN tags that are skipped; one more makes a packet malformed.
 pub const MAX_VLAN_TAGS: usize = 2;

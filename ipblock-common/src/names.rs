@@ -7,6 +7,10 @@ pub const PROGRAM: &str = "ipblock";
 pub const IPV4: &str = "IPV4";
 /// LPM trie, IPv6 prefix to class id.
 pub const IPV6: &str = "IPV6";
+/// LPM trie, banned IPv4 prefix to [`crate::BanDeadline`]. Shared by all generations.
+pub const BANS_IPV4: &str = "BANS_IPV4";
+/// LPM trie, banned IPv6 prefix to [`crate::BanDeadline`]. Shared by all generations.
+pub const BANS_IPV6: &str = "BANS_IPV6";
 /// Array of [`crate::Class`].
 pub const CLASSES: &str = "CLASSES";
 /// Per-CPU array of [`crate::ClassCount`].

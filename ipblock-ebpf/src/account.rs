@@ -8,7 +8,7 @@ use crate::{
     maps::{CLASS_COUNTS, TOTALS},
 };
 
-/// Counts the frame for the class that its source fell into.
+/// Counts the frame for the class that its source fell into; for bans under `NO_CLASS`.
 #[inline(always)]
 pub(crate) fn class(frame: &Frame<'_>, id: ClassId) {
     let Some(count) = CLASS_COUNTS.get_ptr_mut(id) else {

@@ -3,13 +3,13 @@
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use aya_log_ebpf::debug;
 use ipblock_common::{
-    Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
+    Class, ClassId, ClassVerdict, Outcome, ban::NEVER, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
 };
 
 use crate::{
     account, essential,
     frame::Frame,
-    maps::{self, CLASSES, IPV4, IPV6},
+    maps::{self, BANS_IPV4, BANS_IPV6, CLASSES, IPV4, IPV6},
     packet::{IpHeader, Source},
 };
 
@@ -34,14 +34,21 @@ impl Judgement {
     };
 }
 
-/// Judges a packet by its source and counts it for the class that the source falls into.
+/// Judges a packet by its source: what is allowed passes, then a ban drops, then the class decides.
+/// Counts it for the class that the source falls into, or for bans alone.
 #[inline(always)]
 pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
-    let Some((id, class)) = find_class(&header.source) else {
+    let found = find_class(&header.source);
+    let verdict = found.map(|(_, class)| ClassVerdict::from_number(class.verdict));
+    if verdict != Some(ClassVerdict::Allow) && is_banned(&header.source) {
+        account::class(frame, NO_CLASS);
+        return Judgement::DROP;
+    }
+    let (Some((id, _)), Some(verdict)) = (found, verdict) else {
         return judge_by_default(frame, header, Outcome::Passed);
     };
     account::class(frame, id);
-    match ClassVerdict::from_number(class.verdict) {
+    match verdict {
         ClassVerdict::Allow => Judgement::pass(Outcome::Allowed),
         ClassVerdict::Block => Judgement::DROP,
         ClassVerdict::Warn => judge_by_default(frame, header, Outcome::Warned),
@@ -66,6 +73,25 @@ fn judge_by_default(frame: &Frame<'_>, header: &IpHeader, passed: Outcome) -> Ju
         return Judgement::DROP;
     }
     Judgement::pass(passed)
+}
+
+/// Whether a ban covers the source that has not ended.
+#[inline(always)]
+fn is_banned(source: &Source) -> bool {
+    let found = match source {
+        Source::V4(address) => BANS_IPV4.get(Key::new(32, *address)),
+        Source::V6(address) => BANS_IPV6.get(Key::new(128, *address)),
+    };
+    match found.map(|deadline| deadline.ns()) {
+        None => false,
+        Some(NEVER) => true,
+        Some(deadline) => {
+            // Only sources with an entry pay for the clock.
+            // SAFETY: the helper takes no argument.
+            let now = unsafe { bpf_ktime_get_boot_ns() };
+            now < deadline
+        }
+    }
 }
 
 /// The class in force for a source, or `None` when nothing matches it (any more).

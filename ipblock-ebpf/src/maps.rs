@@ -2,14 +2,15 @@
 //!
 //! User space creates every map with the size that its content needs, fills it, pins it under the
 //! generation's directory and only then puts the program on a link. Only the per-CPU counters are
-//! written afterwards, and only by the kernel.
+//! written afterwards, and only by the kernel. The ban tables belong to no generation: every program
+//! uses the same two, and user space writes them at any time.
 
 use aya_ebpf::{
     Global,
     macros::map,
     maps::{Array, LpmTrie, PerCpuArray},
 };
-use ipblock_common::{Class, ClassCount, ClassId, Totals};
+use ipblock_common::{BanDeadline, Class, ClassCount, ClassId, Totals, limits::BAN_TABLE_ENTRIES};
 
 /// IPv4 prefix (network byte order, host bits zero) to class id.
 ///
@@ -23,13 +24,27 @@ pub(crate) static IPV4: LpmTrie<[u8; 4], ClassId> = LpmTrie::with_max_entries(1,
 #[map]
 pub(crate) static IPV6: LpmTrie<[u8; 16], ClassId> = LpmTrie::with_max_entries(1, 0);
 
+/// Banned IPv4 prefix (network byte order, host bits zero) to when all bans that cover it have ended.
+///
+/// A miss means that no ban covers the source.
+#[map]
+pub(crate) static BANS_IPV4: LpmTrie<[u8; 4], BanDeadline> =
+    LpmTrie::with_max_entries(BAN_TABLE_ENTRIES, 0);
+
+/// Banned IPv6 prefix (network byte order, host bits zero) to when all bans that cover it have ended.
+///
+/// A miss means that no ban covers the source.
+#[map]
+pub(crate) static BANS_IPV6: LpmTrie<[u8; 16], BanDeadline> =
+    LpmTrie::with_max_entries(BAN_TABLE_ENTRIES, 0);
+
 /// Class id to class. Id 0 is never used.
 ///
 /// The compiler emits only ids that exist; a miss would be judged by the zone's default.
 #[map]
 pub(crate) static CLASSES: Array<Class> = Array::with_max_entries(1, 0);
 
-/// Class id to what this CPU counted for it.
+/// Class id to what this CPU counted for it; element 0, which is no class, holds what bans dropped.
 ///
 /// A miss leaves the packet uncounted and the verdict as it is.
 #[map]

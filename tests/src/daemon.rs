@@ -248,26 +248,8 @@ impl Daemon {
         arguments: &[S],
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
-        let mut command = match launcher {
-            [] => Command::new(&self.binaries.ipblock_ctl),
-            [program, rest @ ..] => {
-                let mut command = Command::new(program);
-                command.args(rest).arg(&self.binaries.ipblock_ctl);
-                command
-            }
-        };
-        let mut child = command
-            .arg("--socket")
-            .arg(self.socket())
-            .args(arguments)
-            .env_remove("IPBLOCK_SOCKET")
-            .env_remove("SSH_CONNECTION")
-            .env_remove("SSH_CLIENT")
-            .env("IPBLOCK_SSH_PEER", "none")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let mut child = self
+            .ctl_command(launcher, arguments)
             .spawn()
             .context("start ipblock-ctl")?;
         let stdin = child.stdin.take();
@@ -287,6 +269,31 @@ impl Daemon {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             code,
         })
+    }
+
+    /// `ipblock-ctl` against it, with pipes, not started yet. See [`Daemon::ctl_through`].
+    pub fn ctl_command<S: AsRef<OsStr>>(&self, launcher: &[&str], arguments: &[S]) -> Command {
+        let mut command = match launcher {
+            [] => Command::new(&self.binaries.ipblock_ctl),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(&self.binaries.ipblock_ctl);
+                command
+            }
+        };
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments)
+            .env_remove("IPBLOCK_SOCKET")
+            .env_remove("SSH_CONNECTION")
+            .env_remove("SSH_CLIENT")
+            .env("IPBLOCK_SSH_PEER", "none")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// Runs `ipblock-ctl --json`, which must succeed, and parses what it prints.

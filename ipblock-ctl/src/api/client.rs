@@ -27,10 +27,10 @@ use super::{
     SSH_PEER_HEADER,
     error::{ApiError, ErrorKind},
     types::{
-        AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, Check, CheckRequest,
-        Confirmed, Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry,
-        RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which,
-        ZoneInfo,
+        AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, BanInfo, BanRequest,
+        Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest, Deployed, Diff,
+        EditRequest, HistoryEntry, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText,
+        Staged, Status, UnbanRequest, Unbanned, Which, ZoneInfo,
     },
 };
 
@@ -199,6 +199,21 @@ impl Client {
     /// `GET /v1/allow`.
     pub async fn allow(&self) -> Result<Vec<AllowInfo>, ClientError> {
         self.get("/v1/allow").await
+    }
+
+    /// `GET /v1/bans`.
+    pub async fn bans(&self) -> Result<Vec<BanInfo>, ClientError> {
+        self.get("/v1/bans").await
+    }
+
+    /// `POST /v1/bans`.
+    pub async fn ban(&self, request: &BanRequest) -> Result<Banned, ClientError> {
+        self.post("/v1/bans", request).await
+    }
+
+    /// `POST /v1/unban`.
+    pub async fn unban(&self, request: &UnbanRequest) -> Result<Unbanned, ClientError> {
+        self.post("/v1/unban", request).await
     }
 
     /// `POST /v1/staged/edits`.

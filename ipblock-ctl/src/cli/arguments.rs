@@ -124,6 +124,14 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     ))
 }
 
+/// An address argument, or `-` for standard input.
+pub(crate) fn address_or_input(text: &str) -> Result<String, String> {
+    match text {
+        "-" => Ok(text.to_owned()),
+        text => address(text),
+    }
+}
+
 /// An interface name that Linux could have; see `dev_valid_name` in net/core/dev.c.
 pub(crate) fn interface(name: &str) -> Result<String, String> {
     let refused = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();

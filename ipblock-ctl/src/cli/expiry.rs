@@ -8,7 +8,7 @@ use crate::policy::edit::Expiry;
 /// Longer durations are typing errors. Seconds; 100 years.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
-/// When a rule ends.
+/// When a rule or a ban ends.
 #[derive(Clone, Debug, Default, Args)]
 #[group(multiple = false)]
 pub(crate) struct ExpiryArgs {
@@ -61,7 +61,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
                 .to_owned(),
         );
     }
-    let too_long = || "longer than 100 years: leave it out, the rule stays then".to_owned();
+    let too_long = || "longer than 100 years: write --permanent instead".to_owned();
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_source| too_long())?;

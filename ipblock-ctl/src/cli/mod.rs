@@ -9,6 +9,8 @@ mod apply;
 mod arguments;
 mod attach;
 mod backup;
+mod ban;
+mod bans;
 mod check;
 mod completions;
 mod convert;
@@ -21,6 +23,7 @@ mod expiry;
 mod export;
 mod history;
 mod import;
+mod lines;
 mod lint;
 mod man;
 mod progress;
@@ -30,6 +33,7 @@ mod session;
 mod ssh_peer;
 mod stage;
 mod status;
+mod unban;
 mod zone;
 
 #[cfg(test)]
@@ -130,6 +134,9 @@ enum Command {
     /// List, add to or remove from the allow lists
     #[command(subcommand)]
     Allow(allow::AllowCommand),
+    Ban(ban::BanArgs),
+    Unban(unban::UnbanArgs),
+    Bans(bans::BansArgs),
     /// Show what a deploy would change
     Diff,
     Deploy(deploy::DeployArgs),
@@ -203,6 +210,9 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Zone(command) => zone::run(command, session).await,
         Command::Rule(command) => rule::run(command, session).await,
         Command::Allow(command) => allow::run(command, session).await,
+        Command::Ban(args) => ban::run(args, session).await,
+        Command::Unban(args) => unban::run(args, session).await,
+        Command::Bans(args) => bans::run(&args, session).await,
         Command::Diff => diff::run(session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
         Command::Confirm => deploy::confirm(session).await,

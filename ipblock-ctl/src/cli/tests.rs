@@ -21,7 +21,7 @@ fn every_command_has_a_help_text() {
     command.build();
     let mut seen = Vec::new();
     help_of(command, "ipblock-ctl", &mut seen);
-    assert_eq!(seen.len(), 38, "{seen:#?}");
+    assert_eq!(seen.len(), 41, "{seen:#?}");
 }
 
 fn refused(line: &str) -> clap::Error {
@@ -124,6 +124,9 @@ fn values_that_cannot_be_meant_are_usage_errors() {
         "ipblock-ctl allow add",
         "ipblock-ctl attach a/b",
         "ipblock-ctl check",
+        "ipblock-ctl ban",
+        "ipblock-ctl ban 192.0.2.1 --for 2h --v6-prefix 0",
+        "ipblock-ctl unban",
         "ipblock-ctl convert",
         "ipblock-ctl export --format xml",
         "ipblock-ctl export --rule a --allow",

@@ -136,6 +136,7 @@ impl Service {
             state.interfaces = interfaces;
             old
         };
+        self.reload_bans()?;
         let (deployed, revision) = {
             let state = self.read();
             (Arc::clone(&state.deployed), state.revision)

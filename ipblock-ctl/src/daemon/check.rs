@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use ipblock_common::ClassVerdict;
 use ipnet::IpNet;
 
-use super::state::{LiveZone, Service, State};
+use super::{
+    addresses::prefixes,
+    bans::LiveBans,
+    state::{LiveZone, Service},
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -13,8 +17,8 @@ use crate::{
     },
     datapath::clock::Now,
     policy::{
-        Action, At, RuleId, ZoneName,
-        address::{AddressError, parse_elements},
+        Action, RuleId, ZoneName,
+        address::AddressError,
         explain::{Explainer, Explanation, Reason, Verdict},
     },
 };
@@ -30,7 +34,7 @@ impl Service {
     /// A prefix is answered in as few parts as have one fate each.
     pub fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
         let state = self.read();
-        let prefixes = questions(&state, &request.addresses)?;
+        let prefixes = prefixes(&state.deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
         let zones: Vec<_> = match &request.zone {
             None => state.zones.iter().collect(),
             Some(name) => {
@@ -47,7 +51,11 @@ impl Service {
         for (name, zone) in zones {
             let explainer = Explainer::new(&state.deployed, name, now.wall);
             for prefix in &prefixes {
-                let parts = explainer.parts(*prefix, MAX_PARTS).ok_or_else(|| {
+                let bans = self.bans();
+                let parts = bans
+                    .borders(*prefix, &now, 2 * MAX_PARTS + 1)
+                    .and_then(|borders| explainer.parts(*prefix, &borders, MAX_PARTS));
+                let parts = parts.ok_or_else(|| {
                     let message =
                         format!("{prefix} has more than {MAX_PARTS} parts with different answers");
                     ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
@@ -56,35 +64,40 @@ impl Service {
                     return Err(too_many());
                 }
                 for part in parts {
-                    answers.push(answer(&explainer, name, zone, part, &now)?);
+                    let mut answer = answer(&explainer, name, zone, part, &now)?;
+                    self.ask_bans(&mut answer, &bans, zone, part, &now)?;
+                    answers.push(answer);
                 }
             }
         }
         Ok(answers)
     }
-}
 
-/// The prefixes that are asked for, lists resolved.
-fn questions(state: &State, arguments: &[String]) -> Result<Vec<IpNet>, ApiError> {
-    let mut prefixes = Vec::new();
-    for argument in arguments {
-        for element in parse_elements(argument)? {
-            match element {
-                At::Prefix(prefix) => prefixes.push(prefix),
-                At::List(name) => {
-                    let list = state.deployed.lists.get(&name).ok_or_else(|| {
-                        let message = format!("there is no list `@{name}`");
-                        ApiError::new(ErrorKind::NotFound, message)
-                    })?;
-                    prefixes.extend(list.elements.iter().map(|element| element.prefix));
-                }
-            }
+    /// Adds what bans do to the answer for a part of one fate.
+    fn ask_bans(
+        &self,
+        answer: &mut Check,
+        bans: &LiveBans,
+        zone: &LiveZone,
+        part: IpNet,
+        now: &Now,
+    ) -> Result<(), ApiError> {
+        let covering = bans.covering(part, now);
+        let agrees = bans.kernel_agrees(part.network())?;
+        // The program of a generation that could not be replaced may ask other tables, or none.
+        let asked = covering.is_none() || zone.generation.uses(self.ban_tables);
+        answer.kernel_agrees &= agrees && asked;
+        let Some((prefix, until)) = covering else {
+            return Ok(());
+        };
+        answer.banned_by = Some(prefix.to_string());
+        answer.banned_until = until;
+        if answer.reason != ApiReason::Allow {
+            answer.verdict = CheckVerdict::Block;
+            answer.reason = ApiReason::Ban;
         }
-        if prefixes.len() > MAX_QUESTIONS {
-            return Err(too_many());
-        }
+        Ok(())
     }
-    Ok(prefixes)
 }
 
 fn too_many() -> ApiError {
@@ -131,6 +144,8 @@ fn answer(
             })
             .collect(),
         allowed_by: explanation.allowed_by.map(|prefix| prefix.to_string()),
+        banned_by: None,
+        banned_until: None,
         kernel_agrees,
     })
 }

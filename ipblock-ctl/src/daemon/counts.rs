@@ -2,29 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use ipblock_common::Totals;
-
 use super::state::{LiveZone, Service, State};
 use crate::{
     api::error::ApiError,
     datapath::{KernelCounts, clock::Now},
     policy::{RuleId, ZoneName, compile::CompiledClass},
-    store::{GenerationCounts, RuleCounts},
+    store::{GenerationCounts, RuleCounts, ZoneCounts},
 };
 
 /// Counts of rules and zones, summed over generations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) rules: BTreeMap<RuleId, RuleCounts>,
-    pub(super) zones: BTreeMap<ZoneName, Totals>,
+    pub(super) zones: BTreeMap<ZoneName, ZoneCounts>,
 }
 
 impl Counts {
     /// Over all zones, those that are gone too.
-    pub(super) fn totals(&self) -> Totals {
-        let mut sum = Totals::default();
-        for totals in self.zones.values() {
-            sum += *totals;
+    pub(super) fn all_zones(&self) -> ZoneCounts {
+        let mut sum = ZoneCounts::default();
+        for zone in self.zones.values() {
+            sum += *zone;
         }
         sum
     }
@@ -38,7 +36,7 @@ impl Counts {
         for (id, rule) in &counts.rules {
             *self.rules.entry(*id).or_default() += *rule;
         }
-        *self.zones.entry(zone.clone()).or_default() += counts.totals;
+        *self.zones.entry(zone.clone()).or_default() += counts.zone();
     }
 }
 
@@ -84,6 +82,7 @@ pub(super) fn per_rule(
 ) -> GenerationCounts {
     let mut counts = GenerationCounts {
         totals: kernel.totals,
+        bans: kernel.bans(),
         ..GenerationCounts::default()
     };
     for (class, counted) in classes.iter().zip(&kernel.classes) {

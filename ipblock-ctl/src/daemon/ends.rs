@@ -4,7 +4,7 @@
 //! given as a duration stays where it is on it; one that was given as a time moves with the wall
 //! clock. Over a reboot wall time counts for both.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::{
     datapath::clock::{Now, boot_id},
@@ -41,6 +41,24 @@ pub(super) fn wall(end: &End, now: &Now) -> Timestamp {
     }
 }
 
+/// The same for people, in whole milliseconds: as it was given unless a clock was set meanwhile. It
+/// would differ between two readings otherwise, because the clocks are not read at the same instant.
+pub(super) fn shown(end: &End, now: &Now) -> Timestamp {
+    let reckoned = wall(end, now);
+    let moved = reckoned.duration_since(end.wall).abs() >= SignedDuration::from_secs(1);
+    to_millisecond(if moved { reckoned } else { end.wall })
+}
+
+/// A time for people; what is finer the store does not keep all of.
+pub(super) fn to_millisecond(time: Timestamp) -> Timestamp {
+    time.round(Unit::Millisecond).unwrap_or(time)
+}
+
+/// Whether steps of the wall clock move the end on the boot clock.
+pub(super) fn follows_wall(end: &End) -> bool {
+    !matches!(&end.boot, Some(boot) if boot.boot_id == boot_id())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +90,17 @@ mod tests {
         stepped.wall += SignedDuration::from_secs(30);
         assert_eq!(deadline_ns(&end, &stepped), 35_000_000_000);
         assert_eq!(wall(&end, &stepped), end.wall);
+    }
+
+    #[test]
+    fn an_end_is_shown_as_it_was_given_until_the_clock_is_set() {
+        let end = after(60, &now()).unwrap();
+        let mut later = now();
+        later.wall += SignedDuration::from_micros(10_000_007);
+        later.boot_ns += 10_000_000_000;
+        assert_eq!(shown(&end, &later).to_string(), "2026-01-01T00:01:00Z");
+        later.wall += SignedDuration::from_secs(5);
+        assert_eq!(shown(&end, &later).to_string(), "2026-01-01T00:01:05Z");
     }
 
     #[test]

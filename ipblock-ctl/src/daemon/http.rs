@@ -53,6 +53,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/rules/{name}", get(rule))
         .route("/v1/rules/{name}/toml", get(rule_text))
         .route("/v1/allow", get(allow))
+        .route("/v1/bans", get(bans).post(ban))
+        .route("/v1/unban", post(unban))
         .route("/v1/staged/edits", post(stage))
         .route("/v1/staged", delete(discard))
         .route("/v1/diff", get(diff))
@@ -151,6 +153,28 @@ async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl Int
 
 async fn allow(State(service): Shared) -> impl IntoResponse {
     run(service, |service| Ok(service.allow())).await
+}
+
+async fn bans(State(service): Shared) -> impl IntoResponse {
+    run(service, |service| Ok(service.list_bans())).await
+}
+
+async fn ban(
+    State(service): Shared,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<impl IntoResponse, Failure> {
+    let request = parse(&body)?;
+    Ok(run(service, move |service| service.ban(&request, &caller)).await)
+}
+
+async fn unban(
+    State(service): Shared,
+    Extension(author): Extension<Author>,
+    body: Bytes,
+) -> Result<impl IntoResponse, Failure> {
+    let request = parse(&body)?;
+    Ok(run(service, move |service| service.unban(&request, &author)).await)
 }
 
 async fn stage(

@@ -2,8 +2,10 @@
 //!
 //! It decides what is in force and records it; how the kernel is made to do it is `datapath`'s.
 
+mod addresses;
 mod attach;
 mod backup;
+mod bans;
 mod check;
 pub mod config;
 mod counts;

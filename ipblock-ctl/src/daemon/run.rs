@@ -23,6 +23,8 @@ use super::{
 
 /// How soon an interface that appears is attached, and an unconfirmed revision taken back.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
+const BAN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long requests that are under way may take to finish after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -86,6 +88,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                     warn!(%error, "interfaces could not be looked after");
                 }
                 service.roll_back_unconfirmed();
+            }
+        }),
+        every(BAN_INTERVAL, &service, |service| {
+            if let Err(error) = service.look_after_bans() {
+                warn!(%error, "bans could not be looked after");
             }
         }),
         every(checkpoint_interval, &service, |service| {

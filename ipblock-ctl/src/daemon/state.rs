@@ -6,10 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{counts::Counts, guard::Sources, settings::Settings};
+use super::{bans::LiveBans, counts::Counts, guard::Sources, settings::Settings};
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{AttachMode, Generation, PinDirectory, PinnedLink},
+    datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink},
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
 };
@@ -26,6 +26,11 @@ pub struct Service {
     /// Held for writing only while a change is put in force, so that reading never waits for a
     /// build, and never sees half a switch.
     pub(super) state: RwLock<State>,
+    /// Which maps every generation's program has to use.
+    pub(super) ban_tables: BanTableIds,
+    /// Taken after `state` where both are needed, and never held while anything is built: a ban
+    /// waits for no deploy.
+    pub(super) bans: Mutex<LiveBans>,
 }
 
 /// What is in force, and what is being edited.
@@ -101,6 +106,10 @@ impl Service {
     /// Waits for whatever changes something just now; nothing else changes while this is held.
     pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
         self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn bans(&self) -> MutexGuard<'_, LiveBans> {
+        self.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {

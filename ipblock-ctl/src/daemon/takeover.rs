@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{
+    bans::LiveBans,
     counts::Counts,
     guard::Sources,
     settings::Settings,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{DatapathError, Generation, PinDirectory, PinnedLink},
+    datapath::{BanTables, DatapathError, Generation, PinDirectory, PinnedLink},
     policy::{Ruleset, ZoneName, compile::compile},
     store::{self, AskedMode, GenerationState, Store, StoreError},
 };
@@ -74,6 +75,8 @@ impl Service {
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let store = Store::open(&settings.state_dir)?;
         let pins = PinDirectory::create(&settings.bpffs)?;
+        let tables = BanTables::open_or_create(&pins)?;
+        let bans = LiveBans::load(tables, &store)?;
         let state = load_state(&store)?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
@@ -82,8 +85,12 @@ impl Service {
             store,
             change: Mutex::new(()),
             state: RwLock::new(state),
+            ban_tables: bans.table_ids(),
+            bans: Mutex::new(bans),
         };
         let mut pinned = service.open_pinned()?;
+        // Before anything new is on a link.
+        service.fill_ban_tables();
         let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
         service.adopt_generations(&mut pinned)?;
         service.adopt_links()?;
@@ -180,7 +187,11 @@ impl Service {
         let mut fresh = BTreeMap::new();
         for name in deployed.zone_names() {
             let why = match self.read().zones.get(&name) {
-                Some(live) if live.generation.is_current(self.settings.bpf_log) => {
+                Some(live)
+                    if live
+                        .generation
+                        .is_current(self.settings.bpf_log, self.ban_tables) =>
+                {
                     info!(zone = %name, generation = live.generation.number(),
                         "taken over: same program, same ABI, nothing loaded");
                     continue;
@@ -288,7 +299,7 @@ impl Service {
                 self.unpin(number);
             }
         }
-        Ok(())
+        Ok(self.pins.remove_other_bans()?)
     }
 }
 
@@ -326,6 +337,6 @@ pub(super) fn load_state(store: &Store) -> Result<State, ApiError> {
 fn load_base(store: &Store) -> Result<Counts, ApiError> {
     Ok(Counts {
         rules: store.base_rules()?,
-        zones: store.base_totals()?,
+        zones: store.base_zones()?,
     })
 }

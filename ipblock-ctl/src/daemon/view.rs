@@ -17,6 +17,7 @@ use crate::{
     },
     datapath::{clock::Now, object::object_sha256_hex},
     policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName},
+    store::ZoneCounts,
 };
 
 impl Service {
@@ -42,9 +43,10 @@ impl Service {
                     ipv6: zone.ipv6_entries,
                     capacity: self.settings.capacity.into(),
                 },
-                totals: counts.zones.get(name).copied().unwrap_or_default().into(),
+                totals: zone_counts(&counts, name).totals.into(),
             })
             .collect();
+        let bans = self.bans();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -55,7 +57,8 @@ impl Service {
                 .as_ref()
                 .map(|trial| trial.deadline(&Now::read())),
             zones,
-            problems: problems(&state),
+            bans: bans.count_live() as u64,
+            problems: problems(&state).into_iter().chain(bans.problem()).collect(),
             object_sha256: object_sha256_hex(),
         })
     }
@@ -64,7 +67,7 @@ impl Service {
     pub fn counters(&self) -> Result<Counters, ApiError> {
         let state = self.read();
         let counts = state.counts()?;
-        let totals = counts.totals();
+        let ZoneCounts { totals, bans } = counts.all_zones();
         let rules = state.deployed.rules.iter().map(|rule| {
             let count = counts.rule(rule.id);
             RuleCount {
@@ -78,7 +81,7 @@ impl Service {
         });
         Ok(Counters {
             rules: rules.collect(),
-            bans: Count::default(),
+            bans: bans.into(),
             allow: totals.allowed.into(),
             totals: totals.into(),
         })
@@ -169,6 +172,10 @@ impl Service {
         }
         entries
     }
+}
+
+fn zone_counts(counts: &counts::Counts, zone: &ZoneName) -> ZoneCounts {
+    counts.zones.get(zone).copied().unwrap_or_default()
 }
 
 /// Zones of either ruleset.

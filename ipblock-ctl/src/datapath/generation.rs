@@ -13,10 +13,11 @@ use aya::{
     programs::{ProgramInfo, Xdp},
 };
 use ipblock_common::{
-    ABI_VERSION, Class, ClassCount, ClassId, GenerationMeta, Totals, class::NO_CLASS, names,
+    ABI_VERSION, Class, ClassCount, ClassId, Count, GenerationMeta, Totals, class::NO_CLASS, names,
 };
 
 use super::{
+    bans::BanTableIds,
     clock::Now,
     error::DatapathError,
     kernel_log,
@@ -52,6 +53,8 @@ pub struct Generation {
     meta: GenerationMeta,
     program: OwnedFd,
     program_id: u32,
+    /// Ids of the maps that the program uses.
+    map_ids: Vec<u32>,
     /// None for another ABI: only its counters have a known layout.
     tables: Option<Tables>,
     class_counts: PerCpuArray<MapData, ClassCount>,
@@ -74,9 +77,23 @@ pub struct KernelCounts {
     pub totals: Totals,
 }
 
+impl KernelCounts {
+    /// What bans dropped: the element of no class.
+    #[must_use]
+    pub fn bans(&self) -> Count {
+        let of_no_class = self.classes.get(NO_CLASS as usize);
+        of_no_class.map_or_else(Count::default, |counted| counted.count)
+    }
+}
+
 impl Generation {
-    /// Loads, fills and pins a generation. Nothing is attached; on an error nothing stays.
-    pub fn build(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Self, DatapathError> {
+    /// Loads, fills and pins a generation that uses these ban tables. Nothing is attached; on an error
+    /// nothing stays.
+    pub fn build(
+        pins: &PinDirectory,
+        bans: BanTableIds,
+        plan: &GenerationPlan<'_>,
+    ) -> Result<Self, DatapathError> {
         let entries = plan.zone.entry_count();
         if entries > plan.capacity as usize {
             return Err(DatapathError::Capacity {
@@ -85,7 +102,16 @@ impl Generation {
             });
         }
         let directory = pins.generation(plan.number);
-        let built = Self::load_and_pin(&directory, plan);
+        let built = Self::load_and_pin(pins, &directory, plan).and_then(|built| {
+            // aya takes what is pinned, and makes a table of its own where nothing is.
+            if built.uses(bans) {
+                return Ok(built);
+            }
+            Err(DatapathError::StrangePin {
+                path: pins.bans(),
+                problem: "it holds other ban tables than those that were opened".to_owned(),
+            })
+        });
         if built.is_err() {
             // The cause matters more; what stays is unfinished and removed at the next start.
             pins.remove_generation(plan.number).ok();
@@ -93,8 +119,12 @@ impl Generation {
         built
     }
 
-    fn load_and_pin(directory: &Path, plan: &GenerationPlan<'_>) -> Result<Self, DatapathError> {
-        let mut object = load(plan)?;
+    fn load_and_pin(
+        pins: &PinDirectory,
+        directory: &Path,
+        plan: &GenerationPlan<'_>,
+    ) -> Result<Self, DatapathError> {
+        let mut object = load(pins, plan)?;
         fill_trie(&mut object, names::IPV4, &plan.zone.ipv4, |prefix| {
             Key::new(prefix.prefix_len().into(), prefix.network().octets())
         })?;
@@ -137,6 +167,9 @@ impl Generation {
         let path = directory.join(PROGRAM);
         let info = ProgramInfo::from_pin(&path)
             .map_err(|error| DatapathError::Program(Box::new(error)))?;
+        let map_ids = info
+            .map_ids()
+            .map_err(|error| DatapathError::Program(Box::new(error)))?;
         let program = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
         let tables = if meta.abi == ABI_VERSION {
             Some(Tables {
@@ -151,6 +184,7 @@ impl Generation {
             meta,
             program,
             program_id: info.id(),
+            map_ids: map_ids.unwrap_or_default(),
             tables,
             class_counts: open_map(directory, names::CLASS_COUNTS)?,
             totals: open_map(directory, names::TOTALS)?,
@@ -169,10 +203,18 @@ impl Generation {
         &self.meta
     }
 
-    /// Whether this build, with this log level, would load the same program with the same ABI.
+    /// Whether its program asks these ban tables.
     #[must_use]
-    pub fn is_current(&self, log_level: kernel_log::Level) -> bool {
+    pub fn uses(&self, bans: BanTableIds) -> bool {
+        bans.0.iter().all(|id| self.map_ids.contains(id))
+    }
+
+    /// Whether this build, with this log level and these ban tables, would load the same program with
+    /// the same ABI.
+    #[must_use]
+    pub fn is_current(&self, log_level: kernel_log::Level, bans: BanTableIds) -> bool {
         self.meta.abi == ABI_VERSION
+            && self.uses(bans)
             && self.meta.object_sha256 == object_sha256()
             && self.meta.log_level == u32::from(log_level.number())
     }
@@ -265,8 +307,9 @@ const MAP_NAMES: [&str; 5] = [
     names::TOTALS,
 ];
 
-/// Creates the maps in the sizes that the zone needs and loads the program.
-fn load(plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
+/// Creates the maps in the sizes that the zone needs, takes the pinned ban tables, and loads the
+/// program.
+fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
     let zone = plan.zone;
     let size = |len: usize| u32::try_from(len.max(1)).unwrap_or(u32::MAX);
     let classes = size(zone.classes.len());
@@ -278,6 +321,8 @@ fn load(plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
         .btf(None)
         .map_max_entries(names::IPV4, size(zone.ipv4.len()))
         .map_max_entries(names::IPV6, size(zone.ipv6.len()))
+        .map_pin_path(names::BANS_IPV4, pins.bans().join(names::BANS_IPV4))
+        .map_pin_path(names::BANS_IPV6, pins.bans().join(names::BANS_IPV6))
         .map_max_entries(names::CLASSES, classes)
         .map_max_entries(names::CLASS_COUNTS, classes)
         .override_global(names::DEFAULT_DROP, &default_drop, true)
@@ -350,7 +395,7 @@ fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), Datapat
 }
 
 /// Opens a pinned map and requires the type and the sizes that the ABI says.
-fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
+pub(super) fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
 where
     M: TryFrom<Map, Error = MapError>,
 {
@@ -364,7 +409,7 @@ where
     M::try_from(map).map_err(strange)
 }
 
-fn map_error(map: &'static str, error: MapError) -> DatapathError {
+pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
     DatapathError::Map {
         map,
         source: Box::new(error),

@@ -3,6 +3,7 @@
 //! The only place that imports aya. It never decides anything: `policy` says what a generation
 //! holds, the daemon says which generation is in force.
 
+pub mod bans;
 pub mod clock;
 pub mod error;
 pub mod generation;
@@ -17,6 +18,7 @@ pub mod pins;
 pub mod routes;
 mod sys;
 
+pub use bans::{BanTableIds, BanTables};
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts};
 pub use interface::Interface;

@@ -3,6 +3,7 @@
 //! ```text
 //! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
 //! BPFFS/ipblock/links/INTERFACE
+//! BPFFS/ipblock/bans/ABI_VERSION/{BANS_IPV4,BANS_IPV6}
 //! ```
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipblock_common::ABI_VERSION;
 use nix::sys::{statfs, statfs::BPF_FS_MAGIC};
 
 use super::error::DatapathError;
@@ -24,7 +26,7 @@ impl PinDirectory {
     /// Makes the directories under `bpffs`, which has to be a mounted bpffs.
     pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
         let pins = Self::at(bpffs)?;
-        for directory in [pins.generations(), pins.links()] {
+        for directory in [pins.generations(), pins.links(), pins.bans()] {
             fs::create_dir_all(&directory).map_err(|source| DatapathError::Pin {
                 path: directory,
                 source,
@@ -56,6 +58,22 @@ impl PinDirectory {
 
     fn links(&self) -> PathBuf {
         self.root.join("links")
+    }
+
+    /// The directory of the ban tables, which all generations of this ABI share.
+    pub(super) fn bans(&self) -> PathBuf {
+        self.root.join("bans").join(ABI_VERSION.to_string())
+    }
+
+    /// Removes the ban tables of other ABI versions. Programs that still use them keep them.
+    pub fn remove_other_bans(&self) -> Result<(), DatapathError> {
+        let directory = self.root.join("bans");
+        for name in file_names(&directory)? {
+            if name != ABI_VERSION.to_string() {
+                remove_all(directory.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     /// The directory itself.
@@ -98,14 +116,17 @@ impl PinDirectory {
 
     /// Removes one generation's pins. The kernel frees it when no link runs its program any more.
     pub fn remove_generation(&self, number: u64) -> Result<(), DatapathError> {
-        let path = self.generation(number);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
-                path,
-                source: error,
-            }),
-            _ => Ok(()),
-        }
+        remove_all(self.generation(number))
+    }
+}
+
+fn remove_all(path: PathBuf) -> Result<(), DatapathError> {
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
+            path,
+            source: error,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -28,6 +28,13 @@ fn paragraph(check: &Check, view: &View) -> String {
         view.paint(tone, word)
     );
     let _ = writeln!(text, "  why     {}", why(check));
+    if let Some(prefix) = &check.banned_by {
+        let end = match check.banned_until {
+            Some(until) => format!("ends {}", relative(view.now, until)),
+            None => "never ends".to_owned(),
+        };
+        let _ = writeln!(text, "  ban     {prefix}, {end}");
+    }
     for rule in &check.rules {
         let _ = writeln!(text, "  rule    {}", rule_line(check, rule, view));
     }
@@ -51,7 +58,7 @@ fn why(check: &Check) -> String {
             CheckVerdict::Pass => "the rules let it pass",
         }
         .to_owned(),
-        Reason::Ban => "a ban covers it".to_owned(),
+        Reason::Ban => "a ban covers it; rules do not count".to_owned(),
         Reason::Allow => match &check.allowed_by {
             Some(entry) => format!("the allow list holds {entry}; rules and bans do not count"),
             None => "an allow list holds it; rules and bans do not count".to_owned(),
@@ -74,7 +81,7 @@ fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
                 rule.matched
             );
         }
-        None if check.reason == Reason::Allow => {
+        None if matches!(check.reason, Reason::Allow | Reason::Ban) => {
             let _ = write!(line, " would match {}", rule.matched);
         }
         None => {

@@ -6,6 +6,7 @@
 
 pub mod allow;
 pub mod backup;
+pub mod bans;
 pub mod changes;
 pub mod check;
 pub mod convert;

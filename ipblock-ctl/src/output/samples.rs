@@ -9,10 +9,10 @@ use super::{
     view::View,
 };
 use crate::api::types::{
-    Action, AddressChange, AllowInfo, Change, Check, CheckRule, CheckVerdict, Conversion, Count,
-    Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
-    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
-    StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
+    Action, AddressChange, AllowInfo, BanInfo, Banned, BannedPrefix, Change, Check, CheckRule,
+    CheckVerdict, Conversion, Count, Counters, DefaultVerdict, Deployed, Diff, Entries,
+    EntryChange, EntryState, InterfaceState, InterfaceStatus, MalformedPolicy, Mode, Reason,
+    RuleChange, RuleCount, RuleInfo, StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
 
 pub(super) fn now() -> Timestamp {
@@ -88,6 +88,7 @@ pub(super) fn status() -> Status {
                 totals: Totals::default(),
             },
         ],
+        bans: 1_234,
         problems: texts(&["the store is on a file system with 12 MB left"]),
         object_sha256: "0123456789abcdef".repeat(4),
     }
@@ -97,6 +98,7 @@ pub(super) fn fresh_status() -> Status {
     let mut status = status();
     status.revision = 0;
     status.staged = 0;
+    status.bans = 0;
     status.confirm_deadline = Some(now() + 45.seconds());
     status.problems.clear();
     status.zones.truncate(1);
@@ -313,6 +315,8 @@ pub(super) fn checks() -> Vec<Check> {
         reason,
         rules,
         allowed_by: None,
+        banned_by: None,
+        banned_until: None,
         kernel_agrees: true,
     };
     let mut ending = rule("abuse", Action::Block, "192.0.2.0/24", None);
@@ -340,6 +344,15 @@ pub(super) fn checks() -> Vec<Check> {
         Reason::Rule,
         vec![rule("scanners", Action::Warn, "203.0.113.0/24", None)],
     );
+    let mut banned = check(
+        "198.51.100.7",
+        CheckVerdict::Block,
+        Reason::Ban,
+        vec![rule("scanners", Action::Warn, "198.51.100.0/24", None)],
+    );
+    banned.banned_by = Some("198.51.100.0/26".to_owned());
+    banned.banned_until = Some(now() + 90.seconds());
+    allowed.banned_by = Some("192.0.2.130/32".to_owned());
     let mut default = check(
         "2001:db8::1",
         CheckVerdict::Pass,
@@ -347,7 +360,44 @@ pub(super) fn checks() -> Vec<Check> {
         Vec::new(),
     );
     default.kernel_agrees = false;
-    vec![block, allowed, warn, default]
+    vec![block, allowed, warn, banned, default]
+}
+
+pub(super) fn bans() -> Vec<BanInfo> {
+    let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, author: &str| BanInfo {
+        prefix: prefix.parse().expect("a prefix"),
+        until: seconds_left.map(|left| now() + left.seconds()),
+        seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
+        reason: reason.to_owned(),
+        packets: None,
+        author: author.to_owned(),
+        time: now() - 10.seconds(),
+    };
+    vec![
+        ban(
+            "192.0.2.7/32",
+            Some(3590),
+            "ssh scan, 4000 attempts in an hour, seen on three hosts",
+            "root",
+        ),
+        ban("203.0.113.0/24", Some(700_000), "", "uid 1000"),
+        ban("2001:db8:85a3:8d3::/64", None, "ticket 42", "root"),
+    ]
+}
+
+pub(super) fn banned() -> Banned {
+    let bans = bans().into_iter();
+    Banned {
+        added: 2,
+        moved: 1,
+        warnings: texts(&["on the allow list, so it passes all the same: 203.0.113.0/28"]),
+        bans: bans
+            .map(|ban| BannedPrefix {
+                prefix: ban.prefix,
+                until: Some(now() + 2.hours()),
+            })
+            .collect(),
+    }
 }
 
 pub(super) fn conversions() -> Vec<Conversion> {

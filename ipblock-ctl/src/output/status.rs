@@ -43,8 +43,12 @@ fn headline(status: &Status, view: &View) -> String {
             )
         }
     };
+    let bans = match status.bans {
+        0 => "no bans".to_owned(),
+        bans => counted(bans, "ban", "bans"),
+    };
     let revision = view.paint(Tone::Strong, &revision);
-    let mut text = format!("{revision}, {staged}\n");
+    let mut text = format!("{revision}, {staged}, {bans}\n");
     if let Some(deadline) = status.confirm_deadline {
         let line = format!(
             "goes back {} ({}) unless `ipblock-ctl confirm` follows",

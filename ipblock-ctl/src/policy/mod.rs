@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod bans;
 pub mod compile;
 pub mod diff;
 pub mod document;

@@ -1,8 +1,9 @@
 //! The audit trail: who did what, when. Entries are added and grow old, never changed.
 
 use jiff::Timestamp;
+use rusqlite::Transaction;
 
-use super::{Author, Store, StoreError, value::Stored};
+use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
 
 /// One entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,25 +21,7 @@ pub struct AuditEntry {
 impl Store {
     /// Adds an entry; the oldest goes when there are too many.
     pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let number = transaction
-                .prepare_cached(
-                    "INSERT INTO audit (time, uid, author, what, detail)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .insert((
-                    Stored(entry.time),
-                    entry.author.uid,
-                    &entry.author.name,
-                    &entry.what,
-                    shortened(&entry.detail, self.limits.audit_detail),
-                ))?;
-            let kept = i64::try_from(self.limits.audit_entries).unwrap_or(i64::MAX);
-            transaction
-                .prepare_cached("DELETE FROM audit WHERE number <= ?1")?
-                .execute([number.saturating_sub(kept)])?;
-            Ok(())
-        })
+        self.write(|transaction| record(transaction, entry, &self.limits))
     }
 
     /// The newest `limit` entries, newest first.
@@ -62,6 +45,31 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// Adds an entry as part of what it tells of.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    entry: &AuditEntry,
+    limits: &Limits,
+) -> Result<(), Failure> {
+    let number = transaction
+        .prepare_cached(
+            "INSERT INTO audit (time, uid, author, what, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .insert((
+            Stored(entry.time),
+            entry.author.uid,
+            &entry.author.name,
+            &entry.what,
+            shortened(&entry.detail, limits.audit_detail),
+        ))?;
+    let kept = i64::try_from(limits.audit_entries).unwrap_or(i64::MAX);
+    transaction
+        .prepare_cached("DELETE FROM audit WHERE number <= ?1")?
+        .execute([number.saturating_sub(kept)])?;
+    Ok(())
 }
 
 fn shortened(text: &str, bytes: usize) -> String {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction};
 use super::{
     Failure, GenerationState, Store, StoreError,
     generations::{mark_folded, standing},
-    value::Stored,
+    value::{Stored, Word},
 };
 use crate::policy::{RuleId, ZoneName};
 
@@ -48,6 +48,69 @@ pub struct GenerationCounts {
     pub rules: BTreeMap<RuleId, RuleCounts>,
     /// The zone's totals.
     pub totals: Totals,
+    /// What bans dropped, which is part of the totals too.
+    pub bans: Count,
+}
+
+/// What a zone counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ZoneCounts {
+    /// Per outcome.
+    pub totals: Totals,
+    /// What bans dropped, which is part of the totals too.
+    pub bans: Count,
+}
+
+impl AddAssign for ZoneCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.totals += other.totals;
+        self.bans += other.bans;
+    }
+}
+
+/// What a row counts: one outcome, or what bans dropped.
+#[derive(Clone, Copy, PartialEq)]
+enum Counted {
+    Outcome(Outcome),
+    Bans,
+}
+
+impl Word for Counted {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Outcome(Outcome::Passed), "passed"),
+        (Self::Outcome(Outcome::Dropped), "dropped"),
+        (Self::Outcome(Outcome::Warned), "warned"),
+        (Self::Outcome(Outcome::Allowed), "allowed"),
+        (Self::Outcome(Outcome::NonIp), "non_ip"),
+        (Self::Outcome(Outcome::Malformed), "malformed"),
+        (Self::Bans, "bans"),
+    ];
+}
+
+impl ZoneCounts {
+    fn of_mut(&mut self, counted: Counted) -> &mut Count {
+        match counted {
+            Counted::Outcome(outcome) => self.totals.of_mut(outcome),
+            Counted::Bans => &mut self.bans,
+        }
+    }
+
+    /// Each row and its count.
+    fn rows(mut self) -> impl Iterator<Item = (Counted, Count)> {
+        let words = Counted::WORDS.iter();
+        words.map(move |(counted, _)| (*counted, *self.of_mut(*counted)))
+    }
+}
+
+impl GenerationCounts {
+    /// Of all its rules together.
+    #[must_use]
+    pub fn zone(&self) -> ZoneCounts {
+        ZoneCounts {
+            totals: self.totals,
+            bans: self.bans,
+        }
+    }
 }
 
 impl Store {
@@ -60,23 +123,23 @@ impl Store {
     }
 
     /// What folded generations counted in each zone. A zone that is not in it counted nothing.
-    pub fn base_totals(&self) -> Result<BTreeMap<ZoneName, Totals>, StoreError> {
+    pub fn base_zones(&self) -> Result<BTreeMap<ZoneName, ZoneCounts>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached("SELECT zone, outcome, packets, bytes FROM base_total")?;
             let rows = statement.query_map([], |row| {
                 let zone: Stored<ZoneName> = row.get(0)?;
-                let outcome: Stored<Outcome> = row.get(1)?;
+                let counted: Stored<Counted> = row.get(1)?;
                 let packets: Stored<u64> = row.get(2)?;
                 let bytes: Stored<u64> = row.get(3)?;
-                Ok((zone.0, outcome.0, packets.0, bytes.0))
+                Ok((zone.0, counted.0, packets.0, bytes.0))
             })?;
-            let mut totals = BTreeMap::<ZoneName, Totals>::new();
+            let mut zones = BTreeMap::<ZoneName, ZoneCounts>::new();
             for row in rows {
-                let (zone, outcome, packets, bytes) = row?;
-                *totals.entry(zone).or_default().of_mut(outcome) = Count { packets, bytes };
+                let (zone, counted, packets, bytes) = row?;
+                *zones.entry(zone).or_default().of_mut(counted) = Count { packets, bytes };
             }
-            Ok(totals)
+            Ok(zones)
         })
     }
 
@@ -118,12 +181,10 @@ impl Store {
             let mut total = transaction.prepare_cached(
                 "INSERT OR REPLACE INTO checkpoint_total VALUES (?1, ?2, ?3, ?4)",
             )?;
-            let mut totals = counts.totals;
-            for outcome in Outcome::ALL {
-                let count = *totals.of_mut(outcome);
+            for (counted, count) in counts.zone().rows() {
                 total.execute((
                     Stored(generation),
-                    Stored(outcome),
+                    Stored(counted),
                     Stored(count.packets),
                     Stored(count.bytes),
                 ))?;
@@ -178,12 +239,10 @@ pub(super) fn fold(
              packets = packets + min(excluded.packets, 9223372036854775807 - packets),
              bytes = bytes + min(excluded.bytes, 9223372036854775807 - bytes)",
     )?;
-    let mut totals = counts.totals;
-    for outcome in Outcome::ALL {
-        let count = *totals.of_mut(outcome);
+    for (counted, count) in counts.zone().rows() {
         total.execute((
             Stored(&zone),
-            Stored(outcome),
+            Stored(counted),
             Stored(count.packets),
             Stored(count.bytes),
         ))?;
@@ -200,17 +259,21 @@ fn read_checkpoint(connection: &Connection, generation: u64) -> Result<Generatio
         "SELECT outcome, packets, bytes FROM checkpoint_total WHERE generation = ?1",
     )?;
     let rows = statement.query_map([Stored(generation)], |row| {
-        let outcome: Stored<Outcome> = row.get(0)?;
+        let counted: Stored<Counted> = row.get(0)?;
         let packets: Stored<u64> = row.get(1)?;
         let bytes: Stored<u64> = row.get(2)?;
-        Ok((outcome.0, packets.0, bytes.0))
+        Ok((counted.0, packets.0, bytes.0))
     })?;
-    let mut totals = Totals::default();
+    let mut zone = ZoneCounts::default();
     for row in rows {
-        let (outcome, packets, bytes) = row?;
-        *totals.of_mut(outcome) = Count { packets, bytes };
+        let (counted, packets, bytes) = row?;
+        *zone.of_mut(counted) = Count { packets, bytes };
     }
-    Ok(GenerationCounts { rules, totals })
+    Ok(GenerationCounts {
+        rules,
+        totals: zone.totals,
+        bans: zone.bans,
+    })
 }
 
 fn rule_counts(

@@ -6,7 +6,7 @@ use rusqlite::Row;
 use super::value::Stored;
 
 /// When something ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct End {
     /// Wall time. For a duration: as it was reckoned when the duration began.
     pub wall: Timestamp,
@@ -16,7 +16,7 @@ pub struct End {
 }
 
 /// A time on `CLOCK_BOOTTIME` of one boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BootEnd {
     /// Which boot (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: String,

@@ -1,6 +1,6 @@
 //! The state store: what has to survive the daemon, in one embedded SQLite database.
 //!
-//! Responsible for: revisions and the staged ruleset, identities of rules, generations and the
+//! Responsible for: revisions and the staged ruleset, bans, identities of rules, generations and the
 //! counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
 //! table of identities, never reads a clock (time is an argument) and never touches the kernel.
 //!
@@ -23,6 +23,7 @@
 
 mod audit;
 mod backup;
+mod bans;
 mod confirmation;
 mod counters;
 mod end;
@@ -52,8 +53,9 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
+pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
-pub use counters::{GenerationCounts, RuleCounts};
+pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
 pub use end::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
@@ -77,7 +79,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const KEPT_LOG_BYTES: i64 = 16 << 20;
 
 /// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
     /// The peer's user id.
     pub uid: u32,

@@ -6,7 +6,6 @@
 //! - Times: microseconds since 1970, which hold every [`Timestamp`]; what is finer is cut off.
 //! - Enumerations: the words that the CLI and the TOML use.
 
-use ipblock_common::Outcome;
 use jiff::Timestamp;
 use rusqlite::{
     ToSql,
@@ -123,17 +122,6 @@ impl<T: Word> FromSql for Stored<T> {
             )),
         }
     }
-}
-
-impl Word for Outcome {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Passed, "passed"),
-        (Self::Dropped, "dropped"),
-        (Self::Warned, "warned"),
-        (Self::Allowed, "allowed"),
-        (Self::NonIp, "non_ip"),
-        (Self::Malformed, "malformed"),
-    ];
 }
 
 impl Word for DefaultVerdict {

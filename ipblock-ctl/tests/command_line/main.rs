@@ -6,6 +6,7 @@
     reason = "only test functions are exempt, and these stand beside them"
 )]
 
+mod bans;
 mod editor;
 mod exchange;
 mod exit_codes;

@@ -27,6 +27,10 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     apply(&scene.daemon, RULESET)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
+    scene
+        .daemon
+        .ctl(&["ban", "203.0.113.200", "--for", "1h"])?
+        .ok()?;
     let file = scene.daemon.state_dir().join("monday.db");
     let file = file.to_string_lossy().into_owned();
     let exported = scene.daemon.ctl(&["export"])?.ok()?;
@@ -34,6 +38,11 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     scene.daemon.ctl(&["backup", &file])?.ok()?;
 
     apply(&scene.daemon, "")?;
+    scene.daemon.ctl(&["unban", "203.0.113.200"])?.ok()?;
+    scene
+        .daemon
+        .ctl(&["ban", "203.0.113.201", "--for", "1h"])?
+        .ok()?;
     scene.send(&[marked("203.0.113.7", 2)], 5)?;
     scene.judged(10)?;
     assert_eq!(scene.receiver.count(2), 5);
@@ -50,13 +59,21 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     assert_eq!(scene.daemon.ctl_json(&["history"])?, history);
     // What was counted until the backup, and what comes from now on.
     assert_eq!(count_of(&counters(&scene.daemon)?, "abuse").packets, 5);
-    scene.send(&[marked("203.0.113.7", 3), marked("203.0.113.65", 4)], 5)?;
+    let frames = [
+        marked("203.0.113.200", 5),
+        marked("203.0.113.201", 6),
+        marked("203.0.113.7", 3),
+        marked("203.0.113.65", 4),
+    ];
+    scene.send(&frames, 5)?;
     // The totals too are those of the backup, and what came since.
     scene.receiver.wait_for_count(4, 5, DEADLINE)?;
     let counters = counters(&scene.daemon)?;
     assert_eq!(scene.receiver.count(3), 0);
+    assert_eq!((scene.receiver.count(5), scene.receiver.count(6)), (0, 5));
     assert_eq!(count_of(&counters, "abuse").packets, 10);
-    assert_eq!(counters.totals.dropped.packets, 10);
+    assert_eq!(counters.bans.packets, 5);
+    assert_eq!(counters.totals.dropped.packets, 15);
     assert_eq!(counters.totals.allowed.packets, 5);
     let answer = check(&scene.daemon, &["203.0.113.64/26"])?;
     assert!(answer.iter().all(|part| part.kernel_agrees), "{answer:?}");

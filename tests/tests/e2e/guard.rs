@@ -159,6 +159,38 @@ fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()>
 }
 
 #[test]
+fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
+    let ban = ["ban", "192.0.2.0/29", "--for", "1h"];
+    let refused = scene.daemon.ctl_through(&ssh, &ban, "")?;
+    let said = [
+        PEER,
+        "your SSH session comes from it",
+        "the ban of 192.0.2.0/29",
+    ];
+    assert_refused(&refused, &said);
+    assert_unchanged(&scene, PEER)?;
+
+    // Allowed, it may be banned; banned, it may not lose that.
+    scene
+        .daemon
+        .ctl(&["allow", "add", PEER, "--deploy"])?
+        .ok()?;
+    scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;
+    let remove = ["allow", "remove", PEER, "--deploy"];
+    let refused = scene.daemon.ctl_through(&ssh, &remove, "")?;
+    assert_refused(&refused, &said);
+    assert_eq!(status(&scene.daemon)?.revision, 1);
+    let forced = scene.daemon.ctl_through(&ssh, &["deploy", "--force"], "")?;
+    assert_eq!(forced.code, 0, "{forced:?}");
+    // Now that it is dropped, another end for the ban cuts nobody.
+    scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;
+    Ok(())
+}
+
+#[test]
 fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;

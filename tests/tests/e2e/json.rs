@@ -107,7 +107,7 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
                 },
             },
         ],
-        "problems": [], "object_sha256": null,
+        "bans": 0, "problems": [], "object_sha256": null,
     });
     assert_eq!(status, expected);
     Ok(())

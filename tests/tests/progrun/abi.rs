@@ -4,15 +4,19 @@ use std::mem::{offset_of, size_of};
 
 use aya::maps::{Map, MapData, MapInfo, MapType};
 use ipblock_common::{
-    Class, ClassCount, ClassId, ClassVerdict, Count, GenerationMeta, Outcome, Totals, names,
+    BanDeadline, Class, ClassCount, ClassId, ClassVerdict, Count, GenerationMeta, Outcome, Totals,
+    ban::NEVER, limits::BAN_TABLE_ENTRIES, names,
 };
 use ipblock_tests::require_privileged;
 
 use crate::fixture::Fixture;
 
 #[test]
-fn layouts_are_those_of_abi_version_1() {
-    assert_eq!(ipblock_common::ABI_VERSION, 1);
+fn layouts_are_those_of_abi_version_2() {
+    assert_eq!(ipblock_common::ABI_VERSION, 2);
+
+    assert_eq!(size_of::<BanDeadline>(), 8);
+    assert_eq!(align_of::<BanDeadline>(), 4);
 
     assert_eq!(size_of::<Class>(), 16);
     assert_eq!(offset_of!(Class, valid_until), 0);
@@ -43,7 +47,7 @@ fn layouts_are_those_of_abi_version_1() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_1() {
+fn numbers_that_maps_keep_are_those_of_abi_version_2() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),
@@ -54,6 +58,9 @@ fn numbers_that_maps_keep_are_those_of_abi_version_1() {
         assert_eq!(ClassVerdict::from_number(number), verdict);
     }
     assert_eq!(ClassVerdict::from_number(4), ClassVerdict::Default);
+    for deadline in [0, 1, 0x0123_4567_89ab_cdef, u64::from(u32::MAX), NEVER] {
+        assert_eq!(BanDeadline::new(deadline).ns(), deadline);
+    }
     assert_eq!(
         Outcome::ALL.map(|outcome| outcome as usize),
         [0, 1, 2, 3, 4, 5]
@@ -78,6 +85,20 @@ fn the_objects_maps_are_those_that_user_space_expects() {
             4 + 16,
             size_of::<ClassId>(),
             8,
+        ),
+        (
+            names::BANS_IPV4,
+            MapType::LpmTrie,
+            4 + 4,
+            size_of::<BanDeadline>(),
+            BAN_TABLE_ENTRIES,
+        ),
+        (
+            names::BANS_IPV6,
+            MapType::LpmTrie,
+            4 + 16,
+            size_of::<BanDeadline>(),
+            BAN_TABLE_ENTRIES,
         ),
         (
             names::CLASSES,

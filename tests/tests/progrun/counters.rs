@@ -8,7 +8,7 @@ use ipblock_common::{ClassCount, ClassId, Count, Outcome, Totals};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) totals: Totals,
-    /// By class id, the unused one included.
+    /// By class id; element 0 is what bans dropped.
     pub(crate) classes: Vec<ClassCount>,
 }
 

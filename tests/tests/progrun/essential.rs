@@ -11,7 +11,7 @@ use crate::{
     zone::{Expected, Zone},
 };
 
-fn discovery(packet: Ipv6, message: u8) -> Ipv6 {
+pub(crate) fn discovery(packet: Ipv6, message: u8) -> Ipv6 {
     packet.hop_limit(255).with(Payload::icmpv6(message))
 }
 

@@ -1,11 +1,11 @@
 //! What a zone's maps hold, written down by hand.
 
 use aya::{
-    EbpfLoader,
+    Ebpf, EbpfLoader,
     maps::{Array, LpmTrie, lpm_trie::Key},
     programs::Xdp,
 };
-use ipblock_common::{Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names};
+use ipblock_common::{BanDeadline, Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names};
 use ipblock_tests::{
     Privileged,
     packet::{Ipv4, Ipv6},
@@ -27,6 +27,8 @@ pub(crate) struct Fixture {
     /// By class id.
     classes: Vec<Class>,
     entries: Vec<(IpNet, ClassId)>,
+    /// Prefix and deadline, in nanoseconds of the boot clock.
+    bans: Vec<(IpNet, u64)>,
 }
 
 impl Fixture {
@@ -38,6 +40,7 @@ impl Fixture {
             log: false,
             classes: vec![Class::default()],
             entries: Vec::new(),
+            bans: Vec::new(),
         }
     }
 
@@ -96,6 +99,12 @@ impl Fixture {
         self
     }
 
+    /// Adds an entry to the ban tables.
+    pub(crate) fn ban(mut self, prefix: &str, deadline: u64) -> Self {
+        self.bans.push((prefix.parse().unwrap(), deadline));
+        self
+    }
+
     /// Loads the program with these maps.
     pub(crate) fn load(&self, _root: Privileged) -> Zone {
         let size = |length: usize| u32::try_from(length.max(1)).unwrap();
@@ -116,25 +125,11 @@ impl Fixture {
             classes.set(id, class, 0).unwrap();
         }
         for &(prefix, class) in &self.entries {
-            let length = u32::from(prefix.prefix_len());
-            match prefix {
-                IpNet::V4(prefix) => {
-                    let map = ebpf.map_mut(names::IPV4).unwrap();
-                    let key = Key::new(length, prefix.network().octets());
-                    LpmTrie::try_from(map)
-                        .unwrap()
-                        .insert(&key, class, 0)
-                        .unwrap();
-                }
-                IpNet::V6(prefix) => {
-                    let map = ebpf.map_mut(names::IPV6).unwrap();
-                    let key = Key::new(length, prefix.network().octets());
-                    LpmTrie::try_from(map)
-                        .unwrap()
-                        .insert(&key, class, 0)
-                        .unwrap();
-                }
-            }
+            insert(&mut ebpf, [names::IPV4, names::IPV6], prefix, class);
+        }
+        for &(prefix, deadline) in &self.bans {
+            let tables = [names::BANS_IPV4, names::BANS_IPV6];
+            insert(&mut ebpf, tables, prefix, BanDeadline::new(deadline));
         }
         let program: &mut Xdp = ebpf
             .program_mut(names::PROGRAM)
@@ -143,6 +138,23 @@ impl Fixture {
             .unwrap();
         program.load().unwrap();
         Zone::new(ebpf, self.classes.len())
+    }
+}
+
+/// Adds an entry to the trie of the prefix's family.
+fn insert<V: aya::Pod>(ebpf: &mut Ebpf, [ipv4, ipv6]: [&str; 2], prefix: IpNet, value: V) {
+    let length = u32::from(prefix.prefix_len());
+    match prefix {
+        IpNet::V4(prefix) => {
+            let mut trie = LpmTrie::try_from(ebpf.map_mut(ipv4).unwrap()).unwrap();
+            let key = Key::new(length, prefix.network().octets());
+            trie.insert(&key, value, 0).unwrap();
+        }
+        IpNet::V6(prefix) => {
+            let mut trie = LpmTrie::try_from(ebpf.map_mut(ipv6).unwrap()).unwrap();
+            let key = Key::new(length, prefix.network().octets());
+            trie.insert(&key, value, 0).unwrap();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod abi;
+mod bans;
 mod counters;
 mod essential;
 mod expiry;

@@ -5,7 +5,7 @@ use aya::{
     maps::{PerCpuArray, PerCpuValues},
     programs::{ProgramError, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
 };
-use ipblock_common::{ClassCount, ClassId, Outcome, Totals, names};
+use ipblock_common::{ClassCount, ClassId, Outcome, Totals, class::NO_CLASS, names};
 use ipblock_tests::{DEADLINE, End, packet::Frame, wait_for};
 use nix::time::{ClockId, clock_gettime};
 
@@ -30,6 +30,9 @@ impl Expected {
     pub(crate) const MALFORMED_PASSED: Self = Self::pass(Outcome::Malformed);
     pub(crate) const DROPPED: Self = Self::drop(Outcome::Dropped);
     pub(crate) const MALFORMED_DROPPED: Self = Self::drop(Outcome::Malformed);
+
+    /// Dropped by a ban, which counts it where no class does.
+    pub(crate) const BANNED: Self = Self::DROPPED.class(NO_CLASS);
 
     /// Passes, counted under `outcome`.
     pub(crate) const fn pass(outcome: Outcome) -> Self {

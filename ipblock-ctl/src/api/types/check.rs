@@ -32,6 +32,12 @@ pub struct Check {
     /// The allow entry that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_by: Option<String>,
+    /// The ban that covers it and ends last, also where an allow list lets it pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banned_by: Option<String>,
+    /// When that ban ends; absent when it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banned_until: Option<Timestamp>,
     /// Whether the kernel's maps give the same verdict for the same rules.
     pub kernel_agrees: bool,
 }

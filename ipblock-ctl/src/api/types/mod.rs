@@ -4,6 +4,7 @@
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
 mod attached;
+mod ban;
 mod check;
 mod history;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use attached::Attached;
+pub use ban::{BanInfo, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned};
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
@@ -60,6 +62,9 @@ pub struct Status {
     pub confirm_deadline: Option<Timestamp>,
     /// Every zone.
     pub zones: Vec<ZoneStatus>,
+    /// How many bans hold.
+    #[serde(default)]
+    pub bans: u64,
     /// What needs an operator's eye, in words.
     pub problems: Vec<String>,
     /// SHA-256 of the BPF object, in hexadecimal.

@@ -29,9 +29,11 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::Diff,
     },
+    datapath::clock::Now,
     policy::{
         Ruleset, ZoneName,
-        explain::{Explainer, Verdict},
+        compile::CompiledZone,
+        explain::{Explainer, Reason, Verdict},
         guard::{
             Cause, CutOff, Protected, ZoneSides, cut_by_bans, lines, newly_dropped, refusal,
             refusal_hint,
@@ -85,6 +87,7 @@ impl Service {
         if prefixes.is_empty() {
             return Ok(Vec::new());
         }
+        let banned = self.banned(&addresses);
         let state = self.read();
         let now = Timestamp::now();
         let mut cut = Vec::new();
@@ -92,6 +95,8 @@ impl Service {
             let explainer = Explainer::new(&state.deployed, &zone, now);
             cut.extend(cut_by_bans(&protected, &prefixes, &zone, &explainer));
         }
+        // Another end for a ban that holds drops nobody newly.
+        cut.retain(|one| !banned.contains_key(&one.address));
         drop(state);
         refuse(&cut, true, force)
     }
@@ -109,6 +114,7 @@ impl Service {
             Ok(seen) => with_caller(seen.protected.clone(), Some(caller)),
             Err(error) => return unseen(error, force),
         };
+        let banned = self.banned(&protected.addresses());
         let state = self.read();
         let now = Timestamp::now();
         let filtered = state.interfaces.get(interface).filter(|record| {
@@ -117,7 +123,9 @@ impl Service {
         let before = filtered.map(|record| Explainer::new(&state.deployed, &record.zone, now));
         let after = Explainer::new(&state.deployed, zone, now);
         let drops = |explainer: &Explainer<'_>, address| {
-            explainer.explain(address).verdict == Verdict::Block
+            let found = explainer.explain(address);
+            found.verdict == Verdict::Block
+                || (banned.contains_key(&address) && found.reason != Reason::Allow)
         };
         let sides = ZoneSides {
             name: zone,
@@ -125,7 +133,7 @@ impl Service {
             after: &|address| drops(&after, address),
         };
         let found = newly_dropped(&protected.addresses(), [sides]);
-        let cut = explained(found, &protected, &state.deployed, now);
+        let cut = explained(found, &protected, &state.deployed, &banned, now);
         drop(state);
         refuse(&cut, true, force)
     }
@@ -155,14 +163,21 @@ impl Service {
 
     /// Where a plan would newly drop protected addresses.
     fn cut_by(&self, plan: &Plan, protected: &Protected) -> Vec<CutOff> {
-        let found = self.dropped_by(plan, &protected.addresses());
-        explained(found, protected, &plan.after, plan.now)
+        let addresses = protected.addresses();
+        let found = self.dropped_by(plan, &addresses);
+        let banned = self.banned(&addresses);
+        explained(found, protected, &plan.after, &banned, plan.now)
     }
 
     /// Where a plan would newly drop addresses, in zones with an interface. An interface that is
     /// absent or failed counts: it is attached as soon as that is possible.
     fn dropped_by(&self, plan: &Plan, addresses: &[IpAddr]) -> Vec<(ZoneName, IpAddr)> {
         let guarded = zones_with_interfaces(&self.read());
+        let banned = self.banned(addresses);
+        let drops = |zone: &CompiledZone, address| {
+            zone.drops(address, plan.now)
+                || (banned.contains_key(&address) && !zone.allows(address))
+        };
         let mut found = Vec::new();
         for (name, before, after) in plan.zones() {
             let Some(after) = after.filter(|_| guarded.contains(name)) else {
@@ -170,12 +185,23 @@ impl Service {
             };
             let sides = ZoneSides {
                 name,
-                before: &|address| before.is_some_and(|before| before.drops(address, plan.now)),
-                after: &|address| after.drops(address, plan.now),
+                before: &|address| before.is_some_and(|before| drops(before, address)),
+                after: &|address| drops(after, address),
             };
             found.extend(newly_dropped(addresses, [sides]));
         }
         found
+    }
+
+    /// Which of the addresses a live ban covers, and the ban.
+    fn banned(&self, addresses: &[IpAddr]) -> BTreeMap<IpAddr, IpNet> {
+        let now = Now::read();
+        let bans = self.bans();
+        let covering = addresses.iter().filter_map(|&address| {
+            let (by, _) = bans.covering(IpNet::from(address), &now)?;
+            Some((address, by))
+        });
+        covering.collect()
     }
 }
 
@@ -196,6 +222,7 @@ fn explained(
     found: Vec<(ZoneName, IpAddr)>,
     protected: &Protected,
     ruleset: &Ruleset,
+    banned: &BTreeMap<IpAddr, IpNet>,
     now: Timestamp,
 ) -> Vec<CutOff> {
     let mut explainers = BTreeMap::new();
@@ -205,7 +232,11 @@ fn explained(
             .or_insert_with(|| Explainer::new(ruleset, zone, now));
     }
     let cut = found.into_iter().filter_map(|(zone, address)| {
-        let cause = Cause::of(&explainers.get(&zone)?.explain(address));
+        let explanation = explainers.get(&zone)?.explain(address);
+        let cause = match banned.get(&address) {
+            Some(by) if explanation.reason != Reason::Allow => Cause::Ban(*by),
+            _ => Cause::of(&explanation),
+        };
         Some(CutOff {
             address,
             why: protected.why(address),

@@ -232,6 +232,13 @@ impl CompiledZone {
         Some(class)
     }
 
+    /// Whether an allow list holds `address`.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let class = self.class(self.lookup(address));
+        class.is_some_and(|class| class.verdict == ClassVerdict::Allow)
+    }
+
     /// Whether a packet from `address` is dropped at a time not before the zone was compiled; what
     /// the packet is, which a default of drop may make exemptions for, is not looked at.
     #[must_use]

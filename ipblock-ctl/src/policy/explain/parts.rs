@@ -6,24 +6,31 @@ use super::{Explainer, Prefixes};
 use crate::policy::prefix::{Bits, Prefix, longest_cover};
 
 impl Explainer<'_> {
-    /// Splits `prefix` into the fewest prefixes whose addresses all have the same explanation, in
-    /// order; `None` when that takes more than `limit`.
+    /// Splits `prefix` into the fewest prefixes whose addresses all have the same explanation and
+    /// lie in the same of `others`, in order; `None` when that takes more than `limit`.
     #[must_use]
-    pub fn parts(&self, prefix: IpNet, limit: usize) -> Option<Vec<IpNet>> {
+    pub fn parts(&self, prefix: IpNet, others: &[IpNet], limit: usize) -> Option<Vec<IpNet>> {
+        let others = Prefixes::new(others.iter().copied());
         match prefix {
-            IpNet::V4(net) => self.split(u32::prefix(net), limit, |prefixes| &prefixes.ipv4),
-            IpNet::V6(net) => self.split(u128::prefix(net), limit, |prefixes| &prefixes.ipv6),
+            IpNet::V4(net) => {
+                self.split(u32::prefix(net), &others, limit, |prefixes| &prefixes.ipv4)
+            }
+            IpNet::V6(net) => {
+                self.split(u128::prefix(net), &others, limit, |prefixes| &prefixes.ipv6)
+            }
         }
     }
 
     fn split<B: Bits>(
         &self,
         whole: Prefix<B>,
+        others: &Prefixes,
         limit: usize,
         family: impl Fn(&Prefixes) -> &[Prefix<B>],
     ) -> Option<Vec<IpNet>> {
         // The explanation names the prefixes that hold the address, so it changes at each of them.
         let mut borders = inside(family(&self.allow), whole).to_vec();
+        borders.extend(inside(family(others), whole));
         for rule in &self.rules {
             let matches = family(&rule.matches);
             borders.extend(inside(matches, whole));

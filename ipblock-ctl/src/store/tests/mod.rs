@@ -1,4 +1,5 @@
 mod backup;
+mod bans;
 mod counters;
 mod damage;
 mod durability;
@@ -9,6 +10,7 @@ mod staged;
 use std::fs;
 
 use ipblock_common::{ClassVerdict, Count, Totals};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -105,10 +107,14 @@ impl Fixture {
         base.get(&RuleId(id)).copied().unwrap_or_default()
     }
 
+    fn zone(&self, name: &str) -> ZoneCounts {
+        let base = self.store.base_zones().unwrap();
+        let name: ZoneName = name.parse().unwrap();
+        base.get(&name).copied().unwrap_or_default()
+    }
+
     fn totals(&self, zone: &str) -> Totals {
-        let base = self.store.base_totals().unwrap();
-        let zone: ZoneName = zone.parse().unwrap();
-        base.get(&zone).copied().unwrap_or_default()
+        self.zone(zone).totals
     }
 }
 
@@ -166,6 +172,7 @@ fn counts(rule: u64, packets: u64, last_hit: Option<i64>) -> GenerationCounts {
             dropped,
             ..Totals::default()
         },
+        bans: Count::default(),
     }
 }
 

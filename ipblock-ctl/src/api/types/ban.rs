@@ -1,0 +1,93 @@
+//! Bans.
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::edit::Expiry;
+
+/// `POST /v1/bans`: all of them or none; answered with [`Banned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanRequest {
+    /// Addresses, prefixes, ranges or deployed `@lists`.
+    pub addresses: Vec<String>,
+    /// When they end; a duration begins when the daemon has the request.
+    pub expires: Expiry,
+    /// Free text, at most 256 bytes.
+    #[serde(default)]
+    pub reason: String,
+    /// Widens longer IPv6 prefixes to this length.
+    #[serde(default)]
+    pub v6_prefix: Option<u8>,
+    /// Allows what is refused for safety.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What a [`BanRequest`] did. It is on disk and in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Banned {
+    /// Prefixes that were not banned before.
+    pub added: u64,
+    /// Prefixes whose ban got another end and reason.
+    pub moved: u64,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+    /// The bans, 100 of them at most.
+    pub bans: Vec<BannedPrefix>,
+}
+
+/// One ban in [`Banned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BannedPrefix {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// When it ends; null: never.
+    pub until: Option<Timestamp>,
+}
+
+/// `POST /v1/unban`: all of them or none; answered with [`Unbanned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnbanRequest {
+    /// Addresses, prefixes, ranges or deployed `@lists`, as they were banned.
+    pub addresses: Vec<String>,
+}
+
+/// What an [`UnbanRequest`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbanned {
+    /// How many bans were taken away.
+    pub removed: u64,
+    /// Prefixes that had no ban of their own.
+    pub not_banned: Vec<IpNet>,
+    /// What another ban still covers, 100 of them at most.
+    pub still_banned: Vec<StillBanned>,
+}
+
+/// One prefix in [`Unbanned`] that is dropped all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StillBanned {
+    /// A prefix of the request, or a ban inside of one.
+    pub prefix: IpNet,
+    /// The ban that covers it; the prefix itself when it is a ban inside of one that was asked for.
+    pub by: IpNet,
+}
+
+/// `GET /v1/bans`: one element of the array; bans that hold, by address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanInfo {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// When it ends; null: never.
+    pub until: Option<Timestamp>,
+    /// Whole seconds until then, the begun one counted; null: it never ends.
+    pub seconds_left: Option<u64>,
+    /// Free text.
+    pub reason: String,
+    /// Packets are not counted for each ban: null.
+    pub packets: Option<u64>,
+    /// Who made it, or repeated it last.
+    pub author: String,
+    /// When that was.
+    pub time: Timestamp,
+}

@@ -1,0 +1,316 @@
+//! Bans in force: what the store has, the resolver and the kernel's tables, kept in step.
+//!
+//! The store is written first, the kernel after it, and only then is a request answered. What is in
+//! memory is what should be in the kernel; the kernel is never asked for it.
+
+mod requests;
+mod warnings;
+
+use std::{net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tracing::{debug, error, info, warn};
+
+use super::{ends, state::Service};
+use crate::{
+    api::error::{ApiError, ErrorKind},
+    datapath::{BanTableIds, BanTables, DatapathError, clock::Now},
+    policy::bans::{Ban, Bans, NEVER, Write},
+    store::{self, AuditEntry, End, Store, StoreError},
+};
+
+/// Ended bans that one tick clears away, so that requests do not wait long behind it.
+const CLEARED_A_TICK: usize = 20_000;
+/// A wall clock that has moved by less, in nanoseconds, was not set.
+const STEP_NS: u128 = 1_000_000_000;
+
+/// A change of one prefix's ban.
+type Change = (IpNet, Option<Ban<Arc<store::Ban>>>);
+
+/// Every ban, and the kernel's tables.
+pub(super) struct LiveBans {
+    bans: Bans<Arc<store::Ban>>,
+    tables: BanTables,
+    /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
+    /// clock are reckoned.
+    wall_offset: i128,
+    /// Whether the kernel has refused something that it has to have.
+    out_of_step: bool,
+}
+
+impl LiveBans {
+    /// The bans of the store; the tables stay as they are.
+    pub(super) fn load(tables: BanTables, store: &Store) -> Result<Self, StoreError> {
+        let now = Now::read();
+        Ok(Self {
+            bans: stored_bans(store, &now)?,
+            tables,
+            wall_offset: wall_offset(&now),
+            out_of_step: true,
+        })
+    }
+
+    /// Which maps the tables are.
+    pub(super) fn table_ids(&self) -> BanTableIds {
+        self.tables.ids()
+    }
+
+    /// What needs an operator's eye.
+    pub(super) fn problem(&self) -> Option<String> {
+        let problem = "not every ban is in force: the kernel refused some (see ipblockd's log); \
+                       it is tried again every second";
+        self.out_of_step.then(|| problem.to_owned())
+    }
+
+    /// How many hold.
+    pub(super) fn count_live(&self) -> usize {
+        self.bans.count_live(Now::read().boot_ns)
+    }
+
+    /// The ban that covers all of `prefix` and ends last, and its end.
+    pub(super) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
+        let (by, ban) = self.bans.covering(prefix, now.boot_ns)?;
+        Some((by, until(&ban.info, now)))
+    }
+
+    /// The prefixes inside of `prefix` at which [`LiveBans::covering`] changes; `None` when they are
+    /// more than `limit`.
+    pub(super) fn borders(&self, prefix: IpNet, now: &Now, limit: usize) -> Option<Vec<IpNet>> {
+        let covering = |inner: IpNet| self.bans.covering(inner, now.boot_ns);
+        let inside = self.bans.inside(prefix).map(|(inner, _)| inner);
+        let borders = inside.filter(|&inner| covering(inner).is_some_and(|(by, _)| by == inner));
+        let borders: Vec<IpNet> = borders.take(limit + 1).collect();
+        (borders.len() <= limit).then_some(borders)
+    }
+
+    /// Whether the kernel finds the deadline for an address that it should.
+    pub(super) fn kernel_agrees(&self, address: IpAddr) -> Result<bool, DatapathError> {
+        Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
+    }
+
+    /// Makes the tables hold what they should.
+    fn mend(&mut self) -> Result<usize, DatapathError> {
+        let writes = self.tables.make_hold(self.bans.entries())?;
+        self.out_of_step = false;
+        Ok(writes)
+    }
+
+    /// Writes to the kernel what cannot be taken back; what it refuses is mended later.
+    fn write_or_mend_later(&mut self, writes: &[Write]) {
+        if let Err(error) = self.tables.write(writes) {
+            error!(%error, "a ban table is not as it should be; trying again");
+            self.out_of_step = true;
+        }
+    }
+
+    /// Moves the deadlines of bans that go by the wall clock, when that was set.
+    fn follow_wall_clock(&mut self, now: &Now) {
+        let offset = wall_offset(now);
+        if offset.abs_diff(self.wall_offset) <= STEP_NS {
+            return;
+        }
+        self.wall_offset = offset;
+        let moved = going_by_the_wall(&self.bans, now);
+        if !moved.is_empty() {
+            info!(bans = moved.len(), "the clock was set: ends move with it");
+            let changed = self.bans.change(moved);
+            self.write_or_mend_later(&changed.writes);
+        }
+    }
+}
+
+impl Service {
+    /// Makes the kernel's tables hold the bans of the store: all of them after a reboot.
+    pub(super) fn fill_ban_tables(&self) {
+        let mut live = self.bans();
+        let bans = live.bans.len();
+        match live.mend() {
+            Ok(written) => info!(bans, written, "bans are in the kernel"),
+            // It is tried again every second, and `status` says so meanwhile.
+            Err(error) => error!(%error, "bans could not be put into the kernel"),
+        }
+    }
+
+    /// Takes the bans of the store up anew, after a restore has replaced them.
+    pub(super) fn reload_bans(&self) -> Result<(), ApiError> {
+        let mut live = self.bans();
+        live.bans = stored_bans(&self.store, &Now::read())?;
+        live.out_of_step = true;
+        live.mend()?;
+        Ok(())
+    }
+
+    /// Clears ended bans away, and moves those that go by the wall clock when it was set.
+    pub(super) fn look_after_bans(&self) -> Result<(), ApiError> {
+        let mut live = self.bans();
+        let now = Now::read();
+        live.follow_wall_clock(&now);
+        if live.out_of_step {
+            live.mend()?;
+        }
+        let ended: Vec<Change> = live
+            .bans
+            .ended(now.boot_ns)
+            .take(CLEARED_A_TICK)
+            .map(|prefix| (prefix, None))
+            .collect();
+        if !ended.is_empty() {
+            debug!(bans = ended.len(), "bans have ended");
+            self.carry_out(&mut live, ended, None)?;
+        }
+        Ok(())
+    }
+
+    /// Changes bans: on disk, then in the kernel; nowhere when either refuses.
+    fn carry_out(
+        &self,
+        live: &mut LiveBans,
+        changes: Vec<Change>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), ApiError> {
+        let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
+        let done = live.bans.change(changes);
+        let stored = store_changes(&live.bans, &prefixes);
+        if let Err(error) = self.store.change_bans(stored, audit) {
+            live.bans.change(done.before);
+            return Err(error.into());
+        }
+        let Err(refused) = live.tables.write(&done.writes) else {
+            return Ok(());
+        };
+        let undone = live.bans.change(done.before);
+        live.write_or_mend_later(&undone.writes);
+        let undo = audit.map(|asked| AuditEntry {
+            what: format!("{}-refused", asked.what),
+            detail: refused.to_string(),
+            ..asked.clone()
+        });
+        let message = format!("the kernel refused: {refused}");
+        let error = ApiError::new(ErrorKind::Failed, message);
+        match self
+            .store
+            .change_bans(store_changes(&live.bans, &prefixes), undo.as_ref())
+        {
+            Ok(()) => Err(error.with_hint("no ban was changed; `ipblock-ctl bans` lists them")),
+            Err(again) => {
+                warn!(error = %again, "the state store could not be put back");
+                Err(error.with_hint(format!(
+                    "no ban was changed in the kernel, but the state store could not be put back \
+                     ({again}): at the next start of ipblockd it takes effect; repeat it, or undo \
+                     it with `ipblock-ctl unban`"
+                )))
+            }
+        }
+    }
+}
+
+fn stored_bans(store: &Store, now: &Now) -> Result<Bans<Arc<store::Ban>>, StoreError> {
+    let mut bans = Bans::default();
+    let stored = store.bans()?.into_iter();
+    bans.change(stored.map(|(prefix, ban)| (prefix, Some(reckoned(ban, now)))));
+    Ok(bans)
+}
+
+/// The bans whose deadlines a step of the wall clock moves, reckoned anew.
+fn going_by_the_wall(bans: &Bans<Arc<store::Ban>>, now: &Now) -> Vec<Change> {
+    let goes_by_it = |ban: &store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
+    bans.iter()
+        .filter(|(_, ban)| goes_by_it(&ban.info))
+        .map(|(prefix, ban)| (prefix, Some(reckoned(Arc::clone(&ban.info), now))))
+        .collect()
+}
+
+/// What the store has to hold of these prefixes.
+fn store_changes<'a>(
+    bans: &'a Bans<Arc<store::Ban>>,
+    prefixes: &'a [IpNet],
+) -> impl Iterator<Item = (IpNet, Option<&'a store::Ban>)> {
+    prefixes
+        .iter()
+        .map(|prefix| (*prefix, bans.get(*prefix).map(|ban| ban.info.as_ref())))
+}
+
+/// A stored ban with its deadline on this boot's clock.
+fn reckoned(ban: Arc<store::Ban>, now: &Now) -> Ban<Arc<store::Ban>> {
+    Ban {
+        deadline: deadline(ban.end.as_ref(), now),
+        info: ban,
+    }
+}
+
+fn deadline(end: Option<&End>, now: &Now) -> u64 {
+    end.map_or(NEVER, |end| ends::deadline_ns(end, now))
+}
+
+/// When a ban ends, for people.
+fn until(ban: &store::Ban, now: &Now) -> Option<Timestamp> {
+    ban.end.as_ref().map(|end| ends::shown(end, now))
+}
+
+fn wall_offset(now: &Now) -> i128 {
+    now.wall.as_nanosecond() - i128::from(now.boot_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn now() -> Now {
+        Now {
+            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+            boot_ns: 5_000_000_000,
+            monotonic_ns: 4_000_000_000,
+        }
+    }
+
+    fn ban(end: Option<End>) -> Arc<store::Ban> {
+        Arc::new(store::Ban {
+            end,
+            reason: String::new(),
+            time: now().wall,
+            author: store::Author {
+                uid: 0,
+                name: "root".to_owned(),
+            },
+        })
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_moves_ends_given_as_times_alone() {
+        let until = End {
+            wall: "2026-01-01T00:01:00Z".parse().unwrap(),
+            boot: None,
+        };
+        let mut duration_of_another_boot = ends::after(60, &now()).unwrap();
+        duration_of_another_boot.boot.as_mut().unwrap().boot_id = "another boot".to_owned();
+        let all = [
+            ("192.0.2.1/32", None),
+            ("192.0.2.2/32", ends::after(60, &now())),
+            ("192.0.2.3/32", Some(until)),
+            ("192.0.2.4/32", Some(duration_of_another_boot)),
+        ];
+        let mut bans = Bans::default();
+        bans.change(
+            all.map(|(prefix, end)| (prefix.parse().unwrap(), Some(reckoned(ban(end), &now())))),
+        );
+        let mut stepped = now();
+        stepped.wall += SignedDuration::from_secs(20);
+        let moved = going_by_the_wall(&bans, &stepped);
+        let moved: Vec<_> = moved
+            .into_iter()
+            .map(|(prefix, ban)| (prefix.to_string(), ban.unwrap().deadline))
+            .collect();
+        let in_40_s = 45_000_000_000;
+        assert_eq!(
+            moved,
+            [
+                ("192.0.2.3/32".to_owned(), in_40_s),
+                ("192.0.2.4/32".to_owned(), in_40_s),
+            ]
+        );
+        assert!(wall_offset(&stepped).abs_diff(wall_offset(&now())) > STEP_NS);
+    }
+}

@@ -1,0 +1,208 @@
+//! `bans`, and what `ban` and `unban` did.
+
+use std::fmt::Write as _;
+
+use super::{
+    number::{counted, grouped},
+    table::{Cell, Column, Table, cut},
+    time::{clock, relative, span},
+    view::{View, visible},
+};
+use crate::api::types::{BanInfo, Banned, Unbanned};
+
+/// Prefixes that are told one by one.
+const NAMED: usize = 10;
+
+/// Columns on the screen that the reason gets if need be at the cost of other columns.
+const GOOD_REASON_WIDTH: usize = 20;
+
+/// Columns on the screen that the reason gets in any case.
+const MIN_REASON_WIDTH: usize = 12;
+
+/// One line a ban. The column that they are sorted by is always shown.
+#[must_use]
+pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
+    if bans.is_empty() {
+        return "nothing is banned\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        Column::left("PREFIX"),
+        Column::left("LEFT"),
+        Column::left("UNTIL"),
+        Column::left("BY"),
+        Column::left("SINCE"),
+        Column::left("REASON"),
+    ]);
+    for ban in bans {
+        let end = |text: &dyn Fn() -> Option<String>| text().unwrap_or_else(|| "-".to_owned());
+        table.row(vec![
+            ban.prefix.to_string().into(),
+            ban.seconds_left.map_or("for ever".to_owned(), span).into(),
+            end(&|| Some(clock(ban.until?, &view.time_zone))).into(),
+            ban.author.as_str().into(),
+            relative(view.now, ban.time).into(),
+            "".into(),
+        ]);
+    }
+    if bans.iter().all(|ban| ban.reason.is_empty()) && sorted_by != "REASON" {
+        table.drop_columns(&["REASON"]);
+        return table.render(view);
+    }
+    for title in ["SINCE", "BY", "UNTIL"] {
+        let tight = table.width_before_last() + GOOD_REASON_WIDTH > view.width;
+        if tight && sorted_by != title {
+            table.drop_columns(&[title]);
+        }
+    }
+    let room = view.width.saturating_sub(table.width_before_last());
+    let reasons = bans.iter().map(|ban| {
+        let reason = cut(&visible(&ban.reason), room.max(MIN_REASON_WIDTH));
+        Cell::from(reason)
+    });
+    table.set_last_column(reasons.collect());
+    table.render(view)
+}
+
+/// What was banned, and until when; many of them in one line.
+#[must_use]
+pub fn render_banned(banned: &Banned, view: &View) -> String {
+    let all = banned.added + banned.moved;
+    let Some(first) = banned.bans.first() else {
+        return "banned nothing\n".to_owned();
+    };
+    // All bans of a request end together.
+    let end = match first.until {
+        Some(until) => format!(
+            "until {} ({})",
+            clock(until, &view.time_zone),
+            relative(view.now, until)
+        ),
+        None => "for ever".to_owned(),
+    };
+    let mut text = String::new();
+    if all > NAMED as u64 {
+        let _ = writeln!(text, "banned {} {end}", counted(all, "prefix", "prefixes"));
+    } else {
+        for ban in &banned.bans {
+            let _ = writeln!(text, "banned {} {end}", ban.prefix);
+        }
+    }
+    match banned.moved {
+        0 => {}
+        1 => text.push_str("1 of them was banned before: its end is moved\n"),
+        moved => {
+            let moved = grouped(moved);
+            let _ = writeln!(
+                text,
+                "{moved} of them were banned before: their ends are moved"
+            );
+        }
+    }
+    text
+}
+
+/// How many bans are gone, what had none, and what is dropped all the same.
+#[must_use]
+pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
+    let mut text = String::new();
+    if unbanned.removed > 0 || unbanned.not_banned.is_empty() {
+        let gone = counted(unbanned.removed, "ban", "bans");
+        let _ = writeln!(text, "removed {gone}");
+    }
+    for prefix in &unbanned.not_banned {
+        let _ = writeln!(text, "{prefix} had no ban of its own");
+    }
+    for still in &unbanned.still_banned {
+        let _ = if still.prefix == still.by {
+            writeln!(text, "{} inside of it is still banned", still.prefix)
+        } else {
+            writeln!(text, "{} is still banned by {}", still.prefix, still.by)
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::types::StillBanned, output::samples};
+
+    #[test]
+    fn bans_are_a_table_of_80_columns() {
+        let text = render_list(&samples::bans(), "PREFIX", &samples::view());
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_wide_terminal_shows_who_and_when() {
+        let mut view = samples::view();
+        view.width = 140;
+        insta::assert_snapshot!(render_list(&samples::bans(), "PREFIX", &view));
+    }
+
+    #[test]
+    fn the_column_that_bans_are_sorted_by_is_shown() {
+        let text = render_list(&samples::bans(), "SINCE", &samples::view());
+        assert!(text.contains("SINCE"), "{text}");
+    }
+
+    #[test]
+    fn no_bans_are_said() {
+        assert_eq!(
+            render_list(&[], "PREFIX", &samples::view()),
+            "nothing is banned\n"
+        );
+    }
+
+    #[test]
+    fn bans_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::bans()[1..]);
+    }
+
+    #[test]
+    fn what_was_banned_is_told_with_its_end() {
+        let mut banned = samples::banned();
+        let mut text = render_banned(&banned, &samples::view());
+        banned.moved = 0;
+        for ban in &mut banned.bans {
+            ban.until = None;
+        }
+        text += &render_banned(&banned, &samples::view());
+        (banned.added, banned.moved) = (4000, 17);
+        text += &render_banned(&banned, &samples::view());
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn ban_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::banned());
+    }
+
+    #[test]
+    fn what_unban_did_not_free_is_told() {
+        let net = |text: &str| text.parse().expect("a prefix");
+        let unbanned = Unbanned {
+            removed: 2,
+            not_banned: vec![net("198.51.100.9/32")],
+            still_banned: vec![
+                StillBanned {
+                    prefix: net("203.0.113.7/32"),
+                    by: net("203.0.113.0/24"),
+                },
+                StillBanned {
+                    prefix: net("192.0.2.9/32"),
+                    by: net("192.0.2.9/32"),
+                },
+            ],
+        };
+        insta::assert_snapshot!(render_unbanned(&unbanned, &samples::view()));
+        insta::assert_json_snapshot!(unbanned);
+    }
+
+    #[test]
+    fn a_ban_of_nothing_is_said() {
+        let nothing = render_banned(&Banned::default(), &samples::view());
+        assert_eq!(nothing, "banned nothing\n");
+    }
+}

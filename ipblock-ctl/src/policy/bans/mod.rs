@@ -1,0 +1,162 @@
+//! Bans: which prefixes are banned until when, and what the kernel has to know of it.
+//!
+//! The kernel finds the longest prefix alone, so the entry of a banned prefix carries the latest end
+//! of all bans that cover it. A change costs what is nested in it or covers it, never a rebuild.
+//! Deadlines are nanoseconds of one clock that never steps back; [`NEVER`] is later than all.
+
+mod allow;
+mod family;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub use allow::allow_entries;
+pub use ipblock_common::ban::NEVER;
+
+use self::family::Family;
+use super::prefix::{Bits, Prefix};
+
+/// A ban of one prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban<T> {
+    /// From then on it does not hold.
+    pub deadline: u64,
+    /// Who, why, and whatever else goes with it.
+    pub info: T,
+}
+
+/// One write to the kernel's ban table of the prefix's family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Adds or replaces an entry.
+    Set(IpNet, u64),
+    /// Takes an entry away.
+    Remove(IpNet),
+}
+
+/// What a change did.
+#[derive(Debug)]
+pub struct Changed<T> {
+    /// What the kernel's tables need, in an order in which no address that is banned before and
+    /// after is free in between.
+    pub writes: Vec<Write>,
+    /// The bans of the changed prefixes as they were. Given to [`Bans::change`] it undoes the change.
+    pub before: Vec<(IpNet, Option<Ban<T>>)>,
+}
+
+/// Every ban, ended ones too until they are taken away.
+#[derive(Debug)]
+pub struct Bans<T> {
+    ipv4: Family<u32, T>,
+    ipv6: Family<u128, T>,
+}
+
+impl<T> Default for Bans<T> {
+    fn default() -> Self {
+        Self {
+            ipv4: Family::default(),
+            ipv6: Family::default(),
+        }
+    }
+}
+
+impl<T> Bans<T> {
+    /// Puts a ban in the place of what each prefix has, or takes it away (`None`). A prefix that is
+    /// named twice gets the last of it.
+    pub fn change(
+        &mut self,
+        changes: impl IntoIterator<Item = (IpNet, Option<Ban<T>>)>,
+    ) -> Changed<T> {
+        let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
+        for (prefix, ban) in changes {
+            match prefix {
+                IpNet::V4(net) => ipv4.push((u32::prefix(net), ban)),
+                IpNet::V6(net) => ipv6.push((u128::prefix(net), ban)),
+            }
+        }
+        let (mut writes, mut before) = (Vec::new(), Vec::new());
+        self.ipv4.change(ipv4, &mut writes, &mut before);
+        self.ipv6.change(ipv6, &mut writes, &mut before);
+        // Longest first for what is set: an address goes from its old entry to its new one at once,
+        // and not over a wider one that is shortened. Then the others go, the widest first: whoever
+        // loses an entry finds one that stays, and never one that is on its way out.
+        writes.sort_by_key(|write| match write {
+            Write::Set(prefix, _) => (false, prefix.max_prefix_len() - prefix.prefix_len()),
+            Write::Remove(prefix) => (true, prefix.prefix_len()),
+        });
+        Changed { writes, before }
+    }
+
+    /// How many there are, ended ones included: what a capacity bounds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many hold at `now`.
+    #[must_use]
+    pub fn count_live(&self, now: u64) -> usize {
+        self.len() - self.ipv4.ended(now).count() - self.ipv6.ended(now).count()
+    }
+
+    /// The ban of exactly this prefix, whether it has ended or not.
+    #[must_use]
+    pub fn get(&self, prefix: IpNet) -> Option<&Ban<T>> {
+        match prefix {
+            IpNet::V4(net) => self.ipv4.get(u32::prefix(net)),
+            IpNet::V6(net) => self.ipv6.get(u128::prefix(net)),
+        }
+    }
+
+    /// Of the bans that cover all of `prefix` at `now`, itself included, the one that ends last; the
+    /// longest of several.
+    #[must_use]
+    pub fn covering(&self, prefix: IpNet, now: u64) -> Option<(IpNet, &Ban<T>)> {
+        match prefix {
+            IpNet::V4(net) => self.ipv4.covering(u32::prefix(net), now),
+            IpNet::V6(net) => self.ipv6.covering(u128::prefix(net), now),
+        }
+    }
+
+    /// The deadline that the kernel's table has to give for an address; `None` for no entry.
+    #[must_use]
+    pub fn entry_for(&self, address: IpAddr) -> Option<u64> {
+        match address {
+            IpAddr::V4(address) => self.ipv4.entry_for(Prefix::host(address.to_bits())),
+            IpAddr::V6(address) => self.ipv6.entry_for(Prefix::host(address.to_bits())),
+        }
+    }
+
+    /// Every ban, IPv4 first, by address, then by length.
+    pub fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        self.ipv4.iter().chain(self.ipv6.iter())
+    }
+
+    /// The bans inside `prefix`, itself not included, by address, then by length.
+    #[must_use]
+    pub fn inside(&self, prefix: IpNet) -> Box<dyn Iterator<Item = (IpNet, &Ban<T>)> + '_> {
+        match prefix {
+            IpNet::V4(net) => Box::new(self.ipv4.inside(u32::prefix(net))),
+            IpNet::V6(net) => Box::new(self.ipv6.inside(u128::prefix(net))),
+        }
+    }
+
+    /// What the kernel's tables have to hold: each prefix and its deadline.
+    pub fn entries(&self) -> impl Iterator<Item = (IpNet, u64)> + '_ {
+        self.ipv4.entries().chain(self.ipv6.entries())
+    }
+
+    /// Bans that have ended at `now`, the first to end first in each family.
+    pub fn ended(&self, now: u64) -> impl Iterator<Item = IpNet> + '_ {
+        self.ipv4.ended(now).chain(self.ipv6.ended(now))
+    }
+}

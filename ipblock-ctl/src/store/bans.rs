@@ -1,0 +1,103 @@
+//! Bans that have not been cleared away.
+
+use std::{collections::HashSet, sync::Arc};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+
+use super::{AuditEntry, Author, End, Store, StoreError, audit, value::Stored};
+
+/// What is known of a ban beside its prefix. Bans of one request share it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ban {
+    /// When it ends; never when absent.
+    pub end: Option<End>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// When it was made, or last repeated.
+    pub time: Timestamp,
+    /// Who made or repeated it.
+    pub author: Author,
+}
+
+impl FromSql for Stored<IpNet> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let prefix = value.as_str()?.parse::<IpNet>();
+        prefix.map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl Store {
+    /// Every ban, in no order; those with the same particulars share them.
+    pub fn bans(&self) -> Result<Vec<(IpNet, Arc<Ban>)>, StoreError> {
+        self.read(|connection| {
+            let mut known = HashSet::<Arc<Ban>>::new();
+            let mut statement = connection.prepare_cached(
+                "SELECT prefix, ends, boot_id, boot_deadline, reason, time, uid, author FROM ban",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let prefix: Stored<IpNet> = row.get(0)?;
+                let time: Stored<Timestamp> = row.get(5)?;
+                let ban = Ban {
+                    end: End::from_columns(row, 1)?,
+                    reason: row.get(4)?,
+                    time: time.0,
+                    author: Author {
+                        uid: row.get(6)?,
+                        name: row.get(7)?,
+                    },
+                };
+                Ok((prefix.0, ban))
+            })?;
+            let mut bans = Vec::new();
+            for row in rows {
+                let (prefix, ban) = row?;
+                let shared = known.get(&ban).map(Arc::clone);
+                let shared = shared.unwrap_or_else(|| {
+                    let shared = Arc::new(ban);
+                    known.insert(Arc::clone(&shared));
+                    shared
+                });
+                bans.push((prefix, shared));
+            }
+            Ok(bans)
+        })
+    }
+
+    /// Carries out changes in their order, and records who made them: all or nothing.
+    pub fn change_bans<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (IpNet, Option<&'a Ban>)>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO ban VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            let mut remove = transaction.prepare_cached("DELETE FROM ban WHERE prefix = ?1")?;
+            for (prefix, ban) in changes {
+                let prefix = prefix.to_string();
+                let Some(ban) = ban else {
+                    remove.execute([prefix])?;
+                    continue;
+                };
+                let boot = ban.end.as_ref().and_then(|end| end.boot.as_ref());
+                put.execute((
+                    prefix,
+                    ban.end.as_ref().map(|end| Stored(end.wall)),
+                    boot.map(|boot| &boot.boot_id),
+                    boot.map(|boot| Stored(boot.deadline_ns)),
+                    &ban.reason,
+                    Stored(ban.time),
+                    ban.author.uid,
+                    &ban.author.name,
+                ))?;
+            }
+            match audit {
+                Some(entry) => audit::record(transaction, entry, &self.limits),
+                None => Ok(()),
+            }
+        })
+    }
+}

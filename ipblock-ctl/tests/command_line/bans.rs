@@ -1,0 +1,226 @@
+//! `ban`, `unban` and `bans`.
+
+use std::{
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    failure,
+    fake_daemon::{FakeDaemon, answer},
+    ipblock_ctl, run, stderr, stdout,
+};
+
+fn banned() -> Value {
+    json!({"added": 1, "moved": 0, "warnings": ["it passes all the same"],
+        "bans": [{"prefix": "192.0.2.7/32", "until": null}]})
+}
+
+fn unbanned() -> Value {
+    json!({"removed": 1, "not_banned": ["192.0.2.9/32"], "still_banned": []})
+}
+
+#[test]
+fn a_ban_sends_its_end_and_tells_what_it_did() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
+    let arguments = [
+        "ban",
+        "192.0.2.7",
+        "@feed",
+        "--permanent",
+        "--reason",
+        "scan",
+        "--v6-prefix",
+        "56",
+        "--force",
+    ];
+    let assert = run(&daemon, &arguments).code(0);
+    assert_eq!(stdout(&assert), "banned 192.0.2.7/32 for ever\n");
+    assert_eq!(stderr(&assert), "warning: it passes all the same\n");
+    assert_eq!(
+        daemon.requests()[0].body,
+        json!({"addresses": ["192.0.2.7", "@feed"], "expires": "never", "reason": "scan",
+            "v6_prefix": 56, "force": true})
+    );
+    let assert = run(&daemon, &["ban", "192.0.2.7", "--for", "2h", "--json"]).code(0);
+    let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
+    assert_eq!(printed, banned());
+    assert_eq!(stderr(&assert), "");
+    let sent = &daemon.requests()[1].body;
+    assert_eq!(sent["expires"], json!({"after": 7200}));
+    assert_eq!(sent["v6_prefix"], Value::Null);
+}
+
+#[test]
+fn a_ban_without_an_end_is_refused_with_the_choices() {
+    let daemon = FakeDaemon::start(Vec::new());
+    let assert = run(&daemon, &["ban", "192.0.2.7"]).code(2);
+    assert_eq!(
+        stderr(&assert),
+        "error: a ban needs an end\n\
+         hint: write --for 2h, --until 2030-12-01, or --permanent\n"
+    );
+    run(&daemon, &["ban", "192.0.2.7", "--for", "2h", "--permanent"]).code(2);
+    run(&daemon, &["ban", "-", "192.0.2.7", "--for", "2h"]).code(2);
+    assert!(daemon.requests().is_empty());
+}
+
+#[test]
+fn unban_says_what_was_not_banned_and_is_no_error() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/unban", 200, unbanned())]);
+    let assert = run(&daemon, &["unban", "192.0.2.7", "192.0.2.9"]).code(0);
+    assert_eq!(
+        stdout(&assert),
+        "removed 1 ban\n192.0.2.9/32 had no ban of its own\n"
+    );
+}
+
+#[test]
+fn bans_are_sorted_by_any_column() {
+    let ban = |prefix: &str, until: Value, reason: &str, author: &str, time: &str| {
+        json!({"prefix": prefix, "until": until, "seconds_left": null, "reason": reason,
+            "packets": null, "author": author, "time": time})
+    };
+    let bans = json!([
+        ban(
+            "192.0.2.7/32",
+            Value::Null,
+            "b",
+            "root",
+            "2026-01-02T00:00:00Z"
+        ),
+        ban(
+            "192.0.2.8/32",
+            json!("2999-01-02T00:00:00Z"),
+            "a",
+            "anna",
+            "2026-01-03T00:00:00Z"
+        ),
+        ban(
+            "192.0.2.9/32",
+            json!("2999-01-01T00:00:00Z"),
+            "c",
+            "nils",
+            "2026-01-01T00:00:00Z"
+        ),
+    ]);
+    let daemon = FakeDaemon::start(vec![answer("GET", "/v1/bans", 200, bans)]);
+    for (arguments, expected) in [
+        (&[][..], "789"),
+        (&["--reverse"], "987"),
+        (&["--sort", "until"], "987"),
+        (&["--sort", "reason"], "879"),
+        (&["--sort", "author"], "897"),
+        (&["--sort", "time"], "978"),
+    ] {
+        let assert = run(&daemon, &[&["bans"], arguments].concat()).code(0);
+        let text = stdout(&assert);
+        let order: String = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.strip_prefix("192.0.2.")?.chars().next())
+            .collect();
+        assert_eq!(order, expected, "{arguments:?}\n{text}");
+    }
+}
+
+#[test]
+fn a_stream_is_sent_without_its_bad_lines_which_are_told() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
+    let input = "# offenders\n\n192.0.2.7 scan\n10.0.0.1/8\n  2001:db8::/64\tx\r\n@feed";
+    let assert = ipblock_ctl()
+        .env("IPBLOCK_SOCKET", daemon.socket())
+        .args(["ban", "-", "--for", "1h"])
+        .write_stdin(input)
+        .assert()
+        .code(2);
+    let text = stderr(&assert);
+    assert!(text.contains("error: line 4: `10.0.0.1/8`: "), "{text}");
+    assert!(text.contains("hint: "), "{text}");
+    let sent: Vec<Value> = daemon
+        .requests()
+        .iter()
+        .flat_map(|asked| {
+            asked.body["addresses"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        })
+        .collect();
+    assert_eq!(sent, ["192.0.2.7", "2001:db8::/64", "@feed"]);
+}
+
+#[test]
+fn a_refused_batch_is_halved_until_the_bad_line_is_found() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/unban", 422, failure("invalid"))]);
+    let assert = ipblock_ctl()
+        .env("IPBLOCK_SOCKET", daemon.socket())
+        .args(["unban", "-"])
+        .write_stdin("192.0.2.1\n192.0.2.2\n192.0.2.3\n")
+        .assert()
+        .code(2);
+    let text = stderr(&assert);
+    let told: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .collect();
+    let expected = [1, 2, 3].map(|line| format!("error: line {line}: it was refused"));
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn lines_that_add_up_to_a_family_are_not_sent() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
+    let stream = |force: &[&str]| {
+        ipblock_ctl()
+            .env("IPBLOCK_SOCKET", daemon.socket())
+            .args([&["ban", "-", "--permanent"], force].concat())
+            .write_stdin("0.0.0.0/1\n128.0.0.0/1\n")
+            .assert()
+    };
+    let assert = stream(&[]).code(2);
+    assert!(stderr(&assert).contains("lines 1 to 2: together they are 0.0.0.0/0"));
+    assert!(daemon.requests().is_empty());
+    stream(&["--force"]).code(0);
+    assert_eq!(daemon.requests().len(), 1);
+}
+
+#[test]
+fn an_unreachable_daemon_ends_a_stream_and_names_the_line() {
+    let assert = ipblock_ctl()
+        .args(["--socket", "/nonexistent/socket", "ban", "-", "--for", "1h"])
+        .write_stdin("\n192.0.2.1\n192.0.2.2\n")
+        .assert()
+        .code(4);
+    let text = stderr(&assert);
+    assert!(
+        text.starts_with("line 2 and all after it were not carried out\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn lines_are_sent_while_the_stream_is_open_and_a_closed_pipe_ends_it() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"))
+        .args(["ban", "-", "--permanent"])
+        .env("IPBLOCK_SOCKET", daemon.socket())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let mut input = child.stdin.take().expect("a pipe");
+    let mut output = child.stdout.take().expect("a pipe");
+    input.write_all(b"192.0.2.7\n").expect("written");
+    let mut told = [0; 29];
+    output.read_exact(&mut told).expect("an answer");
+    assert_eq!(&told, b"banned 192.0.2.7/32 for ever\n");
+    drop(output);
+    // It may have ended already when this is written.
+    drop(input.write_all(b"192.0.2.8\n"));
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    drop(input);
+}
