@@ -28,9 +28,9 @@ use super::{
     error::{ApiError, ErrorKind},
     types::{
         AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, Check, CheckRequest,
-        Confirmed, Counters, DeployRequest, Deployed, Diff, EditRequest, HistoryEntry,
-        RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, Which,
-        ZoneInfo,
+        Confirmed, Counters, DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo,
+        HistoryEntry, ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText,
+        RulesetText, Staged, Status, Which, ZoneInfo,
     },
 };
 
@@ -199,6 +199,21 @@ impl Client {
     /// `GET /v1/allow`.
     pub async fn allow(&self) -> Result<Vec<AllowInfo>, ClientError> {
         self.get("/v1/allow").await
+    }
+
+    /// `GET /v1/exceptions`.
+    pub async fn exceptions(&self) -> Result<Vec<ExceptionInfo>, ClientError> {
+        self.get("/v1/exceptions").await
+    }
+
+    /// `GET /v1/lists`.
+    pub async fn lists(&self) -> Result<Vec<ListInfo>, ClientError> {
+        self.get("/v1/lists").await
+    }
+
+    /// `GET /v1/lists/{name}`.
+    pub async fn list(&self, name: &str) -> Result<ListContent, ClientError> {
+        self.get(&format!("/v1/lists/{}", path_segment(name))).await
     }
 
     /// `POST /v1/staged/edits`.

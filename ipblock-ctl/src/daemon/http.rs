@@ -53,6 +53,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/rules/{name}", get(rule))
         .route("/v1/rules/{name}/toml", get(rule_text))
         .route("/v1/allow", get(allow))
+        .route("/v1/exceptions", get(exceptions))
+        .route("/v1/lists", get(lists))
+        .route("/v1/lists/{name}", get(list))
         .route("/v1/staged/edits", post(stage))
         .route("/v1/staged", delete(discard))
         .route("/v1/diff", get(diff))
@@ -151,6 +154,18 @@ async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl Int
 
 async fn allow(State(service): Shared) -> impl IntoResponse {
     run(service, |service| Ok(service.allow())).await
+}
+
+async fn exceptions(State(service): Shared) -> impl IntoResponse {
+    run(service, |service| Ok(service.exceptions())).await
+}
+
+async fn lists(State(service): Shared) -> impl IntoResponse {
+    run(service, |service| Ok(service.lists())).await
+}
+
+async fn list(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
+    run(service, move |service| service.list(&name)).await
 }
 
 async fn stage(
