@@ -208,6 +208,15 @@ impl Ruleset {
         users
     }
 
+    /// Whether among `elements` is a list whose file is still to be read.
+    #[must_use]
+    pub fn is_unread(&self, elements: &[Element]) -> bool {
+        elements.iter().any(|element| match &element.at {
+            At::List(name) => self.lists.get(name).is_some_and(List::is_unread),
+            At::Prefix(_) => false,
+        })
+    }
+
     /// The prefixes that `elements` stand for, lists resolved, in order, duplicates kept.
     ///
     /// A list that does not exist stands for nothing; `document` and `edit` never build one.

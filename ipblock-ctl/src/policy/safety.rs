@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::{
     address::covered_family,
     name::{RuleName, ZoneName},
-    ruleset::{Action, At, DefaultVerdict, Element, List, Rule, Ruleset},
+    ruleset::{Action, DefaultVerdict, Element, Rule, Ruleset},
 };
 
 pub(super) const WIDE_BLOCK_HINT: &str = "write smaller prefixes, or pass --force if that is meant";
@@ -42,11 +42,7 @@ pub(super) fn is_shut(ruleset: &Ruleset, name: &ZoneName) -> bool {
 
 /// Whether an allow list is empty; what an unread file holds is not known, so it counts as some.
 fn lets_nothing_through(ruleset: &Ruleset, allow: &[Element]) -> bool {
-    let unread = |element: &Element| match &element.at {
-        At::List(name) => ruleset.lists.get(name).is_some_and(List::is_unread),
-        At::Prefix(_) => false,
-    };
-    ruleset.prefixes(allow).next().is_none() && !allow.iter().any(unread)
+    ruleset.prefixes(allow).next().is_none() && !ruleset.is_unread(allow)
 }
 
 pub(super) fn shut_zone_message(zone: &ZoneName) -> String {

@@ -9,6 +9,7 @@
 mod editor;
 mod exit_codes;
 mod fake_daemon;
+mod lists;
 mod printing;
 mod ssh_peer;
 mod staging;
