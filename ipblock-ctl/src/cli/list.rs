@@ -1,5 +1,7 @@
 //! `list list`, `list show`, `list add`, `list remove`, `list set`.
 
+use std::cmp::Reverse;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
@@ -162,7 +164,7 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
 fn sort(lists: &mut [ListInfo], key: SortKey) {
     match key {
         SortKey::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
-        SortKey::Entries => lists.sort_by(|a, b| b.entries.cmp(&a.entries)),
+        SortKey::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
         SortKey::File => {
             lists.sort_by_cached_key(|list| by_text(list.file.as_deref().unwrap_or_default()));
         }

@@ -28,16 +28,19 @@ use crate::{
 };
 
 /// How soon what was refused is tried again, although its file has not changed.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
+
+/// The state of a file, or why it cannot be opened.
+type Look = Result<Stamp, String>;
 
 /// What is known of a deployed list's file.
 #[derive(Clone, Debug)]
 pub(super) struct Feed {
     file: ListFile,
-    /// At the last look; none: it could not be opened.
-    seen: Option<Stamp>,
+    /// At the last look.
+    seen: Look,
     /// At the last reading.
-    read: Option<Stamp>,
+    read: Look,
     /// Why its list is not what it says.
     problem: Option<String>,
     /// When that was found, and the revision that it was found with.
@@ -68,59 +71,72 @@ impl Service {
                 .filter_map(|(name, list)| Some((name.clone(), list.file.clone()?)))
                 .collect()
         };
-        if !self.read().feeds.is_empty() {
-            let kept = |name: &ListName, feed: &mut Feed| files.get(name) == Some(&feed.file);
-            self.write().feeds.retain(kept);
+        let is_followed = |name: &ListName, feed: &Feed| files.get(name) == Some(&feed.file);
+        let all_followed = {
+            let state = self.read();
+            state
+                .feeds
+                .iter()
+                .all(|(name, feed)| is_followed(name, feed))
+        };
+        if !all_followed {
+            let mut state = self.write();
+            state.feeds.retain(|name, feed| is_followed(name, feed));
         }
-        for (name, file) in files {
-            let seen = lists::stamp(&self.settings.lists_dir, &file).ok();
-            if all || self.is_due(&name, seen) {
-                self.reread(&name, &file, seen);
+        for (name, file) in &files {
+            let seen = lists::stamp(&self.settings.lists_dir, file);
+            let seen = seen.map_err(|error| error.to_string());
+            if all || self.is_due(name, &seen) {
+                // Another deploy may come in between; then what was read is read again.
+                while !self.reread(name, file, &seen) {}
             }
         }
     }
 
     /// Whether a file has to be read. One that changes is left alone until it rests: who writes it
     /// in place may not be done.
-    fn is_due(&self, name: &ListName, seen: Option<Stamp>) -> bool {
+    fn is_due(&self, name: &ListName, seen: &Look) -> bool {
         let state = self.read();
         let revision = state.revision;
         let Some(feed) = state.feeds.get(name) else {
             return true;
         };
         let tried_long_ago = feed.found.0.elapsed() >= RETRY || feed.found.1 != revision;
-        let rests = feed.seen == seen;
-        let due = rests && (feed.read != seen || feed.problem.is_some() && tried_long_ago);
+        let rests = feed.seen == *seen;
+        let due = rests && (feed.read != *seen || feed.problem.is_some() && tried_long_ago);
         drop(state);
         if !rests && let Some(feed) = self.write().feeds.get_mut(name) {
-            feed.seen = seen;
+            feed.seen.clone_from(seen);
         }
         due
     }
 
-    /// Reads a list's file and deploys what it says.
-    fn reread(&self, name: &ListName, file: &ListFile, seen: Option<Stamp>) {
-        let _change = self.begin_change();
+    /// Reads a list's file and deploys what it says. False: meanwhile something else was deployed.
+    fn reread(&self, name: &ListName, file: &ListFile, seen: &Look) -> bool {
         let before = Arc::clone(&self.read().deployed);
-        let Some(good) = before.lists.get(name) else {
-            return;
+        let good = before.lists.get(name);
+        let Some(good) = good.filter(|list| list.file.as_ref() == Some(file)) else {
+            return true;
         };
-        if good.file.as_ref() != Some(file) {
-            return;
+        // A large file takes a while: other changes need not wait for that.
+        let read = self.read_list(name, file, good, false);
+        let _change = self.begin_change();
+        if !Arc::ptr_eq(&before, &self.read().deployed) {
+            return false;
         }
-        let (read, outcome) = match self.read_list(name, file, good, false) {
+        let (read, outcome) = match read {
             Ok((stamp, elements)) => {
                 let deployed = self.deploy_list(name, file, &before, good, elements);
-                (Some(stamp), deployed.map_err(|error| one_line(&error)))
+                (Ok(stamp), deployed.map_err(|error| one_line(&error)))
             }
-            Err(error) => (seen, Err(error.in_one_line())),
+            Err(error) => (seen.clone(), Err(error.in_one_line())),
         };
         let problem = outcome.err().map(|why| keeps(name, good, &why));
         let mut state = self.write();
         let found = (Instant::now(), state.revision);
         let feed = Feed {
             file: file.clone(),
-            seen: read,
+            seen: read.clone(),
             read,
             problem: problem.clone(),
             found,
@@ -132,6 +148,7 @@ impl Service {
             (Some(_), None) => info!(list = %name, %file, "the file is followed again"),
             _ => {}
         }
+        true
     }
 
     /// Deploys other content of a list, and nothing else: what is staged stays staged.
@@ -192,5 +209,39 @@ fn one_line(error: &ApiError) -> String {
     match &error.hint {
         Some(hint) => format!("{} ({})", error.message, hint.replace('\n', "; ")),
         None => error.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::document;
+
+    fn list(elements: &str) -> List {
+        let text = format!("[list.feed]\nmatch = [{elements}]");
+        let ruleset = document::parse(&text, "rules.toml", false).unwrap();
+        ruleset.lists.into_values().next().unwrap()
+    }
+
+    #[test]
+    fn another_order_is_no_other_content_and_another_note_is() {
+        let noted = "{ at = \"192.0.2.1\", note = \"a\" }";
+        let first = list(&format!("{noted}, \"192.0.2.2\""));
+        assert!(holds_the_same(
+            &first,
+            &list(&format!("\"192.0.2.2\", {noted}"))
+        ));
+        assert!(!holds_the_same(
+            &first,
+            &list("\"192.0.2.1\", \"192.0.2.2\"")
+        ));
+        assert!(!holds_the_same(&first, &list(noted)));
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_in_status() {
+        let error = ApiError::new(crate::api::error::ErrorKind::Conflict, "it would lock out");
+        let shown = one_line(&error.with_hint("do this\nor that"));
+        assert_eq!(shown, "it would lock out (do this; or that)");
     }
 }

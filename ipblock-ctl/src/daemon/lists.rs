@@ -87,7 +87,7 @@ pub(super) enum ListReadError {
         path: PathBuf,
     },
     /// Much less than before.
-    #[error("{path}: holds {now} prefixes after {before}, which is a loss of more than {percent} %",
+    #[error("{path}: has shrunk from {before} prefixes to {now}, by more than {percent} %",
         path = .path.display(), percent = max_shrink * 100.0)]
     Shrunk {
         /// The file.

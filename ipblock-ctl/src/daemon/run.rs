@@ -92,7 +92,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             }
         }),
         every(LISTS_INTERVAL, &service, |service| {
-            service.follow_lists(false)
+            service.follow_lists(false);
         }),
         on_hangup(hangup, &service, |service| service.follow_lists(true)),
         every(checkpoint_interval, &service, |service| {

@@ -13,7 +13,9 @@ fn edits(arguments: &[&str]) -> Value {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(1))]);
     let assert = run(&daemon, arguments).code(0);
     assert!(stderr(&assert).starts_with("staged (1 edit)."));
-    daemon.requests()[0].body["edits"].clone()
+    let sent = daemon.requests();
+    let first = sent.first().expect("a request");
+    first.body.get("edits").cloned().expect("edits")
 }
 
 /// The second column of a table, titles apart.
