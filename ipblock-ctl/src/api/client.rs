@@ -29,8 +29,9 @@ use super::{
     types::{
         AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, BanInfo, BanRequest,
         Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest, Deployed, Diff,
-        EditRequest, HistoryEntry, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText,
-        Staged, Status, UnbanRequest, Unbanned, Which, ZoneInfo,
+        EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo, RestoreQuery,
+        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, UnbanRequest, Unbanned,
+        Which, ZoneInfo,
     },
 };
 
@@ -214,6 +215,21 @@ impl Client {
     /// `POST /v1/unban`.
     pub async fn unban(&self, request: &UnbanRequest) -> Result<Unbanned, ClientError> {
         self.post("/v1/unban", request).await
+    }
+
+    /// `GET /v1/exceptions`.
+    pub async fn exceptions(&self) -> Result<Vec<ExceptionInfo>, ClientError> {
+        self.get("/v1/exceptions").await
+    }
+
+    /// `GET /v1/lists`.
+    pub async fn lists(&self) -> Result<Vec<ListInfo>, ClientError> {
+        self.get("/v1/lists").await
+    }
+
+    /// `GET /v1/lists/{name}`.
+    pub async fn list(&self, name: &str) -> Result<ListContent, ClientError> {
+        self.get(&format!("/v1/lists/{}", path_segment(name))).await
     }
 
     /// `POST /v1/staged/edits`.

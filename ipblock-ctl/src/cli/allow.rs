@@ -1,11 +1,12 @@
 //! `allow list`, `allow add`, `allow remove`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     arguments::{StageArgs, address},
     error::{CliError, OK},
     session::Session,
+    sort::{by_address, by_state, by_text},
     stage::stage,
 };
 use crate::{
@@ -15,14 +16,32 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AllowCommand {
-    /// List what is allowed, in all zones or in one
-    List {
-        /// Only what holds in this zone: its own entries and the global ones
-        #[arg(long)]
-        zone: Option<ZoneName>,
-    },
+    List(ListArgs),
     Add(AddArgs),
     Remove(RemoveArgs),
+}
+
+/// List what is allowed, in all zones or in one
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only what holds in this zone: its own entries and the global ones
+    #[arg(long)]
+    zone: Option<ZoneName>,
+    /// Sort by this column: addresses by number, what is staged first, the others from A to Z
+    /// [default: the global list, then zone by zone, in the order in which they were added]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<SortKey>,
+    /// Turn the order round
+    #[arg(long)]
+    reverse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SortKey {
+    Address,
+    Zone,
+    Note,
+    State,
 }
 
 /// Stage addresses for an allow list: they pass, whatever rules and bans say
@@ -56,7 +75,7 @@ pub(crate) struct RemoveArgs {
 
 pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
     match command {
-        AllowCommand::List { zone } => list(zone.as_ref(), session).await,
+        AllowCommand::List(args) => list(&args, session).await,
         AllowCommand::Add(args) => {
             let edit = Edit::AddAllow {
                 zone: args.zone.map(String::from),
@@ -75,11 +94,22 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
     }
 }
 
-async fn list(zone: Option<&ZoneName>, session: &mut Session<'_>) -> Result<u8, CliError> {
+async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut entries = session.client.allow().await?;
-    if let Some(zone) = zone {
+    if let Some(zone) = &args.zone {
         let holds_there = |of: Option<&str>| of.is_none_or(|of| of == zone.as_str());
         entries.retain(|entry| holds_there(entry.zone.as_deref()));
+    }
+    match args.sort {
+        None => {}
+        Some(SortKey::Address) => entries.sort_by_cached_key(|entry| by_address(&entry.address)),
+        // What holds in all zones comes first.
+        Some(SortKey::Zone) => entries.sort_by(|a, b| a.zone.cmp(&b.zone)),
+        Some(SortKey::Note) => entries.sort_by_cached_key(|entry| by_text(&entry.note)),
+        Some(SortKey::State) => entries.sort_by_key(|entry| by_state(entry.state)),
+    }
+    if args.reverse {
+        entries.reverse();
     }
     session.show(&entries, |entries, view| render(entries, view))?;
     Ok(OK)

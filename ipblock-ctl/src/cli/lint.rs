@@ -1,6 +1,9 @@
 //! `lint`.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -15,9 +18,9 @@ use crate::{
         lint::{LintError, LintReport, error_line, render},
     },
     policy::{
-        ZoneName,
+        Ruleset, ZoneName,
         compile::{self, CompileError, DEFAULT_CAPACITY},
-        document, lint,
+        document, edit, lint, list_file,
     },
 };
 
@@ -28,11 +31,14 @@ use crate::{
 pub(crate) struct LintArgs {
     /// The ruleset as TOML or JSON; - for standard input
     file: PathBuf,
+    /// Read the files of lists from here; without it, their content is not looked at
+    #[arg(long, value_name = "DIR")]
+    lists_dir: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &LintArgs, output: &mut Output) -> Result<u8, CliError> {
     let (text, file) = read_ruleset(&args.file)?;
-    let report = inspect(&text, file, Timestamp::now());
+    let report = inspect(&text, file, args.lists_dir.as_deref(), Timestamp::now());
     if report.errors.is_empty() {
         output.show(&report, render)?;
         return Ok(OK);
@@ -47,17 +53,21 @@ pub(crate) fn run(args: &LintArgs, output: &mut Output) -> Result<u8, CliError> 
     Ok(BAD_INPUT)
 }
 
-fn inspect(text: &str, file: String, now: Timestamp) -> LintReport {
+fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> LintReport {
     let mut report = LintReport::new(file);
-    let ruleset = match document::parse(text, &report.file, false) {
+    let mut ruleset = match document::parse(text, &report.file, false) {
         Ok(ruleset) => ruleset,
         Err(error) => {
             report.errors = error.problems.into_iter().map(LintError::from).collect();
             return report;
         }
     };
+    match lists {
+        Some(directory) => read_lists(&mut ruleset, directory, &mut report),
+        None => note_unread(&ruleset, &mut report),
+    }
     report.rules = as_u64(ruleset.rules.len());
-    report.warnings = lint::lint(&ruleset);
+    report.warnings.extend(lint::lint(&ruleset));
     for zone in ruleset.zone_names() {
         match compile::compile(&ruleset, &zone, now) {
             Ok(compiled) => count_entries(&mut report, &zone, as_u64(compiled.entry_count())),
@@ -65,6 +75,58 @@ fn inspect(text: &str, file: String, now: Timestamp) -> LintReport {
         }
     }
     report
+}
+
+/// Reads the files of lists, as `apply` would: where there is no content that was read last, a file
+/// that is not good is an error.
+fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) {
+    for (name, list) in &mut ruleset.lists {
+        let Some(file) = &list.file else {
+            continue;
+        };
+        let path = directory.join(file.as_path());
+        let shown = path.display();
+        let read = fs::read_to_string(&path)
+            .map_err(|error| (error.to_string(), None))
+            .and_then(|text| {
+                list_file::read(&text).map_err(|line| (line.to_string(), line.error.hint))
+            })
+            .and_then(|elements| match elements.as_slice() {
+                [] => Err(("holds no address".to_owned(), None)),
+                _ => Ok(elements),
+            });
+        match read {
+            Ok(elements) => list.elements = elements,
+            Err((problem, hint)) if list.is_unread() => report.errors.push(LintError {
+                line: None,
+                column: None,
+                message: format!("list `{name}`: {shown}: {problem}"),
+                hint,
+            }),
+            Err((problem, _)) => report.warnings.push(format!(
+                "list `{name}` keeps its `match`: {shown}: {problem}"
+            )),
+        }
+    }
+    if let Err(error) = edit::require_no_new_danger(&Ruleset::default(), ruleset) {
+        report.errors.push(LintError {
+            line: None,
+            column: None,
+            message: error.to_string(),
+            hint: error.hint(),
+        });
+    }
+}
+
+fn note_unread(ruleset: &Ruleset, report: &mut LintReport) {
+    for (name, list) in &ruleset.lists {
+        if let Some(file) = list.file.as_ref().filter(|_| list.is_unread()) {
+            report.notes.push(format!(
+                "list `{name}` is read from {file}, and what that holds was not looked at; \
+                 --lists-dir DIR reads it"
+            ));
+        }
+    }
 }
 
 fn count_entries(report: &mut LintReport, zone: &ZoneName, entries: u64) {
@@ -106,7 +168,7 @@ mod tests {
     use super::*;
 
     fn inspected(text: &str) -> LintReport {
-        inspect(text, "rules.toml".to_owned(), Timestamp::UNIX_EPOCH)
+        inspect(text, "rules.toml".to_owned(), None, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -145,5 +207,48 @@ mod tests {
         count_entries(&mut report, &ZoneName::default(), 4_000_001);
         assert_eq!(report.warnings.len(), 1);
         assert_eq!(report.entries, 4_000_001);
+    }
+
+    const FEED: &str = "[list.feed]\nfile = \"feed.txt\"\n[[rule]]\nname = \"abuse\"\n\
+                        action = \"block\"\nmatch = [\"@feed\"]\nexcept = [\"192.0.2.1\"]\n";
+
+    #[test]
+    fn a_list_file_is_noted_and_not_taken_as_empty() {
+        let report = inspected(FEED);
+        assert_eq!((report.errors.len(), report.warnings.len()), (0, 0));
+        assert_eq!(report.entries, 0);
+        assert!(report.notes[0].contains("list `feed` is read from feed.txt"));
+    }
+
+    #[test]
+    fn a_list_file_is_read_from_the_directory_that_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            inspect(
+                text,
+                "rules.toml".to_owned(),
+                Some(directory.path()),
+                Timestamp::UNIX_EPOCH,
+            )
+        };
+        let with_match = FEED.replace(".txt\"", ".txt\"\nmatch = [\"192.0.2.0/24\"]");
+        let missing = read(FEED);
+        assert!(missing.errors[0].message.contains("feed.txt: No such file"));
+        let kept = read(&with_match);
+        assert_eq!((kept.errors.len(), kept.warnings.len()), (0, 1));
+        let path = directory.path().join("feed.txt");
+        for (content, part) in [
+            ("192.0.2.1/24\n", "line 1: `192.0.2.1/24`: host bits set"),
+            ("# none\n", "holds no address"),
+            ("0.0.0.0/0\n", "rule `abuse` would block 0.0.0.0/0"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let report = read(FEED);
+            assert!(report.errors[0].message.contains(part), "{report:?}");
+        }
+        fs::write(&path, "192.0.2.0/25\n198.51.100.0/24\n").unwrap();
+        let report = read(FEED);
+        assert_eq!((report.errors.len(), report.notes.len()), (0, 0));
+        assert_eq!(report.entries, 3);
     }
 }

@@ -19,17 +19,20 @@ mod deploy;
 mod diff;
 mod doctor;
 mod error;
+mod exception;
 mod expiry;
 mod export;
 mod history;
 mod import;
 mod lines;
 mod lint;
+mod list;
 mod man;
 mod progress;
 mod prompt;
 mod rule;
 mod session;
+mod sort;
 mod ssh_peer;
 mod stage;
 mod status;
@@ -131,12 +134,18 @@ enum Command {
     /// Add, list, show, edit, remove or promote rules
     #[command(subcommand)]
     Rule(rule::RuleCommand),
+    /// List, add, edit or remove what rules spare
+    #[command(subcommand)]
+    Exception(exception::ExceptionCommand),
     /// List, add to or remove from the allow lists
     #[command(subcommand)]
     Allow(allow::AllowCommand),
     Ban(ban::BanArgs),
     Unban(unban::UnbanArgs),
     Bans(bans::BansArgs),
+    /// List, show, add to, remove or set named address lists
+    #[command(subcommand)]
+    List(list::ListCommand),
     /// Show what a deploy would change
     Diff,
     Deploy(deploy::DeployArgs),
@@ -209,6 +218,8 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Detach(args) => attach::detach(args, session).await,
         Command::Zone(command) => zone::run(command, session).await,
         Command::Rule(command) => rule::run(command, session).await,
+        Command::Exception(command) => exception::run(command, session).await,
+        Command::List(command) => list::run(command, session).await,
         Command::Allow(command) => allow::run(command, session).await,
         Command::Ban(args) => ban::run(args, session).await,
         Command::Unban(args) => unban::run(args, session).await,

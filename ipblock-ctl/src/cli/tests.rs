@@ -21,7 +21,7 @@ fn every_command_has_a_help_text() {
     command.build();
     let mut seen = Vec::new();
     help_of(command, "ipblock-ctl", &mut seen);
-    assert_eq!(seen.len(), 41, "{seen:#?}");
+    assert_eq!(seen.len(), 52, "{seen:#?}");
 }
 
 fn refused(line: &str) -> clap::Error {
@@ -62,6 +62,11 @@ fn typing_errors_are_corrected() {
         ("ipblock-ctl diff --jsno", "'--json'"),
         ("ipblock-ctl rule list --sort packet", "'packets'"),
         ("ipblock-ctl attach eth0 --mode natve", "'native'"),
+        ("ipblock-ctl exeption list", "'exception'"),
+        ("ipblock-ctl exception list --sort adress", "'address'"),
+        ("ipblock-ctl list lst", "'list'"),
+        ("ipblock-ctl list list --sort entrys", "'entries'"),
+        ("ipblock-ctl allow list --sort zon", "'zone'"),
     ] {
         let error = refused(line);
         assert_eq!(error.exit_code(), 2, "{line}");
@@ -122,6 +127,16 @@ fn values_that_cannot_be_meant_are_usage_errors() {
         "ipblock-ctl rule edit abuse --enable --disable",
         "ipblock-ctl rule remove",
         "ipblock-ctl allow add",
+        "ipblock-ctl exception add abuse",
+        "ipblock-ctl exception edit abuse 192.0.2.1",
+        "ipblock-ctl exception remove abuse",
+        "ipblock-ctl exception list --rule a/b",
+        "ipblock-ctl list show a/b",
+        "ipblock-ctl list add office",
+        "ipblock-ctl list add office headquarters",
+        "ipblock-ctl list set office",
+        "ipblock-ctl list set office 192.0.2.1 --file office.txt",
+        "ipblock-ctl list set office --file office.txt --note x",
         "ipblock-ctl attach a/b",
         "ipblock-ctl check",
         "ipblock-ctl ban",

@@ -78,6 +78,7 @@ impl Service {
             );
         }
         let mut after = document::parse(&request.ruleset, &request.file, request.force)?;
+        let kept = self.read_applied_lists(&mut after, &before, request.force)?;
         take_identities(&mut after, &before);
         // A dry run uses no identities up.
         if !request.dry_run {
@@ -86,6 +87,7 @@ impl Service {
         let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
         let mut diff = plan.to_diff();
         self.show_cut(&plan, request.dry_run.then_some(caller), &mut diff);
+        diff.warnings.extend(kept);
         if !plan.changes_anything() {
             return Ok(Applied {
                 diff,

@@ -55,6 +55,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/allow", get(allow))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/unban", post(unban))
+        .route("/v1/exceptions", get(exceptions))
+        .route("/v1/lists", get(lists))
+        .route("/v1/lists/{name}", get(list))
         .route("/v1/staged/edits", post(stage))
         .route("/v1/staged", delete(discard))
         .route("/v1/diff", get(diff))
@@ -175,6 +178,18 @@ async fn unban(
 ) -> Result<impl IntoResponse, Failure> {
     let request = parse(&body)?;
     Ok(run(service, move |service| service.unban(&request, &author)).await)
+}
+
+async fn exceptions(State(service): Shared) -> impl IntoResponse {
+    run(service, |service| Ok(service.exceptions())).await
+}
+
+async fn lists(State(service): Shared) -> impl IntoResponse {
+    run(service, |service| Ok(service.lists())).await
+}
+
+async fn list(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
+    run(service, move |service| service.list(&name)).await
 }
 
 async fn stage(

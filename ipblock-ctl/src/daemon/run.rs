@@ -11,7 +11,7 @@ use std::{
 use thiserror::Error;
 use tokio::{
     net::UnixListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{error, info, warn};
@@ -25,6 +25,8 @@ use super::{
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
 const BAN_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon a list file that changes is noticed.
+const LISTS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long requests that are under way may take to finish after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -71,6 +73,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let checkpoint_interval = settings.checkpoint_interval;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
     let service = tokio::task::spawn_blocking(move || Service::start(settings))
         .await
         .map_err(io::Error::other)??;
@@ -95,6 +98,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                 warn!(%error, "bans could not be looked after");
             }
         }),
+        every(LISTS_INTERVAL, &service, |service| {
+            service.follow_lists(false);
+        }),
+        on_hangup(hangup, &service, |service| service.follow_lists(true)),
         every(checkpoint_interval, &service, |service| {
             if let Err(error) = service.checkpoint() {
                 warn!(%error, "counters could not be saved");
@@ -174,6 +181,25 @@ fn every(
             let (service, work) = (Arc::clone(&service), Arc::clone(&work));
             if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
                 error!(%panic, "periodic work failed");
+            }
+        }
+    })
+}
+
+/// Does something on a blocking thread after each `SIGHUP`; those that come meanwhile count once.
+fn on_hangup(
+    mut hangup: Signal,
+    service: &Arc<Service>,
+    work: impl Fn(&Service) + Send + Sync + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let service = Arc::clone(service);
+    let work = Arc::new(work);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("SIGHUP: reading the files of lists again");
+            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
+            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
+                error!(%panic, "the work after a SIGHUP failed");
             }
         }
     })

@@ -42,6 +42,11 @@ impl Service {
             });
             done.extend(summary);
         }
+        let read = self.read_unread_lists(&mut ruleset)?;
+        if !read.is_empty() && !request.force {
+            edit::require_no_new_danger(self.read().edited(), &ruleset)?;
+        }
+        done.extend(read);
         self.identify(&mut ruleset)?;
         // What cannot be compiled is refused now, not at the deploy.
         for zone in ruleset.zone_names() {

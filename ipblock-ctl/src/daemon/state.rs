@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{bans::LiveBans, counts::Counts, guard::Sources, settings::Settings};
+use super::{bans::LiveBans, counts::Counts, feeds::Feeds, guard::Sources, settings::Settings};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink},
@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) confirmation: Option<Confirmation>,
     /// Why an unconfirmed revision is still in force although its time is over.
     pub(super) rollback_problem: Option<String>,
+    /// The files of deployed lists.
+    pub(super) feeds: Feeds,
     /// What went wrong at the start and is not mended by itself.
     pub(super) start_problems: Vec<String>,
 }

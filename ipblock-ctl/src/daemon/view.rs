@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    counts,
+    counts, feeds,
     staging::no_such_rule,
     state::{AttachedState, Service, State},
 };
@@ -161,14 +161,11 @@ impl Service {
     pub fn allow(&self) -> Vec<AllowInfo> {
         let state = self.read();
         let (before, after) = (&state.deployed, state.edited());
-        let mut entries = allow_entries(None, &before.allow, &after.allow);
+        let mut entries: Vec<_> = allow_entries(None, &before.allow, &after.allow).collect();
         for name in zone_names(before, after) {
             let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
-            entries.extend(allow_entries(
-                Some(name.as_str()),
-                &list(before),
-                &list(after),
-            ));
+            let (old, new) = (list(before), list(after));
+            entries.extend(allow_entries(Some(name.as_str()), &old, &new));
         }
         entries
     }
@@ -190,6 +187,7 @@ fn problems(state: &State) -> Vec<String> {
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }
+    problems.extend(feeds::problems(&state.feeds));
     for (name, record) in &state.interfaces {
         match &record.attached {
             AttachedState::Attached { .. } => {}
@@ -204,7 +202,7 @@ fn problems(state: &State) -> Vec<String> {
     problems
 }
 
-fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
+pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
     match (before, after) {
         (Some(before), Some(after)) if before == after => EntryState::Deployed,
         (Some(_), Some(_)) => EntryState::Changed,
@@ -248,32 +246,40 @@ fn text(at: &At) -> String {
     }
 }
 
-fn allow_entries(zone: Option<&str>, before: &[Element], after: &[Element]) -> Vec<AllowInfo> {
+fn allow_entries<'a>(
+    zone: Option<&'a str>,
+    before: &'a [Element],
+    after: &'a [Element],
+) -> impl Iterator<Item = AllowInfo> + 'a {
+    changed_elements(before, after).map(move |(address, note, state)| AllowInfo {
+        address,
+        zone: zone.map(str::to_owned),
+        note,
+        state,
+    })
+}
+
+/// Address, note and state of each element: those of `after`, then those that are gone.
+pub(super) fn changed_elements<'a>(
+    before: &'a [Element],
+    after: &'a [Element],
+) -> impl Iterator<Item = (String, String, EntryState)> + 'a {
     fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
         elements
             .iter()
             .map(|element| (&element.at, element))
             .collect()
     }
-    let info = |element: &Element, state| AllowInfo {
-        address: text(&element.at),
-        zone: zone.map(str::to_owned),
-        note: element.note.to_string(),
-        state,
-    };
+    let info = |element: &Element, state| (text(&element.at), element.note.to_string(), state);
     let (old, new) = (by_address(before), by_address(after));
-    let mut entries: Vec<_> = after
-        .iter()
-        .map(|element| {
-            let state = entry_state(old.get(&element.at).copied(), Some(element));
-            info(element, state)
-        })
-        .collect();
+    let held = after.iter().map(move |element| {
+        let state = entry_state(old.get(&element.at).copied(), Some(element));
+        info(element, state)
+    });
     let gone = before
         .iter()
-        .filter(|element| !new.contains_key(&element.at));
-    entries.extend(gone.map(|element| info(element, EntryState::Removed)));
-    entries
+        .filter(move |element| !new.contains_key(&element.at));
+    held.chain(gone.map(move |element| info(element, EntryState::Removed)))
 }
 
 impl From<ipblock_common::Count> for Count {

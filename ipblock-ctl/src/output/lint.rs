@@ -18,6 +18,8 @@ pub struct LintReport {
     pub errors: Vec<LintError>,
     /// What an operator should think twice about.
     pub warnings: Vec<String>,
+    /// What could not be looked at.
+    pub notes: Vec<String>,
     /// Rules in the file; 0 when it does not read.
     pub rules: u64,
     /// Kernel entries over all zones that compile; 0 when it does not read.
@@ -45,6 +47,7 @@ impl LintReport {
             file,
             errors: Vec::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
             rules: 0,
             entries: 0,
         }
@@ -58,6 +61,10 @@ pub fn render(report: &LintReport, view: &View) -> String {
     for warning in &report.warnings {
         let label = view.paint(Tone::Caution, "warning:");
         let _ = writeln!(text, "{label} {}", visible(warning));
+    }
+    for note in &report.notes {
+        let label = view.paint(Tone::Strong, "note:");
+        let _ = writeln!(text, "{label} {}", visible(note));
     }
     let warnings = match report.warnings.len() {
         0 => "no warnings".to_owned(),

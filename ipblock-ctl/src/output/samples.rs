@@ -11,8 +11,9 @@ use super::{
 use crate::api::types::{
     Action, AddressChange, AllowInfo, BanInfo, Banned, BannedPrefix, Change, Check, CheckRule,
     CheckVerdict, Conversion, Count, Counters, DefaultVerdict, Deployed, Diff, Entries,
-    EntryChange, EntryState, InterfaceState, InterfaceStatus, MalformedPolicy, Mode, Reason,
-    RuleChange, RuleCount, RuleInfo, StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
+    EntryChange, EntryState, ExceptionInfo, InterfaceState, InterfaceStatus, ListContent,
+    ListEntry, ListInfo, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
+    StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
 
 pub(super) fn now() -> Timestamp {
@@ -213,6 +214,67 @@ fn staged_edit(author: &str, summary: &str) -> StagedEditInfo {
         time: now() - 10.minutes(),
         author: author.to_owned(),
         summary: texts(&[summary]),
+    }
+}
+
+pub(super) fn exceptions() -> Vec<ExceptionInfo> {
+    let exception = |rule: &str, address: &str, note: &str, state| ExceptionInfo {
+        rule: rule.to_owned(),
+        address: address.to_owned(),
+        note: note.to_owned(),
+        state,
+    };
+    let long = "customer 4711 has moved here until the end of the year, ask before removing it";
+    vec![
+        exception("abuse", "192.0.2.7/32", "ticket 42", EntryState::Deployed),
+        exception("scanners", "@partners", "", EntryState::Added),
+        exception("scanners", "2001:db8:1:2::/64", long, EntryState::Changed),
+        exception("abuse", "192.0.2.128/25", "", EntryState::Removed),
+    ]
+}
+
+pub(super) fn lists() -> Vec<ListInfo> {
+    let list = |name: &str, file: Option<&str>, entries, used_by: &[&str], state| ListInfo {
+        name: name.to_owned(),
+        file: file.map(str::to_owned),
+        entries,
+        used_by: texts(used_by),
+        state,
+    };
+    let users = ["rule spam", "rule scanners", "rule watch", "allow"];
+    vec![
+        list(
+            "drop",
+            Some("spamhaus/drop.txt"),
+            1_234_567,
+            &users,
+            EntryState::Deployed,
+        ),
+        list(
+            "office",
+            None,
+            2,
+            &["allow", "allow of zone dmz"],
+            EntryState::Changed,
+        ),
+        list("partners", None, 1, &[], EntryState::Added),
+    ]
+}
+
+pub(super) fn list() -> ListContent {
+    let entry = |address: &str, note: &str| ListEntry {
+        address: address.to_owned(),
+        note: note.to_owned(),
+    };
+    ListContent {
+        name: "drop".to_owned(),
+        file: Some("spamhaus/drop.txt".to_owned()),
+        entries: vec![
+            entry("192.0.2.0/24", "SBL123456"),
+            entry("2001:db8::/32", ""),
+        ],
+        used_by: texts(&["rule spam", "allow"]),
+        state: EntryState::Deployed,
     }
 }
 

@@ -13,13 +13,15 @@ pub mod exchange;
 pub mod explain;
 pub mod guard;
 pub mod lint;
+pub mod list_file;
 pub mod name;
 pub mod patch;
 mod prefix;
 pub mod ruleset;
 mod safety;
-mod suggest;
+pub(crate) mod suggest;
 
+pub use list_file::ListFile;
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
     Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,

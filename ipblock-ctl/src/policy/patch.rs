@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
+    list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     ruleset::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
@@ -30,8 +31,10 @@ pub struct Patch {
     allow: Vec<Change<At, Box<str>>>,
     zones: Vec<Change<ZoneName, ZoneSettings>>,
     zone_allow: BTreeMap<ZoneName, Vec<Change<At, Box<str>>>>,
-    lists: Vec<Change<ListName, ()>>,
+    lists: Vec<Change<ListName, Option<ListFile>>>,
     list_elements: BTreeMap<ListName, Vec<Change<IpNet, Box<str>>>>,
+    /// Lists that have a file on either side: what they hold is one fact.
+    list_contents: BTreeMap<ListName, (List, List)>,
 }
 
 type ZoneSettings = (DefaultVerdict, MalformedPolicy);
@@ -64,12 +67,18 @@ impl Patch {
         let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Vec<Element> {
             ruleset.zone(name).unwrap_or_default().allow
         };
-        let listed = |ruleset: &Ruleset, name: &ListName| -> Vec<ListElement> {
-            let list = ruleset.lists.get(name).cloned();
-            list.unwrap_or_default().elements
+        let listed = |ruleset: &Ruleset, name: &ListName| -> List {
+            ruleset.lists.get(name).cloned().unwrap_or_default()
         };
         let zone_names = before.zones.keys().chain(after.zones.keys());
         let list_names = before.lists.keys().chain(after.lists.keys());
+        let changed_lists: BTreeMap<_, _> = list_names
+            .filter(|name| before.lists.get(*name) != after.lists.get(*name))
+            .map(|name| (name.clone(), (listed(before, name), listed(after, name))))
+            .collect();
+        let (from_files, by_hand): (BTreeMap<_, _>, BTreeMap<_, _>) = changed_lists
+            .into_iter()
+            .partition(|(_, (old, new))| old.file.is_some() || new.file.is_some());
         Self {
             rules: changes(&before.rules, &after.rules),
             allow: changes(&before.allow, &after.allow),
@@ -82,14 +91,12 @@ impl Patch {
                 .filter(|(_, changes)| !changes.is_empty())
                 .collect(),
             lists: changes(&pairs(&before.lists), &pairs(&after.lists)),
-            list_elements: list_names
-                .filter(|name| before.lists.get(*name) != after.lists.get(*name))
-                .map(|name| {
-                    let (old, new) = (listed(before, name), listed(after, name));
-                    (name.clone(), changes(&old, &new))
-                })
+            list_elements: by_hand
+                .into_iter()
+                .map(|(name, (old, new))| (name, changes(&old.elements, &new.elements)))
                 .filter(|(_, changes)| !changes.is_empty())
                 .collect(),
+            list_contents: from_files,
         }
     }
 
@@ -120,15 +127,23 @@ impl Patch {
         let lists = carry_nested(
             &self.lists,
             &self.list_elements,
-            pairs(&onto.lists),
+            self.without_gone_contents(&onto.lists),
             |list| &mut list.elements,
             |name| conflicts.push(entries_conflict(&format!("list {name}"))),
         );
+        let mut lists: BTreeMap<_, _> = lists.into_iter().collect();
+        for (name, (old, new)) in &self.list_contents {
+            if let Some(list) = lists.get_mut(name)
+                && !carry_content(old, new, onto.lists.get(name), list)
+            {
+                conflicts.push(entries_conflict(&format!("list {name}")));
+            }
+        }
         let ruleset = Ruleset {
             rules,
             allow,
             zones: zones.into_iter().collect(),
-            lists: lists.into_iter().collect(),
+            lists,
         };
         if conflicts.is_empty() {
             conflicts = broken_references(&ruleset);
@@ -139,6 +154,22 @@ impl Patch {
             conflicts.dedup();
             Err(conflicts)
         }
+    }
+
+    /// The lists to carry changes over to. One that the patch removes, and that still comes from the
+    /// file it came from, is empty: what was read meanwhile is nobody's edit.
+    fn without_gone_contents(&self, onto: &BTreeMap<ListName, List>) -> Vec<(ListName, List)> {
+        let mut lists = onto.clone();
+        for gone in self.lists.iter().filter(|change| change.after.is_none()) {
+            let from_file = self.list_contents.get(&gone.key);
+            if let Some((old, _)) = from_file
+                && let Some(list) = lists.get_mut(&gone.key)
+                && (list.file.is_some() && list.file == old.file || list.elements == old.elements)
+            {
+                list.elements.clear();
+            }
+        }
+        lists.into_iter().collect()
     }
 }
 
@@ -245,19 +276,27 @@ impl Fact for (ZoneName, Zone) {
 
 impl Fact for (ListName, List) {
     type Key = ListName;
-    type Value = ();
+    type Value = Option<ListFile>;
 
     fn key(&self) -> ListName {
         self.0.clone()
     }
 
-    fn value(&self) {}
-
-    fn new(name: ListName, (): ()) -> Self {
-        (name, List::default())
+    fn value(&self) -> Option<ListFile> {
+        self.1.file.clone()
     }
 
-    fn set(&mut self, (): ()) {}
+    fn new(name: ListName, file: Option<ListFile>) -> Self {
+        let list = List {
+            file,
+            elements: Vec::new(),
+        };
+        (name, list)
+    }
+
+    fn set(&mut self, file: Option<ListFile>) {
+        self.1.file = file;
+    }
 }
 
 fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
@@ -368,6 +407,24 @@ where
         conflict(&change.key);
     }
     onto
+}
+
+/// Carries over what a list holds that has a file on one side at least: `list` gets it. Whether that
+/// could be done.
+fn carry_content(old: &List, new: &List, onto: Option<&List>, list: &mut List) -> bool {
+    let nothing = List::default();
+    let onto = onto.unwrap_or(&nothing);
+    let same_file = |one: &List| one.file.is_some() && one.file == onto.file;
+    if onto.elements == new.elements || same_file(new) && onto.elements != old.elements {
+        // The other side has read the same file later.
+        return true;
+    }
+    // Where the other side has only read the old file again, nobody else changed the list.
+    if onto.elements == old.elements || same_file(old) {
+        list.elements.clone_from(&new.elements);
+        return true;
+    }
+    false
 }
 
 fn rule_conflict(change: &Change<RuleId, Rule>, found: Option<Rule>) -> PatchConflict {

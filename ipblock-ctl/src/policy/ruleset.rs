@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::{ListName, RuleName, ZoneName};
+use super::{
+    list_file::ListFile,
+    name::{ListName, RuleName, ZoneName},
+};
 
 /// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
 #[derive(
@@ -123,6 +126,9 @@ pub enum MalformedPolicy {
 /// A named list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
+    /// The file that its elements are read from; none: they are kept by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ListFile>,
     /// Its elements; lists do not nest.
     pub elements: Vec<ListElement>,
 }
@@ -135,6 +141,14 @@ pub struct ListElement {
     /// Free text; empty for none.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub note: Box<str>,
+}
+
+impl List {
+    /// Whether its file is still to be read: one that was read has elements.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.file.is_some() && self.elements.is_empty()
+    }
 }
 
 impl Ruleset {
@@ -176,6 +190,31 @@ impl Ruleset {
             users.push((format!("rule {}", rule.name), &rule.except));
         }
         users
+    }
+
+    /// What uses a list: `rule abuse`, `allow` for the global allow list, `allow of zone dmz`.
+    #[must_use]
+    pub fn users_of(&self, list: &ListName) -> Vec<String> {
+        let holds = |elements: &[Element]| {
+            let mut elements = elements.iter();
+            elements.any(|element| matches!(&element.at, At::List(name) if name == list))
+        };
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| holds(&rule.matches) || holds(&rule.except));
+        let mut users: Vec<_> = rules.map(|rule| format!("rule {}", rule.name)).collect();
+        users.extend(holds(&self.allow).then(|| "allow".to_owned()));
+        let zones = self.zones.iter().filter(|(_, zone)| holds(&zone.allow));
+        users.extend(zones.map(|(name, _)| format!("allow of zone {name}")));
+        users
+    }
+
+    /// Whether among `elements` is a list whose file is still to be read.
+    #[must_use]
+    pub fn is_unread(&self, elements: &[Element]) -> bool {
+        elements.iter().any(|element| match &element.at {
+            At::List(name) => self.lists.get(name).is_some_and(List::is_unread),
+            At::Prefix(_) => false,
+        })
     }
 
     /// The prefixes that `elements` stand for, lists resolved, in order, duplicates kept.

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::{
     address::covered_family,
     name::{RuleName, ZoneName},
-    ruleset::{Action, DefaultVerdict, Rule, Ruleset},
+    ruleset::{Action, DefaultVerdict, Element, Rule, Ruleset},
 };
 
 pub(super) const WIDE_BLOCK_HINT: &str = "write smaller prefixes, or pass --force if that is meant";
@@ -35,9 +35,14 @@ pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
 pub(super) fn is_shut(ruleset: &Ruleset, name: &ZoneName) -> bool {
     ruleset.zones.get(name).is_some_and(|zone| {
         zone.default == DefaultVerdict::Drop
-            && ruleset.prefixes(&zone.allow).next().is_none()
-            && ruleset.prefixes(&ruleset.allow).next().is_none()
+            && lets_nothing_through(ruleset, &zone.allow)
+            && lets_nothing_through(ruleset, &ruleset.allow)
     })
+}
+
+/// Whether an allow list is empty; what an unread file holds is not known, so it counts as some.
+fn lets_nothing_through(ruleset: &Ruleset, allow: &[Element]) -> bool {
+    ruleset.prefixes(allow).next().is_none() && !ruleset.is_unread(allow)
 }
 
 pub(super) fn shut_zone_message(zone: &ZoneName) -> String {

@@ -22,7 +22,7 @@ pub(super) fn close_words<'a>(
 }
 
 /// ``did you mean `abuse`?``, when a candidate is close.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

@@ -11,6 +11,7 @@ mod editor;
 mod exchange;
 mod exit_codes;
 mod fake_daemon;
+mod lists;
 mod printing;
 mod ssh_peer;
 mod staging;

@@ -217,7 +217,7 @@ fn repeating_a_ban_moves_its_end_and_its_reason() -> anyhow::Result<()> {
         "{found:?}"
     );
     assert_eq!(found[0].until, banned.bans[0].until);
-    assert_eq!(found[0].author, "root");
+    assert_eq!(found[0].author, "uid 0 (root)");
     ban(daemon, &["203.0.113.7", "--for", "1s"])?;
     wait_for(DEADLINE, "the shortened ban to end", || {
         (!is_banned(daemon, "203.0.113.7").ok()?).then_some(())

@@ -301,6 +301,14 @@ fn diff_and_the_lists_have_the_documented_fields() -> anyhow::Result<()> {
         assert!(take(&mut diff, rule).is_array());
     }
     assert!(take(&mut diff, "/warnings").is_array());
+    let edits = take(&mut diff, "/edits");
+    for edit in edits.as_array().into_iter().flatten() {
+        assert_eq!(edit["author"], "uid 0 (root)", "{edits}");
+        assert!(
+            edit["time"].is_string() && edit["summary"].is_array(),
+            "{edits}"
+        );
+    }
     for number in ["/entries/before", "/entries/after"] {
         assert!(take(&mut diff, number).is_u64());
     }
@@ -321,6 +329,7 @@ fn diff_and_the_lists_have_the_documented_fields() -> anyhow::Result<()> {
         "entries": {"before": null, "after": null},
         "warnings": null,
         "cut_peers": [],
+        "edits": null,
     });
     assert_eq!(diff, expected);
 

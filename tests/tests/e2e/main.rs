@@ -29,6 +29,7 @@ mod interfaces;
 mod interrupted;
 mod json;
 mod jumbo;
+mod lists;
 mod mending;
 mod restart;
 mod scenario;

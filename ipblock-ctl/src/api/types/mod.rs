@@ -7,6 +7,7 @@ mod attached;
 mod ban;
 mod check;
 mod history;
+mod lists;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
 };
+pub use lists::{ExceptionInfo, ListContent, ListEntry, ListInfo};
 
 use crate::policy::edit::Edit;
 pub use crate::policy::{Action, DefaultVerdict, MalformedPolicy, address::Conversion};

@@ -7,14 +7,16 @@ use clap::{Args, ValueEnum};
 use super::super::{
     error::{CliError, OK},
     session::Session,
+    sort::by_state,
 };
 use crate::{api::types::RuleInfo, output::rules::render_list};
 
 /// List rules with their counters
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Sort by this column: counts and last hit from the top, the others from A to Z or soonest
-    /// first [default: the order in which they were added]
+    /// Sort by this column: counts and last hit from the top, `match` by how much it lists, what is
+    /// staged first, the others from A to Z or soonest first [default: the order in which they
+    /// were added]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
     /// Turn the order round
@@ -31,6 +33,8 @@ enum SortKey {
     Bytes,
     LastHit,
     Expires,
+    Match,
+    State,
 }
 
 impl SortKey {
@@ -44,6 +48,8 @@ impl SortKey {
             Self::Bytes => "BYTES",
             Self::LastHit => "LAST HIT",
             Self::Expires => "EXPIRES",
+            Self::Match => "MATCH",
+            Self::State => "",
         }
     }
 }
@@ -75,12 +81,15 @@ fn compare(a: &RuleInfo, b: &RuleInfo, key: SortKey) -> Ordering {
             let end = |rule: &RuleInfo| (rule.expires.is_none(), rule.expires);
             end(a).cmp(&end(b))
         }
+        SortKey::Match => b.matches.len().cmp(&a.matches.len()),
+        SortKey::State => by_state(a.state).cmp(&by_state(b.state)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::EntryState;
 
     fn rule(name: &str, packets: u64, expires: &str, last_hit: &str) -> RuleInfo {
         let time = |text: &str| match text {
@@ -121,5 +130,15 @@ mod tests {
     fn the_rule_that_ends_first_and_the_latest_hit_come_first() {
         assert_eq!(sorted(SortKey::Expires), "acb");
         assert_eq!(sorted(SortKey::LastHit), "abc");
+    }
+
+    #[test]
+    fn the_longest_match_list_and_what_is_staged_come_first() {
+        let mut rules = [rule("a", 0, "", ""), rule("b", 0, "", "")];
+        rules[1].matches.push("192.0.2.1/32".to_owned());
+        rules[1].state = EntryState::Removed;
+        for key in [SortKey::Match, SortKey::State] {
+            assert_eq!(compare(&rules[0], &rules[1], key), Ordering::Greater);
+        }
     }
 }

@@ -241,7 +241,10 @@ fn dense_list() -> impl Strategy<Value = List> {
         prefix,
         note: "".into(),
     });
-    prop::collection::vec(element, 0..4).prop_map(|elements| List { elements })
+    prop::collection::vec(element, 0..4).prop_map(|elements| List {
+        elements,
+        ..List::default()
+    })
 }
 
 /// Rulesets over few addresses, with everything that a ruleset can hold; zones are `default` and

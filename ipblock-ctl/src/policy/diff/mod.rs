@@ -1,6 +1,7 @@
 //! What changes between two rulesets, in rules and in addresses.
 
 mod addresses;
+mod lists;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,10 @@ use std::{collections::BTreeSet, fmt::Display};
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use self::addresses::{AddressDiff, diff_addresses};
+pub use self::{
+    addresses::{AddressDiff, diff_addresses},
+    lists::{ListDiff, diff_lists},
+};
 use super::ruleset::{Action, At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset};
 
 /// How many elements a line names; it says how many more there are.
@@ -259,26 +263,11 @@ fn other_changes(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     }
     let lists: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
     for name in lists {
-        let elements = |ruleset: &Ruleset| -> Option<Vec<Element>> {
-            let list = ruleset.lists.get(name)?.elements.iter();
-            let element = list.map(|element| Element {
-                at: At::Prefix(element.prefix),
-                note: element.note.clone(),
-            });
-            Some(element.collect())
-        };
-        let field = match (before.lists.get(name), after.lists.get(name)) {
-            (None, _) => format!("list `{name}`: added"),
-            (_, None) => {
-                lines.push(format!("list `{name}`: removed"));
-                continue;
-            }
-            (Some(old), Some(new)) if old == new => continue,
-            _ => format!("list `{name}`"),
-        };
-        let (old, new) = (elements(before), elements(after));
-        let changes = changed_elements(&field, &old.unwrap_or_default(), &new.unwrap_or_default());
-        lines.push(changes.unwrap_or(field));
+        lines.extend(lists::changes(
+            name,
+            before.lists.get(name),
+            after.lists.get(name),
+        ));
     }
     lines
 }

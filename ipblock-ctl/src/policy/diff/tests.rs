@@ -138,10 +138,44 @@ fn allow_lists_zones_and_lists_are_described_in_a_line_each() {
         "zone `edge`: added",
         "zone `edge`: default: pass -> drop",
         "zone `edge`: allow: +@office",
-        "list `office`: added: +203.0.113.0/24",
+        "list `office`: added",
+        "list `office`: 1 prefix more: +203.0.113.0/24",
         "list `old`: removed",
     ];
     assert_eq!(lines(&diff(&before, &after)), expected);
+}
+
+#[test]
+fn a_list_says_how_many_prefixes_come_and_go_and_where_they_come_from() {
+    let list = |text: &str| {
+        let text = format!("[list.feed]\n{text}");
+        crate::policy::document::parse(&text, "rules.toml", false).unwrap()
+    };
+    let said = |before: &str, after: &str| lines(&diff(&list(before), &list(after)));
+    let one = "match = [\"192.0.2.1\"]";
+    assert_eq!(
+        said(one, "match = [\"192.0.2.2\", \"192.0.2.3\"]"),
+        ["list `feed`: 2 prefixes more, 1 fewer: +192.0.2.2/32, +192.0.2.3/32, -192.0.2.1/32"]
+    );
+    let read = format!("file = \"x.txt\"\n{one}");
+    assert_eq!(
+        said(one, &read),
+        ["list `feed`: file: none, kept by hand -> x.txt"]
+    );
+    assert_eq!(
+        said(&read, &read.replace("x.txt", "y.txt")),
+        ["list `feed`: file: x.txt -> y.txt"]
+    );
+    let noted = "match = [{ at = \"192.0.2.1\", note = \"x\" }]";
+    assert_eq!(said(one, noted), ["list `feed`: note of 1 element"]);
+    let added = diff(&Ruleset::default(), &list(&read));
+    assert_eq!(
+        lines(&added),
+        [
+            "list `feed`: added, read from x.txt",
+            "list `feed`: 1 prefix more: +192.0.2.1/32"
+        ]
+    );
 }
 
 fn empty_zone(default: DefaultVerdict) -> CompiledZone {

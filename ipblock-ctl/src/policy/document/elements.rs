@@ -39,12 +39,7 @@ pub(super) fn check_keys(
 }
 
 /// Reports a key that is none of `allowed`.
-pub(super) fn check_key(
-    key: &Spanned<DeString<'_>>,
-    allowed: &[&str],
-    place: &str,
-    problems: &mut Problems,
-) {
+fn check_key(key: &Spanned<DeString<'_>>, allowed: &[&str], place: &str, problems: &mut Problems) {
     let name = key.get_ref().as_ref();
     if allowed.contains(&name) {
         return;

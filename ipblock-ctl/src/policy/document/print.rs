@@ -62,7 +62,14 @@ fn header(out: &mut String, header: &str) {
 
 fn print_list(out: &mut String, name: &ListName, list: &List) {
     header(out, &format!("[list.{}]", key(name.as_str())));
-    array(out, "match", &list.elements);
+    if let Some(file) = &list.file {
+        out.push_str("file = ");
+        quote(out, file.as_str());
+        out.push('\n');
+    }
+    if !list.is_unread() {
+        array(out, "match", &list.elements);
+    }
 }
 
 fn print_zone(out: &mut String, zone: &Zone) {

@@ -8,14 +8,13 @@ use toml::{
 };
 
 use super::{
-    elements::{
-        Known, check_key, check_keys, checked_name, elements, list_elements, word, wrong_type,
-    },
+    elements::{Known, check_keys, checked_name, elements, list_elements, text, word, wrong_type},
     problem::Problems,
     rule::{RulePlace, rule},
 };
 use crate::policy::{
     address::shown,
+    list_file::ListFile,
     name::{ListName, NameError, ZoneName},
     ruleset::{DefaultVerdict, List, MalformedPolicy, Rule, Ruleset, Zone},
     safety,
@@ -130,19 +129,20 @@ fn name<T: FromStr<Err = NameError>>(
 }
 
 fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problems) -> List {
-    if let Some((file, _)) = table.get_key_value("file") {
-        let message = "list files are not supported by this version".to_owned();
-        let hint = "write `match` with the addresses".to_owned();
-        problems.add(file.span().start, message, Some(hint));
-    } else if !table.contains_key("match") {
-        let message = format!("list `{}` without `match`", shown(key.get_ref()));
-        let hint = "write match = [\"192.0.2.0/24\"]; match = [] is an empty list".to_owned();
-        problems.add(key.span().start, message, Some(hint));
+    check_keys(table, &["match", "file"], "a list", problems);
+    if !table.contains_key("file") && !table.contains_key("match") {
+        let message = format!("list `{}` without `match` or `file`", shown(key.get_ref()));
+        let hint = "write match = [\"192.0.2.0/24\"], or file = \"feed.txt\" to have it read; \
+                    match = [] is an empty list";
+        problems.add(key.span().start, message, Some(hint.to_owned()));
     }
-    for key in table.keys().filter(|key| key.get_ref() != "file") {
-        check_key(key, &["match"], "a list", problems);
-    }
+    let file = text(table, "file", problems).and_then(|(path, at)| {
+        path.parse::<ListFile>()
+            .map_err(|error| problems.add(at, error.to_string(), Some(error.hint)))
+            .ok()
+    });
     List {
+        file,
         elements: list_elements(table, "match", problems),
     }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::{
+    list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     ruleset::{
         Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, RuleId, Zone,
@@ -93,6 +94,31 @@ fn each_prefix_of_a_range_carries_its_note() {
     let list = ruleset.lists.values().next().unwrap();
     assert_eq!(list.elements.len(), 2);
     assert!(list.elements.iter().all(|element| &*element.note == "pair"));
+}
+
+#[test]
+fn a_list_with_a_file_is_unread_until_its_elements_are_given() {
+    let alone = "[list.a]\nfile = \"feeds/a.txt\"\n";
+    let read = "[list.a]\nfile = \"feeds/a.txt\"\nmatch = [\"192.0.2.0/24\"]\n";
+    for (text, unread) in [(alone, true), (read, false)] {
+        let ruleset = parse(text, "rules.toml", false).unwrap();
+        let list = ruleset.lists.values().next().unwrap();
+        assert_eq!(
+            list.file.as_ref().map(ListFile::as_str),
+            Some("feeds/a.txt")
+        );
+        assert_eq!(list.is_unread(), unread);
+        assert_eq!(print(&ruleset), text);
+    }
+}
+
+#[test]
+fn a_zone_that_allows_an_unread_list_is_not_taken_as_shut() {
+    let zone = "[zone.dmz]\ndefault = \"drop\"\nallow = [\"@a\"]\n";
+    let unread = format!("[list.a]\nfile = \"a.txt\"\n{zone}");
+    assert!(parse(&unread, "rules.toml", false).is_ok());
+    let empty = format!("[list.a]\nmatch = []\n{zone}");
+    assert!(parse(&empty, "rules.toml", false).is_err());
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) fn parse(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<At>, Edit
     Ok(parsed)
 }
 
-fn not_found<'a>(
+pub(super) fn not_found<'a>(
     kind: Kind,
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,

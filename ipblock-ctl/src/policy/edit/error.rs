@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::policy::{
     address::AddressError,
     document::DocumentError,
-    name::{NameError, RuleName, ZoneName},
+    list_file::{ListFile, ListFileError},
+    name::{ListName, NameError, RuleName, ZoneName},
     ruleset::{Action, At},
     safety,
 };
@@ -116,6 +117,37 @@ pub enum EditError {
         /// The name.
         name: String,
     },
+    /// A list that something uses.
+    #[error("list `{list}` is in use: {}", shorten(users))]
+    InUse {
+        /// The list.
+        list: ListName,
+        /// What uses it, as [`users_of`](crate::policy::Ruleset::users_of) says it.
+        users: Vec<String>,
+    },
+    /// A list by hand whose content comes from a file.
+    #[error("list `{list}` is not kept by hand: its content comes from {file}")]
+    FromFile {
+        /// The list.
+        list: ListName,
+        /// Its file.
+        file: ListFile,
+    },
+    /// Addresses and a file for one list.
+    #[error("list `{list}`: addresses and a file exclude each other")]
+    HandAndFile {
+        /// The list.
+        list: ListName,
+    },
+    /// A list inside a list.
+    #[error("`@{inner}`: a list cannot hold another list")]
+    Nested {
+        /// The inner one.
+        inner: ListName,
+    },
+    /// The path of a list file.
+    #[error(transparent)]
+    ListFile(#[from] ListFileError),
     /// An end that is no future time.
     #[error("the end {end} is not in the future: it is {now}")]
     Past {
@@ -159,6 +191,8 @@ impl EditError {
         match self {
             Self::Exists { .. }
             | Self::SameAction { .. }
+            | Self::InUse { .. }
+            | Self::FromFile { .. }
             | Self::WideBlock { .. }
             | Self::ShutZone { .. } => true,
             Self::Document(error) => error.is_forceable(),
@@ -188,6 +222,17 @@ impl EditError {
             Self::NothingGiven(_) => "give at least one address or change".to_owned(),
             Self::Notes { .. } => "give one note for each address, or none at all".to_owned(),
             Self::Repeated { .. } => "give it once".to_owned(),
+            Self::InUse { list, .. } => format!(
+                "take @{list} out of them first; `ipblock-ctl list show {list}` names them all"
+            ),
+            Self::FromFile { list, file } => format!(
+                "edit {file}, or keep the list by hand from now on: ipblock-ctl list set {list} A..."
+            ),
+            Self::HandAndFile { .. } => "give one of them".to_owned(),
+            Self::Nested { inner } => {
+                format!("write its addresses, or use `@{inner}` in the rules as well")
+            }
+            Self::ListFile(error) => error.hint.clone(),
             Self::Past { .. } => "give a later time, or a duration such as --for 2h".to_owned(),
             Self::TooFar { .. } => "leave the end out: the rule then holds for good".to_owned(),
             Self::WideBlock { .. } => safety::WIDE_BLOCK_HINT.to_owned(),
@@ -227,8 +272,14 @@ pub(super) const fn word(action: Action) -> &'static str {
 
 /// At most five names, and how many more there are.
 fn join(names: &[RuleName]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    shorten(&names)
+}
+
+/// At most five of them, and how many more there are.
+fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<_> = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+    let mut text: Vec<_> = names.iter().take(SHOWN).cloned().collect();
     if names.len() > SHOWN {
         text.push(format!("and {} more", names.len() - SHOWN));
     }

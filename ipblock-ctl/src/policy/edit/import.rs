@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{elements, error::EditError};
+use super::{elements, error::EditError, lists};
 use crate::policy::{
     address,
     name::ListName,
@@ -80,6 +80,7 @@ fn into_list(
     force: bool,
 ) -> Result<String, EditError> {
     let name: ListName = elements::name(name)?;
+    lists::require_by_hand(&name, ruleset.lists.get(&name))?;
     let added = parsed(import)?;
     let before = ruleset.lists.remove(&name);
     let created = if before.is_none() { "created, " } else { "" };

@@ -4,7 +4,9 @@ mod add_rule;
 mod allow;
 mod elements;
 mod error;
+mod exceptions;
 mod import;
+mod lists;
 mod rules;
 mod zones;
 
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{EditError, Kind};
 pub use import::Import;
+pub use lists::require_no_new_danger;
 
 use super::ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset};
 
@@ -55,6 +58,71 @@ pub enum Edit {
         zone: Option<String>,
         /// Addresses, prefixes, ranges or `@lists`.
         addresses: Vec<String>,
+    },
+    /// Adds exceptions to a rule. What it excepts already is no error.
+    AddException {
+        /// The rule's name.
+        rule: String,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Replaces one exception of a rule; its note stays.
+    EditException {
+        /// The rule's name.
+        rule: String,
+        /// What it excepts, as address, prefix, range or `@list`.
+        old: String,
+        /// What it is to except instead.
+        new: String,
+    },
+    /// Removes exceptions from a rule; one that it does not have is an error.
+    RemoveException {
+        /// The rule's name.
+        rule: String,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+    },
+    /// Adds to a named list that is kept by hand; creates it when there is none. What it holds
+    /// already is no error.
+    AddToList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges; lists do not nest.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Removes from a named list that is kept by hand; what it does not hold is an error.
+    RemoveFromList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges.
+        addresses: Vec<String>,
+    },
+    /// Makes a named list hold exactly these addresses, or what a file holds; creates it when there
+    /// is none. The list is unread afterwards when a file is given: whoever applies the edit reads
+    /// it.
+    SetList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges; none where a file is given.
+        #[serde(default)]
+        addresses: Option<Vec<String>>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+        /// A path below the lists directory.
+        #[serde(default)]
+        file: Option<String>,
+    },
+    /// Removes a named list that nothing uses.
+    RemoveList {
+        /// Its name.
+        list: String,
     },
     /// Sets a zone's settings; creates the zone when it does not exist.
     SetZone {
@@ -180,6 +248,33 @@ pub fn apply(
         Edit::RemoveAllow { zone, addresses } => {
             allow::remove(ruleset, zone.as_deref(), addresses, force)
         }
+        Edit::AddException {
+            rule,
+            addresses,
+            note,
+        } => exceptions::add(ruleset, rule, addresses, note),
+        Edit::EditException { rule, old, new } => exceptions::replace(ruleset, rule, old, new),
+        Edit::RemoveException { rule, addresses } => exceptions::remove(ruleset, rule, addresses),
+        Edit::AddToList {
+            list,
+            addresses,
+            note,
+        } => lists::add(ruleset, list, addresses, note, force),
+        Edit::RemoveFromList { list, addresses } => lists::remove(ruleset, list, addresses, force),
+        Edit::SetList {
+            list,
+            addresses,
+            note,
+            file,
+        } => lists::set(
+            ruleset,
+            list,
+            addresses.as_deref(),
+            note,
+            file.as_deref(),
+            force,
+        ),
+        Edit::RemoveList { list } => lists::remove_list(ruleset, list),
         Edit::SetZone {
             name,
             default,

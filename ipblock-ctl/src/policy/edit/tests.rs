@@ -8,6 +8,7 @@ use crate::policy::{
 };
 
 mod import;
+mod lists;
 mod rules;
 mod settings;
 
@@ -202,6 +203,34 @@ fn any_edit() -> impl Strategy<Value = Edit> {
             default,
             malformed: None
         }),
+        (word(), addresses(), word()).prop_map(|(rule, addresses, note)| Edit::AddException {
+            rule,
+            addresses,
+            note
+        }),
+        (word(), addresses())
+            .prop_map(|(rule, addresses)| Edit::RemoveException { rule, addresses }),
+        (word(), word(), word()).prop_map(|(rule, old, new)| Edit::EditException {
+            rule,
+            old,
+            new
+        }),
+        (word(), addresses(), word()).prop_map(|(list, addresses, note)| Edit::AddToList {
+            list,
+            addresses,
+            note
+        }),
+        (word(), addresses())
+            .prop_map(|(list, addresses)| Edit::RemoveFromList { list, addresses }),
+        (word(), prop::option::of(addresses()), maybe()).prop_map(|(list, addresses, file)| {
+            Edit::SetList {
+                list,
+                addresses,
+                note: String::new(),
+                file,
+            }
+        }),
+        word().prop_map(|list| Edit::RemoveList { list }),
         (word(), word()).prop_map(|(name, new)| Edit::ReplaceRule {
             name,
             toml: format!("name = \"{new}\"\naction = \"block\"\nmatch = [\"@office\"]"),

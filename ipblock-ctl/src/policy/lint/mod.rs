@@ -136,8 +136,11 @@ fn repeated<T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> 
         .collect()
 }
 
-/// Exceptions that hold no address that the rule could match.
+/// Exceptions that hold no address that the rule could match, as far as that is known.
 fn outside(warnings: &mut Vec<String>, ruleset: &Ruleset, rule: &Rule, matched: &AddressSet) {
+    if ruleset.is_unread(&rule.matches) {
+        return;
+    }
     let nets = ruleset.prefixes(&rule.except);
     let outside: Vec<_> = nets.filter(|net| !matched.touches(*net)).collect();
     if !outside.is_empty() {

@@ -150,6 +150,7 @@ fn duplicates_are_named_where_they_are() {
     };
     let office = List {
         elements: vec![entry.clone(), entry],
+        ..List::default()
     };
     ruleset.lists.insert("office".parse().unwrap(), office);
     let expected = [

@@ -106,6 +106,57 @@ fn a_list_that_one_side_uses_and_the_other_removes_is_a_conflict() {
     );
 }
 
+/// A ruleset with a list: from a file, or by hand where that is empty.
+fn listed(file: &str, entries: &[&str]) -> Ruleset {
+    let file = match file {
+        "" => String::new(),
+        file => format!("file = \"{file}\"\n"),
+    };
+    ruleset(&format!("[list.feed]\n{file}match = {entries:?}\n"), &[])
+}
+
+#[test]
+fn content_of_a_file_is_taken_whole_from_who_read_it_last() {
+    let base = listed("a.txt", &["192.0.2.1", "192.0.2.2"]);
+    let mine = listed("a.txt", &["192.0.2.1", "192.0.2.3"]);
+    let reread = listed("a.txt", &["192.0.2.4"]);
+    // Both have read the file; only this side has; only the other has.
+    assert_eq!(merged(&base, &mine, &reread), Ok(reread.clone()));
+    assert_eq!(merged(&base, &mine, &base), Ok(mine.clone()));
+    assert_eq!(merged(&base, &base, &reread), Ok(reread.clone()));
+    let none = Ruleset::default();
+    assert_eq!(merged(&none, &mine, &reread), Ok(reread.clone()));
+    assert_eq!(merged(&none, &mine, &none), Ok(mine));
+}
+
+#[test]
+fn a_list_that_was_only_read_again_on_the_other_side_is_changed_as_if_nothing_had_been() {
+    let base = listed("a.txt", &["192.0.2.1"]);
+    let reread = listed("a.txt", &["192.0.2.1", "192.0.2.4"]);
+    let by_hand = listed("", &["192.0.2.9"]);
+    let other_file = listed("b.txt", &["192.0.2.9"]);
+    for mine in [by_hand, other_file, Ruleset::default()] {
+        assert_eq!(merged(&base, &mine, &reread), Ok(mine.clone()));
+    }
+}
+
+#[test]
+fn a_list_that_both_sides_take_from_other_places_is_a_conflict() {
+    let base = listed("a.txt", &["192.0.2.1"]);
+    let by_hand = listed("", &["192.0.2.9"]);
+    let other_file = listed("b.txt", &["192.0.2.7"]);
+    let gone = Ruleset::default();
+    let pairs = [
+        (&by_hand, &other_file),
+        (&other_file, &by_hand),
+        (&gone, &by_hand),
+    ];
+    for (mine, theirs) in pairs {
+        let conflicts = merged(&base, mine, theirs).unwrap_err();
+        assert_eq!(conflicts.first().unwrap().subject, "list feed");
+    }
+}
+
 #[test]
 fn an_entry_for_a_zone_that_the_other_side_removed_is_a_conflict() {
     let zone = |allow: &str| ruleset(&format!("[zone.dmz]\nallow = [{allow}]\n"), &[]);
@@ -173,7 +224,29 @@ fn in_order(mut ruleset: Ruleset) -> Ruleset {
     ruleset
 }
 
+/// The same ruleset with files for some of its lists: `which` tells none, `a` or `b` of each.
+fn with_files(mut ruleset: Ruleset, which: [u8; 2]) -> Ruleset {
+    for (list, which) in ruleset.lists.values_mut().zip(which) {
+        list.file =
+            [None, Some("a"), Some("b")][usize::from(which % 3)].map(|path| path.parse().unwrap());
+    }
+    ruleset
+}
+
 proptest! {
+    #[test]
+    fn a_patch_leads_also_where_lists_come_from_files(
+        a in any_ruleset(), b in any_ruleset(), files in any::<[[u8; 2]; 2]>(),
+    ) {
+        let [old, new] = files;
+        let (a, b) = (with_files(a, old), with_files(b, new));
+        let patch = Patch::between(&a, &b);
+        prop_assert_eq!(patch.is_empty(), in_order(a.clone()) == in_order(b.clone()));
+        let reached = patch.apply(&a).unwrap();
+        prop_assert_eq!(in_order(reached), in_order(b.clone()));
+        prop_assert_eq!(patch.apply(&b).unwrap(), b);
+    }
+
     #[test]
     fn what_leads_from_one_ruleset_to_another_leads_there(a in any_ruleset(), b in any_ruleset()) {
         let reached = Patch::between(&a, &b).apply(&a).unwrap();

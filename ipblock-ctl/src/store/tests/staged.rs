@@ -117,3 +117,28 @@ fn too_many_or_too_large_edits_are_refused_and_change_nothing() {
     );
     assert_eq!(fixture.store.staged().unwrap().unwrap().ruleset, before);
 }
+
+#[test]
+fn what_is_staged_moves_to_another_revision_with_its_edits() {
+    let fixture = Fixture::new();
+    let (before, after) = (ruleset("a", &[]), ruleset("b", &[("abuse", 1)]));
+    fixture.store.rebase_staged(8, &after).unwrap();
+    assert_eq!(fixture.store.staged().unwrap(), None);
+    fixture.store.stage(7, &before, &[edit(1)]).unwrap();
+    fixture.store.rebase_staged(8, &after).unwrap();
+    let expected = Staged {
+        base: 8,
+        edits: 1,
+        ruleset: after.clone(),
+    };
+    let fixture = fixture.after_power_loss();
+    assert_eq!(fixture.store.staged().unwrap(), Some(expected));
+    assert_eq!(fixture.store.staged_edits().unwrap(), [edit(1)]);
+    fixture.store.stage(8, &after, &[edit(2)]).unwrap();
+    let texts: i64 = fixture
+        .store
+        .connection()
+        .query_row("SELECT count(*) FROM ruleset", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(texts, 1);
+}

@@ -217,22 +217,36 @@ fn what_this_version_does_not_support_is_said_so() {
     );
     let text = rule_with("").replace("\"block\"", "\"deny\"");
     assert_problem(&text, (3, 10), "unknown action `deny`", "\"block\"");
-    let text = "[list.a]\nfile = \"a.txt\"";
-    assert_problem(
-        text,
-        (2, 1),
-        "list files are not supported by this version",
-        "write `match`",
-    );
     let text = "[list.a]\nmatch = [\"@b\"]";
     assert_problem(text, (2, 10), "cannot hold another list", "");
-    assert_problem("[list.a]", (1, 7), "list `a` without `match`", "match = []");
+    assert_problem(
+        "[list.a]",
+        (1, 7),
+        "list `a` without `match` or `file`",
+        "match = []",
+    );
     assert_problem(
         "[zone.a]\ndefault = \"deny\"",
         (2, 11),
         "unknown default `deny`",
         "\"drop\"",
     );
+}
+
+#[test]
+fn a_list_file_stays_in_the_lists_directory() {
+    for (value, message, hint) in [
+        ("\"/etc/passwd\"", "an absolute path", "such as `passwd`"),
+        ("\"a/../../b\"", "`.` or `..`", "such as `b`"),
+        ("\"a//b\"", "an empty component", "write `a/b`"),
+        ("\"\"", "the path is empty", "`feed.txt`"),
+        ("7", "`file` is a string", "file = "),
+    ] {
+        let text = format!("[list.a]\nfile = {value}");
+        assert_problem(&text, (2, 8), message, hint);
+    }
+    let text = "[list.a]\nfiles = \"a.txt\"\nmatch = []";
+    assert_problem(text, (2, 1), "unknown key `files` in a list", "`file`");
 }
 
 #[test]

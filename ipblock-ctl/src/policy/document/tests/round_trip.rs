@@ -44,7 +44,10 @@ fn list() -> impl Strategy<Value = List> {
         prefix,
         note: note.into(),
     });
-    prop::collection::vec(element, 0..8).prop_map(|elements| List { elements })
+    let file = prop_oneof![Just("feed.txt"), Just("a b/\"drop\\.txt")];
+    let file = prop::option::of(file.prop_map(|path| path.parse().unwrap()));
+    (file, prop::collection::vec(element, 0..8))
+        .prop_map(|(file, elements)| List { file, elements })
 }
 
 fn zone() -> impl Strategy<Value = Zone> {

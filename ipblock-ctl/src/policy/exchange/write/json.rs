@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::policy::{
+    list_file::ListFile,
     name::{ListName, ZoneName},
     ruleset::{
-        Action, At, DefaultVerdict, Element, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
+        Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
+        Zone,
     },
 };
 
@@ -19,16 +21,7 @@ use crate::policy::{
 pub fn json(ruleset: &Ruleset) -> String {
     let lists = ruleset.lists.iter();
     let document = Document {
-        list: lists
-            .map(|(name, list)| {
-                (
-                    name,
-                    Table {
-                        matches: Listed(&list.elements),
-                    },
-                )
-            })
-            .collect(),
+        list: lists.map(|(name, list)| (name, list_table(list))).collect(),
         allow: (!ruleset.allow.is_empty()).then(|| Table {
             matches: Elements(&ruleset.allow),
         }),
@@ -48,7 +41,7 @@ pub fn json(ruleset: &Ruleset) -> String {
 #[derive(Serialize)]
 struct Document<'r> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    list: BTreeMap<&'r ListName, Table<Listed<'r>>>,
+    list: BTreeMap<&'r ListName, ListTable<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allow: Option<Table<Elements<'r>>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -61,6 +54,21 @@ struct Document<'r> {
 struct Table<T> {
     #[serde(rename = "match")]
     matches: T,
+}
+
+#[derive(Serialize)]
+struct ListTable<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'r str>,
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    matches: Option<Listed<'r>>,
+}
+
+fn list_table(list: &List) -> ListTable<'_> {
+    ListTable {
+        file: list.file.as_ref().map(ListFile::as_str),
+        matches: (!list.is_unread()).then_some(Listed(&list.elements)),
+    }
 }
 
 #[derive(Serialize)]
