@@ -121,7 +121,7 @@ impl Service {
             rule.id = RuleId::default();
         }
         take_identities(&mut after, &before);
-        Plan::compute(before, Arc::new(after), Timestamp::now())
+        self.plan(before, Arc::new(after))
     }
 
     /// Takes up what the store holds anew, and replaces every generation. The links run the old ones

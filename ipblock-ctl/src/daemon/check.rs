@@ -47,9 +47,10 @@ impl Service {
             }
         };
         let now = Now::read();
+        let deployed = state.durations.as_of(&state.deployed, &now);
         let mut answers = Vec::new();
         for (name, zone) in zones {
-            let explainer = Explainer::new(&state.deployed, name, now.wall);
+            let explainer = Explainer::new(&deployed, name, now.wall);
             for prefix in &prefixes {
                 let bans = self.bans();
                 let parts = bans

@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::Timestamp;
-
 use super::{
     execute::{Order, Target},
     guard::Caller,
-    plan::Plan,
     state::Service,
 };
 use crate::{
@@ -35,7 +32,7 @@ impl Service {
         let Some(staged) = staged else {
             return Ok(nothing_to_do(revision, &before));
         };
-        let plan = Plan::compute(Arc::clone(&before), staged.ruleset, Timestamp::now())?;
+        let plan = self.plan(Arc::clone(&before), staged.ruleset)?;
         if !plan.changes_anything() {
             self.store.clear_staged()?;
             self.write().staged = None;
@@ -84,7 +81,7 @@ impl Service {
         if !request.dry_run {
             self.identify(&mut after)?;
         }
-        let plan = Plan::compute(Arc::clone(&before), Arc::new(after), Timestamp::now())?;
+        let plan = self.plan(Arc::clone(&before), Arc::new(after))?;
         let mut diff = plan.to_diff();
         self.show_cut(&plan, request.dry_run.then_some(caller), &mut diff);
         diff.warnings.extend(kept);

@@ -59,6 +59,19 @@ pub(super) fn follows_wall(end: &End) -> bool {
     !matches!(&end.boot, Some(boot) if boot.boot_id == boot_id())
 }
 
+/// A wall clock that has moved by less, in nanoseconds, was not set.
+const STEP_NS: u128 = 1_000_000_000;
+
+/// How far the wall clock is from the boot clock, in nanoseconds.
+pub(super) fn wall_offset(now: &Now) -> i128 {
+    now.wall.as_nanosecond() - i128::from(now.boot_ns)
+}
+
+/// Whether the wall clock was set between two offsets.
+pub(super) fn is_a_step(before: i128, after: i128) -> bool {
+    after.abs_diff(before) > STEP_NS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

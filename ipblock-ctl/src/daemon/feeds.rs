@@ -9,13 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
     execute::{Order, Target},
     lists::{self, Stamp, keeps},
-    plan::Plan,
     state::Service,
 };
 use crate::{
@@ -175,7 +173,7 @@ impl Service {
         let mut after = Ruleset::clone(before);
         after.lists.insert(name.clone(), list);
         edit::require_no_new_danger(before, &after)?;
-        let plan = Plan::compute(Arc::clone(before), Arc::new(after), Timestamp::now())?;
+        let plan = self.plan(Arc::clone(before), Arc::new(after))?;
         self.execute(&Order {
             plan: &plan,
             target: Target::New {

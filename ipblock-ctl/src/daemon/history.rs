@@ -77,7 +77,7 @@ impl Service {
             (Arc::clone(&state.deployed), state.revision)
         };
         let after = Arc::new(self.revision_ruleset(request.revision)?);
-        let plan = Plan::compute(Arc::clone(&before), after, Timestamp::now())?;
+        let plan = self.plan(Arc::clone(&before), after)?;
         let mut diff = plan.to_diff();
         self.show_cut(&plan, Some(caller).filter(|_| request.dry_run), &mut diff);
         if request.revision == current {
@@ -199,7 +199,7 @@ impl Service {
         );
         let before = Arc::clone(&self.read().deployed);
         let after = Arc::new(self.revision_ruleset(previous)?);
-        let plan = Plan::compute(before, after, Timestamp::now())?;
+        let plan = self.plan(before, after)?;
         // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
         for warning in self.go_back(&plan, previous, None, true)?.warnings {
             warn!("{warning}");

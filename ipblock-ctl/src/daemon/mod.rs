@@ -10,6 +10,7 @@ mod check;
 pub mod config;
 mod counts;
 mod deploy;
+mod durations;
 mod ends;
 mod error;
 mod execute;

@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::state::{Service, State};
+use super::{
+    durations::Durations,
+    state::{Service, State},
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{AddressChange, Change, Diff, EntryChange, RuleChange},
     },
+    datapath::clock::Now,
     policy::{
         RuleId, Ruleset, ZoneName,
         compile::{CompiledZone, compile},
@@ -42,26 +46,29 @@ pub(super) enum ZoneStep<'a> {
 }
 
 impl Plan {
-    /// Compiles both sides at one moment.
-    pub(super) fn compute(
+    /// Compiles both sides at one moment, with the ends of durations where they are then.
+    fn compute(
         before: Arc<Ruleset>,
         after: Arc<Ruleset>,
-        now: Timestamp,
+        durations: &Durations,
+        now: &Now,
     ) -> Result<Self, ApiError> {
         let mut zones = BTreeMap::new();
-        for name in before.zone_names() {
-            let compiled = compile(&before, &name, now)?;
+        let old = durations.as_of(&before, now);
+        for name in old.zone_names() {
+            let compiled = compile(&old, &name, now.wall)?;
             zones.insert(name, (Some(compiled), None));
         }
-        for name in after.zone_names() {
-            let compiled = compile(&after, &name, now)?;
+        let new = durations.as_of(&after, now);
+        for name in new.zone_names() {
+            let compiled = compile(&new, &name, now.wall)?;
             zones.entry(name).or_insert((None, None)).1 = Some(compiled);
         }
         Ok(Self {
             changes: diff(&before, &after),
             before,
             after,
-            now,
+            now: now.wall,
             zones,
         })
     }
@@ -163,6 +170,12 @@ impl Plan {
 }
 
 impl Service {
+    /// The plan that leads from one ruleset to another now.
+    pub(super) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
+        let durations = self.read().durations.clone();
+        Plan::compute(before, after, &durations, &Now::read())
+    }
+
     /// Refuses a ruleset that drops a zone with interfaces in it.
     pub(super) fn require_zones_of_interfaces(
         &self,

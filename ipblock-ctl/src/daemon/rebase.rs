@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tracing::info;
 
 use super::{
     guard::Caller,
-    plan::Plan,
     state::{Service, StagedSet, to_stored},
 };
 use crate::{
@@ -67,7 +65,7 @@ impl Service {
         after: Arc<Ruleset>,
         caller: &Caller,
     ) -> Result<Diff, ApiError> {
-        let plan = Plan::compute(before, after, Timestamp::now())?;
+        let plan = self.plan(before, after)?;
         let mut diff = plan.to_diff();
         self.show_cut(&plan, Some(caller), &mut diff);
         Ok(diff)

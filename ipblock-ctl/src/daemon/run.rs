@@ -91,6 +91,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                     warn!(%error, "interfaces could not be looked after");
                 }
                 service.roll_back_unconfirmed();
+                if let Err(error) = service.follow_wall_clock() {
+                    warn!(%error, "ends of rules could not be moved with the clock");
+                }
             }
         }),
         every(BAN_INTERVAL, &service, |service| {

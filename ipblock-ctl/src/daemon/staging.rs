@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info};
 
 use super::{
+    durations,
     kept::kept,
     state::{Service, StagedSet, to_stored},
 };
@@ -14,6 +15,7 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{EditRequest, RulesetText, Staged, Which},
     },
+    datapath::clock::Now,
     policy::{RuleName, compile::compile, document, edit},
     store::{AuditEntry, Author, StagedEdit},
 };
@@ -28,7 +30,8 @@ impl Service {
             let base = state.staged.as_ref().map_or(state.revision, |set| set.base);
             (state.edited().as_ref().clone(), base, edits)
         };
-        let now = Timestamp::now();
+        let clocks = Now::read();
+        let now = clocks.wall;
         let mut done = Vec::new();
         let mut edits = Vec::new();
         for edit in &request.edits {
@@ -51,6 +54,11 @@ impl Service {
         // What cannot be compiled is refused now, not at the deploy.
         for zone in ruleset.zone_names() {
             compile(&ruleset, &zone, now)?;
+        }
+        let durations = durations::given(&request.edits, &ruleset, &clocks);
+        if !durations.is_empty() {
+            self.store.set_rule_durations(durations.iter().cloned())?;
+            self.write().durations.0.extend(durations);
         }
         self.store.stage(base, &to_stored(&ruleset), &edits)?;
         let staged = count + edits.len() as u64;

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{bans::LiveBans, counts::Counts, feeds::Feeds, guard::Sources, settings::Settings};
+use super::{
+    bans::LiveBans, counts::Counts, durations::Durations, feeds::Feeds, guard::Sources,
+    settings::Settings,
+};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink},
@@ -47,6 +50,11 @@ pub(super) struct State {
     pub(super) lingering: Vec<(ZoneName, LiveZone)>,
     /// Counts of generations that are gone, as the store has them.
     pub(super) base: Counts,
+    /// Ends of rules that were given as durations.
+    pub(super) durations: Durations,
+    /// How far the wall clock was from the boot clock when the deadlines of rules were reckoned, in
+    /// nanoseconds.
+    pub(super) wall_offset: i128,
     /// Set while the deployed revision awaits confirmation.
     pub(super) confirmation: Option<Confirmation>,
     /// Why an unconfirmed revision is still in force although its time is over.

@@ -14,6 +14,8 @@ use tracing::{error, info, warn};
 use super::{
     bans::LiveBans,
     counts::Counts,
+    durations::Durations,
+    ends,
     guard::Sources,
     settings::Settings,
     state::{LiveZone, Service, StagedSet, State, from_stored},
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{BanTables, DatapathError, Generation, PinDirectory, PinnedLink},
+    datapath::{BanTables, DatapathError, Generation, PinDirectory, PinnedLink, clock::Now},
     policy::{Ruleset, ZoneName, compile::compile},
     store::{self, AskedMode, GenerationState, Store, StoreError},
 };
@@ -227,11 +229,13 @@ impl Service {
     /// Compiles, builds and records a zone's generation for a revision.
     pub(super) fn build_for(
         &self,
-        ruleset: &Ruleset,
+        ruleset: &Arc<Ruleset>,
         name: &ZoneName,
         revision: u64,
     ) -> Result<LiveZone, ApiError> {
-        let compiled = compile(ruleset, name, Timestamp::now())?;
+        let now = Now::read();
+        let ruleset = self.read().durations.as_of(ruleset, &now);
+        let compiled = compile(&ruleset, name, now.wall)?;
         let live = self.build(&compiled)?;
         self.record_built(name, &live, &compiled, revision)?;
         Ok(live)
@@ -329,6 +333,8 @@ pub(super) fn load_state(store: &Store) -> Result<State, ApiError> {
         deployed: Arc::new(deployed),
         staged,
         confirmation,
+        durations: Durations(store.rule_durations()?),
+        wall_offset: ends::wall_offset(&Now::read()),
         base: load_base(store)?,
         ..State::default()
     })

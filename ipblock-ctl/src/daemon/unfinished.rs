@@ -171,7 +171,7 @@ impl Service {
     fn build_again(
         &self,
         recorded: &store::Generation,
-        ruleset: &Ruleset,
+        ruleset: &Arc<Ruleset>,
     ) -> Result<LiveZone, StartError> {
         warn!(
             generation = recorded.number,

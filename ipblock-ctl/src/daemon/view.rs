@@ -220,7 +220,7 @@ fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &counts::Cou
         enabled: rule.enabled,
         matches: texts(&rule.matches),
         except: texts(&rule.except),
-        expires: rule.expires,
+        expires: state.durations.end_of(rule, &Now::read()),
         note: rule.note.clone(),
         alert: rule.alert,
         zones: rule.zones.iter().map(ToString::to_string).collect(),

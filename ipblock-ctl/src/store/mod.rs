@@ -26,6 +26,7 @@ mod backup;
 mod bans;
 mod confirmation;
 mod counters;
+mod durations;
 mod end;
 mod error;
 mod generations;

@@ -22,8 +22,6 @@ use crate::{
 
 /// Ended bans that one tick clears away, so that requests do not wait long behind it.
 const CLEARED_A_TICK: usize = 20_000;
-/// A wall clock that has moved by less, in nanoseconds, was not set.
-const STEP_NS: u128 = 1_000_000_000;
 
 /// A change of one prefix's ban.
 type Change = (IpNet, Option<Ban<Arc<store::Ban>>>);
@@ -46,7 +44,7 @@ impl LiveBans {
         Ok(Self {
             bans: stored_bans(store, &now)?,
             tables,
-            wall_offset: wall_offset(&now),
+            wall_offset: ends::wall_offset(&now),
             out_of_step: true,
         })
     }
@@ -106,8 +104,8 @@ impl LiveBans {
 
     /// Moves the deadlines of bans that go by the wall clock, when that was set.
     fn follow_wall_clock(&mut self, now: &Now) {
-        let offset = wall_offset(now);
-        if offset.abs_diff(self.wall_offset) <= STEP_NS {
+        let offset = ends::wall_offset(now);
+        if !ends::is_a_step(self.wall_offset, offset) {
             return;
         }
         self.wall_offset = offset;
@@ -248,10 +246,6 @@ fn until(ban: &store::Ban, now: &Now) -> Option<Timestamp> {
     ban.end.as_ref().map(|end| ends::shown(end, now))
 }
 
-fn wall_offset(now: &Now) -> i128 {
-    now.wall.as_nanosecond() - i128::from(now.boot_ns)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
@@ -311,6 +305,9 @@ mod tests {
                 ("192.0.2.4/32".to_owned(), in_40_s),
             ]
         );
-        assert!(wall_offset(&stepped).abs_diff(wall_offset(&now())) > STEP_NS);
+        assert!(ends::is_a_step(
+            ends::wall_offset(&now()),
+            ends::wall_offset(&stepped)
+        ));
     }
 }

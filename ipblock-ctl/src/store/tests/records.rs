@@ -102,3 +102,25 @@ fn a_long_audit_detail_is_cut_between_characters() {
     let kept = fixture.store.audit_list(1).unwrap().remove(0).detail;
     assert_eq!(kept, format!("x{}…", "ü".repeat(2_047)));
 }
+
+#[test]
+fn the_last_duration_of_a_rule_is_kept_over_a_restart() {
+    let fixture = Fixture::new();
+    let end = |second| End {
+        wall: at(second),
+        boot: Some(BootEnd {
+            boot_id: "a boot".to_owned(),
+            deadline_ns: 60_000_000_000,
+        }),
+    };
+    let by_time = End {
+        wall: at(5),
+        boot: None,
+    };
+    let ends = [(RuleId(1), end(1)), (RuleId(2), by_time)];
+    fixture.store.set_rule_durations(ends).unwrap();
+    let again = [(RuleId(1), end(2))];
+    fixture.store.set_rule_durations(again.clone()).unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.rule_durations().unwrap(), again.into());
+}
