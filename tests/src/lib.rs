@@ -8,6 +8,7 @@
 mod binaries;
 mod bpffs;
 mod daemon;
+mod freeze;
 mod leftovers;
 mod netns;
 mod offload;
@@ -20,6 +21,7 @@ mod wait;
 pub use binaries::{Binaries, binaries};
 pub use bpffs::Bpffs;
 pub use daemon::{CtlOutput, Daemon, DaemonBuilder};
+pub use freeze::freeze_map;
 pub use leftovers::left_behind;
 pub use netns::Netns;
 pub use privilege::{CannotRun, Privileged, report_not_run};

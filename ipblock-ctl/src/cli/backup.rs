@@ -37,8 +37,8 @@ pub(crate) struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ipblock-ctl backup /root/ipblock-monday.db
-  ipblock-ctl restore /root/ipblock-monday.db --dry-run")]
+  ipblock-ctl backup /var/backups/ipblock.db
+  ipblock-ctl restore /var/backups/ipblock.db --dry-run")]
 pub(crate) struct RestoreArgs {
     /// A file that `backup` wrote; - for standard input
     file: PathBuf,

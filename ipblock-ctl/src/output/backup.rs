@@ -34,12 +34,12 @@ mod tests {
     #[test]
     fn a_backup_says_where_and_how_large() {
         let report = BackupReport {
-            file: "/root/monday.db".to_owned(),
+            file: "/var/backups/ipblock.db".to_owned(),
             bytes: 123_400,
         };
         insta::assert_snapshot!(
             render_backup(&report, &samples::view()),
-            @"saved /root/monday.db (123.4 kB)"
+            @"saved /var/backups/ipblock.db (123.4 kB)"
         );
     }
 }

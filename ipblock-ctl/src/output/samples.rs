@@ -1,5 +1,7 @@
 //! Values that the tests of this module render.
 
+mod addresses;
+
 use jiff::{Timestamp, ToSpan as _};
 
 use super::{
@@ -9,12 +11,13 @@ use super::{
     view::View,
 };
 use crate::api::types::{
-    Action, AddressChange, AllowInfo, BanInfo, Banned, BannedPrefix, Change, Check, CheckRule,
-    CheckVerdict, Conversion, Count, Counters, DefaultVerdict, Deployed, Diff, Entries,
-    EntryChange, EntryState, ExceptionInfo, InterfaceState, InterfaceStatus, ListContent,
-    ListEntry, ListInfo, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
+    Action, AddressChange, Change, Check, CheckRule, CheckVerdict, Conversion, Count, Counters,
+    DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
+    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
     StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
+
+pub(super) use addresses::{allow, banned, bans, exceptions, list, lists};
 
 pub(super) fn now() -> Timestamp {
     "2026-10-01T12:00:00Z".parse().expect("a time")
@@ -192,89 +195,11 @@ pub(super) fn zones() -> Vec<ZoneInfo> {
     ]
 }
 
-pub(super) fn allow() -> Vec<AllowInfo> {
-    vec![
-        AllowInfo {
-            address: "192.0.2.128/25".to_owned(),
-            zone: None,
-            note: "the office".to_owned(),
-            state: EntryState::Deployed,
-        },
-        AllowInfo {
-            address: "@partners".to_owned(),
-            zone: Some("dmz".to_owned()),
-            note: String::new(),
-            state: EntryState::Added,
-        },
-    ]
-}
-
 fn staged_edit(author: &str, summary: &str) -> StagedEditInfo {
     StagedEditInfo {
         time: now() - 10.minutes(),
         author: author.to_owned(),
         summary: texts(&[summary]),
-    }
-}
-
-pub(super) fn exceptions() -> Vec<ExceptionInfo> {
-    let exception = |rule: &str, address: &str, note: &str, state| ExceptionInfo {
-        rule: rule.to_owned(),
-        address: address.to_owned(),
-        note: note.to_owned(),
-        state,
-    };
-    let long = "customer 4711 has moved here until the end of the year, ask before removing it";
-    vec![
-        exception("abuse", "192.0.2.7/32", "ticket 42", EntryState::Deployed),
-        exception("scanners", "@partners", "", EntryState::Added),
-        exception("scanners", "2001:db8:1:2::/64", long, EntryState::Changed),
-        exception("abuse", "192.0.2.128/25", "", EntryState::Removed),
-    ]
-}
-
-pub(super) fn lists() -> Vec<ListInfo> {
-    let list = |name: &str, file: Option<&str>, entries, used_by: &[&str], state| ListInfo {
-        name: name.to_owned(),
-        file: file.map(str::to_owned),
-        entries,
-        used_by: texts(used_by),
-        state,
-    };
-    let users = ["rule spam", "rule scanners", "rule watch", "allow"];
-    vec![
-        list(
-            "drop",
-            Some("spamhaus/drop.txt"),
-            1_234_567,
-            &users,
-            EntryState::Deployed,
-        ),
-        list(
-            "office",
-            None,
-            2,
-            &["allow", "allow of zone dmz"],
-            EntryState::Changed,
-        ),
-        list("partners", None, 1, &[], EntryState::Added),
-    ]
-}
-
-pub(super) fn list() -> ListContent {
-    let entry = |address: &str, note: &str| ListEntry {
-        address: address.to_owned(),
-        note: note.to_owned(),
-    };
-    ListContent {
-        name: "drop".to_owned(),
-        file: Some("spamhaus/drop.txt".to_owned()),
-        entries: vec![
-            entry("192.0.2.0/24", "SBL123456"),
-            entry("2001:db8::/32", ""),
-        ],
-        used_by: texts(&["rule spam", "allow"]),
-        state: EntryState::Deployed,
     }
 }
 
@@ -423,43 +348,6 @@ pub(super) fn checks() -> Vec<Check> {
     );
     default.kernel_agrees = false;
     vec![block, allowed, warn, banned, default]
-}
-
-pub(super) fn bans() -> Vec<BanInfo> {
-    let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, author: &str| BanInfo {
-        prefix: prefix.parse().expect("a prefix"),
-        until: seconds_left.map(|left| now() + left.seconds()),
-        seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
-        reason: reason.to_owned(),
-        packets: None,
-        author: author.to_owned(),
-        time: now() - 10.seconds(),
-    };
-    vec![
-        ban(
-            "192.0.2.7/32",
-            Some(3590),
-            "ssh scan, 4000 attempts in an hour, seen on three hosts",
-            "root",
-        ),
-        ban("203.0.113.0/24", Some(700_000), "", "uid 1000"),
-        ban("2001:db8:85a3:8d3::/64", None, "ticket 42", "root"),
-    ]
-}
-
-pub(super) fn banned() -> Banned {
-    let bans = bans().into_iter();
-    Banned {
-        added: 2,
-        moved: 1,
-        warnings: texts(&["on the allow list, so it passes all the same: 203.0.113.0/28"]),
-        bans: bans
-            .map(|ban| BannedPrefix {
-                prefix: ban.prefix,
-                until: Some(now() + 2.hours()),
-            })
-            .collect(),
-    }
 }
 
 pub(super) fn conversions() -> Vec<Conversion> {

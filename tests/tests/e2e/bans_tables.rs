@@ -1,14 +1,10 @@
 //! The ban tables in the kernel: filled before the first link, put right, and the same for every program.
 
-use std::{
-    fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
 use ipblock_common::{ABI_VERSION, BanDeadline, ban::NEVER, names};
-use ipblock_tests::{DEADLINE, Daemon, require_privileged, wait_for};
+use ipblock_tests::{DEADLINE, Daemon, freeze_map, require_privileged, wait_for};
 
 use crate::{
     answers::{counters, live_generations, status},
@@ -117,7 +113,8 @@ fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
         &["203.0.113.7", "--permanent", "--reason", "kept"],
     )?;
     let before = bans(&scene.daemon)?;
-    freeze(&scene.daemon, names::BANS_IPV6)?;
+    let refusing = MapData::from_pin(table(&scene.daemon, names::BANS_IPV6))?;
+    freeze_map(refusing.fd())?;
     // The IPv4 half is written first, and taken back.
     let arguments = [
         "ban",
@@ -137,17 +134,5 @@ fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
     scene.daemon.kill()?;
     scene.daemon.start()?;
     assert_eq!(bans(&scene.daemon)?, before);
-    Ok(())
-}
-
-/// `BPF_MAP_FREEZE` of include/uapi/linux/bpf.h: user space may not write the map any more.
-fn freeze(daemon: &Daemon, name: &str) -> anyhow::Result<()> {
-    const BPF_MAP_FREEZE: libc::c_int = 22;
-    let data = MapData::from_pin(table(daemon, name))?;
-    let attributes = [data.fd().as_fd().as_raw_fd(), 0];
-    let size = size_of_val(&attributes);
-    // SAFETY: the kernel reads `size` bytes of the attributes, which live through the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attributes.as_ptr(), size) };
-    anyhow::ensure!(result == 0, "{}", io::Error::last_os_error());
     Ok(())
 }
