@@ -89,7 +89,7 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
         let read = fs::read_to_string(&path)
             .map_err(|error| (error.to_string(), None))
             .and_then(|text| {
-                list_file::read(&text).map_err(|line| (line.to_string(), line.error.hint))
+                list_file::read(&text).map_err(|error| (error.to_string(), error.hint))
             })
             .and_then(|elements| match elements.as_slice() {
                 [] => Err(("holds no address".to_owned(), None)),

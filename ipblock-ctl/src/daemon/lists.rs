@@ -20,7 +20,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     policy::{
         List, ListElement, ListFile, ListName, Ruleset, edit,
-        list_file::{self, LineError},
+        list_file::{self, ContentError},
     },
 };
 
@@ -72,13 +72,13 @@ pub(super) enum ListReadError {
         /// How many bytes are.
         valid: usize,
     },
-    /// A line that is no address.
+    /// A line that is no address, or more than a filter holds.
     #[error("{path}: {error}", path = .path.display())]
-    Line {
+    Content {
         /// The file.
         path: PathBuf,
-        /// The line.
-        error: LineError,
+        /// What is wrong with it.
+        error: ContentError,
     },
     /// No address in it.
     #[error("{path}: holds no address", path = .path.display())]
@@ -120,7 +120,7 @@ impl ListReadError {
                 "write a file beside it and rename that to it, then try again".to_owned()
             }
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
-            Self::Line { error, .. } => return error.error.hint.clone(),
+            Self::Content { error, .. } => return error.hint.clone(),
             Self::Empty { .. } => "write an address, a prefix or a range a line".to_owned(),
             Self::Shrunk { list, file, .. } => {
                 format!("if that is right: ipblock-ctl list set {list} --file {file} --deploy")
@@ -200,7 +200,7 @@ pub(super) fn read(
         path: path.clone(),
         valid: error.utf8_error().valid_up_to(),
     })?;
-    let elements = list_file::read(&text).map_err(|error| ListReadError::Line {
+    let elements = list_file::read(&text).map_err(|error| ListReadError::Content {
         path: path.clone(),
         error,
     })?;

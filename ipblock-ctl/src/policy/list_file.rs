@@ -4,13 +4,12 @@
 
 use std::{fmt, path::Path, str::FromStr};
 
-use ipnet::IpNet;
-use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    address::{self, AddressError, Written, shown},
+    address::shown,
+    exchange::{self, Refusal},
     ruleset::ListElement,
 };
 
@@ -109,92 +108,42 @@ impl fmt::Display for ListFile {
     }
 }
 
-/// A line of a list file that cannot be read.
+/// Why the content of a list file is not taken.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line}: {error}{}", more_lines(*.more))]
-pub struct LineError {
-    /// From 1.
-    pub line: usize,
-    /// What is wrong with it, and what to write instead.
-    pub error: AddressError,
-    /// How many lines further down cannot be read either.
-    pub more: usize,
+#[error("{problem}")]
+pub struct ContentError {
+    /// Which line, what is wrong with it, and how many more are.
+    pub problem: String,
+    /// What to write instead, where that can be said.
+    pub hint: Option<String>,
 }
 
-fn more_lines(more: usize) -> String {
-    match more {
+/// Reads what a list file holds, each prefix once, in any format that `import` knows: which one is
+/// found out from the content.
+pub fn read(content: &str) -> Result<Vec<ListElement>, ContentError> {
+    let parsed = exchange::read(content.as_bytes(), None).map_err(|error| ContentError {
+        problem: error.to_string(),
+        hint: None,
+    })?;
+    let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
+    let Some(first) = parsed.refused.into_iter().next() else {
+        return Ok(parsed.elements);
+    };
+    let more = match refused_lines - 1 {
         0 => String::new(),
-        1 => " (and 1 more line)".to_owned(),
-        more => format!(" (and {more} more lines)"),
-    }
-}
-
-/// Reads the text of a list file: an address, prefix or range a line, each prefix once.
-///
-/// `#` and `;` begin a comment; what stands after an address, comment or not, is its note.
-pub fn read(text: &str) -> Result<Vec<ListElement>, LineError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut elements = Vec::new();
-    let mut seen: FxHashSet<IpNet> = FxHashSet::default();
-    let mut first: Option<LineError> = None;
-    for (line, text) in (1..).zip(text.lines()) {
-        match read_line(text.trim()) {
-            Ok((prefixes, note)) => {
-                let new = prefixes.into_iter().filter(|prefix| seen.insert(*prefix));
-                elements.extend(new.map(|prefix| ListElement {
-                    prefix,
-                    note: note.into(),
-                }));
-            }
-            Err(error) => match &mut first {
-                Some(first) => first.more += 1,
-                None => {
-                    first = Some(LineError {
-                        line,
-                        error,
-                        more: 0,
-                    });
-                }
-            },
-        }
-    }
-    first.map_or(Ok(elements), Err)
-}
-
-fn read_line(line: &str) -> Result<(Vec<IpNet>, &str), AddressError> {
-    if line.is_empty() || line.starts_with(['#', ';']) {
-        return Ok((Vec::new(), ""));
-    }
-    let end = line.find(|c: char| c.is_whitespace() || c == '#' || c == ';');
-    let (address, rest) = line
-        .split_at_checked(end.unwrap_or(line.len()))
-        .unwrap_or((line, ""));
-    let prefixes = address::parse_prefixes(address)?;
-    let rest = rest.trim_start();
-    // Anything that may have been meant as addresses would be lost as a note.
-    if rest.starts_with(['-', '/']) {
-        let joined: String = line.split_whitespace().take(3).collect();
-        let hint = format!("write `{joined}`, without spaces");
-        return Err(AddressError::in_line(
-            line,
-            "a space inside a range or a prefix",
-            hint,
-        ));
-    }
-    let word = rest.split_whitespace().next().unwrap_or_default();
-    let word = word.trim_end_matches(',');
-    if matches!(
-        address::parse_written(word),
-        Ok(Written::Prefix(_) | Written::Range(_))
-    ) {
-        let hint = "write each on a line of its own; a `#` before a note sets it apart".to_owned();
-        return Err(AddressError::in_line(
-            line,
-            "more than one address on a line",
-            hint,
-        ));
-    }
-    Ok((prefixes, rest.trim_start_matches(['#', ';', ' ', '\t'])))
+        1 => " (and 1 more)".to_owned(),
+        more => format!(" (and {more} more)"),
+    };
+    let Refusal {
+        line,
+        text,
+        problem,
+        hint,
+    } = first;
+    Err(ContentError {
+        problem: format!("line {line}: `{text}`: {problem}{more}"),
+        hint,
+    })
 }
 
 #[cfg(test)]
@@ -210,87 +159,32 @@ mod tests {
         shown.collect()
     }
 
-    #[track_caller]
-    fn refused(text: &str) -> LineError {
-        read(text).unwrap_err()
-    }
-
     #[test]
-    fn addresses_prefixes_and_ranges_stand_one_a_line() {
-        let text = "192.0.2.1\n2001:db8::/32\r\n\n  198.51.100.4-198.51.100.7  \n";
+    fn what_follows_an_address_is_its_note() {
+        let text = "# a feed\n192.0.2.0/24 ; SBL1\n198.51.100.4-198.51.100.7\n";
         assert_eq!(
             shown_elements(text),
-            ["192.0.2.1/32", "2001:db8::/32", "198.51.100.4/30"]
+            ["192.0.2.0/24 SBL1", "198.51.100.4/30"]
         );
     }
 
     #[test]
-    fn comments_are_left_out_and_what_follows_an_address_is_its_note() {
-        let text = "\u{feff}# a feed\n; of two kinds\n192.0.2.0/24 ; SBL1\n192.0.3.0/24# x # y\n\
-                    192.0.4.1\tthe printer\n192.0.5.1 #\n";
-        assert_eq!(
-            shown_elements(text),
-            [
-                "192.0.2.0/24 SBL1",
-                "192.0.3.0/24 x # y",
-                "192.0.4.1/32 the printer",
-                "192.0.5.1/32"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_prefix_that_comes_twice_is_held_once_with_its_first_note() {
-        let text = "192.0.2.1 a\n192.0.2.0/31\n192.0.2.1 b\n";
-        assert_eq!(shown_elements(text), ["192.0.2.1/32 a", "192.0.2.0/31"]);
+    fn a_feed_may_have_any_format_that_import_reads() {
+        let spamhaus = "{\"cidr\":\"192.0.2.0/24\",\"sblid\":\"SBL1\",\"rir\":\"apnic\"}\n\
+                        {\"type\":\"metadata\",\"records\":1}\n";
+        assert_eq!(shown_elements(spamhaus), ["192.0.2.0/24 SBL1"]);
+        let ipset = "create bad hash:net family inet\nadd bad 192.0.2.0/24\n";
+        assert_eq!(shown_elements(ipset), ["192.0.2.0/24"]);
     }
 
     #[test]
     fn a_bad_line_is_named_and_the_others_are_counted() {
-        let error = refused("# x\n192.0.2.1/24\n192.0.2.7\nfoo\n\nbar\n");
-        assert_eq!((error.line, error.more), (2, 2));
+        let error = read("# x\n192.0.2.1/24\n192.0.2.7\nfoo\n\nbar\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: `192.0.2.1/24`: host bits set (and 2 more lines)"
+            "line 2: `192.0.2.1/24`: host bits set (and 2 more)"
         );
-        assert!(error.error.hint.unwrap().contains("192.0.2.0/24"));
-        assert!(
-            refused("192.0.2.1\n192.0.2.300\n")
-                .to_string()
-                .starts_with("line 2: ")
-        );
-    }
-
-    #[test]
-    fn what_may_have_been_meant_as_addresses_is_no_note() {
-        let spaced = refused("192.0.2.1 - 192.0.2.9\n");
-        assert_eq!(
-            spaced.error.hint.as_deref(),
-            Some("write `192.0.2.1-192.0.2.9`, without spaces")
-        );
-        let length = refused("192.0.2.0 / 24\n");
-        assert_eq!(
-            length.error.hint.as_deref(),
-            Some("write `192.0.2.0/24`, without spaces")
-        );
-        for text in ["192.0.2.1 192.0.2.2\n", "192.0.2.1 192.0.2.2, 192.0.2.3\n"] {
-            let error = refused(text).to_string();
-            assert!(error.contains("more than one address"), "{error}");
-        }
-        assert!(
-            refused("192.0.2.1, 192.0.2.2\n")
-                .to_string()
-                .contains("`192.0.2.1,`")
-        );
-    }
-
-    #[test]
-    fn a_list_in_a_list_file_is_refused() {
-        assert!(
-            refused("@office\n")
-                .to_string()
-                .contains("a list cannot stand here")
-        );
+        assert!(error.hint.unwrap().contains("192.0.2.0/24"));
     }
 
     #[test]

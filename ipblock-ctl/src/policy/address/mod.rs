@@ -37,11 +37,6 @@ impl AddressError {
             hint: hint.into(),
         }
     }
-
-    /// What is wrong with a line of a file, where that is not one address.
-    pub(in crate::policy) fn in_line(line: &str, problem: &str, hint: String) -> Self {
-        Self::new(line, problem, hint)
-    }
 }
 
 /// A text from outside as messages show it: at most 100 characters, none of them a control
