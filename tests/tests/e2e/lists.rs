@@ -426,17 +426,19 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "a measurement: prints how long a large file takes from its change to its deploy"]
-fn a_large_file_is_followed_quickly() -> anyhow::Result<()> {
+fn a_large_file_is_followed() -> anyhow::Result<()> {
     let root = require_privileged!();
     let line = |number: u32| format!("{}\n", std::net::Ipv4Addr::from(0x0a00_0000 + 2 * number));
-    let content: String = (0..500_000).map(line).collect();
+    let content: String = (0..50_000).map(line).collect();
     let lists = Lists::with_feed(root, &content)?;
     lists.replace(&(content + "192.0.2.0/24\n"))?;
     let started = std::time::Instant::now();
     wait_for(DEADLINE * 6, "the deploy", || {
         deployed_as(lists.daemon(), "1 prefix more").then_some(())
     })?;
-    println!("{:?}; {}", started.elapsed(), lists.daemon().log());
+    println!(
+        "50,001 lines, from the change of the file to its deploy: {:?}",
+        started.elapsed()
+    );
     Ok(())
 }

@@ -185,44 +185,16 @@ fn a_printed_rule_shows_every_key() {
     assert_eq!(parse_rule(&text, "rule watch", &ruleset, false), Ok(watch));
 }
 
-/// Run with `--release -- --ignored --nocapture` for figures.
 #[test]
-#[ignore = "a measurement: prints how long a million elements take"]
-fn a_million_elements_are_read_and_printed_quickly() {
-    use std::{net::Ipv4Addr, time::Instant};
+fn many_elements_are_read_as_they_were_printed() {
     let element = |number: u32| Element {
-        at: At::Prefix(IpNet::from(std::net::IpAddr::from(Ipv4Addr::from(
-            number * 4001,
-        )))),
+        at: At::Prefix(IpNet::from(std::net::IpAddr::from(
+            std::net::Ipv4Addr::from(number * 4001),
+        ))),
         note: Box::default(),
     };
     let mut ruleset = parse(WHOLE, "rules.toml", false).unwrap();
-    ruleset.rules[0].matches = (0..1_000_000).map(element).collect();
-    let start = Instant::now();
+    ruleset.rules[0].matches = (0..20_000).map(element).collect();
     let text = print(&ruleset);
-    println!("print {:?}, {} bytes", start.elapsed(), text.len());
-    let start = Instant::now();
-    let read = parse(&text, "rules.toml", false).unwrap();
-    println!("parse {:?}", start.elapsed());
-    assert_eq!(read, ruleset);
-    let texts: Vec<String> = (0..1_000_000_u32)
-        .map(|n| Ipv4Addr::from(n * 4001).to_string())
-        .collect();
-    let start = Instant::now();
-    let read: usize = texts
-        .iter()
-        .map(|text| crate::policy::address::parse_prefixes(text).unwrap().len())
-        .sum();
-    println!("parse_prefixes {:?}, {read}", start.elapsed());
-    let start = Instant::now();
-    let merged = crate::policy::address::aggregate(ruleset.prefixes(&ruleset.rules[0].matches));
-    println!("aggregate {:?}, {}", start.elapsed(), merged.len());
-    let wrong = text.replace("/32\"", "/33\"");
-    let start = Instant::now();
-    let error = parse(&wrong, "rules.toml", false).unwrap_err();
-    println!(
-        "a million problems {:?}, {} more",
-        start.elapsed(),
-        error.more
-    );
+    assert_eq!(parse(&text, "rules.toml", false).unwrap(), ruleset);
 }
