@@ -11,8 +11,10 @@ mod exchange;
 mod exit_codes;
 mod fake_daemon;
 mod printing;
+mod prompt;
 mod ssh_peer;
 mod staging;
+mod terminal;
 
 use std::time::Duration;
 
