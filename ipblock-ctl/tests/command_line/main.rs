@@ -11,6 +11,7 @@ mod exchange;
 mod exit_codes;
 mod fake_daemon;
 mod printing;
+mod progress;
 mod prompt;
 mod ssh_peer;
 mod staging;
