@@ -126,7 +126,7 @@ enum Command {
     Zone(zone::ZoneCommand),
     /// Add, list, show, edit, remove or promote rules
     #[command(subcommand)]
-    Rule(rule::RuleCommand),
+    Rule(Box<rule::RuleCommand>),
     /// List, add to or remove from the allow lists
     #[command(subcommand)]
     Allow(allow::AllowCommand),
@@ -201,7 +201,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Attach(args) => attach::attach(args, session).await,
         Command::Detach(args) => attach::detach(args, session).await,
         Command::Zone(command) => zone::run(command, session).await,
-        Command::Rule(command) => rule::run(command, session).await,
+        Command::Rule(command) => rule::run(*command, session).await,
         Command::Allow(command) => allow::run(command, session).await,
         Command::Diff => diff::run(session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
