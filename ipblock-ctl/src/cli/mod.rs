@@ -30,6 +30,7 @@ mod session;
 mod ssh_peer;
 mod stage;
 mod status;
+mod words;
 mod zone;
 
 #[cfg(test)]
@@ -161,7 +162,9 @@ enum Command {
 /// Usage errors, `--help` and `--version` end the process here, as clap does it.
 #[must_use]
 pub fn main() -> u8 {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        words::with_our_word(error, std::env::args_os(), &command()).exit()
+    });
     let mut output = standard_output(&cli.global);
     let result = run(cli, &mut output).and_then(|code| {
         output.flush()?;
