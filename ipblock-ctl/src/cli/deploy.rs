@@ -64,6 +64,5 @@ pub(crate) async fn confirm(session: &mut Session<'_>) -> Result<u8, CliError> {
 pub(crate) async fn discard(session: &mut Session<'_>) -> Result<u8, CliError> {
     let staged = session.client.discard().await?;
     session.show(&staged, render_staged)?;
-    session.note("nothing is staged now");
     Ok(OK)
 }
