@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     arguments::DeployFlags,
-    deploy::CONFIRM_NEXT,
+    deploy::{CONFIRM_NEXT, DEPLOYING},
     error::{CliError, OK, WOULD_CHANGE},
     session::{Session, read_ruleset},
 };
@@ -42,7 +42,8 @@ pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8
         confirm_within: args.deploy.confirm_within,
         force: args.deploy.force,
     };
-    let applied = session.client.apply(&request).await?;
+    let what = if args.dry_run { "comparing" } else { DEPLOYING };
+    let applied = session.wait(what, session.client.apply(&request)).await?;
     session.show(&applied, render_applied)?;
     let deployed = applied.deployed.as_ref();
     if deployed.is_some_and(|deployed| deployed.confirm_deadline.is_some()) {

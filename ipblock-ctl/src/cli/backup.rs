@@ -51,7 +51,9 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) async fn backup(args: &BackupArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let backup = session.client.backup().await?;
+    let backup = session
+        .wait("fetching the backup", session.client.backup())
+        .await?;
     if args.file == Path::new("-") {
         return match io::stdout().write_all(&backup) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -75,7 +77,13 @@ pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Re
         dry_run: args.dry_run,
         force: args.force,
     };
-    let applied = session.client.restore(backup, query).await?;
+    let what = if args.dry_run {
+        "comparing"
+    } else {
+        "restoring"
+    };
+    let restore = session.client.restore(backup, query);
+    let applied = session.wait(what, restore).await?;
     session.show(&applied, render_restored)?;
     Ok(if args.dry_run && applied.changed {
         WOULD_CHANGE

@@ -18,6 +18,9 @@ use crate::{
 /// What to do after a deploy that goes back by itself.
 pub(crate) const CONFIRM_NEXT: &str = "see that everything works, then: ipblock-ctl confirm";
 
+/// What a deploy is called while it lasts.
+pub(crate) const DEPLOYING: &str = "deploying";
+
 /// Put what is staged in force
 ///
 /// Every packet gets the verdict of the old ruleset or of the new one, never a mixture.
@@ -32,7 +35,10 @@ pub(crate) struct DeployArgs {
 }
 
 pub(crate) async fn run(args: DeployArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let deployed = session.client.deploy(&args.flags.into()).await?;
+    let request = args.flags.into();
+    let deployed = session
+        .wait(DEPLOYING, session.client.deploy(&request))
+        .await?;
     show_deployed(&deployed, session)?;
     Ok(OK)
 }
@@ -58,6 +64,5 @@ pub(crate) async fn confirm(session: &mut Session<'_>) -> Result<u8, CliError> {
 pub(crate) async fn discard(session: &mut Session<'_>) -> Result<u8, CliError> {
     let staged = session.client.discard().await?;
     session.show(&staged, render_staged)?;
-    session.note("nothing is staged now");
     Ok(OK)
 }

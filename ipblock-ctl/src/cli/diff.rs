@@ -7,7 +7,7 @@ use super::{
 use crate::output::changes::render_diff;
 
 pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
-    let diff = session.client.diff().await?;
+    let diff = session.wait("comparing", session.client.diff()).await?;
     session.show(&diff, render_diff)?;
     Ok(OK)
 }

@@ -1,6 +1,9 @@
 //! Why a command failed, what it says and which exit code it has.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -80,6 +83,16 @@ pub enum CliError {
     EditRefused {
         /// Why.
         source: ClientError,
+        /// The rule.
+        rule: String,
+        /// Where the text is.
+        kept: PathBuf,
+    },
+    /// The operator chose to stop after an edited rule was refused; the text is kept.
+    #[error("stopped, nothing was staged")]
+    EditStopped {
+        /// The rule.
+        rule: String,
         /// Where the text is.
         kept: PathBuf,
     },
@@ -103,7 +116,7 @@ impl CliError {
                 _ => FAILED,
             },
             Self::Address(_) | Self::Usage { .. } => BAD_INPUT,
-            Self::Stopped => CONFLICT,
+            Self::Stopped | Self::EditStopped { .. } => CONFLICT,
         }
     }
 
@@ -131,8 +144,9 @@ impl CliError {
             Self::Editor { .. } => {
                 Some("set EDITOR, or edit with flags: ipblock-ctl rule edit --help".to_owned())
             }
-            Self::EditRefused { source, kept } => {
-                let kept = format!("your text is kept in {}", kept.display());
+            Self::EditStopped { rule, kept } => Some(kept_text(rule, kept)),
+            Self::EditRefused { source, rule, kept } => {
+                let kept = kept_text(rule, kept);
                 Some(match source.hint() {
                     Some(hint) => format!("{hint}\n{kept}"),
                     None => kept,
@@ -141,4 +155,12 @@ impl CliError {
             Self::Output(_) | Self::Runtime { .. } | Self::File { .. } | Self::Stopped => None,
         }
     }
+}
+
+/// Where the text of a rule is that was not staged, and how to go on with it.
+pub(crate) fn kept_text(rule: &str, kept: &Path) -> String {
+    let kept = kept.display();
+    format!(
+        "your text is kept in {kept}\nto go on with it: ipblock-ctl rule edit {rule} --from {kept}"
+    )
 }

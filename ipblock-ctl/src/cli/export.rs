@@ -102,7 +102,7 @@ pub(crate) async fn run(args: ExportArgs, session: &mut Session<'_>) -> Result<u
     } else {
         Which::Deployed
     };
-    let progress = Progress::spinner(session.output, "fetching the ruleset".to_owned());
+    let progress = Progress::spinner(session.output, "exporting");
     let mut text = session.client.ruleset(which).await?;
     if format != Format::Toml {
         let ruleset = parse(&text)?;

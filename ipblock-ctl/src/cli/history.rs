@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{
+    deploy::DEPLOYING,
     error::{CliError, OK, WOULD_CHANGE},
     session::Session,
 };
@@ -64,7 +65,10 @@ pub(crate) async fn rollback(
         dry_run: args.dry_run,
         force: args.force,
     };
-    let applied = session.client.rollback(&request).await?;
+    let what = if args.dry_run { "comparing" } else { DEPLOYING };
+    let applied = session
+        .wait(what, session.client.rollback(&request))
+        .await?;
     session.show(&applied, |applied, view| {
         render_rolled_back(args.revision, applied, view)
     })?;

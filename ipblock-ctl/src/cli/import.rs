@@ -126,11 +126,7 @@ pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u
             grouped(report.timed)
         ));
     }
-    let staged = {
-        let what = format!("staging {} prefixes", grouped(report.prefixes));
-        let _progress = Progress::spinner(session.output, what);
-        send(vec![edit(&args, parsed)], args.stage.force, session).await?
-    };
+    let staged = send(vec![edit(&args, parsed)], args.stage.force, session).await?;
     if session.output.is_json() && !args.stage.deploy {
         report.staged = Some(staged);
         session.show(&report, render)?;

@@ -37,6 +37,7 @@ mod ssh_peer;
 mod stage;
 mod status;
 mod unban;
+mod words;
 mod zone;
 
 #[cfg(test)]
@@ -133,7 +134,7 @@ enum Command {
     Zone(zone::ZoneCommand),
     /// Add, list, show, edit, remove or promote rules
     #[command(subcommand)]
-    Rule(rule::RuleCommand),
+    Rule(Box<rule::RuleCommand>),
     /// List, add, edit or remove what rules spare
     #[command(subcommand)]
     Exception(exception::ExceptionCommand),
@@ -177,7 +178,9 @@ enum Command {
 /// Usage errors, `--help` and `--version` end the process here, as clap does it.
 #[must_use]
 pub fn main() -> u8 {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        words::with_our_word(error, std::env::args_os(), &command()).exit()
+    });
     let mut output = standard_output(&cli.global);
     let result = run(cli, &mut output).and_then(|code| {
         output.flush()?;
@@ -217,7 +220,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Attach(args) => attach::attach(args, session).await,
         Command::Detach(args) => attach::detach(args, session).await,
         Command::Zone(command) => zone::run(command, session).await,
-        Command::Rule(command) => rule::run(command, session).await,
+        Command::Rule(command) => rule::run(*command, session).await,
         Command::Exception(command) => exception::run(command, session).await,
         Command::List(command) => list::run(command, session).await,
         Command::Allow(command) => allow::run(command, session).await,

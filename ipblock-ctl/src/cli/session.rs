@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::error::CliError;
+use super::{error::CliError, progress::Progress};
 use crate::{
     api::client::Client,
     output::{Output, View},
@@ -29,6 +29,12 @@ impl Session<'_> {
         F: FnOnce(&T, &View) -> String,
     {
         Ok(self.output.show(value, human)?)
+    }
+
+    /// Waits for the daemon; `what` is shown on a terminal once that takes long.
+    pub(crate) async fn wait<T>(&self, what: &str, answer: impl Future<Output = T>) -> T {
+        let _progress = Progress::spinner(self.output, what);
+        answer.await
     }
 
     /// Says what comes next, to people only.

@@ -2,7 +2,7 @@
 
 use super::{
     arguments::StageArgs,
-    deploy::show_deployed,
+    deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
     session::Session,
 };
@@ -32,7 +32,8 @@ pub(crate) async fn send(
     force: bool,
     session: &Session<'_>,
 ) -> Result<Staged, ClientError> {
-    session.client.edit(&EditRequest { edits, force }).await
+    let request = EditRequest { edits, force };
+    session.wait("staging", session.client.edit(&request)).await
 }
 
 /// Says what was staged and what comes next, or deploys. `own` is how many edits were sent.
@@ -63,7 +64,9 @@ pub(crate) async fn finish(
         confirm_within: args.confirm_within,
         force: args.force,
     };
-    let deployed = session.client.deploy(&request).await.map_err(|source| {
+    let deploy = session.client.deploy(&request);
+    let deployed = session.wait(DEPLOYING, deploy).await;
+    let deployed = deployed.map_err(|source| {
         let staged = staged.clone();
         CliError::NotDeployed { source, staged }
     })?;

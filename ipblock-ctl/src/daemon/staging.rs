@@ -121,10 +121,10 @@ impl Service {
             .parse::<RuleName>()
             .ok()
             .and_then(|name| state.edited().rule(&name));
-        match rule {
-            Some(rule) => Ok(document::print_rule(rule)),
-            None => Err(no_such_rule(name)),
-        }
+        rule.map(document::print_rule).ok_or_else(|| {
+            let rules = state.edited().rules.iter();
+            edit::no_such_rule(name, rules.map(|rule| rule.name.as_str())).into()
+        })
     }
 
     /// Keeps who did what. What was done is done: a trail that cannot be written does not undo it.
@@ -139,10 +139,4 @@ impl Service {
             error!(uid = author.uid, what, detail, %error, "missing from the audit trail");
         }
     }
-}
-
-/// The answer to a rule name that does not exist.
-pub(super) fn no_such_rule(name: &str) -> ApiError {
-    ApiError::new(ErrorKind::NotFound, format!("there is no rule `{name}`"))
-        .with_hint("`ipblock-ctl rule list` names them")
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     counts, feeds,
-    staging::no_such_rule,
     state::{AttachedState, Service, State},
 };
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
         },
     },
     datapath::{clock::Now, object::object_sha256_hex},
-    policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName},
+    policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName, edit::no_such_rule},
     store::ZoneCounts,
 };
 
@@ -150,10 +149,11 @@ impl Service {
 
     /// `GET /v1/rules/{name}`.
     pub fn rule(&self, name: &str) -> Result<RuleInfo, ApiError> {
-        let mut rules = self.rules()?.into_iter();
-        rules
-            .find(|rule| rule.name == name)
-            .ok_or_else(|| no_such_rule(name))
+        let mut rules = self.rules()?;
+        match rules.iter().position(|rule| rule.name == name) {
+            Some(index) => Ok(rules.swap_remove(index)),
+            None => Err(no_such_rule(name, rules.iter().map(|rule| rule.name.as_str())).into()),
+        }
     }
 
     /// `GET /v1/allow`: the global list, then those of zones.

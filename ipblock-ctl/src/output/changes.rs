@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     number::{counted, grouped, grouped_text},
+    table::wrapped,
     time::{clock, relative, span},
     view::{Tone, View, visible},
 };
@@ -101,7 +102,16 @@ fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
     let mark = view.paint(tone, mark);
     let _ = writeln!(text, "{mark} rule {}: {word}", rule.name);
     for line in &rule.detail {
-        let _ = writeln!(text, "    {}", visible(line));
+        push_detail(text, line, view);
+    }
+}
+
+/// Indented, in as many lines as it needs: lists of addresses are long.
+fn push_detail(text: &mut String, line: &str, view: &View) {
+    let mut indent = "    ";
+    for part in wrapped(&visible(line), view.width.saturating_sub(6)) {
+        let _ = writeln!(text, "{indent}{part}");
+        indent = "      ";
     }
 }
 
@@ -232,6 +242,24 @@ mod tests {
     #[test]
     fn a_diff_marks_what_changes() {
         insta::assert_snapshot!(render_diff(&samples::diff(), &samples::view()));
+    }
+
+    #[test]
+    fn a_long_list_of_addresses_goes_on_below() {
+        let mut diff = samples::diff();
+        let addresses: Vec<_> = (10..20).map(|n| format!("+198.51.100.{n}/32")).collect();
+        diff.rules.truncate(1);
+        diff.rules[0].detail = vec![format!("match: {} and 10 more", addresses.join(", "))];
+        let text = render_diff(&diff, &samples::view());
+        let lines: Vec<_> = text.lines().take(5).collect();
+        assert!(lines.iter().all(|line| line.len() <= 80), "{text}");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        + rule scanners: added
+            match: +198.51.100.10/32, +198.51.100.11/32, +198.51.100.12/32,
+              +198.51.100.13/32, +198.51.100.14/32, +198.51.100.15/32,
+              +198.51.100.16/32, +198.51.100.17/32, +198.51.100.18/32, +198.51.100.19/32
+              and 10 more
+        ");
     }
 
     #[test]

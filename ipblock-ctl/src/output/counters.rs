@@ -44,7 +44,7 @@ pub fn render(counters: &Counters, view: &View) -> String {
 
 fn rule_table(counters: &Counters, view: &View) -> String {
     let mut table = Table::new(&[
-        Column::left("RULE"),
+        Column::name("RULE"),
         Column::left("ACTION"),
         Column::right("PACKETS"),
         Column::right("BYTES"),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     number::grouped,
-    table::{Cell, Column, Table, cut},
+    table::{Cell, Column, Table, cut, wrapped},
     view::{Tone, View, visible},
 };
 use crate::api::types::{AuditInfo, Confirmed, HistoryEntry, RevisionState};
@@ -75,20 +75,33 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
         Column::left("WHAT"),
         Column::left("DETAIL"),
     ]);
-    for entry in entries {
-        table.row(vec![
+    let row = |entry: &AuditInfo, detail: &str| {
+        vec![
             Cell::from(local(entry.time, "%Y-%m-%d %H:%M:%S", view)),
-            Cell::from(who(&entry.author).to_owned()),
-            Cell::from(entry.what.clone()),
-            Cell::from(String::new()),
-        ]);
+            Cell::from(who(&entry.author)),
+            Cell::from(&entry.what),
+            Cell::from(detail),
+        ]
+    };
+    // How wide the columns before the details are.
+    let mut heads = table.clone();
+    for entry in entries {
+        heads.row(row(entry, ""));
     }
-    let room = view.width.saturating_sub(table.width_before_last());
-    let details = entries.iter().map(|entry| {
-        let detail = entry.detail.lines().collect::<Vec<_>>().join("; ");
-        Cell::from(cut(&visible(&detail), room.max(MIN_COMMENT_WIDTH)))
-    });
-    table.set_last_column(details.collect());
+    let room = view.width.saturating_sub(heads.width_before_last());
+    for entry in entries {
+        // Nothing is left out: this is where one looks for what exactly was done.
+        let lines: Vec<String> = entry
+            .detail
+            .lines()
+            .flat_map(|line| wrapped(&visible(line), room.max(MIN_COMMENT_WIDTH)))
+            .collect();
+        let mut lines = lines.iter();
+        table.row(row(entry, lines.next().map_or("", String::as_str)));
+        for line in lines {
+            table.row(vec!["".into(), "".into(), "".into(), line.into()]);
+        }
+    }
     table.render(view)
 }
 

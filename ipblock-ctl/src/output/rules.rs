@@ -58,7 +58,7 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
 fn list_table(rules: &[RuleInfo], view: &View) -> Table {
     let mut table = Table::new(&[
         Column::left(""),
-        Column::left("NAME"),
+        Column::name("NAME"),
         Column::left("ACTION"),
         Column::right("PACKETS"),
         Column::right("BYTES"),

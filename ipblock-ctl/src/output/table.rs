@@ -15,7 +15,12 @@ const GAP: usize = 2;
 pub struct Column {
     title: &'static str,
     right: bool,
+    /// Cells beyond it push the rest of their row to the right, and no other row.
+    most: usize,
 }
+
+/// Widest name that a column makes room for; names may have 64 characters, and hardly any has.
+pub const MAX_NAME_WIDTH: usize = 24;
 
 impl Column {
     /// Text.
@@ -24,13 +29,28 @@ impl Column {
         Self {
             title,
             right: false,
+            most: usize::MAX,
+        }
+    }
+
+    /// Names: one that is very long does not squeeze the other columns of every row.
+    #[must_use]
+    pub const fn name(title: &'static str) -> Self {
+        Self {
+            title,
+            right: false,
+            most: MAX_NAME_WIDTH,
         }
     }
 
     /// Numbers.
     #[must_use]
     pub const fn right(title: &'static str) -> Self {
-        Self { title, right: true }
+        Self {
+            title,
+            right: true,
+            most: usize::MAX,
+        }
     }
 }
 
@@ -160,8 +180,8 @@ impl Table {
             .map(|column| column.title.width())
             .collect();
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.width());
+            for ((width, cell), column) in widths.iter_mut().zip(row).zip(&self.columns) {
+                *width = (*width).max(cell.text.width().min(column.most));
             }
         }
         widths
@@ -194,6 +214,26 @@ pub fn fit_list(items: &[String], width: usize) -> String {
         shown = longer;
     }
     shown
+}
+
+/// `text` in lines of at most `width` columns, broken at spaces; a word that is wider stays whole.
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else {
+            break;
+        };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 /// `text` in at most `width` columns, ended by `...` when it was longer.
@@ -263,6 +303,31 @@ mod tests {
         table.row(vec!["漢字".into(), "1".into()]);
         table.row(vec!["abcd".into(), "2".into()]);
         assert_eq!(table.render(&view()), "A     B\n漢字  1\nabcd  2\n");
+    }
+
+    #[test]
+    fn a_very_long_name_disturbs_its_own_row_only() {
+        let mut table = Table::new(&[Column::name("NAME"), Column::left("B")]);
+        let long = "n".repeat(MAX_NAME_WIDTH + 5);
+        table.row(vec![long.as_str().into(), "1".into()]);
+        table.row(vec!["short".into(), "2".into()]);
+        assert_eq!(table.width_before_last(), MAX_NAME_WIDTH + GAP);
+        let room = " ".repeat(MAX_NAME_WIDTH + GAP);
+        assert_eq!(
+            table.render(&view()),
+            format!("NAME{}B\n{long}  1\nshort{}2\n", &room[4..], &room[5..])
+        );
+    }
+
+    #[test]
+    fn long_text_is_wrapped_at_spaces() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("one  two", 80), ["one  two"]);
+        assert_eq!(
+            wrapped("a-word-without-an-end b", 8),
+            ["a-word-without-an-end", "b"]
+        );
+        assert_eq!(wrapped("", 8), [""]);
     }
 
     #[test]

@@ -13,8 +13,11 @@ mod exit_codes;
 mod fake_daemon;
 mod lists;
 mod printing;
+mod progress;
+mod prompt;
 mod ssh_peer;
 mod staging;
+mod terminal;
 
 use std::time::Duration;
 

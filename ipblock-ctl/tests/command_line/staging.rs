@@ -117,3 +117,47 @@ fn a_second_rule_with_the_same_action_exits_with_3_and_the_choices() {
          hint: ipblock-ctl rule edit block --add-match 192.0.2.1\n"
     );
 }
+
+#[test]
+fn several_rules_are_changed_in_one_request() {
+    let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(2))]);
+    run(&daemon, &["rule", "edit", "scanners", "bots", "--disable"]).code(0);
+    run(&daemon, &["rule", "promote", "scanners", "bots"]).code(0);
+    run(&daemon, &["rule", "remove", "scanners", "bots"]).code(0);
+    let sent: Vec<Value> = daemon
+        .requests()
+        .into_iter()
+        .map(|request| request.body["edits"].clone())
+        .collect();
+    for (edits, key, value) in [
+        (&sent[0], "enabled", json!(false)),
+        (&sent[1], "action", json!("block")),
+    ] {
+        assert_eq!(edits.as_array().map(Vec::len), Some(2), "{edits}");
+        for (edit, name) in [(&edits[0], "scanners"), (&edits[1], "bots")] {
+            assert_eq!(edit["edit"], "edit_rule");
+            assert_eq!((&edit["name"], &edit[key]), (&json!(name), &value));
+        }
+    }
+    assert_eq!(
+        sent[2],
+        json!([{"edit": "remove_rules", "names": ["scanners", "bots"]}])
+    );
+}
+
+#[test]
+fn several_rules_have_no_common_name_and_no_common_text() {
+    let daemon = FakeDaemon::start(Vec::new());
+    let assert = run(&daemon, &["rule", "edit", "a", "b", "--rename", "c"]).code(2);
+    assert_eq!(
+        stderr(&assert),
+        "error: several rules cannot be given the same name\nhint: write --rename with one rule\n"
+    );
+    let assert = run(&daemon, &["rule", "edit", "a", "b"]).code(2);
+    assert!(
+        stderr(&assert).starts_with("error: several rules are changed with flags only"),
+        "{}",
+        stderr(&assert)
+    );
+    assert!(daemon.requests().is_empty());
+}

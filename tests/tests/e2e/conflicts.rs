@@ -2,6 +2,7 @@
 //! would do.
 
 use ipblock_tests::require_privileged;
+use serde_json::Value;
 
 use crate::{
     answers::{apply, pinned_generations, status},
@@ -98,12 +99,76 @@ fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
     for choice in [
         "rule edit block --add-match 203.0.113.9",
         "rule add block-2 --action block --match 203.0.113.9",
-        "rule edit block --action warn",
+        "rule add warn --action warn --match 203.0.113.9",
     ] {
         assert!(refused.stderr.contains(choice), "{choice:?} in {refused:?}");
     }
     let names = scene.daemon.ctl_json(&["rule", "list"])?;
     assert_eq!(names.as_array().map(Vec::len), Some(1));
     assert_eq!(names[0]["name"], "block");
+    Ok(())
+}
+
+#[test]
+fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let staged = || -> anyhow::Result<Value> { scene.daemon.ctl_json(&["rule", "list"]) };
+    for name in ["abuse", "bots", "scanners"] {
+        let add = [
+            "rule",
+            "add",
+            name,
+            "--action",
+            "warn",
+            "--match",
+            "203.0.113.7",
+        ];
+        scene.daemon.ctl(&add)?.ok()?;
+    }
+    let before = staged()?;
+    for arguments in [
+        &["rule", "edit", "abuse", "bot", "--disable"][..],
+        &["rule", "promote", "abuse", "bot"],
+        &["rule", "remove", "abuse", "bot", "scanners"],
+    ] {
+        let refused = scene.daemon.ctl(arguments)?;
+        assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
+        assert_eq!(
+            refused.stderr,
+            "error: there is no rule `bot`\nhint: did you mean `bots`?\n"
+        );
+        assert_eq!(staged()?, before, "{arguments:?}");
+    }
+    scene
+        .daemon
+        .ctl(&["rule", "edit", "abuse", "bots", "--disable"])?
+        .ok()?;
+    scene
+        .daemon
+        .ctl(&["rule", "promote", "abuse", "scanners"])?
+        .ok()?;
+    let states: Vec<_> = staged()?
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|rule| (rule["action"].clone(), rule["enabled"].clone()))
+        .collect();
+    let state = |action: &str, enabled: bool| (action.into(), enabled.into());
+    assert_eq!(
+        states,
+        [
+            state("block", false),
+            state("warn", false),
+            state("block", true)
+        ]
+    );
+    scene
+        .daemon
+        .ctl(&["rule", "remove", "abuse", "bots", "scanners"])?
+        .ok()?;
+    assert_eq!(staged()?, Value::Array(Vec::new()));
+    let shown = scene.daemon.ctl(&["rule", "show", "abuse"])?;
+    assert_eq!(shown.code, 2, "{shown:?}");
     Ok(())
 }

@@ -119,7 +119,8 @@ async fn add(
             return Err(refused.into());
         }
         let mut input = io::stdin().lock();
-        match ask_what_is_meant(&mut input, &mut io::stderr(), &rule, &same)? {
+        let taken = names_in_use(&rules);
+        match ask_what_is_meant(&mut input, &mut io::stderr(), &rule, &same, &taken)? {
             Meant::Extend(name) => {
                 let edit = Edit::EditRule(EditRule {
                     name,
@@ -151,6 +152,13 @@ fn same_action(rules: &[RuleInfo], rule: &AddRule) -> Vec<String> {
         .collect()
 }
 
+fn names_in_use(rules: &[RuleInfo]) -> Vec<&str> {
+    let here = rules
+        .iter()
+        .filter(|rule| rule.state != EntryState::Removed);
+    here.map(|rule| rule.name.as_str()).collect()
+}
+
 /// What the operator means by adding a rule where one with the same action exists.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant {
@@ -169,6 +177,7 @@ fn ask_what_is_meant(
     messages: &mut dyn Write,
     rule: &AddRule,
     same: &[String],
+    taken: &[&str],
 ) -> io::Result<Meant> {
     let other = match rule.action {
         Action::Block => Action::Warn,
@@ -202,7 +211,7 @@ fn ask_what_is_meant(
     let meant = match choice {
         Some("1") => which_rule(input, messages, same)?.map(Meant::Extend),
         Some("2") => Some(Meant::Action(other)),
-        Some("3") => new_name(input, messages)?.map(Meant::Name),
+        Some("3") => new_name(input, messages, taken)?.map(Meant::Name),
         _ => None,
     };
     Ok(meant.unwrap_or(Meant::Stop))
@@ -226,12 +235,20 @@ fn which_rule(
     Ok(name.map(str::to_owned))
 }
 
-fn new_name(input: &mut dyn BufRead, messages: &mut dyn Write) -> io::Result<Option<String>> {
+/// A name that a rule may have and that none of `taken` is.
+fn new_name(
+    input: &mut dyn BufRead,
+    messages: &mut dyn Write,
+    taken: &[&str],
+) -> io::Result<Option<String>> {
     loop {
         let Some(answer) = ask(input, messages, "Its name?")? else {
             return Ok(None);
         };
         match answer.parse::<RuleName>() {
+            Ok(name) if taken.contains(&name.as_str()) => {
+                writeln!(messages, "there is a rule `{name}` already")?;
+            }
             Ok(name) => return Ok(Some(name.into())),
             Err(error) => writeln!(messages, "{error}")?,
         }
@@ -259,8 +276,14 @@ mod tests {
     fn answered(answers: &str, rule: &AddRule, same: &[&str]) -> (Meant, String) {
         let same: Vec<String> = same.iter().map(|&name| name.to_owned()).collect();
         let mut messages = Vec::new();
-        let meant = ask_what_is_meant(&mut answers.as_bytes(), &mut messages, rule, &same)
-            .expect("a vector takes everything");
+        let meant = ask_what_is_meant(
+            &mut answers.as_bytes(),
+            &mut messages,
+            rule,
+            &same,
+            &["warn", "feed"],
+        )
+        .expect("a vector takes everything");
         (meant, String::from_utf8(messages).expect("UTF-8"))
     }
 

@@ -1,5 +1,7 @@
 //! `rule edit`: with flags a single edit, without flags the rule in an editor.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{
@@ -17,9 +19,10 @@ use crate::policy::{
     edit::{Edit, EditRule},
 };
 
-/// Stage changes of a rule; without flags in $EDITOR
+/// Stage changes of rules, or edit one in $EDITOR
 ///
-/// Without flags the rule is opened as TOML in $VISUAL, $EDITOR or vi.
+/// Without flags the rule is opened as TOML in $VISUAL, $EDITOR or vi. With several rules, all are
+/// changed or none.
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -29,10 +32,15 @@ use crate::policy::{
 Examples:
   ipblock-ctl rule edit abuse
   ipblock-ctl rule edit abuse --add-match 203.0.113.0/24 203.0.112.9
-  ipblock-ctl rule edit abuse --rename abuse-2026 --for 7d --deploy")]
+  ipblock-ctl rule edit abuse --rename abuse-2026 --for 7d --deploy
+  ipblock-ctl rule edit scanners bots --disable")]
 pub(crate) struct EditArgs {
-    /// The rule
-    name: RuleName,
+    /// The rules
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<RuleName>,
+    /// Open the editor on this text, which an earlier edit left
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Do this from now on
     #[arg(long)]
     action: Option<ActionArg>,
@@ -83,22 +91,50 @@ pub(crate) async fn run(args: EditArgs, session: &mut Session<'_>) -> Result<u8,
         session.note(reading);
     }
     let stage_args = args.stage.clone();
-    let edit = resolve(args);
-    let nothing = EditRule {
-        name: edit.name.clone(),
-        ..EditRule::default()
-    };
-    if edit == nothing {
-        return editor::run(&edit.name, &stage_args, session).await;
+    let from = args.from.clone();
+    let names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
+    let change = resolve(args);
+    if change != EditRule::default() {
+        if from.is_some() {
+            return Err(CliError::Usage {
+                message: "--from opens the editor, and goes with no change by flags".to_owned(),
+                hint: "edit the text first, then the rule once more with flags".to_owned(),
+            });
+        }
+        if names.len() > 1 && change.rename.is_some() {
+            return Err(CliError::Usage {
+                message: "several rules cannot be given the same name".to_owned(),
+                hint: "write --rename with one rule".to_owned(),
+            });
+        }
+        return stage(changed(names, &change), &stage_args, session).await;
     }
-    stage(vec![Edit::EditRule(edit)], &stage_args, session).await
+    match names.as_slice() {
+        [name] => editor::run(name, from.as_deref(), &stage_args, session).await,
+        _ => Err(CliError::Usage {
+            message: "several rules are changed with flags only, not in the editor".to_owned(),
+            hint: "name one rule, or say what to change: `ipblock-ctl rule edit --help`".to_owned(),
+        }),
+    }
 }
 
+/// The same change of each rule.
+pub(super) fn changed(names: Vec<String>, change: &EditRule) -> Vec<Edit> {
+    let one = |name| {
+        Edit::EditRule(EditRule {
+            name,
+            ..change.clone()
+        })
+    };
+    names.into_iter().map(one).collect()
+}
+
+/// What the flags change, of no rule yet.
 fn resolve(args: EditArgs) -> EditRule {
     let on_or_off = |on: bool, off: bool| (on || off).then_some(on);
     let zones: Vec<String> = args.zones.into_iter().map(String::from).collect();
     EditRule {
-        name: args.name.into(),
+        name: String::new(),
         rename: args.rename.map(String::from),
         action: args.action.map(Into::into),
         add_match: args.add_match,

@@ -11,29 +11,45 @@ use tempfile::NamedTempFile;
 
 use super::super::{
     arguments::StageArgs,
-    error::{CliError, OK},
+    error::{CliError, OK, kept_text},
     prompt::choose,
-    session::{Session, somebody_is_there},
+    session::{Session, read_text, somebody_is_there},
     stage::{finish, send},
 };
 use crate::policy::edit::Edit;
 
 const FALLBACK_EDITOR: &str = "vi";
 
+/// What a shell ends with when there is no such command: POSIX.1-2024, Shell Command Language,
+/// section 2.8.2.
+const NO_SUCH_COMMAND: i32 = 127;
+
+/// Opens the rule, or the text that an earlier edit left in `from`, until it is staged or given up.
 pub(super) async fn run(
     name: &str,
+    from: Option<&Path>,
     stage: &StageArgs,
     session: &mut Session<'_>,
 ) -> Result<u8, CliError> {
     let before = session.client.rule_text(name).await?.toml;
-    let draft = Draft::new(name, &before)?;
+    let draft = match from {
+        Some(path) => Draft::new(name, &read_text(path)?.0)?,
+        None => Draft::new(name, &before)?,
+    };
     loop {
         if let Err(error) = draft.open() {
-            return Err(draft.abandon(&before, error, session));
+            return Err(draft.abandon(name, &before, error, session));
         }
         let toml = draft.text()?;
         if toml == before {
             session.note("nothing was changed");
+            return Ok(OK);
+        }
+        if toml.trim().is_empty() {
+            session.note(&format!(
+                "the text is empty: nothing was changed. `ipblock-ctl rule remove {name}` removes \
+                 the rule"
+            ));
             return Ok(OK);
         }
         let edit = Edit::ReplaceRule {
@@ -45,24 +61,28 @@ pub(super) async fn run(
             Err(error) => error,
         };
         if !somebody_is_there() {
-            let kept = draft.keep()?;
-            return Err(CliError::EditRefused { source, kept });
+            let (rule, kept) = (name.to_owned(), draft.keep()?);
+            return Err(CliError::EditRefused { source, rule, kept });
         }
         let message = source.to_string();
         session.output.report(&message, source.hint().as_deref());
-        if !edit_again()? {
-            let kept = draft.keep()?;
-            session.note(&format!("your text is kept in {}", kept.display()));
-            return Err(CliError::Stopped);
+        if !edit_again(draft.path())? {
+            let (rule, kept) = (name.to_owned(), draft.keep()?);
+            return Err(CliError::EditStopped { rule, kept });
         }
     }
 }
 
-fn edit_again() -> io::Result<bool> {
+fn edit_again(draft: &Path) -> io::Result<bool> {
+    let mut messages = io::stderr();
+    writeln!(
+        messages,
+        "  1  edit again\n  2  stop, and keep the text in {}",
+        draft.display()
+    )?;
     let mut input = io::stdin().lock();
-    let answers = ["y", "n", ""];
-    let answer = choose(&mut input, &mut io::stderr(), "Edit again? [Y/n]", &answers)?;
-    Ok(matches!(answer, Some("y" | "")))
+    let answer = choose(&mut input, &mut messages, "Which? [1]", &["1", "2", ""])?;
+    Ok(matches!(answer, Some("1" | "")))
 }
 
 /// The file that the editor works on; gone when dropped, unless kept.
@@ -109,6 +129,7 @@ impl Draft {
             .status();
         let problem = match ended {
             Ok(status) if status.success() => return Ok(()),
+            Ok(status) if status.code() == Some(NO_SUCH_COMMAND) => "is not there".to_owned(),
             Ok(status) => format!("ended with {status}"),
             Err(error) => format!("cannot be started: {error}"),
         };
@@ -128,11 +149,17 @@ impl Draft {
     }
 
     /// The editor failed: keeps what was typed, should anything have been.
-    fn abandon(self, before: &str, error: CliError, session: &mut Session<'_>) -> CliError {
+    fn abandon(
+        self,
+        rule: &str,
+        before: &str,
+        error: CliError,
+        session: &mut Session<'_>,
+    ) -> CliError {
         if self.text().is_ok_and(|text| text != before)
             && let Ok(path) = self.keep()
         {
-            session.note(&format!("your text is kept in {}", path.display()));
+            session.output.note(&kept_text(rule, &path));
         }
         error
     }

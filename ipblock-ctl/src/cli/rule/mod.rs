@@ -47,11 +47,12 @@ pub(crate) struct RemoveArgs {
     stage: StageArgs,
 }
 
-/// Stage that a warn rule blocks from now on
+/// Stage that warn rules block from now on
 #[derive(Debug, Args)]
 pub(crate) struct PromoteArgs {
-    /// The rule
-    name: RuleName,
+    /// The rules
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<RuleName>,
     #[command(flatten)]
     stage: StageArgs,
 }
@@ -71,12 +72,12 @@ pub(crate) async fn run(command: RuleCommand, session: &mut Session<'_>) -> Resu
             stage(vec![Edit::RemoveRules { names }], &args.stage, session).await
         }
         RuleCommand::Promote(args) => {
-            let edit = EditRule {
-                name: args.name.into(),
+            let names = args.names.into_iter().map(String::from).collect();
+            let change = EditRule {
                 action: Some(Action::Block),
                 ..EditRule::default()
             };
-            stage(vec![Edit::EditRule(edit)], &args.stage, session).await
+            stage(edit::changed(names, &change), &args.stage, session).await
         }
     }
 }

@@ -116,7 +116,7 @@ fn fields(rule: &Rule, sign: char) -> Vec<String> {
         }
     }
     if let Some(end) = rule.expires {
-        lines.push(format!("expires: {end}"));
+        lines.push(format!("expires: {end:.0}"));
     }
     if !rule.note.is_empty() {
         lines.push(format!("note: {}", quoted(&rule.note)));
@@ -280,7 +280,7 @@ fn word(action: Action) -> &'static str {
 }
 
 fn until(end: Option<Timestamp>) -> String {
-    end.map_or_else(|| "never".to_owned(), |end| end.to_string())
+    end.map_or_else(|| "never".to_owned(), |end| format!("{end:.0}"))
 }
 
 fn zones(rule: &Rule) -> String {

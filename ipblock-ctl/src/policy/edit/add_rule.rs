@@ -72,7 +72,7 @@ fn summary(rule: &Rule) -> String {
     if !rule.except.is_empty() {
         parts.push(format!("except {}", elements::count(&rule.except)));
     }
-    parts.extend(rule.expires.map(|end| format!("until {end}")));
+    parts.extend(rule.expires.map(|end| format!("until {end:.0}")));
     if !rule.enabled {
         parts.push("disabled".to_owned());
     }
@@ -108,33 +108,44 @@ fn commands(ruleset: &Ruleset, new: &AddRule, first: &RuleName) -> [String; 3] {
         Action::Block => Action::Warn,
         Action::Warn => Action::Block,
     };
-    let action = word(new.action);
-    let free = elements::free_name(ruleset, action);
-    let mut separate = vec![format!("ipblock-ctl rule add {free} --action {action}")];
-    separate.extend(arguments("--match", &new.matches));
-    separate.extend(arguments("--except", &new.except));
+    let mut extend = vec![format!("ipblock-ctl rule edit {first}")];
+    extend.extend(arguments("--add-match", &new.matches));
+    extend.extend(arguments("--add-except", &new.except));
+    [
+        extend.join(" "),
+        add_command(ruleset, new, other),
+        add_command(ruleset, new, new.action),
+    ]
+}
+
+/// What adds `new` with this action under a name that is free.
+fn add_command(ruleset: &Ruleset, new: &AddRule, action: Action) -> String {
+    let action = word(action);
+    let taken = ruleset
+        .rules
+        .iter()
+        .any(|rule| rule.name.as_str() == action);
+    let free = if taken {
+        elements::free_name(ruleset, action)
+    } else {
+        action.to_owned()
+    };
+    let mut words = vec![format!("ipblock-ctl rule add {free} --action {action}")];
+    words.extend(arguments("--match", &new.matches));
+    words.extend(arguments("--except", &new.except));
     match new.expires {
         Expiry::Never => {}
-        Expiry::At(end) => separate.push(format!("--until {end}")),
-        Expiry::After(seconds) => separate.push(format!("--for {seconds}s")),
+        Expiry::At(end) => words.push(format!("--until {end}")),
+        Expiry::After(seconds) => words.push(format!("--for {seconds}s")),
     }
     if !new.note.is_empty() {
-        separate.push(format!("--note {}", quoted(&new.note)));
+        words.push(format!("--note {}", quoted(&new.note)));
     }
-    separate.extend(
-        new.zones
-            .iter()
-            .map(|zone| format!("--zone {}", quoted(zone))),
-    );
-    separate.extend(new.alert.then(|| "--alert".to_owned()));
-    separate.extend(new.disabled.then(|| "--disabled".to_owned()));
-    let edit = || vec![format!("ipblock-ctl rule edit {first}")];
-    let mut add = edit();
-    add.extend(arguments("--add-match", &new.matches));
-    add.extend(arguments("--add-except", &new.except));
-    let mut change = edit();
-    change.push(format!("--action {}", word(other)));
-    [add, change, separate].map(|words| words.join(" "))
+    let zones = new.zones.iter();
+    words.extend(zones.map(|zone| format!("--zone {}", quoted(zone))));
+    words.extend(new.alert.then(|| "--alert".to_owned()));
+    words.extend(new.disabled.then(|| "--disabled".to_owned()));
+    words.join(" ")
 }
 
 /// An option and its values; a long list of them is cut short, visibly.

@@ -28,8 +28,18 @@ pub(super) fn rule_index(ruleset: &Ruleset, text: &str) -> Result<usize, EditErr
     let found = ruleset.rules.iter().position(|r| r.name.as_str() == text);
     found.ok_or_else(|| {
         let names = ruleset.rules.iter().map(|rule| rule.name.as_str());
-        not_found(Kind::Rule, text, names, "ipblock-ctl rule list shows them")
+        no_such_rule(text, names)
     })
+}
+
+/// What is said of a rule name that none of `names` is.
+pub fn no_such_rule<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> EditError {
+    not_found(
+        Kind::Rule,
+        text,
+        names,
+        "`ipblock-ctl rule list` shows them",
+    )
 }
 
 /// The zone that an argument names.
@@ -69,7 +79,7 @@ pub(super) fn parse(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<At>, Edit
             && !ruleset.lists.contains_key(name)
         {
             let names = ruleset.lists.keys().map(ListName::as_str);
-            let otherwise = "ipblock-ctl list list shows them";
+            let otherwise = "`ipblock-ctl list list` shows them";
             return Err(not_found(Kind::List, name.as_str(), names, otherwise));
         }
         parsed.extend(elements);

@@ -79,7 +79,7 @@ pub enum EditError {
         action: Action,
         /// Rules with that action that share a zone with it.
         existing: Vec<RuleName>,
-        /// Add to the first of them; change its action; add a separate rule.
+        /// Add to the first of them; add a rule with the other action; add a separate rule.
         commands: [String; 3],
     },
     /// Something to remove that is not there.
@@ -253,11 +253,11 @@ impl EditError {
 }
 
 fn same_action_hint(existing: &[RuleName], commands: &[String; 3]) -> String {
-    let [add, change, separate] = commands;
+    let [add, other, separate] = commands;
     let first = join(existing.get(..1).unwrap_or_default());
     format!(
         "add the addresses to {first}:\n    {add}\n\
-         change the action of {first}:\n    {change}\n\
+         give them the other action:\n    {other}\n\
          make a separate rule:\n    {separate}"
     )
 }

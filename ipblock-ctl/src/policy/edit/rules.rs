@@ -99,7 +99,7 @@ fn change_fields(
     if let Some(expires) = change.expires {
         rule.expires = end_of(expires, now)?;
         said.push(match rule.expires {
-            Some(end) => format!("ends at {end}"),
+            Some(end) => format!("ends at {end:.0}"),
             None => "ends never".to_owned(),
         });
     }

@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -24,15 +25,25 @@ pub(crate) struct Answer {
     path: &'static str,
     status: u16,
     body: Value,
+    delay: Duration,
 }
 
-/// The answer to every request with this method, path and query.
+impl Answer {
+    /// The same answer, so much later.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
+/// The answer to requests with this method, path and query. Of several for the same request each
+/// is given once, in order, and the last one from then on.
 pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
     Answer {
         method,
         path,
         status,
         body,
+        delay: Duration::ZERO,
     }
 }
 
@@ -112,7 +123,7 @@ fn serve(
 }
 
 fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
-    let answers = Arc::new(answers);
+    let answers = Arc::new(Mutex::new(answers));
     Router::new().fallback(move |request: Request| {
         let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
         async move {
@@ -124,12 +135,23 @@ fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
             let request = Asked { body, ssh_peer };
             asked.lock().expect("no panic").push(request);
             let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-            let found = answers
-                .iter()
-                .find(|answer| answer.method == head.method.as_str() && answer.path == path);
-            found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), response)
+            let Some(answer) = next_answer(&answers, head.method.as_str(), path) else {
+                return StatusCode::NOT_FOUND.into_response();
+            };
+            tokio::time::sleep(answer.delay).await;
+            response(&answer)
         }
     })
+}
+
+fn next_answer(answers: &Mutex<Vec<Answer>>, method: &str, path: &str) -> Option<Answer> {
+    let mut answers = answers.lock().expect("no panic");
+    let fits = |answer: &Answer| answer.method == method && answer.path == path;
+    let next = answers.iter().position(fits)?;
+    if answers.iter().filter(|answer| fits(answer)).count() > 1 {
+        return Some(answers.remove(next));
+    }
+    answers.get(next).cloned()
 }
 
 fn response(answer: &Answer) -> Response {

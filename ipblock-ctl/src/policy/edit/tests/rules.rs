@@ -56,8 +56,9 @@ fn a_nameless_rule_beside_one_of_its_action_is_answered_with_three_commands() {
     };
     let expected = [
         "ipblock-ctl rule edit abuse --add-match 192.0.2.1 @office --add-except 192.0.2.7",
-        "ipblock-ctl rule edit abuse --action warn",
-        "ipblock-ctl rule add block-2 --action block --match 192.0.2.1 @office \
+        "ipblock-ctl rule add warn --action warn --match 192.0.2.1 @office \
+         --except 192.0.2.7 --note 'it'\\''s'",
+        "ipblock-ctl rule add block --action block --match 192.0.2.1 @office \
          --except 192.0.2.7 --note 'it'\\''s'",
     ];
     assert_eq!(*commands, expected);
