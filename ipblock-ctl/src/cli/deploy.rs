@@ -25,7 +25,7 @@ pub(crate) const CONFIRM_NEXT: &str = "see that everything works, then: ipblock-
 #[command(after_help = "\
 Examples:
   ipblock-ctl deploy --comment 'ticket 42'
-  ipblock-ctl deploy --confirm-within 60s && ipblock-ctl confirm")]
+  ipblock-ctl deploy --confirm-within 60s      # then look, then confirm")]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     flags: DeployFlags,

@@ -149,7 +149,7 @@ impl Service {
         );
         let until = deployed
             .confirm_deadline
-            .map(|deadline| format!(", to be confirmed until {deadline}"));
+            .map(|deadline| format!(", to be confirmed until {deadline:.0}"));
         let comment = Some(comment).filter(|comment| !comment.is_empty());
         let comment = comment.map(|comment| format!(": {comment}"));
         let detail = format!(

@@ -149,7 +149,7 @@ impl Service {
             return Ok(());
         };
         let message = format!(
-            "revision {} awaits confirmation until {}",
+            "revision {} awaits confirmation until {:.0}",
             trial.revision,
             trial.deadline(&Now::read())
         );

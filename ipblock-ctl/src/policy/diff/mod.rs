@@ -116,7 +116,7 @@ fn fields(rule: &Rule, sign: char) -> Vec<String> {
         }
     }
     if let Some(end) = rule.expires {
-        lines.push(format!("expires: {end}"));
+        lines.push(format!("expires: {end:.0}"));
     }
     if !rule.note.is_empty() {
         lines.push(format!("note: {}", quoted(&rule.note)));

@@ -72,7 +72,7 @@ fn summary(rule: &Rule) -> String {
     if !rule.except.is_empty() {
         parts.push(format!("except {}", elements::count(&rule.except)));
     }
-    parts.extend(rule.expires.map(|end| format!("until {end}")));
+    parts.extend(rule.expires.map(|end| format!("until {end:.0}")));
     if !rule.enabled {
         parts.push("disabled".to_owned());
     }

@@ -99,8 +99,8 @@ fn change_fields(
     if let Some(expires) = change.expires {
         rule.expires = end_of(expires, now)?;
         said.push(match rule.expires {
-            Some(end) => format!("ends at {end}"),
-            None => "ends never".to_owned(),
+            Some(end) => format!("ends at {end:.0}"),
+            None => "never ends".to_owned(),
         });
     }
     if let Some(enabled) = change.enabled {
