@@ -13,6 +13,7 @@ mod leftovers;
 mod netns;
 mod offload;
 pub mod packet;
+pub mod page;
 mod privilege;
 mod raw_socket;
 mod veth;

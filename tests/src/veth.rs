@@ -21,6 +21,8 @@ pub struct VethOptions {
     /// Leaves ARP and neighbour discovery on. Otherwise neighbours are static and the interfaces
     /// say nothing that a test did not send.
     pub live_neighbours: bool,
+    /// Another name for the host's interface.
+    pub host_interface: Option<&'static str>,
 }
 
 impl Default for VethOptions {
@@ -29,6 +31,7 @@ impl Default for VethOptions {
             number: 0,
             mtu: 1500,
             live_neighbours: false,
+            host_interface: None,
         }
     }
 }
@@ -71,10 +74,13 @@ impl VethPair {
         peer: Arc<Netns>,
         options: VethOptions,
     ) -> anyhow::Result<Self> {
-        let pair = Self {
+        let mut pair = Self {
             host: End::new("host", 1, host, options.number),
             peer: End::new("peer", 2, peer, options.number),
         };
+        if let Some(name) = options.host_interface {
+            name.clone_into(&mut pair.host.interface);
+        }
         pair.add_interfaces()?;
         pair.host.configure(&pair.peer, options)?;
         pair.peer.configure(&pair.host, options)?;

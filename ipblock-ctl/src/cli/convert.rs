@@ -4,7 +4,10 @@ use clap::Args;
 
 use super::error::{CliError, OK};
 use crate::{
-    output::{Output, convert::render},
+    output::{
+        Output,
+        convert::{render, summary},
+    },
     policy::address,
 };
 
@@ -27,5 +30,10 @@ pub(crate) struct ConvertArgs {
 pub(crate) fn run(args: &ConvertArgs, output: &mut Output) -> Result<u8, CliError> {
     let conversions = address::convert(&args.addresses)?;
     output.show(&conversions, |conversions, view| render(conversions, view))?;
+    if let ([only], false) = (conversions.as_slice(), output.is_json()) {
+        // A closed pipe ends it here, silently.
+        output.flush()?;
+        output.note(&summary(only));
+    }
     Ok(OK)
 }

@@ -28,7 +28,7 @@ pub(crate) const DEPLOYING: &str = "deploying";
 #[command(after_help = "\
 Examples:
   ipblock-ctl deploy --comment 'ticket 42'
-  ipblock-ctl deploy --confirm-within 60s && ipblock-ctl confirm")]
+  ipblock-ctl deploy --confirm-within 60s      # then look, then confirm")]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     flags: DeployFlags,

@@ -120,10 +120,13 @@ pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u
         tell_refused(&report, true, session);
     }
     if report.timed > 0 {
+        let those = match report.timed {
+            1 => "1 entry has".to_owned(),
+            several => format!("{} entries have", grouped(several)),
+        };
         session.note(&format!(
-            "{} of the entries have a timeout or an end, which is not kept: they stay until they \
-             are removed",
-            grouped(report.timed)
+            "{those} a timeout or an end, which is not kept: `ipblock-ctl ban` holds addresses \
+             for a time"
         ));
     }
     let staged = send(vec![edit(&args, parsed)], args.stage.force, session).await?;

@@ -56,8 +56,9 @@ pub(crate) async fn finish(
     let own = u64::try_from(own).unwrap_or(u64::MAX);
     let before = staged.staged.saturating_sub(own);
     if before > 0 {
+        let were = if before == 1 { "was" } else { "were" };
         let edits = edits(before);
-        session.note(&format!("deploys {edits} that were staged before, too"));
+        session.note(&format!("deploys {edits} that {were} staged before, too"));
     }
     let request = DeployRequest {
         comment: args.comment.clone().unwrap_or_default(),

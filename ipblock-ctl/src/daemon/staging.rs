@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info};
 
 use super::{
-    durations,
+    durations, ends,
     kept::kept,
     state::{Service, StagedSet, to_stored},
 };
@@ -30,7 +30,10 @@ impl Service {
             let base = state.staged.as_ref().map_or(state.revision, |set| set.base);
             (state.edited().as_ref().clone(), base, edits)
         };
-        let clocks = Now::read();
+        let mut clocks = Now::read();
+        // Ends are reckoned from here: in whole milliseconds they can be read, and the store keeps
+        // all of them.
+        clocks.wall = ends::to_millisecond(clocks.wall);
         let now = clocks.wall;
         let mut done = Vec::new();
         let mut edits = Vec::new();

@@ -89,6 +89,7 @@ pub fn render_banned(banned: &Banned, view: &View) -> String {
     }
     match banned.moved {
         0 => {}
+        1 if all == 1 => text.push_str("it was banned before: its end is moved\n"),
         1 => text.push_str("1 of them was banned before: its end is moved\n"),
         moved => {
             let moved = grouped(moved);

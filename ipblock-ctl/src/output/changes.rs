@@ -19,7 +19,14 @@ const STATELESS: &str = "stateless: replies to this host's own connections are d
 #[must_use]
 pub fn render_diff(diff: &Diff, view: &View) -> String {
     if diff.rules.is_empty() && diff.other.is_empty() {
-        return "nothing staged: no difference from what is deployed\n".to_owned();
+        let nothing = if diff.edits.is_empty() {
+            "nothing staged: "
+        } else {
+            ""
+        };
+        let mut text = format!("{nothing}no difference from what is deployed\n");
+        push_edits(&mut text, &diff.edits, view);
+        return text;
     }
     let mut text = String::new();
     for rule in &diff.rules {
@@ -297,6 +304,19 @@ mod tests {
         insta::assert_snapshot!(
             render_diff(&Diff::default(), &samples::view()),
             @"nothing staged: no difference from what is deployed"
+        );
+    }
+
+    #[test]
+    fn edits_that_undo_each_other_are_staged_all_the_same() {
+        let diff = Diff {
+            edits: samples::diff().edits,
+            ..Diff::default()
+        };
+        let text = render_diff(&diff, &samples::view());
+        assert!(
+            text.starts_with("no difference from what is deployed\nstaged: "),
+            "{text}"
         );
     }
 

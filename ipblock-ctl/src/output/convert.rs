@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    number::grouped_text,
+    number::{counted, grouped_text},
     view::{Tone, View},
 };
 use crate::api::types::Conversion;
@@ -28,6 +28,17 @@ pub fn render(conversions: &[Conversion], view: &View) -> String {
     text
 }
 
+/// How many addresses a conversion holds, in how many prefixes.
+#[must_use]
+pub fn summary(conversion: &Conversion) -> String {
+    let addresses = match conversion.addresses.as_str() {
+        "1" => "1 address".to_owned(),
+        more => format!("{} addresses", grouped_text(more)),
+    };
+    let prefixes = u64::try_from(conversion.cidrs.len()).unwrap_or(u64::MAX);
+    format!("{addresses} in {}", counted(prefixes, "prefix", "prefixes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +50,19 @@ mod tests {
         assert_eq!(
             render(&conversions[..1], &samples::view()),
             "192.0.2.1/32\n192.0.2.2/31\n192.0.2.4/30\n192.0.2.8/31\n192.0.2.10/32\n"
+        );
+    }
+
+    #[test]
+    fn a_summary_counts_addresses_and_prefixes() {
+        let conversions = samples::conversions();
+        let summaries: Vec<String> = conversions.iter().map(summary).collect();
+        assert_eq!(
+            summaries,
+            [
+                "10 addresses in 5 prefixes",
+                "79,228,162,514,264,337,593,543,950,336 addresses in 1 prefix"
+            ]
         );
     }
 

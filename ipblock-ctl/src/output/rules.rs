@@ -121,7 +121,9 @@ pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
             clock(time, &view.time_zone)
         )
     };
-    field("expires", rule.expires.map_or("never".to_owned(), time));
+    let ended = rule.expires.is_some_and(|end| end <= view.now);
+    let title = if ended { "ended" } else { "expires" };
+    field(title, rule.expires.map_or("never".to_owned(), time));
     if rule.alert {
         field("alert", "yes".to_owned());
     }

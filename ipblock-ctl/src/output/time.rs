@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 /// `12s ago`, `in 2h`; of two units at most, rounded towards now.
 #[must_use]
 pub fn relative(now: Timestamp, time: Timestamp) -> String {
-    let seconds = time.as_second() - now.as_second();
+    let seconds = time.duration_since(now).as_secs();
     match seconds {
         0 => "now".to_owned(),
         1.. => format!("in {}", span(seconds.unsigned_abs())),
@@ -23,6 +23,7 @@ pub fn span(seconds: u64) -> String {
         600..3600 => format!("{minutes}m"),
         3600..36_000 => two(hours, "h", minutes % 60, "m"),
         36_000..172_800 => format!("{hours}h"),
+        172_800..864_000 => two(days, "d", hours % 24, "h"),
         _ => format!("{days}d"),
     }
 }
@@ -59,6 +60,8 @@ mod tests {
             (5400, "1h30m"),
             (47 * 3600, "47h"),
             (7 * 86_400, "7d"),
+            (7 * 86_400 - 1, "6d23h"),
+            (31 * 86_400 - 1, "30d"),
         ];
         for (seconds, text) in cases {
             assert_eq!(span(seconds), text, "{seconds} seconds");
@@ -71,6 +74,9 @@ mod tests {
         assert_eq!(relative(now, now), "now");
         assert_eq!(relative(now, now + 2.hours()), "in 2h");
         assert_eq!(relative(now, now - 12.seconds()), "12s ago");
+        let late = now + 900.milliseconds();
+        assert_eq!(relative(late, late + 5200.milliseconds()), "in 5s");
+        assert_eq!(relative(late, now + 1.second()), "now");
     }
 
     #[test]

@@ -97,8 +97,8 @@ fn lenient_imports_the_rest_and_says_what_was_left_out() {
         stderr(&assert),
         "left out: <stdin>:2: `192.0.2.2`: `nomatch` entry\n\
          left out: <stdin>:3: `192.0.2.0/8`: host bits set\n\
-         1 of the entries have a timeout or an end, which is not kept: they stay until they are \
-         removed\n"
+         1 entry has a timeout or an end, which is not kept: `ipblock-ctl ban` holds addresses \
+         for a time\n"
     );
     let assert = import(&daemon, text, &["--into", "abuse", "--lenient", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");

@@ -233,7 +233,7 @@ fn widen(prefixes: &mut [IpNet], length: u8) -> Result<(), ApiError> {
 fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
     let named = warnings::named(prefixes, NAMED);
     let end = match &ban.end {
-        Some(end) => format!("until {}", end.wall),
+        Some(end) => format!("until {:.0}", end.wall),
         None => "for ever".to_owned(),
     };
     match ban.reason.as_str() {

@@ -85,7 +85,7 @@ pub(super) fn set(
         (Some(_), Some(_)) => return Err(EditError::HandAndFile { list: name }),
     };
     let holds = match &new.file {
-        Some(file) => format!("is read from {file}"),
+        Some(file) => format!("follows the file {file}"),
         None => match new.elements.len() {
             1 => "holds 1 prefix".to_owned(),
             count => format!("holds {count} prefixes"),

@@ -100,7 +100,7 @@ fn change_fields(
         rule.expires = end_of(expires, now)?;
         said.push(match rule.expires {
             Some(end) => format!("ends at {end:.0}"),
-            None => "ends never".to_owned(),
+            None => "never ends".to_owned(),
         });
     }
     if let Some(enabled) = change.enabled {

@@ -128,7 +128,7 @@ fn set_replaces_what_a_list_holds() {
 fn a_list_with_a_file_is_not_edited_by_hand() {
     let mut ruleset = base();
     let said = done(&mut ruleset, set("feed", None, Some("feeds/drop.txt")));
-    assert_eq!(said, ["list feed: is read from feeds/drop.txt"]);
+    assert_eq!(said, ["list feed: follows the file feeds/drop.txt"]);
     assert!(list(&ruleset, "feed").is_unread());
     for edit in [
         add_to("feed", &["192.0.2.1"], ""),
