@@ -7,10 +7,11 @@ use tempfile::TempDir;
 use tracing::{error, info};
 
 use super::{
+    bans::stored_bans,
     deploy::take_identities,
     guard::Caller,
     plan::Plan,
-    state::{Service, from_stored},
+    state::{LiveZone, Service, from_stored},
     switch::Change,
     takeover::load_state,
 };
@@ -19,9 +20,16 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{Applied, Deployed, RestoreQuery},
     },
-    policy::{RuleId, Ruleset, compile::compile},
+    datapath::clock::Now,
+    policy::{
+        RuleId, Ruleset, ZoneName,
+        compile::{CompiledZone, compile},
+    },
     store::{DATABASE, Store, StoreError},
 };
+
+/// A zone of a ruleset that is to be restored, with its generation.
+type BuiltZone = (ZoneName, CompiledZone, LiveZone);
 
 impl Service {
     /// A backup as an open file; it is nowhere on the disk any more when that is closed.
@@ -60,8 +68,10 @@ impl Service {
             number => from_stored(&backup.ruleset(number)?)?,
         };
         let plan = self.plan_restore(&ruleset)?;
+        let bans = stored_bans(&backup, &Now::read())?;
         let mut diff = plan.to_diff();
-        self.show_cut(&plan, Some(caller).filter(|_| query.dry_run), &mut diff);
+        let asked = Some(caller).filter(|_| query.dry_run);
+        self.show_cut_with_bans(&plan, Some(&bans), asked, &mut diff);
         if query.dry_run {
             return Ok(Applied {
                 changed: plan.changes_anything(),
@@ -79,13 +89,15 @@ impl Service {
             ));
         }
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
-        let warnings = self.guard_plan(&plan, Some(caller), query.force)?;
-        // What cannot be compiled is refused before anything is replaced.
-        for zone in ruleset.zone_names() {
-            compile(&ruleset, &zone, Timestamp::now())?;
+        let warnings = self.guard_plan_and_bans(&plan, Some(&bans), Some(caller), query.force)?;
+        drop(bans);
+        // What does not compile or fit is refused before anything is replaced.
+        let built = self.build_restored(&ruleset)?;
+        if let Err(error) = self.replace_store(backup) {
+            self.unpin_built(&built);
+            return Err(error);
         }
-        self.store.replace_with(backup)?;
-        if let Err(error) = self.put_restored_in_force() {
+        if let Err(error) = self.put_restored_in_force(built) {
             let problem = format!("the restored ruleset is not in force yet: {error}");
             error!("{problem}");
             self.write().start_problems.push(problem.clone());
@@ -124,26 +136,44 @@ impl Service {
         Plan::compute(before, Arc::new(after), Timestamp::now())
     }
 
+    /// Builds every zone of a ruleset that is to be restored; nothing is in force or recorded yet.
+    fn build_restored(&self, ruleset: &Ruleset) -> Result<Vec<BuiltZone>, ApiError> {
+        let mut built = Vec::new();
+        for name in ruleset.zone_names() {
+            let zone = compile(ruleset, &name, Timestamp::now()).map_err(ApiError::from);
+            match zone.and_then(|zone| Ok((self.build(&zone)?, zone))) {
+                Ok((live, zone)) => built.push((name, zone, live)),
+                Err(error) => {
+                    self.unpin_built(&built);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(built)
+    }
+
+    fn unpin_built(&self, built: &[BuiltZone]) {
+        for (.., live) in built {
+            self.unpin(live.generation.number());
+        }
+    }
+
     /// Takes up what the store holds anew, and replaces every generation. The links run the old ones
-    /// until the new ones are complete.
-    fn put_restored_in_force(&self) -> Result<(), ApiError> {
+    /// until then.
+    fn put_restored_in_force(&self, built: Vec<BuiltZone>) -> Result<(), ApiError> {
+        let fresh = load_state(&self.store)?;
+        let revision = fresh.revision;
         let old = {
             let mut state = self.write();
-            let fresh = load_state(&self.store)?;
             let old = std::mem::take(&mut state.zones);
             let interfaces = std::mem::take(&mut state.interfaces);
             *state = fresh;
             state.interfaces = interfaces;
             old
         };
-        self.reload_bans()?;
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
         let mut fresh = BTreeMap::new();
-        for name in deployed.zone_names() {
-            let live = self.build_for(&deployed, &name, revision)?;
+        for (name, zone, live) in built {
+            self.record_built(&name, &live, &zone, revision)?;
             fresh.insert(name, live);
         }
         self.put_in_force(Change {

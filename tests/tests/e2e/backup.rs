@@ -1,6 +1,6 @@
 //! Everything in one file, and back: on the same machine and on another one.
 
-use ipblock_tests::{DEADLINE, require_privileged};
+use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged};
 
 use crate::{
     answers::{apply, check, count_of, counters, live_generations, pinned_generations, status},
@@ -144,5 +144,70 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
     assert_eq!(status(&scene.daemon)?.staged, 1);
     scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
     assert_eq!(status(&scene.daemon)?.staged, 0);
+    Ok(())
+}
+
+#[test]
+fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let operator = "203.0.113.200";
+    scene.daemon.ctl(&["ban", operator, "--permanent"])?.ok()?;
+    let backup = scene.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    scene.daemon.ctl(&["unban", operator])?.ok()?;
+
+    let from = ["env", "IPBLOCK_SSH_PEER=203.0.113.200"];
+    let dry = ["restore", &backup, "--dry-run"];
+    let shown = scene.daemon.ctl_through(&from, &dry, "")?;
+    assert!(
+        shown
+            .stdout
+            .contains("refused without --force: 203.0.113.200"),
+        "{shown:?}"
+    );
+    let restore = ["restore", &backup];
+    let refused = scene.daemon.ctl_through(&from, &restore, "")?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let cause = "the ban of 203.0.113.200/32";
+    assert!(refused.stderr.contains(cause), "{refused:?}");
+    assert_eq!(status(&scene.daemon)?.bans, 0);
+    let forced = ["restore", &backup, "--force"];
+    scene.daemon.ctl_through(&from, &forced, "")?.ok()?;
+    assert_eq!(status(&scene.daemon)?.bans, 1);
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let large = Scene::attached(root, "native")?;
+    apply(&large.daemon, RULESET)?;
+    let backup = large.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    large.daemon.ctl(&["backup", &backup])?.ok()?;
+
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .interface(format!("{}=native", pair.host.interface))
+        .argument("--capacity")
+        .argument("2")
+        .start()?;
+    let small = Scene::of(daemon, pair)?;
+    let block = "[[rule]]\nname = \"own\"\naction = \"block\"\nmatch = [\"203.0.113.9\"]\n";
+    apply(&small.daemon, block)?;
+    let exported = small.daemon.ctl(&["export"])?.ok()?;
+    let refused = small.daemon.ctl(&["restore", &backup])?;
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("the capacity is 2"), "{refused:?}");
+    assert_eq!(small.daemon.ctl(&["export"])?.ok()?, exported);
+    let now = status(&small.daemon)?;
+    assert_eq!(now.problems, Vec::<String>::new());
+    assert_eq!(pinned_generations(&small.daemon)?, live_generations(&now));
+    small.send(&[marked("203.0.113.9", 1), marked("203.0.113.7", 2)], 5)?;
+    small.judged(10)?;
+    assert_eq!((small.receiver.count(1), small.receiver.count(2)), (0, 5));
     Ok(())
 }
