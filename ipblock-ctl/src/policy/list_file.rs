@@ -17,6 +17,10 @@ use super::{
 /// Longest path of a list file, in bytes.
 pub const MAX_PATH_LEN: usize = 255;
 
+/// Prefixes that one list file may stand for: what a zone holds by default. A range of IPv6 addresses
+/// in a few bytes of text stands for up to 254.
+pub const MAX_PREFIXES: usize = ipblock_common::limits::DEFAULT_CAPACITY as usize;
+
 /// Path of a list file, relative to the lists directory: nothing that leads out of it by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -131,8 +135,13 @@ fn more_lines(more: usize) -> String {
 
 /// Reads the text of a list file: an address, prefix or range a line, each prefix once.
 ///
-/// `#` and `;` begin a comment; what stands after an address, comment or not, is its note.
+/// `#` and `;` begin a comment; what stands after an address, comment or not, is its note. The first
+/// line that leads beyond [`MAX_PREFIXES`] is refused, and nothing after it is read.
 pub fn read(text: &str) -> Result<Vec<ListElement>, LineError> {
+    read_at_most(text, MAX_PREFIXES)
+}
+
+fn read_at_most(text: &str, limit: usize) -> Result<Vec<ListElement>, LineError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut elements = Vec::new();
     let mut seen: FxHashSet<IpNet> = FxHashSet::default();
@@ -145,6 +154,13 @@ pub fn read(text: &str) -> Result<Vec<ListElement>, LineError> {
                     prefix,
                     note: note.into(),
                 }));
+                if elements.len() > limit {
+                    return Err(LineError {
+                        line,
+                        error: too_many(text, limit),
+                        more: 0,
+                    });
+                }
             }
             Err(error) => match &mut first {
                 Some(first) => first.more += 1,
@@ -159,6 +175,15 @@ pub fn read(text: &str) -> Result<Vec<ListElement>, LineError> {
         }
     }
     first.map_or(Ok(elements), Err)
+}
+
+fn too_many(line: &str, limit: usize) -> AddressError {
+    let problem = format!("more than {limit} prefixes up to here");
+    AddressError::in_line(
+        line.trim(),
+        &problem,
+        "split the file into several lists".to_owned(),
+    )
 }
 
 fn read_line(line: &str) -> Result<(Vec<IpNet>, &str), AddressError> {
@@ -281,6 +306,17 @@ mod tests {
             refused("192.0.2.1, 192.0.2.2\n")
                 .to_string()
                 .contains("`192.0.2.1,`")
+        );
+    }
+
+    #[test]
+    fn a_file_of_ranges_that_stand_for_too_many_prefixes_is_refused_where_it_does() {
+        let text = "192.0.2.1\n192.0.2.1\n2001:db8::1-2001:db8::6\n198.51.100.1\n";
+        assert_eq!(read_at_most(text, 6).unwrap().len(), 6);
+        let error = read_at_most(text, 4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 3: `2001:db8::1-2001:db8::6`: more than 4 prefixes up to here"
         );
     }
 
