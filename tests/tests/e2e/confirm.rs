@@ -1,6 +1,6 @@
 //! Deploys on trial, the way back, and what becomes of staged edits when the revision moves.
 
-use ipblock_tests::{DEADLINE, require_privileged, wait_for};
+use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged, wait_for};
 use serde_json::Value;
 
 use crate::{
@@ -87,6 +87,63 @@ fn an_unconfirmed_deploy_goes_back_by_itself() -> anyhow::Result<()> {
     );
     let log = scene.daemon.log();
     assert!(log.contains("not confirmed in time: going back"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .interface(format!("{}=native@lan", pair.host.interface))
+        .start()?;
+    let scene = Scene::of(daemon, pair)?;
+    apply(&scene.daemon, BEFORE)?;
+    let set = ["zone", "set", "lan", "--default", "drop", "--deploy"];
+    let set = [&set[..], &["--confirm-within", "3s", "--force"]].concat();
+    scene.daemon.ctl(&set)?.ok()?;
+    scene
+        .daemon
+        .wait_for_json(&["status"], "the interface to be in the zone", |status| {
+            let zones = status["zones"].as_array()?;
+            let lan = zones.iter().find(|zone| zone["name"] == "lan")?;
+            (lan["interfaces"][0]["state"] == "attached").then_some(())
+        })?;
+    let now = wait_for(DEADLINE, "revision 1 to be back", || {
+        status(&scene.daemon).ok().filter(|now| now.revision == 1)
+    })?;
+    assert_eq!(now.confirm_deadline, None);
+    wait_until_it_passes(&scene, 1)?;
+    let is_told = |problem: &String| problem.contains("there is no deployed zone `lan`");
+    assert!(now.problems.iter().any(is_told), "{now:?}");
+    // It is remembered for when the zone comes back.
+    scene.daemon.ctl(&["rollback", "2", "--force"])?.ok()?;
+    wait_for(DEADLINE, "the interface to be in the zone again", || {
+        status(&scene.daemon)
+            .ok()?
+            .problems
+            .is_empty()
+            .then_some(())
+    })
+}
+
+#[test]
+fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, BEFORE)?;
+    let set = ["zone", "set", "lan", "--default", "pass", "--deploy"];
+    let set = [&set[..], &["--confirm-within", "1h"]].concat();
+    scene.daemon.ctl(&set)?.ok()?;
+    let attach = ["attach", scene.interface(), "--zone", "lan"];
+    let refused = scene.daemon.ctl(&attach)?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("ipblock-ctl confirm"),
+        "{refused:?}"
+    );
+    scene.daemon.ctl(&["confirm"])?.ok()?;
+    scene.daemon.ctl(&attach)?.ok()?;
     Ok(())
 }
 
