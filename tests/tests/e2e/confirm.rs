@@ -33,6 +33,11 @@ fn deploy_on_trial(scene: &Scene, within: &str) -> anyhow::Result<String> {
     scene.daemon.ctl(&add)?.ok()
 }
 
+fn apply_on_trial(scene: &Scene, ruleset: &str, within: &str) -> anyhow::Result<String> {
+    let apply = ["apply", "-", "--confirm-within", within];
+    scene.daemon.ctl_with_input(&apply, ruleset)?.ok()
+}
+
 /// Sends frames from 203.0.113.9 until one arrives under `marker`.
 fn wait_until_it_passes(scene: &Scene, marker: u64) -> anyhow::Result<()> {
     wait_for(DEADLINE, "a frame from 203.0.113.9 to pass", || {
@@ -125,6 +130,27 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
             .is_empty()
             .then_some(())
     })
+}
+
+#[test]
+fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    apply(
+        &scene.daemon,
+        &BEFORE.replace(".7\"", ".7\", \"203.0.113.20\", \"203.0.113.40\""),
+    )?;
+    apply_on_trial(&scene, BEFORE, "2s")?;
+    std::fs::write(scene.daemon.config_path(), "capacity = 2\n")?;
+    scene.daemon.restart()?;
+    let problems = || Some(status(&scene.daemon).ok()?.problems);
+    wait_for(DEADLINE, "the way back to fail", || {
+        let told = |problem: &String| problem.contains("going back to revision 1 failed");
+        problems()?.iter().any(told).then_some(())
+    })?;
+    scene.daemon.ctl(&["confirm"])?.ok()?;
+    assert_eq!(problems(), Some(Vec::new()));
+    Ok(())
 }
 
 #[test]
