@@ -1,10 +1,15 @@
 //! Everything in one file, and back.
 
-use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     bans::stored_bans,
@@ -28,6 +33,9 @@ use crate::{
     store::{DATABASE, Store, StoreError},
 };
 
+/// What the names of directories begin with in which a backup stands for a moment.
+const ASIDE: &str = ".aside-";
+
 /// A zone of a ruleset that is to be restored, with its generation.
 type BuiltZone = (ZoneName, CompiledZone, LiveZone);
 
@@ -47,7 +55,7 @@ impl Service {
     pub(super) fn directory_aside(&self) -> Result<TempDir, ApiError> {
         let state_dir = &self.settings.state_dir;
         tempfile::Builder::new()
-            .prefix("backup-")
+            .prefix(ASIDE)
             .tempdir_in(state_dir)
             .map_err(|source| on_disk("make a directory in", state_dir, &source))
     }
@@ -186,6 +194,21 @@ impl Service {
             self.unpin(live.generation.number());
         }
         Ok(())
+    }
+}
+
+/// Removes what a daemon that was killed in the middle of a backup or a restore has left behind.
+pub(super) fn remove_left_aside(state_dir: &Path) {
+    for entry in fs::read_dir(state_dir).into_iter().flatten().flatten() {
+        let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);
+        if !is_aside || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        match fs::remove_dir_all(&path) {
+            Ok(()) => info!(path = %path.display(), "removed an unfinished backup"),
+            Err(error) => warn!(path = %path.display(), %error, "an unfinished backup stays"),
+        }
     }
 }
 

@@ -124,7 +124,7 @@ fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
     assert_eq!(status(&scene.daemon)?.revision, 1);
     let leftover = std::fs::read_dir(scene.daemon.state_dir())?
         .filter_map(Result::ok)
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("backup-"));
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(".aside-"));
     assert!(!leftover, "a directory was left behind");
     Ok(())
 }
@@ -209,5 +209,22 @@ fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result
     small.send(&[marked("203.0.113.9", 1), marked("203.0.113.7", 2)], 5)?;
     small.judged(10)?;
     assert_eq!((small.receiver.count(1), small.receiver.count(2)), (0, 5));
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_daemon_left_of_a_backup_goes_at_the_next_start() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    scene.daemon.kill()?;
+    let aside = scene.daemon.state_dir().join(".aside-a1b2c3");
+    let own = scene.daemon.state_dir().join("backup-monday");
+    for directory in [&aside, &own] {
+        std::fs::create_dir(directory)?;
+        std::fs::write(directory.join("ipblock.db"), "half")?;
+    }
+    scene.daemon.start()?;
+    assert!(!aside.exists());
+    assert!(own.join("ipblock.db").exists());
     Ok(())
 }
