@@ -1,5 +1,10 @@
 //! Everything in one file, and back: on the same machine and on another one.
 
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
+
 use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged};
 
 use crate::{
@@ -226,5 +231,24 @@ fn what_a_killed_daemon_left_of_a_backup_goes_at_the_next_start() -> anyhow::Res
     scene.daemon.start()?;
     assert!(!aside.exists());
     assert!(own.join("ipblock.db").exists());
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_is_too_large_is_refused_before_it_is_received() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    let mut stream = UnixStream::connect(scene.daemon.socket())?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    let length = (1_u64 << 30) + 1;
+    write!(
+        stream,
+        "POST /v1/restore HTTP/1.1\r\nhost: ipblock\r\ncontent-length: {length}\r\n\r\n"
+    )?;
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(answer.contains("larger than 1073741824 bytes"), "{answer}");
     Ok(())
 }
