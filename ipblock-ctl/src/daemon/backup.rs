@@ -87,6 +87,9 @@ impl Service {
                 deployed: None,
             });
         }
+        if !query.force {
+            self.require_confirmed()?;
+        }
         if !query.force && self.read().staged.is_some() {
             return Err(ApiError::new(
                 ErrorKind::Conflict,
@@ -112,6 +115,11 @@ impl Service {
             return Err(ApiError::new(ErrorKind::Failed, problem)
                 .with_hint("the rules from before keep filtering; restart ipblockd"));
         }
+        let confirm_deadline = {
+            let state = self.read();
+            let trial = state.confirmation.as_ref();
+            trial.map(|trial| trial.deadline(&Now::read()))
+        };
         let author = &caller.author;
         info!(revision, author = %author.name, uid = author.uid, "restored a backup");
         self.audit(author, "restore", &format!("revision {revision}"));
@@ -125,7 +133,7 @@ impl Service {
                 entries: plan.entries_after(),
                 build_ms: 0,
                 switch_ms: 0,
-                confirm_deadline: None,
+                confirm_deadline,
                 edits: Vec::new(),
                 warnings,
             }),

@@ -153,6 +153,44 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
 }
 
 #[test]
+fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let backup = scene.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let on_trial = [
+        "rule",
+        "remove",
+        "abuse",
+        "--deploy",
+        "--confirm-within",
+        "1h",
+    ];
+    scene.daemon.ctl(&on_trial)?.ok()?;
+    let refused = scene.daemon.ctl(&["restore", &backup])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("awaits confirmation"),
+        "{refused:?}"
+    );
+    let during = scene.daemon.state_dir().join("trial.db");
+    let during = during.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &during])?.ok()?;
+    scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
+    assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
+    // One that was made during a trial brings it back, and says so.
+    let restored = scene.daemon.ctl_json(&["restore", &during])?;
+    assert!(
+        restored["deployed"]["confirm_deadline"].is_string(),
+        "{restored}"
+    );
+    assert!(status(&scene.daemon)?.confirm_deadline.is_some());
+    Ok(())
+}
+
+#[test]
 fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
