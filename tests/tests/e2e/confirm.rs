@@ -366,6 +366,31 @@ fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> a
 }
 
 #[test]
+fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() -> anyhow::Result<()>
+{
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let list = |halves: &str| format!("[list.halves]\nmatch = [{halves}]\n");
+    apply(&scene.daemon, &list("\"0.0.0.0/1\", \"128.0.0.0/1\""))?;
+    apply(&scene.daemon, &list("\"0.0.0.0/1\""))?;
+    let add = [
+        "rule", "add", "half", "--action", "block", "--match", "@halves",
+    ];
+    scene.daemon.ctl(&add)?.ok()?;
+    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    let refused = scene.daemon.ctl(&["deploy"])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    for part in ["staged on revision 2", "0.0.0.0/0", "--force"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, now.staged), (1, 1));
+    scene.daemon.ctl(&["deploy", "--force"])?.ok()?;
+    assert_eq!(status(&scene.daemon)?.staged, 0);
+    Ok(())
+}
+
+#[test]
 fn the_audit_trail_tells_who_did_what() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
