@@ -324,7 +324,9 @@ impl Daemon {
         self.dir.path().join("ipblockd.log")
     }
 
-    fn config_path(&self) -> PathBuf {
+    /// Its configuration file, read at each start.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
         self.dir.path().join("ipblockd.toml")
     }
 

@@ -15,7 +15,7 @@ use crate::{
         types::{AttachRequest, Attached, InterfaceState, InterfaceStatus, Mode},
     },
     datapath::{AttachMode, DatapathError, Interface, PinnedLink, link},
-    policy::ZoneName,
+    policy::{Ruleset, ZoneName},
     store::{self, AskedMode, Author},
 };
 
@@ -48,6 +48,7 @@ impl Service {
         let zone = self.deployed_zone(request.zone.as_deref())?;
         let asked = asked_mode(request.mode);
         self.require_same_mode(name, asked)?;
+        self.require_way_back(name, &zone)?;
         let warnings = self.guard_attach(name, &zone, caller, request.force)?;
         let before = self.remembered(name)?;
         let wanted = store::Interface {
@@ -106,6 +107,53 @@ impl Service {
         info!(author = %author.name, uid = author.uid, interface = %name, "detached");
         self.audit(author, "detach", name);
         Ok(())
+    }
+
+    /// Takes the filter off interfaces whose zone goes. They stay remembered, and are attached as soon
+    /// as their zone is deployed again.
+    pub(super) fn take_off_without_zone(
+        &self,
+        before: &Ruleset,
+        after: &Ruleset,
+    ) -> Result<(), DatapathError> {
+        let mut state = self.write();
+        for (name, record) in &mut state.interfaces {
+            let is_on = matches!(record.attached, AttachedState::Attached { .. });
+            let goes = before.zone(&record.zone).is_some() && after.zone(&record.zone).is_none();
+            if !is_on || !goes {
+                continue;
+            }
+            if let Some(link) = PinnedLink::open(&self.pins, name)? {
+                link.detach(&self.pins)?;
+            }
+            warn!(interface = %name, zone = %record.zone, "detached: its zone goes");
+            record.attached = AttachedState::Failed(without_zone(&record.zone));
+        }
+        Ok(())
+    }
+
+    /// Refuses to move an interface out of its zone into one that is on trial: were that taken back,
+    /// nothing would filter it.
+    fn require_way_back(&self, name: &str, zone: &ZoneName) -> Result<(), ApiError> {
+        let trial = {
+            let state = self.read();
+            let is_moved = state
+                .interfaces
+                .get(name)
+                .is_some_and(|record| record.zone != *zone);
+            state.confirmation.clone().filter(|_| is_moved)
+        };
+        let Some(trial) = trial else { return Ok(()) };
+        let previous = self.revision_ruleset(trial.trial.previous)?;
+        if previous.zone(zone).is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "zone `{zone}` came with revision {}, which awaits confirmation",
+            trial.revision
+        );
+        Err(ApiError::new(ErrorKind::Conflict, message)
+            .with_hint("`ipblock-ctl confirm` it first, then attach again"))
     }
 
     fn remembered(&self, name: &str) -> Result<Option<store::Interface>, ApiError> {
@@ -184,9 +232,7 @@ impl Service {
                 return;
             }
             Err(Obstacle::Absent) => AttachedState::Absent,
-            Err(Obstacle::NoZone(zone)) => {
-                AttachedState::Failed(format!("there is no deployed zone `{zone}`"))
-            }
+            Err(Obstacle::NoZone(zone)) => AttachedState::Failed(without_zone(&zone)),
             Err(Obstacle::Datapath(error)) => AttachedState::Failed(error.to_string()),
         };
         let mut state = self.write();
@@ -364,6 +410,10 @@ impl State {
         );
         ApiError::new(ErrorKind::NotFound, message).with_hint(hint)
     }
+}
+
+fn without_zone(zone: &ZoneName) -> String {
+    format!("there is no deployed zone `{zone}`")
 }
 
 /// The only mode that will do; none when any will.

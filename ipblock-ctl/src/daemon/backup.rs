@@ -1,16 +1,22 @@
 //! Everything in one file, and back.
 
-use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
+    bans::stored_bans,
     deploy::take_identities,
     guard::Caller,
     plan::Plan,
-    state::{Service, from_stored},
+    state::{LiveZone, Service, from_stored},
     switch::Change,
     takeover::load_state,
 };
@@ -19,9 +25,19 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{Applied, Deployed, RestoreQuery},
     },
-    policy::{RuleId, Ruleset, compile::compile},
+    datapath::clock::Now,
+    policy::{
+        RuleId, Ruleset, ZoneName,
+        compile::{CompiledZone, compile},
+    },
     store::{DATABASE, Store, StoreError},
 };
+
+/// What the names of directories begin with in which a backup stands for a moment.
+const ASIDE: &str = ".aside-";
+
+/// A zone of a ruleset that is to be restored, with its generation.
+type BuiltZone = (ZoneName, CompiledZone, LiveZone);
 
 impl Service {
     /// A backup as an open file; it is nowhere on the disk any more when that is closed.
@@ -39,7 +55,7 @@ impl Service {
     pub(super) fn directory_aside(&self) -> Result<TempDir, ApiError> {
         let state_dir = &self.settings.state_dir;
         tempfile::Builder::new()
-            .prefix("backup-")
+            .prefix(ASIDE)
             .tempdir_in(state_dir)
             .map_err(|source| on_disk("make a directory in", state_dir, &source))
     }
@@ -60,14 +76,19 @@ impl Service {
             number => from_stored(&backup.ruleset(number)?)?,
         };
         let plan = self.plan_restore(&ruleset)?;
+        let bans = stored_bans(&backup, &Now::read())?;
         let mut diff = plan.to_diff();
-        self.show_cut(&plan, Some(caller).filter(|_| query.dry_run), &mut diff);
+        let asked = Some(caller).filter(|_| query.dry_run);
+        self.show_cut_with_bans(&plan, Some(&bans), asked, &mut diff);
         if query.dry_run {
             return Ok(Applied {
                 changed: plan.changes_anything(),
                 diff,
                 deployed: None,
             });
+        }
+        if !query.force {
+            self.require_confirmed()?;
         }
         if !query.force && self.read().staged.is_some() {
             return Err(ApiError::new(
@@ -79,19 +100,26 @@ impl Service {
             ));
         }
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
-        let warnings = self.guard_plan(&plan, Some(caller), query.force)?;
-        // What cannot be compiled is refused before anything is replaced.
-        for zone in ruleset.zone_names() {
-            compile(&ruleset, &zone, Timestamp::now())?;
+        let warnings = self.guard_plan_and_bans(&plan, Some(&bans), Some(caller), query.force)?;
+        drop(bans);
+        // What does not compile or fit is refused before anything is replaced.
+        let built = self.build_restored(&ruleset)?;
+        if let Err(error) = self.replace_store(backup) {
+            self.unpin_built(&built);
+            return Err(error);
         }
-        self.store.replace_with(backup)?;
-        if let Err(error) = self.put_restored_in_force() {
+        if let Err(error) = self.put_restored_in_force(built) {
             let problem = format!("the restored ruleset is not in force yet: {error}");
             error!("{problem}");
             self.write().start_problems.push(problem.clone());
             return Err(ApiError::new(ErrorKind::Failed, problem)
                 .with_hint("the rules from before keep filtering; restart ipblockd"));
         }
+        let confirm_deadline = {
+            let state = self.read();
+            let trial = state.confirmation.as_ref();
+            trial.map(|trial| trial.deadline(&Now::read()))
+        };
         let author = &caller.author;
         info!(revision, author = %author.name, uid = author.uid, "restored a backup");
         self.audit(author, "restore", &format!("revision {revision}"));
@@ -105,7 +133,7 @@ impl Service {
                 entries: plan.entries_after(),
                 build_ms: 0,
                 switch_ms: 0,
-                confirm_deadline: None,
+                confirm_deadline,
                 edits: Vec::new(),
                 warnings,
             }),
@@ -124,26 +152,44 @@ impl Service {
         self.plan(before, Arc::new(after))
     }
 
+    /// Builds every zone of a ruleset that is to be restored; nothing is in force or recorded yet.
+    fn build_restored(&self, ruleset: &Ruleset) -> Result<Vec<BuiltZone>, ApiError> {
+        let mut built = Vec::new();
+        for name in ruleset.zone_names() {
+            let zone = compile(ruleset, &name, Timestamp::now()).map_err(ApiError::from);
+            match zone.and_then(|zone| Ok((self.build(&zone)?, zone))) {
+                Ok((live, zone)) => built.push((name, zone, live)),
+                Err(error) => {
+                    self.unpin_built(&built);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(built)
+    }
+
+    fn unpin_built(&self, built: &[BuiltZone]) {
+        for (.., live) in built {
+            self.unpin(live.generation.number());
+        }
+    }
+
     /// Takes up what the store holds anew, and replaces every generation. The links run the old ones
-    /// until the new ones are complete.
-    fn put_restored_in_force(&self) -> Result<(), ApiError> {
+    /// until then.
+    fn put_restored_in_force(&self, built: Vec<BuiltZone>) -> Result<(), ApiError> {
+        let fresh = load_state(&self.store)?;
+        let revision = fresh.revision;
         let old = {
             let mut state = self.write();
-            let fresh = load_state(&self.store)?;
             let old = std::mem::take(&mut state.zones);
             let interfaces = std::mem::take(&mut state.interfaces);
             *state = fresh;
             state.interfaces = interfaces;
             old
         };
-        self.reload_bans()?;
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
         let mut fresh = BTreeMap::new();
-        for name in deployed.zone_names() {
-            let live = self.build_for(&deployed, &name, revision)?;
+        for (name, zone, live) in built {
+            self.record_built(&name, &live, &zone, revision)?;
             fresh.insert(name, live);
         }
         self.put_in_force(Change {
@@ -156,6 +202,21 @@ impl Service {
             self.unpin(live.generation.number());
         }
         Ok(())
+    }
+}
+
+/// Removes what a daemon that was killed in the middle of a backup or a restore has left behind.
+pub(super) fn remove_left_aside(state_dir: &Path) {
+    for entry in fs::read_dir(state_dir).into_iter().flatten().flatten() {
+        let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);
+        if !is_aside || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        match fs::remove_dir_all(&path) {
+            Ok(()) => info!(path = %path.display(), "removed an unfinished backup"),
+            Err(error) => warn!(path = %path.display(), %error, "an unfinished backup stays"),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ impl Service {
     pub fn deploy(&self, request: &DeployRequest, caller: &Caller) -> Result<Deployed, ApiError> {
         let _change = self.begin_change();
         self.require_confirmed()?;
-        self.rebase_staged()?;
+        self.rebase_staged(request.force)?;
         let (before, staged, revision) = {
             let state = self.read();
             (

@@ -132,7 +132,11 @@ impl Service {
             ));
         };
         self.store.confirm(trial.revision)?;
-        self.write().confirmation = None;
+        {
+            let mut state = self.write();
+            state.confirmation = None;
+            state.rollback_problem = None;
+        }
         info!(revision, author = %author.name, uid = author.uid, "confirmed");
         self.audit(author, "confirm", &format!("revision {revision}"));
         Ok(Confirmed {

@@ -10,14 +10,14 @@ use std::{
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-use http_body_util::{BodyExt as _, channel::Channel};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
@@ -73,10 +73,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .route("/v1/backup", get(back_up))
-        .route(
-            "/v1/restore",
-            post(restore).layer(DefaultBodyLimit::max(MAX_BACKUP)),
-        )
+        .route("/v1/restore", post(restore))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(errors_as_json))
         .layer(middleware::from_fn(peer::authorise))
@@ -288,7 +285,7 @@ async fn restore(
     State(service): Shared,
     Extension(caller): Extension<Caller>,
     Query(query): Query<RestoreQuery>,
-    mut body: Body,
+    body: Body,
 ) -> Result<impl IntoResponse, Failure> {
     let aside = service.directory_aside().map_err(Failure)?;
     let path = aside.path().join(DATABASE);
@@ -296,9 +293,23 @@ async fn restore(
         let message = format!("the backup could not be received: {error}");
         Failure(ApiError::new(ErrorKind::Failed, message))
     };
+    let too_large = || {
+        let message = format!("the backup is larger than {MAX_BACKUP} bytes");
+        Failure(ApiError::new(ErrorKind::Invalid, message))
+    };
+    if body.size_hint().lower() > MAX_BACKUP as u64 {
+        return Err(too_large());
+    }
     let mut file = File::create(&path).map_err(|error| failed(&error))?;
+    // `DefaultBodyLimit` does not count a body that is read in parts.
+    let mut body = Limited::new(body, MAX_BACKUP);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| failed(&error))?;
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return too_large();
+            }
+            failed(&error)
+        })?;
         if let Some(chunk) = frame.data_ref() {
             tokio::task::block_in_place(|| file.write_all(chunk))
                 .map_err(|error| failed(&error))?;

@@ -17,6 +17,7 @@ use crate::{
     policy::{
         Rule, Ruleset,
         diff::diff,
+        edit,
         patch::{Patch, PatchConflict},
     },
 };
@@ -72,8 +73,9 @@ impl Service {
     }
 
     /// Carries the staged edits over to the deployed revision where that is another one than they
-    /// started from. What both changed differently is refused, and stays staged as it is.
-    pub(super) fn rebase_staged(&self) -> Result<(), ApiError> {
+    /// started from. What both changed differently is refused, and stays staged as it is. So is,
+    /// unless forced, what only both together make dangerous: nobody was asked about that.
+    pub(super) fn rebase_staged(&self, force: bool) -> Result<(), ApiError> {
         let (deployed, revision, staged) = {
             let state = self.read();
             (
@@ -89,6 +91,20 @@ impl Service {
         let moved = Patch::between(&base, &staged.ruleset)
             .apply(&deployed)
             .map_err(|conflicts| refusal(&describe(&conflicts, &base), staged.base, revision))?;
+        let new_to_both = edit::require_no_new_danger(&staged.ruleset, &moved);
+        if let (false, Err(error), Err(_)) = (
+            force,
+            edit::require_no_new_danger(&deployed, &moved),
+            new_to_both,
+        ) {
+            let error = ApiError::from(error);
+            let message = format!(
+                "the edits were staged on revision {}, and on revision {revision}, which is \
+                 deployed meanwhile, they are dangerous: {}",
+                staged.base, error.message
+            );
+            return Err(ApiError { message, ..error });
+        }
         self.store.rebase_staged(revision, &to_stored(&moved))?;
         info!(
             from = staged.base,
@@ -106,7 +122,7 @@ impl Service {
     /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
     /// whoever deploys the edits.
     pub(super) fn rebase_staged_if_possible(&self) {
-        if let Err(error) = self.rebase_staged() {
+        if let Err(error) = self.rebase_staged(false) {
             info!(%error, "staged edits stay as they are");
         }
     }

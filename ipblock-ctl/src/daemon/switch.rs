@@ -116,6 +116,7 @@ impl Service {
         if let Some((deploy, ruleset)) = change.deploy {
             state.revision = deploy.revision;
             state.deployed = ruleset;
+            state.rollback_problem = None;
             state.confirmation = deploy.trial.map(|trial| Confirmation {
                 revision: deploy.revision,
                 trial,

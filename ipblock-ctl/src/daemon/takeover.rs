@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{
+    backup::remove_left_aside,
     bans::LiveBans,
     counts::Counts,
     durations::Durations,
@@ -76,6 +77,7 @@ impl Service {
     /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let store = Store::open(&settings.state_dir)?;
+        remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
         let tables = BanTables::open_or_create(&pins)?;
         let bans = LiveBans::load(tables, &store)?;

@@ -49,12 +49,7 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
         grouped(diff.entries.before),
         grouped(diff.entries.after)
     );
-    for warning in &diff.warnings {
-        push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
-    }
-    for peer in &diff.cut_peers {
-        push_labelled(&mut text, view, Tone::Bad, "cuts:", peer);
-    }
+    push_cautions(&mut text, diff, view);
     if blocked != "0" {
         push_labelled(&mut text, view, Tone::Faint, "note:", STATELESS);
     }
@@ -63,6 +58,15 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
         push_conflict(&mut text, conflict, view);
     }
     text
+}
+
+fn push_cautions(text: &mut String, diff: &Diff, view: &View) {
+    for warning in &diff.warnings {
+        push_labelled(text, view, Tone::Caution, "warning:", warning);
+    }
+    for peer in &diff.cut_peers {
+        push_labelled(text, view, Tone::Bad, "cuts:", peer);
+    }
 }
 
 /// Whose edits they are: one line a person.
@@ -230,13 +234,19 @@ pub fn render_rolled_back(revision: u64, applied: &Applied, view: &View) -> Stri
 pub fn render_restored(applied: &Applied, view: &View) -> String {
     let same = applied.diff.rules.is_empty() && applied.diff.other.is_empty();
     let mut text = if same {
-        "the rules are the same\n".to_owned()
+        let mut text = "the rules are the same\n".to_owned();
+        // The bans need not be.
+        push_cautions(&mut text, &applied.diff, view);
+        text
     } else {
         render_diff(&applied.diff, view)
     };
     if let Some(deployed) = &applied.deployed {
         let done = format!("restored: revision {} is in force", deployed.revision);
         let _ = writeln!(text, "{}", view.paint(Tone::Good, &done));
+        for warning in &deployed.warnings {
+            push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
+        }
     }
     text
 }

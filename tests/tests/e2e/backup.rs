@@ -1,6 +1,11 @@
 //! Everything in one file, and back: on the same machine and on another one.
 
-use ipblock_tests::{DEADLINE, require_privileged};
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
+
+use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged};
 
 use crate::{
     answers::{apply, check, count_of, counters, live_generations, pinned_generations, status},
@@ -124,7 +129,7 @@ fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
     assert_eq!(status(&scene.daemon)?.revision, 1);
     let leftover = std::fs::read_dir(scene.daemon.state_dir())?
         .filter_map(Result::ok)
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("backup-"));
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(".aside-"));
     assert!(!leftover, "a directory was left behind");
     Ok(())
 }
@@ -144,5 +149,144 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
     assert_eq!(status(&scene.daemon)?.staged, 1);
     scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
     assert_eq!(status(&scene.daemon)?.staged, 0);
+    Ok(())
+}
+
+#[test]
+fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let backup = scene.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let on_trial = [
+        "rule",
+        "remove",
+        "abuse",
+        "--deploy",
+        "--confirm-within",
+        "1h",
+    ];
+    scene.daemon.ctl(&on_trial)?.ok()?;
+    let refused = scene.daemon.ctl(&["restore", &backup])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("awaits confirmation"),
+        "{refused:?}"
+    );
+    let during = scene.daemon.state_dir().join("trial.db");
+    let during = during.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &during])?.ok()?;
+    scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
+    assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
+    // One that was made during a trial brings it back, and says so.
+    let restored = scene.daemon.ctl_json(&["restore", &during])?;
+    assert!(
+        restored["deployed"]["confirm_deadline"].is_string(),
+        "{restored}"
+    );
+    assert!(status(&scene.daemon)?.confirm_deadline.is_some());
+    Ok(())
+}
+
+#[test]
+fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let operator = "203.0.113.200";
+    scene.daemon.ctl(&["ban", operator, "--permanent"])?.ok()?;
+    let backup = scene.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    scene.daemon.ctl(&["unban", operator])?.ok()?;
+
+    let from = ["env", "IPBLOCK_SSH_PEER=203.0.113.200"];
+    let dry = ["restore", &backup, "--dry-run"];
+    let shown = scene.daemon.ctl_through(&from, &dry, "")?;
+    assert!(
+        shown
+            .stdout
+            .contains("refused without --force: 203.0.113.200"),
+        "{shown:?}"
+    );
+    let restore = ["restore", &backup];
+    let refused = scene.daemon.ctl_through(&from, &restore, "")?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let cause = "the ban of 203.0.113.200/32";
+    assert!(refused.stderr.contains(cause), "{refused:?}");
+    assert_eq!(status(&scene.daemon)?.bans, 0);
+    let forced = ["restore", &backup, "--force"];
+    scene.daemon.ctl_through(&from, &forced, "")?.ok()?;
+    assert_eq!(status(&scene.daemon)?.bans, 1);
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let large = Scene::attached(root, "native")?;
+    apply(&large.daemon, RULESET)?;
+    let backup = large.daemon.state_dir().join("monday.db");
+    let backup = backup.to_string_lossy().into_owned();
+    large.daemon.ctl(&["backup", &backup])?.ok()?;
+
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .interface(format!("{}=native", pair.host.interface))
+        .argument("--capacity")
+        .argument("2")
+        .start()?;
+    let small = Scene::of(daemon, pair)?;
+    let block = "[[rule]]\nname = \"own\"\naction = \"block\"\nmatch = [\"203.0.113.9\"]\n";
+    apply(&small.daemon, block)?;
+    let exported = small.daemon.ctl(&["export"])?.ok()?;
+    let refused = small.daemon.ctl(&["restore", &backup])?;
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("the capacity is 2"), "{refused:?}");
+    assert_eq!(small.daemon.ctl(&["export"])?.ok()?, exported);
+    let now = status(&small.daemon)?;
+    assert_eq!(now.problems, Vec::<String>::new());
+    assert_eq!(pinned_generations(&small.daemon)?, live_generations(&now));
+    small.send(&[marked("203.0.113.9", 1), marked("203.0.113.7", 2)], 5)?;
+    small.judged(10)?;
+    assert_eq!((small.receiver.count(1), small.receiver.count(2)), (0, 5));
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_daemon_left_of_a_backup_goes_at_the_next_start() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    scene.daemon.kill()?;
+    let aside = scene.daemon.state_dir().join(".aside-a1b2c3");
+    let own = scene.daemon.state_dir().join("backup-monday");
+    for directory in [&aside, &own] {
+        std::fs::create_dir(directory)?;
+        std::fs::write(directory.join("ipblock.db"), "half")?;
+    }
+    scene.daemon.start()?;
+    assert!(!aside.exists());
+    assert!(own.join("ipblock.db").exists());
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_is_too_large_is_refused_before_it_is_received() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    let mut stream = UnixStream::connect(scene.daemon.socket())?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    let length = (1_u64 << 30) + 1;
+    write!(
+        stream,
+        "POST /v1/restore HTTP/1.1\r\nhost: ipblock\r\ncontent-length: {length}\r\n\r\n"
+    )?;
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(answer.contains("larger than 1073741824 bytes"), "{answer}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Deploys on trial, the way back, and what becomes of staged edits when the revision moves.
 
-use ipblock_tests::{DEADLINE, require_privileged, wait_for};
+use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged, wait_for};
 use serde_json::Value;
 
 use crate::{
@@ -31,6 +31,11 @@ fn deploy_on_trial(scene: &Scene, within: &str) -> anyhow::Result<String> {
         within,
     ];
     scene.daemon.ctl(&add)?.ok()
+}
+
+fn apply_on_trial(scene: &Scene, ruleset: &str, within: &str) -> anyhow::Result<String> {
+    let apply = ["apply", "-", "--confirm-within", within];
+    scene.daemon.ctl_with_input(&apply, ruleset)?.ok()
 }
 
 /// Sends frames from 203.0.113.9 until one arrives under `marker`.
@@ -87,6 +92,84 @@ fn an_unconfirmed_deploy_goes_back_by_itself() -> anyhow::Result<()> {
     );
     let log = scene.daemon.log();
     assert!(log.contains("not confirmed in time: going back"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .interface(format!("{}=native@lan", pair.host.interface))
+        .start()?;
+    let scene = Scene::of(daemon, pair)?;
+    apply(&scene.daemon, BEFORE)?;
+    let set = ["zone", "set", "lan", "--default", "drop", "--deploy"];
+    let set = [&set[..], &["--confirm-within", "3s", "--force"]].concat();
+    scene.daemon.ctl(&set)?.ok()?;
+    scene
+        .daemon
+        .wait_for_json(&["status"], "the interface to be in the zone", |status| {
+            let zones = status["zones"].as_array()?;
+            let lan = zones.iter().find(|zone| zone["name"] == "lan")?;
+            (lan["interfaces"][0]["state"] == "attached").then_some(())
+        })?;
+    let now = wait_for(DEADLINE, "revision 1 to be back", || {
+        status(&scene.daemon).ok().filter(|now| now.revision == 1)
+    })?;
+    assert_eq!(now.confirm_deadline, None);
+    wait_until_it_passes(&scene, 1)?;
+    let is_told = |problem: &String| problem.contains("there is no deployed zone `lan`");
+    assert!(now.problems.iter().any(is_told), "{now:?}");
+    // It is remembered for when the zone comes back.
+    scene.daemon.ctl(&["rollback", "2", "--force"])?.ok()?;
+    wait_for(DEADLINE, "the interface to be in the zone again", || {
+        status(&scene.daemon)
+            .ok()?
+            .problems
+            .is_empty()
+            .then_some(())
+    })
+}
+
+#[test]
+fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    apply(
+        &scene.daemon,
+        &BEFORE.replace(".7\"", ".7\", \"203.0.113.20\", \"203.0.113.40\""),
+    )?;
+    apply_on_trial(&scene, BEFORE, "2s")?;
+    std::fs::write(scene.daemon.config_path(), "capacity = 2\n")?;
+    scene.daemon.restart()?;
+    let problems = || Some(status(&scene.daemon).ok()?.problems);
+    wait_for(DEADLINE, "the way back to fail", || {
+        let told = |problem: &String| problem.contains("going back to revision 1 failed");
+        problems()?.iter().any(told).then_some(())
+    })?;
+    scene.daemon.ctl(&["confirm"])?.ok()?;
+    assert_eq!(problems(), Some(Vec::new()));
+    Ok(())
+}
+
+#[test]
+fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, BEFORE)?;
+    let set = ["zone", "set", "lan", "--default", "pass", "--deploy"];
+    let set = [&set[..], &["--confirm-within", "1h"]].concat();
+    scene.daemon.ctl(&set)?.ok()?;
+    let attach = ["attach", scene.interface(), "--zone", "lan"];
+    let refused = scene.daemon.ctl(&attach)?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("ipblock-ctl confirm"),
+        "{refused:?}"
+    );
+    scene.daemon.ctl(&["confirm"])?.ok()?;
+    scene.daemon.ctl(&attach)?.ok()?;
     Ok(())
 }
 
@@ -279,6 +362,31 @@ fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> a
     let rule = scene.daemon.ctl_json(&["rule", "show", "abuse"])?;
     assert_eq!(rule["note"], "second");
     assert_eq!(rule["match"].as_array().map(Vec::len), Some(2));
+    Ok(())
+}
+
+#[test]
+fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() -> anyhow::Result<()>
+{
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let list = |halves: &str| format!("[list.halves]\nmatch = [{halves}]\n");
+    apply(&scene.daemon, &list("\"0.0.0.0/1\", \"128.0.0.0/1\""))?;
+    apply(&scene.daemon, &list("\"0.0.0.0/1\""))?;
+    let add = [
+        "rule", "add", "half", "--action", "block", "--match", "@halves",
+    ];
+    scene.daemon.ctl(&add)?.ok()?;
+    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    let refused = scene.daemon.ctl(&["deploy"])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    for part in ["staged on revision 2", "0.0.0.0/0", "--force"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    let now = status(&scene.daemon)?;
+    assert_eq!((now.revision, now.staged), (1, 1));
+    scene.daemon.ctl(&["deploy", "--force"])?.ok()?;
+    assert_eq!(status(&scene.daemon)?.staged, 0);
     Ok(())
 }
 

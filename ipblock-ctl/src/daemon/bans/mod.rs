@@ -26,9 +26,12 @@ const CLEARED_A_TICK: usize = 20_000;
 /// A change of one prefix's ban.
 type Change = (IpNet, Option<Ban<Arc<store::Ban>>>);
 
+/// The bans of a store, with their deadlines on this boot's clock.
+pub(super) type StoredBans = Bans<Arc<store::Ban>>;
+
 /// Every ban, and the kernel's tables.
 pub(super) struct LiveBans {
-    bans: Bans<Arc<store::Ban>>,
+    bans: StoredBans,
     tables: BanTables,
     /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
     /// clock are reckoned.
@@ -68,8 +71,7 @@ impl LiveBans {
 
     /// The ban that covers all of `prefix` and ends last, and its end.
     pub(super) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
-        let (by, ban) = self.bans.covering(prefix, now.boot_ns)?;
-        Some((by, until(&ban.info, now)))
+        covering(&self.bans, prefix, now)
     }
 
     /// The prefixes inside of `prefix` at which [`LiveBans::covering`] changes; `None` when they are
@@ -130,12 +132,18 @@ impl Service {
         }
     }
 
-    /// Takes the bans of the store up anew, after a restore has replaced them.
-    pub(super) fn reload_bans(&self) -> Result<(), ApiError> {
+    /// Replaces what the store holds by a backup, and takes its bans up. Nobody changes a ban
+    /// meanwhile: what is cleared away for having ended may be in the backup with another end.
+    pub(super) fn replace_store(&self, backup: Store) -> Result<(), ApiError> {
+        let restored = stored_bans(&backup, &Now::read())?;
         let mut live = self.bans();
-        live.bans = stored_bans(&self.store, &Now::read())?;
+        self.store.replace_with(backup)?;
+        live.bans = restored;
         live.out_of_step = true;
-        live.mend()?;
+        if let Err(error) = live.mend() {
+            // It is tried again every second, and `status` says so meanwhile.
+            error!(%error, "bans could not be put into the kernel");
+        }
         Ok(())
     }
 
@@ -203,7 +211,18 @@ impl Service {
     }
 }
 
-fn stored_bans(store: &Store, now: &Now) -> Result<Bans<Arc<store::Ban>>, StoreError> {
+/// The ban that covers all of `prefix` and ends last, and its end.
+pub(super) fn covering(
+    bans: &StoredBans,
+    prefix: IpNet,
+    now: &Now,
+) -> Option<(IpNet, Option<Timestamp>)> {
+    let (by, ban) = bans.covering(prefix, now.boot_ns)?;
+    Some((by, until(&ban.info, now)))
+}
+
+/// The bans that a store holds.
+pub(super) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreError> {
     let mut bans = Bans::default();
     let stored = store.bans()?.into_iter();
     bans.change(stored.map(|(prefix, ban)| (prefix, Some(reckoned(ban, now)))));
@@ -211,7 +230,7 @@ fn stored_bans(store: &Store, now: &Now) -> Result<Bans<Arc<store::Ban>>, StoreE
 }
 
 /// The bans whose deadlines a step of the wall clock moves, reckoned anew.
-fn going_by_the_wall(bans: &Bans<Arc<store::Ban>>, now: &Now) -> Vec<Change> {
+fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
     let goes_by_it = |ban: &store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
     bans.iter()
         .filter(|(_, ban)| goes_by_it(&ban.info))
@@ -221,7 +240,7 @@ fn going_by_the_wall(bans: &Bans<Arc<store::Ban>>, now: &Now) -> Vec<Change> {
 
 /// What the store has to hold of these prefixes.
 fn store_changes<'a>(
-    bans: &'a Bans<Arc<store::Ban>>,
+    bans: &'a StoredBans,
     prefixes: &'a [IpNet],
 ) -> impl Iterator<Item = (IpNet, Option<&'a store::Ban>)> {
     prefixes

@@ -236,10 +236,23 @@ fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
         Some(end) => format!("until {:.0}", end.wall),
         None => "for ever".to_owned(),
     };
-    match ban.reason.as_str() {
+    match one_line(&ban.reason).as_str() {
         "" => format!("{named} {end}"),
         reason => format!("{named} {end}: {reason}"),
     }
+}
+
+/// A reason without what would begin another line of the log, or steer a terminal.
+fn one_line(reason: &str) -> String {
+    let mut line = String::new();
+    for character in reason.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 fn audit(author: &Author, what: &str, detail: &str, now: &Now) -> AuditEntry {
@@ -248,5 +261,19 @@ fn audit(author: &Author, what: &str, detail: &str, now: &Now) -> AuditEntry {
         author: author.clone(),
         what: what.to_owned(),
         detail: detail.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_begins_no_line_of_the_log() {
+        let reason = "scan\n2026-01-01T00:00:00Z  INFO unbanned \u{1b}[31m\u{e9}";
+        assert_eq!(
+            one_line(reason),
+            "scan\\n2026-01-01T00:00:00Z  INFO unbanned \\u{1b}[31m\u{e9}"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod text;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -21,6 +22,7 @@ use tracing::warn;
 use self::sources::SSH_PEER;
 pub(super) use self::sources::Sources;
 use super::{
+    bans::{StoredBans, covering},
     plan::Plan,
     state::{AttachedState, Service, State},
 };
@@ -60,11 +62,22 @@ impl Service {
         caller: Option<&Caller>,
         force: bool,
     ) -> Result<Vec<String>, ApiError> {
+        self.guard_plan_and_bans(plan, None, caller, force)
+    }
+
+    /// As [`Service::guard_plan`], with the bans that take the place of those in force.
+    pub(super) fn guard_plan_and_bans(
+        &self,
+        plan: &Plan,
+        bans: Option<&StoredBans>,
+        caller: Option<&Caller>,
+        force: bool,
+    ) -> Result<Vec<String>, ApiError> {
         let protected = match self.guard.look() {
             Ok(seen) => with_caller(seen.protected.clone(), caller),
             Err(error) => return unseen(error, force),
         };
-        let cut = self.cut_by(plan, &protected);
+        let cut = self.cut_by(plan, bans, &protected);
         refuse(&cut, false, force)
     }
 
@@ -88,16 +101,18 @@ impl Service {
             return Ok(Vec::new());
         }
         let banned = self.banned(&addresses);
-        let state = self.read();
+        let (zones, deployed) = {
+            let state = self.read();
+            (zones_with_interfaces(&state), Arc::clone(&state.deployed))
+        };
         let now = Timestamp::now();
         let mut cut = Vec::new();
-        for zone in zones_with_interfaces(&state) {
-            let explainer = Explainer::new(&state.deployed, &zone, now);
+        for zone in zones {
+            let explainer = Explainer::new(&deployed, &zone, now);
             cut.extend(cut_by_bans(&protected, &prefixes, &zone, &explainer));
         }
         // Another end for a ban that holds drops nobody newly.
         cut.retain(|one| !banned.contains_key(&one.address));
-        drop(state);
         refuse(&cut, true, force)
     }
 
@@ -141,6 +156,17 @@ impl Service {
     /// Adds to a diff which connections would be cut and, for a caller who has only asked what
     /// would be, what would be refused.
     pub(super) fn show_cut(&self, plan: &Plan, caller: Option<&Caller>, diff: &mut Diff) {
+        self.show_cut_with_bans(plan, None, caller, diff);
+    }
+
+    /// As [`Service::show_cut`], with the bans that take the place of those in force.
+    pub(super) fn show_cut_with_bans(
+        &self,
+        plan: &Plan,
+        bans: Option<&StoredBans>,
+        caller: Option<&Caller>,
+        diff: &mut Diff,
+    ) {
         let seen = match self.guard.look() {
             Ok(seen) => seen,
             Err(error) => {
@@ -149,32 +175,38 @@ impl Service {
                 return;
             }
         };
-        let peers = self.dropped_by(plan, &seen.connections.peers());
+        let peers = self.dropped_by(plan, bans, &seen.connections.peers());
         let peers: BTreeSet<_> = peers.into_iter().map(|(_, address)| address).collect();
         diff.cut_peers = seen.connections.describe(&peers);
         if caller.is_none() {
             return;
         }
-        let cut = self.cut_by(plan, &with_caller(seen.protected.clone(), caller));
+        let cut = self.cut_by(plan, bans, &with_caller(seen.protected.clone(), caller));
         let refused = lines(&cut).into_iter();
         let refused = refused.map(|line| format!("refused without --force: {line}"));
         diff.warnings.extend(refused);
     }
 
     /// Where a plan would newly drop protected addresses.
-    fn cut_by(&self, plan: &Plan, protected: &Protected) -> Vec<CutOff> {
+    fn cut_by(&self, plan: &Plan, bans: Option<&StoredBans>, protected: &Protected) -> Vec<CutOff> {
         let addresses = protected.addresses();
-        let found = self.dropped_by(plan, &addresses);
-        let banned = self.banned(&addresses);
+        let found = self.dropped_by(plan, bans, &addresses);
+        let banned = self.banned_after(bans, &addresses);
         explained(found, protected, &plan.after, &banned, plan.now)
     }
 
     /// Where a plan would newly drop addresses, in zones with an interface. An interface that is
     /// absent or failed counts: it is attached as soon as that is possible.
-    fn dropped_by(&self, plan: &Plan, addresses: &[IpAddr]) -> Vec<(ZoneName, IpAddr)> {
+    fn dropped_by(
+        &self,
+        plan: &Plan,
+        bans: Option<&StoredBans>,
+        addresses: &[IpAddr],
+    ) -> Vec<(ZoneName, IpAddr)> {
         let guarded = zones_with_interfaces(&self.read());
-        let banned = self.banned(addresses);
-        let drops = |zone: &CompiledZone, address| {
+        let banned_before = self.banned(addresses);
+        let banned_after = self.banned_after(bans, addresses);
+        let drops = |zone: &CompiledZone, banned: &BTreeMap<IpAddr, IpNet>, address| {
             zone.drops(address, plan.now)
                 || (banned.contains_key(&address) && !zone.allows(address))
         };
@@ -185,8 +217,10 @@ impl Service {
             };
             let sides = ZoneSides {
                 name,
-                before: &|address| before.is_some_and(|before| drops(before, address)),
-                after: &|address| drops(after, address),
+                before: &|address| {
+                    before.is_some_and(|before| drops(before, &banned_before, address))
+                },
+                after: &|address| drops(after, &banned_after, address),
             };
             found.extend(newly_dropped(addresses, [sides]));
         }
@@ -199,6 +233,23 @@ impl Service {
         let bans = self.bans();
         let covering = addresses.iter().filter_map(|&address| {
             let (by, _) = bans.covering(IpNet::from(address), &now)?;
+            Some((address, by))
+        });
+        covering.collect()
+    }
+
+    /// The same once other bans have taken the place of those in force.
+    fn banned_after(
+        &self,
+        bans: Option<&StoredBans>,
+        addresses: &[IpAddr],
+    ) -> BTreeMap<IpAddr, IpNet> {
+        let Some(bans) = bans else {
+            return self.banned(addresses);
+        };
+        let now = Now::read();
+        let covering = addresses.iter().filter_map(|&address| {
+            let (by, _) = covering(bans, IpNet::from(address), &now)?;
             Some((address, by))
         });
         covering.collect()

@@ -55,16 +55,18 @@ impl Sources {
         Ok(seen)
     }
 
-    /// What was seen a moment ago, or now.
+    /// What was seen a moment ago, or now. One looks, and whoever asks meanwhile waits for that: a
+    /// busy host has long tables.
     pub(super) fn look_recently(&self) -> Result<Arc<Seen>, ApiError> {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, seen)) = recent.as_ref()
             && at.elapsed() < RECENT
         {
             return Ok(Arc::clone(seen));
         }
-        drop(recent);
-        self.look()
+        let seen = Arc::new(self.read()?);
+        *recent = Some((Instant::now(), Arc::clone(&seen)));
+        Ok(seen)
     }
 
     fn read(&self) -> Result<Seen, ApiError> {
@@ -177,5 +179,18 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second));
         let third = sources.look().unwrap();
         assert!(!Arc::ptr_eq(&first, &third));
+    }
+
+    #[test]
+    fn many_who_ask_at_once_have_one_look_around() {
+        let sources = Sources::new("/", None);
+        let seen: Vec<_> = std::thread::scope(|scope| {
+            let askers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| sources.look_recently().unwrap()))
+                .collect();
+            let askers = askers.into_iter();
+            askers.map(|asker| asker.join().unwrap()).collect()
+        });
+        assert!(seen.iter().all(|one| Arc::ptr_eq(one, &seen[0])));
     }
 }
