@@ -34,7 +34,7 @@ pub(super) fn deadline_ns(end: &End, now: &Now) -> u64 {
 }
 
 /// Where an end is on the wall clock as it goes now.
-pub(super) fn wall(end: &End, now: &Now) -> Timestamp {
+fn wall(end: &End, now: &Now) -> Timestamp {
     match &end.boot {
         Some(boot) if boot.boot_id == boot_id() => now.wall_at(boot.deadline_ns),
         _ => end.wall,

@@ -97,7 +97,8 @@ impl Service {
         let started = Instant::now();
         // Reckoned once more: building may have taken part of the time.
         let trial = self.trial(order.target)?;
-        let confirm_deadline = trial.as_ref().map(|trial| trial.end.wall);
+        let end = trial.as_ref().map(|trial| trial.end.wall);
+        let confirm_deadline = end.map(ends::to_millisecond);
         let deploy = Deploy {
             revision,
             trial,

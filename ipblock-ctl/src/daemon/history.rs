@@ -221,8 +221,8 @@ impl Service {
 }
 
 impl Confirmation {
-    /// Until when, on the wall clock as it goes now.
+    /// Until when, on the wall clock as it goes now, for people.
     pub(super) fn deadline(&self, now: &Now) -> Timestamp {
-        ends::wall(&self.trial.end, now)
+        ends::shown(&self.trial.end, now)
     }
 }

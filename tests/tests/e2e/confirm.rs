@@ -237,6 +237,22 @@ fn a_trial_goes_on_over_a_restart_and_can_be_confirmed_then() -> anyhow::Result<
 }
 
 #[test]
+fn the_time_to_confirm_is_told_alike_each_time() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let apply = ["--json", "apply", "-", "--confirm-within", "1h"];
+    let said = scene.daemon.ctl_with_input(&apply, BEFORE)?.ok()?;
+    let applied: Value = serde_json::from_str(&said)?;
+    let told = &applied["deployed"]["confirm_deadline"];
+    assert!(told.is_string(), "{applied}");
+    for _ in 0..3 {
+        let status = scene.daemon.ctl_json(&["status"])?;
+        assert_eq!(status["confirm_deadline"], *told);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
