@@ -23,6 +23,10 @@ use crate::{
 impl Service {
     /// Stages edits: all of them or none. They are on disk when this returns.
     pub fn stage(&self, request: &EditRequest, author: &Author) -> Result<Staged, ApiError> {
+        if request.edits.is_empty() {
+            return Err(ApiError::new(ErrorKind::Invalid, "a request without edits")
+                .with_hint("docs/api.md lists the edits"));
+        }
         let _change = self.begin_change();
         let (mut ruleset, base, count) = {
             let state = self.read();

@@ -54,11 +54,10 @@ impl Store {
             Ok(())
         })?;
         let replaced = self.write(replace);
-        let detached = self.read(|connection| {
-            connection.execute("DETACH backup", [])?;
-            Ok(())
-        });
-        replaced.and(detached)
+        // What was replaced is replaced, whether or not the copy is let go of.
+        let detached = self.read(|connection| Ok(connection.execute("DETACH backup", [])?));
+        drop(detached);
+        replaced
     }
 }
 

@@ -218,7 +218,8 @@ fn one(
     Ok(statement.query_row(parameters, revision).optional()?)
 }
 
-/// Deletes the oldest revisions beyond the limits. Stays: the newest few, the one in force, a
+/// Deletes the oldest revisions beyond the limits, those that the daemon made by itself (list files
+/// that changed) before those of people. Stays: the newest few, the one in force, a
 /// prepared one, one whose generation is in the kernel, one that may come back by itself, and the
 /// one that the staged edits started from.
 fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
@@ -243,7 +244,7 @@ fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> 
                        AND number NOT IN (SELECT revision FROM generation WHERE state <> 'folded')
                        AND number NOT IN (SELECT previous FROM confirmation)
                        AND number NOT IN (SELECT base FROM staged)
-                     ORDER BY number LIMIT 1)
+                     ORDER BY author <> 'ipblockd', number LIMIT 1)
                  RETURNING ruleset",
             )?
             .query_row([], |row| row.get(0))

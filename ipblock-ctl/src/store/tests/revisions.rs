@@ -332,3 +332,25 @@ fn a_ruleset_of_seventy_thousand_prefixes_is_stored_once_and_read_back() {
         .unwrap();
     assert_eq!(rows, 1);
 }
+
+#[test]
+fn revisions_of_list_files_go_before_those_of_people() {
+    let fixture = Fixture::new();
+    let by_hand = fixture.revision(&ruleset("by hand", &[]), RevisionState::Superseded);
+    for number in 0..1_005u64 {
+        let new = NewRevision {
+            time: at(100),
+            author: Author::daemon(),
+            comment: "list feed".to_owned(),
+            ruleset: &ruleset(&number.to_string(), &[]),
+            rules: 1,
+            entries: 1,
+            state: RevisionState::Superseded,
+            trial: None,
+        };
+        fixture.store.insert_revision(&new).unwrap();
+    }
+    let kept = fixture.store.revisions().unwrap();
+    assert_eq!(kept.len(), 1_000);
+    assert_eq!(kept.last().unwrap().number, by_hand);
+}
