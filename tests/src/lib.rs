@@ -3,7 +3,7 @@
 //! Everything here cleans up after itself in `Drop`, also when a test panics, and what needs root
 //! takes a [`Privileged`] token, so that no test can forget to ask for it. Nothing here knows maps
 //! or rules: the prog-run tests bring their own fixture, the end-to-end tests speak through
-//! [`Daemon`].
+//! [`Daemon`]. [`page`] reads documentation whose commands are run.
 
 mod binaries;
 mod bpffs;

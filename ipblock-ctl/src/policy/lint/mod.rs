@@ -92,7 +92,8 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule) {
     }
     let single = own
         .filter(|net| net.prefix_len() == net.max_prefix_len())
-        .count();
+        .collect::<FxHashSet<_>>()
+        .len();
     if rule.expires.is_none() && single > 0 {
         let addresses = if single == 1 { "address" } else { "addresses" };
         warnings.push(format!(

@@ -181,6 +181,9 @@ fn single_addresses_blocked_without_an_end_are_counted() {
     assert_warns(&warnings([rule(1, "abuse", Block, &hosts)]), &[expected]);
     assert_warns(&warnings([rule(1, "watch", Warn, &hosts)]), &[]);
     assert_warns(&warnings([quiet("abuse", Block, &hosts)]), &[]);
+    let twice = warnings([rule(1, "abuse", Block, &["192.0.2.7/32", "192.0.2.7/32"])]);
+    let one = "blocks 1 single address without an end";
+    assert!(twice.iter().any(|said| said.contains(one)), "{twice:?}");
 }
 
 #[test]
