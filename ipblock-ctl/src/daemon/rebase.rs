@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{ConflictInfo, Diff, StagedEditInfo},
+        types::{ConflictInfo, Diff, EntryChange, StagedEditInfo},
     },
     policy::{
         Rule, Ruleset,
@@ -37,7 +37,7 @@ impl Service {
             )
         };
         let Some(staged) = staged else {
-            return self.explain_plan(Arc::clone(&deployed), deployed, caller);
+            return Ok(self.no_difference());
         };
         let edits = self.staged_edits()?;
         let mut conflicts = Vec::new();
@@ -58,6 +58,22 @@ impl Service {
             conflicts,
             ..self.explain_plan(before, after, caller)?
         })
+    }
+
+    /// The answer when nothing is staged.
+    fn no_difference(&self) -> Diff {
+        let state = self.read();
+        let zones = state.zones.values();
+        let entries = zones
+            .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
+            .sum();
+        Diff {
+            entries: EntryChange {
+                before: entries,
+                after: entries,
+            },
+            ..Diff::default()
+        }
     }
 
     fn explain_plan(
