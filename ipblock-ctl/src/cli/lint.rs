@@ -20,7 +20,7 @@ use crate::{
     policy::{
         Ruleset, ZoneName,
         compile::{self, CompileError, DEFAULT_CAPACITY},
-        document, edit, lint, list_file,
+        document, edit, exchange, lint,
     },
 };
 
@@ -89,7 +89,7 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
         let read = fs::read_to_string(&path)
             .map_err(|error| (error.to_string(), None))
             .and_then(|text| {
-                list_file::read(&text).map_err(|error| (error.to_string(), error.hint))
+                exchange::read_list(&text).map_err(|error| (error.to_string(), error.hint))
             })
             .and_then(|elements| match elements.as_slice() {
                 [] => Err(("holds no address".to_owned(), None)),

@@ -16,9 +16,8 @@ use super::{
     deploy::take_identities,
     guard::Caller,
     plan::Plan,
-    state::{LiveZone, Service, from_stored},
+    state::{LiveZone, Service, State, from_stored},
     switch::Change,
-    takeover::load_state,
 };
 use crate::{
     api::{
@@ -177,7 +176,7 @@ impl Service {
     /// Takes up what the store holds anew, and replaces every generation. The links run the old ones
     /// until then.
     fn put_restored_in_force(&self, built: Vec<BuiltZone>) -> Result<(), ApiError> {
-        let fresh = load_state(&self.store)?;
+        let fresh = State::load(&self.store)?;
         let revision = fresh.revision;
         let old = {
             let mut state = self.write();

@@ -7,7 +7,7 @@ use crate::{
     api::error::ApiError,
     datapath::{KernelCounts, clock::Now},
     policy::{RuleId, ZoneName, compile::CompiledClass},
-    store::{GenerationCounts, RuleCounts, ZoneCounts},
+    store::{GenerationCounts, RuleCounts, Store, StoreError, ZoneCounts},
 };
 
 /// Counts of rules and zones, summed over generations.
@@ -18,6 +18,14 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Those of generations that are gone.
+    pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            rules: store.base_rules()?,
+            zones: store.base_zones()?,
+        })
+    }
+
     /// Over all zones, those that are gone too.
     pub(super) fn all_zones(&self) -> ZoneCounts {
         let mut sum = ZoneCounts::default();

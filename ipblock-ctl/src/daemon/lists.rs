@@ -20,7 +20,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     policy::{
         List, ListElement, ListFile, ListName, Ruleset, edit,
-        list_file::{self, ContentError},
+        exchange::{self, ContentError},
     },
 };
 
@@ -200,7 +200,7 @@ pub(super) fn read(
         path: path.clone(),
         valid: error.utf8_error().valid_up_to(),
     })?;
-    let elements = list_file::read(&text).map_err(|error| ListReadError::Content {
+    let elements = exchange::read_list(&text).map_err(|error| ListReadError::Content {
         path: path.clone(),
         error,
     })?;

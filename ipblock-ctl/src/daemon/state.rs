@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    bans::LiveBans, counts::Counts, durations::Durations, feeds::Feeds, guard::Sources,
+    bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds, guard::Sources,
     settings::Settings,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink},
+    datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink, clock::Now},
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
 };
@@ -132,6 +132,39 @@ impl Service {
 }
 
 impl State {
+    /// What the store has; nothing of the kernel yet.
+    pub(super) fn load(store: &Store) -> Result<Self, ApiError> {
+        let (revision, deployed) = match store.deployed_revision()? {
+            Some(revision) => {
+                let stored = store.ruleset(revision.number)?;
+                (revision.number, from_stored(&stored)?)
+            }
+            None => (0, Ruleset::default()),
+        };
+        let staged = match store.staged()? {
+            Some(staged) => Some(StagedSet {
+                ruleset: Arc::new(from_stored(&staged.ruleset)?),
+                base: staged.base,
+                edits: staged.edits,
+            }),
+            None => None,
+        };
+        // One of another revision was prepared and has not reached a link, or its finishing tells.
+        let confirmation = store
+            .confirmation()?
+            .filter(|trial| trial.revision == revision);
+        Ok(Self {
+            revision,
+            deployed: Arc::new(deployed),
+            staged,
+            confirmation,
+            durations: Durations(store.rule_durations()?),
+            wall_offset: ends::wall_offset(&Now::read()),
+            base: Counts::load(store)?,
+            ..Self::default()
+        })
+    }
+
     /// Id of the program that a zone's interfaces should run.
     pub(super) fn program_of(&self, zone: &ZoneName) -> Option<u32> {
         self.zones

@@ -15,11 +15,9 @@ use super::{
     backup::remove_left_aside,
     bans::LiveBans,
     counts::Counts,
-    durations::Durations,
-    ends,
     guard::Sources,
     settings::Settings,
-    state::{LiveZone, Service, StagedSet, State, from_stored},
+    state::{LiveZone, Service, State},
     switch::Change,
 };
 use crate::{
@@ -81,7 +79,7 @@ impl Service {
         let pins = PinDirectory::create(&settings.bpffs)?;
         let tables = BanTables::open_or_create(&pins)?;
         let bans = LiveBans::load(tables, &store)?;
-        let state = load_state(&store)?;
+        let state = State::load(&store)?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
@@ -147,7 +145,7 @@ impl Service {
                 self.store.fold_checkpoint(recorded.number)?;
             }
         }
-        self.write().base = load_base(&self.store)?;
+        self.write().base = Counts::load(&self.store)?;
         Ok(())
     }
 
@@ -307,44 +305,4 @@ impl Service {
         }
         Ok(self.pins.remove_other_bans()?)
     }
-}
-
-/// What the store has.
-pub(super) fn load_state(store: &Store) -> Result<State, ApiError> {
-    let (revision, deployed) = match store.deployed_revision()? {
-        Some(revision) => {
-            let stored = store.ruleset(revision.number)?;
-            (revision.number, from_stored(&stored)?)
-        }
-        None => (0, Ruleset::default()),
-    };
-    let staged = match store.staged()? {
-        Some(staged) => Some(StagedSet {
-            ruleset: Arc::new(from_stored(&staged.ruleset)?),
-            base: staged.base,
-            edits: staged.edits,
-        }),
-        None => None,
-    };
-    // One of another revision was prepared and has not reached a link, or its finishing tells.
-    let confirmation = store
-        .confirmation()?
-        .filter(|trial| trial.revision == revision);
-    Ok(State {
-        revision,
-        deployed: Arc::new(deployed),
-        staged,
-        confirmation,
-        durations: Durations(store.rule_durations()?),
-        wall_offset: ends::wall_offset(&Now::read()),
-        base: load_base(store)?,
-        ..State::default()
-    })
-}
-
-fn load_base(store: &Store) -> Result<Counts, ApiError> {
-    Ok(Counts {
-        rules: store.base_rules()?,
-        zones: store.base_zones()?,
-    })
 }

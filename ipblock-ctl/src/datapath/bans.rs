@@ -15,7 +15,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     error::DatapathError,
-    generation::{map_error, open_map},
+    maps::{map_error, open_map},
     pins::PinDirectory,
 };
 use crate::policy::bans::Write;

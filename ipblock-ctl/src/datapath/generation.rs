@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie::Key},
+    maps::{Array, LpmTrie, MapData, MapError, PerCpuArray, lpm_trie::Key},
     programs::{ProgramInfo, Xdp},
 };
 use ipblock_common::{
@@ -21,6 +21,7 @@ use super::{
     clock::Now,
     error::DatapathError,
     kernel_log,
+    maps::{map_error, open_map},
     object::{BPF_OBJECT, object_sha256},
     pins::PinDirectory,
     sys,
@@ -392,28 +393,6 @@ fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), Datapat
         path,
         source: std::io::Error::other(error),
     })
-}
-
-/// Opens a pinned map and requires the type and the sizes that the ABI says.
-pub(super) fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
-where
-    M: TryFrom<Map, Error = MapError>,
-{
-    let path = directory.join(name);
-    let strange = |error: MapError| DatapathError::StrangePin {
-        path: path.clone(),
-        problem: error.to_string(),
-    };
-    let data = MapData::from_pin(&path).map_err(strange)?;
-    let map = Map::from_map_data(data).map_err(strange)?;
-    M::try_from(map).map_err(strange)
-}
-
-pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
-    DatapathError::Map {
-        map,
-        source: Box::new(error),
-    }
 }
 
 /// The object is part of this build, so this tells a broken build.

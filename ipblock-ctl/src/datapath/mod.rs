@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod interface;
 pub mod kernel_log;
 pub mod link;
+mod maps;
 pub mod mode;
 mod netlink;
 pub mod object;

@@ -1,4 +1,4 @@
-//! Files that named lists are read from: how they are named, and what stands in them.
+//! Files that named lists are read from: how they are named.
 //!
 //! Nothing here opens a file: the daemon does, and only below its lists directory.
 
@@ -7,11 +7,7 @@ use std::{fmt, path::Path, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{
-    address::shown,
-    exchange::{self, Refusal},
-    ruleset::ListElement,
-};
+use super::shown::shown;
 
 /// Longest path of a list file, in bytes.
 pub const MAX_PATH_LEN: usize = 255;
@@ -108,84 +104,9 @@ impl fmt::Display for ListFile {
     }
 }
 
-/// Why the content of a list file is not taken.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{problem}")]
-pub struct ContentError {
-    /// Which line, what is wrong with it, and how many more are.
-    pub problem: String,
-    /// What to write instead, where that can be said.
-    pub hint: Option<String>,
-}
-
-/// Reads what a list file holds, each prefix once, in any format that `import` knows: which one is
-/// found out from the content.
-pub fn read(content: &str) -> Result<Vec<ListElement>, ContentError> {
-    let parsed = exchange::read(content.as_bytes(), None).map_err(|error| ContentError {
-        problem: error.to_string(),
-        hint: None,
-    })?;
-    let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
-    let Some(first) = parsed.refused.into_iter().next() else {
-        return Ok(parsed.elements);
-    };
-    let more = match refused_lines - 1 {
-        0 => String::new(),
-        1 => " (and 1 more)".to_owned(),
-        more => format!(" (and {more} more)"),
-    };
-    let Refusal {
-        line,
-        text,
-        problem,
-        hint,
-    } = first;
-    Err(ContentError {
-        problem: format!("line {line}: `{text}`: {problem}{more}"),
-        hint,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shown_elements(text: &str) -> Vec<String> {
-        let elements = read(text).unwrap();
-        let shown = elements.iter().map(|element| match &*element.note {
-            "" => element.prefix.to_string(),
-            note => format!("{} {note}", element.prefix),
-        });
-        shown.collect()
-    }
-
-    #[test]
-    fn what_follows_an_address_is_its_note() {
-        let text = "# a feed\n192.0.2.0/24 ; SBL1\n198.51.100.4-198.51.100.7\n";
-        assert_eq!(
-            shown_elements(text),
-            ["192.0.2.0/24 SBL1", "198.51.100.4/30"]
-        );
-    }
-
-    #[test]
-    fn a_feed_may_have_any_format_that_import_reads() {
-        let spamhaus = "{\"cidr\":\"192.0.2.0/24\",\"sblid\":\"SBL1\",\"rir\":\"apnic\"}\n\
-                        {\"type\":\"metadata\",\"records\":1}\n";
-        assert_eq!(shown_elements(spamhaus), ["192.0.2.0/24 SBL1"]);
-        let ipset = "create bad hash:net family inet\nadd bad 192.0.2.0/24\n";
-        assert_eq!(shown_elements(ipset), ["192.0.2.0/24"]);
-    }
-
-    #[test]
-    fn a_bad_line_is_named_and_the_others_are_counted() {
-        let error = read("# x\n192.0.2.1/24\n192.0.2.7\nfoo\n\nbar\n").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 2: `192.0.2.1/24`: host bits set (and 2 more)"
-        );
-        assert!(error.hint.unwrap().contains("192.0.2.0/24"));
-    }
 
     #[test]
     fn a_path_stays_below_the_lists_directory() {

@@ -19,6 +19,7 @@ pub mod patch;
 mod prefix;
 pub mod ruleset;
 mod safety;
+mod shown;
 pub(crate) mod suggest;
 
 pub use list_file::ListFile;

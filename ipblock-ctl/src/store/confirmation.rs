@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
-use super::{End, Failure, RevisionState, Store, StoreError, switch::set_state, value::Stored};
+use super::{End, Failure, Store, StoreError, value::Stored};
 
 /// What becomes of a revision that is not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +43,6 @@ impl Store {
                 };
                 Some(Confirmation { revision, trial })
             }))
-        })
-    }
-
-    /// Confirms the revision on trial: it stays.
-    pub fn confirm(&self, revision: u64) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            set_state(transaction, revision, RevisionState::Deployed)?;
-            forget(transaction, revision)
         })
     }
 }

@@ -92,6 +92,14 @@ impl Store {
             Ok(())
         })
     }
+
+    /// Confirms the revision on trial: it stays.
+    pub fn confirm(&self, revision: u64) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            set_state(transaction, revision, RevisionState::Deployed)?;
+            confirmation::forget(transaction, revision)
+        })
+    }
 }
 
 fn put_in_force(transaction: &Transaction<'_>, number: u64) -> Result<(), Failure> {
@@ -139,7 +147,7 @@ fn record_deploy(transaction: &Transaction<'_>, deploy: &Deploy) -> Result<(), F
     set_state(transaction, deploy.revision, state)
 }
 
-pub(super) fn set_state(
+fn set_state(
     transaction: &Transaction<'_>,
     number: u64,
     state: RevisionState,

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
+pub(in crate::policy) use super::shown::shown;
 pub use convert::{Conversion, convert};
 pub use sets::{aggregate, count_addresses, covered_family, range_to_prefixes};
 
@@ -37,25 +38,6 @@ impl AddressError {
             hint: hint.into(),
         }
     }
-}
-
-/// A text from outside as messages show it: at most 100 characters, none of them a control
-/// character that a terminal would obey.
-pub(in crate::policy) fn shown(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut out = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == LONGEST {
-            out.push_str("...");
-            break;
-        }
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
 }
 
 /// What one argument or one element of a list stands for.

@@ -13,6 +13,7 @@ mod write;
 mod tests;
 
 pub use read::{
-    FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Refusal, read, ruleset_toml,
+    ContentError, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Refusal, read,
+    read_list, ruleset_toml,
 };
 pub use write::{Selection, csv, elements, ipset, json, nft, plain};

@@ -6,6 +6,7 @@ mod detect;
 mod ipset;
 mod json;
 mod lines;
+mod list;
 mod nft;
 mod plain;
 mod ruleset;
@@ -20,6 +21,8 @@ use thiserror::Error;
 
 use crate::policy::ruleset::ListElement;
 use collect::Collector;
+
+pub use list::{ContentError, read_list};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
 pub use ruleset::ruleset_toml;
