@@ -25,6 +25,14 @@ action = "block"
 match = ["203.0.113.7", "@feed"]
 "#;
 
+/// Saves a backup in the state directory, and returns its path.
+fn backed_up(scene: &Scene, name: &str) -> anyhow::Result<String> {
+    let file = scene.daemon.state_dir().join(name);
+    let file = file.to_string_lossy().into_owned();
+    scene.daemon.ctl(&["backup", &file])?.ok()?;
+    Ok(file)
+}
+
 #[test]
 fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     let root = require_privileged!();
@@ -95,9 +103,7 @@ fn another_machine_takes_a_backup_over_with_its_own_interfaces() -> anyhow::Resu
     let root = require_privileged!();
     let original = Scene::attached(root, "native")?;
     apply(&original.daemon, RULESET)?;
-    let backup = original.daemon.state_dir().join("monday.db");
-    let backup = backup.to_string_lossy().into_owned();
-    original.daemon.ctl(&["backup", &backup])?.ok()?;
+    let backup = backed_up(&original, "monday.db")?;
 
     let other = Scene::attached(root, "native")?;
     let unrelated = RULESET.replace("abuse", "unrelated").replace(".7", ".8");
@@ -139,9 +145,7 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
-    let backup = scene.daemon.state_dir().join("monday.db");
-    let backup = backup.to_string_lossy().into_owned();
-    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let backup = backed_up(&scene, "monday.db")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(&edit)?.ok()?;
     let refused = scene.daemon.ctl(&["restore", &backup])?;
@@ -157,9 +161,7 @@ fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Resu
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
-    let backup = scene.daemon.state_dir().join("monday.db");
-    let backup = backup.to_string_lossy().into_owned();
-    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let backup = backed_up(&scene, "monday.db")?;
     let on_trial = [
         "rule",
         "remove",
@@ -175,9 +177,7 @@ fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Resu
         refused.stderr.contains("awaits confirmation"),
         "{refused:?}"
     );
-    let during = scene.daemon.state_dir().join("trial.db");
-    let during = during.to_string_lossy().into_owned();
-    scene.daemon.ctl(&["backup", &during])?.ok()?;
+    let during = backed_up(&scene, "trial.db")?;
     scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
     assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
     // One that was made during a trial brings it back, and says so.
@@ -197,9 +197,7 @@ fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow:
     apply(&scene.daemon, RULESET)?;
     let operator = "203.0.113.200";
     scene.daemon.ctl(&["ban", operator, "--permanent"])?.ok()?;
-    let backup = scene.daemon.state_dir().join("monday.db");
-    let backup = backup.to_string_lossy().into_owned();
-    scene.daemon.ctl(&["backup", &backup])?.ok()?;
+    let backup = backed_up(&scene, "monday.db")?;
     scene.daemon.ctl(&["unban", operator])?.ok()?;
 
     let from = ["env", "IPBLOCK_SSH_PEER=203.0.113.200"];
@@ -228,9 +226,7 @@ fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result
     let root = require_privileged!();
     let large = Scene::attached(root, "native")?;
     apply(&large.daemon, RULESET)?;
-    let backup = large.daemon.state_dir().join("monday.db");
-    let backup = backup.to_string_lossy().into_owned();
-    large.daemon.ctl(&["backup", &backup])?.ok()?;
+    let backup = backed_up(&large, "monday.db")?;
 
     let pair = VethPair::new(root, VethOptions::default())?;
     let daemon = Daemon::in_netns(root, &pair.host.netns)
