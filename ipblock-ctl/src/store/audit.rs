@@ -65,10 +65,29 @@ pub(super) fn record(
             &entry.what,
             shortened(&entry.detail, limits.audit_detail),
         ))?;
-    let kept = i64::try_from(limits.audit_entries).unwrap_or(i64::MAX);
+    // Now and then only: it walks over all that is kept.
+    if number % i64::from(limits.audit_slack) == 0 {
+        prune(transaction, limits)?;
+    }
+    Ok(())
+}
+
+/// Deletes the oldest bans beyond their own limit, so that a stream of them displaces nothing else,
+/// and then the oldest of all entries.
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
     transaction
-        .prepare_cached("DELETE FROM audit WHERE number <= ?1")?
-        .execute([number.saturating_sub(kept)])?;
+        .prepare_cached(
+            "DELETE FROM audit WHERE what IN ('ban', 'unban') AND number <= (
+                 SELECT number FROM audit WHERE what IN ('ban', 'unban')
+                 ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([Stored(limits.audit_bans)])?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM audit WHERE number <= (
+                 SELECT number FROM audit ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([Stored(limits.audit_entries)])?;
     Ok(())
 }
 

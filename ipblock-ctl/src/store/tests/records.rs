@@ -73,6 +73,7 @@ fn interfaces_are_remembered_until_they_are_removed() {
 fn the_audit_trail_lists_the_newest_first_and_forgets_the_oldest() {
     let mut fixture = Fixture::new();
     fixture.store.limits.audit_entries = 3;
+    fixture.store.limits.audit_slack = 1;
     let entry = |second| AuditEntry {
         time: at(second),
         author: root(),
@@ -87,6 +88,31 @@ fn the_audit_trail_lists_the_newest_first_and_forgets_the_oldest() {
         fixture.store.audit_list(100).unwrap(),
         [entry(5), entry(4), entry(3)]
     );
+}
+
+#[test]
+fn a_stream_of_bans_displaces_nothing_else_in_the_audit_trail() {
+    let mut fixture = Fixture::new();
+    fixture.store.limits.audit_bans = 2;
+    fixture.store.limits.audit_slack = 1;
+    for (second, what) in [
+        (1, "deploy"),
+        (2, "ban"),
+        (3, "ban"),
+        (4, "unban"),
+        (5, "ban"),
+    ] {
+        let entry = AuditEntry {
+            time: at(second),
+            author: root(),
+            what: what.to_owned(),
+            detail: String::new(),
+        };
+        fixture.store.audit(&entry).unwrap();
+    }
+    let kept = fixture.store.audit_list(100).unwrap();
+    let kept: Vec<_> = kept.iter().map(|entry| entry.what.as_str()).collect();
+    assert_eq!(kept, ["ban", "unban", "deploy"]);
 }
 
 #[test]
