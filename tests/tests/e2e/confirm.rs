@@ -72,7 +72,7 @@ fn an_unconfirmed_deploy_goes_back_by_itself() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
-    let said = deploy_on_trial(&scene, "3s")?;
+    let said = deploy_on_trial(&scene, "6s")?;
     assert!(said.contains("to be confirmed"), "{said}");
     assert!(status(&scene.daemon)?.confirm_deadline.is_some());
     assert_eq!(
@@ -105,7 +105,7 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
     let scene = Scene::of(daemon, pair)?;
     apply(&scene.daemon, BEFORE)?;
     let set = ["zone", "set", "lan", "--default", "drop", "--deploy"];
-    let set = [&set[..], &["--confirm-within", "3s", "--force"]].concat();
+    let set = [&set[..], &["--confirm-within", "8s", "--force"]].concat();
     scene.daemon.ctl(&set)?.ok()?;
     scene
         .daemon
@@ -140,7 +140,7 @@ fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::R
         &scene.daemon,
         &BEFORE.replace(".7\"", ".7\", \"203.0.113.20\", \"203.0.113.40\""),
     )?;
-    apply_on_trial(&scene, BEFORE, "2s")?;
+    apply_on_trial(&scene, BEFORE, "6s")?;
     std::fs::write(scene.daemon.config_path(), "capacity = 2\n")?;
     scene.daemon.restart()?;
     let problems = || Some(status(&scene.daemon).ok()?.problems);
@@ -178,14 +178,14 @@ fn a_confirmed_deploy_stays() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
-    deploy_on_trial(&scene, "2s")?;
+    deploy_on_trial(&scene, "6s")?;
     let confirmed = scene.daemon.ctl_json(&["confirm"])?;
     assert_eq!(confirmed["revision"], 2);
     let again = scene.daemon.ctl(&["confirm"])?;
     assert_eq!(again.code, 3, "{again:?}");
     assert!(again.stderr.contains("nothing awaits"), "{again:?}");
     // Longer than the trial would have been.
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    std::thread::sleep(std::time::Duration::from_secs(8));
     assert_eq!(
         history(&scene)?,
         states(&[(2, "deployed"), (1, "superseded")])
@@ -201,9 +201,9 @@ fn a_daemon_that_was_killed_goes_back_at_its_next_start() -> anyhow::Result<()> 
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
-    deploy_on_trial(&scene, "2s")?;
+    deploy_on_trial(&scene, "6s")?;
     scene.daemon.kill()?;
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(std::time::Duration::from_secs(7));
     // Nobody is there to go back: what was deployed stays in force.
     scene.send(&[marked("203.0.113.9", 1)], 5)?;
     scene.daemon.start()?;
