@@ -84,7 +84,7 @@ impl Service {
         for (name, file) in &files {
             let seen = lists::stamp(&self.settings.lists_dir, file);
             let seen = seen.map_err(|error| error.to_string());
-            if all || self.is_due(name, &seen) {
+            if all || self.is_due(name, file, &seen) {
                 // Another deploy may come in between; then what was read is read again.
                 while !self.reread(name, file, &seen) {}
             }
@@ -93,11 +93,16 @@ impl Service {
 
     /// Whether a file has to be read. One that changes is left alone until it rests: who writes it
     /// in place may not be done.
-    fn is_due(&self, name: &ListName, seen: &Look) -> bool {
+    fn is_due(&self, name: &ListName, file: &ListFile, seen: &Look) -> bool {
         let state = self.read();
         let revision = state.revision;
         let Some(feed) = state.feeds.get(name) else {
-            return true;
+            drop(state);
+            let went_back = self.went_back();
+            if went_back {
+                self.take_as_read(name, file, seen);
+            }
+            return !went_back;
         };
         let tried_long_ago = feed.found.0.elapsed() >= RETRY || feed.found.1 != revision;
         let rests = feed.seen == *seen;
@@ -107,6 +112,34 @@ impl Service {
             feed.seen.clone_from(seen);
         }
         due
+    }
+
+    /// Whether somebody went back to the deployed revision: a start must not undo that by reading
+    /// again what they went back from.
+    fn went_back(&self) -> bool {
+        let deployed = self.read().revision;
+        let newest = self
+            .store
+            .revisions()
+            .unwrap_or_default()
+            .into_iter()
+            .next();
+        newest.is_some_and(|newest| newest.number > deployed)
+    }
+
+    /// Follows a file from how it is now on.
+    fn take_as_read(&self, name: &ListName, file: &ListFile, seen: &Look) {
+        info!(list = %name, %file, "not read: a rollback stands; it is followed when it changes");
+        let mut state = self.write();
+        let found = (Instant::now(), state.revision);
+        let feed = Feed {
+            file: file.clone(),
+            seen: seen.clone(),
+            read: seen.clone(),
+            problem: None,
+            found,
+        };
+        state.feeds.insert(name.clone(), feed);
     }
 
     /// Reads a list's file and deploys what it says. False: meanwhile something else was deployed.

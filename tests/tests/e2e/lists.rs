@@ -358,6 +358,24 @@ fn a_shrunk_file_is_taken_when_the_operator_says_so() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_rollback_of_a_lists_content_stands_until_its_file_changes() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut lists = Lists::with_feed(root, "203.0.113.7\n")?;
+    lists.replace("203.0.113.7\n203.0.113.8\n")?;
+    lists.wait_until_held(&["203.0.113.7/32", "203.0.113.8/32"])?;
+    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.scene.daemon.restart()?;
+    wait_for(DEADLINE, "the start to look at the file", || {
+        let log = lists.daemon().log();
+        log.contains("a rollback stands").then_some(())
+    })?;
+    assert_eq!(lists.held()?, ["203.0.113.7/32"]);
+    assert_eq!(status(lists.daemon())?.revision, 1);
+    lists.replace("203.0.113.9\n203.0.113.10\n")?;
+    lists.wait_until_held(&["203.0.113.9/32", "203.0.113.10/32"])
+}
+
+#[test]
 fn a_restart_keeps_the_content_while_the_file_is_gone() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut lists = Lists::with_feed(root, "192.0.2.0/24\n")?;
