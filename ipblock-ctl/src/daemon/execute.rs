@@ -77,10 +77,18 @@ impl Service {
         if order.caller.is_some() {
             self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         }
+        let granted = self.bans().granted();
         let warnings = self.guard_plan(plan, order.caller, order.force)?;
         let started = Instant::now();
         let mut built = Built::default();
-        let revision = match self.prepare(order, &mut built) {
+        let prepared = self.prepare(order, &mut built).and_then(|revision| {
+            // A ban that came meanwhile was judged by the allow lists that are still in force.
+            if self.bans().granted() != granted {
+                self.guard_plan(plan, order.caller, order.force)?;
+            }
+            Ok(revision)
+        });
+        let revision = match prepared {
             Ok(revision) => revision,
             Err(error) => {
                 for live in built.fresh.values() {

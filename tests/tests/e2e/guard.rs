@@ -191,6 +191,40 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let daemon = &scene.daemon;
+    let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
+    daemon.ctl(&["allow", "add", PEER, "--deploy"])?.ok()?;
+    // The deploy takes the operator off the allow list, and takes its time.
+    let line = |number: u32| format!("{}\n", std::net::Ipv4Addr::from(0x0a00_0000 + 2 * number));
+    let feed: String = (0..60_000).map(line).collect();
+    daemon
+        .ctl_with_input(&["import", "-", "--into", "@feed"], &feed)?
+        .ok()?;
+    let add = [
+        "rule", "add", "feed", "--action", "block", "--match", "@feed",
+    ];
+    daemon.ctl(&add)?.ok()?;
+    daemon.ctl(&["allow", "remove", PEER])?.ok()?;
+    let (deployed, banned) = std::thread::scope(|scope| {
+        let deploy = scope.spawn(|| daemon.ctl_through(&ssh, &["deploy"], ""));
+        std::thread::sleep(Duration::from_millis(300));
+        let ban = ["ban", PEER, "--for", "1h"];
+        let banned = daemon.ctl_through(&ssh, &ban, "");
+        (deploy.join().expect("no panic"), banned)
+    });
+    let (deployed, banned) = (deployed?, banned?);
+    let codes = (deployed.code, banned.code);
+    assert!(
+        codes == (0, 3) || codes == (3, 0),
+        "{deployed:?}\n{banned:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;

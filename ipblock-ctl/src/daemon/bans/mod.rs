@@ -38,6 +38,8 @@ pub(super) struct LiveBans {
     wall_offset: i128,
     /// Whether the kernel has refused something that it has to have.
     out_of_step: bool,
+    /// How often bans were granted since the start.
+    granted: u64,
 }
 
 impl LiveBans {
@@ -49,7 +51,13 @@ impl LiveBans {
             tables,
             wall_offset: ends::wall_offset(&now),
             out_of_step: true,
+            granted: 0,
         })
+    }
+
+    /// How often bans were granted since the start: another number tells of new ones.
+    pub(super) fn granted(&self) -> u64 {
+        self.granted
     }
 
     /// Which maps the tables are.

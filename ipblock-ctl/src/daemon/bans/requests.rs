@@ -64,6 +64,7 @@ impl Service {
         let summary = summary(&prefixes, &ban);
         let entry = audit(author, "ban", &summary, &now);
         self.carry_out(&mut live, changes, Some(&entry))?;
+        live.granted += 1;
         drop(live);
 
         let added = prefixes.len() as u64 - moved;
