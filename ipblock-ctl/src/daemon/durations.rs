@@ -118,8 +118,10 @@ impl Service {
             match self.build_for(&deployed, &name, revision) {
                 Ok(live) => drop(fresh.insert(name, live)),
                 Err(error) => {
+                    // It is tried again every second: nothing of this time may stay.
                     for live in fresh.into_values() {
                         self.unpin(live.generation.number());
+                        self.store.discard_built(live.generation.number())?;
                     }
                     return Err(error);
                 }
@@ -140,15 +142,8 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datapath::clock::some_moment as now;
     use crate::policy::document::parse;
-
-    fn now() -> Now {
-        Now {
-            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
-            boot_ns: 5_000_000_000,
-            monotonic_ns: 4_000_000_000,
-        }
-    }
 
     /// Two rules that end in a minute: one was given a duration, the other a time.
     fn two_ends() -> (Arc<Ruleset>, Durations) {

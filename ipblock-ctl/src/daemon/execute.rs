@@ -86,10 +86,11 @@ impl Service {
             if self.bans().granted() != granted {
                 self.guard_plan(plan, order.caller, order.force)?;
             }
-            Ok(revision)
+            // Reckoned once more: building may have taken part of the time.
+            Ok((revision, self.trial(order.target)?))
         });
-        let revision = match prepared {
-            Ok(revision) => revision,
+        let (revision, trial) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 for live in built.fresh.values() {
                     self.unpin(live.generation.number());
@@ -103,8 +104,6 @@ impl Service {
         let build_ms = milliseconds(started);
 
         let started = Instant::now();
-        // Reckoned once more: building may have taken part of the time.
-        let trial = self.trial(order.target)?;
         let end = trial.as_ref().map(|trial| trial.end.wall);
         let confirm_deadline = end.map(ends::to_millisecond);
         let deploy = Deploy {
