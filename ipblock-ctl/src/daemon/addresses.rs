@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 
 use crate::{
-    api::error::{ApiError, ErrorKind},
-    policy::{At, Ruleset, address::parse_elements},
+    api::error::ApiError,
+    policy::{At, Ruleset, address::parse_elements, edit::no_such_list},
 };
 
 /// The prefixes that are named, in order, duplicates kept; `too_many` is the error when there are
@@ -21,10 +21,8 @@ pub(super) fn prefixes(
             match element {
                 At::Prefix(prefix) => prefixes.push(prefix),
                 At::List(name) => {
-                    let list = deployed.lists.get(&name).ok_or_else(|| {
-                        let message = format!("there is no list `@{name}`");
-                        ApiError::new(ErrorKind::NotFound, message)
-                    })?;
+                    let list = deployed.lists.get(&name);
+                    let list = list.ok_or_else(|| no_such_list(name.as_str(), deployed))?;
                     prefixes.extend(list.elements.iter().map(|element| element.prefix));
                 }
             }

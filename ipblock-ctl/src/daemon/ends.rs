@@ -75,14 +75,7 @@ pub(super) fn is_a_step(before: i128, after: i128) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn now() -> Now {
-        Now {
-            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
-            boot_ns: 5_000_000_000,
-            monotonic_ns: 4_000_000_000,
-        }
-    }
+    use crate::datapath::clock::some_moment as now;
 
     #[test]
     fn a_duration_does_not_move_with_the_wall_clock() {

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     api::{
-        error::{ApiError, ErrorKind},
+        error::ApiError,
         types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo},
     },
-    policy::{List, ListName, Rule, RuleId, Ruleset, suggest::did_you_mean},
+    policy::{List, ListName, Rule, RuleId, Ruleset, edit::no_such_list},
 };
 
 impl Service {
@@ -94,11 +94,4 @@ fn list<'a>(
     let (old, new) = (before.lists.get(name), after.lists.get(name));
     let users = after.users_of(name);
     Some((new.or(old)?, users, entry_state(old, new)))
-}
-
-fn no_such_list(name: &str, ruleset: &Ruleset) -> ApiError {
-    let names = ruleset.lists.keys().map(ListName::as_str);
-    let hint = did_you_mean(name, names)
-        .unwrap_or_else(|| "`ipblock-ctl list list` names them".to_owned());
-    ApiError::new(ErrorKind::NotFound, format!("there is no list `{name}`")).with_hint(hint)
 }

@@ -83,17 +83,19 @@ fn nanoseconds(clock: ClockId) -> u64 {
     seconds * 1_000_000_000 + nanoseconds
 }
 
+/// Some moment, for tests: 5 s after boot at the beginning of 2026.
+#[cfg(test)]
+pub(crate) fn some_moment() -> Now {
+    Now {
+        wall: Timestamp::from_second(1_767_225_600).unwrap_or_default(),
+        boot_ns: 5_000_000_000,
+        monotonic_ns: 4_000_000_000,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn now() -> Now {
-        Now {
-            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
-            boot_ns: 5_000_000_000,
-            monotonic_ns: 4_000_000_000,
-        }
-    }
+    use super::{some_moment as now, *};
 
     #[test]
     fn a_deadline_is_as_far_on_the_boot_clock_as_on_the_wall() {

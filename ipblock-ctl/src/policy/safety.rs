@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{
-    address::covered_family,
+    address::{covered_family, every_address},
     name::{RuleName, ZoneName},
     ruleset::{Action, DefaultVerdict, Element, Rule, Ruleset},
 };
@@ -23,12 +23,7 @@ pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
 }
 
 pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
-    let version = if family.addr().is_ipv4() {
-        "IPv4"
-    } else {
-        "IPv6"
-    };
-    format!("rule `{rule}` would block {family}, every {version} address")
+    format!("rule `{rule}` would block {}", every_address(family))
 }
 
 /// Whether a zone drops by default and no allow list lets anything through.

@@ -278,14 +278,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-
-    fn now() -> Now {
-        Now {
-            wall: "2026-01-01T00:00:00Z".parse().unwrap(),
-            boot_ns: 5_000_000_000,
-            monotonic_ns: 4_000_000_000,
-        }
-    }
+    use crate::datapath::clock::some_moment as now;
 
     fn ban(end: Option<End>) -> Arc<store::Ban> {
         Arc::new(store::Ban {

@@ -14,7 +14,11 @@ use crate::{
     },
     daemon::{addresses, ends, guard::Caller, state::Service},
     datapath::clock::Now,
-    policy::{Ruleset, address::covered_family, edit::Expiry},
+    policy::{
+        Ruleset,
+        address::{covered_family, every_address},
+        edit::Expiry,
+    },
     store::{self, AuditEntry, Author, End},
 };
 
@@ -168,12 +172,7 @@ fn refuse_wide(prefixes: &[IpNet], force: bool) -> Result<(), ApiError> {
     let Some(family) = family.filter(|_| !force) else {
         return Ok(());
     };
-    let version = if family.addr().is_ipv4() {
-        "IPv4"
-    } else {
-        "IPv6"
-    };
-    let message = format!("this would ban {family}, every {version} address");
+    let message = format!("this would ban {}", every_address(family));
     Err(ApiError::new(ErrorKind::Conflict, message)
         .with_hint("ban smaller prefixes, or pass --force if that is meant"))
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub(in crate::policy) use super::shown::shown;
 pub use convert::{Conversion, convert};
-pub use sets::{aggregate, count_addresses, covered_family, range_to_prefixes};
+pub use sets::{aggregate, count_addresses, covered_family, every_address, range_to_prefixes};
 
 use super::{name::ListName, ruleset::At};
 

@@ -118,6 +118,17 @@ fn host_bits(prefix: IpNet) -> u32 {
     u32::from(prefix.max_prefix_len() - prefix.prefix_len())
 }
 
+/// A whole family in words: `0.0.0.0/0, every IPv4 address`.
+#[must_use]
+pub fn every_address(family: IpNet) -> String {
+    let version = if family.addr().is_ipv4() {
+        "IPv4"
+    } else {
+        "IPv6"
+    };
+    format!("{family}, every {version} address")
+}
+
 /// `0.0.0.0/0` or `::/0` when the prefixes together hold every address of that family.
 ///
 /// `prefixes` gives them anew at each call. Those that cannot add up to a family take one pass

@@ -42,6 +42,18 @@ pub fn no_such_rule<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
     )
 }
 
+/// What is said of a list name that the ruleset does not hold.
+#[must_use]
+pub fn no_such_list(text: &str, ruleset: &Ruleset) -> EditError {
+    let names = ruleset.lists.keys().map(ListName::as_str);
+    not_found(
+        Kind::List,
+        text,
+        names,
+        "`ipblock-ctl list list` shows them",
+    )
+}
+
 /// The zone that an argument names.
 pub(super) fn zone_name(ruleset: &Ruleset, text: &str) -> Result<ZoneName, EditError> {
     let zone: ZoneName = name(text)?;
@@ -78,9 +90,7 @@ pub(super) fn parse(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<At>, Edit
         if let [At::List(name)] = elements.as_slice()
             && !ruleset.lists.contains_key(name)
         {
-            let names = ruleset.lists.keys().map(ListName::as_str);
-            let otherwise = "`ipblock-ctl list list` shows them";
-            return Err(not_found(Kind::List, name.as_str(), names, otherwise));
+            return Err(no_such_list(name.as_str(), ruleset));
         }
         parsed.extend(elements);
     }

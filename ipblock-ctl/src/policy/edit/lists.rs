@@ -1,9 +1,6 @@
 //! Edits of named lists.
 
-use super::{
-    elements,
-    error::{EditError, Kind},
-};
+use super::{elements, error::EditError};
 use crate::policy::{
     address::{self, Written},
     list_file::ListFile,
@@ -134,9 +131,7 @@ fn known(ruleset: &Ruleset, list: &str) -> Result<ListName, EditError> {
     if ruleset.lists.contains_key(&name) {
         return Ok(name);
     }
-    let names = ruleset.lists.keys().map(ListName::as_str);
-    let otherwise = "ipblock-ctl list list shows them";
-    Err(elements::not_found(Kind::List, list, names, otherwise))
+    Err(elements::no_such_list(list, ruleset))
 }
 
 /// What address arguments stand for; at least one.

@@ -13,7 +13,7 @@ mod zones;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use elements::no_such_rule;
+pub use elements::{no_such_list, no_such_rule};
 pub use error::{EditError, Kind};
 pub use import::Import;
 pub use lists::require_no_new_danger;
