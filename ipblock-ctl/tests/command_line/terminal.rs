@@ -159,12 +159,23 @@ impl Terminal {
 }
 
 /// Reads until nobody has the other end open, which Linux reports as an error.
+///
+/// The first such error is no end yet: when the last bytes are written and the terminal is closed
+/// between the two looks that one read takes, it finds the terminal closed and the bytes not yet
+/// handed over (drivers/tty/n_tty.c, `n_tty_read`). A read that begins after that waits for them.
 fn read_all(mut screen: File, shown: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = screen.read(&mut buffer) {
-            let read = buffer.get(..length).expect("no more than the buffer");
-            shown.lock().expect("no panic").extend_from_slice(read);
+        let mut is_closed = false;
+        loop {
+            match screen.read(&mut buffer) {
+                Ok(length @ 1..) => {
+                    let read = buffer.get(..length).expect("no more than the buffer");
+                    shown.lock().expect("no panic").extend_from_slice(read);
+                }
+                _ if is_closed => break,
+                _ => is_closed = true,
+            }
         }
     })
 }
