@@ -193,7 +193,7 @@ impl Tools {
         // progress lines only what went wrong is left.
         set_var("CARGO_TERM_QUIET", "true");
         if self.stable {
-            set_var("RUSTC_BOOTSTRAP", "aya_ebpf");
+            set_var("RUSTC_BOOTSTRAP", "aya_ebpf,ipblock");
         }
         if let Some(linker) = &self.linker {
             set_var("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker);

@@ -25,12 +25,14 @@ pub struct Class {
     /// The class that follows when `valid_until` has passed; [`NO_CLASS`] for none.
     pub next: ClassId,
     /// A [`ClassVerdict`] as a number; any other value is read as [`ClassVerdict::Default`].
-    pub verdict: u32,
+    pub verdict: u16,
+    /// 1 when a rule among those that match alerts, else 0.
+    pub alert: u16,
 }
 
 /// What a class asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u32)]
+#[repr(u16)]
 pub enum ClassVerdict {
     /// The zone's default decides. The class exists because a rule's exception spared the source.
     Default = 0,
@@ -46,7 +48,7 @@ impl ClassVerdict {
     /// The verdict that `number` stands for, as the kernel side reads it.
     #[inline]
     #[must_use]
-    pub const fn from_number(number: u32) -> Self {
+    pub const fn from_number(number: u16) -> Self {
         match number {
             1 => Self::Allow,
             2 => Self::Block,
@@ -58,7 +60,7 @@ impl ClassVerdict {
     /// The number that stands for this verdict in [`Class::verdict`].
     #[inline]
     #[must_use]
-    pub const fn number(self) -> u32 {
-        self as u32
+    pub const fn number(self) -> u16 {
+        self as u16
     }
 }

@@ -5,17 +5,21 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod alert;
 pub mod ban;
 pub mod class;
 pub mod counters;
 pub mod generation;
 pub mod limits;
 pub mod names;
+pub mod source;
 
+pub use alert::{AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, Seen};
 pub use ban::BanDeadline;
 pub use class::{Class, ClassId, ClassVerdict};
 pub use counters::{ClassCount, Count, Outcome, Totals};
 pub use generation::{ABI_VERSION, GenerationMeta};
+pub use source::{HitBudget, HitCount, SourceKey};
 
 #[cfg(feature = "user")]
 #[expect(
@@ -23,7 +27,10 @@ pub use generation::{ABI_VERSION, GenerationMeta};
     reason = "aya's marker for types that may be copied byte by byte"
 )]
 mod pod {
-    use super::{BanDeadline, Class, ClassCount, GenerationMeta, Totals};
+    use super::{
+        AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount,
+        GenerationMeta, HitBudget, HitCount, SourceKey, Totals,
+    };
 
     // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
     unsafe impl aya::Pod for Class {}
@@ -35,4 +42,18 @@ mod pod {
     unsafe impl aya::Pod for Totals {}
     // SAFETY: as above.
     unsafe impl aya::Pod for GenerationMeta {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SourceKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for AlertWindow {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for AlertCounts {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for AlertSettings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for AlertRate {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for HitCount {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for HitBudget {}
 }

@@ -19,3 +19,18 @@ pub const BAN_TABLE_ENTRIES: u32 = MAX_BANS + 1;
 
 /// VLAN tags that are skipped; one more makes a packet malformed.
 pub const MAX_VLAN_TAGS: usize = 2;
+
+/// Sources whose alert windows the kernel keeps; the one that hit longest ago goes first.
+pub const ALERT_WINDOWS: u32 = 1 << 16;
+
+/// Bytes of announced packets that wait for the daemon: more than 10,000 of them.
+pub const ALERT_EVENT_BYTES: u32 = 1 << 20;
+
+/// Sources whose hits are counted one by one; the one that hit longest ago goes first.
+pub const HIT_SOURCES: u32 = 1 << 16;
+
+/// Hits that one CPU counts exactly in one tick of the coarse clock (1 to 10 ms, by kernel).
+pub const EXACT_HITS_PER_TICK: u64 = 64;
+
+/// Of the hits beyond that, one in so many is counted, as so many. A power of two.
+pub const HIT_SAMPLE: u64 = 64;

@@ -17,7 +17,23 @@ pub const CLASSES: &str = "CLASSES";
 pub const CLASS_COUNTS: &str = "CLASS_COUNTS";
 /// Per-CPU array of one [`crate::Totals`].
 pub const TOTALS: &str = "TOTALS";
+/// LRU hash, [`crate::SourceKey`] to [`crate::AlertWindow`]. Shared by all generations.
+pub const ALERT_WINDOWS: &str = "ALERT_WINDOWS";
+/// Ring buffer of [`crate::AlertEvent`]. Shared by all generations.
+pub const ALERT_EVENTS: &str = "ALERT_EVENTS";
+/// Per-CPU array of one [`crate::AlertCounts`]. Shared by all generations.
+pub const ALERT_COUNTS: &str = "ALERT_COUNTS";
+/// Array of one [`crate::AlertSettings`]. Shared by all generations.
+pub const ALERT_SETTINGS: &str = "ALERT_SETTINGS";
+/// Array of one [`crate::AlertRate`]. Shared by all generations.
+pub const ALERT_RATE: &str = "ALERT_RATE";
+/// LRU hash, [`crate::SourceKey`] to [`crate::HitCount`]. Shared by all generations.
+pub const HITS: &str = "HITS";
+/// Per-CPU array of one [`crate::HitBudget`]. Shared by all generations.
+pub const HIT_BUDGET: &str = "HIT_BUDGET";
 
+/// `u64` constant: the number of the generation.
+pub const GENERATION: &str = "GENERATION";
 /// `u8` constant: 1 when the zone's default is `drop`.
 pub const DEFAULT_DROP: &str = "DEFAULT_DROP";
 /// `u8` constant: 1 when the zone drops malformed packets.

@@ -8,18 +8,21 @@ use crate::{
     maps::{CLASS_COUNTS, TOTALS},
 };
 
-/// Counts the frame for the class that its source fell into; for bans under `NO_CLASS`.
+/// Counts the frame for the class that its source fell into; for bans under `NO_CLASS`. Returns when
+/// that was, in nanoseconds of the coarse `CLOCK_MONOTONIC`.
 #[inline(always)]
-pub(crate) fn class(frame: &Frame<'_>, id: ClassId) {
+pub(crate) fn class(frame: &Frame<'_>, id: ClassId) -> u64 {
+    // SAFETY: the helper takes no argument.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
     let Some(count) = CLASS_COUNTS.get_ptr_mut(id) else {
-        return;
+        return now;
     };
     // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
     let count = unsafe { &mut *count };
     count.count.packets += 1;
     count.count.bytes += frame.len();
-    // SAFETY: the helper takes no argument.
-    count.last_hit = unsafe { bpf_ktime_get_coarse_ns() };
+    count.last_hit = now;
+    now
 }
 
 /// Counts the frame under its outcome.

@@ -7,8 +7,9 @@ use ipblock_common::{
 };
 
 use crate::{
-    account, essential,
+    account, alert, essential,
     frame::Frame,
+    hits,
     maps::{self, BANS_IPV4, BANS_IPV6, CLASSES, IPV4, IPV6},
     packet::{IpHeader, Source},
 };
@@ -35,19 +36,27 @@ impl Judgement {
 }
 
 /// Judges a packet by its source: what is allowed passes, then a ban drops, then the class decides.
-/// Counts it for the class that the source falls into, or for bans alone.
+/// Counts it for the class that the source falls into, or for bans alone, and alerts where a rule asks
+/// for that.
 #[inline(always)]
 pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
     let found = find_class(&header.source);
     let verdict = found.map(|(_, class)| ClassVerdict::from_number(class.verdict));
     if verdict != Some(ClassVerdict::Allow) && is_banned(&header.source) {
-        account::class(frame, NO_CLASS);
+        let now = account::class(frame, NO_CLASS);
+        hits::count(frame, &header.source, NO_CLASS, now);
         return Judgement::DROP;
     }
-    let (Some((id, _)), Some(verdict)) = (found, verdict) else {
+    let (Some((id, class)), Some(verdict)) = (found, verdict) else {
         return judge_by_default(frame, header, Outcome::Passed);
     };
-    account::class(frame, id);
+    let now = account::class(frame, id);
+    if matches!(verdict, ClassVerdict::Block | ClassVerdict::Warn) {
+        hits::count(frame, &header.source, id, now);
+    }
+    if class.alert != 0 {
+        alert::see(frame, header, id, now);
+    }
     match verdict {
         ClassVerdict::Allow => Judgement::pass(Outcome::Allowed),
         ClassVerdict::Block => Judgement::DROP,

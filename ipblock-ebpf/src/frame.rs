@@ -29,6 +29,12 @@ impl<'a> Frame<'a> {
         self.ctx
     }
 
+    /// Index of the interface that the frame came in by.
+    #[inline(always)]
+    pub(crate) fn interface(&self) -> u32 {
+        self.ctx.ingress_ifindex() as u32
+    }
+
     /// Length in bytes over all fragments.
     #[inline(always)]
     pub(crate) fn len(&self) -> u64 {
@@ -48,11 +54,12 @@ impl<'a> Frame<'a> {
             // array has no alignment.
             return Some(unsafe { *(start as *const [u8; N]) });
         }
-        self.read_fragments(offset)
+        self.copy(offset)
     }
 
+    /// As [`Self::read`], by the kernel: slower, and for any offset that the verifier knows nothing of.
     #[inline(never)]
-    fn read_fragments<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+    pub(crate) fn copy<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         // SAFETY: the destination is a stack array of the length that is passed; the kernel checks
         // offset and length against the frame.

@@ -4,11 +4,16 @@
 //! constants in `maps` are patched by the loader, so the verifier removes what a zone does not use.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod account;
+mod alert;
+mod atomic;
 mod classify;
 mod essential;
 mod frame;
+mod hits;
+mod layer4;
 mod maps;
 mod packet;
 

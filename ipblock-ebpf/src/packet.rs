@@ -2,13 +2,13 @@
 
 use core::mem::offset_of;
 
-use ipblock_common::limits::MAX_VLAN_TAGS;
+use ipblock_common::{ClassId, SourceKey, limits::MAX_VLAN_TAGS};
 use network_types::{
     eth::{EthHdr, EtherType},
     ip::{Ipv4Hdr, Ipv6Hdr},
 };
 
-use crate::frame::Frame;
+use crate::{frame::Frame, maps};
 
 /// Bytes of a VLAN tag: tag control information and the next `EtherType`.
 const VLAN_TAG: usize = 4;
@@ -41,6 +41,23 @@ pub(crate) struct IpHeader {
 pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 16]),
+}
+
+impl Source {
+    /// The key of what is kept for this source.
+    #[inline(always)]
+    pub(crate) fn key(&self, class: ClassId) -> SourceKey {
+        let (family, address) = match *self {
+            Self::V4([a, b, c, d]) => (4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Self::V6(address) => (6, address),
+        };
+        SourceKey {
+            generation: maps::generation(),
+            class,
+            family,
+            address,
+        }
+    }
 }
 
 /// Finds the source address behind up to two VLAN tags, 802.1Q or 802.1ad, in any order.

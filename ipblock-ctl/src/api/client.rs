@@ -27,10 +27,10 @@ use super::{
     SSH_PEER_HEADER,
     error::{ApiError, ErrorKind},
     types::{
-        AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, BanInfo, BanRequest,
+        AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, BanInfo, BanRequest,
         Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest, Deployed, Diff,
         EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo, RestoreQuery,
-        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, UnbanRequest, Unbanned,
+        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned,
         Which, ZoneInfo,
     },
 };
@@ -200,6 +200,21 @@ impl Client {
     /// `GET /v1/allow`.
     pub async fn allow(&self) -> Result<Vec<AllowInfo>, ClientError> {
         self.get("/v1/allow").await
+    }
+
+    /// `GET /v1/alerts`.
+    pub async fn alerts(&self, query: &AlertQuery) -> Result<Alerts, ClientError> {
+        self.get(&with_query("/v1/alerts", query)?).await
+    }
+
+    /// `GET /v1/top`.
+    pub async fn top(&self, query: &TopQuery) -> Result<Vec<TopInfo>, ClientError> {
+        self.get(&with_query("/v1/top", query)?).await
+    }
+
+    /// `GET /metrics`: the text that Prometheus reads.
+    pub async fn metrics(&self) -> Result<Bytes, ClientError> {
+        self.send(Method::GET, "/metrics", Vec::new()).await
     }
 
     /// `GET /v1/bans`.
@@ -403,6 +418,18 @@ impl Client {
             io::ErrorKind::PermissionDenied => ClientError::NotPermitted { path },
             _ => ClientError::Unreachable { path, source },
         })
+    }
+}
+
+/// A path with the query that `axum` reads back.
+fn with_query(path: &str, query: &impl Serialize) -> Result<String, ClientError> {
+    match serde_urlencoded::to_string(query) {
+        Ok(query) if query.is_empty() => Ok(path.to_owned()),
+        Ok(query) => Ok(format!("{path}?{query}")),
+        Err(error) => Err(ClientError::Protocol {
+            route: format!("GET {path}"),
+            problem: format!("the query cannot be written: {error}"),
+        }),
     }
 }
 

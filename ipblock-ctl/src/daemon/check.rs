@@ -86,7 +86,7 @@ impl Service {
         let covering = bans.covering(part, now);
         let agrees = bans.kernel_agrees(part.network())?;
         // The program of a generation that could not be replaced may ask other tables, or none.
-        let asked = covering.is_none() || zone.generation.uses(self.ban_tables);
+        let asked = covering.is_none() || zone.generation.uses(&self.shared_maps);
         answer.kernel_agrees &= agrees && asked;
         let Some((prefix, until)) = covering else {
             return Ok(());

@@ -91,6 +91,9 @@ impl Flags {
             lists_dir: file.lists_dir.unwrap_or(default.lists_dir),
             max_shrink: file.lists.max_shrink.unwrap_or(default.max_shrink),
             ssh_ports: file.guard.ssh_ports.map(ports),
+            alerts: default.alerts,
+            metrics: default.metrics,
+            log_format: default.log_format,
         }
     }
 }

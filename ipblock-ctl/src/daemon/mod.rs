@@ -3,6 +3,7 @@
 //! It decides what is in force and records it; how the kernel is made to do it is `datapath`'s.
 
 mod addresses;
+mod alerts;
 mod attach;
 mod backup;
 mod bans;

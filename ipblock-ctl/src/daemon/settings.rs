@@ -1,6 +1,6 @@
 //! What the daemon was told, resolved.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use ipblock_common::limits::DEFAULT_CAPACITY;
 
@@ -20,6 +20,9 @@ pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
 pub const DEFAULT_LISTS_DIR: &str = "/etc/ipblock/lists";
 /// How much of its addresses a list file may lose unless told otherwise: half.
 pub const DEFAULT_MAX_SHRINK: f64 = 0.5;
+
+/// Alerts that may wait for one sink unless told otherwise.
+pub const DEFAULT_SINK_QUEUE: usize = 10_000;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -44,6 +47,93 @@ pub struct Settings {
     pub max_shrink: f64,
     /// Ports of the local sshd; `None`: what its configuration says.
     pub ssh_ports: Option<Vec<u16>>,
+    /// Alerts and where they go.
+    pub alerts: AlertsConfig,
+    /// Where `GET /metrics` is answered over TCP; `None`: on the unix socket alone.
+    pub metrics: Option<SocketAddr>,
+    /// The form of the log.
+    pub log_format: LogFormat,
+}
+
+/// When there are alerts, how long they are kept, and where they go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertsConfig {
+    /// A source and a rule are told of once in so long.
+    pub window: Duration,
+    /// Packets that the kernel announces in a second, at most.
+    pub rate: u64,
+    /// Alerts that the store keeps, oldest go first.
+    pub keep: u64,
+    /// How long it keeps them.
+    pub keep_for: Duration,
+    /// Every sink, each with a name of its own.
+    pub sinks: Vec<SinkConfig>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinkConfig {
+    /// Its name in `status` and in metrics.
+    pub name: String,
+    /// Alerts that may wait for it; more are lost for this sink.
+    pub queue: usize,
+    /// Where its alerts go.
+    pub target: SinkTarget,
+}
+
+/// Where a sink's alerts go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SinkTarget {
+    /// The daemon's log.
+    Log,
+    /// A file, one JSON object a line.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// A file that has grown to so many bytes is renamed and a new one begun.
+        max_bytes: u64,
+        /// Renamed files that are kept.
+        keep: u32,
+    },
+    /// HTTP POST of JSON arrays.
+    Webhook {
+        /// `http://` or `https://`.
+        url: String,
+        /// Sent with each request, secrets among them: never logged.
+        headers: Vec<(String, String)>,
+        /// How long a request may take.
+        timeout: Duration,
+        /// Alerts in one request, at most.
+        batch: usize,
+    },
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Fields of the journal under systemd, else text.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for AlertsConfig {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(60),
+            rate: 1_000,
+            keep: 100_000,
+            keep_for: Duration::from_hours(30 * 24),
+            sinks: vec![SinkConfig {
+                name: "log".to_owned(),
+                queue: DEFAULT_SINK_QUEUE,
+                target: SinkTarget::Log,
+            }],
+        }
+    }
 }
 
 impl Default for Settings {
@@ -59,6 +149,9 @@ impl Default for Settings {
             lists_dir: DEFAULT_LISTS_DIR.into(),
             max_shrink: DEFAULT_MAX_SHRINK,
             ssh_ports: None,
+            alerts: AlertsConfig::default(),
+            metrics: None,
+            log_format: LogFormat::default(),
         }
     }
 }

@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
+    alerts::Alerts,
     bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds, guard::Sources,
     settings::Settings,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{AttachMode, BanTableIds, Generation, PinDirectory, PinnedLink, clock::Now},
+    datapath::{AttachMode, Generation, PinDirectory, PinnedLink, SharedMapIds, clock::Now},
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
 };
@@ -30,10 +31,12 @@ pub struct Service {
     /// build, and never sees half a switch.
     pub(super) state: RwLock<State>,
     /// Which maps every generation's program has to use.
-    pub(super) ban_tables: BanTableIds,
+    pub(super) shared_maps: SharedMapIds,
     /// Taken after `state` where both are needed, and never held while anything is built: a ban
     /// waits for no deploy.
     pub(super) bans: Mutex<LiveBans>,
+    /// As `bans`.
+    pub(super) alerts: Mutex<Alerts>,
 }
 
 /// What is in force, and what is being edited.
@@ -120,6 +123,10 @@ impl Service {
 
     pub(super) fn bans(&self) -> MutexGuard<'_, LiveBans> {
         self.bans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn alerts(&self) -> MutexGuard<'_, Alerts> {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -40,7 +40,7 @@ impl Service {
             capacity: self.settings.capacity,
             log_level: self.settings.bpf_log,
         };
-        let generation = Generation::build(&self.pins, self.ban_tables, &plan)?;
+        let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
         Ok(LiveZone {
             generation,
             classes: zone.classes.clone(),

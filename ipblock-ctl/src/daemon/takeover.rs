@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{
+    alerts::Alerts,
     backup::remove_left_aside,
     bans::LiveBans,
     counts::Counts,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{BanTables, DatapathError, Generation, PinDirectory, PinnedLink, clock::Now},
+    datapath::{DatapathError, Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
     policy::{Ruleset, ZoneName, compile::compile},
     store::{self, AskedMode, GenerationState, Store, StoreError},
 };
@@ -77,8 +78,9 @@ impl Service {
         let store = Store::open(&settings.state_dir)?;
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
-        let tables = BanTables::open_or_create(&pins)?;
-        let bans = LiveBans::load(tables, &store)?;
+        let shared = SharedMaps::open_or_create(&pins)?;
+        let bans = LiveBans::load(shared.bans, &store)?;
+        let alerts = Alerts::new(shared.alerts, &settings.alerts)?;
         let state = State::load(&store)?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
@@ -87,7 +89,8 @@ impl Service {
             store,
             change: Mutex::new(()),
             state: RwLock::new(state),
-            ban_tables: bans.table_ids(),
+            shared_maps: shared.ids,
+            alerts: Mutex::new(alerts),
             bans: Mutex::new(bans),
         };
         let mut pinned = service.open_pinned()?;
@@ -192,7 +195,7 @@ impl Service {
                 Some(live)
                     if live
                         .generation
-                        .is_current(self.settings.bpf_log, self.ban_tables) =>
+                        .is_current(self.settings.bpf_log, &self.shared_maps) =>
                 {
                     info!(zone = %name, generation = live.generation.number(),
                         "taken over: same program, same ABI, nothing loaded");
@@ -303,6 +306,6 @@ impl Service {
                 self.unpin(number);
             }
         }
-        Ok(self.pins.remove_other_bans()?)
+        Ok(self.pins.remove_other_shared()?)
     }
 }

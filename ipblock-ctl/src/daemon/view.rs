@@ -57,6 +57,7 @@ impl Service {
                 .map(|trial| trial.deadline(&Now::read())),
             zones,
             bans: bans.count_live() as u64,
+            alerts: self.alert_status()?,
             problems: problems(&state).into_iter().chain(bans.problem()).collect(),
             object_sha256: object_sha256_hex(),
         })

@@ -8,15 +8,14 @@ use std::{
 
 use aya::{
     Pod,
-    maps::{LpmTrie, MapData, MapError, MapInfo, MapType, lpm_trie::Key},
+    maps::{LpmTrie, MapData, MapError, MapType, lpm_trie::Key},
 };
 use ipblock_common::{BanDeadline, limits::BAN_TABLE_ENTRIES, names};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     error::DatapathError,
-    maps::{map_error, open_map},
-    pins::PinDirectory,
+    maps::{Shape, map_error, open_map},
 };
 use crate::policy::bans::Write;
 
@@ -29,33 +28,32 @@ const NO_PREALLOC: u32 = 1;
 pub struct BanTables {
     ipv4: LpmTrie<MapData, [u8; 4], BanDeadline>,
     ipv6: LpmTrie<MapData, [u8; 16], BanDeadline>,
-    ids: BanTableIds,
 }
 
-/// Which maps the ban tables are, in the kernel's ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BanTableIds(pub(super) [u32; 2]);
+/// What the tables have to be.
+pub(super) const SHAPES: [Shape; 2] = [
+    shape::<[u8; 4]>(names::BANS_IPV4),
+    shape::<[u8; 16]>(names::BANS_IPV6),
+];
+
+const fn shape<K>(name: &'static str) -> Shape {
+    Shape {
+        name,
+        kind: MapType::LpmTrie,
+        key: size_of::<Key<K>>(),
+        value: size_of::<BanDeadline>(),
+        entries: BAN_TABLE_ENTRIES,
+        flags: NO_PREALLOC,
+    }
+}
 
 impl BanTables {
-    /// Opens the tables that are pinned, and makes those that are not. A pin that holds anything else
-    /// than a ban table is an error.
-    pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
-        let directory = pins.bans();
-        let ids = BanTableIds([
-            ensure::<[u8; 4]>(&directory, names::BANS_IPV4)?,
-            ensure::<[u8; 16]>(&directory, names::BANS_IPV6)?,
-        ]);
+    /// Opens the tables that are pinned.
+    pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
         Ok(Self {
-            ipv4: open_map(&directory, names::BANS_IPV4)?,
-            ipv6: open_map(&directory, names::BANS_IPV6)?,
-            ids,
+            ipv4: open_map(directory, names::BANS_IPV4)?,
+            ipv6: open_map(directory, names::BANS_IPV6)?,
         })
-    }
-
-    /// Which maps they are.
-    #[must_use]
-    pub fn ids(&self) -> BanTableIds {
-        self.ids
     }
 
     /// Carries out writes in their order. On an error those before it are done.
@@ -166,40 +164,4 @@ fn is_not_found(error: &MapError) -> bool {
         MapError::SyscallError(error) => error.io_error.raw_os_error() == Some(libc::ENOENT),
         _ => false,
     }
-}
-
-/// Makes the table unless it is pinned; its id.
-fn ensure<K: Pod>(directory: &Path, name: &'static str) -> Result<u32, DatapathError> {
-    let path = directory.join(name);
-    if !path.exists() {
-        let table = LpmTrie::<MapData, K, BanDeadline>::create(BAN_TABLE_ENTRIES, NO_PREALLOC)
-            .map_err(|error| map_error(name, error))?;
-        table.pin(&path).map_err(|error| DatapathError::Pin {
-            path: path.clone(),
-            source: std::io::Error::other(error),
-        })?;
-    }
-    let strange = |problem: String| DatapathError::StrangePin {
-        path: path.clone(),
-        problem,
-    };
-    let info = MapInfo::from_pin(&path).map_err(|error| strange(error.to_string()))?;
-    let kind = info
-        .map_type()
-        .map_err(|error| strange(error.to_string()))?;
-    // aya checks neither what it opens nor what the program is loaded with.
-    let found = (kind, info.max_entries(), info.map_flags());
-    let sizes = (info.key_size() as usize, info.value_size() as usize);
-    if found != (MapType::LpmTrie, BAN_TABLE_ENTRIES, NO_PREALLOC)
-        || sizes != (size_of::<Key<K>>(), size_of::<BanDeadline>())
-    {
-        return Err(strange(format!(
-            "a {kind:?} of {} entries with keys of {} and values of {} bytes, flags {:#x}",
-            info.max_entries(),
-            sizes.0,
-            sizes.1,
-            info.map_flags()
-        )));
-    }
-    Ok(info.id())
 }

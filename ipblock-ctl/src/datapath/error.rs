@@ -56,6 +56,14 @@ pub enum DatapathError {
         /// Why.
         source: Box<MapError>,
     },
+    /// A map could not be read as a whole.
+    #[error("map {map}: {source}")]
+    Read {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// No interface with this name in the daemon's network namespace.
     #[error("there is no interface `{interface}`")]
     NoInterface {

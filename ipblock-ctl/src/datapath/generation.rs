@@ -17,13 +17,13 @@ use ipblock_common::{
 };
 
 use super::{
-    bans::BanTableIds,
     clock::Now,
     error::DatapathError,
     kernel_log,
     maps::{map_error, open_map},
     object::{BPF_OBJECT, object_sha256},
     pins::PinDirectory,
+    shared::{self, SharedMapIds},
     sys,
 };
 use crate::policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone};
@@ -88,11 +88,11 @@ impl KernelCounts {
 }
 
 impl Generation {
-    /// Loads, fills and pins a generation that uses these ban tables. Nothing is attached; on an error
+    /// Loads, fills and pins a generation that uses these shared maps. Nothing is attached; on an error
     /// nothing stays.
     pub fn build(
         pins: &PinDirectory,
-        bans: BanTableIds,
+        shared: &SharedMapIds,
         plan: &GenerationPlan<'_>,
     ) -> Result<Self, DatapathError> {
         let entries = plan.zone.entry_count();
@@ -104,13 +104,13 @@ impl Generation {
         }
         let directory = pins.generation(plan.number);
         let built = Self::load_and_pin(pins, &directory, plan).and_then(|built| {
-            // aya takes what is pinned, and makes a table of its own where nothing is.
-            if built.uses(bans) {
+            // aya takes what is pinned, and makes a map of its own where nothing is.
+            if built.uses(shared) {
                 return Ok(built);
             }
             Err(DatapathError::StrangePin {
-                path: pins.bans(),
-                problem: "it holds other ban tables than those that were opened".to_owned(),
+                path: pins.shared(),
+                problem: "it holds other maps than those that were opened".to_owned(),
             })
         });
         if built.is_err() {
@@ -204,18 +204,18 @@ impl Generation {
         &self.meta
     }
 
-    /// Whether its program asks these ban tables.
+    /// Whether its program uses these shared maps.
     #[must_use]
-    pub fn uses(&self, bans: BanTableIds) -> bool {
-        bans.0.iter().all(|id| self.map_ids.contains(id))
+    pub fn uses(&self, shared: &SharedMapIds) -> bool {
+        shared.0.iter().all(|id| self.map_ids.contains(id))
     }
 
-    /// Whether this build, with this log level and these ban tables, would load the same program with
+    /// Whether this build, with this log level and these shared maps, would load the same program with
     /// the same ABI.
     #[must_use]
-    pub fn is_current(&self, log_level: kernel_log::Level, bans: BanTableIds) -> bool {
+    pub fn is_current(&self, log_level: kernel_log::Level, shared: &SharedMapIds) -> bool {
         self.meta.abi == ABI_VERSION
-            && self.uses(bans)
+            && self.uses(shared)
             && self.meta.object_sha256 == object_sha256()
             && self.meta.log_level == u32::from(log_level.number())
     }
@@ -308,7 +308,7 @@ const MAP_NAMES: [&str; 5] = [
     names::TOTALS,
 ];
 
-/// Creates the maps in the sizes that the zone needs, takes the pinned ban tables, and loads the
+/// Creates the maps in the sizes that the zone needs, takes the pinned shared maps, and loads the
 /// program.
 fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
     let zone = plan.zone;
@@ -317,15 +317,18 @@ fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, Datapath
     let default_drop = u8::from(zone.default == DefaultVerdict::Drop);
     let malformed_drop = u8::from(zone.malformed == MalformedPolicy::Drop);
     let log_level = plan.log_level.number();
-    let mut object = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for name in shared::names() {
+        loader.map_pin_path(name, pins.shared().join(name));
+    }
+    let mut object = loader
         // The program has no relocations against kernel types, and parsing the kernel's takes long.
         .btf(None)
         .map_max_entries(names::IPV4, size(zone.ipv4.len()))
         .map_max_entries(names::IPV6, size(zone.ipv6.len()))
-        .map_pin_path(names::BANS_IPV4, pins.bans().join(names::BANS_IPV4))
-        .map_pin_path(names::BANS_IPV6, pins.bans().join(names::BANS_IPV6))
         .map_max_entries(names::CLASSES, classes)
         .map_max_entries(names::CLASS_COUNTS, classes)
+        .override_global(names::GENERATION, &plan.number, true)
         .override_global(names::DEFAULT_DROP, &default_drop, true)
         .override_global(names::MALFORMED_DROP, &malformed_drop, true)
         .override_global(kernel_log::LEVEL, &log_level, true)
@@ -371,6 +374,7 @@ fn fill_classes(object: &mut Ebpf, zone: &CompiledZone) -> Result<(), DatapathEr
             valid_until: class.valid_until.map_or(0, |end| now.deadline_ns(end)),
             next: class.next,
             verdict: class.verdict.number(),
+            alert: class.alert.into(),
         };
         classes.set(id, value, 0).map_err(failed)?;
     }

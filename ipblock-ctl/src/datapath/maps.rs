@@ -1,8 +1,8 @@
-//! Pinned maps: opening them, and what to say when one fails.
+//! Pinned maps: making and opening them, and what to say when one fails.
 
 use std::path::Path;
 
-use aya::maps::{Map, MapData, MapError};
+use aya::maps::{Map, MapData, MapError, MapInfo, MapType};
 
 use super::error::DatapathError;
 
@@ -26,4 +26,62 @@ pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
         map,
         source: Box::new(error),
     }
+}
+
+/// What a map that all generations share has to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) name: &'static str,
+    pub(super) kind: MapType,
+    /// Bytes of a key.
+    pub(super) key: usize,
+    /// Bytes of a value.
+    pub(super) value: usize,
+    /// Of a ring buffer, its bytes.
+    pub(super) entries: u32,
+    pub(super) flags: u32,
+}
+
+/// Makes the map unless it is pinned; its id.
+///
+/// aya checks neither what it opens nor what a program is loaded with, so a pin that holds anything
+/// else is an error here.
+pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathError> {
+    let path = directory.join(shape.name);
+    if !path.exists() {
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let map = aya_obj::Map::new_from_params(
+            shape.kind as u32,
+            size(shape.key),
+            size(shape.value),
+            shape.entries,
+            shape.flags,
+        );
+        let map = MapData::create(map, shape.name, None);
+        let map = map.map_err(|error| map_error(shape.name, error))?;
+        map.pin(&path).map_err(|error| DatapathError::Pin {
+            path: path.clone(),
+            source: std::io::Error::other(error),
+        })?;
+    }
+    let strange = |problem: String| DatapathError::StrangePin {
+        path: path.clone(),
+        problem,
+    };
+    let info = MapInfo::from_pin(&path).map_err(|error| strange(error.to_string()))?;
+    let kind = info
+        .map_type()
+        .map_err(|error| strange(error.to_string()))?;
+    let found = (kind, info.max_entries(), info.map_flags());
+    let sizes = (info.key_size() as usize, info.value_size() as usize);
+    if found != (shape.kind, shape.entries, shape.flags) || sizes != (shape.key, shape.value) {
+        return Err(strange(format!(
+            "a {kind:?} of {} entries with keys of {} and values of {} bytes, flags {:#x}",
+            info.max_entries(),
+            sizes.0,
+            sizes.1,
+            info.map_flags()
+        )));
+    }
+    Ok(info.id())
 }

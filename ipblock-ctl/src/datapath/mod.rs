@@ -3,10 +3,12 @@
 //! The only place that imports aya. It never decides anything: `policy` says what a generation
 //! holds, the daemon says which generation is in force.
 
+pub mod alerts;
 pub mod bans;
 pub mod clock;
 pub mod error;
 pub mod generation;
+pub mod hits;
 pub mod inspect;
 pub mod interface;
 pub mod kernel_log;
@@ -17,13 +19,17 @@ mod netlink;
 pub mod object;
 pub mod pins;
 pub mod routes;
+pub mod shared;
 mod sys;
 
-pub use bans::{BanTableIds, BanTables};
+pub use alerts::{AlertEvents, AlertTables};
+pub use bans::BanTables;
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts};
+pub use hits::HitTable;
 pub use interface::Interface;
 pub use link::{Attachment, PinnedLink};
 pub use mode::AttachMode;
 pub use pins::PinDirectory;
+pub use shared::{SharedMapIds, SharedMaps};
 pub use sys::settle;

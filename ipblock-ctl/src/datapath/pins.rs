@@ -3,7 +3,7 @@
 //! ```text
 //! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
 //! BPFFS/ipblock/links/INTERFACE
-//! BPFFS/ipblock/bans/ABI_VERSION/{BANS_IPV4,BANS_IPV6}
+//! BPFFS/ipblock/shared/ABI_VERSION/{BANS_IPV4,BANS_IPV6,ALERT_*,HITS,HIT_BUDGET}
 //! ```
 
 use std::{
@@ -26,7 +26,7 @@ impl PinDirectory {
     /// Makes the directories under `bpffs`, which has to be a mounted bpffs.
     pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
         let pins = Self::at(bpffs)?;
-        for directory in [pins.generations(), pins.links(), pins.bans()] {
+        for directory in [pins.generations(), pins.links(), pins.shared()] {
             fs::create_dir_all(&directory).map_err(|source| DatapathError::Pin {
                 path: directory,
                 source,
@@ -60,14 +60,16 @@ impl PinDirectory {
         self.root.join("links")
     }
 
-    /// The directory of the ban tables, which all generations of this ABI share.
-    pub(super) fn bans(&self) -> PathBuf {
-        self.root.join("bans").join(ABI_VERSION.to_string())
+    /// The directory of the maps that all generations of this ABI share.
+    pub(super) fn shared(&self) -> PathBuf {
+        self.root.join("shared").join(ABI_VERSION.to_string())
     }
 
-    /// Removes the ban tables of other ABI versions. Programs that still use them keep them.
-    pub fn remove_other_bans(&self) -> Result<(), DatapathError> {
-        let directory = self.root.join("bans");
+    /// Removes the shared maps of other ABI versions. Programs that still use them keep them.
+    pub fn remove_other_shared(&self) -> Result<(), DatapathError> {
+        // Where ABI 2 had its ban tables.
+        remove_all(self.root.join("bans"))?;
+        let directory = self.root.join("shared");
         for name in file_names(&directory)? {
             if name != ABI_VERSION.to_string() {
                 remove_all(directory.join(name))?;

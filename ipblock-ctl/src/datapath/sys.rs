@@ -7,6 +7,7 @@
 use std::{
     ffi::CString,
     io,
+    marker::PhantomData,
     mem::{size_of, size_of_val},
     os::{
         fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -16,12 +17,13 @@ use std::{
     time::Duration,
 };
 
-use zerocopy::{FromZeros, Immutable, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 // Commands and constants of include/uapi/linux/bpf.h.
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_UPDATE: libc::c_int = 29;
 const BPF_LINK_DETACH: libc::c_int = 34;
@@ -180,6 +182,91 @@ pub(super) fn link_info(link: impl AsFd) -> io::Result<LinkInfo> {
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes)?;
     Ok(info)
+}
+
+/// Attributes of `BPF_MAP_LOOKUP_BATCH`; the kernel writes `count`.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct BatchAttributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Entries that one call returns at most; more than any bucket of a hash map holds.
+const BATCH: usize = 4096;
+
+/// All entries of a hash map, some thousand at a time. Bucket by bucket, so that entries which come
+/// and go meanwhile neither repeat others nor keep the walk from its end.
+pub(super) struct Batches<'a, K, V> {
+    map: BorrowedFd<'a>,
+    /// The bucket that follows; none before the first.
+    position: Option<u32>,
+    is_done: bool,
+    entry: PhantomData<(K, V)>,
+}
+
+impl<'a, K, V> Batches<'a, K, V> {
+    /// `K` and `V` have to be what the map's keys and values are.
+    pub(super) fn new(map: &'a OwnedFd) -> Self {
+        Self {
+            map: map.as_fd(),
+            position: None,
+            is_done: false,
+            entry: PhantomData,
+        }
+    }
+}
+
+impl<K, V> Iterator for Batches<'_, K, V>
+where
+    K: FromZeros + FromBytes + Clone,
+    V: FromZeros + FromBytes + Clone,
+{
+    type Item = io::Result<Vec<(K, V)>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done {
+            return None;
+        }
+        let mut keys = vec![K::new_zeroed(); BATCH];
+        let mut values = vec![V::new_zeroed(); BATCH];
+        let mut following = 0_u32;
+        let mut attributes = BatchAttributes {
+            in_batch: self.position.as_ref().map_or(0, |position| {
+                std::ptr::from_ref(position).expose_provenance() as u64
+            }),
+            out_batch: std::ptr::from_mut(&mut following).expose_provenance() as u64,
+            keys: keys.as_mut_ptr().expose_provenance() as u64,
+            values: values.as_mut_ptr().expose_provenance() as u64,
+            count: u32::try_from(BATCH).unwrap_or(u32::MAX),
+            map: raw(self.map),
+            element_flags: 0,
+            flags: 0,
+        };
+        let size = size_of::<BatchAttributes>();
+        let place = std::ptr::from_mut(&mut attributes);
+        // SAFETY: the kernel reads and writes the attributes, writes at most `count` keys and values
+        // of the map's sizes, which are `K`'s and `V`'s, and a bucket number; all of it lives through
+        // the call.
+        let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, place, size) };
+        if result < 0 {
+            self.is_done = true;
+            let error = io::Error::last_os_error();
+            // The end, and what is left before it.
+            if error.raw_os_error() != Some(libc::ENOENT) {
+                return Some(Err(error));
+            }
+        }
+        self.position = Some(following);
+        let count = usize::try_from(attributes.count).unwrap_or(0);
+        Some(Ok(keys.into_iter().zip(values).take(count).collect()))
+    }
 }
 
 /// Waits until every packet that was being judged when this was called has been judged and counted.

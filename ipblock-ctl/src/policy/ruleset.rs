@@ -244,4 +244,10 @@ impl Rule {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.enabled && self.expires.is_none_or(|end| now < end)
     }
+
+    /// Whether hits of the rule are alerted.
+    #[must_use]
+    pub fn alerts(&self) -> bool {
+        self.alert || self.action == Action::Warn
+    }
 }

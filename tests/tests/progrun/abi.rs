@@ -12,7 +12,7 @@ use ipblock_tests::require_privileged;
 use crate::fixture::Fixture;
 
 #[test]
-fn layouts_are_those_of_abi_version_2() {
+fn layouts_are_those_of_abi_version_3() {
     assert_eq!(ipblock_common::ABI_VERSION, 2);
 
     assert_eq!(size_of::<BanDeadline>(), 8);

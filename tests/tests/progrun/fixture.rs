@@ -90,6 +90,7 @@ impl Fixture {
             valid_until: 0,
             next: NO_CLASS,
             verdict: verdict.number(),
+            alert: 0,
         })
     }
 

@@ -3,6 +3,7 @@
 //! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
 //! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
 
+mod alerts;
 mod attached;
 mod ban;
 mod changes;
@@ -13,6 +14,10 @@ mod lists;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{
+    AlertInfo, AlertKind, AlertQuery, AlertStatus, Alerts, SinkKind, SinkState, SinkStatus, TopBy,
+    TopInfo, TopQuery,
+};
 pub use attached::Attached;
 pub use ban::{BanInfo, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned};
 pub use changes::{
@@ -71,6 +76,9 @@ pub struct Status {
     /// How many bans hold.
     #[serde(default)]
     pub bans: u64,
+    /// What became of packets that hit rules that alert, and how alerts are delivered.
+    #[serde(default)]
+    pub alerts: AlertStatus,
     /// What needs an operator's eye, in words.
     pub problems: Vec<String>,
     /// SHA-256 of the BPF object, in hexadecimal.

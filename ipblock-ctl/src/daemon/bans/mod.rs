@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::{ends, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{BanTableIds, BanTables, DatapathError, clock::Now},
+    datapath::{BanTables, DatapathError, clock::Now},
     policy::bans::{Ban, Bans, NEVER, Write},
     store::{self, AuditEntry, End, Store, StoreError},
 };
@@ -58,11 +58,6 @@ impl LiveBans {
     /// How often bans were granted since the start: another number tells of new ones.
     pub(super) fn granted(&self) -> u64 {
         self.granted
-    }
-
-    /// Which maps the tables are.
-    pub(super) fn table_ids(&self) -> BanTableIds {
-        self.tables.ids()
     }
 
     /// What needs an operator's eye.

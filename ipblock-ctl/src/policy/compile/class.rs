@@ -36,6 +36,7 @@ impl<'a> Classes<'a> {
     pub(super) fn new(rules: &'a [&'a Rule]) -> Self {
         let nothing = CompiledClass {
             verdict: ClassVerdict::Default,
+            alert: false,
             matched: Vec::new(),
             excepted: Vec::new(),
             valid_until: None,
@@ -101,8 +102,10 @@ impl<'a> Classes<'a> {
         if self.members > MAX_CLASS_MEMBERS {
             return Err(CompileError::TooDense { address });
         }
+        let alert = self.rules(&members.matched).any(Rule::alerts);
         self.made.push(CompiledClass {
             verdict: self.verdict(&members),
+            alert,
             matched: self.rules(&members.matched).map(|r| r.id).collect(),
             excepted: self.rules(&members.excepted).map(|r| r.id).collect(),
             valid_until,

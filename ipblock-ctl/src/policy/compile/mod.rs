@@ -56,6 +56,9 @@ pub struct CompiledClass {
     /// What the rules ask for; [`ClassVerdict`] as a number in serialised form.
     #[serde(with = "verdict_number")]
     pub verdict: ClassVerdict,
+    /// Whether a rule that matches alerts.
+    #[serde(default)]
+    pub alert: bool,
     /// The rules that match, sorted. Empty for an allow class. Rules without an identity yet
     /// stand for themselves, as so many zeros.
     pub matched: Vec<RuleId>,
@@ -73,11 +76,11 @@ mod verdict_number {
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(v: &ClassVerdict, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_u32(v.number())
+        s.serialize_u16(v.number())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<ClassVerdict, D::Error> {
-        u32::deserialize(d).map(ClassVerdict::from_number)
+        u16::deserialize(d).map(ClassVerdict::from_number)
     }
 }
 

@@ -142,6 +142,7 @@ fn ruleset(toml: &str, ids: &[(&str, u64)]) -> StoredRuleset {
 fn classes() -> Vec<CompiledClass> {
     let class = |verdict, matched: &[u64], excepted: &[u64]| CompiledClass {
         verdict,
+        alert: false,
         matched: matched.iter().copied().map(RuleId).collect(),
         excepted: excepted.iter().copied().map(RuleId).collect(),
         valid_until: Some(at(1_000)),

@@ -1,0 +1,161 @@
+//! What the kernel tells of sources that hit a rule that alerts.
+
+use std::{
+    os::fd::{AsRawFd as _, BorrowedFd},
+    path::Path,
+    time::Duration,
+};
+
+use aya::maps::{Array, HashMap, MapData, MapError, MapType, PerCpuArray, RingBuf};
+use ipblock_common::{
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, SourceKey, limits, names,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zerocopy::FromBytes as _;
+
+use super::{
+    error::DatapathError,
+    maps::{Shape, map_error, open_map},
+};
+
+/// What the maps have to be.
+pub(super) const SHAPES: [Shape; 5] = [
+    Shape {
+        name: names::ALERT_WINDOWS,
+        kind: MapType::LruHash,
+        key: size_of::<SourceKey>(),
+        value: size_of::<AlertWindow>(),
+        entries: limits::ALERT_WINDOWS,
+        flags: 0,
+    },
+    Shape {
+        name: names::ALERT_EVENTS,
+        kind: MapType::RingBuf,
+        key: 0,
+        value: 0,
+        entries: limits::ALERT_EVENT_BYTES,
+        flags: 0,
+    },
+    one_element(
+        names::ALERT_COUNTS,
+        MapType::PerCpuArray,
+        size_of::<AlertCounts>(),
+    ),
+    one_element(
+        names::ALERT_SETTINGS,
+        MapType::Array,
+        size_of::<AlertSettings>(),
+    ),
+    one_element(names::ALERT_RATE, MapType::Array, size_of::<AlertRate>()),
+];
+
+/// An array with element 0 alone.
+pub(super) const fn one_element(name: &'static str, kind: MapType, value: usize) -> Shape {
+    Shape {
+        name,
+        kind,
+        key: size_of::<u32>(),
+        value,
+        entries: 1,
+        flags: 0,
+    }
+}
+
+/// Windows, counts and settings, open.
+pub struct AlertTables {
+    windows: HashMap<MapData, SourceKey, AlertWindow>,
+    counts: PerCpuArray<MapData, AlertCounts>,
+    settings: Array<MapData, AlertSettings>,
+    id: u32,
+}
+
+impl AlertTables {
+    pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
+        let counts = MapData::from_pin(directory.join(names::ALERT_COUNTS));
+        let info = counts.and_then(|counts| counts.info());
+        Ok(Self {
+            windows: open_map(directory, names::ALERT_WINDOWS)?,
+            counts: open_map(directory, names::ALERT_COUNTS)?,
+            settings: open_map(directory, names::ALERT_SETTINGS)?,
+            id: info
+                .map_err(|error| map_error(names::ALERT_COUNTS, error))?
+                .id(),
+        })
+    }
+
+    /// The kernel's id of the counts: another one within the same boot tells that they began anew.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Sets window and rate, from the next packet on.
+    pub fn set(&mut self, settings: AlertSettings) -> Result<(), DatapathError> {
+        let set = self.settings.set(0, settings, 0);
+        set.map_err(|error| map_error(names::ALERT_SETTINGS, error))
+    }
+
+    /// The window of a source; `None` when the kernel keeps none (any more).
+    ///
+    /// The kernel's copy of a value may be torn between a window and the next one. Then its start
+    /// differs from that of a copy that is begun later.
+    pub fn window(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
+        let Some(mut window) = self.look(key)? else {
+            return Ok(None);
+        };
+        loop {
+            match self.look(key)? {
+                Some(again) if again.start != window.start => window = again,
+                _ => return Ok(Some(window)),
+            }
+        }
+    }
+
+    fn look(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
+        match self.windows.get(key, 0) {
+            Ok(window) => Ok(Some(window)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(map_error(names::ALERT_WINDOWS, error)),
+        }
+    }
+
+    /// What became of the packets that were seen since the maps were made, summed over CPUs.
+    pub fn counts(&self) -> Result<AlertCounts, DatapathError> {
+        let per_cpu = self.counts.get(&0, 0);
+        let per_cpu = per_cpu.map_err(|error| map_error(names::ALERT_COUNTS, error))?;
+        let mut sum = AlertCounts::default();
+        for counts in per_cpu.iter() {
+            sum += *counts;
+        }
+        Ok(sum)
+    }
+}
+
+/// The announced packets that nobody has read yet. There must be one reader.
+pub struct AlertEvents(RingBuf<MapData>);
+
+impl AlertEvents {
+    pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
+        open_map(directory, names::ALERT_EVENTS).map(Self)
+    }
+
+    /// The next one, in the order in which the kernel announced them.
+    pub fn next(&mut self) -> Option<AlertEvent> {
+        loop {
+            let item = self.0.next()?;
+            // The kernel writes nothing else.
+            if let Ok(event) = AlertEvent::read_from_bytes(&item) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Waits until there is one, or for so long.
+    pub fn wait(&self, at_most: Duration) {
+        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
+        // SAFETY: the ring buffer's descriptor is open as long as `self` is.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) };
+        // A signal ends the wait early, and that is all.
+        let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout);
+    }
+}

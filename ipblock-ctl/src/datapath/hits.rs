@@ -1,0 +1,55 @@
+//! Who hits: one entry a source, bounded by the kernel.
+
+use std::{os::fd::OwnedFd, path::Path};
+
+use aya::maps::MapType;
+use ipblock_common::{HitBudget, HitCount, SourceKey, limits, names};
+
+use super::{
+    alerts::one_element,
+    error::DatapathError,
+    maps::Shape,
+    sys::{self, Batches},
+};
+
+/// What the maps have to be.
+pub(super) const SHAPES: [Shape; 2] = [
+    Shape {
+        name: names::HITS,
+        kind: MapType::LruHash,
+        key: size_of::<SourceKey>(),
+        value: size_of::<HitCount>(),
+        entries: limits::HIT_SOURCES,
+        flags: 0,
+    },
+    one_element(
+        names::HIT_BUDGET,
+        MapType::PerCpuArray,
+        size_of::<HitBudget>(),
+    ),
+];
+
+/// The sources that hit, open.
+pub struct HitTable(OwnedFd);
+
+impl HitTable {
+    pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
+        let path = directory.join(names::HITS);
+        let opened = sys::open_pin(&path);
+        opened
+            .map(Self)
+            .map_err(|source| DatapathError::Pin { path, source })
+    }
+
+    /// All sources with what they did, in no order. One that comes or goes meanwhile may be missing.
+    pub fn all(&self) -> Result<Vec<(SourceKey, HitCount)>, DatapathError> {
+        let mut all = Vec::new();
+        for batch in Batches::new(&self.0) {
+            all.extend(batch.map_err(|source| DatapathError::Read {
+                map: names::HITS,
+                source,
+            })?);
+        }
+        Ok(all)
+    }
+}

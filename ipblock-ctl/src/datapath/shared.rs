@@ -1,0 +1,54 @@
+//! The maps that belong to no generation: every program of this ABI uses the same ones.
+
+use super::{
+    alerts::{self, AlertEvents, AlertTables},
+    bans::{self, BanTables},
+    error::DatapathError,
+    hits::{self, HitTable},
+    maps::{Shape, ensure},
+    pins::PinDirectory,
+};
+
+/// The shared maps, open.
+pub struct SharedMaps {
+    /// Which maps they are.
+    pub ids: SharedMapIds,
+    /// Bans.
+    pub bans: BanTables,
+    /// What the kernel knows of alerts.
+    pub alerts: AlertTables,
+    /// Packets that it announces.
+    pub events: AlertEvents,
+    /// Who hits.
+    pub hits: HitTable,
+}
+
+/// Which maps the shared maps are, in the kernel's ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedMapIds(pub(super) Vec<u32>);
+
+impl SharedMaps {
+    /// Opens the maps that are pinned, and makes those that are not. A pin that holds anything else
+    /// than such a map is an error.
+    pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
+        let directory = pins.shared();
+        let ids = shapes().map(|shape| ensure(&directory, shape));
+        Ok(Self {
+            ids: SharedMapIds(ids.collect::<Result<_, _>>()?),
+            bans: BanTables::open(&directory)?,
+            alerts: AlertTables::open(&directory)?,
+            events: AlertEvents::open(&directory)?,
+            hits: HitTable::open(&directory)?,
+        })
+    }
+}
+
+/// Their names, which are those in the BPF object and those of the pins.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    shapes().map(|shape| shape.name)
+}
+
+fn shapes() -> impl Iterator<Item = &'static Shape> {
+    let alerts = &alerts::SHAPES;
+    bans::SHAPES.iter().chain(alerts).chain(&hits::SHAPES)
+}

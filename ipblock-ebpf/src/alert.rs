@@ -1,0 +1,175 @@
+//! Alerts: announces a source's first packet in a window, and counts the others for it.
+//!
+//! Whatever fails here is counted and never changes a verdict.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, maps::ring_buf::RingBufEntry};
+use ipblock_common::{AlertEvent, AlertSettings, AlertWindow, ClassId, Seen, SourceKey};
+
+use crate::{
+    atomic::Shared,
+    frame::Frame,
+    layer4,
+    maps::{ALERT_COUNTS, ALERT_EVENTS, ALERT_RATE, ALERT_SETTINGS, ALERT_WINDOWS},
+    packet::IpHeader,
+};
+
+/// The kernel's number for "there is such an entry already".
+const EEXIST: i32 = -17;
+const SECOND: u64 = 1_000_000_000;
+
+/// Sees a packet that hit a rule that alerts.
+#[inline(never)]
+pub(crate) fn see(frame: &Frame<'_>, header: &IpHeader, id: ClassId, now: u64) {
+    let Some(counts) = ALERT_COUNTS.get_ptr_mut(0) else {
+        return;
+    };
+    let key = header.source.key(id);
+    let seen = see_source(frame, header, &key, now);
+    // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
+    let counts = unsafe { &mut *counts };
+    match seen {
+        Seen::Announced => counts.announced += 1,
+        Seen::Held => counts.held += 1,
+        Seen::Lost => counts.lost += 1,
+    }
+}
+
+#[inline(always)]
+fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -> Seen {
+    let Some(settings) = ALERT_SETTINGS.get(0) else {
+        return Seen::Lost;
+    };
+    let Some(window) = window_of(key) else {
+        return open_first(frame, header, key, settings, now);
+    };
+    let start = window.start.load();
+    if now - start < settings.window || !take_token(settings, now) {
+        window.packets.add(1);
+        return Seen::Held;
+    }
+    let Some(entry) = ALERT_EVENTS.reserve::<AlertEvent>(0) else {
+        return Seen::Lost;
+    };
+    // Where CPUs meet, one of them opens the next window.
+    if !window.start.replace(start, now) {
+        entry.discard(0);
+        window.packets.add(1);
+        return Seen::Held;
+    }
+    let previous = AlertWindow {
+        start,
+        packets: window.packets.swap(1),
+    };
+    announce(entry, frame, header, key, now, previous);
+    Seen::Announced
+}
+
+/// A source that the kernel knows nothing of. It is remembered once it is announced: a flood of new
+/// sources beyond the rate displaces nobody.
+#[inline(always)]
+fn open_first(
+    frame: &Frame<'_>,
+    header: &IpHeader,
+    key: &SourceKey,
+    settings: &AlertSettings,
+    now: u64,
+) -> Seen {
+    if !take_token(settings, now) {
+        return Seen::Held;
+    }
+    let Some(entry) = ALERT_EVENTS.reserve::<AlertEvent>(0) else {
+        return Seen::Lost;
+    };
+    let first = AlertWindow {
+        start: now,
+        packets: 1,
+    };
+    match ALERT_WINDOWS.insert(key, &first, BPF_NOEXIST.into()) {
+        Ok(()) => {
+            announce(entry, frame, header, key, now, AlertWindow::default());
+            Seen::Announced
+        }
+        Err(EEXIST) => {
+            // Another CPU was quicker.
+            entry.discard(0);
+            let Some(window) = window_of(key) else {
+                return Seen::Lost;
+            };
+            window.packets.add(1);
+            Seen::Held
+        }
+        Err(_) => {
+            entry.discard(0);
+            Seen::Lost
+        }
+    }
+}
+
+/// Whether one more event fits this second's rate, and takes it.
+#[inline(always)]
+fn take_token(settings: &AlertSettings, now: u64) -> bool {
+    let Some(rate) = ALERT_RATE.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: these are places in a value of the map; nothing is read through them here.
+    let (second, used) = unsafe { (&raw mut (*rate).second, &raw mut (*rate).used) };
+    let rate = SharedRate {
+        second: Shared::new(second),
+        used: Shared::new(used),
+    };
+    let second = now / SECOND;
+    let last = rate.second.load();
+    if last != second && rate.second.replace(last, second) {
+        rate.used.store(0);
+    }
+    // Looked at first, so that CPUs do not fight for it in a flood.
+    rate.used.load() < settings.rate
+        && rate.used.fetch_add(1) < settings.rate
+}
+
+#[inline(always)]
+fn announce(
+    mut entry: RingBufEntry<AlertEvent>,
+    frame: &Frame<'_>,
+    header: &IpHeader,
+    key: &SourceKey,
+    now: u64,
+    previous: AlertWindow,
+) {
+    let layer4 = layer4::read(frame, header);
+    entry.write(AlertEvent {
+        source: *key,
+        start: now,
+        previous_start: previous.start,
+        previous_packets: previous.packets,
+        interface: frame.interface(),
+        destination_port: layer4.destination_port.unwrap_or(0),
+        has_port: layer4.destination_port.is_some().into(),
+        protocol: layer4.protocol,
+        destination: layer4.destination,
+    });
+    entry.submit(0);
+}
+
+#[inline(always)]
+fn window_of(key: &SourceKey) -> Option<SharedWindow> {
+    let window = ALERT_WINDOWS.get_ptr_mut(key)?;
+    // SAFETY: these are places in a value of the map; nothing is read through them here.
+    let (start, packets) = unsafe { (&raw mut (*window).start, &raw mut (*window).packets) };
+    Some(SharedWindow {
+        start: Shared::new(start),
+        packets: Shared::new(packets),
+    })
+}
+
+/// An [`AlertWindow`] that all CPUs write.
+struct SharedWindow {
+    start: Shared,
+    packets: Shared,
+}
+
+/// An [`ipblock_common::AlertRate`] that all CPUs write.
+struct SharedRate {
+    second: Shared,
+    used: Shared,
+}

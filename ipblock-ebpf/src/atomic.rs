@@ -1,0 +1,80 @@
+//! Atomic operations on map values that all CPUs write.
+//!
+//! `core` has none for BPF: its target is described as it was before Linux 5.12 brought exchange and
+//! compare-and-exchange. So each is one instruction here (Documentation/bpf/standardization,
+//! "Atomic operations").
+
+use core::arch::asm;
+
+/// Eight bytes of a map value.
+#[repr(transparent)]
+pub(crate) struct Shared(*mut u64);
+
+impl Shared {
+    /// `place` points into a value of a map, which the kernel keeps readable and writable while the
+    /// program runs.
+    #[inline(always)]
+    pub(crate) const fn new(place: *mut u64) -> Self {
+        Self(place)
+    }
+
+    /// What stands there.
+    #[inline(always)]
+    pub(crate) fn load(&self) -> u64 {
+        // SAFETY: see `new`; a load of eight aligned bytes is one instruction.
+        unsafe { self.0.read_volatile() }
+    }
+
+    /// Puts `value` there.
+    #[inline(always)]
+    pub(crate) fn store(&self, value: u64) {
+        // SAFETY: see `new`; a store of eight aligned bytes is one instruction.
+        unsafe { self.0.write_volatile(value) }
+    }
+
+    /// Adds `value`.
+    #[inline(always)]
+    pub(crate) fn add(&self, value: u64) {
+        // SAFETY: see `new`.
+        unsafe {
+            asm!("lock *(u64 *)({place} + 0) += {value}",
+                place = in(reg) self.0, value = in(reg) value, options(nostack));
+        }
+    }
+
+    /// Adds `value`; returns what stood there before.
+    #[inline(always)]
+    pub(crate) fn fetch_add(&self, value: u64) -> u64 {
+        let mut before = value;
+        // SAFETY: see `new`.
+        unsafe {
+            asm!("{value} = atomic_fetch_add((u64 *)({place} + 0), {value})",
+                place = in(reg) self.0, value = inout(reg) before, options(nostack));
+        }
+        before
+    }
+
+    /// Puts `value` there; returns what stood there before.
+    #[inline(always)]
+    pub(crate) fn swap(&self, value: u64) -> u64 {
+        let mut before = value;
+        // SAFETY: see `new`.
+        unsafe {
+            asm!("{value} = xchg_64({place} + 0, {value})",
+                place = in(reg) self.0, value = inout(reg) before, options(nostack));
+        }
+        before
+    }
+
+    /// Puts `value` there if `expected` stands there; returns whether it did.
+    #[inline(always)]
+    pub(crate) fn replace(&self, expected: u64, value: u64) -> bool {
+        let mut found = expected;
+        // SAFETY: see `new`. The instruction compares with r0 and leaves what it found there.
+        unsafe {
+            asm!("r0 = cmpxchg_64({place} + 0, r0, {value})",
+                place = in(reg) self.0, value = in(reg) value, inout("r0") found, options(nostack));
+        }
+        found == expected
+    }
+}
