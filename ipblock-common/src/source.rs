@@ -7,9 +7,7 @@ use crate::ClassId;
 /// Who hit what. Key of the maps `ALERT_WINDOWS` and `HITS`.
 ///
 /// Class ids mean something within their generation alone, so its number is part of the key.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SourceKey {
     /// Number of the generation that judged.

@@ -123,8 +123,7 @@ fn take_token(settings: &AlertSettings, now: u64) -> bool {
         rate.used.store(0);
     }
     // Looked at first, so that CPUs do not fight for it in a flood.
-    rate.used.load() < settings.rate
-        && rate.used.fetch_add(1) < settings.rate
+    rate.used.load() < settings.rate && rate.used.fetch_add(1) < settings.rate
 }
 
 #[inline(always)]

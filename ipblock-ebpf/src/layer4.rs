@@ -106,12 +106,7 @@ fn read_ipv6(frame: &Frame<'_>, ip: usize) -> Layer4 {
 
 /// The destination port; every protocol that has ports has it in the same place.
 #[inline(always)]
-fn port(
-    frame: &Frame<'_>,
-    protocol: u8,
-    payload: usize,
-    is_later_fragment: bool,
-) -> Option<u16> {
+fn port(frame: &Frame<'_>, protocol: u8, payload: usize, is_later_fragment: bool) -> Option<u16> {
     let has_ports = protocol == IpProto::Tcp as u8
         || protocol == IpProto::Udp as u8
         || protocol == IpProto::Dccp as u8

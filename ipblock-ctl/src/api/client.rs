@@ -27,11 +27,11 @@ use super::{
     SSH_PEER_HEADER,
     error::{ApiError, ErrorKind},
     types::{
-        AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo, BanInfo, BanRequest,
-        Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest, Deployed, Diff,
-        EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo, RestoreQuery,
-        RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned,
-        Which, ZoneInfo,
+        AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
+        BanInfo, BanRequest, Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest,
+        Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo,
+        RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, TopInfo,
+        TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
     },
 };
 

@@ -7,9 +7,8 @@ use std::{
 };
 
 use super::{
-    alerts::Alerts,
-    bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds, guard::Sources,
-    settings::Settings,
+    alerts::Alerts, bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds,
+    guard::Sources, settings::Settings,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},

@@ -11,8 +11,8 @@ use super::{
     view::View,
 };
 use crate::api::types::{
-    Action, AddressChange, Change, Check, CheckRule, CheckVerdict, Conversion, Count, Counters,
-    DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
+    Action, AddressChange, AlertStatus, Change, Check, CheckRule, CheckVerdict, Conversion, Count,
+    Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
     InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
     StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
@@ -93,6 +93,7 @@ pub(super) fn status() -> Status {
             },
         ],
         bans: 1_234,
+        alerts: AlertStatus::default(),
         problems: texts(&["the store is on a file system with 12 MB left"]),
         object_sha256: "0123456789abcdef".repeat(4),
     }
