@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, BufRead as _, BufReader, Write as _},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -21,11 +22,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use super::{error::Failure, guard::Caller, peer, state::Service};
+use super::{alerts::query, error::Failure, guard::Caller, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{AuditQuery, RestoreQuery, RuleText, RulesetQuery},
+        types::{AlertQuery, AuditQuery, RestoreQuery, RuleText, RulesetQuery, TopQuery},
     },
     store::{Author, DATABASE},
 };
@@ -53,6 +54,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/rules/{name}", get(rule))
         .route("/v1/rules/{name}/toml", get(rule_text))
         .route("/v1/allow", get(allow))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/top", get(top))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/unban", post(unban))
         .route("/v1/exceptions", get(exceptions))
@@ -153,6 +156,30 @@ async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl Int
 
 async fn allow(State(service): Shared) -> impl IntoResponse {
     run(service, |service| Ok(service.allow())).await
+}
+
+async fn alerts(
+    State(service): Shared,
+    Query(query): Query<AlertQuery>,
+) -> Result<impl IntoResponse, Failure> {
+    let mut last = service.watch_alerts();
+    let mut left = query::wait_of(&query);
+    loop {
+        let started = Instant::now();
+        let asked = (Arc::clone(&service), query.clone());
+        let answer = run_blocking(asked.0, move |service| service.list_alerts(&asked.1)).await?;
+        left = left.saturating_sub(started.elapsed());
+        let may_come = answer.alerts.is_empty() && !left.is_zero();
+        let waited = Instant::now();
+        if !may_come || !query::comes(&mut last, answer.last, left).await {
+            return Ok(Json(answer));
+        }
+        left = left.saturating_sub(waited.elapsed());
+    }
+}
+
+async fn top(State(service): Shared, Query(query): Query<TopQuery>) -> impl IntoResponse {
+    run(service, move |service| service.top(query)).await
 }
 
 async fn bans(State(service): Shared) -> impl IntoResponse {

@@ -85,7 +85,7 @@ impl Plan {
                         && state
                             .zones
                             .get(name)
-                            .is_some_and(|live| live.classes == after.classes) =>
+                            .is_some_and(|live| *live.classes == *after.classes) =>
                 {
                     ZoneStep::Keep
                 }

@@ -4,7 +4,11 @@ use std::{
     fs, io,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -111,6 +115,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             }
         }),
     ];
+    let pump = Pump::start(&service)?;
     let router = http::router(Arc::clone(&service));
     let router = router.into_make_service_with_connect_info::<Peer>();
     // There is nobody to tell without systemd.
@@ -135,12 +140,40 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         task.abort();
     }
     drop(fs::remove_file(&socket));
+    pump.stop().await;
     let saved = tokio::task::spawn_blocking(move || service.checkpoint()).await;
     if let Ok(Err(error)) = saved {
         error!(%error, "counters could not be saved");
     }
     info!("stopped; the filter stays in force");
     Ok(())
+}
+
+/// The thread that tells of alerts.
+struct Pump {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Pump {
+    fn start(service: &Arc<Service>) -> io::Result<Self> {
+        let service = Arc::clone(service);
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::Builder::new().name("alerts".to_owned()).spawn({
+            let stop = Arc::clone(&stop);
+            move || service.pump_alerts(&stop)
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Tells of what is left first.
+    async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            error!("the thread that tells of alerts failed");
+        }
+    }
 }
 
 /// Binds the socket; a file that nobody answers on is a dead daemon's.

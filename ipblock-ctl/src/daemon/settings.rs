@@ -123,7 +123,7 @@ pub enum LogFormat {
 impl Default for AlertsConfig {
     fn default() -> Self {
         Self {
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
             rate: 1_000,
             keep: 100_000,
             keep_for: Duration::from_hours(30 * 24),

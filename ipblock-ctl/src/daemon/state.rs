@@ -7,12 +7,21 @@ use std::{
 };
 
 use super::{
-    alerts::Alerts, bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds,
-    guard::Sources, settings::Settings,
+    alerts::{Alerts, Book},
+    bans::LiveBans,
+    counts::Counts,
+    durations::Durations,
+    ends,
+    feeds::Feeds,
+    guard::Sources,
+    settings::Settings,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{AttachMode, Generation, PinDirectory, PinnedLink, SharedMapIds, clock::Now},
+    datapath::{
+        AlertEvents, AttachMode, Generation, HitTable, PinDirectory, PinnedLink, SharedMapIds,
+        clock::Now,
+    },
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
 };
@@ -36,6 +45,10 @@ pub struct Service {
     pub(super) bans: Mutex<LiveBans>,
     /// As `bans`.
     pub(super) alerts: Mutex<Alerts>,
+    /// Taken by whoever tells of them.
+    pub(super) alert_events: Mutex<Option<AlertEvents>>,
+    /// Who hits.
+    pub(super) hits: HitTable,
 }
 
 /// What is in force, and what is being edited.
@@ -50,6 +63,8 @@ pub(super) struct State {
     /// Generations of a change that was undone, and whose program could not be taken off every link:
     /// they still judge and count.
     pub(super) lingering: Vec<(ZoneName, LiveZone)>,
+    /// What generations that are gone stood for.
+    pub(super) book: Book,
     /// Counts of generations that are gone, as the store has them.
     pub(super) base: Counts,
     /// Ends of rules that were given as durations.
@@ -81,7 +96,7 @@ pub(super) struct StagedSet {
 pub(super) struct LiveZone {
     pub(super) generation: Generation,
     /// What its classes stand for, as recorded when it was built.
-    pub(super) classes: Vec<CompiledClass>,
+    pub(super) classes: Arc<[CompiledClass]>,
     pub(super) default: DefaultVerdict,
     pub(super) ipv4_entries: u64,
     pub(super) ipv6_entries: u64,

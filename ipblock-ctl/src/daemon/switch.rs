@@ -10,7 +10,10 @@ use std::{
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::state::{AttachedState, LiveZone, Service, State};
+use super::{
+    alerts,
+    state::{AttachedState, LiveZone, Service, State},
+};
 use crate::{
     api::error::ApiError,
     datapath::{self, DatapathError, Generation, GenerationPlan},
@@ -43,7 +46,7 @@ impl Service {
         let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
         Ok(LiveZone {
             generation,
-            classes: zone.classes.clone(),
+            classes: zone.classes.clone().into(),
             default: zone.default,
             ipv4_entries: zone.ipv4.len() as u64,
             ipv6_entries: zone.ipv6.len() as u64,
@@ -107,11 +110,19 @@ impl Service {
             }
         }
         let mut old = Vec::new();
-        for name in &change.gone {
-            old.extend(state.zones.remove(name));
+        for name in change.gone {
+            old.extend(state.zones.remove(&name).map(|live| (name, live)));
         }
         for (name, live) in change.fresh {
-            old.extend(state.zones.insert(name, live));
+            let before = state.zones.insert(name.clone(), live);
+            old.extend(before.map(|live| (name, live)));
+        }
+        let rules = alerts::known_rules(&state.deployed);
+        for (name, live) in &old {
+            let (number, classes) = (live.generation.number(), Arc::clone(&live.classes));
+            state
+                .book
+                .retire(number, name.clone(), classes, Arc::clone(&rules));
         }
         if let Some((deploy, ruleset)) = change.deploy {
             state.revision = deploy.revision;
@@ -131,7 +142,7 @@ impl Service {
             generations = zones.len(),
             "put in force"
         );
-        for live in old {
+        for (_, live) in old {
             self.unpin(live.generation.number());
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Service {
         let pins = PinDirectory::create(&settings.bpffs)?;
         let shared = SharedMaps::open_or_create(&pins)?;
         let bans = LiveBans::load(shared.bans, &store)?;
-        let alerts = Alerts::new(shared.alerts, &settings.alerts)?;
+        let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
         let state = State::load(&store)?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
@@ -91,6 +91,8 @@ impl Service {
             state: RwLock::new(state),
             shared_maps: shared.ids,
             alerts: Mutex::new(alerts),
+            alert_events: Mutex::new(Some(shared.events)),
+            hits: shared.hits,
             bans: Mutex::new(bans),
         };
         let mut pinned = service.open_pinned()?;
@@ -164,7 +166,7 @@ impl Service {
             .unwrap_or_default();
         Ok(LiveZone {
             generation,
-            classes: self.store.generation_classes(recorded.number)?,
+            classes: self.store.generation_classes(recorded.number)?.into(),
             default: recorded.default,
             ipv4_entries: recorded.ipv4_entries,
             ipv6_entries: recorded.ipv6_entries,

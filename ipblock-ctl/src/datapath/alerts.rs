@@ -131,23 +131,13 @@ impl AlertTables {
     }
 }
 
-/// The announced packets that nobody has read yet. There must be one reader.
+/// The announced packets that nobody has read yet, in the order in which the kernel announced them.
+/// There must be one reader.
 pub struct AlertEvents(RingBuf<MapData>);
 
 impl AlertEvents {
     pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
         open_map(directory, names::ALERT_EVENTS).map(Self)
-    }
-
-    /// The next one, in the order in which the kernel announced them.
-    pub fn next(&mut self) -> Option<AlertEvent> {
-        loop {
-            let item = self.0.next()?;
-            // The kernel writes nothing else.
-            if let Ok(event) = AlertEvent::read_from_bytes(&item) {
-                return Some(event);
-            }
-        }
     }
 
     /// Waits until there is one, or for so long.
@@ -157,5 +147,20 @@ impl AlertEvents {
         let fd = unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) };
         // A signal ends the wait early, and that is all.
         let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout);
+    }
+}
+
+impl Iterator for AlertEvents {
+    type Item = AlertEvent;
+
+    /// `None` when there is none yet.
+    fn next(&mut self) -> Option<AlertEvent> {
+        loop {
+            let item = self.0.next()?;
+            // The kernel writes nothing else.
+            if let Ok(event) = AlertEvent::read_from_bytes(&item) {
+                return Some(event);
+            }
+        }
     }
 }

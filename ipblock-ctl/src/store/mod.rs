@@ -1,6 +1,6 @@
 //! The state store: what has to survive the daemon, in one embedded SQLite database.
 //!
-//! Responsible for: revisions and the staged ruleset, bans, identities of rules, generations and the
+//! Responsible for: revisions and the staged ruleset, bans, alerts, identities of rules, generations and the
 //! counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
 //! table of identities, never reads a clock (time is an argument) and never touches the kernel.
 //!
@@ -21,6 +21,7 @@
 //! `value.rs`.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod audit;
 mod backup;
 mod bans;
@@ -53,6 +54,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
 pub use audit::AuditEntry;
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use super::StoreError;
 
 /// Schema version that this build writes, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// `PRAGMA application_id`: tells the file from other SQLite databases ("ipbk").
 const APPLICATION_ID: i32 = 0x6970_626b;
@@ -158,7 +158,8 @@ CREATE TABLE audit (
 ";
 
 /// What each later version adds, from version 2 on. Never changed once released: stores have run it.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 -- Bans that have not been cleared away, ended ones too. `ends` is wall time, NULL for never. A ban
 -- with a duration also has its end on the boot clock of the boot that it was made in.
 CREATE TABLE ban (
@@ -190,7 +191,37 @@ CREATE TABLE rule_duration (
     boot_id TEXT NOT NULL,
     boot_deadline INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    "
+-- AUTOINCREMENT: a reader goes on behind the last id that it saw, also when that alert is gone.
+-- `rules` is an array of names as JSON, addresses are 4 or 16 bytes.
+CREATE TABLE alert (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    zone TEXT NOT NULL,
+    interface TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    action TEXT NOT NULL,
+    source BLOB NOT NULL,
+    destination BLOB NOT NULL,
+    protocol INTEGER NOT NULL,
+    destination_port INTEGER,
+    packets INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alert_by_time ON alert (time);
+CREATE INDEX alert_by_source ON alert (source);
+
+-- Packets that alerts told of, as long as the kernel's counts are those of this boot and map.
+CREATE TABLE alert_total (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    boot_id TEXT NOT NULL,
+    map INTEGER NOT NULL,
+    reported INTEGER NOT NULL,
+    lost INTEGER NOT NULL
+) STRICT;
+",
+];
 
 /// Makes an empty database at `path`, whole or not at all.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {

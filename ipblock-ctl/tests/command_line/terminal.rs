@@ -162,7 +162,7 @@ impl Terminal {
 ///
 /// The first such error is no end yet: when the last bytes are written and the terminal is closed
 /// between the two looks that one read takes, it finds the terminal closed and the bytes not yet
-/// handed over (drivers/tty/n_tty.c, `n_tty_read`). A read that begins after that waits for them.
+/// handed over (`drivers/tty/n_tty.c`, `n_tty_read`). A read that begins after that waits for them.
 fn read_all(mut screen: File, shown: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];

@@ -1,45 +1,90 @@
 //! Alerts: from what the kernel announces to what people are told.
+//!
+//! `episodes` decides when there is an alert, `book` knows what the kernel's classes stand for, `pump`
+//! carries alerts to the sinks and the store, `query` answers requests.
 
-use ipblock_common::AlertSettings;
+mod book;
+mod episodes;
+mod pump;
+pub(super) mod query;
+mod top;
 
-use super::{settings::AlertsConfig, state::Service};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipblock_common::{AlertSettings, limits};
+use tokio::sync::watch;
+
+pub(super) use self::book::{Book, known_rules};
+use self::episodes::Episodes;
+use super::{settings::AlertsConfig, state::Service, takeover::StartError};
 use crate::{
     api::{error::ApiError, types::AlertStatus},
-    datapath::{AlertTables, DatapathError},
+    datapath::{AlertTables, clock},
+    store::{AlertEpoch, AlertTotals, Store},
 };
 
 /// What is known of packets that hit rules that alert.
 pub(super) struct Alerts {
     tables: AlertTables,
+    episodes: Episodes,
+    epoch: AlertEpoch,
+    totals: AlertTotals,
+    /// The id of the newest alert.
+    last: watch::Sender<u64>,
 }
 
 impl Alerts {
-    /// Nothing told yet; the kernel goes by this configuration from now on.
+    /// Counts on where the store left off; the kernel goes by this configuration from now on.
     pub(super) fn new(
         mut tables: AlertTables,
+        store: &Store,
         config: &AlertsConfig,
-    ) -> Result<Self, DatapathError> {
+    ) -> Result<Self, StartError> {
+        let window = u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX);
         tables.set(AlertSettings {
-            window: u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX),
+            window,
             rate: config.rate,
         })?;
-        Ok(Self { tables })
+        let epoch = AlertEpoch {
+            boot_id: clock::boot_id().to_owned(),
+            map: tables.id(),
+        };
+        Ok(Self {
+            episodes: Episodes::new(window, limits::ALERT_WINDOWS as usize),
+            totals: store.alert_totals(&epoch)?,
+            last: watch::Sender::new(store.last_alert()?),
+            epoch,
+            tables,
+        })
     }
 }
 
 impl Service {
     /// What became of packets that hit rules that alert.
     pub(super) fn alert_status(&self) -> Result<AlertStatus, ApiError> {
+        let config = &self.settings.alerts;
         let alerts = self.alerts();
+        let totals = alerts.totals;
+        // After the totals: what they tell of the kernel has counted before.
         let counts = alerts.tables.counts()?;
+        let seen = counts.announced + counts.held + counts.lost;
+        let lost = counts.lost + totals.lost;
         Ok(AlertStatus {
-            seen: counts.announced + counts.held + counts.lost,
-            reported: 0,
-            suppressed: 0,
-            lost: counts.lost,
-            window: self.settings.alerts.window.as_secs(),
-            rate: self.settings.alerts.rate,
+            seen,
+            reported: totals.reported,
+            suppressed: seen.saturating_sub(totals.reported + lost),
+            lost,
+            window: config.window.as_secs(),
+            rate: config.rate,
             sinks: Vec::new(),
         })
+    }
+}
+
+/// The address in a kernel's key or event.
+fn address(family: u32, bytes: [u8; 16]) -> IpAddr {
+    match (family, bytes) {
+        (4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),
+        _ => Ipv6Addr::from(bytes).into(),
     }
 }

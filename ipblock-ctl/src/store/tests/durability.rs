@@ -166,7 +166,10 @@ fn a_store_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds() {
     drop(store);
     let connection = Connection::open(&path).unwrap();
     connection
-        .execute_batch("DROP TABLE ban; DROP TABLE confirmation; DROP TABLE rule_duration;")
+        .execute_batch(
+            "DROP TABLE ban; DROP TABLE confirmation; DROP TABLE rule_duration;
+             DROP TABLE alert; DROP TABLE alert_total;",
+        )
         .unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
@@ -177,7 +180,7 @@ fn a_store_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds() {
         .connection()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     let bans: i64 = store
         .connection()
         .query_row("SELECT count(*) FROM ban", [], |row| row.get(0))

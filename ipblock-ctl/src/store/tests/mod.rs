@@ -1,3 +1,4 @@
+mod alerts;
 mod backup;
 mod bans;
 mod counters;

@@ -1,0 +1,154 @@
+//! What the kernel's classes stand for, of generations in force and of those before.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use ipblock_common::{ClassVerdict, SourceKey};
+
+use crate::{
+    daemon::state::State,
+    policy::{Action, RuleId, Ruleset, ZoneName, compile::CompiledClass},
+};
+
+/// Generations that are remembered after they went out of force: what they announced may still be
+/// unread, and sources that hit them are still among the top.
+const MOST: usize = 16;
+
+/// Classes that these may have together; the oldest go first.
+const MOST_CLASSES: usize = 200_000;
+
+/// Generations that went out of force, newest last.
+#[derive(Default)]
+pub(in crate::daemon) struct Book(VecDeque<Retired>);
+
+/// A generation that went out of force.
+struct Retired {
+    number: u64,
+    zone: ZoneName,
+    classes: Arc<[CompiledClass]>,
+    rules: Arc<HashMap<RuleId, KnownRule>>,
+}
+
+/// What has to be known of a rule to tell of it.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct KnownRule {
+    name: String,
+    alerts: bool,
+}
+
+/// A class of any generation.
+pub(in crate::daemon) struct Found<'a> {
+    pub(in crate::daemon) zone: &'a ZoneName,
+    pub(in crate::daemon) class: &'a CompiledClass,
+}
+
+impl Found<'_> {
+    /// What the rules of the class ask for together.
+    pub(in crate::daemon) fn action(&self) -> Action {
+        match self.class.verdict {
+            ClassVerdict::Block => Action::Block,
+            _ => Action::Warn,
+        }
+    }
+}
+
+/// The rules of a ruleset, as they are remembered with a generation that goes out of force.
+pub(in crate::daemon) fn known_rules(ruleset: &Ruleset) -> Arc<HashMap<RuleId, KnownRule>> {
+    let rules = ruleset.rules.iter().map(|rule| {
+        let known = KnownRule {
+            name: rule.name.to_string(),
+            alerts: rule.alerts(),
+        };
+        (rule.id, known)
+    });
+    Arc::new(rules.collect())
+}
+
+impl Book {
+    /// Remembers a generation that goes out of force, with the rules of its time.
+    pub(in crate::daemon) fn retire(
+        &mut self,
+        number: u64,
+        zone: ZoneName,
+        classes: Arc<[CompiledClass]>,
+        rules: Arc<HashMap<RuleId, KnownRule>>,
+    ) {
+        self.0.push_back(Retired {
+            number,
+            zone,
+            classes,
+            rules,
+        });
+        while self.0.len() > MOST || self.classes() > MOST_CLASSES {
+            self.0.pop_front();
+        }
+    }
+
+    fn classes(&self) -> usize {
+        self.0.iter().map(|retired| retired.classes.len()).sum()
+    }
+}
+
+impl State {
+    /// The class that a source fell into.
+    pub(in crate::daemon) fn class_of(&self, key: &SourceKey) -> Option<Found<'_>> {
+        let class = usize::try_from(key.class).ok()?;
+        let lingering = self.lingering.iter().map(|(zone, live)| (zone, live));
+        let mut live = self.zones.iter().chain(lingering);
+        let found = live.find(|(_, live)| live.generation.number() == key.generation);
+        let (zone, classes) = if let Some((zone, live)) = found {
+            (zone, &live.classes)
+        } else {
+            let mut retired = self.book.0.iter().rev();
+            let retired = retired.find(|retired| retired.number == key.generation)?;
+            (&retired.zone, &retired.classes)
+        };
+        let class = classes.get(class)?;
+        Some(Found { zone, class })
+    }
+
+    /// Names and alert flags of all rules: those deployed, and those that were.
+    pub(in crate::daemon) fn rule_book(&self) -> RuleBook<'_> {
+        RuleBook {
+            deployed: self
+                .deployed
+                .rules
+                .iter()
+                .map(|rule| (rule.id, rule))
+                .collect(),
+            retired: &self.book,
+        }
+    }
+}
+
+/// Names and alert flags of rules.
+pub(in crate::daemon) struct RuleBook<'a> {
+    deployed: HashMap<RuleId, &'a crate::policy::Rule>,
+    retired: &'a Book,
+}
+
+impl RuleBook<'_> {
+    /// The name that a rule has, or had when it was last deployed.
+    pub(in crate::daemon) fn name(&self, id: RuleId) -> Option<String> {
+        match self.deployed.get(&id) {
+            Some(rule) => Some(rule.name.to_string()),
+            None => self.retired(id).map(|rule| rule.name.clone()),
+        }
+    }
+
+    /// Of a class's rules those that alert.
+    pub(in crate::daemon) fn alerting(&self, class: &CompiledClass) -> Arc<[RuleId]> {
+        let alerts = |id: &RuleId| match self.deployed.get(id) {
+            Some(rule) => rule.alerts(),
+            None => self.retired(*id).is_some_and(|rule| rule.alerts),
+        };
+        class.matched.iter().copied().filter(alerts).collect()
+    }
+
+    fn retired(&self, id: RuleId) -> Option<&KnownRule> {
+        let mut retired = self.retired.0.iter().rev();
+        retired.find_map(|retired| retired.rules.get(&id))
+    }
+}

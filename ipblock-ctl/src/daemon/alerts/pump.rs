@@ -1,0 +1,221 @@
+//! Carries what the kernel announces to whoever is to know it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use ipblock_common::AlertEvent;
+use nix::net::if_::if_indextoname;
+use tracing::{debug, warn};
+
+use super::{
+    Alerts, address,
+    book::RuleBook,
+    episodes::{Particulars, Subject, Told},
+};
+use crate::{
+    daemon::state::{AttachedState, Service, State},
+    datapath::{AlertEvents, clock::Now},
+    store::{Alert, AlertKind, AlertRetention},
+};
+
+/// How long the pump rests at most: a window that ends is told of not later than that.
+const LONGEST_REST: Duration = Duration::from_millis(200);
+
+/// Events that come so soon after another are handled together, and cost one write to disk.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// Events that are handled together at most.
+const BATCH: usize = 4096;
+
+impl Service {
+    /// Tells of what the kernel announces until it should stop, and then of what it has announced.
+    pub(in crate::daemon) fn pump_alerts(&self, stop: &AtomicBool) {
+        let events = self.alert_events.lock();
+        let Some(mut events) = events.unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        while !stop.load(Ordering::Relaxed) {
+            events.wait(LONGEST_REST);
+            thread::sleep(GATHERING);
+            self.tell_all(&mut events);
+        }
+        self.tell_all(&mut events);
+    }
+
+    /// Tells of everything that there is to tell of now.
+    fn tell_all(&self, events: &mut AlertEvents) {
+        loop {
+            let batch: Vec<AlertEvent> = events.take(BATCH).collect();
+            self.tell_of(&batch);
+            if batch.len() < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn tell_of(&self, events: &[AlertEvent]) {
+        let state = self.read();
+        let mut engine = self.alerts();
+        let now = Now::read();
+        let is_due = engine.episodes.next_due();
+        if events.is_empty() && is_due.is_none_or(|due| now.monotonic_ns < due) {
+            return;
+        }
+        let rules = state.rule_book();
+        let told = engine.take_in(events, &state, &rules, &now);
+        let mut id = *engine.last.borrow();
+        let interfaces = interface_names(&state);
+        let alerts: Vec<Alert> = told
+            .into_iter()
+            .map(|told| {
+                id += 1;
+                alert(id, &told, &rules, &interfaces, &now)
+            })
+            .collect();
+        drop(rules);
+        drop(state);
+        for alert in &alerts {
+            engine.totals.reported += alert.packets;
+        }
+        let (epoch, totals) = (engine.epoch.clone(), engine.totals);
+        // Requests do not wait for the disk.
+        drop(engine);
+        let config = &self.settings.alerts;
+        let retention = AlertRetention {
+            count: config.keep,
+            time: config.keep_for,
+        };
+        let added = self
+            .store
+            .add_alerts(&alerts, &epoch, totals, retention, now.wall);
+        if let Err(error) = added {
+            warn!(alerts = alerts.len(), %error, "alerts are told of and not in the history");
+        }
+        if !alerts.is_empty() {
+            self.alerts().last.send_replace(id);
+        }
+    }
+}
+
+impl Alerts {
+    fn take_in(
+        &mut self,
+        events: &[AlertEvent],
+        state: &State,
+        rules: &RuleBook<'_>,
+        now: &Now,
+    ) -> Vec<Told> {
+        let mut all = Vec::new();
+        for event in events {
+            let Some((subject, particulars)) = resolve(event, state, rules) else {
+                debug!(
+                    generation = event.source.generation,
+                    "a packet of a generation that is not known any more"
+                );
+                self.totals.lost += 1;
+                continue;
+            };
+            all.extend(self.episodes.announced(event, subject, particulars));
+        }
+        let tables = &self.tables;
+        let ended = self
+            .episodes
+            .ended(now.monotonic_ns, |key| tables.window(key));
+        match ended {
+            Ok(ended) => all.extend(ended),
+            Err(error) => warn!(%error, "the windows of alerts cannot be read"),
+        }
+        all
+    }
+}
+
+/// What an event says, in the operator's terms.
+fn resolve(
+    event: &AlertEvent,
+    state: &State,
+    rules: &RuleBook<'_>,
+) -> Option<(Subject, Particulars)> {
+    let found = state.class_of(&event.source)?;
+    let alerting = rules.alerting(found.class);
+    if alerting.is_empty() {
+        return None;
+    }
+    let family = event.source.family;
+    let subject = Subject {
+        zone: found.zone.clone(),
+        source: address(family, event.source.address),
+        rules: alerting,
+    };
+    let particulars = Particulars {
+        action: found.action(),
+        interface: event.interface,
+        destination: address(family, event.destination),
+        protocol: event.protocol,
+        destination_port: (event.has_port != 0).then_some(event.destination_port),
+    };
+    Some((subject, particulars))
+}
+
+fn alert(
+    id: u64,
+    told: &Told,
+    rules: &RuleBook<'_>,
+    interfaces: &HashMap<u32, String>,
+    now: &Now,
+) -> Alert {
+    let Particulars {
+        action,
+        interface,
+        destination,
+        protocol,
+        destination_port,
+    } = told.particulars;
+    let ids = told.subject.rules.iter();
+    let names = ids.map(|id| rules.name(*id).unwrap_or_else(|| format!("rule {}", id.0)));
+    Alert {
+        id,
+        time: now.hit_time(told.time).unwrap_or(now.wall),
+        kind: if told.is_first {
+            AlertKind::First
+        } else {
+            AlertKind::Aggregate
+        },
+        zone: told.subject.zone.to_string(),
+        interface: match interfaces.get(&interface) {
+            Some(name) => name.clone(),
+            None => name_of_interface(interface),
+        },
+        rules: names.collect(),
+        action,
+        source: told.subject.source,
+        destination,
+        protocol,
+        destination_port,
+        packets: told.packets,
+    }
+}
+
+fn interface_names(state: &State) -> HashMap<u32, String> {
+    let interfaces = state.interfaces.iter();
+    interfaces
+        .filter_map(|(name, record)| match &record.attached {
+            AttachedState::Attached { link, .. } => Some((link.index?, name.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Of an interface that is not attached (any more), such as a member of a bond.
+fn name_of_interface(index: u32) -> String {
+    match if_indextoname(index) {
+        Ok(name) => name.to_string_lossy().into_owned(),
+        Err(_) => format!("interface {index}"),
+    }
+}

@@ -1,0 +1,144 @@
+//! `GET /v1/alerts`: the history, and what comes.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{self, AlertInfo, AlertQuery, Alerts},
+    },
+    daemon::state::Service,
+    policy::address::parse_prefixes,
+    store::{Alert, AlertFilter, AlertKind},
+};
+
+/// Alerts in one answer unless told otherwise.
+const DEFAULT_LIMIT: u32 = 1_000;
+/// Alerts in one answer at most.
+const MAX_LIMIT: u32 = 100_000;
+/// Prefixes that a source may come to; a range is written as few of them.
+const MAX_SOURCES: usize = 256;
+/// Longest wait, in seconds.
+const MAX_WAIT: u64 = 30;
+
+impl Service {
+    /// Alerts that fit, at once.
+    pub fn list_alerts(&self, query: &AlertQuery) -> Result<Alerts, ApiError> {
+        // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
+        let last = *self.alerts().last.borrow();
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+        let filter = AlertFilter {
+            since: query.since,
+            rule: query.rule.clone(),
+            sources: sources(query)?,
+            after: query.after,
+            limit,
+        };
+        let alerts = self.store.alerts(&filter)?;
+        // An answer that is full may leave some out that come before the last.
+        let is_full = query.after.is_some() && alerts.len() == limit as usize;
+        let newest = alerts.last().map(|alert| alert.id);
+        let last = match newest {
+            Some(newest) if is_full => newest,
+            newest => last.max(newest.unwrap_or(0)),
+        };
+        Ok(Alerts {
+            alerts: alerts.into_iter().map(AlertInfo::from).collect(),
+            last,
+        })
+    }
+
+    /// Tells of the newest alert, again and again.
+    pub(in crate::daemon) fn watch_alerts(&self) -> watch::Receiver<u64> {
+        self.alerts().last.subscribe()
+    }
+}
+
+/// How long a query wants to wait for an alert.
+pub(in crate::daemon) fn wait_of(query: &AlertQuery) -> Duration {
+    match (query.after, query.wait) {
+        (Some(_), Some(wait)) => Duration::from_secs(wait.min(MAX_WAIT)),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Waits until there is an alert behind `after`; false when none came in time.
+pub(in crate::daemon) async fn comes(
+    last: &mut watch::Receiver<u64>,
+    after: u64,
+    at_most: Duration,
+) -> bool {
+    let newer = timeout(at_most, last.wait_for(|last| *last > after)).await;
+    matches!(newer, Ok(Ok(_)))
+}
+
+fn sources(query: &AlertQuery) -> Result<Vec<IpNet>, ApiError> {
+    let Some(text) = &query.source else {
+        return Ok(Vec::new());
+    };
+    let sources = parse_prefixes(text).map_err(|error| {
+        let refused = ApiError::new(ErrorKind::Invalid, error.to_string());
+        match error.hint {
+            Some(hint) => refused.with_hint(hint),
+            None => refused,
+        }
+    })?;
+    if sources.len() > MAX_SOURCES {
+        let message = format!("`{text}` is more than {MAX_SOURCES} prefixes");
+        return Err(ApiError::new(ErrorKind::Invalid, message).with_hint("ask for a prefix"));
+    }
+    Ok(sources)
+}
+
+impl From<Alert> for AlertInfo {
+    fn from(alert: Alert) -> Self {
+        Self {
+            id: alert.id,
+            time: alert.time,
+            kind: match alert.kind {
+                AlertKind::First => types::AlertKind::First,
+                AlertKind::Aggregate => types::AlertKind::Aggregate,
+            },
+            zone: alert.zone,
+            interface: alert.interface,
+            rule: alert.rules.first().cloned().unwrap_or_default(),
+            rules: alert.rules,
+            action: alert.action,
+            source: alert.source,
+            destination: alert.destination,
+            protocol: protocol_name(alert.protocol),
+            destination_port: alert.destination_port,
+            packets: alert.packets,
+        }
+    }
+}
+
+/// As IANA's list of protocol numbers has it, in lower case; the number for the uncommon ones.
+fn protocol_name(number: u8) -> String {
+    let name = match number {
+        1 => "icmp",
+        2 => "igmp",
+        4 => "ipv4",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        41 => "ipv6",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        58 => "ipv6-icmp",
+        59 => "ipv6-nonxt",
+        88 => "eigrp",
+        89 => "ospfigp",
+        103 => "pim",
+        112 => "vrrp",
+        115 => "l2tp",
+        132 => "sctp",
+        136 => "udplite",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,196 @@
+//! Alerts: listed as they were made, bounded in number and in time.
+
+use std::time::Duration;
+
+use super::*;
+use crate::policy::Action;
+
+const RETENTION: AlertRetention = AlertRetention {
+    count: 5,
+    time: Duration::from_secs(100),
+};
+
+fn alert(id: u64, source: &str, rules: &[&str]) -> Alert {
+    Alert {
+        id,
+        time: at(1_000 + i64::try_from(id).unwrap()),
+        kind: AlertKind::First,
+        zone: "default".to_owned(),
+        interface: "eth0".to_owned(),
+        rules: rules.iter().map(ToString::to_string).collect(),
+        action: Action::Warn,
+        source: source.parse().unwrap(),
+        destination: "192.0.2.1".parse().unwrap(),
+        protocol: 6,
+        destination_port: Some(443),
+        packets: id,
+    }
+}
+
+fn epoch(map: u32) -> AlertEpoch {
+    AlertEpoch {
+        boot_id: "this boot".to_owned(),
+        map,
+    }
+}
+
+fn add(fixture: &Fixture, alerts: &[Alert], now: i64) {
+    let totals = AlertTotals {
+        reported: 7,
+        lost: 1,
+    };
+    let store = &fixture.store;
+    store
+        .add_alerts(alerts, &epoch(1), totals, RETENTION, at(now))
+        .unwrap();
+}
+
+fn filled() -> (Fixture, Vec<Alert>) {
+    let fixture = Fixture::new();
+    let alerts = vec![
+        alert(1, "203.0.113.7", &["watch"]),
+        alert(2, "203.0.113.8", &["watch", "scan"]),
+        Alert {
+            kind: AlertKind::Aggregate,
+            action: Action::Block,
+            destination_port: None,
+            ..alert(3, "2001:db8::7", &["scan"])
+        },
+    ];
+    add(&fixture, &alerts, 1_003);
+    (fixture, alerts)
+}
+
+fn ids(fixture: &Fixture, filter: &AlertFilter) -> Vec<u64> {
+    let alerts = fixture.store.alerts(filter).unwrap();
+    alerts.iter().map(|alert| alert.id).collect()
+}
+
+fn filter() -> AlertFilter {
+    AlertFilter {
+        limit: 10,
+        ..AlertFilter::default()
+    }
+}
+
+#[test]
+fn alerts_come_back_as_they_were_made_oldest_first() {
+    let (fixture, alerts) = filled();
+    let fixture = fixture.after_power_loss();
+    assert_eq!(fixture.store.alerts(&filter()).unwrap(), alerts);
+    assert_eq!(fixture.store.last_alert().unwrap(), 3);
+}
+
+#[test]
+fn a_filter_is_by_time_rule_source_and_place() {
+    let (fixture, _) = filled();
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let cases = [
+        (
+            AlertFilter {
+                since: Some(at(1_002)),
+                ..filter()
+            },
+            vec![2, 3],
+        ),
+        (
+            AlertFilter {
+                rule: Some("scan".to_owned()),
+                ..filter()
+            },
+            vec![2, 3],
+        ),
+        (
+            AlertFilter {
+                rule: Some("sca".to_owned()),
+                ..filter()
+            },
+            vec![],
+        ),
+        (
+            AlertFilter {
+                sources: nets(&["203.0.113.8/32"]),
+                ..filter()
+            },
+            vec![2],
+        ),
+        (
+            AlertFilter {
+                sources: nets(&["203.0.113.0/24"]),
+                ..filter()
+            },
+            vec![1, 2],
+        ),
+        (
+            AlertFilter {
+                sources: nets(&["::/0"]),
+                ..filter()
+            },
+            vec![3],
+        ),
+        (
+            AlertFilter {
+                sources: nets(&["203.0.113.7/32", "2001:db8::/32"]),
+                ..filter()
+            },
+            vec![1, 3],
+        ),
+        (
+            AlertFilter {
+                limit: 2,
+                ..filter()
+            },
+            vec![2, 3],
+        ),
+        (
+            AlertFilter {
+                after: Some(0),
+                limit: 2,
+                ..filter()
+            },
+            vec![1, 2],
+        ),
+        (
+            AlertFilter {
+                after: Some(3),
+                ..filter()
+            },
+            vec![],
+        ),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(ids(&fixture, &filter), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn the_oldest_go_when_there_are_too_many_or_when_their_time_is_over() {
+    let (fixture, _) = filled();
+    let more: Vec<_> = (4..=7)
+        .map(|id| alert(id, "203.0.113.9", &["watch"]))
+        .collect();
+    add(&fixture, &more, 1_007);
+    assert_eq!(ids(&fixture, &filter()), [3, 4, 5, 6, 7]);
+    add(&fixture, &[], 1_105);
+    assert_eq!(ids(&fixture, &filter()), [5, 6, 7]);
+    add(&fixture, &[], 2_000);
+    assert_eq!(ids(&fixture, &filter()), [0_u64; 0]);
+    // Numbers are not used again.
+    assert_eq!(fixture.reopen().store.last_alert().unwrap(), 7);
+}
+
+#[test]
+fn totals_belong_to_the_kernels_counts_of_one_boot() {
+    let (fixture, _) = filled();
+    let store = &fixture.store;
+    let totals = store.alert_totals(&epoch(1)).unwrap();
+    assert_eq!((totals.reported, totals.lost), (7, 1));
+    let of_other_maps = store.alert_totals(&epoch(2)).unwrap();
+    assert_eq!(of_other_maps, AlertTotals::default());
+    let other_boot = AlertEpoch {
+        boot_id: "another boot".to_owned(),
+        map: 1,
+    };
+    let of_other_boot = store.alert_totals(&other_boot).unwrap();
+    assert_eq!(of_other_boot, AlertTotals::default());
+}
