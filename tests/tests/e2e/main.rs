@@ -7,6 +7,8 @@
 //! which waits until every frame sent is in exactly one total.
 #![cfg(test)]
 
+mod alerts;
+mod alerts_flood;
 mod answers;
 mod attach;
 mod backup;
@@ -33,5 +35,7 @@ mod lists;
 mod mending;
 mod restart;
 mod scenario;
+mod told;
+mod top;
 mod verdicts;
 mod zones;

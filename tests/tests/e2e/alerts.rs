@@ -1,0 +1,270 @@
+//! Who is told of, when, and with what.
+
+use std::sync::Arc;
+
+use ipblock::api::types::{Action, AlertKind, AlertQuery};
+use ipblock_tests::{
+    Daemon, Privileged, VethOptions, VethPair,
+    packet::{Frame, Ipv4, Ipv6, Payload},
+    require_privileged,
+};
+
+use crate::{
+    answers::{apply, count_of, counters, deploy},
+    scenario::{Scene, marked},
+    told::{Asker, aggregate, balance, first, said, wait_for_balance},
+};
+
+const RULESET: &str = r#"
+[[rule]]
+name = "watch"
+action = "warn"
+match = ["198.51.100.0/24", "2001:db8:cafe::/48"]
+except = ["198.51.100.9"]
+
+[[rule]]
+name = "scan"
+action = "block"
+alert = true
+match = ["203.0.113.0/25", "198.51.100.128/25"]
+
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.128/25"]
+
+[[rule]]
+name = "both"
+action = "warn"
+match = ["198.51.100.64/26"]
+"#;
+
+/// Long enough that a test is done before it ends.
+const LONG: &str = "[alerts]\nwindow = \"1h\"";
+/// Short enough to wait for, and longer than it takes to send some packets.
+const SHORT: &str = "[alerts]\nwindow = \"4s\"";
+
+/// A scene with the ruleset deployed, and this in the daemon's configuration.
+fn scene(root: Privileged, config: &str) -> anyhow::Result<(Scene, Asker)> {
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &Arc::clone(&pair.host.netns))
+        .interface(format!("{}=native", pair.host.interface))
+        .config(config)
+        .start()?;
+    let scene = Scene::of(daemon, pair)?;
+    apply(&scene.daemon, RULESET)?;
+    let asker = Asker::new(&scene.daemon)?;
+    Ok((scene, asker))
+}
+
+#[test]
+fn each_source_and_each_set_of_rules_is_told_of_once_in_a_window() -> anyhow::Result<()> {
+    let (scene, asker) = scene(require_privileged!(), LONG)?;
+    let frames = [
+        marked("198.51.100.7", 1),
+        marked("198.51.100.8", 2),
+        marked("198.51.100.70", 3),
+        marked("203.0.113.7", 4),
+        marked("198.51.100.200", 5),
+        marked("2001:db8:cafe::7", 6),
+        // Spared, blocked without an alert, and in nothing.
+        marked("198.51.100.9", 7),
+        marked("203.0.113.200", 8),
+        marked("192.0.2.200", 9),
+    ];
+    scene.send(&frames, 5)?;
+    scene.judged(9 * 5)?;
+    let alerts = asker.wait_for_alerts(6)?;
+    let found: Vec<_> = alerts.iter().map(said).collect();
+    assert_eq!(
+        found,
+        [
+            first("198.51.100.7", &["watch"]),
+            first("198.51.100.8", &["watch"]),
+            first("198.51.100.70", &["watch", "both"]),
+            first("203.0.113.7", &["scan"]),
+            first("198.51.100.200", &["watch", "scan"]),
+            first("2001:db8:cafe::7", &["watch"]),
+        ]
+    );
+    let actions: Vec<_> = alerts.iter().map(|alert| alert.action).collect();
+    use Action::{Block, Warn};
+    assert_eq!(actions, [Warn, Warn, Warn, Block, Block, Warn]);
+    let ids: Vec<_> = alerts.iter().map(|alert| alert.id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+    assert!(alerts.iter().all(|alert| alert.zone == "default"
+        && alert.interface == scene.interface()
+        && alert.rule == alert.rules[0]));
+    // One packet of each is told of; the others wait for the end of the window.
+    assert_eq!(balance(&scene.daemon)?, [30, 6, 24, 0]);
+    // The rules have counted the same packets, for themselves.
+    let counters = counters(&scene.daemon)?;
+    assert_eq!(count_of(&counters, "watch").packets, 25);
+    assert_eq!(count_of(&counters, "scan").packets, 10);
+    assert_eq!(count_of(&counters, "both").packets, 5);
+    Ok(())
+}
+
+#[test]
+fn an_alert_says_where_the_packet_went() -> anyhow::Result<()> {
+    let (scene, asker) = scene(require_privileged!(), LONG)?;
+    let frames = [
+        Frame::carrying(
+            &Ipv4::from("198.51.100.7")
+                .to("192.0.2.80".parse()?)
+                .with(Payload::tcp(5000, 443)),
+        ),
+        Frame::carrying(
+            &Ipv6::from("2001:db8:cafe::7")
+                .to("2001:db8::53".parse()?)
+                .with(Payload::udp(5000, 53)),
+        ),
+    ];
+    scene.send(&frames, 1)?;
+    let alerts = asker.wait_for_alerts(2)?;
+    let found: Vec<_> = alerts
+        .iter()
+        .map(|alert| {
+            (
+                alert.destination.to_string(),
+                alert.protocol.as_str(),
+                alert.destination_port,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("192.0.2.80".to_owned(), "tcp", Some(443)),
+            ("2001:db8::53".to_owned(), "udp", Some(53)),
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn what_came_in_the_window_is_told_of_when_it_ends() -> anyhow::Result<()> {
+    let (scene, asker) = scene(require_privileged!(), SHORT)?;
+    scene.send(&[marked("198.51.100.7", 1)], 25)?;
+    scene.send(&[marked("198.51.100.8", 2)], 1)?;
+    let alerts = asker.wait_for_alerts(3)?;
+    let found: Vec<_> = alerts.iter().map(said).collect();
+    assert_eq!(
+        found,
+        [
+            first("198.51.100.7", &["watch"]),
+            first("198.51.100.8", &["watch"]),
+            aggregate("198.51.100.7", &["watch"], 24),
+        ]
+    );
+    wait_for_balance(&scene.daemon, [26, 26, 0, 0])
+}
+
+#[test]
+fn a_deploy_does_not_tell_of_anybody_again() -> anyhow::Result<()> {
+    // Long enough for two deploys on a busy machine.
+    let (scene, asker) = scene(require_privileged!(), "[alerts]\nwindow = \"15s\"")?;
+    let frames = [marked("198.51.100.7", 1)];
+    scene.send(&frames, 2)?;
+    asker.wait_for_alerts(1)?;
+    let other = [
+        "rule",
+        "add",
+        "other",
+        "--action",
+        "block",
+        "--match",
+        "192.0.2.66",
+    ];
+    deploy(&scene.daemon, &other)?;
+    scene.send(&frames, 3)?;
+    // A rename changes the name in what is told, and nothing else.
+    deploy(
+        &scene.daemon,
+        &["rule", "edit", "watch", "--rename", "eyes"],
+    )?;
+    scene.send(&frames, 4)?;
+    let alerts = asker.wait_for_alerts(2)?;
+    let found: Vec<_> = alerts.iter().map(said).collect();
+    let expected = [
+        first("198.51.100.7", &["watch"]),
+        aggregate("198.51.100.7", &["eyes"], 8),
+    ];
+    assert_eq!(found, expected);
+    wait_for_balance(&scene.daemon, [9, 9, 0, 0])
+}
+
+#[test]
+fn what_came_while_the_daemon_was_dead_is_told_of_when_it_is_back() -> anyhow::Result<()> {
+    let (mut scene, asker) = scene(require_privileged!(), LONG)?;
+    scene.send(&[marked("198.51.100.7", 1)], 2)?;
+    asker.wait_for_alerts(1)?;
+    scene.daemon.kill()?;
+    scene.send(&[marked("198.51.100.7", 1), marked("198.51.100.8", 2)], 3)?;
+    scene.daemon.start()?;
+    let alerts = asker.wait_for_alerts(2)?;
+    let found: Vec<_> = alerts.iter().map(said).collect();
+    let expected = [
+        first("198.51.100.7", &["watch"]),
+        first("198.51.100.8", &["watch"]),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(alerts[1].id, 2);
+    // Counts go on where they were.
+    wait_for_balance(&scene.daemon, [8, 2, 6, 0])
+}
+
+#[test]
+fn the_history_can_be_searched_and_outlives_the_daemon() -> anyhow::Result<()> {
+    let (mut scene, asker) = scene(require_privileged!(), LONG)?;
+    let sources = ["198.51.100.7", "198.51.100.200", "203.0.113.7"];
+    scene.send(&[1, 2, 3].map(|n| marked(sources[n - 1], n as u64)), 1)?;
+    let all = asker.wait_for_alerts(3)?;
+    scene.daemon.restart()?;
+    assert_eq!(asker.all_alerts()?, all);
+    let by = |query: AlertQuery| -> anyhow::Result<Vec<u64>> {
+        Ok(asker.alerts(&query)?.iter().map(|alert| alert.id).collect())
+    };
+    let rule = |name: &str| AlertQuery {
+        rule: Some(name.to_owned()),
+        ..AlertQuery::default()
+    };
+    assert_eq!(by(rule("scan"))?, [2, 3]);
+    assert_eq!(by(rule("nobody"))?, [0_u64; 0]);
+    let source = |text: &str| AlertQuery {
+        source: Some(text.to_owned()),
+        ..AlertQuery::default()
+    };
+    assert_eq!(by(source("198.51.100.0/24"))?, [1, 2]);
+    assert_eq!(by(source("198.51.100.8-203.0.113.7"))?, [2, 3]);
+    let since = AlertQuery {
+        since: Some(all[2].time),
+        ..AlertQuery::default()
+    };
+    assert!(by(since)?.contains(&3));
+    let refused = asker.alerts(&source("198.51.100.1/24")).unwrap_err();
+    assert!(refused.to_string().contains("host bits"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn beyond_the_rate_nobody_is_told_of_and_every_packet_is_accounted_for() -> anyhow::Result<()> {
+    let config = "[alerts]\nwindow = \"1h\"\nrate = 10";
+    let (scene, asker) = scene(require_privileged!(), config)?;
+    let frames: Vec<_> = (1..=100_u64)
+        .map(|host| marked(&format!("2001:db8:cafe::{host:x}"), host))
+        .collect();
+    scene.send(&frames, 1)?;
+    scene.judged(100)?;
+    let alerts = asker.wait_for_alerts(10)?;
+    assert!(alerts.iter().all(|alert| alert.kind == AlertKind::First));
+    let [seen, reported, suppressed, lost] = balance(&scene.daemon)?;
+    // The packets may have come over several seconds.
+    assert_eq!((seen, lost), (100, 0));
+    assert!(
+        reported >= 10 && suppressed < 100,
+        "{reported} {suppressed}"
+    );
+    assert_eq!(reported, asker.all_alerts()?.len() as u64);
+    Ok(())
+}
