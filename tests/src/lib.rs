@@ -18,6 +18,7 @@ mod privilege;
 mod raw_socket;
 mod veth;
 mod wait;
+mod webhook;
 
 pub use binaries::{Binaries, binaries};
 pub use bpffs::Bpffs;
@@ -29,3 +30,4 @@ pub use privilege::{CannotRun, Privileged, report_not_run};
 pub use raw_socket::{FrameReceiver, FrameSender};
 pub use veth::{End, VethOptions, VethPair};
 pub use wait::{DEADLINE, wait_for};
+pub use webhook::{Mood, Taken, WebhookReceiver};

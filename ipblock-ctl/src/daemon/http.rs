@@ -160,7 +160,7 @@ async fn allow(State(service): Shared) -> impl IntoResponse {
 
 async fn alerts(
     State(service): Shared,
-    Query(query): Query<AlertQuery>,
+    Query(mut query): Query<AlertQuery>,
 ) -> Result<impl IntoResponse, Failure> {
     let mut last = service.watch_alerts();
     let mut left = query::wait_of(&query);
@@ -175,6 +175,7 @@ async fn alerts(
             return Ok(Json(answer));
         }
         left = left.saturating_sub(waited.elapsed());
+        query.after = Some(answer.last);
     }
 }
 

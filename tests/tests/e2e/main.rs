@@ -7,6 +7,7 @@
 //! which waits until every frame sent is in exactly one total.
 #![cfg(test)]
 
+mod alert_sinks;
 mod alerts;
 mod alerts_flood;
 mod answers;

@@ -21,6 +21,10 @@ use crate::policy::{Action, RuleId, ZoneName};
 /// the next packet opens a new window for certain.
 const MARGIN: u64 = 50_000_000;
 
+/// Windows that are looked after in one call, so that nobody waits long behind it. The others are due
+/// still at the next one.
+const MOST_AT_ONCE: usize = 2_000;
+
 /// Windows after which a source that came no more is forgotten.
 const MEMORY: u64 = 5;
 
@@ -135,10 +139,10 @@ impl Episodes {
         mut look: impl FnMut(&SourceKey) -> Result<Option<AlertWindow>, E>,
     ) -> Result<Vec<Told>, E> {
         let mut all = Vec::new();
-        while let Some(&(due_at, id)) = self.due.first() {
-            if due_at > now {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(&(_, id)) = self.due.first().filter(|(due_at, _)| *due_at <= now) else {
                 break;
-            }
+            };
             let Some(mut episode) = self.remove(id) else {
                 self.due.pop_first();
                 continue;
