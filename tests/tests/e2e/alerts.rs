@@ -90,8 +90,7 @@ fn each_source_and_each_set_of_rules_is_told_of_once_in_a_window() -> anyhow::Re
     let actions: Vec<_> = alerts.iter().map(|alert| alert.action).collect();
     use Action::{Block, Warn};
     assert_eq!(actions, [Warn, Warn, Warn, Block, Block, Warn]);
-    let ids: Vec<_> = alerts.iter().map(|alert| alert.id).collect();
-    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+    assert!(alerts.is_sorted_by(|a, b| a.id < b.id));
     assert!(alerts.iter().all(|alert| alert.zone == "default"
         && alert.interface == scene.interface()
         && alert.rule == alert.rules[0]));
@@ -209,7 +208,7 @@ fn what_came_while_the_daemon_was_dead_is_told_of_when_it_is_back() -> anyhow::R
         first("198.51.100.8", &["watch"]),
     ];
     assert_eq!(found, expected);
-    assert_eq!(alerts[1].id, 2);
+    assert!(alerts[0].id < alerts[1].id);
     // Counts go on where they were.
     wait_for_balance(&scene.daemon, [8, 2, 6, 0])
 }
@@ -222,15 +221,20 @@ fn the_history_can_be_searched_and_outlives_the_daemon() -> anyhow::Result<()> {
     let all = asker.wait_for_alerts(3)?;
     scene.daemon.restart()?;
     assert_eq!(asker.all_alerts()?, all);
-    let by = |query: AlertQuery| -> anyhow::Result<Vec<u64>> {
-        Ok(asker.alerts(&query)?.iter().map(|alert| alert.id).collect())
+    // Numbered from 1 in the order of all.
+    let by = |query: AlertQuery| -> anyhow::Result<Vec<usize>> {
+        let found = asker.alerts(&query)?;
+        let places = found
+            .iter()
+            .filter_map(|it| all.iter().position(|one| one == it));
+        Ok(places.map(|place| place + 1).collect())
     };
     let rule = |name: &str| AlertQuery {
         rule: Some(name.to_owned()),
         ..AlertQuery::default()
     };
     assert_eq!(by(rule("scan"))?, [2, 3]);
-    assert_eq!(by(rule("nobody"))?, [0_u64; 0]);
+    assert_eq!(by(rule("nobody"))?, [0_usize; 0]);
     let source = |text: &str| AlertQuery {
         source: Some(text.to_owned()),
         ..AlertQuery::default()

@@ -42,7 +42,7 @@ pub struct Alerts {
 /// One alert: a source hit rules, for the first time in a window or more often since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertInfo {
-    /// Counts up; no two alerts of one store share it.
+    /// Counts up, not in steps of one; no two alerts share it.
     pub id: u64,
     /// When the first packet came, or when the window ended.
     pub time: Timestamp,

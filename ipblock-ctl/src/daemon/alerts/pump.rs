@@ -70,7 +70,7 @@ impl Service {
         }
         let rules = state.rule_book();
         let told = engine.take_in(events, &state, &rules, &now);
-        let mut id = *engine.last.borrow();
+        let mut id = last_id(&engine, &now);
         let interfaces = interface_names(&state);
         let alerts: Vec<Alert> = told
             .into_iter()
@@ -134,6 +134,13 @@ impl Alerts {
         }
         all
     }
+}
+
+/// Ids count up, and begin with the time: one that a sink was told and the store never got, because the
+/// daemon was killed in between, is not given again.
+fn last_id(engine: &Alerts, now: &Now) -> u64 {
+    let time = u64::try_from(now.wall.as_microsecond()).unwrap_or(0);
+    time.max(*engine.last.borrow())
 }
 
 /// What an event says, in the operator's terms.
