@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     alerts::Alerts, bans::LiveBans, counts::Counts, durations::Durations, ends, feeds::Feeds,
-    guard::Sources, settings::Settings,
+    guard::Sources, metrics::Record, settings::Settings,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},
@@ -36,6 +36,8 @@ pub struct Service {
     pub(super) bans: Mutex<LiveBans>,
     /// As `bans`.
     pub(super) alerts: Mutex<Alerts>,
+    /// What this process has done, for metrics.
+    pub(super) record: Record,
 }
 
 /// What is in force, and what is being edited.
