@@ -1,13 +1,15 @@
 //! What Prometheus reads: counters and states as they are at the moment of the scrape.
 //!
 //! Nothing is kept between scrapes, and there is no registry. Labels are names of rules, zones,
-//! interfaces and sinks, never addresses.
+//! interfaces and sinks, never addresses. docs/metrics.md lists the families.
 
 mod family;
 mod listen;
 mod page;
 mod record;
 
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod tests;
 
