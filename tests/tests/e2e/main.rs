@@ -31,6 +31,7 @@ mod json;
 mod jumbo;
 mod lists;
 mod mending;
+mod metrics;
 mod restart;
 mod scenario;
 mod verdicts;
