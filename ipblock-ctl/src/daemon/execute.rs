@@ -135,6 +135,7 @@ impl Service {
             edits: Vec::new(),
             warnings,
         };
+        self.record.deployed(&self.store, order.target, &deployed);
         self.tell(order, &deployed);
         Ok(deployed)
     }

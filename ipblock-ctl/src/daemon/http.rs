@@ -1,4 +1,4 @@
-//! The routes of `/v1`: JSON in, a method of the service on a blocking thread, JSON out.
+//! The routes: JSON in, a method of the service on a blocking thread, JSON out.
 //!
 //! docs/api.md documents the same routes.
 
@@ -22,7 +22,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use super::{alerts::query, error::Failure, guard::Caller, peer, state::Service};
+use super::{alerts::query, error::Failure, guard::Caller, metrics, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -73,6 +73,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/ruleset", get(ruleset))
         .route("/v1/counters", get(counters))
         .route("/v1/check", post(check))
+        .route("/metrics", get(metrics::on_socket))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .route("/v1/backup", get(back_up))
@@ -91,7 +92,7 @@ async fn run<T: Serialize + Send + 'static>(
     run_blocking(service, method).await.map(Json)
 }
 
-async fn run_blocking<T: Send + 'static>(
+pub(super) async fn run_blocking<T: Send + 'static>(
     service: Arc<Service>,
     method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, Failure> {

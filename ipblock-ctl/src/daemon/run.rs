@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
     sync::{
@@ -21,7 +22,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
-    http, kernel_log::KernelLog, peer::Peer, settings::Settings, state::Service,
+    http, kernel_log::KernelLog, metrics, peer::Peer, settings::Settings, state::Service,
     takeover::StartError,
 };
 
@@ -54,6 +55,14 @@ pub enum RunError {
         /// Its path.
         path: PathBuf,
     },
+    /// The address for metrics could not be taken.
+    #[error("metrics at {address}: {source}")]
+    Metrics {
+        /// The address of the configuration.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// Signals or the runtime.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -66,6 +75,18 @@ impl RunError {
         match self {
             Self::Start(error) => error.hint(),
             Self::SocketInUse { .. } => Some("stop it, or give another --socket".to_owned()),
+            Self::Metrics { source, .. } => Some(match source.kind() {
+                io::ErrorKind::AddrInUse => {
+                    "another process listens there: write another port as `listen` of [metrics]"
+                        .to_owned()
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "no interface has this address now: write one that this host has as `listen` \
+                     of [metrics]"
+                        .to_owned()
+                }
+                _ => "write another address as `listen` of [metrics], or leave it out".to_owned(),
+            }),
             Self::Socket { .. } | Self::Io(_) => None,
         }
     }
@@ -75,6 +96,7 @@ impl RunError {
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let socket = settings.socket.clone();
     let checkpoint_interval = settings.checkpoint_interval;
+    let metrics_address = settings.metrics;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
@@ -82,6 +104,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         .await
         .map_err(io::Error::other)??;
     let service = Arc::new(service);
+    // After the start: an address that is not there yet leaves the host filtered.
+    let metrics_listener = match metrics_address {
+        Some(address) => {
+            let bound = metrics::bind(address).await;
+            Some(bound.map_err(|source| RunError::Metrics { address, source })?)
+        }
+        None => None,
+    };
     let listener = listen(&socket)?;
     let background = [
         every(RECONCILE_INTERVAL, &service, {
@@ -116,6 +146,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         }),
     ];
     let pump = Pump::start(&service)?;
+    let metrics_server = metrics_listener.map(|listener| {
+        let service = Arc::clone(&service);
+        tokio::spawn(metrics::serve(
+            listener,
+            Arc::new(move || service.metrics_page()),
+        ))
+    });
     let router = http::router(Arc::clone(&service));
     let router = router.into_make_service_with_connect_info::<Peer>();
     // There is nobody to tell without systemd.
@@ -136,7 +173,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     if timeout(LAST_REQUESTS, server).await.is_err() {
         warn!("requests were still open");
     }
-    for task in background {
+    for task in background.into_iter().chain(metrics_server) {
         task.abort();
     }
     drop(fs::remove_file(&socket));

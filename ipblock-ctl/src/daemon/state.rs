@@ -14,6 +14,7 @@ use super::{
     ends,
     feeds::Feeds,
     guard::Sources,
+    metrics::Record,
     settings::Settings,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub struct Service {
     pub(super) alert_events: Mutex<Option<AlertEvents>>,
     /// Who hits.
     pub(super) hits: HitTable,
+    /// What this process has done, for metrics.
+    pub(super) record: Record,
 }
 
 /// What is in force, and what is being edited.

@@ -17,6 +17,7 @@ use super::{
     bans::LiveBans,
     counts::Counts,
     guard::Sources,
+    metrics::Record,
     settings::Settings,
     state::{LiveZone, Service, State},
     switch::Change,
@@ -82,6 +83,7 @@ impl Service {
         let bans = LiveBans::load(shared.bans, &store)?;
         let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
         let state = State::load(&store)?;
+        let record = Record::begin(&store)?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
@@ -94,6 +96,7 @@ impl Service {
             alert_events: Mutex::new(Some(shared.events)),
             hits: shared.hits,
             bans: Mutex::new(bans),
+            record,
         };
         let mut pinned = service.open_pinned()?;
         // Before anything new is on a link.

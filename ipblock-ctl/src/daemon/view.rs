@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    counts, feeds,
+    counts::Counts,
+    feeds,
     state::{AttachedState, Service, State},
 };
 use crate::{
@@ -23,7 +24,11 @@ impl Service {
     /// `GET /v1/status`.
     pub fn status(&self) -> Result<Status, ApiError> {
         let state = self.read();
-        let counts = state.counts()?;
+        self.status_from(&state, &state.counts()?)
+    }
+
+    /// The status by counts that were read already.
+    pub(super) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
         let zones = state
             .zones
             .iter()
@@ -42,7 +47,7 @@ impl Service {
                     ipv6: zone.ipv6_entries,
                     capacity: self.settings.capacity.into(),
                 },
-                totals: zone_counts(&counts, name).totals.into(),
+                totals: zone_counts(counts, name).totals.into(),
             })
             .collect();
         let bans = self.bans();
@@ -58,7 +63,7 @@ impl Service {
             zones,
             bans: bans.count_live() as u64,
             alerts: self.alert_status()?,
-            problems: problems(&state).into_iter().chain(bans.problem()).collect(),
+            problems: problems(state).into_iter().chain(bans.problem()).collect(),
             object_sha256: object_sha256_hex(),
         })
     }
@@ -66,25 +71,7 @@ impl Service {
     /// `GET /v1/counters`.
     pub fn counters(&self) -> Result<Counters, ApiError> {
         let state = self.read();
-        let counts = state.counts()?;
-        let ZoneCounts { totals, bans } = counts.all_zones();
-        let rules = state.deployed.rules.iter().map(|rule| {
-            let count = counts.rule(rule.id);
-            RuleCount {
-                name: rule.name.to_string(),
-                action: rule.action,
-                packets: count.packets,
-                bytes: count.bytes,
-                excepted: count.excepted,
-                last_hit: count.last_hit,
-            }
-        });
-        Ok(Counters {
-            rules: rules.collect(),
-            bans: bans.into(),
-            allow: totals.allowed.into(),
-            totals: totals.into(),
-        })
+        Ok(state.counters_from(&state.counts()?))
     }
 
     /// `GET /v1/zones`.
@@ -172,7 +159,31 @@ impl Service {
     }
 }
 
-fn zone_counts(counts: &counts::Counts, zone: &ZoneName) -> ZoneCounts {
+impl State {
+    /// The counters of deployed rules, by counts that were read already.
+    pub(super) fn counters_from(&self, counts: &Counts) -> Counters {
+        let ZoneCounts { totals, bans } = counts.all_zones();
+        let rules = self.deployed.rules.iter().map(|rule| {
+            let count = counts.rule(rule.id);
+            RuleCount {
+                name: rule.name.to_string(),
+                action: rule.action,
+                packets: count.packets,
+                bytes: count.bytes,
+                excepted: count.excepted,
+                last_hit: count.last_hit,
+            }
+        });
+        Counters {
+            rules: rules.collect(),
+            bans: bans.into(),
+            allow: totals.allowed.into(),
+            totals: totals.into(),
+        }
+    }
+}
+
+fn zone_counts(counts: &Counts, zone: &ZoneName) -> ZoneCounts {
     counts.zones.get(zone).copied().unwrap_or_default()
 }
 
@@ -212,7 +223,7 @@ pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
     }
 }
 
-fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &counts::Counts) -> RuleInfo {
+fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &Counts) -> RuleInfo {
     let count = counts.rule(rule.id);
     let entries = state.zones.values();
     RuleInfo {

@@ -34,6 +34,7 @@ mod json;
 mod jumbo;
 mod lists;
 mod mending;
+mod metrics;
 mod restart;
 mod scenario;
 mod told;

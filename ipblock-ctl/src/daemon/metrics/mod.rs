@@ -1,0 +1,75 @@
+//! What Prometheus reads: counters and states as they are at the moment of the scrape.
+//!
+//! Nothing is kept between scrapes, and there is no registry. Labels are names of rules, zones,
+//! interfaces and sinks, never addresses. docs/metrics.md lists the families.
+
+mod family;
+mod listen;
+mod page;
+mod record;
+
+#[cfg(test)]
+mod shipped;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
+use jiff::Timestamp;
+
+use super::{error::Failure, http::run_blocking, state::Service};
+use crate::api::{
+    error::{ApiError, ErrorKind},
+    types::{Counters, InterfaceStatus, Status},
+};
+
+pub(super) use listen::{bind, serve};
+use record::LastDeploy;
+pub(super) use record::Record;
+
+/// The text format that every Prometheus reads.
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything on one page, from one reading of the kernel's counters.
+struct Snapshot {
+    status: Status,
+    counters: Counters,
+    /// Every interface with its zone, also where the zone is not deployed just now.
+    interfaces: Vec<(String, InterfaceStatus)>,
+    last_deploy: Option<LastDeploy>,
+    started: Timestamp,
+}
+
+/// `GET /metrics` on the unix socket.
+pub(super) async fn on_socket(
+    State(service): State<Arc<Service>>,
+) -> Result<impl IntoResponse, Failure> {
+    let page = run_blocking(service, Service::metrics_page).await?;
+    Ok(([(CONTENT_TYPE, FORMAT)], page))
+}
+
+impl Service {
+    /// The page as it is now.
+    pub(super) fn metrics_page(&self) -> Result<String, ApiError> {
+        page::page(&self.snapshot()?).map_err(|error| {
+            let message = format!("the metrics page could not be written: {error}");
+            ApiError::new(ErrorKind::Failed, message)
+        })
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, ApiError> {
+        let state = self.read();
+        let counts = state.counts()?;
+        let interfaces = state.interfaces.iter();
+        Ok(Snapshot {
+            status: self.status_from(&state, &counts)?,
+            counters: state.counters_from(&counts),
+            interfaces: interfaces
+                .map(|(name, record)| (record.zone.to_string(), record.status(name)))
+                .collect(),
+            last_deploy: self.record.last_deploy(),
+            started: self.record.started(),
+        })
+    }
+}

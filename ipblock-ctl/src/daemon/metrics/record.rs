@@ -1,0 +1,79 @@
+//! What the process remembers of itself for metrics: when it started, and the last deploy.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::super::execute::Target;
+use crate::{
+    api::types::Deployed,
+    store::{Store, StoreError},
+};
+
+/// Written once for each deploy.
+pub(in crate::daemon) struct Record {
+    started: Timestamp,
+    last_deploy: Mutex<Option<LastDeploy>>,
+}
+
+/// The deploy or rollback that put the deployed revision in force.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct LastDeploy {
+    /// When.
+    pub(super) time: Timestamp,
+    /// How long building and switching took; none when another process did it.
+    pub(super) took: Option<Duration>,
+}
+
+impl Record {
+    /// As the process starts. Of the last deploy the store knows when its revision was made.
+    pub(in crate::daemon) fn begin(store: &Store) -> Result<Self, StoreError> {
+        let last_deploy = store.deployed_revision()?.map(|revision| LastDeploy {
+            time: revision.time,
+            took: None,
+        });
+        Ok(Self {
+            started: Timestamp::now(),
+            last_deploy: Mutex::new(last_deploy),
+        })
+    }
+
+    /// A revision has been put in force.
+    pub(in crate::daemon) fn deployed(
+        &self,
+        store: &Store,
+        target: Target<'_>,
+        deployed: &Deployed,
+    ) {
+        // The time that the next process will read from the store, or its start would look like one
+        // more deploy. A revision that came back is older than its coming back.
+        let made = match target {
+            Target::New { .. } => store.revision(deployed.revision).ok().flatten(),
+            Target::Back(_) => None,
+        };
+        let last = LastDeploy {
+            time: made.map_or_else(Timestamp::now, |revision| revision.time),
+            took: Some(Duration::from_millis(
+                deployed.build_ms.saturating_add(deployed.switch_ms),
+            )),
+        };
+        *self
+            .last_deploy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    pub(super) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    pub(super) fn last_deploy(&self) -> Option<LastDeploy> {
+        *self
+            .last_deploy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
