@@ -28,8 +28,14 @@ mod plan;
 mod rebase;
 mod run;
 pub mod settings;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "wired up with the alert engine")
+)]
+mod sinks;
 mod staging;
 mod state;
+mod summary;
 mod switch;
 mod takeover;
 mod unfinished;
