@@ -23,6 +23,7 @@ mod http;
 mod kept;
 mod kernel_log;
 mod lists;
+pub mod log;
 mod peer;
 mod plan;
 mod rebase;

@@ -54,6 +54,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::AuditEntry;
+pub(crate) use audit::one_line;
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
