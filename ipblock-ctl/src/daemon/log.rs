@@ -12,7 +12,10 @@ use std::{
 use tracing::Metadata;
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::filter_fn, fmt, layer::SubscriberExt as _,
+    EnvFilter, Layer, Registry,
+    filter::filter_fn,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
@@ -76,11 +79,14 @@ fn is_stream(stream: &str, device: u64, inode: u64) -> bool {
 
 /// Lines for people.
 fn text() -> Output {
-    let lines = || {
-        fmt::layer()
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-    };
+    text_to(io::stderr, io::stderr().is_terminal())
+}
+
+fn text_to<W>(writer: W, colour: bool) -> Output
+where
+    W: for<'a> MakeWriter<'a> + Clone + Send + Sync + 'static,
+{
+    let lines = || fmt::layer().with_writer(writer.clone()).with_ansi(colour);
     let apart = lines().with_filter(filter_fn(is_apart));
     let ordinary = lines()
         .with_target(false)
@@ -105,7 +111,40 @@ fn json() -> Output {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, File},
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::{debug, info, warn};
+
     use super::*;
+
+    #[test]
+    fn text_shows_the_targets_that_stand_apart_and_no_others() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(Mutex::new(File::create(file.path()).unwrap()));
+        let open = move || writer.lock().unwrap().try_clone().unwrap();
+        let log = tracing_subscriber::registry()
+            .with(text_to(open, false))
+            .with(EnvFilter::new("info"));
+        tracing::subscriber::with_default(log, || {
+            info!(revision = 7, "deployed");
+            info!(target: "audit", what = "deploy", "deploy by uid 0");
+            debug!(target: "audit", "not this one");
+            warn!(target: "alert", packets = 1, "192.0.2.1 hit scan");
+        });
+        let text = fs::read_to_string(file.path()).unwrap();
+        let lines = text.lines().map(|line| line.split_once(' ').unwrap().1);
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            [
+                " INFO deployed revision=7",
+                " INFO audit: deploy by uid 0 what=\"deploy\"",
+                " WARN alert: 192.0.2.1 hit scan packets=1",
+            ]
+        );
+    }
 
     #[test]
     fn standard_error_is_the_journal_only_when_it_is_the_very_file() {
