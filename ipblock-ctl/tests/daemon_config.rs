@@ -41,7 +41,7 @@ fn a_good_file_is_summed_up_and_nothing_is_made() {
     let first = format!("ok: {}\n", path.display());
     assert!(stdout.starts_with(&first), "{stdout}");
     assert!(stdout.contains("eth0=native@lan"), "{stdout}");
-    assert!(stdout.contains("capacity    7\n"), "{stdout}");
+    assert!(stdout.contains("capacity        7\n"), "{stdout}");
     assert_eq!(text(&output.stderr), "");
     assert!(!state_dir.exists());
 }

@@ -1,18 +1,14 @@
-//! The daemon: reads the flags and the file, logs to standard error, runs.
+//! The daemon: reads the flags and the file, starts the log, runs.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use ipblock::{
-    daemon::{self, ConfigFile, Flags, RunError, Settings},
-    datapath::kernel_log,
-};
-use tracing::error;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use ipblock::daemon::{self, ConfigFile, Flags, RunError, Settings};
+use tracing::{error, warn};
 
 /// Bad flags end with this code too, as clap has it.
 const BAD_INPUT: u8 = 2;
@@ -29,8 +25,12 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_INPUT);
         }
     };
+    let warning = path.as_deref().and_then(|path| file.shown_secrets(path));
     let settings = flags.resolve(file);
     if check_only {
+        if let Some(warning) = warning {
+            drop(writeln!(io::stderr(), "warning: {warning}"));
+        }
         let path = path.map_or_else(
             || "no configuration file".to_owned(),
             |path| path.display().to_string(),
@@ -40,7 +40,10 @@ fn main() -> ExitCode {
         drop(write!(io::stdout(), "ok: {path}\n{summary}"));
         return ExitCode::SUCCESS;
     }
-    start_log(&settings);
+    daemon::log::start(&settings);
+    if let Some(warning) = warning {
+        warn!("{warning}");
+    }
     match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,25 +55,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn start_log(settings: &Settings) {
-    let unless_set = match settings.bpf_log {
-        kernel_log::Level::Off => "info",
-        // The program's records are of this level, and come under the name of its crate.
-        kernel_log::Level::Debug => "info,ipblock=debug",
-    };
-    let filter =
-        EnvFilter::try_from_env("IPBLOCK_LOG").unwrap_or_else(|_| EnvFilter::new(unless_set));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(
-            fmt::layer()
-                .with_writer(io::stderr)
-                .with_ansi(io::stderr().is_terminal())
-                .with_target(false),
-        )
-        .init();
 }
 
 fn start(settings: Settings) -> anyhow::Result<()> {

@@ -1,12 +1,12 @@
 //! `--for`, `--until` and `--permanent`: durations and times as people write them.
 
 use clap::Args;
-use jiff::{Span, SpanRelativeTo, Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 
-use crate::policy::edit::Expiry;
-
-/// Longer durations are typing errors. Seconds; 100 years.
-const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+use crate::policy::{
+    duration::{self, DurationError},
+    edit::Expiry,
+};
 
 /// When a rule or a ban ends.
 #[derive(Clone, Debug, Default, Args)]
@@ -48,34 +48,13 @@ pub(crate) struct Until {
 
 /// Whole seconds, at least one. A day is 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("a duration needs a unit: write {text}s"));
-    }
-    let span: Span = text.parse().map_err(|_source: jiff::Error| {
-        "not a duration: write for example 90s, 15m, 2h, 7d or 1h30m".to_owned()
-    })?;
-    if span.get_years() != 0 || span.get_months() != 0 {
-        return Err(
-            "months and years differ in length: write days (30d), or a date with --until"
-                .to_owned(),
-        );
-    }
-    let too_long = || "longer than 100 years: write --permanent instead".to_owned();
-    let duration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_source| too_long())?;
-    if duration.is_negative() {
-        return Err("a duration is not negative".to_owned());
-    }
-    if duration.subsec_nanos() != 0 {
-        return Err("a duration has whole seconds".to_owned());
-    }
-    match duration.as_secs().unsigned_abs() {
-        0 => Err("a duration of 0 ends at once: write at least 1s".to_owned()),
-        MAX_SECONDS.. => Err(too_long()),
-        seconds => Ok(seconds),
-    }
+    let advice = |error: DurationError| match error {
+        DurationError::Calendar => format!("{error}, or a date with --until"),
+        DurationError::Zero => "a duration of 0 ends at once: write at least 1s".to_owned(),
+        DurationError::TooLong => format!("{error}: write --permanent instead"),
+        _ => error.to_string(),
+    };
+    duration::whole_seconds(text).map_err(advice)
 }
 
 fn parse_until(text: &str) -> Result<Until, String> {

@@ -1,9 +1,15 @@
 //! The daemon's configuration file as it is written; `flags` puts it together with the flags.
 
+mod alerts;
+mod sinks;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeSet,
     fs, io,
     num::{NonZeroU16, NonZeroU32},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -14,6 +20,10 @@ use serde::{
 };
 use thiserror::Error;
 
+pub use self::{
+    alerts::{Alerts, Log, Metrics},
+    sinks::Sinks,
+};
 use super::settings::parse_interface;
 use crate::{datapath::kernel_log, store};
 
@@ -50,6 +60,15 @@ pub struct ConfigFile {
     /// `[guard]`.
     #[serde(default)]
     pub guard: Guard,
+    /// `[alerts]`.
+    #[serde(default)]
+    pub alerts: Alerts,
+    /// `[metrics]`.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// `[log]`.
+    #[serde(default)]
+    pub log: Log,
 }
 
 /// What is said of list files.
@@ -113,6 +132,20 @@ impl ConfigFile {
                 source,
             }),
         }
+    }
+
+    /// What to say of the file when it holds secrets that any user can read.
+    #[must_use]
+    pub fn shown_secrets(&self, path: &Path) -> Option<String> {
+        let holds_secrets = self.alerts.sinks.as_ref()?.holds_secrets;
+        let mode = fs::metadata(path).ok()?.mode();
+        (holds_secrets && mode & 0o004 != 0).then(|| {
+            let path = path.display();
+            format!(
+                "{path} holds headers of a webhook and every user can read it: chmod 600 {path}, \
+                 or write {{ file = \"/PATH\" }} for their values"
+            )
+        })
     }
 
     /// Reads a text; `path` is for messages.
@@ -181,92 +214,5 @@ impl<'de> Deserialize<'de> for InterfaceText {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
         let text = String::deserialize(value)?;
         parse_interface(&text).map(Self).map_err(D::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The example that is installed.
-    const EXAMPLE: &str = include_str!("../../../packaging/ipblockd.toml");
-
-    fn parse(text: &str) -> Result<ConfigFile, String> {
-        ConfigFile::parse(text, Path::new("d.toml")).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_example_says_nothing_but_the_defaults_as_it_stands() {
-        assert_eq!(parse(EXAMPLE), Ok(ConfigFile::default()));
-    }
-
-    #[test]
-    fn the_example_without_its_comment_signs_sets_every_key() {
-        let all: String = EXAMPLE
-            .lines()
-            .map(|line| match line.strip_prefix('#') {
-                Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
-                _ => format!("{line}\n"),
-            })
-            .collect();
-        let file = parse(&all).unwrap();
-        assert!(file.socket.is_some() && file.state_dir.is_some() && file.bpffs.is_some());
-        assert!(file.interfaces.is_some() && file.capacity.is_some() && file.bpf_log.is_some());
-        assert!(file.lists_dir.is_some() && file.lists.max_shrink.is_some());
-        assert!(file.guard.ssh_ports.is_some());
-    }
-
-    #[test]
-    fn every_key_is_explained_above_it() {
-        let lines: Vec<_> = EXAMPLE.lines().collect();
-        for (number, line) in lines.iter().enumerate() {
-            if line.contains(" = ") && !line.starts_with("# ") {
-                let above = lines[..number].iter().rev().take_while(|l| !l.is_empty());
-                assert!(above.clone().any(|l| l.starts_with("# ")), "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_with_its_place_and_value() {
-        for (text, said) in [
-            ("colour = 1", "d.toml:1:1: unknown field `colour`"),
-            ("\n[guard]\nssh_port = [22]", "d.toml:3:1: unknown field"),
-            ("socket = 7", "d.toml:1:10: invalid type: integer `7`"),
-            (
-                "socket = \"a.sock\"",
-                "d.toml:1:10: `a.sock` is no absolute",
-            ),
-            ("capacity = 0", "d.toml:1:12: invalid value: integer `0`"),
-            ("capacity = -1", "d.toml:1:12: "),
-            ("bpf_log = \"all\"", "d.toml:1:11: `all` is neither `off`"),
-            (
-                "interfaces = [\"eth0\",\n  \"eth1=fast\"]",
-                "d.toml:1:14: mode `fast` is none of",
-            ),
-            (
-                "interfaces = [\"eth0\", \"eth0@lan\"]",
-                "d.toml:1:14: interface `eth0` stands here twice",
-            ),
-            (
-                "[lists]\nmax_shrink = 1.5",
-                "d.toml:2:14: invalid value: floating point `1.5`, expected a share from 0.0",
-            ),
-            ("[lists]\nmax_shrink = nan", "d.toml:2:14: "),
-            ("[guard]\nssh_ports = [70000]", "d.toml:2:14: "),
-            ("[guard]\nssh_ports = [0]", "d.toml:2:14: "),
-            ("socket = ", "d.toml:1:10: "),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.starts_with(said), "{text}: {error}");
-            assert!(!error.contains('\n'), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn only_a_file_that_was_named_has_to_exist() {
-        let missing = Path::new("/nonexistent/ipblockd.toml");
-        let error = ConfigFile::load(Some(missing)).unwrap_err().to_string();
-        assert!(error.starts_with("cannot read /nonexistent/ipblockd.toml: "));
     }
 }

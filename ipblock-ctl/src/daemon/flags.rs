@@ -8,11 +8,7 @@ use super::{
     config::{ConfigFile, DEFAULT_CONFIG},
     settings::{DEFAULT_BPFFS, DEFAULT_SOCKET, DEFAULT_STATE_DIR, Settings, parse_interface},
 };
-use crate::{
-    datapath::kernel_log,
-    policy::compile::DEFAULT_CAPACITY,
-    store::{AskedMode, Interface},
-};
+use crate::{datapath::kernel_log, policy::compile::DEFAULT_CAPACITY, store::Interface};
 
 /// Blocks IP addresses at the network interface.
 ///
@@ -91,53 +87,10 @@ impl Flags {
             lists_dir: file.lists_dir.unwrap_or(default.lists_dir),
             max_shrink: file.lists.max_shrink.unwrap_or(default.max_shrink),
             ssh_ports: file.guard.ssh_ports.map(ports),
-            alerts: default.alerts,
-            metrics: default.metrics,
-            log_format: default.log_format,
+            alerts: file.alerts.resolve(default.alerts),
+            metrics: file.metrics.listen.or(default.metrics),
+            log_format: file.log.format.unwrap_or(default.log_format),
         }
-    }
-}
-
-impl Settings {
-    /// What the settings come to, one line each.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let mode = |mode| match mode {
-            AskedMode::Auto => "auto",
-            AskedMode::Native => "native",
-            AskedMode::Generic => "generic",
-        };
-        let interfaces = self.interfaces.iter();
-        let interfaces: Vec<_> = interfaces
-            .map(|one| format!("{}={}@{}", one.name, mode(one.mode), one.zone))
-            .collect();
-        let ports = self.ssh_ports.as_deref().map(|ports| {
-            let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
-            ports.join(", ")
-        });
-        let or = |text: String, empty: &str| match text.as_str() {
-            "" => empty.to_owned(),
-            _ => text,
-        };
-        [
-            ("socket", self.socket.display().to_string()),
-            ("state_dir", self.state_dir.display().to_string()),
-            ("bpffs", self.bpffs.display().to_string()),
-            (
-                "interfaces",
-                or(interfaces.join(", "), "those that `attach` has named"),
-            ),
-            ("capacity", self.capacity.to_string()),
-            ("bpf_log", self.bpf_log.to_string()),
-            ("lists_dir", self.lists_dir.display().to_string()),
-            ("max_shrink", self.max_shrink.to_string()),
-            (
-                "ssh_ports",
-                ports.map_or_else(|| "as sshd's".to_owned(), |ports| or(ports, "none")),
-            ),
-        ]
-        .map(|(key, value)| format!("{key:<12}{value}\n"))
-        .concat()
     }
 }
 
@@ -146,6 +99,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::daemon::settings::{AlertsConfig, LogFormat};
 
     fn flags(line: &str) -> Flags {
         Flags::try_parse_from(line.split(' ')).unwrap()
@@ -161,7 +115,8 @@ mod tests {
         let settings = flags.resolve(file(
             "socket = \"/file.sock\"\nstate_dir = \"/file\"\ninterfaces = [\"eth0@lan\"]\n\
              capacity = 9\nbpf_log = \"debug\"\n[lists]\nmax_shrink = 0.25\n[guard]\n\
-             ssh_ports = [2222]",
+             ssh_ports = [2222]\n[alerts]\nrate = 5\nsink = []\n[metrics]\nlisten = 9477\n[log]\n\
+             format = \"json\"",
         ));
         assert_eq!(settings.socket, Path::new("/flag.sock"));
         assert_eq!(settings.state_dir, Path::new("/file"));
@@ -172,23 +127,15 @@ mod tests {
         assert_eq!(settings.bpf_log, kernel_log::Level::Debug);
         assert!((settings.max_shrink - 0.25).abs() < f64::EPSILON);
         assert_eq!(settings.ssh_ports, Some(vec![2222]));
-    }
-
-    #[test]
-    fn the_summary_names_every_setting() {
-        let flags = flags("ipblockd --interface eth0=native@lan");
-        let text = flags.resolve(file("[guard]\nssh_ports = []")).summary();
-        insta::assert_snapshot!(text, @"
-        socket      /run/ipblock/ipblock.sock
-        state_dir   /var/lib/ipblock
-        bpffs       /sys/fs/bpf
-        interfaces  eth0=native@lan
-        capacity    4000000
-        bpf_log     off
-        lists_dir   /etc/ipblock/lists
-        max_shrink  0.5
-        ssh_ports   none
-        ");
+        let default = AlertsConfig::default();
+        let alerts = AlertsConfig {
+            rate: 5,
+            sinks: Vec::new(),
+            ..default
+        };
+        assert_eq!(settings.alerts, alerts);
+        assert_eq!(settings.metrics, "127.0.0.1:9477".parse().ok());
+        assert_eq!(settings.log_format, LogFormat::Json);
     }
 
     #[test]

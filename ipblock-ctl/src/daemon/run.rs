@@ -32,6 +32,8 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
 const BAN_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon a list file that changes is noticed.
 const LISTS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long sinks may take to deliver what waits after a signal.
+const LAST_ALERTS: Duration = Duration::from_secs(5);
 /// How long requests that are under way may take to finish after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -188,27 +190,36 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
 /// The thread that tells of alerts.
 struct Pump {
+    service: Arc<Service>,
     stop: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Pump {
     fn start(service: &Arc<Service>) -> io::Result<Self> {
-        let service = Arc::clone(service);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("alerts".to_owned()).spawn({
-            let stop = Arc::clone(&stop);
+            let (service, stop) = (Arc::clone(service), Arc::clone(&stop));
             move || service.pump_alerts(&stop)
         })?;
-        Ok(Self { stop, thread })
+        let service = Arc::clone(service);
+        Ok(Self {
+            service,
+            stop,
+            thread,
+        })
     }
 
-    /// Tells of what is left first.
+    /// Tells of what is left first, and lets the sinks deliver it.
     async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             error!("the thread that tells of alerts failed");
+        }
+        let sinks = tokio::task::spawn_blocking(move || self.service.sinks.stop(LAST_ALERTS)).await;
+        if sinks.is_err() {
+            error!("the sinks of alerts could not be stopped");
         }
     }
 }

@@ -24,6 +24,15 @@ pub const DEFAULT_MAX_SHRINK: f64 = 0.5;
 /// Alerts that may wait for one sink unless told otherwise.
 pub const DEFAULT_SINK_QUEUE: usize = 10_000;
 
+/// How large a sink's file gets unless told otherwise, in bytes.
+pub const DEFAULT_FILE_MAX: u64 = 64 << 20;
+/// Renamed files that a sink keeps unless told otherwise.
+pub const DEFAULT_FILE_KEEP: u32 = 5;
+/// How long a webhook's request may take unless told otherwise.
+pub const DEFAULT_WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Alerts in one request of a webhook, at most, unless told otherwise.
+pub const DEFAULT_WEBHOOK_BATCH: usize = 100;
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -75,7 +84,7 @@ pub struct AlertsConfig {
 pub struct SinkConfig {
     /// Its name in `status` and in metrics.
     pub name: String,
-    /// Alerts that may wait for it; more are lost for this sink.
+    /// Alerts that may wait for it; when there are more, the oldest are lost for this sink.
     pub queue: usize,
     /// Where its alerts go.
     pub target: SinkTarget,

@@ -16,6 +16,7 @@ use super::{
     guard::Sources,
     metrics::Record,
     settings::Settings,
+    sinks::Sinks,
 };
 use crate::{
     api::error::{ApiError, ErrorKind},
@@ -46,6 +47,8 @@ pub struct Service {
     pub(super) bans: Mutex<LiveBans>,
     /// As `bans`.
     pub(super) alerts: Mutex<Alerts>,
+    /// Where alerts go.
+    pub(super) sinks: Sinks,
     /// Taken by whoever tells of them.
     pub(super) alert_events: Mutex<Option<AlertEvents>>,
     /// Who hits.

@@ -19,6 +19,7 @@ use super::{
     guard::Sources,
     metrics::Record,
     settings::Settings,
+    sinks::Sinks,
     state::{LiveZone, Service, State},
     switch::Change,
 };
@@ -84,6 +85,7 @@ impl Service {
         let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
         let state = State::load(&store)?;
         let record = Record::begin(&store)?;
+        let sinks = Sinks::start(&settings.alerts.sinks);
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
@@ -92,6 +94,7 @@ impl Service {
             change: Mutex::new(()),
             state: RwLock::new(state),
             shared_maps: shared.ids,
+            sinks,
             alerts: Mutex::new(alerts),
             alert_events: Mutex::new(Some(shared.events)),
             hits: shared.hits,

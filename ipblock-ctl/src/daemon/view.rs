@@ -11,8 +11,8 @@ use crate::{
     api::{
         error::ApiError,
         types::{
-            AllowInfo, Count, Counters, Entries, EntryState, RuleCount, RuleInfo, Status, Totals,
-            ZoneInfo, ZoneStatus,
+            AlertStatus, AllowInfo, Count, Counters, Entries, EntryState, RuleCount, RuleInfo,
+            SinkState, Status, Totals, ZoneInfo, ZoneStatus,
         },
     },
     datapath::{clock::Now, object::object_sha256_hex},
@@ -50,7 +50,9 @@ impl Service {
                 totals: zone_counts(counts, name).totals.into(),
             })
             .collect();
+        let alerts = self.alert_status()?;
         let bans = self.bans();
+        let problems = problems(state).into_iter().chain(bans.problem());
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -62,8 +64,8 @@ impl Service {
                 .map(|trial| trial.deadline(&Now::read())),
             zones,
             bans: bans.count_live() as u64,
-            alerts: self.alert_status()?,
-            problems: problems(state).into_iter().chain(bans.problem()).collect(),
+            problems: problems.chain(sink_problems(&alerts)).collect(),
+            alerts,
             object_sha256: object_sha256_hex(),
         })
     }
@@ -212,6 +214,17 @@ fn problems(state: &State) -> Vec<String> {
         }
     }
     problems
+}
+
+fn sink_problems(alerts: &AlertStatus) -> impl Iterator<Item = String> {
+    let failing = alerts
+        .sinks
+        .iter()
+        .filter(|sink| sink.state == SinkState::Failing);
+    failing.map(|sink| {
+        let why = sink.detail.as_deref().unwrap_or("it fails");
+        format!("alerts do not reach sink {}: {why}", sink.name)
+    })
 }
 
 pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {

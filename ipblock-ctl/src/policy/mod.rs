@@ -8,6 +8,7 @@ pub mod bans;
 pub mod compile;
 pub mod diff;
 pub mod document;
+pub(crate) mod duration;
 pub mod edit;
 pub mod exchange;
 pub mod explain;

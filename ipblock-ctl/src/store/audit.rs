@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::Transaction;
+use tracing::info;
 
 use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
 
@@ -21,7 +22,9 @@ pub struct AuditEntry {
 impl Store {
     /// Adds an entry; the oldest goes when there are too many.
     pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.write(|transaction| record(transaction, entry, &self.limits))
+        self.write(|transaction| record(transaction, entry, &self.limits))?;
+        tell(entry);
+        Ok(())
     }
 
     /// The newest `limit` entries, newest first.
@@ -45,6 +48,32 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// Logs an entry that is recorded: every one comes through here, after its transaction.
+pub(super) fn tell(entry: &AuditEntry) {
+    info!(
+        target: "audit",
+        who = %entry.author,
+        what = %entry.what,
+        detail = %one_line(&entry.detail),
+        "{} by {}",
+        entry.what,
+        entry.author,
+    );
+}
+
+/// A text without what would begin another line of the log, or steer a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Adds an entry as part of what it tells of.
@@ -97,4 +126,73 @@ fn shortened(text: &str, bytes: usize) -> String {
     }
     let (kept, _) = text.split_at(text.floor_char_boundary(bytes));
     format!("{kept}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        sync::Mutex,
+    };
+
+    use super::*;
+
+    fn logged(what: impl FnOnce()) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .without_time()
+            .with_writer(Mutex::new(File::create(file.path()).unwrap()))
+            .finish();
+        tracing::subscriber::with_default(log, what);
+        fs::read_to_string(file.path()).unwrap()
+    }
+
+    fn entry(what: &str, detail: &str) -> AuditEntry {
+        AuditEntry {
+            time: "2026-10-01T12:00:00Z".parse().unwrap(),
+            author: Author {
+                uid: 1000,
+                name: "ada".to_owned(),
+            },
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_entry_is_one_line_of_the_log_once_it_is_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let text = logged(|| {
+            store.audit(&entry("stage", "one\ntwo")).unwrap();
+            store.change_bans([], Some(&entry("ban", "three"))).unwrap();
+            store.change_bans([], None).unwrap();
+        });
+        let line = |what: &str, detail: &str| {
+            serde_json::json!({
+                "level": "INFO",
+                "target": "audit",
+                "message": format!("{what} by uid 1000 (ada)"),
+                "who": "uid 1000 (ada)",
+                "what": what,
+                "detail": detail,
+            })
+        };
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines, [line("stage", "one\\ntwo"), line("ban", "three")]);
+    }
+
+    #[test]
+    fn a_text_begins_no_line_of_the_log() {
+        let reason = "scan\n2026-01-01T00:00:00Z  INFO unbanned \u{1b}[31m\u{e9}";
+        assert_eq!(
+            one_line(reason),
+            "scan\\n2026-01-01T00:00:00Z  INFO unbanned \\u{1b}[31m\u{e9}"
+        );
+    }
 }

@@ -98,6 +98,8 @@ impl Store {
                 Some(entry) => audit::record(transaction, entry, &self.limits),
                 None => Ok(()),
             }
-        })
+        })?;
+        audit.map(audit::tell);
+        Ok(())
     }
 }

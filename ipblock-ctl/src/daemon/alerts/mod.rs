@@ -76,7 +76,7 @@ impl Service {
             lost,
             window: config.window.as_secs(),
             rate: config.rate,
-            sinks: Vec::new(),
+            sinks: self.sinks.status(),
         })
     }
 }

@@ -20,6 +20,7 @@ use super::{
     episodes::{Particulars, Subject, Told},
 };
 use crate::{
+    api::types::AlertInfo,
     daemon::state::{AttachedState, Service, State},
     datapath::{AlertEvents, clock::Now},
     store::{Alert, AlertKind, AlertRetention},
@@ -85,8 +86,12 @@ impl Service {
             engine.totals.reported += alert.packets;
         }
         let (epoch, totals) = (engine.epoch.clone(), engine.totals);
-        // Requests do not wait for the disk.
+        // Requests do not wait for the disk, and neither do people.
         drop(engine);
+        if !alerts.is_empty() {
+            let told = alerts.iter().cloned().map(AlertInfo::from).collect();
+            self.sinks.offer(&told);
+        }
         let config = &self.settings.alerts;
         let retention = AlertRetention {
             count: config.keep,

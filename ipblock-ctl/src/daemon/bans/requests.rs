@@ -19,7 +19,7 @@ use crate::{
         address::{covered_family, every_address},
         edit::Expiry,
     },
-    store::{self, AuditEntry, Author, End},
+    store::{self, AuditEntry, Author, End, one_line},
 };
 
 /// Prefixes that an answer shows.
@@ -242,38 +242,11 @@ fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
     }
 }
 
-/// A reason without what would begin another line of the log, or steer a terminal.
-fn one_line(reason: &str) -> String {
-    let mut line = String::new();
-    for character in reason.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
 fn audit(author: &Author, what: &str, detail: &str, now: &Now) -> AuditEntry {
     AuditEntry {
         time: now.wall,
         author: author.clone(),
         what: what.to_owned(),
         detail: detail.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_begins_no_line_of_the_log() {
-        let reason = "scan\n2026-01-01T00:00:00Z  INFO unbanned \u{1b}[31m\u{e9}";
-        assert_eq!(
-            one_line(reason),
-            "scan\\n2026-01-01T00:00:00Z  INFO unbanned \\u{1b}[31m\u{e9}"
-        );
     }
 }

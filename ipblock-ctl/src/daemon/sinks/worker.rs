@@ -1,0 +1,78 @@
+//! The thread of one sink: takes what waits, delivers it, tries again.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
+
+use tracing::{info, warn};
+
+use super::{
+    Failure, MakeReceiver,
+    backoff::{Backoff, Timing},
+    queue::Queue,
+};
+
+/// What is told of a panic.
+const DEFECT: &str = "a defect in ipblockd: it panicked; the log says where";
+
+/// Delivers until the queue ends.
+pub(super) fn work(queue: &Queue, name: &str, make: &MakeReceiver, timing: Timing) {
+    let _ended = Ended { queue, name };
+    let mut receiver = make();
+    let mut backoff = Backoff::new(timing);
+    while let Some(batch) = queue.take(receiver.batch()) {
+        // A receiver that panics is made anew, so nothing half-changed is seen again.
+        match catch_unwind(AssertUnwindSafe(|| receiver.deliver(&batch))) {
+            Ok(Ok(())) => {
+                backoff.reset();
+                if queue.delivered() {
+                    info!(sink = %name, "alerts are delivered again");
+                }
+            }
+            Ok(Err(Failure::Refused { detail })) => {
+                backoff.reset();
+                let alerts = batch.len();
+                if queue.refused(detail.clone()) {
+                    warn!(sink = %name, alerts, detail, "alerts were refused");
+                }
+            }
+            Ok(Err(Failure::Again { detail, after })) => {
+                let put_back = queue.put_back(batch, detail.clone());
+                if put_back.is_first {
+                    warn!(sink = %name, detail, "alerts cannot be delivered");
+                }
+                if !put_back.is_open {
+                    // The daemon stops, and does not wait for what fails.
+                    return;
+                }
+                // The last try when it is closed meanwhile.
+                queue.pause(backoff.wait(after));
+            }
+            Err(_panic) => {
+                // Whatever it was about this batch would be so the next time.
+                queue.refused(DEFECT.to_owned());
+                warn!(sink = %name, "delivering alerts panicked");
+                receiver = make();
+            }
+        }
+    }
+}
+
+/// Ends the queue with the thread, however that ends.
+struct Ended<'a> {
+    queue: &'a Queue,
+    name: &'a str,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.queue.fail(DEFECT.to_owned());
+        }
+        let lost = self.queue.give_up();
+        if lost > 0 {
+            warn!(sink = %self.name, lost, "ended before every alert was delivered");
+        }
+    }
+}
