@@ -8,7 +8,8 @@ use std::{
 
 use aya::maps::{Array, HashMap, MapData, MapError, MapType, PerCpuArray, RingBuf};
 use ipblock_common::{
-    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, SourceKey, limits, names,
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, SourceKey, alert::HANDING_OVER,
+    limits, names,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zerocopy::FromBytes as _;
@@ -97,15 +98,18 @@ impl AlertTables {
 
     /// The window of a source; `None` when the kernel keeps none (any more).
     ///
-    /// The kernel's copy of a value may be torn between a window and the next one. Then its start
-    /// differs from that of a copy that is begun later.
+    /// The kernel copies a value without a lock, so packets of one window may come with the start of
+    /// another. A window's start stands in the map only as long as its own packets do: where two
+    /// copies agree on it, the packets are its own.
     pub fn window(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
         let Some(mut window) = self.look(key)? else {
             return Ok(None);
         };
         loop {
             match self.look(key)? {
-                Some(again) if again.start != window.start => window = again,
+                Some(again) if again.start != window.start || again.start == HANDING_OVER => {
+                    window = again;
+                }
                 _ => return Ok(Some(window)),
             }
         }
@@ -131,23 +135,13 @@ impl AlertTables {
     }
 }
 
-/// The announced packets that nobody has read yet. There must be one reader.
+/// The announced packets that nobody has read yet, in the order in which the kernel announced them.
+/// There must be one reader.
 pub struct AlertEvents(RingBuf<MapData>);
 
 impl AlertEvents {
     pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
         open_map(directory, names::ALERT_EVENTS).map(Self)
-    }
-
-    /// The next one, in the order in which the kernel announced them.
-    pub fn next(&mut self) -> Option<AlertEvent> {
-        loop {
-            let item = self.0.next()?;
-            // The kernel writes nothing else.
-            if let Ok(event) = AlertEvent::read_from_bytes(&item) {
-                return Some(event);
-            }
-        }
     }
 
     /// Waits until there is one, or for so long.
@@ -157,5 +151,20 @@ impl AlertEvents {
         let fd = unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) };
         // A signal ends the wait early, and that is all.
         let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout);
+    }
+}
+
+impl Iterator for AlertEvents {
+    type Item = AlertEvent;
+
+    /// `None` when there is none yet.
+    fn next(&mut self) -> Option<AlertEvent> {
+        loop {
+            let item = self.0.next()?;
+            // The kernel writes nothing else.
+            if let Ok(event) = AlertEvent::read_from_bytes(&item) {
+                return Some(event);
+            }
+        }
     }
 }
