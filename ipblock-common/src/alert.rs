@@ -7,13 +7,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::SourceKey;
 
+/// In place of [`AlertWindow::start`] while a CPU turns one window into the next.
+pub const HANDING_OVER: u64 = 0;
+
 /// One source's window. Map `ALERT_WINDOWS`, keyed by [`SourceKey`], written by the kernel alone.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct AlertWindow {
-    /// When its first packet was announced; never 0 in the map.
+    /// When its first packet was announced; for an instant [`HANDING_OVER`].
     pub start: u64,
     /// Packets in the window that were counted for the source, the announced one among them.
     pub packets: u64,

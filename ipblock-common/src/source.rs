@@ -23,7 +23,8 @@ pub struct SourceKey {
 /// What a source did. Map `HITS`.
 ///
 /// Beyond [`crate::limits::EXACT_HITS_PER_TICK`] hits in one tick of the coarse clock, a CPU counts
-/// one hit in [`crate::limits::HIT_SAMPLE`], as so many: then these are estimates.
+/// one hit in [`crate::limits::HIT_SAMPLE`], as so many, and only for a source that is in the map:
+/// then these are estimates.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]

@@ -3,7 +3,9 @@
 //! Whatever fails here is counted and never changes a verdict.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, maps::ring_buf::RingBufEntry};
-use ipblock_common::{AlertEvent, AlertSettings, AlertWindow, ClassId, Seen, SourceKey};
+use ipblock_common::{
+    AlertEvent, AlertSettings, AlertWindow, ClassId, Seen, SourceKey, alert::HANDING_OVER,
+};
 
 use crate::{
     atomic::Shared,
@@ -43,7 +45,9 @@ fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -
         return open_first(frame, header, key, settings, now);
     };
     let start = window.start.load();
-    if now - start < settings.window || !take_token(settings, now) {
+    // The coarse clock of a CPU that was interrupted since it was read may lie before the start.
+    let is_open = start == HANDING_OVER || now.saturating_sub(start) < settings.window;
+    if is_open || !take_token(settings, now) {
         window.packets.add(1);
         return Seen::Held;
     }
@@ -51,7 +55,7 @@ fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -
         return Seen::Lost;
     };
     // Where CPUs meet, one of them opens the next window.
-    if !window.start.replace(start, now) {
+    if !window.start.replace(start, HANDING_OVER) {
         entry.discard(0);
         window.packets.add(1);
         return Seen::Held;
@@ -60,6 +64,8 @@ fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -
         start,
         packets: window.packets.swap(1),
     };
+    // Only now, so that whoever reads a start reads packets of that window.
+    window.start.store(now);
     announce(entry, frame, header, key, now, previous);
     Seen::Announced
 }
@@ -111,15 +117,16 @@ fn take_token(settings: &AlertSettings, now: u64) -> bool {
     let Some(rate) = ALERT_RATE.get_ptr_mut(0) else {
         return false;
     };
-    // SAFETY: these are places in a value of the map; nothing is read through them here.
-    let (second, used) = unsafe { (&raw mut (*rate).second, &raw mut (*rate).used) };
     let rate = SharedRate {
-        second: Shared::new(second),
-        used: Shared::new(used),
+        // SAFETY: a place in the value that the lookup returned.
+        second: unsafe { Shared::new(&raw mut (*rate).second) },
+        // SAFETY: as above.
+        used: unsafe { Shared::new(&raw mut (*rate).used) },
     };
     let second = now / SECOND;
     let last = rate.second.load();
-    if last != second && rate.second.replace(last, second) {
+    // A CPU that was interrupted since it read the clock must not go back to a second that is over.
+    if last < second && rate.second.replace(last, second) {
         rate.used.store(0);
     }
     // Looked at first, so that CPUs do not fight for it in a flood.
@@ -153,11 +160,11 @@ fn announce(
 #[inline(always)]
 fn window_of(key: &SourceKey) -> Option<SharedWindow> {
     let window = ALERT_WINDOWS.get_ptr_mut(key)?;
-    // SAFETY: these are places in a value of the map; nothing is read through them here.
-    let (start, packets) = unsafe { (&raw mut (*window).start, &raw mut (*window).packets) };
     Some(SharedWindow {
-        start: Shared::new(start),
-        packets: Shared::new(packets),
+        // SAFETY: a place in the value that the lookup returned.
+        start: unsafe { Shared::new(&raw mut (*window).start) },
+        // SAFETY: as above.
+        packets: unsafe { Shared::new(&raw mut (*window).packets) },
     })
 }
 

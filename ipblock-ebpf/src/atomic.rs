@@ -11,10 +11,11 @@ use core::arch::asm;
 pub(crate) struct Shared(*mut u64);
 
 impl Shared {
-    /// `place` points into a value of a map, which the kernel keeps readable and writable while the
-    /// program runs.
+    /// # Safety
+    /// `place` points at eight aligned bytes of a value that a lookup in a map has just returned: the
+    /// kernel keeps them readable and writable while the program runs.
     #[inline(always)]
-    pub(crate) const fn new(place: *mut u64) -> Self {
+    pub(crate) const unsafe fn new(place: *mut u64) -> Self {
         Self(place)
     }
 

@@ -53,9 +53,9 @@ pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
     let now = account::class(frame, id);
     if matches!(verdict, ClassVerdict::Block | ClassVerdict::Warn) {
         hits::count(frame, &header.source, id, now);
-    }
-    if class.alert != 0 {
-        alert::see(frame, header, id, now);
+        if class.alert != 0 {
+            alert::see(frame, header, id, now);
+        }
     }
     match verdict {
         ClassVerdict::Allow => Judgement::pass(Outcome::Allowed),

@@ -1,7 +1,7 @@
 //! What a `default = drop` zone must not cut: neighbour discovery and the host's own lease.
 //!
 //! ARP is not IP and never gets here. Allow lists, bans and rules are asked first; only the
-//! *default* spares these packets. This is the only place that reads beyond the source address.
+//! *default* spares these packets. No other verdict depends on what stands behind the source address.
 
 use core::mem::offset_of;
 

@@ -11,6 +11,7 @@ pub(crate) struct Frame<'a> {
     ctx: &'a XdpContext,
     data: usize,
     data_end: usize,
+    len: u64,
 }
 
 impl<'a> Frame<'a> {
@@ -20,6 +21,9 @@ impl<'a> Frame<'a> {
             ctx,
             data: ctx.data(),
             data_end: ctx.data_end(),
+            // Every packet is counted with its length, most of them twice: asked for once.
+            // SAFETY: the context is the one that the kernel handed to the program.
+            len: unsafe { bpf_xdp_get_buff_len(ctx.ctx) },
         }
     }
 
@@ -38,8 +42,7 @@ impl<'a> Frame<'a> {
     /// Length in bytes over all fragments.
     #[inline(always)]
     pub(crate) fn len(&self) -> u64 {
-        // SAFETY: the context is the one that the kernel handed to the program.
-        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) }
+        self.len
     }
 
     /// The `N` bytes at `offset`, or `None` when the frame ends before them.

@@ -1,4 +1,6 @@
 //! Who hits, for `top`: statistics that may be estimates, and never change a verdict.
+//!
+//! At the head of a tick every hit is counted, beyond that a sample, for sources that are known.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ipblock_common::{
@@ -50,6 +52,11 @@ fn add(frame: &Frame<'_>, source: &Source, id: ClassId, now: u64, weight: u64) {
     let key = source.key(id);
     let bytes = frame.len() * weight;
     let Some(found) = HITS.get_ptr_mut(&key) else {
+        // To make room in a full table costs a microsecond, and in a flood of made-up sources that
+        // would be for one packet each. Who really hits often is soon met at the head of a tick.
+        if weight != 1 {
+            return;
+        }
         let first = HitCount {
             packets: weight,
             bytes,
@@ -59,15 +66,10 @@ fn add(frame: &Frame<'_>, source: &Source, id: ClassId, now: u64, weight: u64) {
         let _ = HITS.insert(&key, &first, BPF_NOEXIST.into());
         return;
     };
-    // SAFETY: these are places in a value of the map; nothing is read through them here.
-    let (packets, total, last_hit) = unsafe {
-        (
-            &raw mut (*found).packets,
-            &raw mut (*found).bytes,
-            &raw mut (*found).last_hit,
-        )
-    };
-    Shared::new(packets).add(weight);
-    Shared::new(total).add(bytes);
-    Shared::new(last_hit).store(now);
+    // SAFETY: a place in the value that the lookup returned.
+    unsafe { Shared::new(&raw mut (*found).packets) }.add(weight);
+    // SAFETY: as above.
+    unsafe { Shared::new(&raw mut (*found).bytes) }.add(bytes);
+    // SAFETY: as above.
+    unsafe { Shared::new(&raw mut (*found).last_hit) }.store(now);
 }

@@ -87,7 +87,7 @@ pub(crate) static ALERT_RATE: Array<AlertRate> = Array::with_max_entries(1, 0);
 
 /// Source to what it did, read by `top`. The source that hit longest ago makes room for a new one.
 ///
-/// When none can be added, the hit is left out.
+/// When none can be added, the hit is left out; in a flood none is added for a hit of the sample.
 #[map]
 pub(crate) static HITS: LruHashMap<SourceKey, HitCount> =
     LruHashMap::with_max_entries(limits::HIT_SOURCES, 0);

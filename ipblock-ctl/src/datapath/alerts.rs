@@ -8,7 +8,8 @@ use std::{
 
 use aya::maps::{Array, HashMap, MapData, MapError, MapType, PerCpuArray, RingBuf};
 use ipblock_common::{
-    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, SourceKey, limits, names,
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, SourceKey, alert::HANDING_OVER,
+    limits, names,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zerocopy::FromBytes as _;
@@ -97,15 +98,18 @@ impl AlertTables {
 
     /// The window of a source; `None` when the kernel keeps none (any more).
     ///
-    /// The kernel's copy of a value may be torn between a window and the next one. Then its start
-    /// differs from that of a copy that is begun later.
+    /// The kernel copies a value without a lock, so packets of one window may come with the start of
+    /// another. A window's start stands in the map only as long as its own packets do: where two
+    /// copies agree on it, the packets are its own.
     pub fn window(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
         let Some(mut window) = self.look(key)? else {
             return Ok(None);
         };
         loop {
             match self.look(key)? {
-                Some(again) if again.start != window.start => window = again,
+                Some(again) if again.start != window.start || again.start == HANDING_OVER => {
+                    window = again;
+                }
                 _ => return Ok(Some(window)),
             }
         }

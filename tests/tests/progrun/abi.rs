@@ -4,16 +4,19 @@ use std::mem::{offset_of, size_of};
 
 use aya::maps::{Map, MapData, MapInfo, MapType};
 use ipblock_common::{
-    BanDeadline, Class, ClassCount, ClassId, ClassVerdict, Count, GenerationMeta, Outcome, Totals,
-    ban::NEVER, limits::BAN_TABLE_ENTRIES, names,
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount,
+    ClassId, ClassVerdict, Count, GenerationMeta, HitBudget, HitCount, Outcome, SourceKey, Totals,
+    ban::NEVER,
+    limits::{self, BAN_TABLE_ENTRIES},
+    names,
 };
 use ipblock_tests::require_privileged;
 
-use crate::fixture::Fixture;
+use crate::{fixture::Fixture, zone::Zone};
 
 #[test]
 fn layouts_are_those_of_abi_version_3() {
-    assert_eq!(ipblock_common::ABI_VERSION, 2);
+    assert_eq!(ipblock_common::ABI_VERSION, 3);
 
     assert_eq!(size_of::<BanDeadline>(), 8);
     assert_eq!(align_of::<BanDeadline>(), 4);
@@ -22,6 +25,7 @@ fn layouts_are_those_of_abi_version_3() {
     assert_eq!(offset_of!(Class, valid_until), 0);
     assert_eq!(offset_of!(Class, next), 8);
     assert_eq!(offset_of!(Class, verdict), 12);
+    assert_eq!(offset_of!(Class, alert), 14);
 
     assert_eq!(size_of::<Count>(), 16);
     assert_eq!(offset_of!(Count, packets), 0);
@@ -47,7 +51,54 @@ fn layouts_are_those_of_abi_version_3() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_2() {
+fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_3() {
+    assert_eq!(size_of::<SourceKey>(), 32);
+    assert_eq!(offset_of!(SourceKey, generation), 0);
+    assert_eq!(offset_of!(SourceKey, class), 8);
+    assert_eq!(offset_of!(SourceKey, family), 12);
+    assert_eq!(offset_of!(SourceKey, address), 16);
+
+    assert_eq!(size_of::<AlertWindow>(), 16);
+    assert_eq!(offset_of!(AlertWindow, start), 0);
+    assert_eq!(offset_of!(AlertWindow, packets), 8);
+
+    assert_eq!(size_of::<AlertEvent>(), 80);
+    assert_eq!(align_of::<AlertEvent>(), 8);
+    assert_eq!(offset_of!(AlertEvent, source), 0);
+    assert_eq!(offset_of!(AlertEvent, start), 32);
+    assert_eq!(offset_of!(AlertEvent, previous_start), 40);
+    assert_eq!(offset_of!(AlertEvent, previous_packets), 48);
+    assert_eq!(offset_of!(AlertEvent, interface), 56);
+    assert_eq!(offset_of!(AlertEvent, destination_port), 60);
+    assert_eq!(offset_of!(AlertEvent, has_port), 62);
+    assert_eq!(offset_of!(AlertEvent, protocol), 63);
+    assert_eq!(offset_of!(AlertEvent, destination), 64);
+
+    assert_eq!(size_of::<AlertCounts>(), 24);
+    assert_eq!(offset_of!(AlertCounts, announced), 0);
+    assert_eq!(offset_of!(AlertCounts, held), 8);
+    assert_eq!(offset_of!(AlertCounts, lost), 16);
+
+    assert_eq!(size_of::<AlertSettings>(), 16);
+    assert_eq!(offset_of!(AlertSettings, window), 0);
+    assert_eq!(offset_of!(AlertSettings, rate), 8);
+
+    assert_eq!(size_of::<AlertRate>(), 16);
+    assert_eq!(offset_of!(AlertRate, second), 0);
+    assert_eq!(offset_of!(AlertRate, used), 8);
+
+    assert_eq!(size_of::<HitCount>(), 24);
+    assert_eq!(offset_of!(HitCount, packets), 0);
+    assert_eq!(offset_of!(HitCount, bytes), 8);
+    assert_eq!(offset_of!(HitCount, last_hit), 16);
+
+    assert_eq!(size_of::<HitBudget>(), 16);
+    assert_eq!(offset_of!(HitBudget, tick), 0);
+    assert_eq!(offset_of!(HitBudget, hits), 8);
+}
+
+#[test]
+fn numbers_that_maps_keep_are_those_of_abi_version_3() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),
@@ -122,7 +173,69 @@ fn the_objects_maps_are_those_that_user_space_expects() {
             1,
         ),
     ];
-    for (name, map_type, key, value, entries) in expected {
+    check_maps(&zone, &expected);
+}
+
+#[test]
+fn the_objects_maps_of_sources_are_those_that_user_space_expects() {
+    let zone = Fixture::empty().load(require_privileged!());
+    let expected = [
+        (
+            names::ALERT_WINDOWS,
+            MapType::LruHash,
+            32,
+            size_of::<AlertWindow>(),
+            limits::ALERT_WINDOWS,
+        ),
+        (
+            names::ALERT_EVENTS,
+            MapType::RingBuf,
+            0,
+            0,
+            limits::ALERT_EVENT_BYTES,
+        ),
+        (
+            names::ALERT_COUNTS,
+            MapType::PerCpuArray,
+            4,
+            size_of::<AlertCounts>(),
+            1,
+        ),
+        (
+            names::ALERT_SETTINGS,
+            MapType::Array,
+            4,
+            size_of::<AlertSettings>(),
+            1,
+        ),
+        (
+            names::ALERT_RATE,
+            MapType::Array,
+            4,
+            size_of::<AlertRate>(),
+            1,
+        ),
+        (
+            names::HITS,
+            MapType::LruHash,
+            32,
+            size_of::<HitCount>(),
+            limits::HIT_SOURCES,
+        ),
+        (
+            names::HIT_BUDGET,
+            MapType::PerCpuArray,
+            4,
+            size_of::<HitBudget>(),
+            1,
+        ),
+    ];
+    check_maps(&zone, &expected);
+}
+
+/// Name, type, bytes of key and value, and entries of maps.
+fn check_maps(zone: &Zone, expected: &[(&str, MapType, u32, usize, u32)]) {
+    for &(name, map_type, key, value, entries) in expected {
         let info = info(zone.ebpf().map(name).unwrap());
         let actual = (
             info.map_type().unwrap(),
@@ -145,7 +258,11 @@ fn the_program_is_called_as_user_space_expects() {
 
 fn info(map: &Map) -> MapInfo {
     let data: &MapData = match map {
-        Map::LpmTrie(data) | Map::Array(data) | Map::PerCpuArray(data) => data,
+        Map::LpmTrie(data)
+        | Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::LruHashMap(data)
+        | Map::RingBuf(data) => data,
         other => panic!("unexpected map {other:?}"),
     };
     data.info().unwrap()

@@ -5,7 +5,9 @@ use aya::{
     maps::{Array, LpmTrie, lpm_trie::Key},
     programs::Xdp,
 };
-use ipblock_common::{BanDeadline, Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names};
+use ipblock_common::{
+    AlertSettings, BanDeadline, Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names,
+};
 use ipblock_tests::{
     Privileged,
     packet::{Ipv4, Ipv6},
@@ -29,6 +31,11 @@ pub(crate) struct Fixture {
     entries: Vec<(IpNet, ClassId)>,
     /// Prefix and deadline, in nanoseconds of the boot clock.
     bans: Vec<(IpNet, u64)>,
+    /// The generation's number.
+    generation: u64,
+    alerts: AlertSettings,
+    /// Shared maps that are smaller than usual: name and entries.
+    resized: Vec<(&'static str, u32)>,
 }
 
 impl Fixture {
@@ -41,6 +48,9 @@ impl Fixture {
             classes: vec![Class::default()],
             entries: Vec::new(),
             bans: Vec::new(),
+            generation: 0,
+            alerts: AlertSettings::default(),
+            resized: Vec::new(),
         }
     }
 
@@ -106,10 +116,40 @@ impl Fixture {
         self
     }
 
+    /// Adds a class that never expires and whose rules alert, and returns its id.
+    pub(crate) fn alerting(&mut self, verdict: ClassVerdict) -> ClassId {
+        self.class(Class {
+            verdict: verdict.number(),
+            alert: 1,
+            ..Class::default()
+        })
+    }
+
+    /// The same zone in the generation of this number.
+    pub(crate) fn generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// The same zone with alerts on.
+    pub(crate) fn alerts(self, alerts: AlertSettings) -> Self {
+        Self { alerts, ..self }
+    }
+
+    /// The same zone with another size of a shared map.
+    pub(crate) fn resized(mut self, map: &'static str, entries: u32) -> Self {
+        self.resized.push((map, entries));
+        self
+    }
+
     /// Loads the program with these maps.
     pub(crate) fn load(&self, _root: Privileged) -> Zone {
         let size = |length: usize| u32::try_from(length.max(1)).unwrap();
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        for &(map, entries) in &self.resized {
+            loader.map_max_entries(map, entries);
+        }
+        let mut ebpf = loader
+            .override_global(names::GENERATION, &self.generation, true)
             .override_global(names::DEFAULT_DROP, &u8::from(self.default_drop), true)
             .override_global(names::MALFORMED_DROP, &u8::from(self.malformed_drop), true)
             .override_global("AYA_LOG_LEVEL", &(u8::from(self.log) * u8::MAX), true)
@@ -138,7 +178,9 @@ impl Fixture {
             .try_into()
             .unwrap();
         program.load().unwrap();
-        Zone::new(ebpf, self.classes.len())
+        let mut zone = Zone::new(ebpf, self.classes.len());
+        zone.set_alerts(self.alerts);
+        zone
     }
 }
 

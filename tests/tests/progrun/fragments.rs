@@ -14,7 +14,7 @@ use crate::{
 /// Whether this kernel's `BPF_PROG_TEST_RUN` puts only part of a frame into the first buffer when
 /// the context says so; says on stderr when it does not, for then frames can only be split where
 /// the first page ends.
-fn can_split(zone: &Zone) -> bool {
+pub(crate) fn can_split(zone: &Zone) -> bool {
     let frame = Frame::carrying(&Kind::Unlisted.v4());
     match zone.run(&frame, Some(ETHERNET)) {
         Ok(_) => true,

@@ -79,6 +79,11 @@ impl Zone {
         &self.ebpf
     }
 
+    /// The loaded object, to change what its maps hold.
+    pub(crate) fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
     /// Runs a frame, and asserts its verdict and every counter of the zone.
     #[track_caller]
     pub(crate) fn expect(&mut self, frame: &Frame, expected: Expected) {
@@ -207,7 +212,8 @@ impl Zone {
             .unwrap()
     }
 
-    fn map<'a, T: TryFrom<&'a aya::maps::Map, Error = aya::maps::MapError>>(
+    /// One of its maps.
+    pub(crate) fn map<'a, T: TryFrom<&'a aya::maps::Map, Error = aya::maps::MapError>>(
         &'a self,
         name: &str,
     ) -> T {
@@ -233,7 +239,7 @@ fn sum(values: &PerCpuValues<ClassCount>) -> ClassCount {
 }
 
 /// The clock that the program stamps hits with, in nanoseconds.
-fn coarse_now() -> u64 {
+pub(crate) fn coarse_now() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC_COARSE)
 }
 

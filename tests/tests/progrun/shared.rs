@@ -1,0 +1,264 @@
+//! The maps that all generations share, as user space opens them, while the program writes them.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use aya::{
+    TestRun as _,
+    maps::{Array, HashMap as KernelMap, Map, MapData},
+    programs::TestRunOptions,
+};
+use ipblock::datapath::{DatapathError, PinDirectory, SharedMaps};
+use ipblock_common::{
+    AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, SourceKey, names,
+};
+use ipblock_tests::{
+    Bpffs, Privileged,
+    packet::{Frame, Ipv4},
+    require_privileged,
+};
+
+use crate::{fixture::Fixture, sources::key, zone::Zone};
+
+/// A bpffs of the test's own.
+struct Pins {
+    /// Gone with the test.
+    _bpffs: Bpffs,
+    directory: PinDirectory,
+    shared: PathBuf,
+}
+
+impl Pins {
+    fn new(root: Privileged) -> Self {
+        let bpffs = Bpffs::mount(root).unwrap();
+        let directory = PinDirectory::create(bpffs.path()).unwrap();
+        let abi = ipblock_common::ABI_VERSION.to_string();
+        let shared = bpffs.path().join("ipblock/shared").join(abi);
+        assert!(shared.is_dir());
+        Self {
+            _bpffs: bpffs,
+            directory,
+            shared,
+        }
+    }
+
+    fn open(&self) -> SharedMaps {
+        SharedMaps::open_or_create(&self.directory).unwrap()
+    }
+
+    /// The table of hits, to write to it.
+    fn hits(&self) -> KernelMap<MapData, SourceKey, HitCount> {
+        let data = MapData::from_pin(self.shared.join(names::HITS)).unwrap();
+        Map::from_map_data(data).unwrap().try_into().unwrap()
+    }
+
+    /// Puts a zone's own maps in the place of the shared ones.
+    fn share(&self, zone: &Zone) -> SharedMaps {
+        for name in [
+            names::BANS_IPV4,
+            names::BANS_IPV6,
+            names::ALERT_WINDOWS,
+            names::ALERT_EVENTS,
+            names::ALERT_COUNTS,
+            names::ALERT_SETTINGS,
+            names::ALERT_RATE,
+            names::HITS,
+            names::HIT_BUDGET,
+        ] {
+            let map = zone.ebpf().map(name).unwrap();
+            map.pin(self.shared.join(name)).unwrap();
+        }
+        self.open()
+    }
+}
+
+/// A source by number, and what it did.
+fn hit(n: u64) -> (SourceKey, HitCount) {
+    let mut key = key(1, 1, "2001:db8::");
+    key.address[8..].copy_from_slice(&n.to_be_bytes());
+    let hit = HitCount {
+        packets: n,
+        bytes: n * 60,
+        last_hit: n + 1,
+    };
+    (key, hit)
+}
+
+#[test]
+fn shared_maps_are_made_once() {
+    let pins = Pins::new(require_privileged!());
+    let first = pins.open();
+    let again = pins.open();
+    assert_eq!(again.ids, first.ids);
+    assert_eq!(again.alerts.id(), first.alerts.id());
+    assert_eq!(again.alerts.counts().unwrap(), AlertCounts::default());
+}
+
+#[test]
+fn a_pin_that_holds_another_map_is_refused_and_stays() {
+    type Pin = fn(PathBuf);
+    let root = require_privileged!();
+    let plain_hash: Pin = |path| {
+        let map = KernelMap::<_, SourceKey, HitCount>::create(65_536, 0).unwrap();
+        map.pin(path).unwrap();
+    };
+    let two_elements: Pin = |path| {
+        let map = Array::<_, AlertRate>::create(2, 0).unwrap();
+        map.pin(path).unwrap();
+    };
+    let short_values: Pin = |path| {
+        let map = Array::<_, u64>::create(1, 0).unwrap();
+        map.pin(path).unwrap();
+    };
+    for (name, pin, problem) in [
+        (
+            names::HITS,
+            plain_hash,
+            "a Hash of 65536 entries with keys of 32 and values of 24 bytes",
+        ),
+        (names::ALERT_RATE, two_elements, "a Array of 2 entries"),
+        (names::ALERT_RATE, short_values, "values of 8 bytes"),
+        (names::ALERT_EVENTS, two_elements, "a Array of 2 entries"),
+    ] {
+        let pins = Pins::new(root);
+        let path = pins.shared.join(name);
+        pin(path.clone());
+        for _ in 0..2 {
+            let Err(error) = SharedMaps::open_or_create(&pins.directory) else {
+                panic!("{name}: taken for a map of ours");
+            };
+            assert!(matches!(error, DatapathError::StrangePin { .. }), "{error}");
+            assert!(error.to_string().contains(problem), "{name}: {error}");
+        }
+        std::fs::remove_file(path).unwrap();
+        pins.open();
+    }
+}
+
+#[test]
+fn no_hits_are_read_from_an_empty_table() {
+    let pins = Pins::new(require_privileged!());
+    assert_eq!(pins.open().hits.all().unwrap(), []);
+}
+
+#[test]
+fn every_hit_is_read_once() {
+    let pins = Pins::new(require_privileged!());
+    let shared = pins.open();
+    let mut table = pins.hits();
+    let mut expected = HashMap::new();
+    // From one entry to several batches, and to more than one in most buckets.
+    for count in [1, 2, 4095, 4096, 4097, 20_000, 45_000] {
+        for n in expected.len() as u64..count {
+            let (key, hit) = hit(n);
+            table.insert(key, hit, 0).unwrap();
+            expected.insert(key, hit);
+        }
+        let all = shared.hits.all().unwrap();
+        assert_eq!(all.len(), expected.len());
+        assert_eq!(all.into_iter().collect::<HashMap<_, _>>(), expected);
+    }
+}
+
+#[test]
+fn reading_ends_while_sources_come_and_go() {
+    let pins = Pins::new(require_privileged!());
+    let shared = pins.open();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut table = pins.hits();
+            // Three times what there is room for.
+            for n in (0..200_000).cycle() {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (key, hit) = hit(n);
+                table.insert(key, hit, 0).unwrap();
+            }
+        });
+        let mut read = 0;
+        // Until the table has been full for a while.
+        while read < 5 {
+            let all = shared.hits.all().unwrap();
+            if all.len() > 50_000 {
+                read += 1;
+            }
+            let mut seen = HashMap::new();
+            for (key, found) in all {
+                let n = u64::from_be_bytes(key.address[8..].try_into().unwrap());
+                assert_eq!((key, found), hit(n));
+                assert_eq!(seen.insert(key, found), None, "source {n} was read twice");
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_window_is_never_read_with_the_packets_of_another() {
+    let root = require_privileged!();
+    let mut fixture = Fixture::empty();
+    let class = fixture.alerting(ClassVerdict::Warn);
+    let zone = fixture.entry("192.0.2.0/24", class).load(root);
+    let pins = Pins::new(root);
+    let mut shared = pins.share(&zone);
+    // A window ends with the tick of the clock in which it began.
+    let settings = AlertSettings {
+        window: 1,
+        rate: u64::MAX,
+    };
+    shared.alerts.set(settings).unwrap();
+
+    let key = key(0, class, "192.0.2.7");
+    let frame = Frame::carrying(&Ipv4::from("192.0.2.7"));
+    let program = zone.program();
+    let (rounds, repeat) = (50, 20_000);
+    let runs_left = AtomicBool::new(true);
+    let mut seen: HashMap<u64, u64> = HashMap::new();
+    thread::scope(|scope| {
+        let runner = scope.spawn(|| {
+            for _ in 0..rounds {
+                let options = TestRunOptions {
+                    data_in: Some(frame.bytes()),
+                    repeat,
+                    ..TestRunOptions::default()
+                };
+                program.test_run(options).unwrap();
+            }
+            runs_left.store(false, Ordering::Relaxed);
+        });
+        while runs_left.load(Ordering::Relaxed) && !runner.is_finished() {
+            if let Some(window) = shared.alerts.window(&key).unwrap() {
+                let packets = seen.entry(window.start).or_default();
+                assert!(
+                    window.packets >= *packets,
+                    "{window:?} after {packets} packets"
+                );
+                *packets = window.packets;
+            }
+        }
+    });
+
+    let packets = rounds * u64::from(repeat);
+    let counts = shared.alerts.counts().unwrap();
+    assert_eq!(counts.announced + counts.held, packets, "{counts:?}");
+    let last = shared.alerts.window(&key).unwrap().unwrap();
+    let mut windows = HashMap::from([(last.start, last.packets)]);
+    shared.events.wait(Duration::from_secs(20));
+    for event in shared.events.by_ref() {
+        windows.insert(event.previous_start, event.previous_packets);
+    }
+    assert_eq!(windows.remove(&0), Some(0), "the first had none before it");
+    assert_eq!(windows.len() as u64, counts.announced);
+    assert_eq!(windows.values().sum::<u64>(), packets);
+    for (start, packets) in seen {
+        let all = windows[&start];
+        assert!(packets <= all, "{packets} of {all} packets at {start}");
+    }
+}
