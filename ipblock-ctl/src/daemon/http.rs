@@ -25,7 +25,7 @@ use super::{error::Failure, guard::Caller, peer, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{AuditQuery, RestoreQuery, RuleText, RulesetQuery},
+        types::{AuditQuery, BansQuery, RestoreQuery, RuleText, RulesetQuery},
     },
     store::{Author, DATABASE},
 };
@@ -155,8 +155,8 @@ async fn allow(State(service): Shared) -> impl IntoResponse {
     run(service, |service| Ok(service.allow())).await
 }
 
-async fn bans(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.list_bans())).await
+async fn bans(State(service): Shared, Query(query): Query<BansQuery>) -> impl IntoResponse {
+    run(service, move |service| Ok(service.list_bans(query))).await
 }
 
 async fn ban(
