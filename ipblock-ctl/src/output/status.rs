@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    alert_status::{has_news, render_alerts},
     number::{bytes, counted, grouped, short},
     table::{Cell, Column, Table},
     time::{clock, relative},
@@ -24,6 +25,10 @@ pub fn render(status: &Status, view: &View) -> String {
     for zone in &status.zones {
         text.push('\n');
         text.push_str(&render_zone(zone, view));
+    }
+    if has_news(&status.alerts) {
+        text.push('\n');
+        text.push_str(&render_alerts(&status.alerts, view));
     }
     text
 }
