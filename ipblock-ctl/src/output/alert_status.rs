@@ -6,20 +6,22 @@ use super::{
     number::{counted, grouped, short},
     table::{Cell, Column, Table},
     time::span,
-    view::{Tone, View},
+    view::{Tone, View, visible},
 };
 use crate::api::types::{AlertStatus, SinkKind, SinkState, SinkStatus};
 
-/// Whether there is anything to tell: a packet, or a sink.
-#[must_use]
-pub fn has_news(alerts: &AlertStatus) -> bool {
-    alerts.seen > 0 || !alerts.sinks.is_empty()
-}
-
-/// Packets, then a line for each sink.
+/// Packets, then a line for each sink; one line where no packet came and every sink works.
 #[must_use]
 pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
     let title = view.paint(Tone::Strong, "alerts");
+    if alerts.seen == 0 && alerts.sinks.iter().all(is_quiet) {
+        let sinks: Vec<&str> = alerts.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        let sinks = match sinks.as_slice() {
+            [] => "no sinks".to_owned(),
+            sinks => format!("sinks: {}", visible(&sinks.join(", "))),
+        };
+        return format!("{title}: no packet so far; {sinks}\n");
+    }
     let mut text = format!(
         "{title}: one for each source and its rules in {}, at most {} a second\n",
         span(alerts.window),
@@ -51,6 +53,11 @@ pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
     }
     text.push_str(&table.render(view));
     text
+}
+
+/// Whether a sink works and has nothing to tell.
+fn is_quiet(sink: &SinkStatus) -> bool {
+    sink.state == SinkState::Ok && sink.delivered + sink.lost + sink.queued == 0
 }
 
 fn counts_of(sink: &SinkStatus) -> String {
@@ -123,8 +130,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_where_nothing_alerts() {
-        assert!(!has_news(&AlertStatus::default()));
-        assert!(has_news(&samples::alert_status()));
+    fn where_nothing_alerts_one_line_is_enough() {
+        let mut status = AlertStatus::default();
+        let view = samples::view();
+        assert_eq!(
+            render_alerts(&status, &view),
+            "alerts: no packet so far; no sinks\n"
+        );
+        status.sinks = samples::alert_status().sinks;
+        for sink in &mut status.sinks {
+            (sink.delivered, sink.lost, sink.queued) = (0, 0, 0);
+        }
+        let lines = |status: &AlertStatus| render_alerts(status, &view).lines().count();
+        assert_eq!(lines(&status), 5, "one fails");
+        status.sinks.pop();
+        assert_eq!(
+            render_alerts(&status, &view),
+            "alerts: no packet so far; sinks: log, archive\n"
+        );
+        status.seen = 1;
+        assert_eq!(lines(&status), 4);
     }
 }

@@ -49,13 +49,13 @@ Keys:
   p                 pause
   ?                 help
 
-Numbers are packets, and packets a second. A warn is an alert; what hits is
-counted by `top`, so source counts may be estimates.";
+Numbers are packets, and packets a second. Those of sources are estimates past
+64 hits in a tick of a CPU, as in `ipblock-ctl top`.";
 
 /// How often the daemon is asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long one round of answers may take until the daemon counts as away.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many sources and bans are asked for.
 const SOURCES: u32 = 20;
 const BANS: u32 = 20;

@@ -7,16 +7,20 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     draw::{Parts, ago},
     model::Model,
+    tracks::Tracks,
 };
-use crate::output::{
-    Tone, View,
-    alerts::destination,
-    number::{bytes, short},
-    rates,
-    table::{cut, fit_list},
-    time::span,
-    top,
-    view::{action_word, visible},
+use crate::{
+    api::types::ZoneStatus,
+    output::{
+        Tone, View,
+        alerts::destination,
+        number::{bytes, short},
+        rates,
+        table::{cut, fit_list},
+        time::span,
+        top,
+        view::{action_word, visible},
+    },
 };
 
 /// Room for a rate or a count.
@@ -80,8 +84,8 @@ pub(super) fn zones(model: &Model, width: usize) -> (String, Vec<Parts>) {
     if sparkline > 0 {
         let _ = write!(title, " {}", left("dropped", sparkline));
     }
-    let line = |zone: &crate::api::types::ZoneStatus| {
-        let rate = |tracks: &super::tracks::Tracks| {
+    let line = |zone: &ZoneStatus| {
+        let rate = |tracks: &Tracks| {
             let rate = tracks.rate(&zone.name).map(|rate| rate.packets);
             format!(" {}", right(&rates::shown(rate), NUMBER))
         };
