@@ -28,10 +28,10 @@ use super::{
     error::{ApiError, ErrorKind},
     types::{
         AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
-        BanInfo, BanRequest, Banned, Check, CheckRequest, Confirmed, Counters, DeployRequest,
-        Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo,
-        RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status, TopInfo,
-        TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+        BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
+        DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent,
+        ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status,
+        TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
     },
 };
 
@@ -218,8 +218,8 @@ impl Client {
     }
 
     /// `GET /v1/bans`.
-    pub async fn bans(&self) -> Result<Vec<BanInfo>, ClientError> {
-        self.get("/v1/bans").await
+    pub async fn bans(&self, query: BansQuery) -> Result<Vec<BanInfo>, ClientError> {
+        self.get(&with_query("/v1/bans", &query)?).await
     }
 
     /// `POST /v1/bans`.

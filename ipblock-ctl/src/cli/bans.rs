@@ -8,7 +8,10 @@ use super::{
     error::{CliError, OK},
     session::Session,
 };
-use crate::{api::types::BanInfo, output::bans::render_list};
+use crate::{
+    api::types::{BanInfo, BansQuery},
+    output::bans::render_list,
+};
 
 /// List the bans in force, with the time that is left of each
 #[derive(Debug, Args)]
@@ -45,7 +48,7 @@ impl SortKey {
 }
 
 pub(crate) async fn run(args: &BansArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut bans = session.client.bans().await?;
+    let mut bans = session.client.bans(BansQuery::default()).await?;
     bans.sort_by(|a, b| compare(a, b, args.sort));
     if args.reverse {
         bans.reverse();

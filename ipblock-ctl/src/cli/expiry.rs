@@ -42,8 +42,8 @@ impl ExpiryArgs {
 /// A time, and how it was read where that is not plain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Until {
-    at: Timestamp,
-    reading: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) reading: Option<String>,
 }
 
 /// Whole seconds, at least one. A day is 24 hours.
@@ -62,11 +62,7 @@ fn parse_until(text: &str) -> Result<Until, String> {
 }
 
 fn read_until(text: &str, now: Timestamp, local: &TimeZone) -> Result<Until, String> {
-    let text = text.trim();
-    let until = match text.parse::<Timestamp>() {
-        Ok(at) => Until { at, reading: None },
-        Err(_) => read_local(text, local)?,
-    };
+    let until = read_time(text.trim(), local)?;
     if until.at <= now {
         let at = until.at.to_zoned(local.clone());
         return Err(format!(
@@ -75,6 +71,14 @@ fn read_until(text: &str, now: Timestamp, local: &TimeZone) -> Result<Until, Str
         ));
     }
     Ok(until)
+}
+
+/// A time, whenever it is.
+pub(super) fn read_time(text: &str, local: &TimeZone) -> Result<Until, String> {
+    match text.parse::<Timestamp>() {
+        Ok(at) => Ok(Until { at, reading: None }),
+        Err(_) => read_local(text, local),
+    }
 }
 
 fn read_local(text: &str, local: &TimeZone) -> Result<Until, String> {

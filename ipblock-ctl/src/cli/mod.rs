@@ -4,6 +4,7 @@
 //! how, is `output`'s.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod allow;
 mod apply;
 mod arguments;
@@ -28,15 +29,19 @@ mod lines;
 mod lint;
 mod list;
 mod man;
+mod outage;
 mod progress;
 mod prompt;
 mod rule;
 mod session;
+mod since;
 mod sort;
 mod ssh_peer;
 mod stage;
 mod status;
+mod top;
 mod unban;
+mod watch;
 mod words;
 mod zone;
 
@@ -54,6 +59,7 @@ use crate::{
 };
 pub use error::CliError;
 use session::Session;
+pub use watch::Screen;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -163,8 +169,12 @@ enum Command {
     Lint(lint::LintArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
-    /// Show hits of each rule, and totals
-    Counters,
+    Counters(counters::CountersArgs),
+    Top(top::TopArgs),
+    Alerts(alerts::AlertsArgs),
+    /// Watch rates, sources, alerts and bans live on a terminal
+    #[command(after_help = watch::KEYS)]
+    Watch,
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     /// Look for what stands in the way on this host
@@ -240,7 +250,10 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Lint(args) => lint::run(&args, session.output),
         Command::Backup(args) => backup::backup(&args, session).await,
         Command::Restore(args) => backup::restore(&args, session).await,
-        Command::Counters => counters::run(session).await,
+        Command::Counters(args) => counters::run(&args, session).await,
+        Command::Top(args) => top::run(&args, session).await,
+        Command::Alerts(args) => alerts::run(&args, session).await,
+        Command::Watch => watch::run(session).await,
         Command::Check(args) => check::run(args, session).await,
         Command::Convert(args) => convert::run(&args, session.output),
         Command::Doctor => doctor::run(session).await,

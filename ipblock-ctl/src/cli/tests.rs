@@ -21,7 +21,7 @@ fn every_command_has_a_help_text() {
     command.build();
     let mut seen = Vec::new();
     help_of(command, "ipblock-ctl", &mut seen);
-    assert_eq!(seen.len(), 52, "{seen:#?}");
+    assert_eq!(seen.len(), 55, "{seen:#?}");
 }
 
 fn refused(line: &str) -> clap::Error {
@@ -149,6 +149,16 @@ fn values_that_cannot_be_meant_are_usage_errors() {
         "ipblock-ctl import feed.txt --into @",
         "ipblock-ctl import feed.txt --into a/b",
         "ipblock-ctl status --color sometimes",
+        "ipblock-ctl alerts --limit 0",
+        "ipblock-ctl alerts --limit 100001",
+        "ipblock-ctl alerts --since 90",
+        "ipblock-ctl alerts --since tomorrow",
+        "ipblock-ctl alerts --rule a/b",
+        "ipblock-ctl alerts --source office",
+        "ipblock-ctl top --by name",
+        "ipblock-ctl top --limit 0",
+        "ipblock-ctl counters --interval 5s",
+        "ipblock-ctl counters --watch --interval 0s",
     ] {
         assert_eq!(refused(line).exit_code(), 2, "{line}");
     }

@@ -24,7 +24,7 @@ const VERBS: [(&str, &str); 12] = [
 ];
 
 /// What is typed first, and what is meant.
-const COMMANDS: [(&str, &str); 16] = [
+const COMMANDS: [(&str, &str); 23] = [
     ("add", "rule add"),
     ("block", "rule add"),
     ("rm", "rule remove"),
@@ -41,6 +41,13 @@ const COMMANDS: [(&str, &str); 16] = [
     ("revert", "rollback"),
     ("undo", "rollback"),
     ("stats", "counters"),
+    ("stat", "counters"),
+    ("alert", "alerts"),
+    ("events", "alerts"),
+    ("monitor", "watch"),
+    ("live", "watch"),
+    ("dashboard", "watch"),
+    ("sources", "top"),
 ];
 
 /// `error` with our word as its tip, where it is about a command that we call otherwise.
@@ -99,6 +106,8 @@ mod tests {
             (&["--json", "rule", "ls"], "list"),
             (&["rm", "x"], "rule remove"),
             (&["help"], "--help"),
+            (&["alert"], "alerts"),
+            (&["monitor"], "watch"),
         ] {
             let text = usage_error(typed);
             let tip = format!("a similar subcommand exists: '{ours}'");

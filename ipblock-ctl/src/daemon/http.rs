@@ -26,7 +26,9 @@ use super::{alerts::query, error::Failure, guard::Caller, metrics, peer, state::
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{AlertQuery, AuditQuery, RestoreQuery, RuleText, RulesetQuery, TopQuery},
+        types::{
+            AlertQuery, AuditQuery, BansQuery, RestoreQuery, RuleText, RulesetQuery, TopQuery,
+        },
     },
     store::{Author, DATABASE},
 };
@@ -184,8 +186,8 @@ async fn top(State(service): Shared, Query(query): Query<TopQuery>) -> impl Into
     run(service, move |service| service.top(query)).await
 }
 
-async fn bans(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.list_bans())).await
+async fn bans(State(service): Shared, Query(query): Query<BansQuery>) -> impl IntoResponse {
+    run(service, move |service| Ok(service.list_bans(query))).await
 }
 
 async fn ban(

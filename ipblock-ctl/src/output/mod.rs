@@ -4,6 +4,8 @@
 //! to text. It asks nobody anything and decides nothing.
 #![forbid(unsafe_code)]
 
+pub mod alert_status;
+pub mod alerts;
 pub mod allow;
 pub mod backup;
 pub mod bans;
@@ -18,11 +20,13 @@ pub mod import;
 pub mod lint;
 pub mod lists;
 pub mod number;
+pub mod rates;
 pub mod rules;
 pub mod status;
 pub mod stream;
 pub mod table;
 pub mod time;
+pub mod top;
 pub mod view;
 pub mod zones;
 

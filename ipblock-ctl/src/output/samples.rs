@@ -1,6 +1,7 @@
 //! Values that the tests of this module render.
 
 mod addresses;
+mod alerts;
 
 use jiff::{Timestamp, ToSpan as _};
 
@@ -18,6 +19,7 @@ use crate::api::types::{
 };
 
 pub(super) use addresses::{allow, banned, bans, exceptions, list, lists};
+pub(super) use alerts::{alert_status, alerts, top};
 
 pub(super) fn now() -> Timestamp {
     "2026-10-01T12:00:00Z".parse().expect("a time")
@@ -93,7 +95,7 @@ pub(super) fn status() -> Status {
             },
         ],
         bans: 1_234,
-        alerts: AlertStatus::default(),
+        alerts: alert_status(),
         problems: texts(&["the store is on a file system with 12 MB left"]),
         object_sha256: "0123456789abcdef".repeat(4),
     }
@@ -104,6 +106,11 @@ pub(super) fn fresh_status() -> Status {
     status.revision = 0;
     status.staged = 0;
     status.bans = 0;
+    status.alerts = AlertStatus {
+        window: 60,
+        rate: 1000,
+        ..AlertStatus::default()
+    };
     status.confirm_deadline = Some(now() + 45.seconds());
     status.problems.clear();
     status.zones.truncate(1);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    alert_status::render_alerts,
     number::{bytes, counted, grouped, short},
     table::{Cell, Column, Table},
     time::{clock, relative},
@@ -25,6 +26,8 @@ pub fn render(status: &Status, view: &View) -> String {
         text.push('\n');
         text.push_str(&render_zone(zone, view));
     }
+    text.push('\n');
+    text.push_str(&render_alerts(&status.alerts, view));
     text
 }
 

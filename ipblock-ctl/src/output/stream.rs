@@ -1,9 +1,14 @@
-//! Standard output and standard error: the only place that writes to them.
+//! Standard output and standard error: the only place that writes to them, but for the live view,
+//! which has the whole terminal.
 //!
 //! Data goes to standard output; notes, errors and questions go to standard error.
 
-use std::io::{self, BufWriter, Write};
+use std::{
+    io::{self, BufWriter, Write},
+    os::fd::AsFd as _,
+};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::view::{Tone, View};
@@ -76,6 +81,12 @@ impl Output {
         }
     }
 
+    /// Prints data as JSON in a line of its own, for scripts that read line by line.
+    pub fn json_line<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        serde_json::to_writer(&mut self.data, value)?;
+        writeln!(self.data)
+    }
+
     /// Prints data that has one form only, as it is.
     pub fn raw(&mut self, data: &[u8]) -> io::Result<()> {
         self.data.write_all(data)
@@ -108,6 +119,26 @@ impl Output {
     pub fn flush(&mut self) -> io::Result<()> {
         self.data.flush()
     }
+}
+
+/// The columns and rows of the terminal that standard output is, if it is one.
+#[must_use]
+pub fn terminal_size() -> Option<(usize, usize)> {
+    let (width, height) = terminal_size::terminal_size_of(io::stdout())?;
+    Some((usize::from(width.0), usize::from(height.0)))
+}
+
+/// Whether standard output is a pipe that is closed at the other end, or a terminal that is gone.
+#[must_use]
+pub fn nobody_reads() -> bool {
+    let stdout = io::stdout();
+    let mut looked_at = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    // What cannot be looked at is noticed when it is written to.
+    poll(&mut looked_at, PollTimeout::ZERO).is_ok()
+        && looked_at
+            .iter()
+            .any(|fd| fd.revents().is_some_and(|found| found.intersects(gone)))
 }
 
 /// `label` before the first line, the other lines aligned with it.

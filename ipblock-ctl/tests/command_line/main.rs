@@ -6,6 +6,7 @@
     reason = "only test functions are exempt, and these stand beside them"
 )]
 
+mod alerts;
 mod bans;
 mod editor;
 mod exchange;
@@ -18,6 +19,7 @@ mod prompt;
 mod ssh_peer;
 mod staging;
 mod terminal;
+mod watch;
 
 use std::time::Duration;
 

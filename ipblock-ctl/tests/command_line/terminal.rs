@@ -15,20 +15,30 @@ use std::{
 use nix::{
     fcntl::OFlag,
     pty::{grantpt, posix_openpt, ptsname_r, unlockpt},
-    sys::termios::{LocalFlags, tcgetattr},
+    sys::{
+        signal::{Signal, kill},
+        termios::{LocalFlags, tcgetattr},
+    },
+    unistd::Pid,
 };
 
 use crate::{DEADLINE, fake_daemon::FakeDaemon};
 
-const ROWS: NonZero<u16> = NonZero::new(24).expect("not zero");
-const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not zero");
 const POLL: Duration = Duration::from_millis(10);
 
 pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const CTRL_D: &str = "\x04";
 
+/// Columns and rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Size(pub(crate) u16, pub(crate) u16);
+
+/// What most terminals begin with.
+pub(crate) const USUAL: Size = Size(80, 24);
+
 /// A command that runs on a terminal of its own.
 pub(crate) struct Terminal {
+    size: Size,
     child: Child,
     keys: File,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -46,6 +56,8 @@ pub(crate) struct Ended {
     pub(crate) screen: String,
     /// Whether the terminal echoes and reads lines, as before the command.
     pub(crate) is_sane: bool,
+    /// Whether the first screen is shown, with the cursor.
+    pub(crate) is_given_back: bool,
 }
 
 impl Terminal {
@@ -60,6 +72,26 @@ impl Terminal {
         arguments: &[&str],
         environment: &[(&str, &OsStr)],
     ) -> Self {
+        Self::sized(USUAL, daemon, arguments, environment)
+    }
+
+    /// The same, on a terminal of another size.
+    pub(crate) fn sized(
+        size: Size,
+        daemon: &FakeDaemon,
+        arguments: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Self {
+        let mut command = vec![OsStr::new(env!("CARGO_BIN_EXE_ipblock-ctl"))];
+        command.extend(arguments.iter().map(OsStr::new));
+        let socket = daemon.socket();
+        let mut environment = environment.to_vec();
+        environment.insert(0, ("IPBLOCK_SOCKET", socket.as_os_str()));
+        Self::of(size, &command, &environment)
+    }
+
+    /// Runs any command.
+    pub(crate) fn of(size: Size, command: &[&OsStr], environment: &[(&str, &OsStr)]) -> Self {
         // Close-on-exec from the start: other tests start processes meanwhile, and one that held
         // an end of this terminal would keep it open.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -75,15 +107,14 @@ impl Terminal {
         let stream = || Stdio::from(inner.try_clone().expect("a terminal"));
         // A session of its own, so that the keys send signals; the size has to be there before the
         // command looks.
-        let sized = format!("stty rows {ROWS} cols {COLUMNS} && exec \"$@\"");
+        let Size(columns, rows) = size;
+        let sized = format!("stty rows {rows} cols {columns} && exec \"$@\"");
         let child = Command::new("setsid")
             .args(["--ctty", "sh", "-c", &sized, "sh"])
-            .arg(env!("CARGO_BIN_EXE_ipblock-ctl"))
-            .args(arguments)
+            .args(command)
             .env_remove("NO_COLOR")
             .env_remove("VISUAL")
             .env_remove("EDITOR")
-            .env("IPBLOCK_SOCKET", daemon.socket())
             .env("IPBLOCK_SSH_PEER", "none")
             .env("TERM", "xterm")
             .env("TZ", "UTC")
@@ -97,6 +128,7 @@ impl Terminal {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let reader = read_all(keys.try_clone().expect("a terminal"), Arc::clone(&shown));
         Self {
+            size,
             child,
             keys,
             shown,
@@ -108,11 +140,46 @@ impl Terminal {
     ///
     /// Returns when the screen has moved on: the same question may come again.
     pub(crate) fn answer(&mut self, question: &str, keys: &str) {
+        let size = self.size;
         let asked = self.wait_until(question, |shown| {
-            screen_of(shown).trim_end().ends_with(question)
+            screen_of(shown, size)
+                .contents()
+                .trim_end()
+                .ends_with(question)
         });
-        self.keys.write_all(keys.as_bytes()).expect("typed");
+        self.press(keys);
         self.wait_until("what was typed", |shown| shown.len() > asked);
+    }
+
+    /// Types keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("typed");
+    }
+
+    /// Waits until the screen shows what is asked for, and returns it.
+    pub(crate) fn wait_for(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
+        let size = self.size;
+        self.wait_until(what, |shown| is_there(&screen_of(shown, size).contents()));
+        let shown = self.shown.lock().expect("no panic").clone();
+        screen_of(&shown, size).contents()
+    }
+
+    /// Waits until the screen shows this text.
+    pub(crate) fn wait_for_text(&mut self, text: &str) -> String {
+        self.wait_for(text, |screen| screen.contains(text))
+    }
+
+    /// Sends a signal to the command.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("a signal");
+    }
+
+    /// Whether the command has the other screen, and whether the cursor is hidden.
+    pub(crate) fn is_taken(&self) -> (bool, bool) {
+        let shown = self.shown.lock().expect("no panic").clone();
+        let terminal = screen_of(&shown, self.size);
+        (terminal.alternate_screen(), terminal.hide_cursor())
     }
 
     /// Waits, and returns how much is shown then, in bytes.
@@ -125,7 +192,10 @@ impl Terminal {
             }
             if started.elapsed() > DEADLINE {
                 let _ = self.child.kill();
-                panic!("`{what}` never came:\n{}", screen_of(&shown));
+                panic!(
+                    "`{what}` never came:\n{}",
+                    screen_of(&shown, self.size).contents()
+                );
             }
             thread::sleep(POLL);
         }
@@ -140,18 +210,20 @@ impl Terminal {
             }
             if started.elapsed() > DEADLINE {
                 let _ = self.child.kill();
-                let screen = screen_of(&self.shown.lock().expect("no panic"));
-                panic!("the command hangs:\n{screen}");
+                let screen = screen_of(&self.shown.lock().expect("no panic"), self.size);
+                panic!("the command hangs:\n{}", screen.contents());
             }
             thread::sleep(POLL);
         };
         self.reader.join().expect("no panic");
         let modes = tcgetattr(&self.keys).expect("a terminal").local_flags;
         let written = self.shown.lock().expect("no panic").clone();
+        let screen = screen_of(&written, self.size);
         Ended {
             code: status.code(),
             signal: status.signal(),
-            screen: screen_of(&written),
+            screen: screen.contents(),
+            is_given_back: !screen.alternate_screen() && !screen.hide_cursor(),
             written: String::from_utf8(written).expect("UTF-8"),
             is_sane: modes.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG),
         }
@@ -162,7 +234,7 @@ impl Terminal {
 ///
 /// The first such error is no end yet: when the last bytes are written and the terminal is closed
 /// between the two looks that one read takes, it finds the terminal closed and the bytes not yet
-/// handed over (`drivers/tty/n_tty.c`, `n_tty_read`). A read that begins after that waits for them.
+/// handed over (`n_tty_read` in `drivers/tty/n_tty.c`). A read that begins after that waits for them.
 fn read_all(mut screen: File, shown: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -180,9 +252,11 @@ fn read_all(mut screen: File, shown: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     })
 }
 
-/// What a terminal that was sent this shows, without spaces at line ends.
-fn screen_of(written: &[u8]) -> String {
-    let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+/// What a terminal that was sent this shows; its contents are without spaces at line ends.
+fn screen_of(written: &[u8], size: Size) -> vt100::Screen {
+    let Size(columns, rows) = size;
+    let not_zero = |number| NonZero::new(number).expect("a size");
+    let mut terminal = vt100::Parser::new(not_zero(rows), not_zero(columns), 0);
     terminal.process(written);
-    terminal.screen().contents()
+    terminal.screen().clone()
 }

@@ -88,8 +88,8 @@ fn each_source_and_each_set_of_rules_is_told_of_once_in_a_window() -> anyhow::Re
         ]
     );
     let actions: Vec<_> = alerts.iter().map(|alert| alert.action).collect();
-    use Action::{Block, Warn};
-    assert_eq!(actions, [Warn, Warn, Warn, Block, Block, Warn]);
+    let (warn, block) = (Action::Warn, Action::Block);
+    assert_eq!(actions, [warn, warn, warn, block, block, warn]);
     assert!(alerts.is_sorted_by(|a, b| a.id < b.id));
     assert!(alerts.iter().all(|alert| alert.zone == "default"
         && alert.interface == scene.interface()

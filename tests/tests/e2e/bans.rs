@@ -2,8 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use ipblock::api::types::{
-    BanInfo, Banned, Check, CheckVerdict, Count, Counters, Reason, Unbanned,
+use ipblock::api::{
+    client::Client,
+    types::{BanInfo, Banned, BansQuery, Check, CheckVerdict, Count, Counters, Reason, Unbanned},
 };
 use ipblock_tests::{DEADLINE, Daemon, packet::Frame, require_privileged, wait_for};
 
@@ -222,6 +223,35 @@ fn repeating_a_ban_moves_its_end_and_its_reason() -> anyhow::Result<()> {
     wait_for(DEADLINE, "the shortened ban to end", || {
         (!is_banned(daemon, "203.0.113.7").ok()?).then_some(())
     })
+}
+
+#[test]
+fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let daemon = &scene.daemon;
+    for (address, end) in [
+        ("203.0.113.1", &["--for", "3h"][..]),
+        ("203.0.113.2", &["--permanent"]),
+        ("2001:db8::3", &["--for", "1h"]),
+        ("203.0.113.4", &["--for", "2h"]),
+    ] {
+        ban(daemon, &[&[address][..], end].concat())?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let client = Client::new(daemon.socket());
+    let next = |limit| -> anyhow::Result<Vec<String>> {
+        let query = BansQuery { limit: Some(limit) };
+        let bans = runtime.block_on(client.bans(query))?.into_iter();
+        Ok(bans.map(|ban| ban.prefix.to_string()).collect())
+    };
+    let by_end = ["2001:db8::3/128", "203.0.113.4/32", "203.0.113.1/32"];
+    assert_eq!(next(20)?, by_end);
+    assert_eq!(next(2)?, by_end[..2]);
+    assert_eq!(bans(daemon)?.len(), 4);
+    Ok(())
 }
 
 #[test]

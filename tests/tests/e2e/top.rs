@@ -47,12 +47,12 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
     scene.send(std::slice::from_ref(&clean), 9)?;
     scene.judged(19)?;
     let bytes = |frame: &Frame, times: u64| times * frame.len() as u64;
-    let few = |_| ("203.0.113.7".to_owned(), vec!["abuse"], false, 2, 2_000);
-    let many = |_| {
+    let few = || ("203.0.113.7".to_owned(), vec!["abuse"], false, 2, 2_000);
+    let many = || {
         let bytes = bytes(&many, 5);
         ("203.0.113.8".to_owned(), vec!["abuse"], false, 5, bytes)
     };
-    let banned = |_| {
+    let banned = || {
         (
             "2001:db8::66".to_owned(),
             vec![],
@@ -62,15 +62,15 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
         )
     };
     let top = asker.top(&query(TopBy::Packets))?;
-    assert_eq!(shown(&top), [many(()), banned(()), few(())]);
+    assert_eq!(shown(&top), [many(), banned(), few()]);
     assert!(top.iter().all(|info| info.last_hit.is_some()));
     let top = asker.top(&query(TopBy::Bytes))?;
-    assert_eq!(shown(&top), [few(()), many(()), banned(())]);
+    assert_eq!(shown(&top), [few(), many(), banned()]);
     let one = TopQuery {
         limit: Some(1),
         ..query(TopBy::Packets)
     };
-    assert_eq!(shown(&asker.top(&one)?), [many(())]);
+    assert_eq!(shown(&asker.top(&one)?), [many()]);
 
     // Over a deploy counts go on, and rules have the names that they have now.
     deploy(

@@ -73,7 +73,15 @@ pub struct StillBanned {
     pub by: IpNet,
 }
 
-/// `GET /v1/bans`: one element of the array; bans that hold, by address.
+/// `GET /v1/bans` query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BansQuery {
+    /// Only so many: those that end next, the first to end first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// `GET /v1/bans`: one element of the array; bans that hold, by address unless there is a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanInfo {
     /// Its prefix.

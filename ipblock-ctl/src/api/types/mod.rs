@@ -19,7 +19,9 @@ pub use alerts::{
     TopInfo, TopQuery,
 };
 pub use attached::Attached;
-pub use ban::{BanInfo, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned};
+pub use ban::{
+    BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest, Unbanned,
+};
 pub use changes::{
     AddressChange, Applied, ApplyRequest, Change, ConflictInfo, DeployRequest, Deployed, Diff,
     EditRequest, EntryChange, RuleChange, Staged, StagedEditInfo,

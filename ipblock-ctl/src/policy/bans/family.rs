@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{Ban, Write};
+use super::{Ban, NEVER, Write};
 use crate::policy::prefix::{Bits, Prefix};
 
 /// Whatever covers a prefix stands before it: see [`Prefix`].
@@ -167,5 +167,14 @@ impl<B: Bits, T> Family<B, T> {
             .iter()
             .take_while(move |(deadline, _)| *deadline <= now)
             .map(|(_, prefix)| prefix.net())
+    }
+
+    /// Those that have not ended and will, the first to end first.
+    pub(super) fn ending(&self, now: u64) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        self.by_deadline
+            .iter()
+            .skip_while(move |(deadline, _)| *deadline <= now)
+            .take_while(|(deadline, _)| *deadline < NEVER)
+            .filter_map(|(_, prefix)| Some((prefix.net(), self.get(*prefix)?)))
     }
 }

@@ -159,4 +159,15 @@ impl<T> Bans<T> {
     pub fn ended(&self, now: u64) -> impl Iterator<Item = IpNet> + '_ {
         self.ipv4.ended(now).chain(self.ipv6.ended(now))
     }
+
+    /// The `limit` bans that end next after `now`, the first to end first; those that never end are
+    /// not among them.
+    #[must_use]
+    pub fn ending_next(&self, now: u64, limit: usize) -> Vec<(IpNet, &Ban<T>)> {
+        let ipv4 = self.ipv4.ending(now).take(limit);
+        let mut bans: Vec<_> = ipv4.chain(self.ipv6.ending(now).take(limit)).collect();
+        bans.sort_by_key(|(prefix, ban)| (ban.deadline, *prefix));
+        bans.truncate(limit);
+        bans
+    }
 }

@@ -84,6 +84,33 @@ fn repeating_a_ban_moves_its_end_in_both_directions() {
 }
 
 #[test]
+fn the_bans_that_end_next_are_those_of_both_families_that_will_end() {
+    let bans = banned(&[
+        ("192.0.2.1/32", 10),
+        ("192.0.2.2/32", 50),
+        ("192.0.2.3/32", 30),
+        ("192.0.2.4/32", NEVER),
+        ("2001:db8::/64", 40),
+        ("2001:db8:1::/64", 11),
+        ("2001:db8:2::/64", NEVER),
+    ]);
+    let next = |limit| -> Vec<String> {
+        let next = bans.ending_next(10, limit).into_iter();
+        next.map(|(prefix, _)| prefix.to_string()).collect()
+    };
+    let all = [
+        "2001:db8:1::/64",
+        "192.0.2.3/32",
+        "2001:db8::/64",
+        "192.0.2.2/32",
+    ];
+    assert_eq!(next(9), all);
+    assert_eq!(next(2), all[..2]);
+    assert!(next(0).is_empty());
+    assert!(bans.ending_next(50, 9).is_empty());
+}
+
+#[test]
 fn what_goes_goes_from_the_widest_to_the_longest_after_what_stays_is_set() {
     let mut bans = banned(&[("10.0.0.0/8", 5), ("10.1.0.0/16", 5), ("10.1.1.0/24", 9)]);
     let changed = bans.change([

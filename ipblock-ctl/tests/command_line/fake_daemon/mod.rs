@@ -1,6 +1,7 @@
 //! A daemon that answers from a list and remembers what it was asked.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread,
@@ -36,7 +37,8 @@ impl Answer {
 }
 
 /// The answer to requests with this method, path and query. Of several for the same request each
-/// is given once, in order, and the last one from then on.
+/// is given once, in order, and the last one from then on. A path that ends in `*` stands for all
+/// that begin so.
 pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
     Answer {
         method,
@@ -50,6 +52,8 @@ pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body
 /// One request that came; a body that is no JSON is null.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    /// Path and query.
+    pub(crate) path: String,
     pub(crate) body: Value,
     /// The header that tells where the SSH session comes from.
     pub(crate) ssh_peer: Option<String>,
@@ -65,19 +69,33 @@ pub(crate) struct FakeDaemon {
 
 impl FakeDaemon {
     pub(crate) fn start(answers: Vec<Answer>) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let socket = socket_in(directory.path());
+        let mut daemon = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            asked: Arc::default(),
+            stop: None,
+            thread: None,
+        };
+        daemon.start_again(answers);
+        daemon
+    }
+
+    /// Listens again after [`Self::stop`], with these answers.
+    pub(crate) fn start_again(&mut self, answers: Vec<Answer>) {
+        let socket = self.socket();
+        let _ = fs::remove_file(&socket);
         let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
         listener.set_nonblocking(true).expect("a mode");
-        let asked = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
-        let router = router(answers, Arc::clone(&asked));
-        let thread = thread::spawn(move || serve(listener, router, stopped));
-        Self {
-            directory,
-            asked,
-            stop: Some(stop),
-            thread: Some(thread),
+        let router = router(answers, Arc::clone(&self.asked));
+        self.stop = Some(stop);
+        self.thread = Some(thread::spawn(move || serve(listener, router, stopped)));
+    }
+
+    /// Answers nothing more; the socket stays, as after a daemon that was killed.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 
@@ -93,10 +111,7 @@ impl FakeDaemon {
 
 impl Drop for FakeDaemon {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -132,9 +147,13 @@ fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             let ssh_peer = head.headers.get("ipblock-ssh-peer");
             let ssh_peer = ssh_peer.map(|peer| peer.to_str().expect("text").to_owned());
-            let request = Asked { body, ssh_peer };
-            asked.lock().expect("no panic").push(request);
             let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+            let request = Asked {
+                path: path.to_owned(),
+                body,
+                ssh_peer,
+            };
+            asked.lock().expect("no panic").push(request);
             let Some(answer) = next_answer(&answers, head.method.as_str(), path) else {
                 return StatusCode::NOT_FOUND.into_response();
             };
@@ -146,7 +165,13 @@ fn router(answers: Vec<Answer>, asked: Arc<Mutex<Vec<Asked>>>) -> Router {
 
 fn next_answer(answers: &Mutex<Vec<Answer>>, method: &str, path: &str) -> Option<Answer> {
     let mut answers = answers.lock().expect("no panic");
-    let fits = |answer: &Answer| answer.method == method && answer.path == path;
+    let fits = |answer: &Answer| {
+        let is_path = match answer.path.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => answer.path == path,
+        };
+        answer.method == method && is_path
+    };
     let next = answers.iter().position(fits)?;
     if answers.iter().filter(|answer| fits(answer)).count() > 1 {
         return Some(answers.remove(next));
