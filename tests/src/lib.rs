@@ -3,19 +3,22 @@
 //! Everything here cleans up after itself in `Drop`, also when a test panics, and what needs root
 //! takes a [`Privileged`] token, so that no test can forget to ask for it. Nothing here knows maps
 //! or rules: the prog-run tests bring their own fixture, the end-to-end tests speak through
-//! [`Daemon`]. [`page`] reads documentation whose commands are run.
+//! [`Daemon`]. [`many_sources`] runs any XDP program for measurements, [`page`]
+//! reads documentation whose commands are run.
 
 mod binaries;
 mod bpffs;
 mod daemon;
 mod freeze;
 mod leftovers;
+pub mod many_sources;
 mod netns;
 mod offload;
 pub mod packet;
 pub mod page;
 mod privilege;
 mod raw_socket;
+mod terminal;
 mod veth;
 mod wait;
 mod webhook;
@@ -28,6 +31,7 @@ pub use leftovers::left_behind;
 pub use netns::Netns;
 pub use privilege::{CannotRun, Privileged, report_not_run};
 pub use raw_socket::{FrameReceiver, FrameSender};
+pub use terminal::{Ended, Size, Terminal};
 pub use veth::{End, VethOptions, VethPair};
 pub use wait::{DEADLINE, wait_for};
 pub use webhook::{Mood, Taken, WebhookReceiver};

@@ -26,7 +26,8 @@ pub(crate) fn ask(
     messages: &mut dyn Write,
     question: &str,
 ) -> io::Result<Option<String>> {
-    write!(messages, "{question} ")?;
+    // In one piece: standard error is not buffered, and whoever looks sees the question whole.
+    messages.write_all(format!("{question} ").as_bytes())?;
     messages.flush()?;
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {

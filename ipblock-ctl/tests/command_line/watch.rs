@@ -10,7 +10,7 @@ use crate::{
     failure,
     fake_daemon::{Answer, FakeDaemon, answer},
     run, stderr, stdout,
-    terminal::{CTRL_C, Ended, Size, Terminal, USUAL},
+    terminal::{CTRL_C, Ended, Size, Terminal},
 };
 
 fn totals(dropped: u64) -> Value {
@@ -94,7 +94,7 @@ fn assert_left(ended: &Ended, code: i32) {
 #[test]
 fn a_screen_of_80x24_shows_all_there_is() {
     let daemon = daemon();
-    let mut terminal = watch(&daemon, USUAL);
+    let mut terminal = watch(&daemon, Size::USUAL);
     let screen = terminal.wait_for("the second alert", |screen| {
         screen.contains("203.0.113.2 ->") && screen.contains("700")
     });
@@ -139,7 +139,7 @@ fn order(screen: &str) -> Option<bool> {
 #[test]
 fn keys_sort_filter_pause_help_and_quit() {
     let daemon = daemon();
-    let mut terminal = watch(&daemon, USUAL);
+    let mut terminal = watch(&daemon, Size::USUAL);
     terminal.wait_for("a first look", |screen| screen.contains("RULE by rate"));
     terminal.press("s");
     let screen = terminal.wait_for_text("RULE by packets");
@@ -181,7 +181,7 @@ fn keys_sort_filter_pause_help_and_quit() {
 #[test]
 fn a_daemon_that_is_away_is_told_until_it_is_back() {
     let mut daemon = daemon();
-    let mut terminal = watch(&daemon, USUAL);
+    let mut terminal = watch(&daemon, Size::USUAL);
     terminal.wait_for_text("203.0.113.2 ->");
     daemon.stop();
     let screen = terminal.wait_for_text("cannot reach ipblockd, retrying: ");
@@ -220,7 +220,7 @@ fn a_large_screen_is_used_and_a_tiny_one_says_so() {
 fn signals_leave_the_terminal_as_it_was() {
     let daemon = daemon();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let mut terminal = watch(&daemon, USUAL);
+        let mut terminal = watch(&daemon, Size::USUAL);
         terminal.wait_for_text("RULE by rate");
         terminal.signal(signal);
         assert_left(&terminal.end(), 0);
@@ -235,7 +235,7 @@ fn colour_is_drawn_when_asked_for_and_not_otherwise() {
         (&["watch"][..], false),
         (&["watch", "--color", "always"], true),
     ] {
-        let mut terminal = Terminal::sized(USUAL, &daemon, arguments, &no_color);
+        let mut terminal = Terminal::sized(Size::USUAL, &daemon, arguments, &no_color);
         terminal.wait_for_text("RULE by rate");
         terminal.press("q");
         let ended = terminal.end();
@@ -251,7 +251,7 @@ fn an_error_that_will_not_pass_is_told_on_the_terminal_as_it_was() {
     let refusal = answer("GET", "/v1/status", 403, failure("not_permitted"));
     answers.extend([status(), status(), refusal, counters(500, 9000)]);
     let daemon = FakeDaemon::start(answers);
-    let ended = watch(&daemon, USUAL).end();
+    let ended = watch(&daemon, Size::USUAL).end();
     assert_left(&ended, 5);
     assert!(
         ended.screen.starts_with("error: it was refused\n"),
@@ -311,7 +311,7 @@ fn a_panic_gives_the_terminal_back_before_it_says_anything() {
         // A backtrace would push what is looked for off the screen.
         ("RUST_BACKTRACE", OsStr::new("0")),
     ];
-    let ended = Terminal::of(USUAL, &arguments, &environment).end();
+    let ended = Terminal::of(Size::USUAL, &arguments, &environment).end();
     assert_left(&ended, 101);
     let taken = ended.written.find("\x1b[?1049h").expect("another screen");
     let given_back = ended.written.find("\x1b[?1049l").expect("the first screen");

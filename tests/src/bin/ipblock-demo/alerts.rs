@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ipblock_tests::{
-    Daemon, FrameSender, Netns, Terminal, WebhookReceiver,
+    Daemon, FrameSender, Netns, Size, Terminal, WebhookReceiver,
     packet::{Frame, Ipv4, Payload},
     wait_for,
 };
@@ -123,7 +123,7 @@ impl Places<'_> {
 
     fn watch(&self) -> Result<Terminal> {
         let command = self.daemon.ctl_command(&[], &["watch"]);
-        Terminal::start(&command, ipblock_tests::TERMINAL_SIZE)
+        Terminal::start(&command, Size::USUAL)
     }
 
     /// Packets that alerts told of, as the metrics page has it.
@@ -145,7 +145,8 @@ impl Places<'_> {
 }
 
 fn metrics_page() -> Result<String> {
-    let mut stream = TcpStream::connect(METRICS).with_context(|| format!("metrics at {METRICS}"))?;
+    let mut stream =
+        TcpStream::connect(METRICS).with_context(|| format!("metrics at {METRICS}"))?;
     stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     write!(
         stream,
@@ -157,7 +158,8 @@ fn metrics_page() -> Result<String> {
 }
 
 fn render(places: &[Place], listed: &str, screen: &str) -> Seen {
-    let mut text = format!("alerts   one packet from {SOURCE}, which the rule `watch` warns of; it showed\n");
+    let mut text =
+        format!("alerts   one packet from {SOURCE}, which the rule `watch` warns of; it showed\n");
     let mut is_right = true;
     for place in places {
         let is_soon = place.after <= place.longest;

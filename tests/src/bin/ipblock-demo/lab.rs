@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use ipblock_tests::{
     DEADLINE, Daemon, FrameReceiver, FrameSender, Privileged, VethOptions, VethPair,
+    WebhookReceiver,
 };
 use serde_json::Value;
 
 use crate::{
+    alerts::{self, Places, Seen},
     case::{Case, Outcome},
     counters::Counters,
     report::{Observation, Run},
@@ -33,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Lab {
     // Before the namespaces that it runs in.
     daemon: Daemon,
+    webhook: WebhookReceiver,
     pair: VethPair,
 }
 
@@ -40,10 +43,27 @@ impl Lab {
     /// Makes the namespaces and starts `ipblockd` natively attached in one of them.
     pub(crate) fn start(root: Privileged) -> Result<Self> {
         let pair = VethPair::new(root, VethOptions::default())?;
+        let webhook = WebhookReceiver::new(&pair.host.netns)?;
         let daemon = Daemon::in_netns(root, &pair.host.netns)
             .interface(format!("{}=native", pair.host.interface))
+            .config(alerts::config(&webhook))
             .start()?;
-        Ok(Self { daemon, pair })
+        Ok(Self {
+            daemon,
+            webhook,
+            pair,
+        })
+    }
+
+    /// Sends one packet of a warned source, and says where its alert showed, and when.
+    pub(crate) fn warn(&self, stop: &Stop) -> Result<Seen> {
+        let places = Places {
+            daemon: &self.daemon,
+            netns: &self.pair.host.netns,
+            webhook: &self.webhook,
+            sender: &self.pair.sender()?,
+        };
+        places.warn(stop)
     }
 
     /// How the filter sits on the interface, as `ipblock-ctl status` says; an error unless natively.

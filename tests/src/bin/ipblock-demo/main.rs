@@ -2,6 +2,7 @@
 //! its own. Deploys a ruleset, sends from blocked, warned, excepted, allowed and unlisted sources,
 //! and compares what arrived and what was counted with what should have been.
 
+mod alerts;
 mod case;
 mod counters;
 mod countries;
@@ -112,5 +113,9 @@ fn run(root: Privileged, stop: &Stop) -> Result<bool> {
         .map(|(observations, run)| report::render(&observations, &run))
         .context("traffic")?;
     tell(&text);
-    Ok(right && wrong.is_empty())
+    stop.check()?;
+
+    let seen = lab.warn(stop).context("alerts")?;
+    tell(&seen.text);
+    Ok(right && wrong.is_empty() && seen.is_right)
 }

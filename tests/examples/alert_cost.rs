@@ -6,8 +6,6 @@
 //! medians and quartiles over the rounds, less what measuring itself costs.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
-mod bpf;
-
 use std::{
     env, fs,
     hint::black_box,
@@ -20,10 +18,12 @@ use aya::{
     maps::{Array, LpmTrie, RingBuf, lpm_trie::Key},
     programs::Xdp,
 };
-use bpf::Runner;
 use ipblock::datapath::object::BPF_OBJECT;
 use ipblock_common::{AlertRate, AlertSettings, Class, ClassVerdict, names};
-use ipblock_tests::packet::{Frame, Ipv4, Payload};
+use ipblock_tests::{
+    many_sources::{self, Runner},
+    packet::{Frame, Ipv4, Payload},
+};
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},
     unistd::Pid,
@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
     for round in 0..=ROUNDS {
         for (place, sources) in SOURCES.into_iter().enumerate() {
             // Go on where the last round ended.
-            let first = bpf::FIRST_SOURCE + round * REPEAT % sources;
+            let first = many_sources::FIRST_SOURCE + round * REPEAT % sources;
             let packet = Ipv4::from_source(first.into()).with(Payload::udp(5000, 53));
             let frame = Frame::carrying(&packet).padded(60);
             for variant in &mut variants {
@@ -101,7 +101,7 @@ fn stay_on_this_cpu() -> anyhow::Result<()> {
 
 impl Variant {
     fn nothing() -> anyhow::Result<Self> {
-        let nothing = bpf::nothing()?;
+        let nothing = many_sources::nothing()?;
         let runners = SOURCES.map(|sources| Runner::new(nothing.as_fd(), sources));
         Ok(Self {
             name: "measuring itself".to_owned(),

@@ -27,10 +27,10 @@ const TAIL_CALL: i32 = 12;
 /// Offset of the source in a frame without tags.
 const SOURCE_AT: i16 = 26;
 /// The sources are 10.0.0.0 and those that follow it.
-pub(crate) const FIRST_SOURCE: u32 = 0x0a00_0000;
+pub const FIRST_SOURCE: u32 = 0x0a00_0000;
 
 /// Whose packets are judged, and what runs them.
-pub(crate) struct Runner {
+pub struct Runner {
     program: OwnedFd,
     _next: OwnedFd,
 }
@@ -129,7 +129,7 @@ fn load(instructions: &[u64]) -> anyhow::Result<OwnedFd> {
 }
 
 /// A program that drops everything: what is left is the cost of measuring.
-pub(crate) fn nothing() -> anyhow::Result<OwnedFd> {
+pub fn nothing() -> anyhow::Result<OwnedFd> {
     load(&[
         instruction(0xb7, (0, 0), 0, 1),
         instruction(0x95, (0, 0), 0, 0),
@@ -137,8 +137,8 @@ pub(crate) fn nothing() -> anyhow::Result<OwnedFd> {
 }
 
 impl Runner {
-    /// Runs `measured` for so many sources, one after another.
-    pub(crate) fn new(measured: BorrowedFd<'_>, sources: u32) -> anyhow::Result<Self> {
+    /// Runs `measured`, an XDP program that takes fragments, for so many sources, one after another.
+    pub fn new(measured: BorrowedFd<'_>, sources: u32) -> anyhow::Result<Self> {
         let mut attributes = MapAttributes {
             kind: BPF_MAP_TYPE_PROG_ARRAY,
             key: 4,
@@ -187,7 +187,7 @@ impl Runner {
     }
 
     /// Runs the frame so many times; nanoseconds of this thread's CPU time for each.
-    pub(crate) fn run(&self, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<f64> {
+    pub fn run(&self, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<f64> {
         let mut attributes = RunAttributes {
             program: raw(&self.program)?,
             size_in: frame.len().try_into()?,
