@@ -171,6 +171,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    // A request that waits for an alert could take longer than is waited for it.
+    service.is_stopping.send_replace(true);
     drop(stop);
     if timeout(LAST_REQUESTS, server).await.is_err() {
         warn!("requests were still open");
