@@ -145,6 +145,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             if let Err(error) = service.checkpoint() {
                 warn!(%error, "counters could not be saved");
             }
+            if let Err(error) = service.prune_alerts() {
+                warn!(%error, "alerts whose time is over could not be let go");
+            }
         }),
     ];
     let pump = Pump::start(&service)?;

@@ -110,6 +110,11 @@ impl Episodes {
         }
     }
 
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.window, self.most);
+    }
+
     /// What to tell of a packet that the kernel announced.
     pub(super) fn announced(
         &mut self,
