@@ -175,8 +175,8 @@ impl Episodes {
         self.due.first().map(|(due_at, _)| *due_at)
     }
 
-    /// The episode that this packet belongs to, taken out: the one that knows its class, else one whose
-    /// rules hold all of the packet's.
+    /// The episode that this packet belongs to, taken out: the one of the same rules, else one whose
+    /// rules hold all of the packet's, and that knows its class or still goes on.
     fn take(&mut self, subject: &Subject, key: &SourceKey) -> Option<(u64, Episode)> {
         let source = (subject.zone.clone(), subject.source);
         let ids = self.by_source.get(&source)?;
