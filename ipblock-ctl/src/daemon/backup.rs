@@ -184,6 +184,7 @@ impl Service {
             let interfaces = std::mem::take(&mut state.interfaces);
             *state = fresh;
             state.interfaces = interfaces;
+            self.alerts().forget_sources();
             old
         };
         let mut fresh = BTreeMap::new();

@@ -166,6 +166,7 @@ async fn alerts(
     Query(mut query): Query<AlertQuery>,
 ) -> Result<impl IntoResponse, Failure> {
     let mut last = service.watch_alerts();
+    let mut is_stopping = service.is_stopping.subscribe();
     let mut left = query::wait_of(&query);
     loop {
         let started = Instant::now();
@@ -174,7 +175,7 @@ async fn alerts(
         left = left.saturating_sub(started.elapsed());
         let may_come = answer.alerts.is_empty() && !left.is_zero();
         let waited = Instant::now();
-        if !may_come || !query::comes(&mut last, answer.last, left).await {
+        if !may_come || !query::comes(&mut last, &mut is_stopping, answer.last, left).await {
             return Ok(Json(answer));
         }
         left = left.saturating_sub(waited.elapsed());

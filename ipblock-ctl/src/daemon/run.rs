@@ -145,6 +145,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             if let Err(error) = service.checkpoint() {
                 warn!(%error, "counters could not be saved");
             }
+            if let Err(error) = service.prune_alerts() {
+                warn!(%error, "alerts whose time is over could not be let go");
+            }
         }),
     ];
     let pump = Pump::start(&service)?;
@@ -171,6 +174,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    // A request that waits for an alert could take longer than is waited for it.
+    service.is_stopping.send_replace(true);
     drop(stop);
     if timeout(LAST_REQUESTS, server).await.is_err() {
         warn!("requests were still open");

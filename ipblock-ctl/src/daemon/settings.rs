@@ -7,7 +7,7 @@ use ipblock_common::limits::DEFAULT_CAPACITY;
 use crate::{
     datapath::kernel_log,
     policy::ZoneName,
-    store::{AskedMode, Interface},
+    store::{AlertRetention, AskedMode, Interface},
 };
 
 /// Where the daemon listens unless told otherwise.
@@ -77,6 +77,16 @@ pub struct AlertsConfig {
     pub keep_for: Duration,
     /// Every sink, each with a name of its own.
     pub sinks: Vec<SinkConfig>,
+}
+
+impl AlertsConfig {
+    /// What the store keeps.
+    pub(super) fn retention(&self) -> AlertRetention {
+        AlertRetention {
+            count: self.keep,
+            time: self.keep_for,
+        }
+    }
 }
 
 /// One sink.

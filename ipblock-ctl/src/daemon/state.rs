@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use tokio::sync::watch;
+
 use super::{
     alerts::{Alerts, Book},
     bans::LiveBans,
@@ -53,6 +55,8 @@ pub struct Service {
     pub(super) alert_events: Mutex<Option<AlertEvents>>,
     /// Who hits.
     pub(super) hits: HitTable,
+    /// Whether requests that wait for something should end: the daemon stops.
+    pub(super) is_stopping: watch::Sender<bool>,
     /// What this process has done, for metrics.
     pub(super) record: Record,
 }

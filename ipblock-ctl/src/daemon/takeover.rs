@@ -9,6 +9,7 @@ use std::{
 use ipblock_common::ABI_VERSION;
 use jiff::Timestamp;
 use thiserror::Error;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
@@ -98,6 +99,7 @@ impl Service {
             alerts: Mutex::new(alerts),
             alert_events: Mutex::new(Some(shared.events)),
             hits: shared.hits,
+            is_stopping: watch::Sender::new(false),
             bans: Mutex::new(bans),
             record,
         };

@@ -144,8 +144,17 @@ impl Store {
                     Stored(totals.reported),
                     Stored(totals.lost),
                 ))?;
-            prune(transaction, retention, now)
+            prune(transaction, alerts.len(), retention, now)
         })
+    }
+
+    /// Lets go what is too old: also where no alert comes any more.
+    pub fn prune_alerts(
+        &self,
+        retention: AlertRetention,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| prune(transaction, 0, retention, now))
     }
 
     /// The totals of an epoch; zero when the store has those of another.
@@ -249,24 +258,38 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Alert> {
     })
 }
 
-/// Lets go what is too old and what is too much.
+/// Lets go what is too old and what is too much, where so many alerts were added. Costs no more than
+/// what is added and what goes, however many are kept.
 fn prune(
     transaction: &Transaction<'_>,
+    added: usize,
     retention: AlertRetention,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let oldest = now.saturating_sub(retention.time);
-    if let Ok(oldest) = oldest {
-        transaction
+    let kept: Stored<u64> = transaction
+        .prepare_cached("SELECT rows FROM alert_kept")?
+        .query_row([], |row| row.get(0))?;
+    let mut rows = kept.0 + added as u64;
+    if let Ok(oldest) = now.saturating_sub(retention.time) {
+        let too_old = transaction
             .prepare_cached("DELETE FROM alert WHERE time < ?1")?
             .execute([Stored(oldest)])?;
+        rows = rows.saturating_sub(too_old as u64);
     }
-    transaction
-        .prepare_cached(
-            "DELETE FROM alert
-             WHERE id <= (SELECT id FROM alert ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-        )?
-        .execute([Stored(retention.count)])?;
+    let excess = rows.saturating_sub(retention.count);
+    if excess > 0 {
+        let too_many = transaction
+            .prepare_cached(
+                "DELETE FROM alert WHERE id IN (SELECT id FROM alert ORDER BY id LIMIT ?1)",
+            )?
+            .execute([Stored(excess)])?;
+        rows = rows.saturating_sub(too_many as u64);
+    }
+    if rows != kept.0 {
+        transaction
+            .prepare_cached("UPDATE alert_kept SET rows = ?1")?
+            .execute([Stored(rows)])?;
+    }
     Ok(())
 }
 

@@ -6,9 +6,9 @@ use rusqlite::Transaction;
 
 use super::{Failure, Store, StoreError};
 
-/// What a restore brings back. Generations and interfaces belong to one machine, the audit trail
-/// and alerts tell what was done and seen on it, and the store's identity is what its pins carry: these stay. What is
-/// referred to stands before what refers to it.
+/// What a restore brings back. Generations and interfaces belong to one machine, the audit trail and
+/// alerts tell what was done and seen on it, and the store's identity is what its pins carry: these
+/// stay. What is referred to stands before what refers to it.
 const TABLES: [&str; 10] = [
     "ruleset",
     "ruleset_rule",

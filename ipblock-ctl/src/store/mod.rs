@@ -1,7 +1,7 @@
 //! The state store: what has to survive the daemon, in one embedded SQLite database.
 //!
-//! Responsible for: revisions and the staged ruleset, bans, alerts, identities of rules, generations and the
-//! counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
+//! Responsible for: revisions and the staged ruleset, bans, alerts, identities of rules, generations
+//! and the counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
 //! table of identities, never reads a clock (time is an argument) and never touches the kernel.
 //!
 //! What holds:

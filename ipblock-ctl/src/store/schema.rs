@@ -212,6 +212,13 @@ CREATE TABLE alert (
 CREATE INDEX alert_by_time ON alert (time);
 CREATE INDEX alert_by_source ON alert (source);
 
+-- How many rows `alert` has: SQLite would go over all of them to tell.
+CREATE TABLE alert_kept (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    rows INTEGER NOT NULL
+) STRICT;
+INSERT INTO alert_kept VALUES (1, 0);
+
 -- Packets that alerts told of, as long as the kernel's counts are those of this boot and map.
 CREATE TABLE alert_total (
     one INTEGER PRIMARY KEY CHECK (one = 1),

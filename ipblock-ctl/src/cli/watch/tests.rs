@@ -237,6 +237,17 @@ fn scrolling_ends_at_the_last_line_and_comes_back_at_once() {
     assert_eq!(model.first_line(Pane::Alerts, 10, 4), 0);
 }
 
+/// On a terminal that is too small nothing is drawn that would bring the place back.
+#[test]
+fn scrolling_on_from_the_last_line_before_it_is_drawn_stays_there() {
+    let mut model = model();
+    press(&mut model, "Gj");
+    assert_eq!(model.first_line(Pane::Rules, 10, 4), 6);
+    press(&mut model, "G");
+    assert_eq!(code(&mut model, KeyCode::PageDown), Flow::GoOn);
+    assert_eq!(model.first_line(Pane::Rules, 10, 4), 6);
+}
+
 #[test]
 fn new_alerts_come_on_top_and_what_is_kept_is_bounded() {
     let mut model = model();

@@ -32,7 +32,7 @@ struct Retired {
 }
 
 /// What has to be known of a rule to tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::daemon) struct KnownRule {
     name: String,
     alerts: bool,
@@ -75,6 +75,9 @@ impl Book {
         classes: Arc<[CompiledClass]>,
         rules: Arc<HashMap<RuleId, KnownRule>>,
     ) {
+        // A list that is read anew brings a generation of the same rules.
+        let same = self.0.back().filter(|newest| newest.rules == rules);
+        let rules = same.map_or(rules, |newest| Arc::clone(&newest.rules));
         self.0.push_back(Retired {
             number,
             zone,
@@ -150,5 +153,56 @@ impl RuleBook<'_> {
     fn retired(&self, id: RuleId) -> Option<&KnownRule> {
         let mut retired = self.retired.0.iter().rev();
         retired.find_map(|retired| retired.rules.get(&id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(names: &[&str]) -> Arc<HashMap<RuleId, KnownRule>> {
+        let known = |name: &&str| KnownRule {
+            name: (*name).to_owned(),
+            alerts: true,
+        };
+        Arc::new((1..).map(RuleId).zip(names.iter().map(known)).collect())
+    }
+
+    #[test]
+    fn generations_of_the_same_rules_share_their_names() {
+        let mut book = Book::default();
+        for (number, names) in [(1, ["watch"]), (2, ["watch"]), (3, ["eyes"])] {
+            book.retire(number, ZoneName::default(), Arc::new([]), rules(&names));
+        }
+        let shares = |a: usize, b: usize| Arc::ptr_eq(&book.0[a].rules, &book.0[b].rules);
+        assert!(shares(0, 1) && !shares(1, 2));
+    }
+
+    #[test]
+    fn so_many_generations_and_classes_are_remembered_and_the_oldest_go() {
+        let mut book = Book::default();
+        for number in 1..=20 {
+            book.retire(number, ZoneName::default(), Arc::new([]), rules(&["watch"]));
+        }
+        let numbers: Vec<u64> = book.0.iter().map(|retired| retired.number).collect();
+        assert_eq!(numbers, (5..=20).collect::<Vec<_>>());
+        let class = CompiledClass {
+            verdict: ClassVerdict::Warn,
+            alert: true,
+            matched: Vec::new(),
+            excepted: Vec::new(),
+            valid_until: None,
+            next: ipblock_common::class::NO_CLASS,
+        };
+        let many: Arc<[_]> = vec![class; MOST_CLASSES].into();
+        book.retire(
+            21,
+            ZoneName::default(),
+            Arc::clone(&many),
+            rules(&["watch"]),
+        );
+        assert_eq!(book.0.len(), 16);
+        book.retire(22, ZoneName::default(), many, rules(&["watch"]));
+        assert_eq!(book.0.len(), 1);
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Episodes {
     by_source: HashMap<(ZoneName, IpAddr), Vec<u64>>,
     /// When each is to be looked at again.
     due: BTreeSet<(u64, u64)>,
+    /// Of these, the quiet ones: a full table is asked for one of them with every announced packet.
+    quiet: BTreeSet<(u64, u64)>,
 }
 
 /// A source and its rules, from the first alert until some windows after the last packet.
@@ -104,7 +106,13 @@ impl Episodes {
             by_id: HashMap::new(),
             by_source: HashMap::new(),
             due: BTreeSet::new(),
+            quiet: BTreeSet::new(),
         }
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.window, self.most);
     }
 
     /// What to tell of a packet that the kernel announced.
@@ -167,8 +175,8 @@ impl Episodes {
         self.due.first().map(|(due_at, _)| *due_at)
     }
 
-    /// The episode that this packet belongs to, taken out: the one that knows its class, else one whose
-    /// rules hold all of the packet's.
+    /// The episode that this packet belongs to, taken out: the one of the same rules, else one whose
+    /// rules hold all of the packet's, and that knows its class or still goes on.
     fn take(&mut self, subject: &Subject, key: &SourceKey) -> Option<(u64, Episode)> {
         let source = (subject.zone.clone(), subject.source);
         let ids = self.by_source.get(&source)?;
@@ -204,14 +212,14 @@ impl Episodes {
 
     /// Whether there was one. Those that are looked at soonest went quiet longest ago.
     fn forget_one_that_is_quiet(&mut self) -> bool {
-        let is_quiet = |id: &u64| self.by_id.get(id).is_some_and(|it| it.is_quiet);
-        let found = self.due.iter().map(|(_, id)| *id).find(is_quiet);
+        let found = self.quiet.first().map(|(_, id)| *id);
         found.and_then(|id| self.remove(id)).is_some()
     }
 
     fn remove(&mut self, id: u64) -> Option<Episode> {
         let episode = self.by_id.remove(&id)?;
         self.due.remove(&(episode.due_at, id));
+        self.quiet.remove(&(episode.due_at, id));
         let source = (episode.subject.zone.clone(), episode.subject.source);
         if let Some(ids) = self.by_source.get_mut(&source) {
             ids.retain(|other| *other != id);
@@ -230,6 +238,9 @@ impl Episodes {
             .saturating_add(length)
             .saturating_add(MARGIN);
         self.due.insert((episode.due_at, id));
+        if episode.is_quiet {
+            self.quiet.insert((episode.due_at, id));
+        }
         let source = (episode.subject.zone.clone(), episode.subject.source);
         self.by_source.entry(source).or_default().push(id);
         self.by_id.insert(id, episode);
@@ -277,7 +288,8 @@ impl Episode {
                 window.counted = window.counted.max(found.packets);
             }
             let is_newest = place + 1 == self.windows.len();
-            let is_open = window.start.saturating_add(length + MARGIN) > now;
+            let end = window.start.saturating_add(length).saturating_add(MARGIN);
+            let is_open = end > now;
             if is_newest || is_open || has_moved_on {
                 kept.push(window);
             }

@@ -57,6 +57,11 @@ impl Alerts {
             tables,
         })
     }
+
+    /// Begins every window anew: rules are others from now on, also those of one number.
+    pub(super) fn forget_sources(&mut self) {
+        self.episodes.clear();
+    }
 }
 
 impl Service {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,19 +12,20 @@ use std::{
 };
 
 use ipblock_common::AlertEvent;
+use jiff::Timestamp;
 use nix::net::if_::if_indextoname;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Alerts, address,
-    book::RuleBook,
+    book::{Found, RuleBook},
     episodes::{Particulars, Subject, Told},
 };
 use crate::{
-    api::types::AlertInfo,
+    api::{error::ApiError, types::AlertInfo},
     daemon::state::{AttachedState, Service, State},
     datapath::{AlertEvents, clock::Now},
-    store::{Alert, AlertKind, AlertRetention},
+    store::{Alert, AlertKind},
 };
 
 /// How long the pump rests at most: a window that ends is told of not later than that.
@@ -35,6 +37,10 @@ const GATHERING: Duration = Duration::from_millis(50);
 /// Events that are handled together at most.
 const BATCH: usize = 4096;
 
+/// Batches in a row, which empty a full ring buffer: events that come faster than they are handled
+/// would else hold up the end.
+const BATCHES: usize = 4;
+
 impl Service {
     /// Tells of what the kernel announces until it should stop, and then of what it has announced.
     pub(in crate::daemon) fn pump_alerts(&self, stop: &AtomicBool) {
@@ -45,14 +51,28 @@ impl Service {
         while !stop.load(Ordering::Relaxed) {
             events.wait(LONGEST_REST);
             thread::sleep(GATHERING);
-            self.tell_all(&mut events);
+            self.tell_all_or_log(&mut events);
         }
-        self.tell_all(&mut events);
+        self.tell_all_or_log(&mut events);
+    }
+
+    /// A panic ends this one time only: alerts go on.
+    fn tell_all_or_log(&self, events: &mut AlertEvents) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell_all(events)));
+        if told.is_err() {
+            error!("telling of alerts failed: a defect in ipblockd");
+        }
+    }
+
+    /// Lets alerts go whose time is over.
+    pub(in crate::daemon) fn prune_alerts(&self) -> Result<(), ApiError> {
+        let retention = self.settings.alerts.retention();
+        Ok(self.store.prune_alerts(retention, Timestamp::now())?)
     }
 
     /// Tells of everything that there is to tell of now.
     fn tell_all(&self, events: &mut AlertEvents) {
-        loop {
+        for _ in 0..BATCHES {
             let batch: Vec<AlertEvent> = events.take(BATCH).collect();
             self.tell_of(&batch);
             if batch.len() < BATCH {
@@ -70,6 +90,7 @@ impl Service {
             return;
         }
         let rules = state.rule_book();
+        let totals_before = engine.totals;
         let told = engine.take_in(events, &state, &rules, &now);
         let mut id = last_id(&engine, &now);
         let interfaces = interface_names(&state);
@@ -88,15 +109,15 @@ impl Service {
         let (epoch, totals) = (engine.epoch.clone(), engine.totals);
         // Requests do not wait for the disk, and neither do people.
         drop(engine);
+        if alerts.is_empty() && totals == totals_before {
+            // Sources that went quiet: nothing to tell of, and nothing to write.
+            return;
+        }
         if !alerts.is_empty() {
             let told = alerts.iter().cloned().map(AlertInfo::from).collect();
             self.sinks.offer(&told);
         }
-        let config = &self.settings.alerts;
-        let retention = AlertRetention {
-            count: config.keep,
-            time: config.keep_for,
-        };
+        let retention = self.settings.alerts.retention();
         let added = self
             .store
             .add_alerts(&alerts, &epoch, totals, retention, now.wall);
@@ -119,12 +140,16 @@ impl Alerts {
     ) -> Vec<Told> {
         let mut all = Vec::new();
         for event in events {
-            let Some((subject, particulars)) = resolve(event, state, rules) else {
+            let Some(found) = state.class_of(&event.source) else {
                 debug!(
                     generation = event.source.generation,
                     "a packet of a generation that is not known any more"
                 );
                 self.totals.lost += 1;
+                continue;
+            };
+            let Some((subject, particulars)) = resolve(event, &found, rules) else {
+                // A deploy ended its rules' alerts since the kernel announced it.
                 continue;
             };
             all.extend(self.episodes.announced(event, subject, particulars));
@@ -148,13 +173,12 @@ fn last_id(engine: &Alerts, now: &Now) -> u64 {
     time.max(*engine.last.borrow())
 }
 
-/// What an event says, in the operator's terms.
+/// What an event says, in the operator's terms; none when no rule of its class alerts any more.
 fn resolve(
     event: &AlertEvent,
-    state: &State,
+    found: &Found<'_>,
     rules: &RuleBook<'_>,
 ) -> Option<(Subject, Particulars)> {
-    let found = state.class_of(&event.source)?;
     let alerting = rules.alerting(found.class);
     if alerting.is_empty() {
         return None;

@@ -65,14 +65,17 @@ pub(in crate::daemon) fn wait_of(query: &AlertQuery) -> Duration {
     }
 }
 
-/// Waits until there is an alert behind `after`; false when none came in time.
+/// Waits until there is an alert behind `after`; false when none came in time, or the daemon stops.
 pub(in crate::daemon) async fn comes(
     last: &mut watch::Receiver<u64>,
+    is_stopping: &mut watch::Receiver<bool>,
     after: u64,
     at_most: Duration,
 ) -> bool {
-    let newer = timeout(at_most, last.wait_for(|last| *last > after)).await;
-    matches!(newer, Ok(Ok(_)))
+    tokio::select! {
+        newer = timeout(at_most, last.wait_for(|last| *last > after)) => matches!(newer, Ok(Ok(_))),
+        _ = is_stopping.wait_for(|is_stopping| *is_stopping) => false,
+    }
 }
 
 fn sources(query: &AlertQuery) -> Result<Vec<IpNet>, ApiError> {

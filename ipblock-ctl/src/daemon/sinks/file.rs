@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::fcntl::OFlag;
+
 use super::{Batch, Failure, Receiver};
 
 /// Alerts in one write. Few enough that a file ends near its size.
@@ -55,13 +57,15 @@ impl File {
         rename_if_there(&self.path, &self.renamed(1))
     }
 
-    /// Opens the file, which is made where it is missing.
+    /// Opens the file, which is made where it is missing. No link is followed: who may write to the
+    /// directory could else make root write to any file.
     fn open(&self) -> io::Result<fs::File> {
         let file = OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .mode(MODE)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NOCTTY).bits())
             .open(&self.path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("is no regular file"));
@@ -70,8 +74,12 @@ impl File {
     }
 
     fn write(&self, lines: &[u8]) -> Result<(), String> {
-        let at = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => "its directory does not exist: make it".to_owned(),
+        let at = |error: io::Error| match error.raw_os_error() {
+            Some(libc::ENOENT) => "its directory does not exist: make it".to_owned(),
+            Some(libc::ELOOP) => {
+                "is a symbolic link, which is not followed: write as `path` where it leads"
+                    .to_owned()
+            }
             _ => error.to_string(),
         };
         let mut file = self.open().map_err(at)?;

@@ -180,6 +180,55 @@ fn the_oldest_go_when_there_are_too_many_or_when_their_time_is_over() {
 }
 
 #[test]
+fn what_is_too_old_goes_also_when_no_alert_comes_any_more() {
+    let (fixture, _) = filled();
+    let store = &fixture.store;
+    store.prune_alerts(RETENTION, at(1_102)).unwrap();
+    assert_eq!(ids(&fixture, &filter()), [2, 3]);
+    store.prune_alerts(RETENTION, at(9_000)).unwrap();
+    assert_eq!(ids(&fixture, &filter()), [0_u64; 0]);
+    // What went does not count towards what is too much.
+    let more: Vec<_> = (8_000..8_005)
+        .map(|id| alert(id, "203.0.113.9", &["watch"]))
+        .collect();
+    add(&fixture, &more, 9_001);
+    assert_eq!(ids(&fixture, &filter()).len(), 5);
+}
+
+/// Each batch went over everything that is kept, which took 12 ms for 100,000 alerts, 20 times a second.
+#[test]
+fn the_number_of_alerts_is_known_without_counting_them() {
+    let (fixture, _) = filled();
+    let assert_known = |fixture: &Fixture| {
+        let connection = fixture.store.connection();
+        let count = |query| connection.query_row(query, [], |row| row.get::<_, u32>(0));
+        let known = count("SELECT rows FROM alert_kept").unwrap();
+        assert_eq!(count("SELECT count(*) FROM alert").unwrap(), known);
+    };
+    assert_known(&fixture);
+    for id in 4..30 {
+        add(&fixture, &[alert(id, "203.0.113.9", &["watch"])], 1_000);
+        assert_known(&fixture);
+    }
+    // Two are too old, then one is too much.
+    let three = [30, 31, 32].map(|id| alert(id, "203.0.113.9", &["watch"]));
+    add(&fixture, &three, 1_127);
+    assert_eq!(ids(&fixture, &filter()), [28, 29, 30, 31, 32]);
+    assert_known(&fixture);
+    // One that cannot be added undoes the whole batch.
+    let twice = [33, 32].map(|id| alert(id, "203.0.113.9", &["watch"]));
+    let totals = AlertTotals::default();
+    let refused = fixture
+        .store
+        .add_alerts(&twice, &epoch(1), totals, RETENTION, at(1_127));
+    assert!(refused.is_err());
+    assert_known(&fixture);
+    let fixture = fixture.after_power_loss();
+    assert_known(&fixture);
+    assert_eq!(ids(&fixture, &filter()), [28, 29, 30, 31, 32]);
+}
+
+#[test]
 fn totals_belong_to_the_kernels_counts_of_one_boot() {
     let (fixture, _) = filled();
     let store = &fixture.store;

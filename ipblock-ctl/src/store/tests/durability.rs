@@ -168,7 +168,7 @@ fn a_store_of_version_1_is_brought_up_to_date_and_keeps_what_it_holds() {
     connection
         .execute_batch(
             "DROP TABLE ban; DROP TABLE confirmation; DROP TABLE rule_duration;
-             DROP TABLE alert; DROP TABLE alert_total;",
+             DROP TABLE alert; DROP TABLE alert_kept; DROP TABLE alert_total;",
         )
         .unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();

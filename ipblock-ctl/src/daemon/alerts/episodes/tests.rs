@@ -254,6 +254,28 @@ fn a_full_table_forgets_the_quiet_first_and_still_tells_of_everybody() {
     assert_eq!(world.episodes.by_id.len(), 2);
     assert_eq!(world.episodes.by_source.len(), 2);
     assert_eq!(world.episodes.due.len(), 2);
+    assert_eq!(world.episodes.quiet.len(), 0);
+}
+
+/// Each packet was weighed against every source once, which kept a processor busy for a whole window.
+#[test]
+fn a_table_full_of_sources_that_go_on_costs_no_walk_over_it_for_each_packet() {
+    const SOURCES: u32 = 1 << 16;
+    let mut episodes = Episodes::new(WINDOW, SOURCES as usize);
+    let mut kernel = Kernel::default();
+    let began = std::time::Instant::now();
+    for source in 0..2 * SOURCES {
+        let key = SourceKey {
+            address: u128::from(source).to_be_bytes(),
+            family: 6,
+            ..key(1, 1, 0)
+        };
+        let event = kernel.packet(key, 100 * SECOND).unwrap();
+        let told = episodes.announced(&event, subject(key, &[1]), PARTICULARS);
+        assert!(told.unwrap().is_first);
+        assert!(began.elapsed().as_secs() < 60, "only {source} packets");
+    }
+    assert_eq!(episodes.by_id.len(), SOURCES as usize);
 }
 
 proptest! {

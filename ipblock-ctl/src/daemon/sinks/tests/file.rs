@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -147,6 +147,22 @@ fn what_is_no_file_is_refused_until_it_is_one() {
     let mut file = File::new("/dev/null".into(), LARGE, 1);
     let failure = file.deliver(&Batch::from(vec![alert(1)])).unwrap_err();
     assert_eq!(failure, Failure::again("/dev/null: is no regular file"));
+}
+
+#[test]
+fn no_symbolic_link_makes_root_write_to_another_file() {
+    let (directory, path) = directory();
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "as it was\n").unwrap();
+    symlink(&victim, &path).unwrap();
+    let mut file = File::new(path.clone(), LARGE, 1);
+    let failure = file.deliver(&Batch::from(vec![alert(1)])).unwrap_err();
+    let why = "is a symbolic link, which is not followed: write as `path` where it leads";
+    assert_eq!(
+        failure,
+        Failure::again(format!("{}: {why}", path.display()))
+    );
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was\n");
 }
 
 #[test]
