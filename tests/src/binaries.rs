@@ -22,6 +22,26 @@ pub struct Binaries {
     pub ipblock_ctl: PathBuf,
 }
 
+impl Binaries {
+    /// Ready-made ones, in the directory that this environment variable names.
+    ///
+    /// # Errors
+    /// When it names none, or one without them.
+    pub fn of_variable(name: &str) -> anyhow::Result<Self> {
+        let dir = env::var_os(name)
+            .with_context(|| format!("{name} names no directory with ipblockd and ipblock-ctl"))?;
+        let find = |program| {
+            let path = Path::new(&dir).join(program);
+            ensure!(path.is_file(), "{name}: no file {}", path.display());
+            Ok(path)
+        };
+        Ok(Self {
+            ipblockd: find("ipblockd")?,
+            ipblock_ctl: find("ipblock-ctl")?,
+        })
+    }
+}
+
 /// The binaries under test, built once a process.
 ///
 /// `cargo test` builds another package's binaries only when asked for them, and then stale ones may
@@ -35,22 +55,10 @@ pub fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| {
         let found = match env::var_os(OVERRIDE) {
-            Some(dir) => in_directory(Path::new(&dir)),
+            Some(_) => Binaries::of_variable(OVERRIDE),
             None => build(),
         };
         found.unwrap_or_else(|error| panic!("no binaries to test: {error:#}"))
-    })
-}
-
-fn in_directory(dir: &Path) -> anyhow::Result<Binaries> {
-    let find = |name| {
-        let path = dir.join(name);
-        ensure!(path.is_file(), "{OVERRIDE}: no file {}", path.display());
-        Ok(path)
-    };
-    Ok(Binaries {
-        ipblockd: find("ipblockd")?,
-        ipblock_ctl: find("ipblock-ctl")?,
     })
 }
 

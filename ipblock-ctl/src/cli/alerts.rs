@@ -135,6 +135,10 @@ async fn follow(args: &AlertsArgs, session: &mut Session<'_>) -> Result<u8, CliE
         let titles = columns.titles(session.output.view());
         session.output.raw(titles.as_bytes())?;
     }
+    if before.alerts.is_empty() {
+        // The name of a rule may be mistyped, and nothing else would ever say so.
+        session.note(&format!("{}; waiting for new ones", nothing(args)));
+    }
     print_now(&before.alerts, &columns, session)?;
     let mut query = AlertQuery {
         after: Some(before.last),

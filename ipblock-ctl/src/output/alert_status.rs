@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    number::{counted, grouped, short},
+    number::{grouped, short},
     table::{Cell, Column, Table},
     time::span,
     view::{Tone, View, visible},
@@ -91,43 +91,10 @@ const fn kind_word(kind: SinkKind) -> &'static str {
     }
 }
 
-/// What is wrong with alerts, in a few words; nothing when all is well.
-#[must_use]
-pub fn trouble(alerts: &AlertStatus) -> Option<String> {
-    let failing = alerts
-        .sinks
-        .iter()
-        .filter(|sink| sink.state == SinkState::Failing);
-    let names: Vec<&str> = failing.map(|sink| sink.name.as_str()).collect();
-    match names.as_slice() {
-        [] => None,
-        [name] => Some(format!("alert sink {name} is failing")),
-        names => {
-            let sinks = counted(names.len() as u64, "alert sink is", "alert sinks are");
-            Some(format!("{sinks} failing: {}", names.join(", ")))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::output::samples;
-
-    #[test]
-    fn sinks_that_fail_are_named() {
-        let mut status = samples::alert_status();
-        assert_eq!(
-            trouble(&status).as_deref(),
-            Some("alert sink pager is failing")
-        );
-        status.sinks[0].state = SinkState::Failing;
-        assert_eq!(
-            trouble(&status).as_deref(),
-            Some("2 alert sinks are failing: log, pager")
-        );
-        assert_eq!(trouble(&AlertStatus::default()), None);
-    }
 
     #[test]
     fn where_nothing_alerts_one_line_is_enough() {

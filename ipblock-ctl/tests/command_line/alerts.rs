@@ -238,6 +238,22 @@ fn what_is_followed_is_filtered_and_begins_where_it_is_told() {
 }
 
 #[test]
+fn who_follows_what_has_not_come_yet_is_told_so() {
+    let daemon = FakeDaemon::start(vec![
+        alerts("/v1/alerts?rule=scaners&limit=10", &[], 42),
+        alerts(
+            "/v1/alerts?rule=scaners&after=42&wait=20",
+            &[alert(43, "203.0.113.3")],
+            43,
+        ),
+        alerts("/v1/alerts?rule=scaners&after=43&wait=20", &[], 43).after(WAITING),
+    ]);
+    let piped = Piped::run(&daemon, &["alerts", "-f", "--rule", "scaners"]);
+    let note = piped.note();
+    assert_eq!(note, "no alerts of rule scaners; waiting for new ones");
+}
+
+#[test]
 fn following_outlives_a_daemon_that_is_away_and_says_so_once() {
     let mut daemon = live();
     let piped = Piped::run(&daemon, &["alerts", "--follow", "--json"]);

@@ -39,5 +39,6 @@ mod restart;
 mod scenario;
 mod told;
 mod top;
+mod upgrade;
 mod verdicts;
 mod zones;

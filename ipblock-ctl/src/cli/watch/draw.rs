@@ -16,9 +16,7 @@ use super::{
     model::{Mode, Model, Pane},
     panes,
 };
-use crate::output::{
-    Tone, View, alert_status, number::counted, table::cut, time::relative, view::visible,
-};
+use crate::output::{Tone, View, number::counted, table::cut, time::relative, view::visible};
 
 /// A smaller screen holds nothing of use.
 const MIN_WIDTH: u16 = 40;
@@ -229,10 +227,9 @@ fn notes(model: &Model, view: &View) -> Vec<Parts> {
         );
         notes.push(vec![(text, Tone::Bad)]);
     }
-    let troubles = alert_status::trouble(&status.alerts).into_iter();
-    for problem in status.problems.iter().cloned().chain(troubles) {
+    for problem in &status.problems {
         let label = ("problem: ".to_owned(), Tone::Caution);
-        notes.push(vec![label, (visible(&problem), Tone::Plain)]);
+        notes.push(vec![label, (visible(problem), Tone::Plain)]);
     }
     notes
 }

@@ -2,13 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::{
@@ -92,13 +96,27 @@ struct Header {
     is_here: bool,
 }
 
+/// `[[alerts.sink]]`, as often as there are sinks. `[alerts.sink]` is the mistake to expect.
+struct Tables;
+
+impl<'de> Visitor<'de> for Tables {
+    type Value = Vec<Table>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`[[alerts.sink]]`, with two pairs of brackets")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, tables: A) -> Result<Vec<Table>, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(tables))
+    }
+}
+
 /// Reads them all.
 pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Sinks>, D::Error> {
-    let tables: Vec<Table> = Vec::deserialize(value)?;
     let mut sinks = Sinks::default();
     let mut numbers = BTreeMap::new();
     let mut paths = BTreeSet::new();
-    for (number, table) in (1..).zip(tables) {
+    for (number, table) in (1..).zip(value.deserialize_seq(Tables)?) {
         let headers = table.headers.iter().flatten();
         sinks.holds_secrets |= headers.into_iter().any(|(_, header)| header.is_here);
         let kind = table.kind.as_str();
@@ -207,7 +225,7 @@ fn timeout<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Duration>, D::E
 /// A number with a unit: `"64MiB"`.
 fn size<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     const BOUNDS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
-    let text = String::deserialize(value)?;
+    let text = super::alerts::text(value, "a size in quotes, as in \"64MiB\"")?;
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let shift = match text.get(digits.len()..).map(str::trim) {
         Some("KiB") => Some(10),

@@ -117,6 +117,14 @@ fn what_is_wrong_is_told_with_its_place_and_value() {
             "d.toml:2:10: invalid type: integer `60`",
         ),
         (
+            "[alerts]\nwindow = 60",
+            "d.toml:2:10: invalid type: integer `60`, expected a duration in quotes",
+        ),
+        (
+            "[alerts.sink]\ntype = \"log\"",
+            "d.toml:1:1: invalid type: map, expected `[[alerts.sink]]`, with two pairs of brackets",
+        ),
+        (
             "[alerts]\nrate = 0",
             "d.toml:2:8: 0 is out of bounds: write 1 to 100000",
         ),
@@ -266,6 +274,10 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number() {
         (
             format!("{FILE}max_size = \"1KiB\""),
             "3:12: `1KiB` is no size",
+        ),
+        (
+            format!("{FILE}max_size = 67108864"),
+            "3:12: invalid type: integer `67108864`, expected a size in quotes, as in \"64MiB\"",
         ),
         (
             format!("{FILE}max_size = \"64MB\""),
