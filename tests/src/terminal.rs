@@ -117,11 +117,16 @@ impl Terminal {
     /// typed before a question is asked would stand somewhere else on the screen.
     pub fn answer(&mut self, question: &str, keys: &str) -> anyhow::Result<()> {
         let size = self.size;
-        self.wait_until(question, |shown| visible(shown, size).0.ends_with(question))?;
+        self.wait_until(question, |written| {
+            let shown = visible(written, size).0;
+            shown.ends_with(question).then_some(())
+        })?;
         // A space behind the question may come later than the question, and is not to be seen.
         let asked = visible(&lock(&self.shown).clone(), size);
         self.press(keys)?;
-        self.wait_until("what was typed", |shown| visible(shown, size) != asked)
+        self.wait_until("what was typed", |written| {
+            (visible(written, size) != asked).then_some(())
+        })
     }
 
     /// Types keys.
@@ -136,8 +141,11 @@ impl Terminal {
         is_there: impl Fn(&str) -> bool,
     ) -> anyhow::Result<String> {
         let size = self.size;
-        self.wait_until(what, |shown| is_there(&screen_of(shown, size).contents()))?;
-        Ok(self.screen().contents())
+        self.wait_until(what, |written| {
+            // What passed, since the next look may find the screen half redrawn.
+            let shown = screen_of(written, size).contents();
+            is_there(&shown).then_some(shown)
+        })
     }
 
     /// Sends a signal to the command.
@@ -186,12 +194,13 @@ impl Terminal {
         screen_of(&lock(&self.shown).clone(), self.size)
     }
 
-    fn wait_until(&mut self, what: &str, is_there: impl Fn(&[u8]) -> bool) -> anyhow::Result<()> {
+    fn wait_until<T>(
+        &mut self,
+        what: &str,
+        find: impl Fn(&[u8]) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let shown = &self.shown;
-        let found = wait_for(DEADLINE, what, || {
-            let shown = lock(shown).clone();
-            is_there(&shown).then_some(())
-        });
+        let found = wait_for(DEADLINE, what, || find(&lock(shown).clone()));
         found.map_err(|error| {
             let _ = self.child.kill();
             error.context(format!("on the screen:\n{}", self.screen().contents()))

@@ -55,7 +55,7 @@ fn after_a_reboot_bans_are_in_the_kernel_before_the_first_link() -> anyhow::Resu
 }
 
 fn table(daemon: &Daemon, name: &str) -> PathBuf {
-    let directory = daemon.bpffs().join("ipblock/bans");
+    let directory = daemon.bpffs().join("ipblock/shared");
     directory.join(ABI_VERSION.to_string()).join(name)
 }
 

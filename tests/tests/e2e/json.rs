@@ -75,7 +75,14 @@ fn assert_time(value: &Value) {
 fn status_has_the_documented_fields() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = scene(root)?;
-    let mut status = scene.daemon.ctl_json(&["status"])?;
+    // Both packets of the warn rule are on their way to the log.
+    let arguments = ["status"];
+    let mut status = scene
+        .daemon
+        .wait_for_json(&arguments, "two alerts in the log", |status| {
+            let delivered = status.pointer("/alerts/sinks/0/delivered");
+            (delivered == Some(&Value::from(2))).then(|| status.clone())
+        })?;
     let pid = take(&mut status, "/pid");
     assert_eq!(pid.as_u64(), scene.daemon.pid().map(u64::from));
     assert!(take(&mut status, "/version").is_string());
@@ -107,7 +114,14 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
                 },
             },
         ],
-        "bans": 0, "problems": [], "object_sha256": null,
+        "bans": 0,
+        "alerts": {
+            "seen": 2, "reported": 2, "suppressed": 0, "lost": 0, "window": 60, "rate": 1000,
+            "sinks": [{
+                "name": "log", "kind": "log", "state": "ok", "delivered": 2, "lost": 0, "queued": 0,
+            }],
+        },
+        "problems": [], "object_sha256": null,
     });
     assert_eq!(status, expected);
     Ok(())
