@@ -30,8 +30,8 @@ use super::{
         AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
         BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
         DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent,
-        ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesetText, Staged, Status,
-        TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+        ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery, RulesetText,
+        Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
     },
 };
 
@@ -182,13 +182,14 @@ impl Client {
     }
 
     /// `GET /v1/rules`.
-    pub async fn rules(&self) -> Result<Vec<RuleInfo>, ClientError> {
-        self.get("/v1/rules").await
+    pub async fn rules(&self, query: RulesQuery) -> Result<Vec<RuleInfo>, ClientError> {
+        self.get(&with_query("/v1/rules", &query)?).await
     }
 
     /// `GET /v1/rules/{name}`.
-    pub async fn rule(&self, name: &str) -> Result<RuleInfo, ClientError> {
-        self.get(&format!("/v1/rules/{}", path_segment(name))).await
+    pub async fn rule(&self, name: &str, query: RulesQuery) -> Result<RuleInfo, ClientError> {
+        let path = format!("/v1/rules/{}", path_segment(name));
+        self.get(&with_query(&path, &query)?).await
     }
 
     /// `GET /v1/rules/{name}/toml`.

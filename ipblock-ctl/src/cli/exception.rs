@@ -10,7 +10,7 @@ use super::{
     stage::stage,
 };
 use crate::{
-    api::types::ExceptionInfo,
+    api::types::{ExceptionInfo, RulesQuery},
     output::exceptions::render,
     policy::{RuleName, edit::Edit},
 };
@@ -129,7 +129,8 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
         exceptions.retain(|exception| exception.rule == rule.as_str());
         if exceptions.is_empty() {
             // A rule without exceptions is one thing, a mistyped name another.
-            session.client.rule(rule.as_str()).await?;
+            let query = RulesQuery { elements: Some(0) };
+            session.client.rule(rule.as_str(), query).await?;
         }
     }
     if let Some(key) = args.sort {

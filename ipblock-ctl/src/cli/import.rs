@@ -22,7 +22,7 @@ use crate::{
     },
     policy::{
         ListName, RuleName,
-        edit::{Edit, Import},
+        edit::{Edit, Import, Texts},
         exchange::{self, FileFormat, Parsed, ReadError},
     },
 };
@@ -198,13 +198,13 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
         .any(|element| !element.note.is_empty());
     let mut import = Import {
         into: args.into.clone(),
-        addresses: Vec::with_capacity(parsed.elements.len()),
+        addresses: Texts::default(),
         notes: Vec::new(),
         replace: args.replace,
     };
     for element in parsed.elements {
         // An address without its length is shorter.
-        import.addresses.push(match element.prefix {
+        import.addresses.push(&match element.prefix {
             prefix if prefix.prefix_len() == prefix.max_prefix_len() => prefix.addr().to_string(),
             prefix => prefix.to_string(),
         });

@@ -96,7 +96,7 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
                 _ => Ok(elements),
             });
         match read {
-            Ok(elements) => list.elements = elements,
+            Ok(elements) => list.elements = elements.into(),
             Err((problem, hint)) if list.is_unread() => report.errors.push(LintError {
                 line: None,
                 column: None,

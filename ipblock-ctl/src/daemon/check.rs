@@ -33,24 +33,25 @@ impl Service {
     ///
     /// A prefix is answered in as few parts as have one fate each.
     pub fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
-        let state = self.read();
-        let prefixes = prefixes(&state.deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
-        let zones: Vec<_> = match &request.zone {
-            None => state.zones.iter().collect(),
-            Some(name) => {
-                let zone = name.parse().ok();
-                let found = zone.and_then(|zone: ZoneName| state.zones.get_key_value(&zone));
-                vec![found.ok_or_else(|| {
-                    ApiError::new(ErrorKind::NotFound, format!("there is no zone `{name}`"))
-                        .with_hint("`ipblock-ctl zone list` names them")
-                })?]
-            }
-        };
         let now = Now::read();
-        let deployed = state.durations.as_of(&state.deployed, &now);
+        // Many questions take long: nothing is held meanwhile that a deploy would wait for.
+        let (deployed, mut zones) = {
+            let state = self.read();
+            let deployed = state.durations.as_of(&state.deployed, &now);
+            (deployed, state.zones.clone())
+        };
+        let prefixes = prefixes(&deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
+        if let Some(name) = &request.zone {
+            zones.retain(|zone, _| zone.as_str() == name);
+            if zones.is_empty() {
+                let message = format!("there is no zone `{name}`");
+                return Err(ApiError::new(ErrorKind::NotFound, message)
+                    .with_hint("`ipblock-ctl zone list` names them"));
+            }
+        }
         let mut answers = Vec::new();
-        for (name, zone) in zones {
-            let explainer = Explainer::new(&deployed, name, now.wall);
+        for (name, zone) in &zones {
+            let explainer = Explainer::about(&deployed, name, now.wall, prefixes.iter().copied());
             for prefix in &prefixes {
                 let bans = self.bans();
                 let parts = bans

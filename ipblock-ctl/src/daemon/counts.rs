@@ -60,8 +60,7 @@ impl State {
     /// Base and live generations together.
     pub(super) fn counts(&self) -> Result<Counts, ApiError> {
         let mut all = self.base.clone();
-        let lingering = self.lingering.iter().map(|(name, zone)| (name, zone));
-        for (name, zone) in self.zones.iter().chain(lingering) {
+        for (name, zone) in self.judging() {
             all.add(name, &zone.counts()?);
         }
         Ok(all)

@@ -187,13 +187,16 @@ impl Service {
         for (name, zone) in &compiled {
             built.fresh.insert((*name).clone(), self.build(zone)?);
         }
+        // What is staged was stored when it was staged.
+        let is_new = matches!(order.target, Target::New { .. }) && !order.clear_staged;
+        let stored = is_new.then(|| to_stored(&plan.after));
         let revision = match order.target {
             Target::Back(revision) => revision,
             Target::New { comment, .. } => self.store.insert_revision(&NewRevision {
                 time: Timestamp::now(),
                 author: order.author(),
                 comment: comment.to_owned(),
-                ruleset: &to_stored(&plan.after),
+                ruleset: stored.as_ref(),
                 rules: plan.after.rules.len() as u64,
                 entries: plan.entries_after(),
                 state: RevisionState::Prepared,

@@ -193,7 +193,7 @@ impl Service {
     ) -> Result<(), ApiError> {
         let list = List {
             file: Some(file.clone()),
-            elements,
+            elements: elements.into(),
         };
         if holds_the_same(good, &list) {
             return Ok(());

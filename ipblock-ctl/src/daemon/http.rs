@@ -27,7 +27,8 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            AlertQuery, AuditQuery, BansQuery, RestoreQuery, RuleText, RulesetQuery, TopQuery,
+            AlertQuery, AuditQuery, BansQuery, RestoreQuery, RuleText, RulesQuery, RulesetQuery,
+            TopQuery,
         },
     },
     store::{Author, DATABASE},
@@ -107,8 +108,13 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
+/// Reads a body, and lets it go: a large request is in memory once.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "nobody needs the body after this"
+)]
+fn parse<T: DeserializeOwned>(body: Bytes) -> Result<T, Failure> {
+    serde_json::from_slice(&body).map_err(|error| {
         Failure(ApiError::new(
             ErrorKind::Invalid,
             format!("request body: {error}"),
@@ -125,7 +131,7 @@ async fn attach(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.attach(&request, &caller)).await)
 }
 
@@ -141,12 +147,16 @@ async fn zones(State(service): Shared) -> impl IntoResponse {
     run(service, |service| Ok(service.zones())).await
 }
 
-async fn rules(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::rules).await
+async fn rules(State(service): Shared, Query(query): Query<RulesQuery>) -> impl IntoResponse {
+    run(service, move |service| service.rules(query)).await
 }
 
-async fn rule(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
-    run(service, move |service| service.rule(&name)).await
+async fn rule(
+    State(service): Shared,
+    Path(name): Path<String>,
+    Query(query): Query<RulesQuery>,
+) -> impl IntoResponse {
+    run(service, move |service| service.rule(&name, query)).await
 }
 
 async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
@@ -196,7 +206,7 @@ async fn ban(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.ban(&request, &caller)).await)
 }
 
@@ -205,7 +215,7 @@ async fn unban(
     Extension(author): Extension<Author>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.unban(&request, &author)).await)
 }
 
@@ -226,7 +236,7 @@ async fn stage(
     Extension(author): Extension<Author>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.stage(&request, &author)).await)
 }
 
@@ -246,7 +256,7 @@ async fn deploy(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.deploy(&request, &caller)).await)
 }
 
@@ -255,7 +265,7 @@ async fn apply(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.apply(&request, &caller)).await)
 }
 
@@ -275,7 +285,7 @@ async fn rollback(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.rollback(&request, &caller)).await)
 }
 
@@ -363,7 +373,7 @@ async fn counters(State(service): Shared) -> impl IntoResponse {
 }
 
 async fn check(State(service): Shared, body: Bytes) -> Result<impl IntoResponse, Failure> {
-    let request = parse(&body)?;
+    let request = parse(body)?;
     Ok(run(service, move |service| service.check(&request)).await)
 }
 

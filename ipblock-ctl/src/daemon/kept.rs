@@ -52,7 +52,7 @@ mod tests {
     fn import(addresses: usize) -> Edit {
         Edit::Import(Import {
             into: "@feed".to_owned(),
-            addresses: vec!["192.0.2.1".to_owned(); addresses],
+            addresses: vec!["192.0.2.1"; addresses].into_iter().collect(),
             notes: Vec::new(),
             replace: false,
         })

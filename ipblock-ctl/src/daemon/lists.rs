@@ -255,7 +255,7 @@ impl Service {
                 1 => format!("list {name}: 1 prefix read from {file}"),
                 count => format!("list {name}: {count} prefixes read from {file}"),
             });
-            list.elements = elements;
+            list.elements = elements.into();
         }
         Ok(said)
     }
@@ -279,7 +279,7 @@ impl Service {
             let good = deployed.unwrap_or(list).clone();
             let fresh = self.read_list(name, &file, &good, force);
             match fresh {
-                Ok((_, elements)) => list.elements = elements,
+                Ok((_, elements)) => list.elements = elements.into(),
                 Err(error) if list.is_unread() => return Err(error.of_list(name)),
                 Err(error) => {
                     let line = keeps(name, &good, &error.in_one_line());

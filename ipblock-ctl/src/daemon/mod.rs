@@ -8,6 +8,7 @@ mod attach;
 mod backup;
 mod bans;
 mod check;
+mod compiled;
 pub mod config;
 mod counts;
 mod deploy;

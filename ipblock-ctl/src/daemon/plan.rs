@@ -1,11 +1,14 @@
 //! What a deploy would do, as a value: `diff`, `--dry-run` and deploy all start from it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    durations::Durations,
+    compiled::Zones,
     state::{Service, State},
 };
 use crate::{
@@ -16,9 +19,9 @@ use crate::{
     datapath::clock::Now,
     policy::{
         RuleId, Ruleset, ZoneName,
-        compile::{CompiledZone, compile},
+        compile::CompiledZone,
         diff::{ChangeKind, RulesetDiff, diff, diff_addresses},
-        lint::lint,
+        lint::new_warnings,
     },
 };
 
@@ -30,7 +33,7 @@ pub(super) struct Plan {
     /// The moment of both sides.
     pub(super) now: Timestamp,
     /// Every zone of either side: compiled before and after. Absent on one side: none.
-    zones: BTreeMap<ZoneName, (Option<CompiledZone>, Option<CompiledZone>)>,
+    zones: BTreeMap<ZoneName, (Option<Arc<CompiledZone>>, Option<Arc<CompiledZone>>)>,
     /// What differs, in words.
     changes: RulesetDiff,
 }
@@ -46,31 +49,21 @@ pub(super) enum ZoneStep<'a> {
 }
 
 impl Plan {
-    /// Compiles both sides at one moment, with the ends of durations where they are then.
-    fn compute(
-        before: Arc<Ruleset>,
-        after: Arc<Ruleset>,
-        durations: &Durations,
-        now: &Now,
-    ) -> Result<Self, ApiError> {
-        let mut zones = BTreeMap::new();
-        let old = durations.as_of(&before, now);
-        for name in old.zone_names() {
-            let compiled = compile(&old, &name, now.wall)?;
-            zones.insert(name, (Some(compiled), None));
-        }
-        let new = durations.as_of(&after, now);
-        for name in new.zone_names() {
-            let compiled = compile(&new, &name, now.wall)?;
-            zones.entry(name).or_insert((None, None)).1 = Some(compiled);
-        }
-        Ok(Self {
+    fn new(
+        (before, old): (Arc<Ruleset>, &Zones),
+        (after, new): (Arc<Ruleset>, &Zones),
+        now: Timestamp,
+    ) -> Self {
+        let names = old.keys().chain(new.keys());
+        let side = |zones: &Zones, name| zones.get(name).map(Arc::clone);
+        let zones = names.map(|name| (name.clone(), (side(old, name), side(new, name))));
+        Self {
+            zones: zones.collect(),
             changes: diff(&before, &after),
             before,
             after,
-            now: now.wall,
-            zones,
-        })
+            now,
+        }
     }
 
     /// What to do in each zone; `state` says what its generation holds.
@@ -101,7 +94,7 @@ impl Plan {
         &self,
     ) -> impl Iterator<Item = (&ZoneName, Option<&CompiledZone>, Option<&CompiledZone>)> {
         let zones = self.zones.iter();
-        zones.map(|(name, (before, after))| (name, before.as_ref(), after.as_ref()))
+        zones.map(|(name, (before, after))| (name, before.as_deref(), after.as_deref()))
     }
 
     /// Whether there is any difference but the order of rules, which has no meaning.
@@ -111,7 +104,10 @@ impl Plan {
 
     /// Kernel entries after, over all zones and both families.
     pub(super) fn entries_after(&self) -> u64 {
-        let after = self.zones.values().filter_map(|(_, after)| after.as_ref());
+        let after = self
+            .zones
+            .values()
+            .filter_map(|(_, after)| after.as_deref());
         after.map(|zone| zone.entry_count() as u64).sum()
     }
 
@@ -123,17 +119,16 @@ impl Plan {
             .values()
             .map(|(before, after)| {
                 (
-                    before.as_ref().unwrap_or(&nothing),
-                    after.as_ref().unwrap_or(&nothing),
+                    before.as_deref().unwrap_or(&nothing),
+                    after.as_deref().unwrap_or(&nothing),
                 )
             })
             .collect();
         let addresses = diff_addresses(&pairs);
-        let known = lint(&self.before);
         let before = self
             .zones
             .values()
-            .filter_map(|(before, _)| before.as_ref());
+            .filter_map(|(before, _)| before.as_deref());
         Diff {
             rules: self
                 .changes
@@ -158,10 +153,7 @@ impl Plan {
                 before: before.map(|zone| zone.entry_count() as u64).sum(),
                 after: self.entries_after(),
             },
-            warnings: lint(&self.after)
-                .into_iter()
-                .filter(|warning| !known.contains(warning))
-                .collect(),
+            warnings: new_warnings(&self.before, &self.after),
             cut_peers: Vec::new(),
             edits: Vec::new(),
             conflicts: Vec::new(),
@@ -173,7 +165,21 @@ impl Service {
     /// The plan that leads from one ruleset to another now.
     pub(super) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
         let durations = self.read().durations.clone();
-        Plan::compute(before, after, &durations, &Now::read())
+        let now = Now::read();
+        // Ends of durations stand where they are now.
+        let old = self.zones_of(&durations.as_of(&before, &now), now.wall)?;
+        let new = self.zones_of(&durations.as_of(&after, &now), now.wall)?;
+        Ok(Plan::new((before, &old), (after, &new), now.wall))
+    }
+
+    /// The zones of a ruleset at a moment, compiled unless they were before.
+    pub(super) fn zones_of(
+        &self,
+        ruleset: &Arc<Ruleset>,
+        now: Timestamp,
+    ) -> Result<Zones, ApiError> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(compiled.zones(ruleset, now)?)
     }
 
     /// Refuses a ruleset that drops a zone with interfaces in it.

@@ -16,7 +16,7 @@ use crate::{
         types::{EditRequest, RulesetText, Staged, Which},
     },
     datapath::clock::Now,
-    policy::{RuleName, compile::compile, document, edit},
+    policy::{RuleName, document, edit},
     store::{AuditEntry, Author, StagedEdit},
 };
 
@@ -59,9 +59,8 @@ impl Service {
         done.extend(read);
         self.identify(&mut ruleset)?;
         // What cannot be compiled is refused now, not at the deploy.
-        for zone in ruleset.zone_names() {
-            compile(&ruleset, &zone, now)?;
-        }
+        let ruleset = Arc::new(ruleset);
+        self.zones_of(&ruleset, now)?;
         let durations = durations::given(&request.edits, &ruleset, &clocks);
         if !durations.is_empty() {
             self.store.set_rule_durations(durations.iter().cloned())?;
@@ -70,7 +69,7 @@ impl Service {
         self.store.stage(base, &to_stored(&ruleset), &edits)?;
         let staged = count + edits.len() as u64;
         self.write().staged = Some(StagedSet {
-            ruleset: Arc::new(ruleset),
+            ruleset,
             base,
             edits: staged,
         });

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{
     alerts::{Alerts, Book},
     bans::LiveBans,
+    compiled::CompiledRulesets,
     counts::Counts,
     durations::Durations,
     ends,
@@ -47,6 +48,9 @@ pub struct Service {
     /// Taken after `state` where both are needed, and never held while anything is built: a ban
     /// waits for no deploy.
     pub(super) bans: Mutex<LiveBans>,
+    /// Rulesets as they were compiled last. Held while one is compiled, and nothing else is taken
+    /// meanwhile.
+    pub(super) compiled: Mutex<CompiledRulesets>,
     /// As `bans`.
     pub(super) alerts: Mutex<Alerts>,
     /// Where alerts go.
@@ -68,7 +72,8 @@ pub(super) struct State {
     pub(super) revision: u64,
     pub(super) deployed: Arc<Ruleset>,
     pub(super) staged: Option<StagedSet>,
-    pub(super) zones: BTreeMap<ZoneName, LiveZone>,
+    /// Shared with whoever asks one for long: nothing waits for them.
+    pub(super) zones: BTreeMap<ZoneName, Arc<LiveZone>>,
     pub(super) interfaces: BTreeMap<String, InterfaceRecord>,
     /// Generations of a change that was undone, and whose program could not be taken off every link:
     /// they still judge and count.
@@ -201,6 +206,13 @@ impl State {
         self.zones
             .get(zone)
             .map(|live| live.generation.program_id())
+    }
+
+    /// Every generation that may judge packets, with its zone.
+    pub(super) fn judging(&self) -> impl Iterator<Item = (&ZoneName, &LiveZone)> {
+        let lingering = self.lingering.iter().map(|(name, live)| (name, live));
+        let zones = self.zones.iter().map(|(name, live)| (name, &**live));
+        zones.chain(lingering)
     }
 
     /// The ruleset with staged edits applied.

@@ -114,7 +114,7 @@ impl Service {
             old.extend(state.zones.remove(&name).map(|live| (name, live)));
         }
         for (name, live) in change.fresh {
-            let before = state.zones.insert(name.clone(), live);
+            let before = state.zones.insert(name.clone(), Arc::new(live));
             old.extend(before.map(|live| (name, live)));
         }
         let rules = alerts::known_rules(&state.deployed);

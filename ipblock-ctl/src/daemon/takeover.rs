@@ -101,6 +101,7 @@ impl Service {
             hits: shared.hits,
             is_stopping: watch::Sender::new(false),
             bans: Mutex::new(bans),
+            compiled: Mutex::default(),
             record,
         };
         let mut pinned = service.open_pinned()?;
@@ -151,6 +152,7 @@ impl Service {
             if let Some(generation) = pinned.remove(&recorded.number) {
                 let deployed = Arc::clone(&self.read().deployed);
                 let live = self.live_zone(generation, &recorded, &deployed)?;
+                let live = Arc::new(live);
                 self.write().zones.insert(recorded.zone.clone(), live);
             } else {
                 info!(generation = recorded.number, zone = %recorded.zone,

@@ -12,7 +12,7 @@ use crate::{
         error::ApiError,
         types::{
             AlertStatus, AllowInfo, Count, Counters, Entries, EntryState, RuleCount, RuleInfo,
-            SinkState, Status, Totals, ZoneInfo, ZoneStatus,
+            RulesQuery, SinkState, Status, Totals, ZoneInfo, ZoneStatus,
         },
     },
     datapath::{clock::Now, object::object_sha256_hex},
@@ -110,40 +110,22 @@ impl Service {
     }
 
     /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
-    pub fn rules(&self) -> Result<Vec<RuleInfo>, ApiError> {
+    pub fn rules(&self, query: RulesQuery) -> Result<Vec<RuleInfo>, ApiError> {
         let state = self.read();
         let counts = state.counts()?;
-        let deployed: BTreeMap<RuleId, &Rule> = state
-            .deployed
-            .rules
-            .iter()
-            .map(|rule| (rule.id, rule))
-            .collect();
-        let mut rules: Vec<_> = state
-            .edited()
-            .rules
-            .iter()
-            .map(|rule| {
-                let entry = entry_state(deployed.get(&rule.id).copied(), Some(rule));
-                rule_info(&state, rule, entry, &counts)
-            })
-            .collect();
-        let kept: BTreeSet<_> = state.edited().rules.iter().map(|rule| rule.id).collect();
-        for rule in &state.deployed.rules {
-            if !kept.contains(&rule.id) {
-                rules.push(rule_info(&state, rule, EntryState::Removed, &counts));
-            }
-        }
-        Ok(rules)
+        let rules = state.shown_rules().into_iter();
+        let rules = rules.map(|(rule, entry)| rule_info(&state, rule, entry, &counts, query));
+        Ok(rules.collect())
     }
 
     /// `GET /v1/rules/{name}`.
-    pub fn rule(&self, name: &str) -> Result<RuleInfo, ApiError> {
-        let mut rules = self.rules()?;
-        match rules.iter().position(|rule| rule.name == name) {
-            Some(index) => Ok(rules.swap_remove(index)),
-            None => Err(no_such_rule(name, rules.iter().map(|rule| rule.name.as_str())).into()),
-        }
+    pub fn rule(&self, name: &str, query: RulesQuery) -> Result<RuleInfo, ApiError> {
+        let state = self.read();
+        let rules = state.shown_rules();
+        let found = rules.iter().find(|(rule, _)| rule.name.as_str() == name);
+        let (rule, entry) =
+            found.ok_or_else(|| no_such_rule(name, rules.iter().map(|(r, _)| r.name.as_str())))?;
+        Ok(rule_info(&state, rule, *entry, &state.counts()?, query))
     }
 
     /// `GET /v1/allow`: the global list, then those of zones.
@@ -162,6 +144,22 @@ impl Service {
 }
 
 impl State {
+    /// The rules with staged edits applied, then those staged to go.
+    fn shown_rules(&self) -> Vec<(&Rule, EntryState)> {
+        let deployed = self.deployed.rules.iter();
+        let deployed: BTreeMap<RuleId, &Rule> = deployed.map(|rule| (rule.id, rule)).collect();
+        let edited = &self.edited().rules;
+        let kept: BTreeSet<_> = edited.iter().map(|rule| rule.id).collect();
+        let held = edited.iter().map(|rule| {
+            let before = deployed.get(&rule.id).copied();
+            (rule, entry_state(before, Some(rule)))
+        });
+        let gone = self.deployed.rules.iter();
+        let gone = gone.filter(|rule| !kept.contains(&rule.id));
+        held.chain(gone.map(|rule| (rule, EntryState::Removed)))
+            .collect()
+    }
+
     /// The counters of deployed rules, by counts that were read already.
     pub(super) fn counters_from(&self, counts: &Counts) -> Counters {
         let ZoneCounts { totals, bans } = counts.all_zones();
@@ -236,15 +234,32 @@ pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
     }
 }
 
-fn rule_info(state: &State, rule: &Rule, entry: EntryState, counts: &Counts) -> RuleInfo {
+fn rule_info(
+    state: &State,
+    rule: &Rule,
+    entry: EntryState,
+    counts: &Counts,
+    query: RulesQuery,
+) -> RuleInfo {
     let count = counts.rule(rule.id);
     let entries = state.zones.values();
+    let most = query.elements.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    });
+    let listed = |elements: &[Element]| {
+        let (listed, more) = elements.split_at(elements.len().min(most));
+        (texts(listed), more.len() as u64)
+    };
+    let (matches, more_match) = listed(&rule.matches);
+    let (except, more_except) = listed(&rule.except);
     RuleInfo {
         name: rule.name.to_string(),
         action: rule.action,
         enabled: rule.enabled,
-        matches: texts(&rule.matches),
-        except: texts(&rule.except),
+        matches,
+        more_match,
+        except,
+        more_except,
         expires: state.durations.end_of(rule, &Now::read()),
         note: rule.note.clone(),
         alert: rule.alert,

@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 
 use super::{
     number::{bytes, grouped, short},
-    table::{Cell, Column, Table, fit_list},
+    table::{Cell, Column, Table, fit_beginning},
     time::{clock, relative},
     view::{MARKS, Tone, View, action_word, state_mark, visible},
 };
 use crate::api::types::{EntryState, RuleInfo};
 
 /// Addresses that `rule show` prints before it says how many more there are.
-const SHOWN_ADDRESSES: usize = 20;
+pub const SHOWN_ADDRESSES: u64 = 20;
+
+/// Addresses that a row of `rule list` can show at most, on the widest screen.
+pub const SHOWN_IN_ROW: u64 = 200;
 
 /// Columns on the screen that the match list gets if need be at the cost of other columns.
 const GOOD_MATCH_WIDTH: usize = 21;
@@ -45,7 +48,10 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
     let room = view.width.saturating_sub(table.width_before_last());
     let matches: Vec<Cell> = rules
         .iter()
-        .map(|rule| Cell::from(fit_list(&rule.matches, room.max(MIN_MATCH_WIDTH))))
+        .map(|rule| {
+            let room = room.max(MIN_MATCH_WIDTH);
+            Cell::from(fit_beginning(&rule.matches, rule.more_match, room))
+        })
         .collect();
     table.set_last_column(matches);
     let mut text = table.render(view);
@@ -106,8 +112,8 @@ pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
     let mut field = |label: &str, value: String| {
         table.row(vec![format!("  {label}").into(), value.into()]);
     };
-    addresses("match", &rule.matches, &mut field);
-    addresses("except", &rule.except, &mut field);
+    addresses("match", &rule.matches, rule.more_match, &mut field);
+    addresses("except", &rule.except, rule.more_except, &mut field);
     let zones = if rule.zones.is_empty() {
         "all".to_owned()
     } else {
@@ -139,15 +145,17 @@ pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
     text
 }
 
-fn addresses(label: &str, list: &[String], field: &mut impl FnMut(&str, String)) {
+/// `more` is how many there are beside the list.
+fn addresses(label: &str, list: &[String], more: u64, field: &mut impl FnMut(&str, String)) {
     let mut label = label;
-    for address in list.iter().take(SHOWN_ADDRESSES) {
+    let mut left = more.saturating_add(list.len() as u64);
+    for (address, _) in list.iter().zip(0..SHOWN_ADDRESSES) {
         field(label, address.clone());
         label = "";
+        left -= 1;
     }
-    let left = list.len().saturating_sub(SHOWN_ADDRESSES);
     if left > 0 {
-        let left = grouped(u64::try_from(left).unwrap_or(u64::MAX));
+        let left = grouped(left);
         field(label, format!("and {left} more (--json shows all)"));
     }
     if list.is_empty() {

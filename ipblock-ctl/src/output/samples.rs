@@ -129,6 +129,8 @@ pub(super) fn rules() -> Vec<RuleInfo> {
         action: Action::Block,
         enabled: true,
         matches: texts(&["192.0.2.0/24", "198.51.100.7/32", "2001:db8:1::/48"]),
+        more_match: 0,
+        more_except: 0,
         except: texts(&["192.0.2.7/32"]),
         expires: None,
         note: "ticket 42".to_owned(),
@@ -147,6 +149,8 @@ pub(super) fn rules() -> Vec<RuleInfo> {
         matches: (0..70_044)
             .map(|n: u32| format!("203.0.{}.{}/32", n / 256 % 256, n % 256))
             .collect(),
+        more_match: 0,
+        more_except: 0,
         except: Vec::new(),
         expires: Some(now() + 90.minutes()),
         note: String::new(),
@@ -163,6 +167,8 @@ pub(super) fn rules() -> Vec<RuleInfo> {
         name: "customer-4711-abusive".to_owned(),
         enabled: false,
         matches: texts(&["2001:db8:1234:5678:9abc:def0:1234:5678/128", "@office"]),
+        more_match: 0,
+        more_except: 0,
         except: Vec::new(),
         note: String::new(),
         alert: true,

@@ -197,12 +197,18 @@ fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
 /// cut with `...` where it is too long itself.
 #[must_use]
 pub fn fit_list(items: &[String], width: usize) -> String {
+    fit_beginning(items, 0, width)
+}
+
+/// As [`fit_list`], where `beside` more follow that are not among the items.
+#[must_use]
+pub fn fit_beginning(items: &[String], beside: u64, width: usize) -> String {
     let Some(first) = items.first() else {
         return "-".to_owned();
     };
-    let more = |left: usize| match left {
+    let more = |left: usize| match beside.saturating_add(left as u64) {
         0 => String::new(),
-        left => format!(" +{}", grouped(u64::try_from(left).unwrap_or(u64::MAX))),
+        left => format!(" +{}", grouped(left)),
     };
     let room = width.saturating_sub(more(items.len() - 1).width());
     let mut shown = cut(first, room);
@@ -340,5 +346,9 @@ mod tests {
         assert_eq!(fit_list(&items, 30), "192.0.2.0/24 +2");
         assert_eq!(fit_list(&items, 12), "192.0.... +2");
         assert_eq!(fit_list(&[], 12), "-");
+        assert_eq!(
+            fit_beginning(&items, 1_000, 35),
+            "192.0.2.0/24 198.51.100.7/32 +1,001"
+        );
     }
 }

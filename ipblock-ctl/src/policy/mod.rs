@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod address_set;
 pub mod bans;
 pub mod compile;
 pub mod diff;
@@ -18,8 +19,10 @@ pub mod list_file;
 pub mod name;
 pub mod patch;
 mod prefix;
+mod repeated;
 pub mod ruleset;
 mod safety;
+mod shared;
 mod shown;
 pub(crate) mod suggest;
 
@@ -29,3 +32,4 @@ pub use ruleset::{
     Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
     Zone,
 };
+pub use shared::Shared;

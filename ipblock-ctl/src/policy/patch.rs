@@ -22,6 +22,7 @@ use super::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
         Zone,
     },
+    shared::Shared,
 };
 
 /// What changed between two rulesets. Rules are paired by identity, which all of them need.
@@ -64,7 +65,7 @@ impl Patch {
     /// What leads from `before` to `after`.
     #[must_use]
     pub fn between(before: &Ruleset, after: &Ruleset) -> Self {
-        let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Vec<Element> {
+        let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Shared<Element> {
             ruleset.zone(name).unwrap_or_default().allow
         };
         let listed = |ruleset: &Ruleset, name: &ListName| -> List {
@@ -263,7 +264,7 @@ impl Fact for (ZoneName, Zone) {
         let zone = Zone {
             default,
             malformed,
-            allow: Vec::new(),
+            allow: Shared::default(),
         };
         (name, zone)
     }
@@ -289,7 +290,7 @@ impl Fact for (ListName, List) {
     fn new(name: ListName, file: Option<ListFile>) -> Self {
         let list = List {
             file,
-            elements: Vec::new(),
+            elements: Shared::default(),
         };
         (name, list)
     }

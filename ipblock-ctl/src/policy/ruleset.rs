@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
+    shared::Shared,
 };
 
 /// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
@@ -27,7 +28,7 @@ pub struct Ruleset {
     /// Rules in the order in which they were added. Order has no meaning for verdicts.
     pub rules: Vec<Rule>,
     /// The global allow list: what it holds passes in every zone.
-    pub allow: Vec<Element>,
+    pub allow: Shared<Element>,
     /// Zones that differ from the default settings. [`Ruleset::zone`] answers for the others.
     pub zones: BTreeMap<ZoneName, Zone>,
     /// Named lists.
@@ -45,9 +46,9 @@ pub struct Rule {
     pub action: Action,
     /// The addresses that it holds for.
     #[serde(rename = "match")]
-    pub matches: Vec<Element>,
+    pub matches: Shared<Element>,
     /// The addresses that it spares.
-    pub except: Vec<Element>,
+    pub except: Shared<Element>,
     /// From then on the rule matches nothing.
     pub expires: Option<Timestamp>,
     /// Free text.
@@ -98,7 +99,7 @@ pub struct Zone {
     /// What happens to a packet whose source cannot be read.
     pub malformed: MalformedPolicy,
     /// What it holds passes in this zone.
-    pub allow: Vec<Element>,
+    pub allow: Shared<Element>,
 }
 
 /// What a zone does with an address that nothing matches.
@@ -130,7 +131,7 @@ pub struct List {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ListFile>,
     /// Its elements; lists do not nest.
-    pub elements: Vec<ListElement>,
+    pub elements: Shared<ListElement>,
 }
 
 /// One element of a named list.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
 
 use super::{
     Author, Failure, Limits, Store, StoreError, StoredRuleset, Trial, advance, confirmation,
-    rulesets,
+    rulesets, staged,
     value::{Stored, Word},
 };
 
@@ -44,8 +44,8 @@ pub struct NewRevision<'a> {
     pub author: Author,
     /// What the author says about it.
     pub comment: String,
-    /// The ruleset.
-    pub ruleset: &'a StoredRuleset,
+    /// The ruleset; none: what is staged, which is stored already.
+    pub ruleset: Option<&'a StoredRuleset>,
     /// Its rules, disabled ones too.
     pub rules: u64,
     /// Its kernel entries over all zones and both families.
@@ -105,7 +105,10 @@ impl Store {
     pub fn insert_revision(&self, new: &NewRevision<'_>) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let number = advance(transaction, "revision", 1)?;
-            let ruleset = rulesets::save(transaction, new.ruleset)?;
+            let ruleset = match new.ruleset {
+                Some(ruleset) => rulesets::save(transaction, ruleset)?,
+                None => staged::ruleset(transaction)?,
+            };
             transaction.execute(
                 "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 (

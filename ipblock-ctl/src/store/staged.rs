@@ -185,6 +185,12 @@ fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failu
     Ok(u64::try_from(size).unwrap_or(u64::MAX))
 }
 
+/// The row of the staged ruleset.
+pub(super) fn ruleset(transaction: &Transaction<'_>) -> Result<i64, Failure> {
+    let staged = transaction.query_row("SELECT ruleset FROM staged", [], |row| row.get(0));
+    Ok(staged?)
+}
+
 pub(super) fn clear(transaction: &Transaction<'_>) -> Result<bool, Failure> {
     transaction.execute("DELETE FROM staged_edit", [])?;
     let ruleset = transaction

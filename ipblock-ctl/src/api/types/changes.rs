@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::edit::Edit;
+use crate::policy::edit::{Edit, wire};
 
 /// `POST /v1/staged/edits`: all of them or none; answered with [`Staged`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditRequest {
     /// In order.
+    #[serde(deserialize_with = "wire::edits")]
     pub edits: Vec<Edit>,
     /// Allows what is refused for safety, such as blocking `0.0.0.0/0`.
     #[serde(default)]

@@ -215,8 +215,14 @@ pub struct RuleInfo {
     /// Prefixes and `@lists`.
     #[serde(rename = "match")]
     pub matches: Vec<String>,
+    /// Elements of `match` that were left out, which a request has to allow.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_match: u64,
     /// Prefixes and `@lists` that it spares.
     pub except: Vec<String>,
+    /// As `more_match`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_except: u64,
     /// When it ends.
     pub expires: Option<Timestamp>,
     /// Free text.
@@ -237,6 +243,19 @@ pub struct RuleInfo {
     pub last_hit: Option<Timestamp>,
     /// How it differs from what is deployed.
     pub state: EntryState,
+}
+
+/// What `GET /v1/rules` and `GET /v1/rules/{name}` are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesQuery {
+    /// How many elements of `match`, and of `except`, an answer lists of a rule; none: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elements: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// `GET /v1/rules/{name}/toml`: the staged form of a rule, as `$EDITOR` gets it.

@@ -13,13 +13,16 @@ use super::super::{
     stage::{finish, send},
 };
 use crate::{
-    api::types::{EntryState, RuleInfo, Staged},
+    api::types::{EntryState, RuleInfo, RulesQuery, Staged},
     output::view::action_word,
     policy::{
         Action, RuleName, ZoneName,
         edit::{AddRule, Edit, EditRule, Expiry},
     },
 };
+
+/// What is asked for where only names, actions and zones matter.
+const NAMES: RulesQuery = RulesQuery { elements: Some(0) };
 
 /// Stage a new rule
 ///
@@ -113,7 +116,7 @@ async fn add(
         if rule.name.is_some() || !refused.is_conflict() || !somebody_is_there() {
             return Err(refused.into());
         }
-        let rules = session.client.rules().await?;
+        let rules = session.client.rules(NAMES).await?;
         let same = same_action(&rules, &rule);
         if same.is_empty() {
             return Err(refused.into());

@@ -9,7 +9,10 @@ use super::super::{
     session::Session,
     sort::by_state,
 };
-use crate::{api::types::RuleInfo, output::rules::render_list};
+use crate::{
+    api::types::{RuleInfo, RulesQuery},
+    output::rules::{SHOWN_IN_ROW, render_list},
+};
 
 /// List rules with their counters
 #[derive(Debug, Args)]
@@ -55,7 +58,9 @@ impl SortKey {
 }
 
 pub(crate) async fn run(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut rules = session.client.rules().await?;
+    // A row shows the first few addresses of a rule.
+    let elements = (!session.output.is_json()).then_some(SHOWN_IN_ROW);
+    let mut rules = session.client.rules(RulesQuery { elements }).await?;
     if let Some(key) = args.sort {
         rules.sort_by(|a, b| compare(a, b, key));
     }
@@ -81,9 +86,14 @@ fn compare(a: &RuleInfo, b: &RuleInfo, key: SortKey) -> Ordering {
             let end = |rule: &RuleInfo| (rule.expires.is_none(), rule.expires);
             end(a).cmp(&end(b))
         }
-        SortKey::Match => b.matches.len().cmp(&a.matches.len()),
+        SortKey::Match => matched(b).cmp(&matched(a)),
         SortKey::State => by_state(a.state).cmp(&by_state(b.state)),
     }
+}
+
+/// How many elements its `match` has.
+fn matched(rule: &RuleInfo) -> u64 {
+    rule.more_match.saturating_add(rule.matches.len() as u64)
 }
 
 #[cfg(test)]

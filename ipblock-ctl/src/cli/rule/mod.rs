@@ -14,7 +14,8 @@ use super::{
     stage::stage,
 };
 use crate::{
-    output::rules::render_rule,
+    api::types::RulesQuery,
+    output::rules::{SHOWN_ADDRESSES, render_rule},
     policy::{
         Action, RuleName,
         edit::{Edit, EditRule},
@@ -62,7 +63,9 @@ pub(crate) async fn run(command: RuleCommand, session: &mut Session<'_>) -> Resu
         RuleCommand::Add(args) => add::run(args, session).await,
         RuleCommand::List(args) => list::run(&args, session).await,
         RuleCommand::Show { name } => {
-            let rule = session.client.rule(name.as_str()).await?;
+            let elements = (!session.output.is_json()).then_some(SHOWN_ADDRESSES);
+            let query = RulesQuery { elements };
+            let rule = session.client.rule(name.as_str(), query).await?;
             session.show(&rule, render_rule)?;
             Ok(OK)
         }

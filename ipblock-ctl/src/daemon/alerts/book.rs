@@ -98,8 +98,7 @@ impl State {
     /// The class that a source fell into.
     pub(in crate::daemon) fn class_of(&self, key: &SourceKey) -> Option<Found<'_>> {
         let class = usize::try_from(key.class).ok()?;
-        let lingering = self.lingering.iter().map(|(zone, live)| (zone, live));
-        let mut live = self.zones.iter().chain(lingering);
+        let mut live = self.judging();
         let found = live.find(|(_, live)| live.generation.number() == key.generation);
         let (zone, classes) = if let Some((zone, live)) = found {
             (zone, &live.classes)

@@ -108,7 +108,8 @@ impl Service {
         let now = Timestamp::now();
         let mut cut = Vec::new();
         for zone in zones {
-            let explainer = Explainer::new(&deployed, &zone, now);
+            let asked = addresses.iter().copied().map(IpNet::from);
+            let explainer = Explainer::about(&deployed, &zone, now, asked);
             cut.extend(cut_by_bans(&protected, &prefixes, &zone, &explainer));
         }
         // Another end for a ban that holds drops nobody newly.
@@ -129,14 +130,17 @@ impl Service {
             Ok(seen) => with_caller(seen.protected.clone(), Some(caller)),
             Err(error) => return unseen(error, force),
         };
-        let banned = self.banned(&protected.addresses());
+        let addresses = protected.addresses();
+        let banned = self.banned(&addresses);
         let state = self.read();
         let now = Timestamp::now();
         let filtered = state.interfaces.get(interface).filter(|record| {
             matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_alive())
         });
-        let before = filtered.map(|record| Explainer::new(&state.deployed, &record.zone, now));
-        let after = Explainer::new(&state.deployed, zone, now);
+        let asked = || addresses.iter().copied().map(IpNet::from);
+        let about = |zone| Explainer::about(&state.deployed, zone, now, asked());
+        let before = filtered.map(|record| about(&record.zone));
+        let after = about(zone);
         let drops = |explainer: &Explainer<'_>, address| {
             let found = explainer.explain(address);
             found.verdict == Verdict::Block
@@ -147,7 +151,7 @@ impl Service {
             before: &|address| before.as_ref().is_some_and(|before| drops(before, address)),
             after: &|address| drops(&after, address),
         };
-        let found = newly_dropped(&protected.addresses(), [sides]);
+        let found = newly_dropped(&addresses, [sides]);
         let cut = explained(found, &protected, &state.deployed, &banned, now);
         drop(state);
         refuse(&cut, true, force)
@@ -278,9 +282,10 @@ fn explained(
 ) -> Vec<CutOff> {
     let mut explainers = BTreeMap::new();
     for (zone, _) in &found {
-        explainers
-            .entry(zone.clone())
-            .or_insert_with(|| Explainer::new(ruleset, zone, now));
+        explainers.entry(zone.clone()).or_insert_with(|| {
+            let asked = found.iter().map(|(_, address)| IpNet::from(*address));
+            Explainer::about(ruleset, zone, now, asked)
+        });
     }
     let cut = found.into_iter().filter_map(|(zone, address)| {
         let explanation = explainers.get(&zone)?.explain(address);

@@ -73,7 +73,12 @@ pub(in crate::policy) fn parse_written(text: &str) -> Result<Written, AddressErr
 ///
 /// IPv4-mapped IPv6 addresses and prefixes become IPv4.
 pub fn parse_prefixes(text: &str) -> Result<Vec<IpNet>, AddressError> {
-    match parse_written(text)? {
+    prefixes_of(parse_written(text)?, text)
+}
+
+/// The prefixes of what was read from `text`, where `@list` cannot stand.
+pub(super) fn prefixes_of(written: Written, text: &str) -> Result<Vec<IpNet>, AddressError> {
+    match written {
         Written::Prefix(prefix) => Ok(vec![prefix]),
         Written::Range(prefixes) => Ok(prefixes),
         Written::List(_) => Err(diagnose::list_refused(text)),

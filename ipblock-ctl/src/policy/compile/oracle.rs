@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use crate::policy::{
-    Action, At, DefaultVerdict, Element, List, ListElement, Rule, RuleId, Ruleset, Zone, ZoneName,
+    Action, At, DefaultVerdict, Element, List, ListElement, Rule, RuleId, Ruleset, Shared, Zone,
+    ZoneName,
 };
 
 /// The moment at which tests compile. Ends of generated rules lie around it.
@@ -111,7 +112,7 @@ pub(in crate::policy) fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-pub(in crate::policy) fn elements<'a>(nets: impl IntoIterator<Item = &'a str>) -> Vec<Element> {
+pub(in crate::policy) fn elements<'a>(nets: impl IntoIterator<Item = &'a str>) -> Shared<Element> {
     let element = |text: &str| Element {
         at: match text.strip_prefix('@') {
             Some(list) => At::List(list.parse().unwrap()),
@@ -129,7 +130,7 @@ pub(in crate::policy) fn rule(id: u64, name: &str, action: Action, matches: &[&s
         name: name.parse().unwrap(),
         action,
         matches: elements(matches.iter().copied()),
-        except: Vec::new(),
+        except: Shared::default(),
         expires: None,
         note: String::new(),
         enabled: true,
@@ -227,8 +228,8 @@ fn dense_rule() -> impl Strategy<Value = Rule> {
         enabled,
     )
         .prop_map(|(action, matches, except, expires, zones, enabled)| Rule {
-            matches,
-            except,
+            matches: matches.into(),
+            except: except.into(),
             expires,
             enabled,
             zones,
@@ -242,7 +243,7 @@ fn dense_list() -> impl Strategy<Value = List> {
         note: "".into(),
     });
     prop::collection::vec(element, 0..4).prop_map(|elements| List {
-        elements,
+        elements: elements.into(),
         ..List::default()
     })
 }
@@ -262,12 +263,12 @@ pub(in crate::policy) fn dense_ruleset() -> impl Strategy<Value = Ruleset> {
     (rules, allow, edge_allow, dense_list(), dense_list()).prop_map(
         |(rules, allow, edge_allow, feed, office)| Ruleset {
             rules,
-            allow,
+            allow: allow.into(),
             zones: [(
                 zone("edge"),
                 Zone {
                     default: DefaultVerdict::Drop,
-                    allow: edge_allow,
+                    allow: edge_allow.into(),
                     ..Zone::default()
                 },
             )]

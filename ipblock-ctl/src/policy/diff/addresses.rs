@@ -42,6 +42,9 @@ fn changed<B: Bits>(
     let mut newly_blocked = Vec::new();
     let mut newly_passed = Vec::new();
     for (before, after) in zones {
+        if std::ptr::eq(*before, *after) {
+            continue;
+        }
         let before = blocked::<B>(before, entries(before));
         let after = blocked::<B>(after, entries(after));
         newly_blocked.extend_from_slice(after.without(&before).ranges());
@@ -54,10 +57,15 @@ fn changed<B: Bits>(
 }
 
 fn count<B: Bits>(set: &RangeSet<B>) -> BigUint {
-    let sizes = set.ranges().iter();
-    sizes
-        .map(|(first, last)| BigUint::from(last.distance(*first)) + 1_u8)
-        .sum()
+    let (mut large, mut small) = (BigUint::ZERO, 0_u128);
+    for (first, last) in set.ranges() {
+        let size = last.distance(*first).checked_add(1);
+        match size.and_then(|size| small.checked_add(size)) {
+            Some(sum) => small = sum,
+            None => large += BigUint::from(last.distance(*first)) + 1_u8,
+        }
+    }
+    large + small
 }
 
 /// The addresses that are dropped. `entries` are those of one family of `zone`.

@@ -174,16 +174,24 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
     if old == new {
         return None;
     }
-    let old_set: FxHashSet<_> = old.iter().map(|element| &element.at).collect();
-    let new_set: FxHashSet<_> = new.iter().map(|element| &element.at).collect();
-    let added = new
-        .iter()
-        .map(|e| ('+', &e.at))
-        .filter(|(_, at)| !old_set.contains(at));
-    let removed = old
-        .iter()
-        .map(|e| ('-', &e.at))
-        .filter(|(_, at)| !new_set.contains(at));
+    // An edit leaves nearly all of a large list as it is, and where it is.
+    let same = old.iter().zip(new).take_while(|(old, new)| old == new);
+    let same = same.count();
+    let old_rest = old.get(same..).unwrap_or_default();
+    let new_rest = new.get(same..).unwrap_or_default();
+    let mut gone: FxHashSet<_> = old_rest.iter().map(|element| &element.at).collect();
+    let mut fresh: FxHashSet<_> = new_rest.iter().map(|element| &element.at).collect();
+    for (held, others) in [(&mut gone, new), (&mut fresh, old)] {
+        if !held.is_empty() {
+            for element in others {
+                held.remove(&element.at);
+            }
+        }
+    }
+    let added = new_rest.iter().map(|e| ('+', &e.at));
+    let removed = old_rest.iter().map(|e| ('-', &e.at));
+    let added = added.filter(|(_, at)| fresh.contains(at));
+    let removed = removed.filter(|(_, at)| gone.contains(at));
     let changes = named(added.chain(removed));
     if !changes.is_empty() {
         return Some(format!("{field}: {changes}"));

@@ -12,6 +12,7 @@ use crate::policy::{
     address::{self, Written, shown},
     name::NameError,
     ruleset::{At, Element, ListElement},
+    shared::Shared,
     suggest::{did_you_mean, name_hint},
 };
 
@@ -136,7 +137,7 @@ pub(super) fn elements(
     key: &str,
     known: &Known<'_>,
     problems: &mut Problems,
-) -> Vec<Element> {
+) -> Shared<Element> {
     let mut elements = Vec::new();
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |at: At| {
@@ -156,7 +157,7 @@ pub(super) fn elements(
             }
         }
     });
-    elements
+    elements.into()
 }
 
 /// The elements under `key` of a named list.
@@ -164,7 +165,7 @@ pub(super) fn list_elements(
     table: &DeTable<'_>,
     key: &str,
     problems: &mut Problems,
-) -> Vec<ListElement> {
+) -> Shared<ListElement> {
     let mut elements = Vec::new();
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |prefix| {
@@ -183,7 +184,7 @@ pub(super) fn list_elements(
             }
         }
     });
-    elements
+    elements.into()
 }
 
 /// Hands each element on with its note and its byte offset.

@@ -5,6 +5,7 @@ use crate::policy::{
     name::ZoneName,
     ruleset::{Element, Ruleset, Zone},
     safety,
+    shared::Shared,
 };
 
 pub(super) fn add(
@@ -68,14 +69,14 @@ fn target(
     Ok((zone, place))
 }
 
-fn list(ruleset: &Ruleset, zone: Option<&ZoneName>) -> Vec<Element> {
+fn list(ruleset: &Ruleset, zone: Option<&ZoneName>) -> Shared<Element> {
     match zone {
         Some(zone) => ruleset.zone(zone).unwrap_or_default().allow,
         None => ruleset.allow.clone(),
     }
 }
 
-fn put(ruleset: &mut Ruleset, zone: Option<ZoneName>, list: Vec<Element>) {
+fn put(ruleset: &mut Ruleset, zone: Option<ZoneName>, list: Shared<Element>) {
     match zone {
         Some(name) => {
             let zone = ruleset.zone(&name).unwrap_or_default();

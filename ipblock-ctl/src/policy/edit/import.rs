@@ -1,15 +1,16 @@
 //! Adding many addresses at once, as `import` sends them.
 
-use std::{collections::hash_map::Entry, fmt::Write as _};
+use std::fmt::Write as _;
 
 use ipnet::IpNet;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::{elements, error::EditError, lists};
+use super::{elements, error::EditError, lists, texts::Texts};
 use crate::policy::{
-    address,
+    address::{self, Written},
     name::ListName,
+    repeated::repeated,
     ruleset::{At, Element, ListElement, Rule, Ruleset},
     safety,
 };
@@ -21,7 +22,7 @@ pub struct Import {
     /// A rule that exists, or `@list`; a list is made when there is none.
     pub into: String,
     /// Addresses, prefixes or ranges; at least one.
-    pub addresses: Vec<String>,
+    pub addresses: Texts,
     /// A note for each of them, in the same order; absent: none has one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -117,16 +118,20 @@ fn refuse_wide(ruleset: &Ruleset, rule: &Rule, force: bool) -> Result<(), EditEr
 fn parsed(import: &Import) -> Result<Vec<ListElement>, EditError> {
     let mut notes = import.notes.iter();
     let mut parsed = Vec::with_capacity(import.addresses.len());
-    for text in &import.addresses {
+    for text in import.addresses.iter() {
         let note = notes.next().map_or("", String::as_str);
-        parsed.extend(
-            address::parse_prefixes(text)?
+        let mut push = |prefix| {
+            parsed.push(ListElement {
+                prefix,
+                note: note.into(),
+            });
+        };
+        match address::parse_written(text)? {
+            Written::Prefix(prefix) => push(prefix),
+            written => address::prefixes_of(written, text)?
                 .into_iter()
-                .map(|prefix| ListElement {
-                    prefix,
-                    note: note.into(),
-                }),
-        );
+                .for_each(push),
+        }
     }
     Ok(parsed)
 }
@@ -163,52 +168,43 @@ impl Slot for Element {
 
 /// Adds what is not held, with its note; a note that is not empty replaces that of what is held.
 /// With `replace`, what is not added goes. Says what it did.
-fn merge<T: Slot>(held: &mut Vec<T>, added: Vec<ListElement>, replace: bool) -> String {
-    let mut wanted: FxHashMap<IpNet, Box<str>> = FxHashMap::default();
-    let mut order = Vec::with_capacity(added.len());
-    let mut repeated = 0;
-    for ListElement { prefix, note } in added {
-        match wanted.entry(prefix) {
-            Entry::Vacant(entry) => {
-                entry.insert(note);
-                order.push(prefix);
-            }
-            Entry::Occupied(mut entry) => {
-                repeated += 1;
-                if entry.get().is_empty() {
-                    entry.insert(note);
-                }
-            }
-        }
-    }
+fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool) -> String {
+    let repeated = drop_repeated(&mut added);
     let before = held.len();
-    let (mut kept, mut noted) = (FxHashSet::default(), 0);
-    held.retain_mut(|element| {
-        let Some((prefix, note)) = element.parts() else {
-            return !replace;
-        };
-        let Some(new) = wanted.get(&prefix) else {
-            return !replace;
-        };
-        if !new.is_empty() && note != new {
-            note.clone_from(new);
-            noted += 1;
-        }
-        kept.insert(prefix);
-        true
-    });
-    let removed = before - held.len();
-    let mut new = 0;
-    for prefix in order {
-        if !kept.contains(&prefix) {
-            let note = wanted.remove(&prefix).unwrap_or_default();
-            held.push(ListElement { prefix, note }.into());
-            new += 1;
-        }
+    let (mut kept, mut noted) = (vec![false; added.len()], 0);
+    // Mostly nothing is held yet, and then there is nothing to look up.
+    if !held.is_empty() {
+        let places = added.iter().zip(0_usize..);
+        let places: FxHashMap<IpNet, usize> = places.map(|(new, at)| (new.prefix, at)).collect();
+        held.retain_mut(|element| {
+            let Some((prefix, note)) = element.parts() else {
+                return !replace;
+            };
+            let Some(place) = places.get(&prefix) else {
+                return !replace;
+            };
+            if let Some(new) = added.get(*place)
+                && !new.note.is_empty()
+                && *note != new.note
+            {
+                note.clone_from(&new.note);
+                noted += 1;
+            }
+            if let Some(kept) = kept.get_mut(*place) {
+                *kept = true;
+            }
+            true
+        });
     }
+    let removed = before - held.len();
+    let there = kept.iter().filter(|kept| **kept).count();
+    let new = added.len() - there;
+    held.reserve(new);
+    let fresh = added.into_iter().zip(kept).filter(|(_, kept)| !kept);
+    held.extend(fresh.map(|(element, _)| T::from(element)));
     let mut said = format!("{} added", prefixes(new));
     for (count, what) in [
-        (kept.len() + repeated, "held already"),
+        (there + repeated, "held already"),
         (removed, "removed"),
         (noted, "with another note"),
     ] {
@@ -218,6 +214,30 @@ fn merge<T: Slot>(held: &mut Vec<T>, added: Vec<ListElement>, replace: bool) -> 
         }
     }
     said
+}
+
+/// Leaves each prefix once, where it comes first, with the first note that says something. How many
+/// went.
+fn drop_repeated(added: &mut Vec<ListElement>) -> usize {
+    let repeated = repeated(added.iter().map(|element| element.prefix).enumerate());
+    if repeated.is_empty() {
+        return 0;
+    }
+    for one in &repeated {
+        let note = added.get(one.again).map(|again| again.note.clone());
+        if let (Some(note), Some(first)) = (note, added.get_mut(one.first))
+            && first.note.is_empty()
+        {
+            first.note = note;
+        }
+    }
+    let mut gone = repeated.iter().map(|one| one.again).peekable();
+    let mut position = 0..;
+    added.retain(|_| {
+        gone.next_if_eq(&position.next().unwrap_or_default())
+            .is_none()
+    });
+    repeated.len()
 }
 
 fn prefixes(count: usize) -> String {

@@ -7,6 +7,7 @@ use crate::policy::{
     name::{ListName, ZoneName},
     ruleset::{At, Element, List, ListElement, Ruleset},
     safety,
+    shared::Shared,
 };
 
 pub(super) fn add(
@@ -76,7 +77,7 @@ pub(super) fn set(
         }
         (None, Some(path)) => List {
             file: Some(path.parse::<ListFile>()?),
-            elements: Vec::new(),
+            elements: Shared::default(),
         },
         (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),
         (Some(_), Some(_)) => return Err(EditError::HandAndFile { list: name }),
@@ -187,7 +188,7 @@ fn to_elements(list: &List) -> Vec<Element> {
     elements.collect()
 }
 
-fn from_elements(elements: Vec<Element>) -> Vec<ListElement> {
+fn from_elements(elements: Vec<Element>) -> Shared<ListElement> {
     let elements = elements.into_iter().filter_map(|element| match element.at {
         At::Prefix(prefix) => Some(ListElement {
             prefix,

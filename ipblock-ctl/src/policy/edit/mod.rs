@@ -8,6 +8,8 @@ mod exceptions;
 mod import;
 mod lists;
 mod rules;
+mod texts;
+pub(crate) mod wire;
 mod zones;
 
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ pub use elements::{no_such_list, no_such_rule};
 pub use error::{EditError, Kind};
 pub use import::Import;
 pub use lists::require_no_new_danger;
+pub use texts::Texts;
 
 use super::ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset};
 

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
+    address_set::AddressSet,
     name::ZoneName,
     prefix::{Bits, Prefix, by_family, longest_cover},
     ruleset::{Action, DefaultVerdict, Rule, Ruleset},
@@ -88,7 +89,14 @@ struct Prefixes {
 
 impl Prefixes {
     fn new(nets: impl IntoIterator<Item = IpNet>) -> Self {
-        let (mut ipv4, mut ipv6) = by_family(nets);
+        Self::about(nets, None)
+    }
+
+    /// Those that have an address in common with what is asked for; none asked for: all.
+    fn about(nets: impl IntoIterator<Item = IpNet>, asked: Option<&AddressSet>) -> Self {
+        let nets = nets.into_iter();
+        let (mut ipv4, mut ipv6) =
+            by_family(nets.filter(|net| asked.is_none_or(|asked| asked.touches(*net))));
         ipv4.sort_unstable();
         ipv4.dedup();
         ipv6.sort_unstable();
@@ -111,17 +119,38 @@ impl<'a> Explainer<'a> {
     /// Indexes what holds in `zone` at `now`. A zone that does not exist has the default settings.
     #[must_use]
     pub fn new(ruleset: &'a Ruleset, zone: &ZoneName, now: Timestamp) -> Self {
+        Self::indexed(ruleset, zone, now, None)
+    }
+
+    /// As [`Explainer::new`], for questions about these prefixes and nothing beyond them: what is
+    /// sorted is what has to do with them.
+    #[must_use]
+    pub fn about(
+        ruleset: &'a Ruleset,
+        zone: &ZoneName,
+        now: Timestamp,
+        asked: impl IntoIterator<Item = IpNet>,
+    ) -> Self {
+        Self::indexed(ruleset, zone, now, Some(&AddressSet::new(asked)))
+    }
+
+    fn indexed(
+        ruleset: &'a Ruleset,
+        zone: &ZoneName,
+        now: Timestamp,
+        asked: Option<&AddressSet>,
+    ) -> Self {
         let settings = ruleset.zone(zone).unwrap_or_default();
         let live = |rule: &&Rule| rule.is_live(now) && rule.holds_in(zone);
         let index = |rule: &'a Rule| IndexedRule {
             rule,
-            matches: Prefixes::new(ruleset.prefixes(&rule.matches)),
-            except: Prefixes::new(ruleset.prefixes(&rule.except)),
+            matches: Prefixes::about(ruleset.prefixes(&rule.matches), asked),
+            except: Prefixes::about(ruleset.prefixes(&rule.except), asked),
         };
         let global = ruleset.prefixes(&ruleset.allow);
         Self {
             rules: ruleset.rules.iter().filter(live).map(index).collect(),
-            allow: Prefixes::new(global.chain(ruleset.prefixes(&settings.allow))),
+            allow: Prefixes::about(global.chain(ruleset.prefixes(&settings.allow)), asked),
             default: settings.default,
         }
     }

@@ -4,11 +4,17 @@ mod cover;
 #[cfg(test)]
 mod tests;
 
-use ipnet::IpNet;
-use rustc_hash::FxHashSet;
+use std::rc::Rc;
 
-use self::cover::{AddressSet, CoveredRules};
-use super::ruleset::{Action, At, Element, Rule, Ruleset};
+use ipnet::IpNet;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::cover::CoveredRules;
+use super::{
+    address_set::AddressSet,
+    repeated::repeated,
+    ruleset::{Action, At, Element, Rule, Ruleset},
+};
 
 /// How many addresses a warning names; it says how many more there are.
 const NAMED: usize = 5;
@@ -24,30 +30,136 @@ const SHORT_V6: u8 = 19;
 /// warning says so.
 #[must_use]
 pub fn lint(ruleset: &Ruleset) -> Vec<String> {
+    warnings(ruleset, &mut Known::default())
+}
+
+/// The warnings about `after` that do not hold of `before`. What both share is looked at once.
+#[must_use]
+pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
+    let mut known = Known::default();
+    let old: FxHashSet<_> = warnings(before, &mut known).into_iter().collect();
+    let mut new = warnings(after, &mut known);
+    new.retain(|warning| !old.contains(warning));
+    new
+}
+
+/// What was found of lists of elements that name no `@list`, by where they are in memory: the
+/// rulesets that hold them outlive it.
+#[derive(Default)]
+struct Known {
+    found: FxHashMap<*const Element, Rc<Facts>>,
+    /// How many lists were looked at.
+    #[cfg(test)]
+    looked_at: usize,
+}
+
+/// What there is to say of a list of elements.
+struct Facts {
+    addresses: Rc<AddressSet>,
+    /// What it holds more than once.
+    twice: Vec<At>,
+    /// Single addresses, `@lists` left out.
+    single: usize,
+}
+
+impl Known {
+    fn facts(&mut self, ruleset: &Ruleset, elements: &[Element]) -> Rc<Facts> {
+        if let Some(found) = self.found.get(&elements.as_ptr()) {
+            return Rc::clone(found);
+        }
+        #[cfg(test)]
+        {
+            self.looked_at += 1;
+        }
+        let facts = Rc::new(Facts::of(ruleset, elements));
+        let is_list = |element: &Element| matches!(element.at, At::List(_));
+        if !elements.is_empty() && !elements.iter().any(is_list) {
+            self.found.insert(elements.as_ptr(), Rc::clone(&facts));
+        }
+        facts
+    }
+}
+
+impl Facts {
+    fn of(ruleset: &Ruleset, elements: &[Element]) -> Self {
+        let (mut twice, mut single) = (Vec::new(), 0);
+        let mut lists: FxHashMap<_, usize> = FxHashMap::default();
+        for (position, element) in elements.iter().enumerate() {
+            match &element.at {
+                At::Prefix(net) => single += usize::from(is_single(net)),
+                At::List(name) => {
+                    let times = lists.entry(name).or_default();
+                    *times += 1;
+                    if *times == 2 {
+                        twice.push(position);
+                    }
+                }
+            }
+        }
+        let nets = elements.iter().enumerate();
+        let nets = nets.filter_map(|(position, element)| match &element.at {
+            At::Prefix(net) => Some((position, *net)),
+            At::List(_) => None,
+        });
+        let mut seen = FxHashSet::default();
+        for one in repeated(nets) {
+            let at = elements.get(one.again).map(|element| &element.at);
+            if let Some(At::Prefix(net)) = at
+                && is_single(net)
+            {
+                single -= 1;
+            }
+            if seen.insert(one.first) {
+                twice.push(one.again);
+            }
+        }
+        twice.sort_unstable();
+        let twice = twice.into_iter();
+        let twice = twice.filter_map(|position| elements.get(position));
+        Self {
+            addresses: Rc::new(AddressSet::new(ruleset.prefixes(elements))),
+            twice: twice.map(|element| element.at.clone()).collect(),
+            single,
+        }
+    }
+}
+
+fn is_single(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
+}
+
+fn warnings(ruleset: &Ruleset, known: &mut Known) -> Vec<String> {
     let mut warnings = Vec::new();
-    duplicates(&mut warnings, "the allow list", &ruleset.allow);
+    let allow = known.facts(ruleset, &ruleset.allow);
+    duplicates(&mut warnings, "the allow list", &allow);
     for (name, zone) in &ruleset.zones {
         let place = format!("the allow list of zone `{name}`");
-        duplicates(&mut warnings, &place, &zone.allow);
+        duplicates(&mut warnings, &place, &known.facts(ruleset, &zone.allow));
     }
     for (name, list) in &ruleset.lists {
-        let twice = repeated(list.elements.iter().map(|element| element.prefix));
+        let nets = list.elements.iter().map(|element| element.prefix);
+        let mut seen = FxHashSet::default();
+        let again = repeated(nets.enumerate()).into_iter();
+        let again = again.filter(|one| seen.insert(one.first));
+        let twice = again.filter_map(|one| list.elements.get(one.again));
+        let twice: Vec<_> = twice.map(|element| element.prefix).collect();
         warn_repeated(&mut warnings, &format!("list `{name}`"), &twice);
     }
 
     let allow = AllowLists::new(ruleset);
     let mut covered = CoveredRules::new(ruleset);
     for (position, rule) in ruleset.rules.iter().enumerate() {
-        entries(&mut warnings, rule);
-        let matched = AddressSet::new(ruleset.prefixes(&rule.matches));
+        let facts = known.facts(ruleset, &rule.matches);
+        let spared = known.facts(ruleset, &rule.except);
+        entries(&mut warnings, rule, &facts, &spared);
+        let matched = Rc::clone(&facts.addresses);
         if rule.except.is_empty() {
             allow.undoes(&mut warnings, rule, &matched);
             covered.add(position, rule, matched);
             continue;
         }
         outside(&mut warnings, ruleset, rule, &matched);
-        let except = AddressSet::new(ruleset.prefixes(&rule.except));
-        let effective = matched.without(&except);
+        let effective = matched.without(&spared.addresses);
         if effective.is_empty() && !matched.is_empty() {
             warnings.push(format!(
                 "rule `{}`: its exceptions leave nothing of it",
@@ -55,25 +167,17 @@ pub fn lint(ruleset: &Ruleset) -> Vec<String> {
             ));
         }
         allow.undoes(&mut warnings, rule, &matched);
-        covered.add(position, rule, effective);
+        covered.add(position, rule, Rc::new(effective));
     }
     covered.find(&mut warnings);
     warnings
 }
 
 /// What a rule's own elements show, other rules not looked at.
-fn entries(warnings: &mut Vec<String>, rule: &Rule) {
+fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Facts) {
     let name = &rule.name;
-    duplicates(
-        warnings,
-        &format!("`match` of rule `{name}`"),
-        &rule.matches,
-    );
-    duplicates(
-        warnings,
-        &format!("`except` of rule `{name}`"),
-        &rule.except,
-    );
+    duplicates(warnings, &format!("`match` of rule `{name}`"), matched);
+    duplicates(warnings, &format!("`except` of rule `{name}`"), spared);
     if rule.action != Action::Block {
         return;
     }
@@ -82,7 +186,7 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule) {
         At::Prefix(net) => Some(*net),
         At::List(_) => None,
     });
-    let short: Vec<_> = own.clone().filter(is_short).collect();
+    let short: Vec<_> = own.filter(is_short).collect();
     if !short.is_empty() {
         warnings.push(format!(
             "rule `{name}` blocks very many addresses: {} (shorter than /{SHORT_V4}, in IPv6 \
@@ -90,10 +194,7 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule) {
             named(&short)
         ));
     }
-    let single = own
-        .filter(|net| net.prefix_len() == net.max_prefix_len())
-        .collect::<FxHashSet<_>>()
-        .len();
+    let single = matched.single;
     if rule.expires.is_none() && single > 0 {
         let addresses = if single == 1 { "address" } else { "addresses" };
         warnings.push(format!(
@@ -110,10 +211,10 @@ fn is_short(net: &IpNet) -> bool {
     }
 }
 
-fn duplicates(warnings: &mut Vec<String>, place: &str, elements: &[Element]) {
-    let texts = repeated(elements.iter().map(|element| &element.at));
-    let texts: Vec<_> = texts
-        .into_iter()
+fn duplicates(warnings: &mut Vec<String>, place: &str, facts: &Facts) {
+    let texts: Vec<_> = facts
+        .twice
+        .iter()
         .map(|at| match at {
             At::Prefix(net) => net.to_string(),
             At::List(list) => format!("@{list}"),
@@ -126,15 +227,6 @@ fn warn_repeated<T: ToString>(warnings: &mut Vec<String>, place: &str, repeated:
     if !repeated.is_empty() {
         warnings.push(format!("{place} holds more than once: {}", named(repeated)));
     }
-}
-
-/// What comes more than once, each once, in order.
-fn repeated<T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut once = FxHashSet::default();
-    let mut twice = FxHashSet::default();
-    items
-        .filter(|item| !once.insert(item.clone()) && twice.insert(item.clone()))
-        .collect()
 }
 
 /// Exceptions that hold no address that the rule could match, as far as that is known.

@@ -149,7 +149,7 @@ fn duplicates_are_named_where_they_are() {
         note: "".into(),
     };
     let office = List {
-        elements: vec![entry.clone(), entry],
+        elements: vec![entry.clone(), entry].into(),
         ..List::default()
     };
     ruleset.lists.insert("office".parse().unwrap(), office);

@@ -53,7 +53,7 @@ impl Fixture {
             time: at(100),
             author: root(),
             comment: "ticket 42".to_owned(),
-            ruleset,
+            ruleset: Some(ruleset),
             rules: 1,
             entries: 2,
             state,

@@ -46,8 +46,10 @@ fn list() -> impl Strategy<Value = List> {
     });
     let file = prop_oneof![Just("feed.txt"), Just("a b/\"drop\\.txt")];
     let file = prop::option::of(file.prop_map(|path| path.parse().unwrap()));
-    (file, prop::collection::vec(element, 0..8))
-        .prop_map(|(file, elements)| List { file, elements })
+    (file, prop::collection::vec(element, 0..8)).prop_map(|(file, elements)| List {
+        file,
+        elements: elements.into(),
+    })
 }
 
 fn zone() -> impl Strategy<Value = Zone> {
@@ -56,7 +58,7 @@ fn zone() -> impl Strategy<Value = Zone> {
     (default, malformed, elements(0)).prop_map(|(default, malformed, allow)| Zone {
         default,
         malformed,
-        allow,
+        allow: allow.into(),
     })
 }
 
@@ -75,8 +77,8 @@ fn rule() -> impl Strategy<Value = Rule> {
             id: RuleId(0),
             name: "placeholder".parse().unwrap(),
             action: if warn { Action::Warn } else { Action::Block },
-            matches,
-            except,
+            matches: matches.into(),
+            except: except.into(),
             expires,
             note,
             enabled,
@@ -113,7 +115,7 @@ pub(in crate::policy) fn ruleset() -> impl Strategy<Value = Ruleset> {
                 let lists = lists.map(|(name, list)| (name.parse::<ListName>().unwrap(), list));
                 Ruleset {
                     rules,
-                    allow,
+                    allow: allow.into(),
                     zones,
                     lists: lists.into(),
                 }

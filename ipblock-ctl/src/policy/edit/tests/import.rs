@@ -4,7 +4,7 @@ use crate::policy::Element;
 fn edit(into: &str, addresses: &[&str], notes: &[&str], replace: bool) -> Edit {
     Edit::Import(Import {
         into: into.to_owned(),
-        addresses: texts(addresses),
+        addresses: addresses.iter().collect(),
         notes: texts(notes),
         replace,
     })
@@ -82,7 +82,7 @@ fn a_list_is_made_when_there_is_none_and_a_rule_is_not() {
         .collect();
     let edit_many = Edit::Import(Import {
         into: "@feed".to_owned(),
-        addresses: many,
+        addresses: many.into_iter().collect(),
         notes: Vec::new(),
         replace: false,
     });

@@ -44,7 +44,7 @@ fn list(elements: &[ListElement]) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let list = crate::policy::List {
         file: None,
-        elements: elements.to_vec(),
+        elements: elements.to_vec().into(),
     };
     ruleset.lists.insert("feed".parse().unwrap(), list);
     ruleset

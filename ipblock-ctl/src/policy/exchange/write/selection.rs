@@ -37,7 +37,7 @@ pub fn elements(ruleset: &Ruleset, selection: Selection<'_>, now: Timestamp) -> 
     match selection {
         Selection::All => blocked(ruleset, now),
         Selection::Rule(rule) => of_rule(ruleset, rule),
-        Selection::List(_, list) => list.elements.clone(),
+        Selection::List(_, list) => list.elements.to_vec(),
         Selection::Allow => resolved(ruleset, &ruleset.allow)
             .map(Cow::into_owned)
             .collect(),
