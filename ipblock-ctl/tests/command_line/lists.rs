@@ -135,8 +135,8 @@ fn a_rule_without_exceptions_is_not_a_rule_that_does_not_exist() {
         "bytes": 0, "excepted": 0, "last_hit": null, "state": "deployed"});
     let daemon = FakeDaemon::start(vec![
         answer("GET", "/v1/exceptions", 200, exceptions()),
-        answer("GET", "/v1/rules/c", 200, rule),
-        answer("GET", "/v1/rules/d", 404, failure("not_found")),
+        answer("GET", "/v1/rules/c?elements=0", 200, rule),
+        answer("GET", "/v1/rules/d?elements=0", 404, failure("not_found")),
     ]);
     let assert = run(&daemon, &["exception", "list", "--rule", "c"]).code(0);
     assert_eq!(stdout(&assert), "no exceptions\n");

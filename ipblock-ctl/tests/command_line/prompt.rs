@@ -40,7 +40,7 @@ fn daemon() -> FakeDaemon {
         refused(),
         answer(
             "GET",
-            "/v1/rules",
+            "/v1/rules?elements=0",
             200,
             json!([rule("block", "block"), rule("watch", "warn")]),
         ),
@@ -195,7 +195,10 @@ fn a_terminal_is_written_to_in_colour_unless_that_is_switched_off() {
 #[test]
 fn json_on_a_terminal_has_no_colour() {
     let rules = json!([rule("block", "block")]);
-    let daemon = FakeDaemon::start(vec![answer("GET", "/v1/rules", 200, rules.clone())]);
+    let daemon = FakeDaemon::start(vec![
+        answer("GET", "/v1/rules?elements=200", 200, rules.clone()),
+        answer("GET", "/v1/rules", 200, rules.clone()),
+    ]);
     let tables = Terminal::run(&daemon, &["rule", "list"]).end();
     assert!(tables.written.contains("\x1b["), "{}", tables.written);
     for color in ["auto", "always"] {

@@ -8,7 +8,12 @@ use crate::{
 };
 
 fn told(variables: &[(&str, &str)]) -> Option<String> {
-    let daemon = FakeDaemon::start(vec![answer("GET", "/v1/rules", 200, json!([]))]);
+    let daemon = FakeDaemon::start(vec![answer(
+        "GET",
+        "/v1/rules?elements=200",
+        200,
+        json!([]),
+    )]);
     ipblock_ctl()
         .env("IPBLOCK_SOCKET", daemon.socket())
         .envs(variables.iter().copied())

@@ -21,6 +21,9 @@ pub struct ListDiff {
 /// Compares what two lists hold; notes and order apart.
 #[must_use]
 pub fn diff_lists(old: &List, new: &List) -> ListDiff {
+    if old.elements == new.elements {
+        return ListDiff::default();
+    }
     let set = |list: &List| -> FxHashSet<_> {
         let elements = list.elements.iter();
         elements.map(|element| element.prefix).collect()
@@ -71,6 +74,9 @@ pub(super) fn changes(name: &ListName, old: Option<&List>, new: Option<&List>) -
     }
     let nothing = List::default();
     let old = old.unwrap_or(&nothing);
+    if old.elements == new.elements {
+        return lines;
+    }
     let counts = diff_lists(old, new);
     let field = match counts {
         ListDiff { more: 0, fewer: 0 } => field,

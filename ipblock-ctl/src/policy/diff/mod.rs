@@ -14,7 +14,10 @@ pub use self::{
     addresses::{AddressDiff, diff_addresses},
     lists::{ListDiff, diff_lists},
 };
-use super::ruleset::{Action, At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset};
+use super::{
+    repeated::repeated,
+    ruleset::{Action, At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset},
+};
 
 /// How many elements a line names; it says how many more there are.
 const NAMED: usize = 10;
@@ -210,18 +213,24 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
 
 /// The first elements, each once, with their signs, and how many more there are.
 fn named<'a>(signed: impl Iterator<Item = (char, &'a At)>) -> String {
-    let mut seen = FxHashSet::default();
-    let mut names = Vec::new();
+    let (mut first, mut nets) = (Vec::new(), Vec::new());
+    let mut lists = FxHashSet::default();
     for (sign, at) in signed {
-        if seen.insert(at) && names.len() < NAMED {
-            names.push(match at {
-                At::Prefix(net) => format!("{sign}{net}"),
-                At::List(list) => format!("{sign}@{list}"),
-            });
+        if first.len() < NAMED && !first.contains(&(sign, at)) {
+            first.push((sign, at));
+        }
+        match at {
+            At::Prefix(net) => nets.push(*net),
+            At::List(list) => drop(lists.insert(list)),
         }
     }
-    let more = seen.len() - names.len();
-    let names = names.join(", ");
+    let again = repeated(nets.iter().copied().enumerate()).len();
+    let more = lists.len() + nets.len() - again - first.len();
+    let names = first.into_iter().map(|(sign, at)| match at {
+        At::Prefix(net) => format!("{sign}{net}"),
+        At::List(list) => format!("{sign}@{list}"),
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
     if more == 0 {
         names
     } else {

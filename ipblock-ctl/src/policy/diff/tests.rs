@@ -266,3 +266,18 @@ proptest! {
         prop_assert_eq!(counted.newly_passed, changes(&after, &before));
     }
 }
+
+#[test]
+fn what_only_moves_or_comes_twice_neither_comes_nor_goes() {
+    let said = |before: &[&str], after: &[&str]| {
+        let of = |nets| of_rules(vec![rule(1, "abuse", Action::Block, nets)]);
+        lines(&diff(&of(before), &of(after)))
+    };
+    let (a, b, c) = ("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32");
+    let same = "  match: the same elements in another order or number";
+    assert_eq!(said(&[a, b, c], &[b, c, a]), ["Changed abuse", same]);
+    assert_eq!(said(&[a, b], &[a, b, a]), ["Changed abuse", same]);
+    assert_eq!(said(&[a, b, a], &[a, b]), ["Changed abuse", same]);
+    let line = format!("  match: +{c}, -{b}");
+    assert_eq!(said(&[a, b, a], &[a, c]), ["Changed abuse", &line]);
+}

@@ -59,6 +59,27 @@ proptest! {
     }
 
     #[test]
+    fn an_index_of_what_is_asked_for_answers_as_one_of_everything(
+        ruleset in dense_ruleset(),
+        asked in prop::collection::vec(dense_net(), 1..3),
+    ) {
+        let zone = ZoneName::default();
+        let all = Explainer::new(&ruleset, &zone, at(NOW));
+        let some = Explainer::about(&ruleset, &zone, at(NOW), asked.iter().copied());
+        for whole in &asked {
+            prop_assert_eq!(
+                some.parts(*whole, &[], usize::MAX),
+                all.parts(*whole, &[], usize::MAX)
+            );
+            for address in universe().into_iter().filter(|address| whole.contains(address)) {
+                let (one, other) = (some.explain(address), all.explain(address));
+                prop_assert_eq!(named(&one), named(&other));
+                prop_assert_eq!((one.verdict, one.reason), (other.verdict, other.reason));
+            }
+        }
+    }
+
+    #[test]
     fn parts_are_the_fewest_that_have_one_explanation_each(
         ruleset in dense_ruleset(),
         whole in dense_net(),

@@ -206,3 +206,30 @@ fn comparing_stops_when_there_are_too_many_rules_with_too_many_addresses() {
     let expected = "rules from `r50` on were not compared with the others: there are too many";
     assert_warns(&found, &[expected]);
 }
+
+#[test]
+fn what_two_rulesets_share_is_looked_at_once_and_told_by_neither() {
+    let big = rule(
+        1,
+        "big",
+        Block,
+        &["192.0.2.1/32", "192.0.2.2/32", "192.0.2.1/32"],
+    );
+    let before = Ruleset {
+        rules: vec![big],
+        ..Ruleset::default()
+    };
+    let mut after = before.clone();
+    after.rules.push(rule(2, "new", Block, &["203.0.113.7/32"]));
+    let expected = "rule `new` blocks 1 single address without an end, and dynamic addresses \
+                    change hands";
+    assert_warns(&new_warnings(&before, &after), &[expected]);
+    assert_warns(&new_warnings(&after, &after), &[]);
+
+    let mut known = Known::default();
+    super::warnings(&before, &mut known);
+    let of_before = known.looked_at;
+    super::warnings(&after, &mut known);
+    // Lists without an element are looked at each time: the allow list and the exceptions.
+    assert_eq!(known.looked_at - of_before, 1 + 1 + 2);
+}

@@ -354,3 +354,25 @@ fn revisions_of_list_files_go_before_those_of_people() {
     assert_eq!(kept.len(), 1_000);
     assert_eq!(kept.last().unwrap().number, by_hand);
 }
+
+#[test]
+fn what_is_staged_becomes_a_revision_without_its_text_being_stored_again() {
+    let fixture = Fixture::new();
+    let staged = ruleset("staged", &[("abuse", 7)]);
+    fixture.store.stage(0, &staged, &[]).unwrap();
+    let new = NewRevision {
+        time: at(100),
+        author: root(),
+        comment: String::new(),
+        ruleset: None,
+        rules: 1,
+        entries: 1,
+        state: RevisionState::Prepared,
+        trial: None,
+    };
+    let number = fixture.store.insert_revision(&new).unwrap();
+    fixture.store.clear_staged().unwrap();
+    assert_eq!(fixture.store.ruleset(number).unwrap(), staged);
+    // Nothing staged is no ruleset to record.
+    assert!(fixture.store.insert_revision(&new).is_err());
+}
