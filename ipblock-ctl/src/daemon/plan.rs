@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// A zone as it is before or after; none: there is no such zone.
+type Side = Option<Arc<CompiledZone>>;
+
 /// The way from the deployed ruleset to another one.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -33,7 +36,7 @@ pub(super) struct Plan {
     /// The moment of both sides.
     pub(super) now: Timestamp,
     /// Every zone of either side: compiled before and after. Absent on one side: none.
-    zones: BTreeMap<ZoneName, (Option<Arc<CompiledZone>>, Option<Arc<CompiledZone>>)>,
+    zones: BTreeMap<ZoneName, (Side, Side)>,
     /// What differs, in words.
     changes: RulesetDiff,
 }
