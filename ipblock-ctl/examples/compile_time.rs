@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use ipblock::policy::{
-    Action, At, Element, Rule, RuleId, Ruleset, ZoneName, compile::compile, diff::diff_addresses,
-    explain::Explainer, lint::lint,
+    Action, At, Element, Rule, RuleId, Ruleset, Shared, ZoneName, compile::compile,
+    diff::diff_addresses, explain::Explainer, lint::lint,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
@@ -88,8 +88,8 @@ fn random_ruleset(prefixes: u64) -> anyhow::Result<Ruleset> {
             } else {
                 Action::Warn
             },
-            matches: Vec::new(),
-            except: Vec::new(),
+            matches: Shared::default(),
+            except: Shared::default(),
             expires: (id % 3 == 0)
                 .then(|| Timestamp::from_second(i64::try_from(id)?).map_err(anyhow::Error::from))
                 .transpose()?,
