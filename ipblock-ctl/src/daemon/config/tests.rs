@@ -236,22 +236,6 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
     const HOOK: &str = "[[alerts.sink]]\ntype = \"webhook\"\n";
     for (text, said) in [
         (
-            "[[alerts.sink]]\n".to_owned(),
-            "1:1: sink 1 needs a `type`: write type = \"log\", \"file\" or \"webhook\"",
-        ),
-        (
-            format!("{LOG}[[alerts.sink]]\nname = \"soc\"\nurl = \"http://h/\""),
-            "3:1: sink 2 (`soc`) needs a `type`: write",
-        ),
-        (
-            "alerts.sink = [{ type = \"log\" },\n  { name = \"soc\" }]".to_owned(),
-            "2:3: sink 2 (`soc`) needs a `type`: write",
-        ),
-        (
-            "alerts.sink = [7]".to_owned(),
-            "1:16: invalid type: integer `7`, expected a table, as in { type = \"log\" }",
-        ),
-        (
             "[[alerts.sink]]\ntype = \"mail\"".to_owned(),
             "2:8: unknown variant `mail`, expected one of `log`, `file`, `webhook`",
         ),
@@ -336,5 +320,33 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         let said = format!("d.toml:{said}");
         assert!(error.starts_with(&said), "{text}: {error}");
         assert!(!error.contains("SECRET"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_sink_without_a_type_is_told_with_its_name_and_place() {
+    for (text, said) in [
+        (
+            "[[alerts.sink]]\n",
+            "1:1: sink 1 needs a `type`: write type = \"log\", \"file\" or \"webhook\"",
+        ),
+        (
+            "[[alerts.sink]]\ntype = \"log\"\n[[alerts.sink]]\nname = \"soc\"",
+            "3:1: sink 2 (`soc`) needs a `type`: write",
+        ),
+        (
+            "alerts.sink = [{ type = \"log\" },\n  { name = \"soc\" }]",
+            "2:3: sink 2 (`soc`) needs a `type`: write",
+        ),
+        (
+            "alerts.sink = [7]",
+            "1:16: invalid type: integer `7`, expected a table, as in { type = \"log\" }",
+        ),
+    ] {
+        let error = sinks(text).expect_err(text);
+        assert!(
+            error.starts_with(&format!("d.toml:{said}")),
+            "{text}: {error}"
+        );
     }
 }
