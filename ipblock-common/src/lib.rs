@@ -59,4 +59,6 @@ mod pod {
     unsafe impl aya::Pod for HitCount {}
     // SAFETY: as above.
     unsafe impl aya::Pod for HitBudget {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::lookup::filter::FilterLine {}
 }

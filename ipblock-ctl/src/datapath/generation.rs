@@ -23,7 +23,7 @@ use super::{
     kernel_log,
     lookup_maps::{self, LookupMaps},
     maps::{map_error, open_map},
-    object::{BPF_OBJECT, object_sha256},
+    object::{self, BPF_OBJECT, object_sha256},
     pins::PinDirectory,
     shared::{self, SharedMapIds},
     sys,
@@ -307,8 +307,7 @@ fn load(
         .override_global(kernel_log::LEVEL, &log_level, true)
         .load(BPF_OBJECT)
         .map_err(|error| DatapathError::Load(Box::new(error)))?;
-    program_of(&mut object)?
-        .load()
+    object::load_program(program_of(&mut object)?)
         .map_err(|error| DatapathError::Program(Box::new(error)))?;
     Ok(object)
 }

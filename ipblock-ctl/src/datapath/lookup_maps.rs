@@ -46,7 +46,7 @@ pub(super) const NAMES: [&str; 10] = [
 const LAYOUT: &str = "layout";
 
 /// What is written into the maps.
-pub(super) struct Content<'a> {
+pub struct Content<'a> {
     image: TableImage,
     trie_v4: &'a [(Ipv4Net, ClassId)],
     /// All entries, and else what the image leaves to the trie.
@@ -54,7 +54,9 @@ pub(super) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn of(zone: &'a CompiledZone, lookup: Lookup, seed: u64) -> Self {
+    /// What a zone's maps hold.
+    #[must_use]
+    pub fn of(zone: &'a CompiledZone, lookup: Lookup, seed: u64) -> Self {
         match lookup {
             Lookup::Tables => Self {
                 image: TableImage::build(zone, seed),
@@ -74,7 +76,7 @@ impl<'a> Content<'a> {
     }
 
     /// Gives the maps their sizes and the program its constants.
-    pub(super) fn lay_out<'b>(&'b self, loader: &mut EbpfLoader<'b>) {
+    pub fn lay_out<'b>(&'b self, loader: &mut EbpfLoader<'b>) {
         let image = &self.image;
         for (name, len) in [
             (names::IPV4, self.trie_v4.len()),
@@ -103,7 +105,7 @@ impl<'a> Content<'a> {
     }
 
     /// Writes all entries; the program is on no link yet.
-    pub(super) fn fill(&self, object: &mut Ebpf) -> Result<(), DatapathError> {
+    pub fn fill(&self, object: &mut Ebpf) -> Result<(), DatapathError> {
         fill_trie(object, names::IPV4, self.trie_v4, |prefix| {
             Key::new(prefix.prefix_len().into(), prefix.network().octets())
         })?;

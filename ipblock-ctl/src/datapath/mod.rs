@@ -14,7 +14,7 @@ pub mod inspect;
 pub mod interface;
 pub mod kernel_log;
 pub mod link;
-mod lookup_maps;
+pub mod lookup_maps;
 mod mapped;
 mod maps;
 pub mod mode;
