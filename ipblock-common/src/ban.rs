@@ -31,22 +31,21 @@ pub struct BanGate {
 }
 
 /// The bit of a /64 that holds a ban, or of a longer one's, by the upper half of the address.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub const fn place_of_64(upper: u64) -> Place {
     place_of(upper ^ upper >> 32)
 }
 
 /// The bit of a /32 that a ban of a net touches, by the upper half of the address.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub const fn place_of_32(upper: u64) -> Place {
     place_of(!(upper >> 32))
 }
 
 /// Anybody can compute it. Who shares a bit with a ban is looked up in the table, and no more.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
+#[inline]
 const fn place_of(number: u64) -> Place {
     /// 2^64 divided by the golden ratio.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -49,14 +49,14 @@ impl FilterLine {
     #[inline(always)]
     #[must_use]
     pub fn has(&self, place: Place) -> bool {
-        let word = self.words.get((place.bit / 64 & 7) as usize);
+        let word = self.words.get(((place.bit / 64) & 7) as usize);
         word.is_some_and(|word| word >> (place.bit % 64) & 1 != 0)
     }
 
     /// Sets the bit.
     #[inline]
     pub fn set(&mut self, place: Place) {
-        if let Some(word) = self.words.get_mut((place.bit / 64 & 7) as usize) {
+        if let Some(word) = self.words.get_mut(((place.bit / 64) & 7) as usize) {
             *word |= 1 << (place.bit % 64);
         }
     }

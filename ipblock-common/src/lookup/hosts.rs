@@ -138,5 +138,5 @@ pub const fn bucket_v6(hash: u64, buckets: u32) -> u32 {
 /// A number of 32 bits to one below `buckets`.
 #[inline(always)]
 const fn scale(hash: u64, buckets: u32) -> u32 {
-    ((hash & 0xffff_ffff) * buckets as u64 >> 32) as u32
+    (((hash & 0xffff_ffff) * buckets as u64) >> 32) as u32
 }

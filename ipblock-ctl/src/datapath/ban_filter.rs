@@ -219,7 +219,6 @@ fn places_v6(net: Ipv6Net) -> impl Iterator<Item = Place> {
 }
 
 /// The first half of an address.
-#[expect(clippy::cast_possible_truncation, reason = "the upper half is left")]
 const fn upper(address: u128) -> u64 {
     (address >> 64) as u64
 }

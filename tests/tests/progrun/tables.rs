@@ -18,7 +18,7 @@ use crate::fixture::Fixture;
 const RULESETS: u64 = 8;
 const NETS: usize = 120;
 
-/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers in each run.
+/// `SplitMix64` (Steele, Lea and Flood 2014): the same numbers in each run.
 struct Random(u64);
 
 impl Random {

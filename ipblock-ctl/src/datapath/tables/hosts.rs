@@ -87,10 +87,10 @@ fn sized<T: Clone + Default>(buckets: usize, attempt: usize) -> Built<T> {
 }
 
 impl<T> Built<T> {
-    fn add(&mut self, bucket: u32, mut add: impl FnMut(&mut T) -> bool) -> Option<()> {
+    fn add(&mut self, bucket: u32, add: impl FnMut(&mut T) -> bool) -> Option<()> {
         let first = usize::try_from(bucket).ok()?;
         let last = first + usize::try_from(MAX_PROBES).ok()?;
         let probed = self.table.get_mut(first..last)?;
-        probed.iter_mut().any(|bucket| add(bucket)).then_some(())
+        probed.iter_mut().any(add).then_some(())
     }
 }

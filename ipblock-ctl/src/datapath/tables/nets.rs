@@ -80,6 +80,7 @@ struct Part<'a> {
 }
 
 /// A node that has its place, and is to be filled.
+#[derive(Clone, Copy)]
 struct Unfilled<'a> {
     node: usize,
     /// Bits of the key that lead to it.
