@@ -35,6 +35,21 @@ pub(crate) fn disable_offloads(netns: &Netns, interface: &str) -> anyhow::Result
     })
 }
 
+/// Lets a veth device receive by NAPI, with or without an XDP program: it then takes frames that are
+/// redirected to it, and hands single packets to the stack through the same code as with one.
+pub(crate) fn enable_gro(netns: &Netns, interface: &str) -> anyhow::Result<()> {
+    netns.enter(|| {
+        set(
+            interface,
+            EthtoolValue {
+                command: ETHTOOL_SGRO,
+                value: 1,
+            },
+        )
+        .with_context(|| format!("generic receive offload on {interface}"))
+    })
+}
+
 /// An ioctl rather than the `ethtool` program, which a fresh machine does not have.
 fn set(interface: &str, mut value: EthtoolValue) -> anyhow::Result<()> {
     let command = value.command;
