@@ -66,7 +66,7 @@ fn hosts(root: Privileged, file: &Path) -> Result<(Load, Memory)> {
     scene.assert_blocked(&last)?;
     let memory = Memory {
         workload: workload.name(),
-        kernel_mib: memory::of_pinned(scene.daemon.bpffs())?,
+        kernel_mib: memory::of_pinned(&scene.daemon.bpffs().join("ipblock"))?,
         rss_mib: memory::peak_of_process(scene.daemon.pid().context("the daemon has ended")?)?,
     };
     let load = Load {
