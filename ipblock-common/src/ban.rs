@@ -1,6 +1,56 @@
-//! Bans: the value of an entry in the ban tables.
+//! Bans: the value of an entry in the ban tables, and what stands in front of them.
+//!
+//! A filter has a bit for what bans touch: each /24 in IPv4, each /32 (of nets) and each /64 (of the
+//! longer ones) in IPv6. A bit that is not set says that no ban covers the source. User space sets a
+//! bit after the entry is there, and takes bits away only where no entry needs them.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::lookup::filter::Place;
+
+/// Lines of the filter of either family: 2^24 bits.
+pub const FILTER_LINES: u32 = 1 << 15;
+
+/// An IPv6 ban that is shorter is not in the filter, see [`BanGate::wide_v6`].
+pub const SHORTEST_IN_FILTER_V6: u8 = 19;
+
+/// What has to be asked at all. Map `BAN_GATE`, one element.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct BanGate {
+    /// 1 when there are IPv4 entries, else 0: nothing is asked.
+    pub v4: u32,
+    /// 1 when there are IPv6 entries, else 0: nothing is asked.
+    pub v6: u32,
+    /// 1 when an IPv6 entry is too wide for the filter, else 0: the table is always asked.
+    pub wide_v6: u32,
+    /// Always 0.
+    pub padding: u32,
+}
+
+/// The bit of a /64 that holds a ban, or of a longer one's, by the upper half of the address.
+#[inline]
+#[must_use]
+pub const fn place_of_64(upper: u64) -> Place {
+    place_of(upper ^ upper >> 32)
+}
+
+/// The bit of a /32 that a ban of a net touches, by the upper half of the address.
+#[inline]
+#[must_use]
+pub const fn place_of_32(upper: u64) -> Place {
+    place_of(!(upper >> 32))
+}
+
+/// Anybody can compute it. Who shares a bit with a ban is looked up in the table, and no more.
+#[inline]
+const fn place_of(number: u64) -> Place {
+    /// 2^64 divided by the golden ratio.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    Place::new((number.wrapping_mul(SPREAD) >> 40) as u32)
+}
 
 /// When the bans on a prefix have all ended.
 ///

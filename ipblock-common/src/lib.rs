@@ -11,11 +11,12 @@ pub mod class;
 pub mod counters;
 pub mod generation;
 pub mod limits;
+pub mod lookup;
 pub mod names;
 pub mod source;
 
 pub use alert::{AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, Seen};
-pub use ban::BanDeadline;
+pub use ban::{BanDeadline, BanGate};
 pub use class::{Class, ClassId, ClassVerdict};
 pub use counters::{ClassCount, Count, Outcome, Totals};
 pub use generation::{ABI_VERSION, GenerationMeta};
@@ -28,14 +29,16 @@ pub use source::{HitBudget, HitCount, SourceKey};
 )]
 mod pod {
     use super::{
-        AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount,
-        GenerationMeta, HitBudget, HitCount, SourceKey, Totals,
+        AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class,
+        ClassCount, GenerationMeta, HitBudget, HitCount, SourceKey, Totals,
     };
 
     // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
     unsafe impl aya::Pod for Class {}
     // SAFETY: as above.
     unsafe impl aya::Pod for BanDeadline {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for BanGate {}
     // SAFETY: as above.
     unsafe impl aya::Pod for ClassCount {}
     // SAFETY: as above.
@@ -56,4 +59,6 @@ mod pod {
     unsafe impl aya::Pod for HitCount {}
     // SAFETY: as above.
     unsafe impl aya::Pod for HitBudget {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::lookup::filter::FilterLine {}
 }

@@ -63,3 +63,48 @@ fn a_bad_flag_exits_with_2() {
     let (assert, _path, _directory) = ipblockd(&["--check-config", "--interface", "a/b"], "");
     assert.code(2);
 }
+
+#[test]
+fn a_file_sink_that_cannot_be_written_exits_with_2_and_says_what_to_do() {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| elsewhere.path().join(name).display().to_string();
+    let check = |path: &str| {
+        let config =
+            format!("[[alerts.sink]]\ntype = \"file\"\nname = \"archive\"\npath = \"{path}\"\n");
+        let (assert, ..) = ipblockd(&["--check-config"], &config);
+        let output = assert.get_output().clone();
+        (output.status.code(), text(&output.stderr))
+    };
+    fs::write(at("file"), "").expect("written");
+    for (path, why, hint) in [
+        (
+            at("missing/a.jsonl"),
+            format!("the directory {} does not exist", at("missing")),
+            format!(
+                "make it (mkdir -p {}), or write another `path`",
+                at("missing")
+            ),
+        ),
+        (
+            at("file/a.jsonl"),
+            format!("{} is not a directory", at("file")),
+            "write another `path`".to_owned(),
+        ),
+        (
+            at("file/deep/a.jsonl"),
+            format!("{} is not in a directory", at("file/deep")),
+            "write another `path`".to_owned(),
+        ),
+        (
+            at(""),
+            "it is no regular file".to_owned(),
+            "write another `path`".to_owned(),
+        ),
+    ] {
+        let told = format!("error: sink `archive` cannot write {path}: {why}\nhint: {hint}\n");
+        assert_eq!(check(&path), (Some(2), told));
+    }
+    fs::create_dir(at("missing")).expect("made");
+    assert_eq!(check(&at("missing/a.jsonl")), (Some(0), String::new()));
+    assert_eq!(check(&at("file")), (Some(0), String::new()));
+}

@@ -1,17 +1,18 @@
 //! From a source address to a judgement.
 
-use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_log_ebpf::debug;
 use ipblock_common::{
-    Class, ClassId, ClassVerdict, Outcome, ban::NEVER, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
+    Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
 };
 
 use crate::{
-    account, alert, essential,
+    account, alert, bans, essential,
     frame::Frame,
     hits,
-    maps::{self, BANS_IPV4, BANS_IPV6, CLASSES, IPV4, IPV6},
+    maps::{self, CLASSES},
     packet::{IpHeader, Source},
+    tables,
 };
 
 /// What becomes of a packet, and under which total it is counted.
@@ -42,7 +43,7 @@ impl Judgement {
 pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
     let found = find_class(&header.source);
     let verdict = found.map(|(_, class)| ClassVerdict::from_number(class.verdict));
-    if verdict != Some(ClassVerdict::Allow) && is_banned(&header.source) {
+    if verdict != Some(ClassVerdict::Allow) && bans::cover(&header.source) {
         let now = account::class(frame, NO_CLASS);
         hits::count(frame, &header.source, NO_CLASS, now);
         return Judgement::DROP;
@@ -84,32 +85,13 @@ fn judge_by_default(frame: &Frame<'_>, header: &IpHeader, passed: Outcome) -> Ju
     Judgement::pass(passed)
 }
 
-/// Whether a ban covers the source that has not ended.
-#[inline(always)]
-fn is_banned(source: &Source) -> bool {
-    let found = match source {
-        Source::V4(address) => BANS_IPV4.get(Key::new(32, *address)),
-        Source::V6(address) => BANS_IPV6.get(Key::new(128, *address)),
-    };
-    match found.map(|deadline| deadline.ns()) {
-        None => false,
-        Some(NEVER) => true,
-        Some(deadline) => {
-            // Only sources with an entry pay for the clock.
-            // SAFETY: the helper takes no argument.
-            let now = unsafe { bpf_ktime_get_boot_ns() };
-            now < deadline
-        }
-    }
-}
-
 /// The class in force for a source, or `None` when nothing matches it (any more).
 #[inline(always)]
 fn find_class(source: &Source) -> Option<(ClassId, &'static Class)> {
-    let mut id = *match source {
-        Source::V4(address) => IPV4.get(Key::new(32, *address)),
-        Source::V6(address) => IPV6.get(Key::new(128, *address)),
-    }?;
+    let mut id = tables::find(source);
+    if id == NO_CLASS {
+        return None;
+    }
     let mut class = CLASSES.get(id)?;
     if class.valid_until == 0 {
         return Some((id, class));

@@ -9,6 +9,7 @@
 mod account;
 mod alert;
 mod atomic;
+mod bans;
 mod classify;
 mod essential;
 mod frame;
@@ -16,6 +17,7 @@ mod hits;
 mod layer4;
 mod maps;
 mod packet;
+mod tables;
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS},

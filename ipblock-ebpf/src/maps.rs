@@ -8,25 +8,60 @@
 
 use aya_ebpf::{
     Global,
+    bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use ipblock_common::{
-    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount, ClassId,
-    HitBudget, HitCount, SourceKey, Totals, limits,
+    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class, ClassCount,
+    ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
+    lookup::{
+        filter::FilterLine,
+        hosts::{HostsV4, HostsV6},
+        nets::{NetNode, NumberLine},
+    },
 };
 
-/// IPv4 prefix (network byte order, host bits zero) to class id.
+/// IPv4 prefix (network byte order, host bits zero) to class id. Asked when no tables stand in front.
 ///
 /// A miss means that nothing matches: the zone's default decides.
 #[map]
 pub(crate) static IPV4: LpmTrie<[u8; 4], ClassId> = LpmTrie::with_max_entries(1, 0);
 
-/// IPv6 prefix (network byte order, host bits zero) to class id.
+/// IPv6 prefix (network byte order, host bits zero) to class id. Asked when no tables stand in front,
+/// and for what lies in a /64 with longer nets.
 ///
 /// A miss means that nothing matches: the zone's default decides.
 #[map]
 pub(crate) static IPV6: LpmTrie<[u8; 16], ClassId> = LpmTrie::with_max_entries(1, 0);
+
+/// What IPv4 entries touch. A miss means that nothing matches (cannot happen), as in all that follow.
+#[map]
+pub(crate) static FILTER_V4: Array<FilterLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What IPv6 entries touch.
+#[map]
+pub(crate) static FILTER_V6: Array<FilterLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Buckets of IPv4 hosts.
+#[map]
+pub(crate) static HOSTS_V4: Array<HostsV4> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Buckets of IPv6 hosts.
+#[map]
+pub(crate) static HOSTS_V6: Array<HostsV6> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Where nets start, both families.
+#[map]
+pub(crate) static NET_ROOTS: Array<NumberLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Nodes of nets.
+#[map]
+pub(crate) static NET_NODES: Array<NetNode> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Classes of nets.
+#[map]
+pub(crate) static NET_LEAVES: Array<NumberLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Banned IPv4 prefix (network byte order, host bits zero) to when all bans that cover it have ended.
 ///
@@ -41,6 +76,26 @@ pub(crate) static BANS_IPV4: LpmTrie<[u8; 4], BanDeadline> =
 #[map]
 pub(crate) static BANS_IPV6: LpmTrie<[u8; 16], BanDeadline> =
     LpmTrie::with_max_entries(limits::BAN_TABLE_ENTRIES, 0);
+
+/// One element: what has to be asked about bans at all.
+///
+/// A miss means that no ban covers the source (cannot happen).
+#[map]
+pub(crate) static BAN_GATE: Array<BanGate> = Array::with_max_entries(1, 0);
+
+/// What IPv4 bans touch.
+///
+/// A miss means that no ban covers the source (cannot happen).
+#[map]
+pub(crate) static BAN_FILTER_V4: Array<FilterLine> =
+    Array::with_max_entries(ban::FILTER_LINES, BPF_F_MMAPABLE);
+
+/// What IPv6 bans touch.
+///
+/// A miss means that no ban covers the source (cannot happen).
+#[map]
+pub(crate) static BAN_FILTER_V6: Array<FilterLine> =
+    Array::with_max_entries(ban::FILTER_LINES, BPF_F_MMAPABLE);
 
 /// Class id to class. Id 0 is never used.
 ///

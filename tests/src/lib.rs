@@ -3,10 +3,11 @@
 //! Everything here cleans up after itself in `Drop`, also when a test panics, and what needs root
 //! takes a [`Privileged`] token, so that no test can forget to ask for it. Nothing here knows maps
 //! or rules: the prog-run tests bring their own fixture, the end-to-end tests speak through
-//! [`Daemon`]. [`many_sources`] runs any XDP program for measurements, [`page`]
+//! [`Daemon`]. [`many_sources`] and [`source_pool`] run any XDP program for measurements, [`page`]
 //! reads documentation whose commands are run.
 
 mod binaries;
+pub mod bpf;
 mod bpffs;
 mod daemon;
 mod freeze;
@@ -18,6 +19,7 @@ pub mod packet;
 pub mod page;
 mod privilege;
 mod raw_socket;
+pub mod source_pool;
 mod terminal;
 mod veth;
 mod wait;

@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    FrameReceiver, FrameSender, Netns, Privileged, offload::disable_offloads, packet::Mac,
-};
+use crate::{FrameReceiver, FrameSender, Netns, Privileged, offload, packet::Mac};
 
 /// How to join two namespaces.
 #[derive(Clone, Copy, Debug)]
@@ -133,10 +131,15 @@ impl End {
         }
     }
 
+    /// Receives by NAPI from now on, as with an XDP program: frames that are redirected to it arrive.
+    pub fn enable_gro(&self) -> anyhow::Result<()> {
+        offload::enable_gro(&self.netns, &self.interface)
+    }
+
     fn configure(&self, other: &Self, options: VethOptions) -> anyhow::Result<()> {
         let name = self.interface.as_str();
         let ip = |argv: &[&str]| self.netns.run(["ip"].iter().chain(argv));
-        disable_offloads(&self.netns, name)?;
+        offload::disable_offloads(&self.netns, name)?;
         // Without ARP the kernel also joins no solicited-node group, so it reports none by MLD.
         let arp = if options.live_neighbours { "on" } else { "off" };
         ip(&[

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How long to wait for what ought to happen at once; generous, because machines are shared.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(5);

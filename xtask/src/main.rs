@@ -3,6 +3,7 @@
 //! Each subcommand is one module. This crate only drives tools (cargo, rustup, apt-get); what
 //! ipblock itself does lives in ipblock-ctl.
 
+mod bench;
 mod check;
 mod command;
 mod demo;
@@ -39,6 +40,20 @@ enum Verb {
         #[arg(last = true)]
         filter: Vec<String>,
     },
+    /// Measure what ipblock costs, beside an LPM trie, a hash, nftables and ipset (needs root).
+    ///
+    /// Prints a table, and writes docs/benchmarks.md and docs/benchmarks.svg from the same figures.
+    Bench {
+        /// Fewer rounds; nothing is written.
+        #[arg(long)]
+        quick: bool,
+        /// The figures as JSON on standard output, and nothing else there.
+        #[arg(long)]
+        json: bool,
+        /// One part alone: cases, path, load or ban; nothing is written.
+        #[arg(long, value_name = "PART")]
+        only: Option<String>,
+    },
     /// Formatting, lints, documentation, the direction of imports and the other house rules.
     Check,
 }
@@ -48,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Setup => ("setup", setup::run()),
         Verb::Demo => ("demo", demo::run()),
         Verb::Test { filter } => ("test", test::run(&filter)),
+        Verb::Bench { quick, json, only } => ("bench", bench::run(quick, json, only.as_deref())),
         Verb::Check => ("check", check::run()),
     };
     match outcome {

@@ -27,9 +27,16 @@ fn main() -> ExitCode {
     };
     let warning = path.as_deref().and_then(|path| file.shown_secrets(path));
     let settings = flags.resolve(file);
+    let obstacles = settings.obstacles();
     if check_only {
         if let Some(warning) = warning {
             drop(writeln!(io::stderr(), "warning: {warning}"));
+        }
+        for (problem, hint) in &obstacles {
+            drop(writeln!(io::stderr(), "error: {problem}\nhint: {hint}"));
+        }
+        if !obstacles.is_empty() {
+            return ExitCode::from(BAD_INPUT);
         }
         let path = path.map_or_else(
             || "no configuration file".to_owned(),
@@ -43,6 +50,10 @@ fn main() -> ExitCode {
     daemon::log::start(&settings);
     if let Some(warning) = warning {
         warn!("{warning}");
+    }
+    // It may be there when the first alert comes: no reason to leave packets unfiltered.
+    for (problem, hint) in obstacles {
+        warn!("{problem}; hint: {hint}");
     }
     match start(settings) {
         Ok(()) => ExitCode::SUCCESS,

@@ -56,6 +56,14 @@ impl From<PassOrDrop> for MalformedPolicy {
     }
 }
 
+/// How many rows to show, at least one.
+pub(crate) fn limit(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|&limit| limit > 0)
+        .ok_or_else(|| format!("write a number, 1 to {}", u32::MAX))
+}
+
 /// What every command that deploys takes.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct DeployFlags {

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     error::{CliError, OK},
-    expiry::parse_duration,
     outage::{Outage, is_passing},
     session::Session,
 };
@@ -21,6 +20,7 @@ use crate::{
         stream::terminal_size,
         time::{clock, span},
     },
+    policy::duration,
 };
 
 /// Show hits of each rule, and totals
@@ -38,7 +38,7 @@ pub(crate) struct CountersArgs {
     #[arg(long, short)]
     watch: bool,
     /// How often to look: 1s, 5s, 1m; 1s unless said otherwise
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "watch")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval, requires = "watch")]
     interval: Option<u64>,
 }
 
@@ -49,6 +49,10 @@ struct Look<'a> {
     time: Timestamp,
     #[serde(flatten)]
     counters: &'a Counters,
+}
+
+fn parse_interval(text: &str) -> Result<u64, String> {
+    duration::whole_seconds(text).map_err(|error| error.to_string())
 }
 
 pub(crate) async fn run(args: &CountersArgs, session: &mut Session<'_>) -> Result<u8, CliError> {

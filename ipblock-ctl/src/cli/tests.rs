@@ -163,3 +163,32 @@ fn values_that_cannot_be_meant_are_usage_errors() {
         assert_eq!(refused(line).exit_code(), 2, "{line}");
     }
 }
+
+#[test]
+fn what_is_out_of_bounds_is_refused_with_what_to_write() {
+    for (line, advice) in [
+        (
+            "ipblock-ctl top --limit 0",
+            "write a number, 1 to 4294967295",
+        ),
+        (
+            "ipblock-ctl top --limit ten",
+            "write a number, 1 to 4294967295",
+        ),
+        (
+            "ipblock-ctl counters --watch --interval 0s",
+            "a duration is not 0: write 1s or more",
+        ),
+        (
+            "ipblock-ctl counters --watch --interval 500ms",
+            "a duration has whole seconds: write 1s or more",
+        ),
+        (
+            "ipblock-ctl counters --watch --interval 5",
+            "a duration needs a unit: write 5s",
+        ),
+    ] {
+        let error = refused(line).to_string();
+        assert!(error.contains(advice), "{line}: {error}");
+    }
+}

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{
+    arguments::limit,
     error::{CliError, OK},
     session::Session,
 };
@@ -25,7 +26,7 @@ pub(crate) struct TopArgs {
     #[arg(long, value_name = "WHAT", default_value = "packets")]
     by: By,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
     limit: u32,
 }
 

@@ -64,6 +64,20 @@ impl Settings {
             .collect();
         lines.concat()
     }
+
+    /// What the settings ask for and this machine does not have: what is wrong, and what to do.
+    #[must_use]
+    pub fn obstacles(&self) -> Vec<(String, String)> {
+        let of_sink = |config: &SinkConfig| {
+            let SinkTarget::File { path, .. } = &config.target else {
+                return None;
+            };
+            let (why, hint) = sinks::obstacle(path)?;
+            let (name, path) = (&config.name, path.display());
+            Some((format!("sink `{name}` cannot write {path}: {why}"), hint))
+        };
+        self.alerts.sinks.iter().filter_map(of_sink).collect()
+    }
 }
 
 fn mode(mode: AskedMode) -> &'static str {

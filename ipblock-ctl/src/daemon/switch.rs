@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{self, DatapathError, Generation, GenerationPlan},
+    datapath::{self, DatapathError, Generation, GenerationPlan, Lookup},
     policy::{Ruleset, ZoneName, compile::CompiledZone},
     store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
 };
@@ -42,6 +42,7 @@ impl Service {
             zone,
             capacity: self.settings.capacity,
             log_level: self.settings.bpf_log,
+            lookup: Lookup::Tables,
         };
         let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
         Ok(LiveZone {

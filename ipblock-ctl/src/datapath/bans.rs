@@ -14,6 +14,7 @@ use ipblock_common::{BanDeadline, limits::BAN_TABLE_ENTRIES, names};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
+    ban_filter::BanFilter,
     error::DatapathError,
     maps::{Shape, map_error, open_map},
 };
@@ -28,6 +29,7 @@ const NO_PREALLOC: u32 = 1;
 pub struct BanTables {
     ipv4: LpmTrie<MapData, [u8; 4], BanDeadline>,
     ipv6: LpmTrie<MapData, [u8; 16], BanDeadline>,
+    filter: BanFilter,
 }
 
 /// What the tables have to be.
@@ -53,6 +55,7 @@ impl BanTables {
         Ok(Self {
             ipv4: open_map(directory, names::BANS_IPV4)?,
             ipv6: open_map(directory, names::BANS_IPV6)?,
+            filter: BanFilter::open(directory)?,
         })
     }
 
@@ -72,12 +75,31 @@ impl BanTables {
                         .map_err(|error| map_error(names::BANS_IPV6, error))?;
                 }
             }
+            match write {
+                Write::Set(..) => self.filter.added(*prefix)?,
+                Write::Remove(_) => self.filter.removed(),
+            }
         }
         Ok(())
     }
 
+    /// Makes looking up quick again once many entries have gone; `count` are left, which are `entries`.
+    pub fn tidy<I: IntoIterator<Item = IpNet>>(
+        &mut self,
+        count: usize,
+        entries: impl FnOnce() -> I,
+    ) -> Result<(), DatapathError> {
+        if !self.filter.is_worn(count) {
+            return Ok(());
+        }
+        self.filter.put_right(entries())
+    }
+
     /// The deadline that the kernel finds for an address; `None` for no entry.
     pub fn deadline(&self, address: IpAddr) -> Result<Option<u64>, DatapathError> {
+        if !self.filter.asks_for(address) {
+            return Ok(None);
+        }
         let (map, found) = match address {
             IpAddr::V4(address) => {
                 let key = Key::new(32, address.octets());
@@ -120,7 +142,9 @@ impl BanTables {
             }
         }
         let mut writes = Vec::new();
+        let mut prefixes = Vec::new();
         for (prefix, deadline) in entries {
+            prefixes.push(prefix);
             if found.remove(&prefix) != Some(deadline) {
                 writes.push(Write::Set(prefix, deadline));
             }
@@ -135,6 +159,7 @@ impl BanTables {
         strange.sort_by_key(IpNet::prefix_len);
         writes.extend(strange.into_iter().map(Write::Remove));
         self.write(&writes)?;
+        self.filter.put_right(prefixes)?;
         Ok(writes.len())
     }
 }

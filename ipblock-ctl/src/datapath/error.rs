@@ -64,6 +64,14 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
+    /// A map could not be filled.
+    #[error("map {map} cannot be filled: {source}")]
+    Fill {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// No interface with this name in the daemon's network namespace.
     #[error("there is no interface `{interface}`")]
     NoInterface {

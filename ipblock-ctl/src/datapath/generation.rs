@@ -2,14 +2,15 @@
 
 use std::{
     fs,
+    hash::{BuildHasher as _, RandomState},
     net::IpAddr,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::Path,
 };
 
 use aya::{
-    Ebpf, EbpfLoader, Pod,
-    maps::{Array, LpmTrie, MapData, MapError, PerCpuArray, lpm_trie::Key},
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData, MapError, PerCpuArray},
     programs::{ProgramInfo, Xdp},
 };
 use ipblock_common::{
@@ -20,8 +21,9 @@ use super::{
     clock::Now,
     error::DatapathError,
     kernel_log,
+    lookup_maps::{self, LookupMaps},
     maps::{map_error, open_map},
-    object::{BPF_OBJECT, object_sha256},
+    object::{self, BPF_OBJECT, object_sha256},
     pins::PinDirectory,
     shared::{self, SharedMapIds},
     sys,
@@ -47,6 +49,18 @@ pub struct GenerationPlan<'a> {
     pub capacity: u32,
     /// Diagnostics that the program writes.
     pub log_level: kernel_log::Level,
+    /// Where the entries are.
+    pub lookup: Lookup,
+}
+
+/// Where the program looks for entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// In the tables, and in a trie for what they leave to it.
+    #[default]
+    Tables,
+    /// In the tries alone: what the tables have to agree with, and are measured against.
+    Tries,
 }
 
 /// A pinned generation, open.
@@ -57,16 +71,9 @@ pub struct Generation {
     /// Ids of the maps that the program uses.
     map_ids: Vec<u32>,
     /// None for another ABI: only its counters have a known layout.
-    tables: Option<Tables>,
+    lookup: Option<LookupMaps>,
     class_counts: PerCpuArray<MapData, ClassCount>,
     totals: PerCpuArray<MapData, Totals>,
-}
-
-/// The maps that a lookup goes through.
-struct Tables {
-    ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
-    ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
-    classes: Array<MapData, Class>,
 }
 
 /// What a generation has counted since it was built, summed over CPUs.
@@ -125,13 +132,10 @@ impl Generation {
         directory: &Path,
         plan: &GenerationPlan<'_>,
     ) -> Result<Self, DatapathError> {
-        let mut object = load(pins, plan)?;
-        fill_trie(&mut object, names::IPV4, &plan.zone.ipv4, |prefix| {
-            Key::new(prefix.prefix_len().into(), prefix.network().octets())
-        })?;
-        fill_trie(&mut object, names::IPV6, &plan.zone.ipv6, |prefix| {
-            Key::new(prefix.prefix_len().into(), prefix.network().octets())
-        })?;
+        let seed = RandomState::new().hash_one(plan.number);
+        let content = lookup_maps::Content::of(plan.zone, plan.lookup, seed);
+        let mut object = load(pins, plan, &content)?;
+        content.fill(&mut object)?;
         fill_classes(&mut object, plan.zone)?;
 
         let pin_failed = |error: aya::pin::PinError| DatapathError::Pin {
@@ -142,7 +146,8 @@ impl Generation {
             path: directory.to_owned(),
             source,
         })?;
-        for name in MAP_NAMES {
+        content.pin_layout(directory)?;
+        for name in MAP_NAMES.into_iter().chain(lookup_maps::NAMES) {
             let map = object.map(name).ok_or_else(|| no_such_map(name))?;
             map.pin(directory.join(name)).map_err(pin_failed)?;
         }
@@ -172,12 +177,8 @@ impl Generation {
             .map_ids()
             .map_err(|error| DatapathError::Program(Box::new(error)))?;
         let program = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
-        let tables = if meta.abi == ABI_VERSION {
-            Some(Tables {
-                ipv4: open_map(directory, names::IPV4)?,
-                ipv6: open_map(directory, names::IPV6)?,
-                classes: open_map(directory, names::CLASSES)?,
-            })
+        let lookup = if meta.abi == ABI_VERSION {
+            Some(LookupMaps::open(directory)?)
         } else {
             None
         };
@@ -186,7 +187,7 @@ impl Generation {
             program,
             program_id: info.id(),
             map_ids: map_ids.unwrap_or_default(),
-            tables,
+            lookup,
             class_counts: open_map(directory, names::CLASS_COUNTS)?,
             totals: open_map(directory, names::TOTALS)?,
         })
@@ -260,15 +261,12 @@ impl Generation {
         address: IpAddr,
         now: &Now,
     ) -> Result<Option<(ClassId, Class)>, DatapathError> {
-        let Some(tables) = &self.tables else {
+        let Some(maps) = &self.lookup else {
             return Ok(None);
         };
-        let mut id = tables.lookup(address)?;
+        let mut id = maps.find(address)?;
         while id != NO_CLASS {
-            let class = tables
-                .classes
-                .get(&id, 0)
-                .map_err(|error| map_error(names::CLASSES, error))?;
+            let class = maps.class(id)?;
             if class.valid_until == 0 || now.boot_ns < class.valid_until {
                 return Ok(Some((id, class)));
             }
@@ -278,42 +276,18 @@ impl Generation {
     }
 }
 
-impl Tables {
-    /// The class of the longest prefix that holds the address; `NO_CLASS` for none.
-    fn lookup(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
-        let (map, found) = match address {
-            IpAddr::V4(address) => {
-                let key = Key::new(32, address.octets());
-                (names::IPV4, self.ipv4.get(&key, 0))
-            }
-            IpAddr::V6(address) => {
-                let key = Key::new(128, address.octets());
-                (names::IPV6, self.ipv6.get(&key, 0))
-            }
-        };
-        match found {
-            Ok(id) => Ok(id),
-            Err(MapError::KeyNotFound) => Ok(NO_CLASS),
-            Err(error) => Err(map_error(map, error)),
-        }
-    }
-}
-
 /// Maps that are pinned under their own names.
-const MAP_NAMES: [&str; 5] = [
-    names::IPV4,
-    names::IPV6,
-    names::CLASSES,
-    names::CLASS_COUNTS,
-    names::TOTALS,
-];
+const MAP_NAMES: [&str; 2] = [names::CLASS_COUNTS, names::TOTALS];
 
 /// Creates the maps in the sizes that the zone needs, takes the pinned shared maps, and loads the
 /// program.
-fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, DatapathError> {
+fn load(
+    pins: &PinDirectory,
+    plan: &GenerationPlan<'_>,
+    content: &lookup_maps::Content<'_>,
+) -> Result<Ebpf, DatapathError> {
     let zone = plan.zone;
-    let size = |len: usize| u32::try_from(len.max(1)).unwrap_or(u32::MAX);
-    let classes = size(zone.classes.len());
+    let classes = u32::try_from(zone.classes.len().max(1)).unwrap_or(u32::MAX);
     let default_drop = u8::from(zone.default == DefaultVerdict::Drop);
     let malformed_drop = u8::from(zone.malformed == MalformedPolicy::Drop);
     let log_level = plan.log_level.number();
@@ -321,11 +295,10 @@ fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, Datapath
     for name in shared::names() {
         loader.map_pin_path(name, pins.shared().join(name));
     }
+    content.lay_out(&mut loader);
     let mut object = loader
         // The program has no relocations against kernel types, and parsing the kernel's takes long.
         .btf(None)
-        .map_max_entries(names::IPV4, size(zone.ipv4.len()))
-        .map_max_entries(names::IPV6, size(zone.ipv6.len()))
         .map_max_entries(names::CLASSES, classes)
         .map_max_entries(names::CLASS_COUNTS, classes)
         .override_global(names::GENERATION, &plan.number, true)
@@ -334,8 +307,7 @@ fn load(pins: &PinDirectory, plan: &GenerationPlan<'_>) -> Result<Ebpf, Datapath
         .override_global(kernel_log::LEVEL, &log_level, true)
         .load(BPF_OBJECT)
         .map_err(|error| DatapathError::Load(Box::new(error)))?;
-    program_of(&mut object)?
-        .load()
+    object::load_program(program_of(&mut object)?)
         .map_err(|error| DatapathError::Program(Box::new(error)))?;
     Ok(object)
 }
@@ -345,21 +317,6 @@ fn program_of(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
         .program_mut(names::PROGRAM)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| no_such_map(names::PROGRAM))
-}
-
-fn fill_trie<P: Copy, K: Pod>(
-    object: &mut Ebpf,
-    name: &'static str,
-    entries: &[(P, ClassId)],
-    key: impl Fn(P) -> Key<K>,
-) -> Result<(), DatapathError> {
-    let map = object.map_mut(name).ok_or_else(|| no_such_map(name))?;
-    let mut trie = LpmTrie::<_, K, ClassId>::try_from(map).map_err(|e| map_error(name, e))?;
-    for (prefix, class) in entries {
-        trie.insert(&key(*prefix), class, 0)
-            .map_err(|e| map_error(name, e))?;
-    }
-    Ok(())
 }
 
 fn fill_classes(object: &mut Ebpf, zone: &CompiledZone) -> Result<(), DatapathError> {
@@ -400,7 +357,7 @@ fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), Datapat
 }
 
 /// The object is part of this build, so this tells a broken build.
-fn no_such_map(map: &'static str) -> DatapathError {
+pub(super) fn no_such_map(map: &'static str) -> DatapathError {
     DatapathError::Map {
         map,
         source: Box::new(MapError::InvalidName {

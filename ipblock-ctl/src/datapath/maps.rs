@@ -1,10 +1,14 @@
 //! Pinned maps: making and opening them, and what to say when one fails.
 
-use std::path::Path;
+use std::{os::fd::AsFd as _, path::Path, sync::atomic::AtomicU64};
 
 use aya::maps::{Map, MapData, MapError, MapInfo, MapType};
+use zerocopy::{FromBytes, Immutable};
 
-use super::error::DatapathError;
+use super::{error::DatapathError, mapped::Mapped, sys};
+
+/// `BPF_F_MMAPABLE` of include/uapi/linux/bpf.h.
+pub(super) const MMAPABLE: u32 = 1 << 10;
 
 /// Opens a pinned map and requires the type and the sizes that the ABI says.
 pub(super) fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
@@ -19,6 +23,37 @@ where
     let data = MapData::from_pin(&path).map_err(strange)?;
     let map = Map::from_map_data(data).map_err(strange)?;
     M::try_from(map).map_err(strange)
+}
+
+/// Maps a pinned array that is not written any more, all of it.
+pub(super) fn open_finished<T: FromBytes + Immutable>(
+    directory: &Path,
+    name: &'static str,
+) -> Result<Mapped<T>, DatapathError> {
+    let path = directory.join(name);
+    let strange = |problem: String| DatapathError::StrangePin {
+        path: path.clone(),
+        problem,
+    };
+    let map = MapData::from_pin(&path).map_err(|error| strange(error.to_string()))?;
+    let info = map.info().map_err(|error| strange(error.to_string()))?;
+    let size = info.value_size() as usize;
+    if size != size_of::<T>() || info.map_flags() != MMAPABLE {
+        return Err(strange(format!("elements of {size} bytes")));
+    }
+    Mapped::of_finished(map.fd().as_fd(), info.max_entries())
+        .map_err(|source| DatapathError::Read { map: name, source })
+}
+
+/// Maps a pinned array as words that programs read meanwhile.
+pub(super) fn open_words(
+    directory: &Path,
+    name: &'static str,
+    words: usize,
+) -> Result<Mapped<AtomicU64>, DatapathError> {
+    let path = directory.join(name);
+    let map = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+    Mapped::of_words(map.as_fd(), words).map_err(|source| DatapathError::Read { map: name, source })
 }
 
 pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {

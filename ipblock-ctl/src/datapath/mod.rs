@@ -4,6 +4,7 @@
 //! holds, the daemon says which generation is in force.
 
 pub mod alerts;
+mod ban_filter;
 pub mod bans;
 pub mod clock;
 pub mod error;
@@ -13,6 +14,8 @@ pub mod inspect;
 pub mod interface;
 pub mod kernel_log;
 pub mod link;
+pub mod lookup_maps;
+mod mapped;
 mod maps;
 pub mod mode;
 mod netlink;
@@ -21,11 +24,12 @@ pub mod pins;
 pub mod routes;
 pub mod shared;
 mod sys;
+pub mod tables;
 
 pub use alerts::{AlertEvents, AlertTables};
 pub use bans::BanTables;
 pub use error::DatapathError;
-pub use generation::{Generation, GenerationPlan, KernelCounts};
+pub use generation::{Generation, GenerationPlan, KernelCounts, Lookup};
 pub use hits::HitTable;
 pub use interface::Interface;
 pub use link::{Attachment, PinnedLink};

@@ -1,7 +1,8 @@
 //! The BPF object that this build carries.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::{fmt::Write as _, io::ErrorKind, sync::OnceLock};
 
+use aya::programs::{ProgramError, Xdp};
 use sha2::{Digest as _, Sha256};
 
 /// The ELF object with the XDP program and its map definitions.
@@ -23,4 +24,23 @@ pub fn object_sha256_hex() -> String {
         write!(text, "{byte:02x}").ok();
     }
     text
+}
+
+/// Hands the program to the kernel.
+///
+/// The kernel's verifier gives up with `EAGAIN` when a signal comes in the meantime
+/// (`bpf_check` in kernel/bpf/verifier.c); then it is asked again, as libbpf does it.
+pub fn load_program(program: &mut Xdp) -> Result<(), ProgramError> {
+    const ATTEMPTS: u32 = 5;
+    let mut attempt = 1;
+    loop {
+        match program.load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if attempt < ATTEMPTS && io_error.kind() == ErrorKind::WouldBlock =>
+            {
+                attempt += 1;
+            }
+            loaded => return loaded,
+        }
+    }
 }

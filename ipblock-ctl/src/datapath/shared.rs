@@ -2,6 +2,7 @@
 
 use super::{
     alerts::{self, AlertEvents, AlertTables},
+    ban_filter,
     bans::{self, BanTables},
     error::DatapathError,
     hits::{self, HitTable},
@@ -50,5 +51,6 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 fn shapes() -> impl Iterator<Item = &'static Shape> {
     let alerts = &alerts::SHAPES;
-    bans::SHAPES.iter().chain(alerts).chain(&hits::SHAPES)
+    let bans = bans::SHAPES.iter().chain(&ban_filter::SHAPES);
+    bans.chain(alerts).chain(&hits::SHAPES)
 }

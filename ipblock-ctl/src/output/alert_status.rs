@@ -48,10 +48,14 @@ pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
             sink.name.as_str().into(),
             kind_word(sink.kind).into(),
             counts_of(sink).into(),
-            Cell::toned(&state, tone),
+            Cell::toned(state, tone),
         ]);
     }
     text.push_str(&table.render(view));
+    if !alerts.sinks.is_empty() {
+        let note = "              sinks: alerts since the daemon's start; packets: over restarts";
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, note));
+    }
     text
 }
 
@@ -70,16 +74,12 @@ fn counts_of(sink: &SinkStatus) -> String {
     counts
 }
 
-fn state_of(sink: &SinkStatus) -> (String, Tone) {
-    let (state, tone) = match sink.state {
+/// A word: why a sink fails stands among the problems of the status.
+const fn state_of(sink: &SinkStatus) -> (&'static str, Tone) {
+    match sink.state {
         SinkState::Ok => ("ok", Tone::Good),
         SinkState::Failing => ("FAILING", Tone::Bad),
-    };
-    let state = match &sink.detail {
-        Some(detail) => format!("{state}: {detail}"),
-        None => state.to_owned(),
-    };
-    (state, tone)
+    }
 }
 
 /// The word for a kind of sink, as in the configuration.
@@ -109,13 +109,13 @@ mod tests {
             (sink.delivered, sink.lost, sink.queued) = (0, 0, 0);
         }
         let lines = |status: &AlertStatus| render_alerts(status, &view).lines().count();
-        assert_eq!(lines(&status), 5, "one fails");
+        assert_eq!(lines(&status), 6, "one fails");
         status.sinks.pop();
         assert_eq!(
             render_alerts(&status, &view),
             "alerts: no packet so far; sinks: log, archive\n"
         );
         status.seen = 1;
-        assert_eq!(lines(&status), 4);
+        assert_eq!(lines(&status), 5);
     }
 }

@@ -19,7 +19,7 @@ const ACTION_WIDTH: usize = 6;
 /// Room for counts below ten millions where they are not known yet; a larger one pushes the rest of
 /// its row.
 const PACKETS_WIDTH: usize = 9;
-/// Room for any IPv4 address; an IPv6 address pushes the rest of its row.
+/// Room for any IPv4 address; what follows an IPv6 address stands further right or in a line below.
 const SOURCE_WIDTH: usize = 15;
 /// Room for an IPv4 address, a port and a protocol, as most have them.
 const DESTINATION_WIDTH: usize = 21;
@@ -32,7 +32,9 @@ const WIDE: usize = 100;
 
 /// The column of packets.
 const PACKETS: usize = 3;
-/// The column of destinations, with which a second line begins.
+/// The column of sources, with which a second line begins where the first has no room for one.
+const SOURCE: usize = 4;
+/// The column of destinations, with which another line begins where one is not enough.
 const DESTINATION: usize = 5;
 
 /// How alerts are laid out; the same for every line.
@@ -114,7 +116,7 @@ impl Columns {
         self.line(&titles.map(|title| (title.to_owned(), Tone::Strong)), view)
     }
 
-    /// One alert, in one line or, where that is too long, in two.
+    /// One alert, in one line or, where that is too long, in two or three.
     #[must_use]
     pub fn row(&self, alert: &AlertInfo, view: &View) -> String {
         let rules: Vec<String> = alert.rules.iter().map(|rule| visible(rule)).collect();
@@ -147,7 +149,7 @@ impl Columns {
         time.strftime(format).to_string()
     }
 
-    /// The cells, ended; in a second line what is too much for the first.
+    /// The cells, ended; in lines below what is too much for the first.
     fn line(&self, cells: &[(String, Tone); 7], view: &View) -> String {
         let widths = [
             self.time_width(),
@@ -172,14 +174,17 @@ impl Columns {
             }
             _ => 0,
         };
-        let is_long = self
-            .width
-            .is_some_and(|width| needed - GAP - unused > width);
+        let is_too_wide = |needed| self.width.is_some_and(|width| needed > width);
+        let is_long = is_too_wide(needed - GAP - unused);
+        let [.., (source, _), _, _] = cells;
+        let is_source_long = is_too_wide(self.width_before_source() + source.width());
+        let indent = " ".repeat(self.time_width() + GAP);
         let mut line = String::new();
         for (index, ((text, tone), width)) in cells.iter().zip(widths).enumerate() {
-            if index == DESTINATION && is_long {
-                let indent = " ".repeat(self.time_width() + GAP);
-                line = format!("{}\n{indent}-> ", line.trim_end());
+            match index {
+                SOURCE if is_source_long => line = format!("{}\n{indent}", line.trim_end()),
+                DESTINATION if is_long => line = format!("{}\n{indent}-> ", line.trim_end()),
+                _ => {}
             }
             let padding = " ".repeat(width.saturating_sub(text.width()));
             let text = view.paint(*tone, text);
@@ -234,6 +239,23 @@ mod tests {
         view.now += jiff::SignedDuration::from_hours(24);
         let text = render(&samples::alerts(), &view);
         assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn new_alerts_stay_within_80_columns_however_long_their_addresses_are() {
+        let (columns, view) = (Columns::stream(Some(80)), samples::view());
+        let mut alert = samples::alerts()[0].clone();
+        let long = |last| format!("2001:db8:1111:2222:3333:4444:5555:{last}");
+        alert.rules = vec!["customer-4711-suspicious".to_owned()];
+        alert.packets = 1_234_567;
+        alert.source = long("6666").parse().expect("an address");
+        alert.destination = long("7777").parse().expect("an address");
+        alert.destination_port = Some(65_535);
+        let text = columns.titles(&view) + &columns.row(&alert, &view);
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        assert!(text.contains(&long("6666")), "{text}");
+        assert!(text.contains(&long("7777")), "{text}");
         insta::assert_snapshot!(text);
     }
 

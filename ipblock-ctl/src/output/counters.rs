@@ -75,6 +75,7 @@ fn rule_table(counters: &Counters, view: &View) -> String {
                 .into(),
         ]);
     }
+    table.fit_names(view.width);
     table.render(view)
 }
 
@@ -155,6 +156,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
             table.drop_columns(&[title]);
         }
     }
+    table.fit_names(view.width);
     table.render(view)
 }
 
@@ -205,6 +207,31 @@ mod tests {
         insta::assert_snapshot!(text);
         let first = render_rates(&now, None, &samples::view());
         assert!(first.contains("        -"), "{first}");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_80_columns_and_whole_where_there_is_room() {
+        let mut counters = samples::counters();
+        counters.rules[1].name = "n".repeat(64);
+        let earlier = Earlier {
+            counters: &samples::counters(),
+            elapsed: Duration::from_secs(1),
+        };
+        let mut view = samples::view();
+        for text in [
+            render(&counters, &view),
+            render_rates(&counters, Some(earlier), &view),
+        ] {
+            assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+            assert!(text.contains("nnn...  warn "), "{text}");
+        }
+        view.width = 160;
+        for text in [
+            render(&counters, &view),
+            render_rates(&counters, Some(earlier), &view),
+        ] {
+            assert!(text.contains(&counters.rules[1].name), "{text}");
+        }
     }
 
     #[test]

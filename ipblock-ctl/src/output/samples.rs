@@ -96,7 +96,10 @@ pub(super) fn status() -> Status {
         ],
         bans: 1_234,
         alerts: alert_status(),
-        problems: texts(&["the store is on a file system with 12 MB left"]),
+        problems: texts(&[
+            "the store is on a file system with 12 MB left",
+            "alerts do not reach sink pager: https://pager.example/hook: connection refused",
+        ]),
         object_sha256: "0123456789abcdef".repeat(4),
     }
 }

@@ -191,6 +191,12 @@ mod tests {
     }
 
     #[test]
+    fn why_a_sink_fails_is_said_once() {
+        let text = super::render(&samples::status(), &samples::view());
+        assert_eq!(text.matches("connection refused").count(), 1, "{text}");
+    }
+
+    #[test]
     fn a_fresh_daemon_says_what_to_do() {
         insta::assert_snapshot!(super::render(&samples::fresh_status(), &samples::view()));
     }

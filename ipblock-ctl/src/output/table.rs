@@ -21,6 +21,8 @@ pub struct Column {
 
 /// Widest name that a column makes room for; names may have 64 characters, and hardly any has.
 pub const MAX_NAME_WIDTH: usize = 24;
+/// A name gets so much in any case.
+const MIN_NAME_WIDTH: usize = 12;
 
 impl Column {
     /// Text.
@@ -120,6 +122,20 @@ impl Table {
             if let Some(last) = row.last_mut() {
                 *last = cell;
             }
+        }
+    }
+
+    /// Cuts the names in the first column to what the other columns leave of `width`; `--json` has
+    /// them whole.
+    pub fn fit_names(&mut self, width: usize) {
+        let others = self.widths().into_iter().skip(1);
+        let others: usize = others.map(|other| GAP + other).sum();
+        let room = width.saturating_sub(others).max(MIN_NAME_WIDTH);
+        for name in self.rows.iter_mut().filter_map(|row| row.first_mut()) {
+            name.text = cut(&name.text, room);
+        }
+        if let Some(names) = self.columns.first_mut() {
+            names.most = room;
         }
     }
 
@@ -323,6 +339,22 @@ mod tests {
             table.render(&view()),
             format!("NAME{}B\n{long}  1\nshort{}2\n", &room[4..], &room[5..])
         );
+    }
+
+    #[test]
+    fn names_are_cut_where_there_is_no_room_for_them() {
+        let mut table = Table::new(&[Column::name("NAME"), Column::left("B")]);
+        let long = "n".repeat(64);
+        table.row(vec![long.as_str().into(), "12345678".into()]);
+        table.row(vec!["short".into(), "2".into()]);
+        let mut roomy = table.clone();
+        roomy.fit_names(80);
+        assert!(roomy.render(&view()).contains(&format!("{long}  12345678")));
+        assert_eq!(roomy.width_before_last(), 64 + GAP);
+        table.fit_names(50);
+        let cut = format!("{}...", "n".repeat(37));
+        assert!(table.render(&view()).contains(&format!("{cut}  12345678")));
+        assert_eq!(table.width_before_last(), 40 + GAP);
     }
 
     #[test]

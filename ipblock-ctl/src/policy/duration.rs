@@ -19,13 +19,13 @@ pub(crate) enum DurationError {
     #[error("months and years differ in length: write days (30d)")]
     Calendar,
     /// Into the past.
-    #[error("a duration is not negative")]
+    #[error("a duration is not negative: write for example 2h")]
     Negative,
     /// Parts of a second.
-    #[error("a duration has whole seconds")]
+    #[error("a duration has whole seconds: write 1s or more")]
     Fraction,
     /// Nothing.
-    #[error("a duration is not 0: write at least 1s")]
+    #[error("a duration is not 0: write 1s or more")]
     Zero,
     /// What nobody means.
     #[error("longer than 100 years")]

@@ -6,8 +6,13 @@ use aya::maps::{Map, MapData, MapInfo, MapType};
 use ipblock_common::{
     AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount,
     ClassId, ClassVerdict, Count, GenerationMeta, HitBudget, HitCount, Outcome, SourceKey, Totals,
-    ban::NEVER,
+    ban::{self, BanGate, NEVER},
     limits::{self, BAN_TABLE_ENTRIES},
+    lookup::{
+        filter::{FilterLine, LINES_V4},
+        hosts::{HostsV4, HostsV6},
+        nets::{NetNode, NumberLine},
+    },
     names,
 };
 use ipblock_tests::require_privileged;
@@ -15,8 +20,8 @@ use ipblock_tests::require_privileged;
 use crate::{fixture::Fixture, zone::Zone};
 
 #[test]
-fn layouts_are_those_of_abi_version_3() {
-    assert_eq!(ipblock_common::ABI_VERSION, 3);
+fn layouts_are_those_of_abi_version_4() {
+    assert_eq!(ipblock_common::ABI_VERSION, 4);
 
     assert_eq!(size_of::<BanDeadline>(), 8);
     assert_eq!(align_of::<BanDeadline>(), 4);
@@ -51,7 +56,24 @@ fn layouts_are_those_of_abi_version_3() {
 }
 
 #[test]
-fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_3() {
+fn layouts_of_lookup_tables_are_those_of_abi_version_4() {
+    assert_eq!(size_of::<FilterLine>(), 64);
+    assert_eq!(size_of::<HostsV4>(), 64);
+    assert_eq!(size_of::<HostsV6>(), 64);
+    assert_eq!(size_of::<NumberLine>(), 64);
+    assert_eq!(size_of::<NetNode>(), 24);
+    assert_eq!(offset_of!(NetNode, nodes), 0);
+    assert_eq!(offset_of!(NetNode, leaves), 8);
+    assert_eq!(offset_of!(NetNode, first_node), 16);
+    assert_eq!(offset_of!(NetNode, first_leaf), 20);
+    assert_eq!(size_of::<BanGate>(), 16);
+    assert_eq!(offset_of!(BanGate, v4), 0);
+    assert_eq!(offset_of!(BanGate, v6), 4);
+    assert_eq!(offset_of!(BanGate, wide_v6), 8);
+}
+
+#[test]
+fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_4() {
     assert_eq!(size_of::<SourceKey>(), 32);
     assert_eq!(offset_of!(SourceKey, generation), 0);
     assert_eq!(offset_of!(SourceKey, class), 8);
@@ -98,7 +120,7 @@ fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_3() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_3() {
+fn numbers_that_maps_keep_are_those_of_abi_version_4() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),
@@ -128,15 +150,25 @@ fn the_objects_maps_are_those_that_user_space_expects() {
             MapType::LpmTrie,
             4 + 4,
             size_of::<ClassId>(),
-            8,
+            1,
         ),
         (
             names::IPV6,
             MapType::LpmTrie,
             4 + 16,
             size_of::<ClassId>(),
-            8,
+            1,
         ),
+        array::<FilterLine>(names::FILTER_V4, LINES_V4),
+        // 4,096 bits.
+        array::<FilterLine>(names::FILTER_V6, 8),
+        array::<HostsV4>(names::HOSTS_V4, 1),
+        array::<HostsV6>(names::HOSTS_V6, 1),
+        // 2^18 of each family, 16 in an element.
+        array::<NumberLine>(names::NET_ROOTS, 1 << 15),
+        array::<BanGate>(names::BAN_GATE, 1),
+        array::<FilterLine>(names::BAN_FILTER_V4, ban::FILTER_LINES),
+        array::<FilterLine>(names::BAN_FILTER_V6, ban::FILTER_LINES),
         (
             names::BANS_IPV4,
             MapType::LpmTrie,
@@ -231,6 +263,10 @@ fn the_objects_maps_of_sources_are_those_that_user_space_expects() {
         ),
     ];
     check_maps(&zone, &expected);
+}
+
+fn array<T>(name: &str, entries: u32) -> (&str, MapType, u32, usize, u32) {
+    (name, MapType::Array, 4, size_of::<T>(), entries)
 }
 
 /// Name, type, bytes of key and value, and entries of maps.

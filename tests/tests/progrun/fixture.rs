@@ -5,8 +5,15 @@ use aya::{
     maps::{Array, LpmTrie, lpm_trie::Key},
     programs::Xdp,
 };
+use ipblock::{
+    datapath::{Lookup, lookup_maps::Content, object::load_program},
+    policy::compile::CompiledZone,
+};
 use ipblock_common::{
-    AlertSettings, BanDeadline, Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, names,
+    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome,
+    class::NO_CLASS,
+    lookup::filter::{FilterLine, Place},
+    names,
 };
 use ipblock_tests::{
     Privileged,
@@ -31,6 +38,8 @@ pub(crate) struct Fixture {
     entries: Vec<(IpNet, ClassId)>,
     /// Prefix and deadline, in nanoseconds of the boot clock.
     bans: Vec<(IpNet, u64)>,
+    /// Where the program looks for entries.
+    lookup: Lookup,
     /// The generation's number.
     generation: u64,
     alerts: AlertSettings,
@@ -48,6 +57,7 @@ impl Fixture {
             classes: vec![Class::default()],
             entries: Vec::new(),
             bans: Vec::new(),
+            lookup: Lookup::Tables,
             generation: 0,
             alerts: AlertSettings::default(),
             resized: Vec::new(),
@@ -130,6 +140,11 @@ impl Fixture {
         Self { generation, ..self }
     }
 
+    /// The same zone with its entries elsewhere.
+    pub(crate) fn lookup(self, lookup: Lookup) -> Self {
+        Self { lookup, ..self }
+    }
+
     /// The same zone with alerts on.
     pub(crate) fn alerts(self, alerts: AlertSettings) -> Self {
         Self { alerts, ..self }
@@ -144,7 +159,10 @@ impl Fixture {
     /// Loads the program with these maps.
     pub(crate) fn load(&self, _root: Privileged) -> Zone {
         let size = |length: usize| u32::try_from(length.max(1)).unwrap();
+        let compiled = self.compiled();
+        let content = Content::of(&compiled, self.lookup, 7);
         let mut loader = EbpfLoader::new();
+        content.lay_out(&mut loader);
         for &(map, entries) in &self.resized {
             loader.map_max_entries(map, entries);
         }
@@ -153,8 +171,6 @@ impl Fixture {
             .override_global(names::DEFAULT_DROP, &u8::from(self.default_drop), true)
             .override_global(names::MALFORMED_DROP, &u8::from(self.malformed_drop), true)
             .override_global("AYA_LOG_LEVEL", &(u8::from(self.log) * u8::MAX), true)
-            .map_max_entries(names::IPV4, size(self.entries.len()))
-            .map_max_entries(names::IPV6, size(self.entries.len()))
             .map_max_entries(names::CLASSES, size(self.classes.len()))
             .map_max_entries(names::CLASS_COUNTS, size(self.classes.len()))
             .load(object::bytes())
@@ -165,22 +181,61 @@ impl Fixture {
         for (id, class) in (0..).zip(&self.classes) {
             classes.set(id, class, 0).unwrap();
         }
-        for &(prefix, class) in &self.entries {
-            insert(&mut ebpf, [names::IPV4, names::IPV6], prefix, class);
-        }
+        content.fill(&mut ebpf).unwrap();
         for &(prefix, deadline) in &self.bans {
             let tables = [names::BANS_IPV4, names::BANS_IPV6];
             insert(&mut ebpf, tables, prefix, BanDeadline::new(deadline));
         }
+        self.let_bans_be_asked(&mut ebpf);
         let program: &mut Xdp = ebpf
             .program_mut(names::PROGRAM)
             .unwrap()
             .try_into()
             .unwrap();
-        program.load().unwrap();
+        load_program(program).unwrap();
         let mut zone = Zone::new(ebpf, self.classes.len());
         zone.set_alerts(self.alerts);
         zone
+    }
+}
+
+impl Fixture {
+    /// The entries as the compiler would give them.
+    fn compiled(&self) -> CompiledZone {
+        let mut zone = CompiledZone::empty();
+        for &(prefix, class) in &self.entries {
+            match prefix {
+                IpNet::V4(net) => zone.ipv4.push((net, class)),
+                IpNet::V6(net) => zone.ipv6.push((net, class)),
+            }
+        }
+        zone.ipv4.sort_unstable();
+        zone.ipv6.sort_unstable();
+        zone
+    }
+
+    /// Lets every source be looked up in the ban tables.
+    fn let_bans_be_asked(&self, ebpf: &mut Ebpf) {
+        if self.bans.is_empty() {
+            return;
+        }
+        let mut all = FilterLine::default();
+        (0..512).for_each(|bit| all.set(Place::new(bit)));
+        for name in [names::BAN_FILTER_V4, names::BAN_FILTER_V6] {
+            let map = ebpf.map_mut(name).unwrap();
+            let mut filter: Array<_, FilterLine> = Array::try_from(map).unwrap();
+            (0..filter.len()).for_each(|line| filter.set(line, all, 0).unwrap());
+        }
+        let map = ebpf.map_mut(names::BAN_GATE).unwrap();
+        let open = BanGate {
+            v4: 1,
+            v6: 1,
+            ..BanGate::default()
+        };
+        Array::<_, BanGate>::try_from(map)
+            .unwrap()
+            .set(0, open, 0)
+            .unwrap();
     }
 }
 

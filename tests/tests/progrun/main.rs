@@ -26,6 +26,7 @@ mod object;
 mod prefixes;
 mod shared;
 mod sources;
+mod tables;
 mod truncation;
 mod verdicts;
 mod wire;

@@ -13,15 +13,19 @@ use aya::{
     maps::{Array, HashMap as KernelMap, Map, MapData},
     programs::TestRunOptions,
 };
-use ipblock::datapath::{DatapathError, PinDirectory, SharedMaps};
+use ipblock::{
+    datapath::{DatapathError, PinDirectory, SharedMaps},
+    policy::bans::Write,
+};
 use ipblock_common::{
-    AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, SourceKey, names,
+    AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, SourceKey, ban::NEVER, names,
 };
 use ipblock_tests::{
     Bpffs, Privileged,
-    packet::{Frame, Ipv4},
+    packet::{Frame, Ipv4, Ipv6},
     require_privileged,
 };
+use ipnet::IpNet;
 
 use crate::{fixture::Fixture, sources::key, zone::Zone};
 
@@ -62,6 +66,9 @@ impl Pins {
         for name in [
             names::BANS_IPV4,
             names::BANS_IPV6,
+            names::BAN_GATE,
+            names::BAN_FILTER_V4,
+            names::BAN_FILTER_V6,
             names::ALERT_WINDOWS,
             names::ALERT_EVENTS,
             names::ALERT_COUNTS,
@@ -261,4 +268,60 @@ fn a_window_is_never_read_with_the_packets_of_another() {
         let all = windows[&start];
         assert!(packets <= all, "{packets} of {all} packets at {start}");
     }
+}
+
+#[test]
+fn a_banned_source_is_dropped_all_the_time_while_other_bans_come_and_go() {
+    let root = require_privileged!();
+    let pins = Pins::new(root);
+    let zone = Fixture::empty().load(root);
+    let mut bans = pins.share(&zone).bans;
+    let net = |text: &str| text.parse::<IpNet>().unwrap();
+    let kept = [net("192.0.2.7/32"), net("2001:db8::7/128")];
+    bans.write(&kept.map(|prefix| Write::Set(prefix, NEVER)))
+        .unwrap();
+    let is_over = AtomicBool::new(false);
+    let runs = thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            let mut runs = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                for frame in [
+                    Frame::carrying(&Ipv4::from("192.0.2.7")),
+                    Frame::carrying(&Ipv6::from("2001:db8::7")),
+                ] {
+                    let options = TestRunOptions {
+                        data_in: Some(frame.bytes()),
+                        repeat: 1000,
+                        ..TestRunOptions::default()
+                    };
+                    zone.program().test_run(options).unwrap();
+                    runs += 1000;
+                }
+            }
+            runs
+        });
+        // Neighbours in the same words of the filters, wide ones, and all of them gone again.
+        let others = [
+            net("192.0.2.8/32"),
+            net("192.0.0.0/16"),
+            net("0.0.0.0/0"),
+            net("2001:db8::8/128"),
+            net("2001:db8::/40"),
+            net("2000::/3"),
+        ];
+        for round in 0..400 {
+            let other = others[round % others.len()];
+            bans.write(&[Write::Set(other, NEVER)]).unwrap();
+            bans.write(&[Write::Remove(other)]).unwrap();
+            bans.make_hold(kept.map(|prefix| (prefix, NEVER))).unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        traffic.join().unwrap()
+    });
+    let totals = zone.counters().totals;
+    assert_eq!(totals.dropped.packets, runs);
+    assert_eq!(totals.passed.packets, 0);
+    let free = Frame::carrying(&Ipv4::from("192.0.2.8"));
+    zone.run(&free, None).unwrap();
+    assert_eq!(zone.counters().totals.passed.packets, 1);
 }

@@ -101,7 +101,10 @@ impl LiveBans {
 
     /// Writes to the kernel what cannot be taken back; what it refuses is mended later.
     fn write_or_mend_later(&mut self, writes: &[Write]) {
-        if let Err(error) = self.tables.write(writes) {
+        let entries = || self.bans.entries().map(|(prefix, _)| prefix);
+        let written = self.tables.write(writes);
+        let tidied = written.and_then(|()| self.tables.tidy(self.bans.len(), entries));
+        if let Err(error) = tidied {
             error!(%error, "a ban table is not as it should be; trying again");
             self.out_of_step = true;
         }

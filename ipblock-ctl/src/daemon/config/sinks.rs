@@ -11,7 +11,9 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+    },
 };
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
@@ -49,8 +51,8 @@ pub struct Sinks {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    #[serde(rename = "type")]
-    kind: Kind,
+    #[serde(default, rename = "type")]
+    kind: Option<Kind>,
     #[serde(default, deserialize_with = "name")]
     name: Option<String>,
     #[serde(default, deserialize_with = "queue")]
@@ -100,53 +102,90 @@ struct Header {
 struct Tables;
 
 impl<'de> Visitor<'de> for Tables {
-    type Value = Vec<Table>;
+    type Value = Sinks;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`[[alerts.sink]]`, with two pairs of brackets")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, tables: A) -> Result<Vec<Table>, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(tables))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<Sinks, A::Error> {
+        let mut sinks = Sinks::default();
+        while tables.next_element_seed(Next(&mut sinks))?.is_some() {}
+        Ok(sinks)
+    }
+}
+
+/// One table, which is added to those before it. What is wrong with it as a whole is told while it is
+/// read: only then has the error the place of this table.
+struct Next<'a>(&'a mut Sinks);
+
+impl<'de> DeserializeSeed<'de> for Next<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, table: D) -> Result<(), D::Error> {
+        table.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Next<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table, as in { type = \"log\" }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<(), A::Error> {
+        let table = Table::deserialize(MapAccessDeserializer::new(keys))?;
+        self.0.add(table).map_err(A::Error::custom)
     }
 }
 
 /// Reads them all.
 pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Sinks>, D::Error> {
-    let mut sinks = Sinks::default();
-    let mut numbers = BTreeMap::new();
-    let mut paths = BTreeSet::new();
-    for (number, table) in (1..).zip(value.deserialize_seq(Tables)?) {
-        let headers = table.headers.iter().flatten();
-        sinks.holds_secrets |= headers.into_iter().any(|(_, header)| header.is_here);
-        let kind = table.kind.as_str();
+    value.deserialize_seq(Tables).map(Some)
+}
+
+impl Sinks {
+    fn add(&mut self, table: Table) -> Result<(), String> {
+        let number = self.configs.len() + 1;
+        let called = table.name.as_deref();
+        let called = called.or_else(|| table.kind.map(Kind::as_str));
+        let called = called.map_or_else(String::new, |called| format!(" (`{called}`)"));
+        let mut headers = table.headers.iter().flatten();
+        self.holds_secrets |= headers.any(|(_, header)| header.is_here);
         let config = table
             .resolve()
-            .map_err(|why| D::Error::custom(format_args!("sink {number} (`{kind}`) {why}")))?;
-        if let Some(first) = numbers.insert(config.name.clone(), number) {
-            return Err(D::Error::custom(format_args!(
-                "sinks {first} and {number} are both called `{}`: give each a `name` of its own",
-                config.name
-            )));
+            .map_err(|why| format!("sink {number}{called} {why}"))?;
+        for (first, other) in (1..).zip(&self.configs) {
+            if other.name == config.name {
+                return Err(format!(
+                    "sinks {first} and {number} are both called `{}`: give each a `name` of its own",
+                    config.name
+                ));
+            }
+            if let (SinkTarget::File { path: one, .. }, SinkTarget::File { path: two, .. }) =
+                (&other.target, &config.target)
+                && one == two
+            {
+                return Err(format!(
+                    "sinks {first} and {number} both write `{}`: give each a `path` of its own",
+                    two.display()
+                ));
+            }
         }
-        if let SinkTarget::File { path, .. } = &config.target
-            && !paths.insert(path.clone())
-        {
-            return Err(D::Error::custom(format_args!(
-                "two sinks write `{}`: give each a `path` of its own",
-                path.display()
-            )));
-        }
-        sinks.configs.push(config);
+        self.configs.push(config);
+        Ok(())
     }
-    Ok(Some(sinks))
 }
 
 impl Table {
     fn resolve(self) -> Result<SinkConfig, String> {
+        let own = self
+            .kind
+            .ok_or("needs a `type`: write type = \"log\", \"file\" or \"webhook\"")?;
         let only = |kind: Kind, keys: &[(&str, bool)]| match keys.iter().find(|(_, is_set)| *is_set)
         {
-            Some((key, _)) if self.kind != kind => {
+            Some((key, _)) if own != kind => {
                 Err(format!("has no `{key}`: that is of a `{}`", kind.as_str()))
             }
             _ => Ok(()),
@@ -169,7 +208,7 @@ impl Table {
             ],
         )?;
         let headers = self.headers.into_iter().flatten();
-        let target = match self.kind {
+        let target = match own {
             Kind::Log => SinkTarget::Log,
             Kind::File => SinkTarget::File {
                 path: self.path.ok_or("needs a `path`")?,
@@ -184,7 +223,7 @@ impl Table {
             },
         };
         Ok(SinkConfig {
-            name: self.name.unwrap_or_else(|| self.kind.as_str().to_owned()),
+            name: self.name.unwrap_or_else(|| own.as_str().to_owned()),
             queue: self.queue.unwrap_or(DEFAULT_SINK_QUEUE),
             target,
         })

@@ -230,12 +230,11 @@ fn the_values_of_headers_stand_here_or_in_files() {
 }
 
 #[test]
-fn what_is_wrong_with_a_sink_is_told_with_its_number() {
+fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
     const LOG: &str = "[[alerts.sink]]\ntype = \"log\"\n";
     const FILE: &str = "[[alerts.sink]]\ntype = \"file\"\n";
     const HOOK: &str = "[[alerts.sink]]\ntype = \"webhook\"\n";
     for (text, said) in [
-        ("[[alerts.sink]]\n".to_owned(), "1:1: missing field `type`"),
         (
             "[[alerts.sink]]\ntype = \"mail\"".to_owned(),
             "2:8: unknown variant `mail`, expected one of `log`, `file`, `webhook`",
@@ -247,17 +246,17 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number() {
         ),
         (
             format!("{LOG}{FILE}path = \"/a\"\nbatch = 1"),
-            "1:1: sink 2 (`file`) has no `batch`: that is of a `webhook`",
+            "3:1: sink 2 (`file`) has no `batch`: that is of a `webhook`",
         ),
         (FILE.to_owned(), "1:1: sink 1 (`file`) needs a `path`"),
         (HOOK.to_owned(), "1:1: sink 1 (`webhook`) needs a `url`"),
         (
             format!("{LOG}{LOG}"),
-            "1:1: sinks 1 and 2 are both called `log`: give each a `name` of its own",
+            "3:1: sinks 1 and 2 are both called `log`: give each a `name` of its own",
         ),
         (
             format!("{FILE}path = \"/a\"\n{FILE}path = \"/a\"\nname = \"b\""),
-            "1:1: two sinks write `/a`",
+            "4:1: sinks 1 and 2 both write `/a`",
         ),
         (
             format!("{LOG}name = \"a b\""),
@@ -321,5 +320,33 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number() {
         let said = format!("d.toml:{said}");
         assert!(error.starts_with(&said), "{text}: {error}");
         assert!(!error.contains("SECRET"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_sink_without_a_type_is_told_with_its_name_and_place() {
+    for (text, said) in [
+        (
+            "[[alerts.sink]]\n",
+            "1:1: sink 1 needs a `type`: write type = \"log\", \"file\" or \"webhook\"",
+        ),
+        (
+            "[[alerts.sink]]\ntype = \"log\"\n[[alerts.sink]]\nname = \"soc\"",
+            "3:1: sink 2 (`soc`) needs a `type`: write",
+        ),
+        (
+            "alerts.sink = [{ type = \"log\" },\n  { name = \"soc\" }]",
+            "2:3: sink 2 (`soc`) needs a `type`: write",
+        ),
+        (
+            "alerts.sink = [7]",
+            "1:16: invalid type: integer `7`, expected a table, as in { type = \"log\" }",
+        ),
+    ] {
+        let error = sinks(text).expect_err(text);
+        assert!(
+            error.starts_with(&format!("d.toml:{said}")),
+            "{text}: {error}"
+        );
     }
 }

@@ -112,6 +112,35 @@ impl Receiver for File {
     }
 }
 
+/// Why nothing can be written to a file of this path, and what to do, as far as can be told without
+/// making it.
+pub(in crate::daemon) fn obstacle(path: &Path) -> Option<(String, String)> {
+    let directory = path.parent().unwrap_or(path);
+    let shown = directory.display();
+    let other = "write another `path`";
+    match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => {
+            return Some((format!("{shown} is not a directory"), other.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Some((format!("{shown} is not in a directory"), other.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Some((
+                format!("the directory {shown} does not exist"),
+                format!("make it (mkdir -p {shown}), or {other}"),
+            ));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Some(("it is no regular file".to_owned(), other.to_owned()))
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
 fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -23,7 +23,6 @@ use std::{
 
 use tracing::warn;
 
-pub(super) use self::webhook::origin;
 use self::{
     backoff::Timing,
     file::File,
@@ -31,6 +30,7 @@ use self::{
     queue::{Batch, Queue},
     webhook::Webhook,
 };
+pub(super) use self::{file::obstacle, webhook::origin};
 use super::settings::{SinkConfig, SinkTarget};
 use crate::api::types::{AlertInfo, SinkKind, SinkStatus};
 

@@ -1,0 +1,142 @@
+//! Hosts: an exact-match table whose bucket is one cache line.
+//!
+//! A bucket is filled from its first slot on. What does not fit goes into the next bucket, at most
+//! [`MAX_PROBES`] in all; the table has so many more buckets than hosts fall into that the last one
+//! needs no way around. Who builds it draws another seed, or takes more buckets, until all fits.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{ClassId, class::NO_CLASS};
+
+/// Buckets that a lookup reads at most.
+pub const MAX_PROBES: u32 = 16;
+
+/// Hosts in an IPv4 bucket.
+pub const SLOTS_V4: usize = 8;
+
+/// Hosts in an IPv6 bucket.
+pub const SLOTS_V6: usize = 3;
+
+/// A bucket of IPv4 hosts, addresses as numbers with the first octet on top. A slot without a class
+/// is empty.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct HostsV4 {
+    addresses: [u32; SLOTS_V4],
+    classes: [ClassId; SLOTS_V4],
+}
+
+/// A bucket of IPv6 hosts, addresses as the numbers of their halves. A slot without a class is empty.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct HostsV6 {
+    addresses: [[u64; 2]; SLOTS_V6],
+    classes: [ClassId; SLOTS_V6],
+    /// Always 0.
+    padding: u32,
+}
+
+impl HostsV4 {
+    /// The class of a host, [`NO_CLASS`] when it is not in this bucket.
+    #[inline(always)]
+    #[must_use]
+    pub fn find(&self, address: u32) -> ClassId {
+        for (other, class) in self.addresses.iter().zip(&self.classes) {
+            if *other == address {
+                return *class;
+            }
+        }
+        NO_CLASS
+    }
+
+    /// Whether hosts of this bucket may stand in the next one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        let [.., last] = self.classes;
+        last != NO_CLASS
+    }
+
+    /// Adds a host; false when there is no room.
+    #[inline]
+    pub fn add(&mut self, address: u32, class: ClassId) -> bool {
+        let slots = self.addresses.iter_mut().zip(&mut self.classes);
+        for (slot, used) in slots {
+            if *used == NO_CLASS {
+                (*slot, *used) = (address, class);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl HostsV6 {
+    /// The class of a host, [`NO_CLASS`] when it is not in this bucket.
+    #[inline(always)]
+    #[must_use]
+    pub fn find(&self, upper: u64, lower: u64) -> ClassId {
+        for ([other_upper, other_lower], class) in self.addresses.iter().zip(&self.classes) {
+            if *other_lower == lower && *other_upper == upper {
+                return *class;
+            }
+        }
+        NO_CLASS
+    }
+
+    /// Whether hosts of this bucket may stand in the next one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        let [.., last] = self.classes;
+        last != NO_CLASS
+    }
+
+    /// Adds a host; false when there is no room.
+    #[inline]
+    pub fn add(&mut self, upper: u64, lower: u64, class: ClassId) -> bool {
+        let slots = self.addresses.iter_mut().zip(&mut self.classes);
+        for (slot, used) in slots {
+            if *used == NO_CLASS {
+                (*slot, *used) = ([upper, lower], class);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The bucket of an IPv4 host among `buckets`.
+#[inline(always)]
+#[must_use]
+pub const fn bucket_v4(address: u32, seed: u64, buckets: u32) -> u32 {
+    scale((address as u64).wrapping_mul(seed | 1) >> 32, buckets)
+}
+
+/// All bits of an IPv6 address, mixed.
+#[inline(always)]
+#[must_use]
+pub const fn hash_v6(upper: u64, lower: u64, seed: u64) -> u64 {
+    let odd = seed | 1;
+    let mixed = upper.wrapping_mul(odd);
+    let mixed = (mixed ^ mixed >> 32 ^ lower).wrapping_mul(odd);
+    let mixed = (mixed ^ mixed >> 32).wrapping_mul(odd);
+    mixed ^ mixed >> 32
+}
+
+/// The bucket of an IPv6 host with this [`hash_v6`], among `buckets`.
+#[inline(always)]
+#[must_use]
+pub const fn bucket_v6(hash: u64, buckets: u32) -> u32 {
+    scale(hash >> 32, buckets)
+}
+
+/// A number of 32 bits to one below `buckets`.
+#[inline(always)]
+const fn scale(hash: u64, buckets: u32) -> u32 {
+    (((hash & 0xffff_ffff) * buckets as u64) >> 32) as u32
+}

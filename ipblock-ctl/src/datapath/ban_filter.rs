@@ -1,0 +1,230 @@
+//! What stands in front of the ban tables: which sources have to be looked up in them at all.
+//!
+//! A bit is set after its entry is there. Taking a ban away leaves its bit: it costs a lookup in vain
+//! and no more. Now and then all bits are put right at once.
+
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aya::maps::{Array, MapData, MapType};
+use ipblock_common::{
+    BanGate,
+    ban::{FILTER_LINES, SHORTEST_IN_FILTER_V6, place_of_32, place_of_64},
+    lookup::filter::{FilterLine, NET_BITS_V6, Place},
+    names,
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{
+    alerts::one_element,
+    error::DatapathError,
+    mapped::Mapped,
+    maps::{MMAPABLE, Shape, map_error, open_map, open_words},
+};
+
+/// What the maps have to be.
+pub(super) const SHAPES: [Shape; 3] = [
+    one_element(names::BAN_GATE, MapType::Array, size_of::<BanGate>()),
+    filter(names::BAN_FILTER_V4),
+    filter(names::BAN_FILTER_V6),
+];
+
+const fn filter(name: &'static str) -> Shape {
+    Shape {
+        name,
+        kind: MapType::Array,
+        key: size_of::<u32>(),
+        value: size_of::<FilterLine>(),
+        entries: FILTER_LINES,
+        flags: MMAPABLE,
+    }
+}
+
+/// Words of either family's bits.
+const WORDS: usize = FILTER_LINES as usize * size_of::<FilterLine>() / size_of::<u64>();
+
+/// The maps, open.
+pub(super) struct BanFilter {
+    gate: Array<MapData, BanGate>,
+    ipv4: Mapped<AtomicU64>,
+    ipv6: Mapped<AtomicU64>,
+    /// What the gate holds.
+    open: BanGate,
+    /// Entries that have gone since all bits were put right.
+    gone: usize,
+}
+
+impl BanFilter {
+    pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
+        let gate: Array<_, BanGate> = open_map(directory, names::BAN_GATE)?;
+        let open = gate.get(&0, 0);
+        Ok(Self {
+            open: open.map_err(|error| map_error(names::BAN_GATE, error))?,
+            gate,
+            ipv4: open_words(directory, names::BAN_FILTER_V4, WORDS)?,
+            ipv6: open_words(directory, names::BAN_FILTER_V6, WORDS)?,
+            gone: 0,
+        })
+    }
+
+    /// Lets the sources of an entry that is there be looked up.
+    pub(super) fn added(&mut self, prefix: IpNet) -> Result<(), DatapathError> {
+        for_each_word(prefix, |word, bits| {
+            let words = match prefix {
+                IpNet::V4(_) => self.ipv4.words(),
+                IpNet::V6(_) => self.ipv6.words(),
+            };
+            if let Some(word) = words.get(word) {
+                word.fetch_or(bits, Ordering::Release);
+            }
+        });
+        self.put(opened_by(self.open, prefix))
+    }
+
+    /// Notes that an entry has gone.
+    pub(super) fn removed(&mut self) {
+        self.gone += 1;
+    }
+
+    /// Whether so many bits may be left over that it is time to put them right, with so many entries.
+    pub(super) fn is_worn(&self, entries: usize) -> bool {
+        self.gone > 1000 + entries / 8
+    }
+
+    /// Makes the bits those of the entries, all of which are in the tables. A bit that is needed before
+    /// and after is set all the time.
+    pub(super) fn put_right(
+        &mut self,
+        entries: impl IntoIterator<Item = IpNet>,
+    ) -> Result<(), DatapathError> {
+        let bits = Bits::of(entries);
+        for (words, new) in [(&self.ipv4, &bits.ipv4), (&self.ipv6, &bits.ipv6)] {
+            for (word, new) in words.words().iter().zip(new) {
+                word.store(*new, Ordering::Release);
+            }
+        }
+        self.gone = 0;
+        self.put(bits.gate)
+    }
+
+    fn put(&mut self, gate: BanGate) -> Result<(), DatapathError> {
+        if gate != self.open {
+            let put = self.gate.set(0, gate, 0);
+            put.map_err(|error| map_error(names::BAN_GATE, error))?;
+            self.open = gate;
+        }
+        Ok(())
+    }
+
+    /// Whether a source is looked up in the tables.
+    pub(super) fn asks_for(&self, address: IpAddr) -> bool {
+        let read = |words: &Mapped<AtomicU64>, place: Place| {
+            let (word, bit) = split(place);
+            let word = words.words().get(word);
+            word.is_some_and(|word| word.load(Ordering::Acquire) & bit != 0)
+        };
+        match address {
+            IpAddr::V4(address) => {
+                self.open.v4 != 0 && read(&self.ipv4, Place::new(address.to_bits() >> 8))
+            }
+            IpAddr::V6(address) => {
+                let upper = upper(address.to_bits());
+                self.open.v6 != 0
+                    && (self.open.wide_v6 != 0
+                        || read(&self.ipv6, place_of_32(upper))
+                        || read(&self.ipv6, place_of_64(upper)))
+            }
+        }
+    }
+}
+
+/// All bits, apart from the kernel.
+struct Bits {
+    gate: BanGate,
+    ipv4: Vec<u64>,
+    ipv6: Vec<u64>,
+}
+
+impl Bits {
+    fn of(entries: impl IntoIterator<Item = IpNet>) -> Self {
+        let mut bits = Self {
+            gate: BanGate::default(),
+            ipv4: vec![0; WORDS],
+            ipv6: vec![0; WORDS],
+        };
+        for prefix in entries {
+            bits.gate = opened_by(bits.gate, prefix);
+            for_each_word(prefix, |word, set| {
+                let words = match prefix {
+                    IpNet::V4(_) => &mut bits.ipv4,
+                    IpNet::V6(_) => &mut bits.ipv6,
+                };
+                if let Some(word) = words.get_mut(word) {
+                    *word |= set;
+                }
+            });
+        }
+        bits
+    }
+}
+
+/// The gate with an entry more.
+fn opened_by(gate: BanGate, prefix: IpNet) -> BanGate {
+    match prefix {
+        IpNet::V4(_) => BanGate { v4: 1, ..gate },
+        IpNet::V6(net) if net.prefix_len() < SHORTEST_IN_FILTER_V6 => BanGate {
+            v6: 1,
+            wide_v6: 1,
+            ..gate
+        },
+        IpNet::V6(_) => BanGate { v6: 1, ..gate },
+    }
+}
+
+/// The bits of an entry, by word.
+fn for_each_word(prefix: IpNet, mut set: impl FnMut(usize, u64)) {
+    match prefix {
+        IpNet::V4(net) => words_v4(net, set),
+        IpNet::V6(net) => places_v6(net).for_each(|place| {
+            let (word, bit) = split(place);
+            set(word, bit);
+        }),
+    }
+}
+
+/// A /8 is 65,536 bits, and 1,024 words.
+fn words_v4(net: Ipv4Net, mut set: impl FnMut(usize, u64)) {
+    let (first, last) = (net.network().to_bits() >> 8, net.broadcast().to_bits() >> 8);
+    for word in first / 64..=last / 64 {
+        let from = first.max(word * 64) % 64;
+        let to = last.min(word * 64 + 63) % 64;
+        let bits = u64::MAX >> (63 - (to - from)) << from;
+        set(word as usize, bits);
+    }
+}
+
+fn places_v6(net: Ipv6Net) -> impl Iterator<Item = Place> {
+    let len = net.prefix_len();
+    let upper = upper(net.network().to_bits());
+    let whole = (len >= 64).then(|| place_of_64(upper));
+    let touched = match len {
+        SHORTEST_IN_FILTER_V6..64 => 1_u64 << NET_BITS_V6.saturating_sub(len),
+        _ => 0,
+    };
+    let nets = (0..touched).map(move |number| place_of_32(upper + (number << 32)));
+    whole.into_iter().chain(nets)
+}
+
+/// The first half of an address.
+const fn upper(address: u128) -> u64 {
+    (address >> 64) as u64
+}
+
+/// Index of the word, and the bit in it.
+fn split(place: Place) -> (usize, u64) {
+    let number = place.line as usize * 512 + place.bit as usize;
+    (number / 64, 1 << (number % 64))
+}

@@ -1,0 +1,110 @@
+//! The elements of an array map, in this process's memory: as quick to write as any memory, and one
+//! word at a time while programs read.
+
+use std::{
+    ffi::c_void,
+    io,
+    marker::PhantomData,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    ptr::NonNull,
+    slice,
+    sync::atomic::AtomicU64,
+};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// A mapped array map.
+pub(super) struct Mapped<T> {
+    start: NonNull<c_void>,
+    bytes: usize,
+    element: PhantomData<T>,
+}
+
+// SAFETY: the memory belongs to the kernel's map and is reached from any thread alike.
+unsafe impl<T: Sync> Send for Mapped<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Mapped<T> {}
+
+/// Writes elements from the first on into a map that no program uses yet.
+pub(super) fn fill<T: IntoBytes + Immutable>(
+    map: BorrowedFd<'_>,
+    elements: &[T],
+) -> io::Result<()> {
+    let bytes = elements.as_bytes();
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let mapped = Mapped::<u8>::new(map, bytes.len(), libc::PROT_WRITE)?;
+    // SAFETY: the mapping is that long, is ours alone, and nothing else refers to it.
+    unsafe {
+        mapped
+            .start
+            .cast::<u8>()
+            .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+    }
+    Ok(())
+}
+
+impl<T> Mapped<T> {
+    fn new(map: BorrowedFd<'_>, bytes: usize, protection: libc::c_int) -> io::Result<Self> {
+        let anywhere = std::ptr::null_mut();
+        // SAFETY: a new mapping, which no reference points into; the kernel refuses one that is
+        // longer than the map.
+        let start = unsafe {
+            libc::mmap(
+                anywhere,
+                bytes,
+                protection,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                0,
+            )
+        };
+        match NonNull::new(start) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Self {
+                start,
+                bytes,
+                element: PhantomData,
+            }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl<T: FromBytes + Immutable> Mapped<T> {
+    /// Maps so many elements of a map that is not written any more. `T` has to be of the size of its
+    /// elements, and that a multiple of 8 bytes: the kernel rounds it up.
+    pub(super) fn of_finished(map: BorrowedFd<'_>, elements: u32) -> io::Result<Self> {
+        let bytes = usize::try_from(elements).unwrap_or(usize::MAX) * size_of::<T>();
+        Self::new(map, bytes, libc::PROT_READ)
+    }
+
+    /// All of them.
+    pub(super) fn elements(&self) -> &[T] {
+        // SAFETY: the mapping is that long, lives as long as `self`, is aligned to a page, holds any
+        // bytes that are a `T`, and is not written any more.
+        unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), self.bytes / size_of::<T>()) }
+    }
+}
+
+impl Mapped<AtomicU64> {
+    /// Maps so many words of a map that programs read meanwhile.
+    pub(super) fn of_words(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        Self::new(map, words * size_of::<AtomicU64>(), protection)
+    }
+
+    /// All of them.
+    pub(super) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is that long, lives as long as `self` and is aligned to a page; any
+        // bytes are numbers, and what others write meanwhile is what atomics are for.
+        unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), self.bytes / 8) }
+    }
+}
+
+impl<T> Drop for Mapped<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made; references into it end with `self`.
+        unsafe { libc::munmap(self.start.as_ptr(), self.bytes) };
+    }
+}

@@ -1,0 +1,310 @@
+//! What stands in front of the tries, built from a compiled zone: pure, nothing of the kernel.
+//!
+//! What each table means is told where it is read: [`ipblock_common::lookup`].
+
+mod filter;
+mod hosts;
+mod nets;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use ipblock_common::{
+    ClassId,
+    class::NO_CLASS,
+    lookup::{
+        self, Tables,
+        filter::FilterLine,
+        hosts::{HostsV4, HostsV6},
+        nets::{self as walk, ASK_TRIE, LONGEST_V6, NetNode, NumberLine},
+    },
+};
+use ipnet::{Ipv4Net, Ipv6Net};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use self::nets::{Net, Nets, boundaries, class_at};
+use crate::policy::compile::CompiledZone;
+
+/// Sizes and constants of a generation's tables. Pinned beside them for who reads them later.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Layout {
+    /// See [`Tables::seed`].
+    pub seed: u64,
+    /// See [`Tables::buckets_v4`].
+    pub buckets_v4: u32,
+    /// See [`Tables::buckets_v6`].
+    pub buckets_v6: u32,
+    /// See [`Tables::filter_v6_mask`].
+    pub filter_v6_mask: u32,
+    /// 1 when tables stand in front of the tries at all.
+    pub has_tables: u8,
+    /// 1 when there are IPv4 nets.
+    pub has_nets_v4: u8,
+    /// 1 when there are IPv6 nets.
+    pub has_nets_v6: u8,
+    /// 1 when the IPv6 filter knows the nets.
+    pub filters_nets_v6: u8,
+}
+
+// SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
+unsafe impl aya::Pod for Layout {}
+
+/// The content of all tables of a generation. A table that is not needed is empty.
+#[derive(Debug, Default)]
+pub struct TableImage {
+    /// Sizes and constants.
+    pub layout: Layout,
+    /// See [`Tables::filter_v4`].
+    pub filter_v4: Vec<FilterLine>,
+    /// See [`Tables::filter_v6`].
+    pub filter_v6: Vec<FilterLine>,
+    /// See [`Tables::hosts_v4`].
+    pub hosts_v4: Vec<HostsV4>,
+    /// See [`Tables::hosts_v6`].
+    pub hosts_v6: Vec<HostsV6>,
+    /// See [`Tables::net_roots`].
+    pub net_roots: Vec<NumberLine>,
+    /// See [`Tables::net_node`].
+    pub net_nodes: Vec<NetNode>,
+    /// See [`Tables::net_leaves`].
+    pub net_leaves: Vec<NumberLine>,
+    /// What the IPv6 trie holds: nets longer than /64, and what holds in those /64 apart from them.
+    pub trie_v6: Vec<(Ipv6Net, ClassId)>,
+}
+
+/// Tables wherever they are.
+#[derive(Clone, Copy, Debug)]
+pub struct TableView<'a> {
+    /// Sizes and constants.
+    pub layout: Layout,
+    /// See [`Tables::filter_v4`].
+    pub filter_v4: &'a [FilterLine],
+    /// See [`Tables::filter_v6`].
+    pub filter_v6: &'a [FilterLine],
+    /// See [`Tables::hosts_v4`].
+    pub hosts_v4: &'a [HostsV4],
+    /// See [`Tables::hosts_v6`].
+    pub hosts_v6: &'a [HostsV6],
+    /// See [`Tables::net_roots`].
+    pub net_roots: &'a [NumberLine],
+    /// See [`Tables::net_node`].
+    pub net_nodes: &'a [NetNode],
+    /// See [`Tables::net_leaves`].
+    pub net_leaves: &'a [NumberLine],
+}
+
+impl TableImage {
+    /// The tables, to look something up.
+    #[must_use]
+    pub fn view(&self) -> TableView<'_> {
+        TableView {
+            layout: self.layout,
+            filter_v4: &self.filter_v4,
+            filter_v6: &self.filter_v6,
+            hosts_v4: &self.hosts_v4,
+            hosts_v6: &self.hosts_v6,
+            net_roots: &self.net_roots,
+            net_nodes: &self.net_nodes,
+            net_leaves: &self.net_leaves,
+        }
+    }
+
+    /// Builds all tables; whoever does not know `seed` cannot choose addresses that make them slow.
+    #[must_use]
+    pub fn build(zone: &CompiledZone, seed: u64) -> Self {
+        let v4 = FamilyV4::new(&zone.ipv4);
+        let v6 = FamilyV6::new(&zone.ipv6);
+        let (seed, hosts_v4, hosts_v6) = hosts::build(&v4.hosts, &v6.hosts, seed);
+        let filter_v4 = filter::build_v4(&zone.ipv4);
+        let filter_v6 = filter::build_v6(&v6.hosts, &zone.ipv6, seed);
+        let nets = Nets::build(&v4.boundaries, &v6.boundaries);
+        Self {
+            layout: Layout {
+                seed,
+                buckets_v4: hosts_v4.buckets,
+                buckets_v6: hosts_v6.buckets,
+                filter_v6_mask: filter_v6.mask,
+                has_tables: 1,
+                has_nets_v4: (!v4.boundaries.is_empty()).into(),
+                has_nets_v6: (!v6.boundaries.is_empty()).into(),
+                filters_nets_v6: filter_v6.knows_nets.into(),
+            },
+            filter_v4,
+            filter_v6: filter_v6.lines,
+            hosts_v4: hosts_v4.table,
+            hosts_v6: hosts_v6.table,
+            net_roots: nets.roots,
+            net_nodes: nets.nodes,
+            net_leaves: nets.leaves,
+            trie_v6: v6.trie,
+        }
+    }
+}
+
+/// IPv4 entries, by who looks for them.
+struct FamilyV4 {
+    hosts: Vec<(u32, ClassId)>,
+    boundaries: Vec<(u64, ClassId)>,
+}
+
+impl FamilyV4 {
+    fn new(entries: &[(Ipv4Net, ClassId)]) -> Self {
+        let (mut hosts, mut nets) = (Vec::new(), Vec::new());
+        for (net, class) in entries {
+            let address = net.network().to_bits();
+            if net.prefix_len() == 32 {
+                hosts.push((address, *class));
+            } else {
+                nets.push(Net {
+                    key: walk::key_v4(address),
+                    len: net.prefix_len(),
+                    class: *class,
+                });
+            }
+        }
+        Self {
+            hosts,
+            boundaries: boundaries(&nets),
+        }
+    }
+}
+
+/// IPv6 entries, by who looks for them.
+struct FamilyV6 {
+    hosts: Vec<([u64; 2], ClassId)>,
+    boundaries: Vec<(u64, ClassId)>,
+    trie: Vec<(Ipv6Net, ClassId)>,
+}
+
+impl FamilyV6 {
+    fn new(entries: &[(Ipv6Net, ClassId)]) -> Self {
+        let (mut hosts, mut nets, mut trie) = (Vec::new(), Vec::new(), Vec::new());
+        for (net, class) in entries {
+            let [upper, lower] = halves(net);
+            if net.prefix_len() == 128 {
+                hosts.push(([upper, lower], *class));
+            } else if net.prefix_len() <= LONGEST_V6 {
+                nets.push(Net {
+                    key: upper,
+                    len: net.prefix_len(),
+                    class: *class,
+                });
+            } else {
+                trie.push((*net, *class));
+            }
+        }
+        let boundaries = Self::hand_over(nets, &mut trie);
+        Self {
+            hosts,
+            boundaries,
+            trie,
+        }
+    }
+
+    /// In a /64 that has longer nets the trie decides alone, so it gets what holds around them too.
+    fn hand_over(mut nets: Vec<Net>, trie: &mut Vec<(Ipv6Net, ClassId)>) -> Vec<(u64, ClassId)> {
+        let of_nets = boundaries(&nets);
+        let mut around: Vec<Ipv6Net> = trie
+            .iter()
+            .filter_map(|(net, _)| Ipv6Net::new(net.network(), LONGEST_V6).ok())
+            .map(|net| net.trunc())
+            .collect();
+        around.dedup();
+        if around.is_empty() {
+            return of_nets;
+        }
+        for net in around {
+            let [key, _] = halves(&net);
+            let class = class_at(&of_nets, key);
+            if class != NO_CLASS {
+                trie.push((net, class));
+            }
+            nets.push(Net {
+                key,
+                len: LONGEST_V6,
+                class: ASK_TRIE,
+            });
+        }
+        // Stable: behind the same /64 of the rules, so that it is the one that counts.
+        nets.sort_by_key(|net| (net.key, net.len));
+        boundaries(&nets)
+    }
+}
+
+/// The network address in two numbers.
+fn halves(net: &Ipv6Net) -> [u64; 2] {
+    let bits = net.network().to_bits();
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    let halves = [(bits >> 64) as u64, bits as u64];
+    halves
+}
+
+fn at<T>(table: &[T], index: u32) -> Option<&T> {
+    table.get(usize::try_from(index).ok()?)
+}
+
+impl TableView<'_> {
+    /// The class that the tables have for an address; [`ASK_TRIE`] when the IPv6 trie decides.
+    #[must_use]
+    pub fn find(&self, address: IpAddr) -> ClassId {
+        match address {
+            IpAddr::V4(address) => lookup::find_v4(self, address.to_bits()),
+            IpAddr::V6(address) => {
+                let [upper, lower] = halves(&address.into());
+                lookup::find_v6(self, upper, lower)
+            }
+        }
+    }
+}
+
+impl Tables for TableView<'_> {
+    fn seed(&self) -> u64 {
+        self.layout.seed
+    }
+    fn buckets_v4(&self) -> u32 {
+        self.layout.buckets_v4
+    }
+    fn buckets_v6(&self) -> u32 {
+        self.layout.buckets_v6
+    }
+    fn has_nets_v4(&self) -> bool {
+        self.layout.has_nets_v4 != 0
+    }
+    fn has_nets_v6(&self) -> bool {
+        self.layout.has_nets_v6 != 0
+    }
+    fn filter_v6_mask(&self) -> u32 {
+        self.layout.filter_v6_mask
+    }
+    fn filters_nets_v6(&self) -> bool {
+        self.layout.filters_nets_v6 != 0
+    }
+    fn filter_v4(&self, line: u32) -> Option<&FilterLine> {
+        at(self.filter_v4, line)
+    }
+    fn filter_v6(&self, line: u32) -> Option<&FilterLine> {
+        at(self.filter_v6, line)
+    }
+    fn hosts_v4(&self, bucket: u32) -> Option<&HostsV4> {
+        at(self.hosts_v4, bucket)
+    }
+    fn hosts_v6(&self, bucket: u32) -> Option<&HostsV6> {
+        at(self.hosts_v6, bucket)
+    }
+    fn net_roots(&self, line: u32) -> Option<&NumberLine> {
+        at(self.net_roots, line)
+    }
+    fn net_node(&self, node: u32) -> Option<&NetNode> {
+        at(self.net_nodes, node)
+    }
+    fn net_leaves(&self, line: u32) -> Option<&NumberLine> {
+        at(self.net_leaves, line)
+    }
+    fn walk_nets(&self, root: u32, key: u64) -> ClassId {
+        walk::walk(self, root, key)
+    }
+}

@@ -1,0 +1,177 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipblock_common::{ClassId, class::NO_CLASS};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the kernel finds with these tables, and with the trie where they send it there.
+fn find(image: &TableImage, address: IpAddr) -> ClassId {
+    match (image.view().find(address), address) {
+        (ASK_TRIE, IpAddr::V6(address)) => longest(&image.trie_v6, address),
+        (found, _) => found,
+    }
+}
+
+/// The class of the longest entry that holds the address, one entry after another.
+fn longest(entries: &[(Ipv6Net, ClassId)], address: Ipv6Addr) -> ClassId {
+    let holding = entries.iter().filter(|(net, _)| net.contains(&address));
+    let found = holding.max_by_key(|(net, _)| net.prefix_len());
+    found.map_or(NO_CLASS, |(_, class)| *class)
+}
+
+fn zone(nets: &[IpNet]) -> CompiledZone {
+    let mut zone = CompiledZone::empty();
+    // Neighbours have classes of their own, so that none is taken for another.
+    for (class, net) in (1..).zip(nets) {
+        match net {
+            IpNet::V4(net) => zone.ipv4.push((*net, class)),
+            IpNet::V6(net) => zone.ipv6.push((*net, class)),
+        }
+    }
+    zone.ipv4.sort_by_key(|(net, _)| *net);
+    zone.ipv4.dedup_by_key(|(net, _)| *net);
+    zone.ipv6.sort_by_key(|(net, _)| *net);
+    zone.ipv6.dedup_by_key(|(net, _)| *net);
+    zone
+}
+
+/// First and last address of an entry, those beside it, and those where its /24, /32 and /64 begin
+/// and end.
+fn around(net: &IpNet) -> Vec<IpAddr> {
+    let cuts: &[u8] = if net.max_prefix_len() == 32 {
+        &[18, 24, 30]
+    } else {
+        &[18, 19, 24, 32, 48, 60, 64, 66, 120]
+    };
+    let covers = cuts
+        .iter()
+        .filter_map(|len| IpNet::new(net.network(), *len).ok());
+    let mut addresses = Vec::new();
+    for net in covers.chain([*net]) {
+        for address in [net.network(), net.broadcast()] {
+            addresses.extend([before(address), address, after(address)]);
+        }
+    }
+    addresses
+}
+
+fn before(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(a) => Ipv4Addr::from_bits(a.to_bits().wrapping_sub(1)).into(),
+        IpAddr::V6(a) => Ipv6Addr::from_bits(a.to_bits().wrapping_sub(1)).into(),
+    }
+}
+
+fn after(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(a) => Ipv4Addr::from_bits(a.to_bits().wrapping_add(1)).into(),
+        IpAddr::V6(a) => Ipv6Addr::from_bits(a.to_bits().wrapping_add(1)).into(),
+    }
+}
+
+#[track_caller]
+fn assert_agrees(nets: &[IpNet], more: &[IpAddr]) {
+    let zone = zone(nets);
+    let image = TableImage::build(&zone, 7);
+    for address in nets.iter().flat_map(around).chain(more.iter().copied()) {
+        assert_eq!(
+            find(&image, address),
+            zone.lookup(address),
+            "{address} of {nets:?}"
+        );
+    }
+}
+
+fn nets(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// Few bits differ, so that nets nest, touch and share nodes; any bits may be those.
+fn net() -> impl Strategy<Value = IpNet> {
+    let v4 = (any::<u32>(), 0..30_u32, 0..=32_u8).prop_map(|(random, keep, len)| {
+        let bits = 0xc000_0240 ^ (random & 0xf << keep);
+        Ipv4Net::new(bits.into(), len).unwrap().trunc().into()
+    });
+    let v6 = (any::<u128>(), 0..124_u32, 0..=128_u8).prop_map(|(random, keep, len)| {
+        let bits = (0x2001_0db8_u128 << 96 | 0x40) ^ (random & 0xf << keep);
+        Ipv6Net::new(bits.into(), len).unwrap().trunc().into()
+    });
+    prop_oneof![v4, v6]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_tables_agree_with_the_entries_around_every_boundary(
+        nets in prop::collection::vec(net(), 0..40),
+        bits in prop::collection::vec(any::<u128>(), 20),
+    ) {
+        let random = bits.into_iter().flat_map(|bits| {
+            let v4 = u32::try_from(bits >> 96).unwrap();
+            [IpAddr::V4(v4.into()), IpAddr::V6(bits.into())]
+        });
+        assert_agrees(&nets, &random.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn nothing_is_found_where_there_is_nothing() {
+    assert_agrees(
+        &[],
+        &["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+    );
+}
+
+#[test]
+fn the_ends_of_the_address_space_are_found() {
+    for texts in [
+        &["0.0.0.0/0", "::/0"][..],
+        &["0.0.0.0/32", "255.255.255.255/32", "::/128"],
+        &["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"],
+        &["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"],
+        &["255.255.255.254/31", "ffff:ffff:ffff:ffff::/64", "::/64"],
+    ] {
+        assert_agrees(&nets(texts), &[]);
+    }
+}
+
+#[test]
+fn in_a_64_with_longer_nets_hosts_longer_nets_and_what_is_around_are_found() {
+    let nets = nets(&[
+        "2001:db8::/32",
+        "2001:db8:0:1::/64",
+        "2001:db8:0:1::/80",
+        "2001:db8:0:1::7/128",
+        "2001:db8:0:1:0:1::/96",
+        "2001:db8:0:2::8/127",
+        "2001:db8:0:3::9/128",
+    ]);
+    assert_agrees(&nets, &[]);
+    let image = TableImage::build(&zone(&nets), 7);
+    // The two longer nets, the /127, and the two /64 around them.
+    assert_eq!(image.trie_v6.len(), 5);
+}
+
+#[test]
+fn hosts_that_fall_into_one_bucket_are_all_found_and_full_tables_grow() {
+    for len in [1, 2, 7, 8, 9, 100, 5000] {
+        let hosts: Vec<IpNet> = (0..len)
+            .flat_map(|number: u32| {
+                let v4 = Ipv4Addr::from_bits(number << 8);
+                let v6 = Ipv6Addr::from_bits(u128::from(number) << 64 | 1);
+                [IpNet::from(IpAddr::V4(v4)), IpAddr::V6(v6).into()]
+            })
+            .collect();
+        assert_agrees(&hosts, &[]);
+    }
+}
+
+#[test]
+fn a_wide_net_switches_the_filter_of_nets_off_and_nothing_else() {
+    let nets = nets(&["2000::/3", "3fff::1/128", "2001:db8::/48"]);
+    assert_agrees(&nets, &[]);
+    assert!(!TableImage::build(&zone(&nets), 7).view().filters_nets_v6());
+}

@@ -1,0 +1,164 @@
+//! Which class a source has: the tables that stand in front of the tries, and the tries.
+
+use aya_ebpf::{Global, maps::lpm_trie::Key};
+use ipblock_common::{
+    ClassId,
+    class::NO_CLASS,
+    lookup::{
+        self, Tables,
+        filter::FilterLine,
+        hosts::{HostsV4, HostsV6},
+        nets::{self, ASK_TRIE, NetNode, NumberLine},
+    },
+};
+
+use crate::{
+    maps::{
+        FILTER_V4, FILTER_V6, HOSTS_V4, HOSTS_V6, IPV4, IPV6, NET_LEAVES, NET_NODES, NET_ROOTS,
+    },
+    packet::Source,
+};
+
+/// 1 when the tables are filled. As the object stands, the tries hold all.
+#[unsafe(no_mangle)]
+static HAS_TABLES: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static SEED: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static BUCKETS_V4: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static BUCKETS_V6: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static HAS_NETS_V4: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static HAS_NETS_V6: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static FILTER_V6_MASK: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static FILTERS_NETS_V6: Global<u8> = Global::new(0);
+
+/// The class of the longest entry that holds a source, expiry not looked at; [`NO_CLASS`] for none.
+#[inline(always)]
+pub(crate) fn find(source: &Source) -> ClassId {
+    match source {
+        Source::V4(address) => {
+            if HAS_TABLES.load() == 0 {
+                return class_of(IPV4.get(Key::new(32, *address)));
+            }
+            lookup::find_v4(&Maps, u32::from_be_bytes(*address))
+        }
+        Source::V6(address) => {
+            if HAS_TABLES.load() != 0 {
+                let found = lookup::find_v6(&Maps, upper(address), lower(address));
+                if found != ASK_TRIE {
+                    return found;
+                }
+            }
+            class_of(IPV6.get(Key::new(128, *address)))
+        }
+    }
+}
+
+#[inline(always)]
+fn class_of(found: Option<&ClassId>) -> ClassId {
+    found.map_or(NO_CLASS, |class| *class)
+}
+
+/// The first half of an IPv6 address.
+#[inline(always)]
+pub(crate) fn upper(address: &[u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *address;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[inline(always)]
+fn lower(address: &[u8; 16]) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *address;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The maps of this generation.
+struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn seed(&self) -> u64 {
+        SEED.load()
+    }
+
+    #[inline(always)]
+    fn buckets_v4(&self) -> u32 {
+        BUCKETS_V4.load()
+    }
+
+    #[inline(always)]
+    fn buckets_v6(&self) -> u32 {
+        BUCKETS_V6.load()
+    }
+
+    #[inline(always)]
+    fn has_nets_v4(&self) -> bool {
+        HAS_NETS_V4.load() != 0
+    }
+
+    #[inline(always)]
+    fn has_nets_v6(&self) -> bool {
+        HAS_NETS_V6.load() != 0
+    }
+
+    #[inline(always)]
+    fn filter_v6_mask(&self) -> u32 {
+        FILTER_V6_MASK.load()
+    }
+
+    #[inline(always)]
+    fn filters_nets_v6(&self) -> bool {
+        FILTERS_NETS_V6.load() != 0
+    }
+
+    #[inline(always)]
+    fn filter_v4(&self, line: u32) -> Option<&FilterLine> {
+        FILTER_V4.get(line)
+    }
+
+    #[inline(always)]
+    fn filter_v6(&self, line: u32) -> Option<&FilterLine> {
+        FILTER_V6.get(line)
+    }
+
+    #[inline(always)]
+    fn hosts_v4(&self, bucket: u32) -> Option<&HostsV4> {
+        HOSTS_V4.get(bucket)
+    }
+
+    #[inline(always)]
+    fn hosts_v6(&self, bucket: u32) -> Option<&HostsV6> {
+        HOSTS_V6.get(bucket)
+    }
+
+    #[inline(always)]
+    fn net_roots(&self, line: u32) -> Option<&NumberLine> {
+        NET_ROOTS.get(line)
+    }
+
+    #[inline(always)]
+    fn net_node(&self, node: u32) -> Option<&NetNode> {
+        NET_NODES.get(node)
+    }
+
+    #[inline(always)]
+    fn net_leaves(&self, line: u32) -> Option<&NumberLine> {
+        NET_LEAVES.get(line)
+    }
+
+    #[inline(always)]
+    fn walk_nets(&self, root: u32, key: u64) -> ClassId {
+        walk_nets(root, key)
+    }
+}
+
+/// A function that the program calls: it would be there twice, once for each family.
+#[inline(never)]
+fn walk_nets(root: u32, key: u64) -> ClassId {
+    nets::walk(&Maps, root, key)
+}

@@ -1,0 +1,52 @@
+//! Nanoseconds a packet: every workload, family and traffic.
+
+use anyhow::{Context as _, Result};
+use ipblock::datapath::{PinDirectory, SharedMaps};
+use ipblock_tests::{Bpffs, Privileged};
+
+use crate::{
+    judging::{
+        Family,
+        case::{Case, Effort},
+        traffic::Traffic,
+        variant::Workshop,
+        workload::Workload,
+    },
+    report::Judged,
+    say,
+};
+
+pub(crate) fn measure(root: Privileged, effort: Effort) -> Result<Vec<Judged>> {
+    let bpffs = Bpffs::mount(root)?;
+    let pins = PinDirectory::create(bpffs.path())?;
+    // Open as long as the programs that use them.
+    let shared = SharedMaps::open_or_create(&pins)?;
+    let mut workshop = Workshop::new(pins, shared.ids.clone());
+    let mut judged = Vec::new();
+    for family in Family::BOTH {
+        for workload in Workload::ALL {
+            let name = format!("{}, IPv{}", workload.name(), family.number());
+            say(&name);
+            let case = Case::build(&mut workshop, bpffs.path(), family, workload)
+                .with_context(|| name.clone())?;
+            let Some(case) = case else {
+                say("left out: no table of countries\n\
+                     hint: apt-get install tor-geoipdb");
+                continue;
+            };
+            for traffic in Traffic::BOTH {
+                let times = case
+                    .measure(traffic, effort)
+                    .with_context(|| format!("{name}, {} traffic", traffic.name()))?;
+                judged.push(Judged {
+                    family,
+                    workload,
+                    traffic,
+                    times,
+                });
+            }
+            workshop.clear()?;
+        }
+    }
+    Ok(judged)
+}

@@ -1,0 +1,99 @@
+//! All figures of one run, and their JSON.
+
+use serde_json::{Value, json};
+
+use crate::judging::{
+    Family, case::Times, statistics::Quartiles, traffic::Traffic, workload::Workload,
+};
+
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) cases: Vec<Judged>,
+    pub(crate) path: Vec<Passage>,
+    pub(crate) load: Vec<Load>,
+    pub(crate) ban_us: Vec<Ban>,
+    pub(crate) memory: Vec<Memory>,
+}
+
+/// Nanoseconds a packet for each program.
+pub(crate) struct Judged {
+    pub(crate) family: Family,
+    pub(crate) workload: Workload,
+    pub(crate) traffic: Traffic,
+    pub(crate) times: Times,
+}
+
+/// Nanoseconds a packet over veth.
+pub(crate) struct Passage {
+    pub(crate) filter: &'static str,
+    pub(crate) traffic: Traffic,
+    pub(crate) ns: Quartiles,
+}
+
+/// Seconds from the start of the command until the rules are in force.
+pub(crate) struct Load {
+    pub(crate) workload: &'static str,
+    pub(crate) entries: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Microseconds for one ban.
+pub(crate) struct Ban {
+    /// Bans that are there.
+    pub(crate) entries: usize,
+    pub(crate) us: Quartiles,
+}
+
+/// What is in use while a workload is in force.
+pub(crate) struct Memory {
+    pub(crate) workload: &'static str,
+    pub(crate) kernel_mib: f64,
+    pub(crate) rss_mib: f64,
+}
+
+impl Report {
+    /// In the shape that scripts rely on.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "cases": self.cases.iter().map(Judged::json).collect::<Vec<_>>(),
+            "path": self.path.iter().map(|passage| json!({
+                "filter": passage.filter,
+                "traffic": passage.traffic.name(),
+                "ns": rounded(passage.ns.median),
+            })).collect::<Vec<_>>(),
+            "load": self.load.iter().map(|load| json!({
+                "workload": load.workload,
+                "seconds": (load.seconds * 1000.0).round() / 1000.0,
+            })).collect::<Vec<_>>(),
+            "ban_us": self.ban_us.iter().map(|ban| json!({
+                "entries": ban.entries,
+                "median": rounded(ban.us.median),
+            })).collect::<Vec<_>>(),
+            "memory": self.memory.iter().map(|memory| json!({
+                "workload": memory.workload,
+                "kernel_mib": rounded(memory.kernel_mib),
+                "rss_mib": rounded(memory.rss_mib),
+            })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Judged {
+    fn json(&self) -> Value {
+        let median = |values: &[f64]| rounded(Quartiles::of(values).median);
+        json!({
+            "family": self.family.number(),
+            "workload": self.workload.name(),
+            "traffic": self.traffic.name(),
+            "empty_ns": median(&self.times.empty),
+            "hash_ns": self.times.hash.as_deref().map(median),
+            "lpm_ns": median(&self.times.lpm),
+            "ipblock_ns": median(&self.times.ipblock),
+        })
+    }
+}
+
+/// To a tenth: more is noise.
+fn rounded(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}

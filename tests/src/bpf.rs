@@ -1,0 +1,327 @@
+//! bpf(2) for programs of a few instructions, which stand in front of a measured program or beside it.
+
+use std::{
+    ffi::CString,
+    io,
+    mem::size_of_val,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use anyhow::{Context as _, ensure};
+use nix::time::{ClockId, clock_gettime};
+
+// Commands, types and flags of include/uapi/linux/bpf.h and if_link.h.
+const BPF_MAP_CREATE: libc::c_int = 0;
+const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_PROG_LOAD: libc::c_int = 5;
+const BPF_OBJ_PIN: libc::c_int = 6;
+const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_TEST_RUN: libc::c_int = 10;
+const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_PROG_TYPE_XDP: u32 = 6;
+const BPF_XDP: u32 = 37;
+const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
+const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
+const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+const BPF_PSEUDO_MAP_FD: u8 = 1;
+const BPF_PSEUDO_MAP_VALUE: u8 = 2;
+
+/// Frames that the kernel makes and hands on at once in a run of live frames: as much as NAPI takes.
+const LIVE_BATCH: u32 = 64;
+
+/// `BPF_MAP_TYPE_HASH`.
+pub const HASH: u32 = 1;
+/// `BPF_MAP_TYPE_ARRAY`.
+pub const ARRAY: u32 = 2;
+/// `BPF_MAP_TYPE_PROG_ARRAY`.
+pub const PROGRAMS: u32 = 3;
+
+#[repr(C)]
+#[derive(Default)]
+struct MapAttributes {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ElementAttributes {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttributes {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    attach_type: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct PinAttributes {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct RunAttributes {
+    program: u32,
+    result: u32,
+    size_in: u32,
+    size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    padding: u32,
+}
+
+/// `struct xdp_md`.
+#[repr(C)]
+#[derive(Default)]
+struct Context {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress: u32,
+    queue: u32,
+    egress: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkAttributes {
+    program: u32,
+    interface: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Calls bpf(2).
+fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
+    let size = size_of_val(attributes);
+    // SAFETY: the kernel reads and writes `size` bytes of the attributes; what they point at is
+    // vouched for by the callers below.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size) };
+    match libc::c_int::try_from(result) {
+        Ok(value) if value >= 0 => Ok(value),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn own(fd: libc::c_int) -> OwnedFd {
+    // SAFETY: called with the descriptor that a successful bpf(2) has just returned to us alone.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+fn raw(fd: BorrowedFd<'_>) -> anyhow::Result<u32> {
+    Ok(fd.as_raw_fd().try_into()?)
+}
+
+fn address<T>(bytes: &[T]) -> u64 {
+    bytes.as_ptr().expose_provenance() as u64
+}
+
+/// A map with keys and values of so many bytes.
+pub fn create_map(kind: u32, key: usize, value: usize, entries: usize) -> anyhow::Result<OwnedFd> {
+    let mut attributes = MapAttributes {
+        kind,
+        key: key.try_into()?,
+        value: value.try_into()?,
+        entries: entries.try_into()?,
+        flags: 0,
+    };
+    let created = bpf(BPF_MAP_CREATE, &mut attributes);
+    created
+        .map(own)
+        .with_context(|| format!("create a map of type {kind} with {entries} entries"))
+}
+
+/// Sets one element; key and value must be as long as the map's.
+pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
+    let mut attributes = ElementAttributes {
+        map: raw(map)?,
+        key: address(key),
+        value: address(value),
+        ..ElementAttributes::default()
+    };
+    bpf(BPF_MAP_UPDATE_ELEM, &mut attributes).context("set an element of a map")?;
+    Ok(())
+}
+
+/// Sets the only element of an array of programs.
+pub fn lead_to(programs: BorrowedFd<'_>, program: BorrowedFd<'_>) -> anyhow::Result<()> {
+    let program = raw(program)?.to_ne_bytes();
+    update(programs, &0_u32.to_ne_bytes(), &program).context("tail call to the measured program")
+}
+
+/// One instruction: operation, target and source register, offset and constant.
+#[must_use]
+pub fn instruction(code: u8, registers: (u8, u8), offset: i16, constant: i32) -> u64 {
+    let [o0, o1] = offset.to_le_bytes();
+    let [c0, c1, c2, c3] = constant.to_le_bytes();
+    let (target, source) = registers;
+    u64::from_ne_bytes([code, target | source << 4, o0, o1, c0, c1, c2, c3])
+}
+
+/// The two instructions that put a map into a register, for a helper.
+#[must_use]
+pub fn load_map(register: u8, map: BorrowedFd<'_>) -> [u64; 2] {
+    let first = instruction(0x18, (register, BPF_PSEUDO_MAP_FD), 0, map.as_raw_fd());
+    [first, 0]
+}
+
+/// The two instructions that put the address of an array's only element into a register.
+#[must_use]
+pub fn load_value(register: u8, array: BorrowedFd<'_>) -> [u64; 2] {
+    let first = instruction(0x18, (register, BPF_PSEUDO_MAP_VALUE), 0, array.as_raw_fd());
+    [first, 0]
+}
+
+/// Loads an XDP program that takes fragments.
+pub fn load(instructions: &[u64]) -> anyhow::Result<OwnedFd> {
+    let mut attributes = LoadAttributes {
+        kind: BPF_PROG_TYPE_XDP,
+        count: instructions.len().try_into()?,
+        instructions: address(instructions),
+        license: c"GPL".as_ptr().expose_provenance() as u64,
+        flags: BPF_F_XDP_HAS_FRAGS,
+        attach_type: BPF_XDP,
+        ..LoadAttributes::default()
+    };
+    let loaded = bpf(BPF_PROG_LOAD, &mut attributes);
+    loaded.map(own).context("load a small program")
+}
+
+/// A program that returns this verdict and does nothing else.
+pub fn always(verdict: i32) -> anyhow::Result<OwnedFd> {
+    load(&[
+        instruction(0xb7, (0, 0), 0, verdict),
+        instruction(0x95, (0, 0), 0, 0),
+    ])
+}
+
+/// Runs a program on the frame so many times and requires this verdict of the last run. What it
+/// writes into the frame is there in the next run.
+pub fn run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<()> {
+    let mut attributes = RunAttributes {
+        program: raw(program)?,
+        size_in: frame.len().try_into()?,
+        data_in: address(frame),
+        repeat,
+        ..RunAttributes::default()
+    };
+    bpf(BPF_PROG_TEST_RUN, &mut attributes).context("run")?;
+    let actual = attributes.result;
+    ensure!(
+        actual == verdict,
+        "the verdict is {actual} and not {verdict}"
+    );
+    Ok(())
+}
+
+/// Runs a program on so many real frames, as if they had come in on an interface of this thread's
+/// namespace: with `XDP_TX` they leave through it.
+pub fn run_live(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    interface: u32,
+    repeat: u32,
+) -> anyhow::Result<()> {
+    let context = [Context {
+        data_end: frame.len().try_into()?,
+        ingress: interface,
+        ..Context::default()
+    }];
+    let mut attributes = RunAttributes {
+        program: raw(program)?,
+        size_in: frame.len().try_into()?,
+        data_in: address(frame),
+        repeat,
+        context_size_in: size_of_val(&context).try_into()?,
+        context_in: address(&context),
+        flags: BPF_F_TEST_XDP_LIVE_FRAMES,
+        batch: LIVE_BATCH,
+        ..RunAttributes::default()
+    };
+    bpf(BPF_PROG_TEST_RUN, &mut attributes).context("send live frames")?;
+    Ok(())
+}
+
+/// Attaches an XDP program in native mode to an interface of this thread's namespace, for as long as
+/// the link is held.
+pub fn attach(program: BorrowedFd<'_>, interface: u32) -> anyhow::Result<OwnedFd> {
+    let mut attributes = LinkAttributes {
+        program: raw(program)?,
+        interface,
+        attach_type: BPF_XDP,
+        flags: XDP_FLAGS_DRV_MODE,
+    };
+    let attached = bpf(BPF_LINK_CREATE, &mut attributes);
+    attached.map(own).context("attach an XDP program")
+}
+
+/// Pins a map or a program.
+pub fn pin(fd: BorrowedFd<'_>, path: &Path) -> anyhow::Result<()> {
+    let text = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = PinAttributes {
+        path: address(text.as_bytes_with_nul()),
+        fd: raw(fd)?,
+        flags: 0,
+    };
+    bpf(BPF_OBJ_PIN, &mut attributes).with_context(|| format!("pin {}", path.display()))?;
+    Ok(())
+}
+
+/// Opens what is pinned.
+pub fn open_pin(path: &Path) -> anyhow::Result<OwnedFd> {
+    let text = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = PinAttributes {
+        path: address(text.as_bytes_with_nul()),
+        ..PinAttributes::default()
+    };
+    let opened = bpf(BPF_OBJ_GET, &mut attributes);
+    opened
+        .map(own)
+        .with_context(|| format!("open {}", path.display()))
+}
+
+/// What this thread has used so far, in nanoseconds.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "differences of seconds, in double precision"
+)]
+pub fn cpu_time() -> anyhow::Result<f64> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
+}
