@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    compiled::Zones,
+    compiled::{CompiledRulesets, Zones},
     state::{Service, State},
 };
 use crate::{
@@ -181,8 +181,12 @@ impl Service {
         ruleset: &Arc<Ruleset>,
         now: Timestamp,
     ) -> Result<Zones, ApiError> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(compiled.zones(ruleset, now)?)
+        Ok(self.compiled().zones(ruleset, now)?)
+    }
+
+    /// What was compiled last.
+    pub(super) fn compiled(&self) -> MutexGuard<'_, CompiledRulesets> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses a ruleset that drops a zone with interfaces in it.

@@ -148,6 +148,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             if let Err(error) = service.prune_alerts() {
                 warn!(%error, "alerts whose time is over could not be let go");
             }
+            service.compiled().forget_gone();
         }),
     ];
     let pump = Pump::start(&service)?;
