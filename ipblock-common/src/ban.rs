@@ -30,6 +30,13 @@ pub struct BanGate {
     pub padding: u32,
 }
 
+/// The bit of a /24 that a ban touches, by an address in it, its first octet on top.
+#[inline]
+#[must_use]
+pub const fn place_of_24(address: u32) -> Place {
+    Place::new(address >> 8)
+}
+
 /// The bit of a /64 that holds a ban, or of a longer one's, by the upper half of the address.
 #[inline]
 #[must_use]

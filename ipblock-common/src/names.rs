@@ -71,6 +71,8 @@ pub const BUCKETS_V6: &str = "BUCKETS_V6";
 pub const HAS_NETS_V4: &str = "HAS_NETS_V4";
 /// `u8` constant: 1 when there are IPv6 nets.
 pub const HAS_NETS_V6: &str = "HAS_NETS_V6";
+/// `u32` constant: see [`crate::lookup::Tables::filter_v4_shift`].
+pub const FILTER_V4_SHIFT: &str = "FILTER_V4_SHIFT";
 /// `u32` constant: see [`crate::lookup::Tables::filter_v6_mask`].
 pub const FILTER_V6_MASK: &str = "FILTER_V6_MASK";
 /// `u8` constant: see [`crate::lookup::Tables::filters_nets_v6`].

@@ -4,7 +4,7 @@
 
 use aya_ebpf::{bindings::BPF_NOEXIST, maps::ring_buf::RingBufEntry};
 use ipblock_common::{
-    AlertEvent, AlertSettings, AlertWindow, ClassId, Seen, SourceKey, alert::HANDING_OVER,
+    AlertEvent, AlertSettings, AlertWindow, Seen, SourceKey, alert::HANDING_OVER,
 };
 
 use crate::{
@@ -12,21 +12,19 @@ use crate::{
     frame::Frame,
     layer4,
     maps::{ALERT_COUNTS, ALERT_EVENTS, ALERT_RATE, ALERT_SETTINGS, ALERT_WINDOWS},
-    packet::IpHeader,
 };
 
 /// The kernel's number for "there is such an entry already".
 const EEXIST: i32 = -17;
 const SECOND: u64 = 1_000_000_000;
 
-/// Sees a packet that hit a rule that alerts.
+/// Sees a packet that hit a rule that alerts; its IP header starts at `ip`.
 #[inline(never)]
-pub(crate) fn see(frame: &Frame<'_>, header: &IpHeader, id: ClassId, now: u64) {
+pub(crate) fn see(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) {
     let Some(counts) = ALERT_COUNTS.get_ptr_mut(0) else {
         return;
     };
-    let key = header.source.key(id);
-    let seen = see_source(frame, header, &key, now);
+    let seen = see_source(frame, ip, key, now);
     // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
     let counts = unsafe { &mut *counts };
     match seen {
@@ -37,12 +35,12 @@ pub(crate) fn see(frame: &Frame<'_>, header: &IpHeader, id: ClassId, now: u64) {
 }
 
 #[inline(always)]
-fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -> Seen {
+fn see_source(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) -> Seen {
     let Some(settings) = ALERT_SETTINGS.get(0) else {
         return Seen::Lost;
     };
     let Some(window) = window_of(key) else {
-        return open_first(frame, header, key, settings, now);
+        return open_first(frame, ip, key, settings, now);
     };
     let start = window.start.load();
     // The coarse clock of a CPU that was interrupted since it was read may lie before the start.
@@ -66,7 +64,7 @@ fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -
     };
     // Only now, so that whoever reads a start reads packets of that window.
     window.start.store(now);
-    announce(entry, frame, header, key, now, previous);
+    announce(entry, frame, ip, key, now, previous);
     Seen::Announced
 }
 
@@ -75,7 +73,7 @@ fn see_source(frame: &Frame<'_>, header: &IpHeader, key: &SourceKey, now: u64) -
 #[inline(always)]
 fn open_first(
     frame: &Frame<'_>,
-    header: &IpHeader,
+    ip: usize,
     key: &SourceKey,
     settings: &AlertSettings,
     now: u64,
@@ -92,7 +90,7 @@ fn open_first(
     };
     match ALERT_WINDOWS.insert(key, &first, BPF_NOEXIST.into()) {
         Ok(()) => {
-            announce(entry, frame, header, key, now, AlertWindow::default());
+            announce(entry, frame, ip, key, now, AlertWindow::default());
             Seen::Announced
         }
         Err(EEXIST) => {
@@ -137,12 +135,12 @@ fn take_token(settings: &AlertSettings, now: u64) -> bool {
 fn announce(
     mut entry: RingBufEntry<AlertEvent>,
     frame: &Frame<'_>,
-    header: &IpHeader,
+    ip: usize,
     key: &SourceKey,
     now: u64,
     previous: AlertWindow,
 ) {
-    let layer4 = layer4::read(frame, header);
+    let layer4 = layer4::read(frame, ip, key.family);
     entry.write(AlertEvent {
         source: *key,
         start: now,

@@ -2,26 +2,54 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use ipblock_common::{
+    BanDeadline, BanGate,
     ban::{self, NEVER},
-    lookup::filter::{FilterLine, Place, place_v4},
+    lookup::filter::{FilterLine, Place},
 };
 
 use crate::{
     maps::{BAN_FILTER_V4, BAN_FILTER_V6, BAN_GATE, BANS_IPV4, BANS_IPV6},
-    packet::Source,
-    tables::upper,
+    source::{SourceV4, SourceV6},
 };
 
 /// Whether a ban covers the source that has not ended.
 #[inline(always)]
-pub(crate) fn cover(source: &Source) -> bool {
-    if !may_cover(source) {
+pub(crate) fn cover_v4(source: SourceV4) -> bool {
+    let place = ban::place_of_24(source.0);
+    gate().is_some_and(|gate| gate.v4 != 0)
+        && has(BAN_FILTER_V4.get(place.line), place)
+        && holds(BANS_IPV4.get(Key::new(32, source.0.to_be_bytes())))
+}
+
+/// As [`cover_v4`].
+#[inline(always)]
+pub(crate) fn cover_v6(source: SourceV6) -> bool {
+    let Some(gate) = gate() else {
         return false;
-    }
-    let found = match source {
-        Source::V4(address) => BANS_IPV4.get(Key::new(32, *address)),
-        Source::V6(address) => BANS_IPV6.get(Key::new(128, *address)),
     };
+    let (net, long) = (
+        ban::place_of_32(source.upper),
+        ban::place_of_64(source.upper),
+    );
+    gate.v6 != 0
+        && (gate.wide_v6 != 0
+            || has(BAN_FILTER_V6.get(net.line), net)
+            || has(BAN_FILTER_V6.get(long.line), long))
+        && holds(BANS_IPV6.get(Key::new(128, source.octets())))
+}
+
+#[inline(always)]
+fn gate() -> Option<&'static BanGate> {
+    BAN_GATE.get(0)
+}
+
+#[inline(always)]
+fn has(line: Option<&FilterLine>, place: Place) -> bool {
+    line.is_some_and(|line| line.has(place))
+}
+
+#[inline(always)]
+fn holds(found: Option<&BanDeadline>) -> bool {
     match found.map(|deadline| deadline.ns()) {
         None => false,
         Some(NEVER) => true,
@@ -32,33 +60,4 @@ pub(crate) fn cover(source: &Source) -> bool {
             now < deadline
         }
     }
-}
-
-/// Whether the table has to be asked.
-#[inline(always)]
-fn may_cover(source: &Source) -> bool {
-    let Some(gate) = BAN_GATE.get(0) else {
-        return false;
-    };
-    match source {
-        Source::V4(address) => {
-            let place = place_v4(u32::from_be_bytes(*address));
-            gate.v4 != 0 && has(BAN_FILTER_V4.get(place.line), place)
-        }
-        Source::V6(address) => {
-            if gate.v6 == 0 {
-                return false;
-            }
-            let upper = upper(address);
-            let (net, long) = (ban::place_of_32(upper), ban::place_of_64(upper));
-            gate.wide_v6 != 0
-                || has(BAN_FILTER_V6.get(net.line), net)
-                || has(BAN_FILTER_V6.get(long.line), long)
-        }
-    }
-}
-
-#[inline(always)]
-fn has(line: Option<&FilterLine>, place: Place) -> bool {
-    line.is_some_and(|line| line.has(place))
 }

@@ -7,12 +7,12 @@ use ipblock_common::{
 };
 
 use crate::{
-    account, alert, bans, essential,
+    account, alert,
     frame::Frame,
     hits,
     maps::{self, CLASSES},
-    packet::{IpHeader, Source},
-    tables,
+    packet::IpHeader,
+    source::Source,
 };
 
 /// What becomes of a packet, and under which total it is counted.
@@ -40,12 +40,13 @@ impl Judgement {
 /// Counts it for the class that the source falls into, or for bans alone, and alerts where a rule asks
 /// for that.
 #[inline(always)]
-pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
-    let found = find_class(&header.source);
+pub(crate) fn judge<S: Source>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
+    let source = header.source;
+    let found = find_class(source);
     let verdict = found.map(|(_, class)| ClassVerdict::from_number(class.verdict));
-    if verdict != Some(ClassVerdict::Allow) && bans::cover(&header.source) {
+    if verdict != Some(ClassVerdict::Allow) && source.is_banned() {
         let now = account::class(frame, NO_CLASS);
-        hits::count(frame, &header.source, NO_CLASS, now);
+        hits::count(frame, || source.key(NO_CLASS), now);
         return Judgement::DROP;
     }
     let (Some((id, class)), Some(verdict)) = (found, verdict) else {
@@ -53,9 +54,9 @@ pub(crate) fn judge(frame: &Frame<'_>, header: &IpHeader) -> Judgement {
     };
     let now = account::class(frame, id);
     if matches!(verdict, ClassVerdict::Block | ClassVerdict::Warn) {
-        hits::count(frame, &header.source, id, now);
+        hits::count(frame, || source.key(id), now);
         if class.alert != 0 {
-            alert::see(frame, header, id, now);
+            alert::see(frame, header.offset, &source.key(id), now);
         }
     }
     match verdict {
@@ -78,8 +79,12 @@ pub(crate) fn judge_malformed(frame: &Frame<'_>) -> Judgement {
 
 /// The zone's default; `passed` is the outcome when it lets the packet through.
 #[inline(always)]
-fn judge_by_default(frame: &Frame<'_>, header: &IpHeader, passed: Outcome) -> Judgement {
-    if maps::default_is_drop() && !essential::is_essential(frame, header) {
+fn judge_by_default<S: Source>(
+    frame: &Frame<'_>,
+    header: &IpHeader<S>,
+    passed: Outcome,
+) -> Judgement {
+    if maps::default_is_drop() && !S::is_essential(frame, header.offset) {
         return Judgement::DROP;
     }
     Judgement::pass(passed)
@@ -87,8 +92,8 @@ fn judge_by_default(frame: &Frame<'_>, header: &IpHeader, passed: Outcome) -> Ju
 
 /// The class in force for a source, or `None` when nothing matches it (any more).
 #[inline(always)]
-fn find_class(source: &Source) -> Option<(ClassId, &'static Class)> {
-    let mut id = tables::find(source);
+fn find_class(source: impl Source) -> Option<(ClassId, &'static Class)> {
+    let mut id = source.find_class();
     if id == NO_CLASS {
         return None;
     }

@@ -10,10 +10,7 @@ use network_types::{
     udp::UdpHdr,
 };
 
-use crate::{
-    frame::Frame,
-    packet::{IpHeader, Source},
-};
+use crate::frame::Frame;
 
 /// ICMPv6 router solicitation to redirect (RFC 4861).
 const NEIGHBOUR_DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
@@ -26,20 +23,22 @@ const DHCPV6_PORTS: [u16; 2] = [547, 546];
 /// "More fragments" and the fragment offset.
 const FRAGMENT_BITS: u16 = 0x3fff;
 
-/// Whether the zone's default spares this packet. What cannot be read is not essential.
+/// Whether the zone's default spares this IPv4 packet. What cannot be read is not essential.
 #[inline(always)]
-pub(crate) fn is_essential(frame: &Frame<'_>, header: &IpHeader) -> bool {
-    let essential = match header.source {
-        Source::V4(_) => is_dhcpv4(frame, header.offset),
-        Source::V6(_) => is_dhcpv6_or_neighbour_discovery(frame, header.offset),
-    };
-    essential.unwrap_or(false)
+pub(crate) fn is_essential_v4(frame: &Frame<'_>, ip: usize) -> bool {
+    is_dhcpv4(frame, ip).unwrap_or(false)
+}
+
+/// Whether the zone's default spares this IPv6 packet. What cannot be read is not essential.
+#[inline(always)]
+pub(crate) fn is_essential_v6(frame: &Frame<'_>, ip: usize) -> bool {
+    is_dhcpv6_or_neighbour_discovery(frame, ip).unwrap_or(false)
 }
 
 #[inline(always)]
 fn is_dhcpv4(frame: &Frame<'_>, ip: usize) -> Option<bool> {
     let [version_ihl] = frame.read(ip)?;
-    let fragment = u16::from_be_bytes(frame.read(ip + offset_of!(Ipv4Hdr, frags))?);
+    let fragment = frame.read_u16(ip + offset_of!(Ipv4Hdr, frags))?;
     let [protocol] = frame.read(ip + offset_of!(Ipv4Hdr, proto))?;
     // A fragment is never spared: one without its UDP header could not be told apart.
     if protocol != IpProto::Udp as u8 || fragment & FRAGMENT_BITS != 0 {
@@ -67,7 +66,7 @@ fn is_dhcpv6_or_neighbour_discovery(frame: &Frame<'_>, ip: usize) -> Option<bool
 /// Source and destination port of the UDP header at `offset`.
 #[inline(always)]
 fn read_ports(frame: &Frame<'_>, offset: usize) -> Option<[u16; 2]> {
-    let source = frame.read(offset + offset_of!(UdpHdr, src))?;
-    let destination = frame.read(offset + offset_of!(UdpHdr, dst))?;
-    Some([u16::from_be_bytes(source), u16::from_be_bytes(destination)])
+    let source = frame.read_u16(offset + offset_of!(UdpHdr, src))?;
+    let destination = frame.read_u16(offset + offset_of!(UdpHdr, dst))?;
+    Some([source, destination])
 }

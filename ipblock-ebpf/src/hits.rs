@@ -4,7 +4,7 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ipblock_common::{
-    ClassId, HitBudget, HitCount,
+    HitBudget, HitCount, SourceKey,
     limits::{EXACT_HITS_PER_TICK, HIT_SAMPLE},
 };
 
@@ -12,19 +12,19 @@ use crate::{
     atomic::Shared,
     frame::Frame,
     maps::{HIT_BUDGET, HITS},
-    packet::Source,
 };
 
-/// Counts the frame for its source: each one at ordinary rates, a sample in a flood.
+/// Counts the frame for its source: each one at ordinary rates, a sample in a flood. The key is made
+/// only where it is needed.
 #[inline(always)]
-pub(crate) fn count(frame: &Frame<'_>, source: &Source, id: ClassId, now: u64) {
+pub(crate) fn count(frame: &Frame<'_>, key: impl FnOnce() -> SourceKey, now: u64) {
     let Some(budget) = HIT_BUDGET.get_ptr_mut(0) else {
         return;
     };
     // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
     let weight = weight(unsafe { &mut *budget }, now);
     if weight != 0 {
-        add(frame, source, id, now, weight);
+        add(frame, &key(), now, weight);
     }
 }
 
@@ -48,10 +48,9 @@ fn weight(budget: &mut HitBudget, now: u64) -> u64 {
 }
 
 #[inline(never)]
-fn add(frame: &Frame<'_>, source: &Source, id: ClassId, now: u64, weight: u64) {
-    let key = source.key(id);
+fn add(frame: &Frame<'_>, key: &SourceKey, now: u64, weight: u64) {
     let bytes = frame.len() * weight;
-    let Some(found) = HITS.get_ptr_mut(&key) else {
+    let Some(found) = HITS.get_ptr_mut(key) else {
         // To make room in a full table costs a microsecond, and in a flood of made-up sources that
         // would be for one packet each. Who really hits often is soon met at the head of a tick.
         if weight != 1 {
@@ -63,7 +62,7 @@ fn add(frame: &Frame<'_>, source: &Source, id: ClassId, now: u64, weight: u64) {
             last_hit: now,
         };
         // When another CPU is quicker or there is no room, a hit is missing in a statistic.
-        let _ = HITS.insert(&key, &first, BPF_NOEXIST.into());
+        let _ = HITS.insert(key, &first, BPF_NOEXIST.into());
         return;
     };
     // SAFETY: a place in the value that the lookup returned.

@@ -7,10 +7,7 @@ use network_types::{
     udp::UdpHdr,
 };
 
-use crate::{
-    frame::Frame,
-    packet::{IpHeader, Source},
-};
+use crate::frame::Frame;
 
 /// The fragment offset of an IPv4 header.
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -29,12 +26,14 @@ pub(crate) struct Layer4 {
     pub(crate) destination: [u8; 16],
 }
 
-/// Reads what stands behind the source address.
+/// Reads what stands behind the source address in the IP header at `ip`; `family` is as in a
+/// [`SourceKey`](ipblock_common::SourceKey).
 #[inline(always)]
-pub(crate) fn read(frame: &Frame<'_>, header: &IpHeader) -> Layer4 {
-    match header.source {
-        Source::V4(_) => read_ipv4(frame, header.offset),
-        Source::V6(_) => read_ipv6(frame, header.offset),
+pub(crate) fn read(frame: &Frame<'_>, ip: usize, family: u32) -> Layer4 {
+    if family == 4 {
+        read_ipv4(frame, ip)
+    } else {
+        read_ipv6(frame, ip)
     }
 }
 

@@ -17,6 +17,7 @@ mod hits;
 mod layer4;
 mod maps;
 mod packet;
+mod source;
 mod tables;
 
 use aya_ebpf::{
@@ -37,7 +38,8 @@ use crate::{
 fn ipblock(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
     let judgement = match parse(&frame) {
-        Packet::Ip(header) => classify::judge(&frame, &header),
+        Packet::V4(header) => classify::judge(&frame, &header),
+        Packet::V6(header) => classify::judge(&frame, &header),
         Packet::NonIp => Judgement::pass(Outcome::NonIp),
         Packet::Malformed => classify::judge_malformed(&frame),
     };

@@ -2,27 +2,28 @@
 
 use core::mem::offset_of;
 
-use ipblock_common::{ClassId, SourceKey, limits::MAX_VLAN_TAGS};
+use ipblock_common::limits::MAX_VLAN_TAGS;
 use network_types::{
     eth::{EthHdr, EtherType},
     ip::{Ipv4Hdr, Ipv6Hdr},
 };
 
-use crate::{frame::Frame, maps};
+use crate::{
+    frame::Frame,
+    source::{SourceV4, SourceV6},
+};
 
 /// Bytes of a VLAN tag: tag control information and the next `EtherType`.
 const VLAN_TAG: usize = 4;
-/// Bytes of an IPv4 header up to the end of the source address.
-const IPV4_TO_SOURCE: usize = offset_of!(Ipv4Hdr, src_addr) + 4;
-/// Bytes of an IPv6 header up to the end of the source address.
-const IPV6_TO_SOURCE: usize = offset_of!(Ipv6Hdr, src_addr) + 16;
 /// The shortest IPv4 header, in 32-bit words.
 const MIN_IHL: u8 = 5;
 
 /// What a frame turned out to be.
 pub(crate) enum Packet {
-    /// IPv4 or IPv6 with a whole source address.
-    Ip(IpHeader),
+    /// IPv4 with a whole source address.
+    V4(IpHeader<SourceV4>),
+    /// IPv6 with a whole source address.
+    V6(IpHeader<SourceV6>),
     /// Any other protocol, 802.3 length frames included.
     NonIp,
     /// The source address is not wholly present, the version is not what the `EtherType` says, the
@@ -31,33 +32,10 @@ pub(crate) enum Packet {
 }
 
 /// Where the IP header starts, and whose packet it is.
-pub(crate) struct IpHeader {
+pub(crate) struct IpHeader<S> {
     /// Offset of the IP header from the start of the frame, in bytes.
     pub(crate) offset: usize,
-    pub(crate) source: Source,
-}
-
-/// A source address in network byte order.
-pub(crate) enum Source {
-    V4([u8; 4]),
-    V6([u8; 16]),
-}
-
-impl Source {
-    /// The key of what is kept for this source.
-    #[inline(always)]
-    pub(crate) fn key(&self, class: ClassId) -> SourceKey {
-        let (family, address) = match *self {
-            Self::V4([a, b, c, d]) => (4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-            Self::V6(address) => (6, address),
-        };
-        SourceKey {
-            generation: maps::generation(),
-            class,
-            family,
-            address,
-        }
-    }
+    pub(crate) source: S,
 }
 
 /// Finds the source address behind up to two VLAN tags, 802.1Q or 802.1ad, in any order.
@@ -91,7 +69,7 @@ pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
 /// The `EtherType` that ends at `end`, in network byte order as `network_types` keeps it.
 #[inline(always)]
 fn read_ether_type(frame: &Frame<'_>, end: usize) -> Option<u16> {
-    frame.read::<2>(end - 2).map(u16::from_ne_bytes)
+    frame.read_u16(end - 2).map(u16::to_be)
 }
 
 #[inline(always)]
@@ -101,30 +79,31 @@ fn is_vlan(ether_type: u16) -> bool {
 
 #[inline(always)]
 fn parse_ipv4(frame: &Frame<'_>, offset: usize) -> Packet {
-    let Some(header) = frame.read::<IPV4_TO_SOURCE>(offset) else {
+    let source = frame.read_u32(offset + offset_of!(Ipv4Hdr, src_addr));
+    let (Some(source), Some([version_ihl])) = (source, frame.read(offset)) else {
         return Packet::Malformed;
     };
-    let [version_ihl, .., a, b, c, d] = header;
     if version_ihl >> 4 != 4 || version_ihl & 0xf < MIN_IHL {
         return Packet::Malformed;
     }
-    Packet::Ip(IpHeader {
+    Packet::V4(IpHeader {
         offset,
-        source: Source::V4([a, b, c, d]),
+        source: SourceV4(source),
     })
 }
 
 #[inline(always)]
 fn parse_ipv6(frame: &Frame<'_>, offset: usize) -> Packet {
-    let Some(header) = frame.read::<IPV6_TO_SOURCE>(offset) else {
+    let at = offset + offset_of!(Ipv6Hdr, src_addr);
+    let halves = (frame.read_u64(at), frame.read_u64(at + 8));
+    let ((Some(upper), Some(lower)), Some([version])) = (halves, frame.read(offset)) else {
         return Packet::Malformed;
     };
-    let [version, _, _, _, _, _, _, _, source @ ..] = header;
     if version >> 4 != 6 {
         return Packet::Malformed;
     }
-    Packet::Ip(IpHeader {
+    Packet::V6(IpHeader {
         offset,
-        source: Source::V6(source),
+        source: SourceV6 { upper, lower },
     })
 }

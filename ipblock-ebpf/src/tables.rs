@@ -16,7 +16,7 @@ use crate::{
     maps::{
         FILTER_V4, FILTER_V6, HOSTS_V4, HOSTS_V6, IPV4, IPV6, NET_LEAVES, NET_NODES, NET_ROOTS,
     },
-    packet::Source,
+    source::{SourceV4, SourceV6},
 };
 
 /// 1 when the tables are filled. As the object stands, the tries hold all.
@@ -33,48 +33,36 @@ static HAS_NETS_V4: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static HAS_NETS_V6: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
+static FILTER_V4_SHIFT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
 static FILTER_V6_MASK: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static FILTERS_NETS_V6: Global<u8> = Global::new(0);
 
 /// The class of the longest entry that holds a source, expiry not looked at; [`NO_CLASS`] for none.
 #[inline(always)]
-pub(crate) fn find(source: &Source) -> ClassId {
-    match source {
-        Source::V4(address) => {
-            if HAS_TABLES.load() == 0 {
-                return class_of(IPV4.get(Key::new(32, *address)));
-            }
-            lookup::find_v4(&Maps, u32::from_be_bytes(*address))
-        }
-        Source::V6(address) => {
-            if HAS_TABLES.load() != 0 {
-                let found = lookup::find_v6(&Maps, upper(address), lower(address));
-                if found != ASK_TRIE {
-                    return found;
-                }
-            }
-            class_of(IPV6.get(Key::new(128, *address)))
+pub(crate) fn find_v4(source: SourceV4) -> ClassId {
+    if HAS_TABLES.load() != 0 {
+        return lookup::find_v4(&Maps, source.0);
+    }
+    class_of(IPV4.get(Key::new(32, source.0.to_be_bytes())))
+}
+
+/// As [`find_v4`].
+#[inline(always)]
+pub(crate) fn find_v6(source: SourceV6) -> ClassId {
+    if HAS_TABLES.load() != 0 {
+        let found = lookup::find_v6(&Maps, source.upper, source.lower);
+        if found != ASK_TRIE {
+            return found;
         }
     }
+    class_of(IPV6.get(Key::new(128, source.octets())))
 }
 
 #[inline(always)]
 fn class_of(found: Option<&ClassId>) -> ClassId {
     found.map_or(NO_CLASS, |class| *class)
-}
-
-/// The first half of an IPv6 address.
-#[inline(always)]
-pub(crate) fn upper(address: &[u8; 16]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *address;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-#[inline(always)]
-fn lower(address: &[u8; 16]) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = *address;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The maps of this generation.
@@ -104,6 +92,11 @@ impl Tables for Maps {
     #[inline(always)]
     fn has_nets_v6(&self) -> bool {
         HAS_NETS_V6.load() != 0
+    }
+
+    #[inline(always)]
+    fn filter_v4_shift(&self) -> u32 {
+        FILTER_V4_SHIFT.load()
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
+use ipblock::datapath::Lookup;
 use ipblock::policy::{
     ZoneName,
     compile::{CompiledZone, compile},
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use super::{
     Family,
     traffic::{Traffic, frame},
-    variant::{Lookup, Variant, Workshop},
+    variant::{Variant, Workshop},
     workload::{Workload, listed},
 };
 

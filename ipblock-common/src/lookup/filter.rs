@@ -5,8 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Bits of one cache line.
 const LINE_BITS: u32 = 512;
 
-/// Lines of the IPv4 filter: one bit for each /24.
-pub const LINES_V4: u32 = (1 << 24) / LINE_BITS;
+/// Bits of the largest IPv4 filter, as a power of two: one for each /24.
+pub const MOST_BITS_V4: u32 = 24;
 
 /// A net that is shorter would set more than 8,192 bits of the IPv6 filter; it knows no nets then.
 pub const SHORTEST_NET_V6: u8 = 19;
@@ -62,11 +62,15 @@ impl FilterLine {
     }
 }
 
-/// The bit of an IPv4 address, its first octet on top: that of its /24.
+/// The bit of an IPv4 address, its first octet on top, in a filter of `2^(24 - shift)` bits: that of its
+/// /24, which others share unless `shift` is 0.
 #[inline(always)]
 #[must_use]
-pub const fn place_v4(address: u32) -> Place {
-    Place::new(address >> 8)
+pub const fn place_v4(address: u32, shift: u32) -> Place {
+    /// 2^24 divided by the golden ratio: odd, so that no two /24s meet before bits are cut off.
+    const SPREAD: u32 = 0x9e_3779;
+    let spread = (address >> 8).wrapping_mul(SPREAD) & ((1 << MOST_BITS_V4) - 1);
+    Place::new(spread >> shift)
 }
 
 /// The bit that a hash stands for in an IPv6 filter of `mask + 1` bits.

@@ -35,11 +35,13 @@ pub trait Tables {
     fn has_nets_v4(&self) -> bool;
     /// Whether there are IPv6 nets.
     fn has_nets_v6(&self) -> bool;
+    /// By how many bits the IPv4 filter is smaller than one with a bit for each /24.
+    fn filter_v4_shift(&self) -> u32;
     /// Bits of the IPv6 filter, a power of two, less one.
     fn filter_v6_mask(&self) -> u32;
     /// Whether the IPv6 filter knows the nets: not when one is so wide that it would fill it.
     fn filters_nets_v6(&self) -> bool;
-    /// Of the IPv4 filter: 2^24 bits, one for each /24 that an entry touches.
+    /// Of the IPv4 filter: a bit for each /24 that an entry touches.
     fn filter_v4(&self, line: u32) -> Option<&FilterLine>;
     /// Of the IPv6 filter.
     fn filter_v6(&self, line: u32) -> Option<&FilterLine>;
@@ -65,7 +67,7 @@ pub fn find_v4(tables: &impl Tables, address: u32) -> ClassId {
     if !has_hosts && !has_nets {
         return NO_CLASS;
     }
-    let place = filter::place_v4(address);
+    let place = filter::place_v4(address, tables.filter_v4_shift());
     if !tables
         .filter_v4(place.line)
         .is_some_and(|line| line.has(place))
@@ -116,8 +118,9 @@ pub fn find_v6(tables: &impl Tables, upper: u64, lower: u64) -> ClassId {
 #[inline(always)]
 fn find_host_v4(tables: &impl Tables, address: u32) -> ClassId {
     let first = hosts::bucket_v4(address, tables.seed(), tables.buckets_v4());
-    for bucket in first..first + MAX_PROBES {
-        let Some(hosts) = tables.hosts_v4(bucket) else {
+    // Counted from 0, so that the verifier sees an end.
+    for probe in 0..MAX_PROBES {
+        let Some(hosts) = tables.hosts_v4(first + probe) else {
             break;
         };
         let class = hosts.find(address);
@@ -131,8 +134,9 @@ fn find_host_v4(tables: &impl Tables, address: u32) -> ClassId {
 #[inline(always)]
 fn find_host_v6(tables: &impl Tables, upper: u64, lower: u64, hash: u64) -> ClassId {
     let first = hosts::bucket_v6(hash, tables.buckets_v6());
-    for bucket in first..first + MAX_PROBES {
-        let Some(hosts) = tables.hosts_v6(bucket) else {
+    // Counted from 0, so that the verifier sees an end.
+    for probe in 0..MAX_PROBES {
+        let Some(hosts) = tables.hosts_v6(first + probe) else {
             break;
         };
         let class = hosts.find(upper, lower);

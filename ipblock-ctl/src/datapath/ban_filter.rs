@@ -12,7 +12,7 @@ use std::{
 use aya::maps::{Array, MapData, MapType};
 use ipblock_common::{
     BanGate,
-    ban::{FILTER_LINES, SHORTEST_IN_FILTER_V6, place_of_32, place_of_64},
+    ban::{FILTER_LINES, SHORTEST_IN_FILTER_V6, place_of_24, place_of_32, place_of_64},
     lookup::filter::{FilterLine, NET_BITS_V6, Place},
     names,
 };
@@ -128,7 +128,7 @@ impl BanFilter {
         };
         match address {
             IpAddr::V4(address) => {
-                self.open.v4 != 0 && read(&self.ipv4, Place::new(address.to_bits() >> 8))
+                self.open.v4 != 0 && read(&self.ipv4, place_of_24(address.to_bits()))
             }
             IpAddr::V6(address) => {
                 let upper = upper(address.to_bits());

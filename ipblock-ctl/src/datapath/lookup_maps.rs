@@ -97,6 +97,7 @@ impl<'a> Content<'a> {
             .override_global(names::SEED, &layout.seed, true)
             .override_global(names::BUCKETS_V4, &layout.buckets_v4, true)
             .override_global(names::BUCKETS_V6, &layout.buckets_v6, true)
+            .override_global(names::FILTER_V4_SHIFT, &layout.filter_v4_shift, true)
             .override_global(names::FILTER_V6_MASK, &layout.filter_v6_mask, true)
             .override_global(names::HAS_TABLES, &layout.has_tables, true)
             .override_global(names::HAS_NETS_V4, &layout.has_nets_v4, true)

@@ -16,7 +16,8 @@ use crate::{
     say,
 };
 
-pub(crate) fn measure(root: Privileged, effort: Effort) -> Result<Vec<Judged>> {
+/// `only` is part of the names of the workloads that are measured.
+pub(crate) fn measure(root: Privileged, effort: Effort, only: &str) -> Result<Vec<Judged>> {
     let bpffs = Bpffs::mount(root)?;
     let pins = PinDirectory::create(bpffs.path())?;
     // Open as long as the programs that use them.
@@ -26,6 +27,9 @@ pub(crate) fn measure(root: Privileged, effort: Effort) -> Result<Vec<Judged>> {
     for family in Family::BOTH {
         for workload in Workload::ALL {
             let name = format!("{}, IPv{}", workload.name(), family.number());
+            if !name.contains(only) {
+                continue;
+            }
             say(&name);
             let case = Case::build(&mut workshop, bpffs.path(), family, workload)
                 .with_context(|| name.clone())?;

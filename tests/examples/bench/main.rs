@@ -42,6 +42,9 @@ struct Arguments {
     /// One part alone.
     #[arg(long)]
     only: Option<Part>,
+    /// Of the workloads, only those whose name has this in it, such as `hosts-1m, IPv6`.
+    #[arg(long, default_value = "", conflicts_with = "write")]
+    workload: String,
     /// Write the table into benchmarks.md and the plot into benchmarks.svg of this directory.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "only")]
     write: Option<PathBuf>,
@@ -79,7 +82,7 @@ fn main() -> Result<()> {
     }
     let cpu = stay_on_this_cpu()?;
     if wants(Part::Cases) {
-        report.cases = cases::measure(root, effort)?;
+        report.cases = cases::measure(root, effort, &arguments.workload)?;
     }
     if wants(Part::Path) {
         report.path = path::measure(root, effort, cpu)?;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
+use ipblock::datapath::Lookup;
 use ipblock::{datapath::Generation, policy::compile::CompiledZone};
 use ipblock_tests::{End, bpf};
 use ipnet::IpNet;
@@ -16,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use crate::judging::{
     traffic::Traffic,
-    variant::{Lookup, Workshop, judged},
+    variant::{Workshop, judged},
 };
 
 const XDP_DROP: i32 = 1;

@@ -3,8 +3,8 @@
 use ipblock_common::{
     ClassId,
     lookup::filter::{
-        FilterLine, LINES_V4, NET_BITS_V6, Place, SHORTEST_NET_V6, of_host_v6, of_net_v6, place_v4,
-        place_v6,
+        FilterLine, MOST_BITS_V4, NET_BITS_V6, Place, SHORTEST_NET_V6, of_host_v6, of_net_v6,
+        place_v4, place_v6,
     },
     lookup::hosts::hash_v6,
 };
@@ -17,7 +17,7 @@ const BITS_PER_KEY: usize = 16;
 /// 512 bytes: less saves nothing.
 const FEWEST_BITS: usize = 1 << 12;
 /// 4 MiB: more is not in any cache.
-const MOST_BITS: usize = 1 << 25;
+const MOST_BITS_V6: usize = 1 << 25;
 
 /// The IPv6 filter.
 #[derive(Debug, Default)]
@@ -27,19 +27,27 @@ pub(super) struct FilterV6 {
     pub(super) knows_nets: bool,
 }
 
-/// Sets the bit of every /24 that an entry touches.
-pub(super) fn build_v4(entries: &[(Ipv4Net, ClassId)]) -> Vec<FilterLine> {
+/// Sets the bit of every /24 that an entry touches; the shift that goes with it.
+pub(super) fn build_v4(entries: &[(Ipv4Net, ClassId)]) -> (Vec<FilterLine>, u32) {
     if entries.is_empty() {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
-    let mut lines = vec![FilterLine::default(); usize::try_from(LINES_V4).unwrap_or_default()];
-    for (net, _) in entries {
-        let (first, last) = (net.network().to_bits() >> 8, net.broadcast().to_bits() >> 8);
-        for number in first..=last {
-            set(&mut lines, place_v4(number << 8));
-        }
+    let slash_24s = || {
+        entries.iter().map(|(net, _)| {
+            let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+            first >> 8..=last >> 8
+        })
+    };
+    let keys: usize = slash_24s().map(|numbers| numbers.count()).sum();
+    let bits = (keys.saturating_mul(BITS_PER_KEY))
+        .clamp(FEWEST_BITS, 1 << MOST_BITS_V4)
+        .next_power_of_two();
+    let shift = MOST_BITS_V4 - bits.trailing_zeros();
+    let mut lines = vec![FilterLine::default(); bits / 512];
+    for number in slash_24s().flatten() {
+        set(&mut lines, place_v4(number << 8, shift));
     }
-    lines
+    (lines, shift)
 }
 
 /// Sets the bit of every host, and of every /32 that a net touches.
@@ -60,7 +68,7 @@ pub(super) fn build_v6(
     let knows_nets = nets().all(|net| net.prefix_len() >= SHORTEST_NET_V6);
     let of_nets: usize = nets().filter(|_| knows_nets).map(touched).sum();
     let bits = ((hosts.len() + of_nets) * BITS_PER_KEY)
-        .clamp(FEWEST_BITS, MOST_BITS)
+        .clamp(FEWEST_BITS, MOST_BITS_V6)
         .next_power_of_two();
     let mask = u32::try_from(bits - 1).unwrap_or(u32::MAX);
     let mut lines = vec![FilterLine::default(); bits.div_ceil(512)];

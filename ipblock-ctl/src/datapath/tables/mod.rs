@@ -38,6 +38,8 @@ pub struct Layout {
     pub buckets_v4: u32,
     /// See [`Tables::buckets_v6`].
     pub buckets_v6: u32,
+    /// See [`Tables::filter_v4_shift`].
+    pub filter_v4_shift: u32,
     /// See [`Tables::filter_v6_mask`].
     pub filter_v6_mask: u32,
     /// 1 when tables stand in front of the tries at all.
@@ -48,6 +50,8 @@ pub struct Layout {
     pub has_nets_v6: u8,
     /// 1 when the IPv6 filter knows the nets.
     pub filters_nets_v6: u8,
+    /// Always 0.
+    pub padding: u32,
 }
 
 // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
@@ -119,7 +123,7 @@ impl TableImage {
         let v4 = FamilyV4::new(&zone.ipv4);
         let v6 = FamilyV6::new(&zone.ipv6);
         let (seed, hosts_v4, hosts_v6) = hosts::build(&v4.hosts, &v6.hosts, seed);
-        let filter_v4 = filter::build_v4(&zone.ipv4);
+        let (filter_v4, filter_v4_shift) = filter::build_v4(&zone.ipv4);
         let filter_v6 = filter::build_v6(&v6.hosts, &zone.ipv6, seed);
         let nets = Nets::build(&v4.boundaries, &v6.boundaries);
         Self {
@@ -127,7 +131,9 @@ impl TableImage {
                 seed,
                 buckets_v4: hosts_v4.buckets,
                 buckets_v6: hosts_v6.buckets,
+                filter_v4_shift,
                 filter_v6_mask: filter_v6.mask,
+                padding: 0,
                 has_tables: 1,
                 has_nets_v4: (!v4.boundaries.is_empty()).into(),
                 has_nets_v6: (!v6.boundaries.is_empty()).into(),
@@ -276,6 +282,9 @@ impl Tables for TableView<'_> {
     }
     fn has_nets_v6(&self) -> bool {
         self.layout.has_nets_v6 != 0
+    }
+    fn filter_v4_shift(&self) -> u32 {
+        self.layout.filter_v4_shift
     }
     fn filter_v6_mask(&self) -> u32 {
         self.layout.filter_v6_mask
