@@ -22,6 +22,7 @@ use crate::{
     },
     policy::{
         ListName, RuleName,
+        address::push_short,
         edit::{Edit, Import, Texts},
         exchange::{self, FileFormat, Parsed, ReadError},
     },
@@ -202,12 +203,11 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
         notes: Vec::new(),
         replace: args.replace,
     };
+    let mut text = String::new();
     for element in parsed.elements {
-        // An address without its length is shorter.
-        import.addresses.push(&match element.prefix {
-            prefix if prefix.prefix_len() == prefix.max_prefix_len() => prefix.addr().to_string(),
-            prefix => prefix.to_string(),
-        });
+        text.clear();
+        push_short(&mut text, element.prefix);
+        import.addresses.push(&text);
         if has_notes {
             import.notes.push(element.note.into());
         }

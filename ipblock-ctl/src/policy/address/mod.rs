@@ -5,6 +5,7 @@
 
 mod convert;
 mod diagnose;
+mod print;
 mod sets;
 
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ use thiserror::Error;
 
 pub(in crate::policy) use super::shown::shown;
 pub use convert::{Conversion, convert};
+pub(in crate::policy) use print::push_prefix;
+pub(crate) use print::push_short;
 pub use sets::{aggregate, count_addresses, covered_family, every_address, range_to_prefixes};
 
 use super::{name::ListName, ruleset::At};

@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use ipnet::IpNet;
 
 use crate::policy::{
+    address::push_prefix,
     name::ListName,
     ruleset::{
         Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
@@ -157,34 +158,11 @@ impl Entry for ListElement {
     }
 }
 
-/// A prefix between quotes. Rulesets are mostly these: IPv4 goes without the formatting machinery,
-/// which takes ten times as long.
+/// A prefix between quotes.
 fn print_prefix(out: &mut String, prefix: IpNet) {
     out.push('"');
-    match prefix {
-        IpNet::V4(net) => {
-            let [a, b, c, d] = net.addr().octets();
-            for (octet, end) in [(a, '.'), (b, '.'), (c, '.'), (d, '/')] {
-                push_number(out, octet);
-                out.push(end);
-            }
-            push_number(out, net.prefix_len());
-        }
-        // Writing into a String does not fail.
-        IpNet::V6(net) => drop(write!(out, "{net}")),
-    }
+    push_prefix(out, prefix);
     out.push('"');
-}
-
-fn push_number(out: &mut String, number: u8) {
-    let digit = |digit: u8| char::from(b'0' + digit % 10);
-    if number >= 100 {
-        out.push(digit(number / 100));
-    }
-    if number >= 10 {
-        out.push(digit(number / 10));
-    }
-    out.push(digit(number));
 }
 
 fn array(out: &mut String, key: &str, entries: &[impl Entry]) {

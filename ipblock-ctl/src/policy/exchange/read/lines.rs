@@ -53,7 +53,10 @@ impl<R: BufRead> Lines<R> {
                 bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             }
             self.text.clear();
-            self.text.push_str(&String::from_utf8_lossy(bytes));
+            match str::from_utf8(bytes) {
+                Ok(text) => self.text.push_str(text),
+                Err(_) => self.text.push_str(&String::from_utf8_lossy(bytes)),
+            }
             return Ok(Some((self.number, &self.text)));
         }
     }
