@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// SplitMix64.
+/// `SplitMix64`.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -25,7 +25,7 @@ impl Random {
     /// A number below `end`, which is not 0.
     #[expect(clippy::cast_possible_truncation, reason = "below `end`")]
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        (u128::from(self.next()) * end as u128 >> 64) as usize
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
     /// One of these; `None` when there is none.
@@ -35,7 +35,6 @@ impl Random {
 
     /// An address that may be the source of a packet from elsewhere: 1.0.0.0 to 223.255.255.255
     /// without 127.0.0.0/8.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
     pub(crate) fn ipv4(&mut self) -> Ipv4Addr {
         loop {
             let address = Ipv4Addr::from_bits((self.next() >> 32) as u32);
@@ -46,7 +45,7 @@ impl Random {
         }
     }
 
-    /// An address of 2000::/3.
+    /// An address of `2000::/3`.
     pub(crate) fn ipv6(&mut self) -> Ipv6Addr {
         Ipv6Addr::from_bits(self.next_128() >> 3 | 1 << 125)
     }

@@ -14,7 +14,7 @@ use super::{Family, random::Random, workload::address_in};
 /// Whose packets come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Traffic {
-    /// Sources that nothing matches. Of IPv6, half are anywhere in 2000::/3 and half in a /32 that
+    /// Sources that nothing matches. Of IPv6, half are anywhere in `2000::/3` and half in a /32 that
     /// holds a listed prefix, or lies in one.
     Clean,
     /// Each source from a prefix drawn from the list, and really blocked.

@@ -61,7 +61,7 @@ const LENGTHS_V6: [(u8, usize); 12] = [
     (128, 20),
 ];
 
-/// Of 2000::/3 the regions have given out little: the first 16 bits are mostly these.
+/// Of `2000::/3` the regions have given out little: the first 16 bits are mostly these.
 const IPV6_REGIONS: [u16; 12] = [
     0x2001, 0x2400, 0x2401, 0x2402, 0x2406, 0x240e, 0x2600, 0x2604, 0x2804, 0x2a00, 0x2a02, 0x2a06,
 ];

@@ -194,20 +194,14 @@ fn checksum(frame: &[u8], source: [u8; 4]) -> anyhow::Result<u16> {
         .get(IPV4_HEADER..)
         .and_then(|packet| packet.first_chunk())
         .context("a frame without an IPv4 header")?;
-    let [a, b, c, d, e, f, g, h, i, j, _, _, _, _, _, _, w, x, y, z] = *header;
-    let [s, t, u, v] = source;
-    let words = [
-        [a, b],
-        [c, d],
-        [e, f],
-        [g, h],
-        [i, j],
-        [s, t],
-        [u, v],
-        [w, x],
-        [y, z],
-    ];
-    let sum: u32 = words.map(u16::from_be_bytes).map(u32::from).iter().sum();
+    let mut header = *header;
+    if let Some(checksum_and_source) = header.get_mut(10..16) {
+        let [s, t, u, v] = source;
+        checksum_and_source.copy_from_slice(&[0, 0, s, t, u, v]);
+    }
+    let (words, _) = header.as_chunks();
+    let words = words.iter().copied().map(u16::from_be_bytes);
+    let sum: u32 = words.map(u32::from).sum();
     let sum = (sum & 0xffff) + (sum >> 16);
     Ok(!u16::try_from((sum & 0xffff) + (sum >> 16))?)
 }

@@ -1,12 +1,13 @@
 //! How fast packets are judged, in ratios: a regression shows on any machine, however busy.
 
+#[expect(dead_code, reason = "shared with the bench, which uses all of it")]
 #[path = "../judging/mod.rs"]
 mod judging;
 
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use ipblock::{
-    datapath::{PinDirectory, SharedMaps},
+    datapath::{Lookup, PinDirectory, SharedMaps},
     policy::{ZoneName, compile::compile},
 };
 use ipblock_tests::{Bpffs, require_privileged};
@@ -17,7 +18,7 @@ use crate::judging::{
     case::{Case, Effort},
     statistics::Quartiles,
     traffic::Traffic,
-    variant::{Lookup, Workshop},
+    variant::Workshop,
     workload::Workload,
 };
 

@@ -38,7 +38,7 @@ pub(super) fn build_v4(entries: &[(Ipv4Net, ClassId)]) -> (Vec<FilterLine>, u32)
             first >> 8..=last >> 8
         })
     };
-    let keys: usize = slash_24s().map(|numbers| numbers.count()).sum();
+    let keys: usize = slash_24s().map(Iterator::count).sum();
     let bits = (keys.saturating_mul(BITS_PER_KEY))
         .clamp(FEWEST_BITS, 1 << MOST_BITS_V4)
         .next_power_of_two();
