@@ -48,6 +48,14 @@ pub enum DatapathError {
     /// The kernel refused the program.
     #[error("the kernel refused the XDP program: {0}")]
     Program(#[source] Box<ProgramError>),
+    /// The kernel's verifier refused the program.
+    #[error("the kernel refused the XDP program: {source}; its verifier says: {said}")]
+    Verifier {
+        /// The error of the system call.
+        source: io::Error,
+        /// The end of the verifier's log, which has megabytes.
+        said: String,
+    },
     /// A map operation failed.
     #[error("map {map}: {source}")]
     Map {
@@ -164,7 +172,7 @@ impl DatapathError {
                  `ip link set dev {interface} xdp off` removes it (not when it hangs on a link)"
             ),
             Self::Attach { mode, source, .. } => return attach_hint(*mode, source),
-            Self::Load(_) | Self::Program(_) => {
+            Self::Load(_) | Self::Program(_) | Self::Verifier { .. } => {
                 "ipblock needs Linux 5.18 and CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: run \
                  `ipblock-ctl doctor`"
                     .to_owned()

@@ -307,8 +307,7 @@ fn load(
         .override_global(kernel_log::LEVEL, &log_level, true)
         .load(BPF_OBJECT)
         .map_err(|error| DatapathError::Load(Box::new(error)))?;
-    object::load_program(program_of(&mut object)?)
-        .map_err(|error| DatapathError::Program(Box::new(error)))?;
+    object::load_program(program_of(&mut object)?)?;
     Ok(object)
 }
 

@@ -5,6 +5,8 @@ use std::{fmt::Write as _, io::ErrorKind, sync::OnceLock};
 use aya::programs::{ProgramError, Xdp};
 use sha2::{Digest as _, Sha256};
 
+use super::error::DatapathError;
+
 /// The ELF object with the XDP program and its map definitions.
 pub static BPF_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipblock"));
 
@@ -30,17 +32,56 @@ pub fn object_sha256_hex() -> String {
 ///
 /// The kernel's verifier gives up with `EAGAIN` when a signal comes in the meantime
 /// (`bpf_check` in kernel/bpf/verifier.c); then it is asked again, as libbpf does it.
-pub fn load_program(program: &mut Xdp) -> Result<(), ProgramError> {
+pub fn load_program(program: &mut Xdp) -> Result<(), DatapathError> {
     const ATTEMPTS: u32 = 5;
     let mut attempt = 1;
     loop {
         match program.load() {
+            Ok(()) => return Ok(()),
             Err(ProgramError::LoadError { io_error, .. })
                 if attempt < ATTEMPTS && io_error.kind() == ErrorKind::WouldBlock =>
             {
                 attempt += 1;
             }
-            loaded => return loaded,
+            Err(ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            }) => {
+                return Err(DatapathError::Verifier {
+                    source: io_error,
+                    said: last_lines(&verifier_log.to_string()),
+                });
+            }
+            Err(error) => return Err(DatapathError::Program(Box::new(error))),
         }
+    }
+}
+
+/// Why it is refused stands at the end, before some figures.
+fn last_lines(log: &str) -> String {
+    const LINES: usize = 6;
+    let mut lines: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let surplus = lines.len().saturating_sub(LINES);
+    lines.drain(..surplus);
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_verifiers_log_the_end_is_told() {
+        let log = (0..100).fold(String::new(), |log, line| {
+            format!("{log}  {line}: r0 = 1\n\n")
+        });
+        let said = last_lines(&log);
+        assert_eq!(said.split("; ").count(), 6);
+        assert!(said.ends_with("; 99: r0 = 1"), "{said}");
+        assert_eq!(last_lines(""), "");
     }
 }
