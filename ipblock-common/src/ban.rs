@@ -11,9 +11,6 @@ use crate::lookup::filter::Place;
 /// Lines of the filter of either family: 2^24 bits.
 pub const FILTER_LINES: u32 = 1 << 15;
 
-/// An IPv6 ban that is shorter is not in the filter, see [`BanGate::wide_v6`].
-pub const SHORTEST_IN_FILTER_V6: u8 = 19;
-
 /// What has to be asked at all. Map `BAN_GATE`, one element.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,

@@ -18,7 +18,7 @@ use aya::{
     maps::{Array, LpmTrie, RingBuf, lpm_trie::Key},
     programs::Xdp,
 };
-use ipblock::datapath::object::BPF_OBJECT;
+use ipblock::datapath::object::{BPF_OBJECT, load_program};
 use ipblock_common::{AlertRate, AlertSettings, Class, ClassVerdict, names};
 use ipblock_tests::{
     many_sources::{self, Runner},
@@ -155,7 +155,7 @@ impl Variant {
             .program_mut(names::PROGRAM)
             .context(names::PROGRAM)?
             .try_into()?;
-        program.load()?;
+        load_program(program)?;
         let fd = program.fd()?.as_fd();
         let runners = SOURCES.map(|sources| Runner::new(fd, sources));
         Ok(Self {

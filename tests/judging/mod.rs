@@ -3,7 +3,6 @@
 
 pub(crate) mod case;
 pub(crate) mod countries;
-pub(crate) mod random;
 pub(crate) mod statistics;
 pub(crate) mod traffic;
 pub(crate) mod variant;

@@ -9,7 +9,9 @@ use ipblock_tests::packet::{Frame, Ipv4, Ipv6, Payload};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{Family, random::Random, workload::address_in};
+use ipblock_tests::random::Random;
+
+use super::{Family, workload::address_in};
 
 /// Whose packets come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

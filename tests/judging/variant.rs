@@ -15,7 +15,7 @@ use aya::{
 use ipblock::{
     datapath::{
         Generation, GenerationPlan, Lookup, PinDirectory, SharedMapIds, kernel_log,
-        object::BPF_OBJECT,
+        object::{BPF_OBJECT, load_program},
     },
     policy::compile::{CompiledZone, DEFAULT_CAPACITY},
 };
@@ -137,7 +137,7 @@ impl Variant {
             .program_mut(names::PROGRAM)
             .context(names::PROGRAM)?
             .try_into()?;
-        program.load()?;
+        load_program(program)?;
         Ok(Self {
             program: program.fd()?.as_fd().try_clone_to_owned()?,
             counts: Counts::Object(Box::new(ebpf)),

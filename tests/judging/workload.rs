@@ -9,7 +9,9 @@ use anyhow::Result;
 use ipblock::policy::{Action, At, Element, Rule, RuleId, Ruleset};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Family, countries, random::Random};
+use ipblock_tests::random::Random;
+
+use super::{Family, countries};
 
 /// What a zone lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

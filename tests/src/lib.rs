@@ -18,6 +18,7 @@ mod offload;
 pub mod packet;
 pub mod page;
 mod privilege;
+pub mod random;
 mod raw_socket;
 pub mod source_pool;
 mod terminal;

@@ -8,7 +8,8 @@ const LINE_BITS: u32 = 512;
 /// Bits of the largest IPv4 filter, as a power of two: one for each /24.
 pub const MOST_BITS_V4: u32 = 24;
 
-/// A net that is shorter would set more than 8,192 bits of the IPv6 filter; it knows no nets then.
+/// A shorter net would set more than 8,192 bits of an IPv6 filter, that of entries or that of bans: they
+/// know of none that is shorter.
 pub const SHORTEST_NET_V6: u8 = 19;
 
 /// What the IPv6 filter knows of nets: the /32 that they lie in, or all those that they hold.

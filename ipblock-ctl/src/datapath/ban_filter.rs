@@ -12,8 +12,8 @@ use std::{
 use aya::maps::{Array, MapData, MapType};
 use ipblock_common::{
     BanGate,
-    ban::{FILTER_LINES, SHORTEST_IN_FILTER_V6, place_of_24, place_of_32, place_of_64},
-    lookup::filter::{FilterLine, NET_BITS_V6, Place},
+    ban::{FILTER_LINES, place_of_24, place_of_32, place_of_64},
+    lookup::filter::{FilterLine, NET_BITS_V6, Place, SHORTEST_NET_V6},
     names,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -175,7 +175,7 @@ impl Bits {
 fn opened_by(gate: BanGate, prefix: IpNet) -> BanGate {
     match prefix {
         IpNet::V4(_) => BanGate { v4: 1, ..gate },
-        IpNet::V6(net) if net.prefix_len() < SHORTEST_IN_FILTER_V6 => BanGate {
+        IpNet::V6(net) if net.prefix_len() < SHORTEST_NET_V6 => BanGate {
             v6: 1,
             wide_v6: 1,
             ..gate
@@ -211,7 +211,7 @@ fn places_v6(net: Ipv6Net) -> impl Iterator<Item = Place> {
     let upper = upper(net.network().to_bits());
     let whole = (len >= 64).then(|| place_of_64(upper));
     let touched = match len {
-        SHORTEST_IN_FILTER_V6..64 => 1_u64 << NET_BITS_V6.saturating_sub(len),
+        SHORTEST_NET_V6..64 => 1_u64 << NET_BITS_V6.saturating_sub(len),
         _ => 0,
     };
     let nets = (0..touched).map(move |number| place_of_32(upper + (number << 32)));

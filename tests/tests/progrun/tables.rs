@@ -9,6 +9,7 @@ use ipblock::datapath::Lookup;
 use ipblock_common::ClassVerdict;
 use ipblock_tests::{
     packet::{Frame, Ipv4, Ipv6},
+    random::Random,
     require_privileged,
 };
 use ipnet::IpNet;
@@ -18,44 +19,28 @@ use crate::fixture::Fixture;
 const RULESETS: u64 = 8;
 const NETS: usize = 120;
 
-/// `SplitMix64` (Steele, Lea and Flood 2014): the same numbers in each run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// Nets that differ in few bits, so that they nest, touch and share nodes and buckets; any bits
-    /// may be those. One in four is a host.
-    fn net(&mut self) -> IpNet {
-        let flips = self.next() & 0xf;
-        let net = if self.below(2) == 0 {
-            let bits = 0xc000_0240 ^ u32::try_from(flips).unwrap() << self.below(29);
-            let len = if self.below(4) == 0 {
-                32
-            } else {
-                self.below(33)
-            };
-            IpNet::new(Ipv4Addr::from_bits(bits).into(), len.try_into().unwrap())
+/// Nets that differ in few bits, so that they nest, touch and share nodes and buckets; any bits
+/// may be those. One in four is a host.
+fn net(random: &mut Random) -> IpNet {
+    let flips = random.next() & 0xf;
+    let net = if random.below(2) == 0 {
+        let bits = 0xc000_0240 ^ u32::try_from(flips).unwrap() << random.below(29);
+        let len = if random.below(4) == 0 {
+            32
         } else {
-            let bits = (0x2001_0db8_u128 << 96 | 0x40) ^ u128::from(flips) << self.below(125);
-            let len = if self.below(4) == 0 {
-                128
-            } else {
-                12 + self.below(117)
-            };
-            IpNet::new(Ipv6Addr::from_bits(bits).into(), len.try_into().unwrap())
+            random.below(33)
         };
-        net.unwrap().trunc()
-    }
+        IpNet::new(Ipv4Addr::from_bits(bits).into(), len.try_into().unwrap())
+    } else {
+        let bits = (0x2001_0db8_u128 << 96 | 0x40) ^ u128::from(flips) << random.below(125);
+        let len = if random.below(4) == 0 {
+            128
+        } else {
+            12 + random.below(117)
+        };
+        IpNet::new(Ipv6Addr::from_bits(bits).into(), len.try_into().unwrap())
+    };
+    net.unwrap().trunc()
 }
 
 /// The ends of a net and of the parts that tables cut it into, and the addresses beside them.
@@ -84,8 +69,8 @@ fn the_program_finds_in_the_tables_what_it_finds_in_the_tries() {
     let root = require_privileged!();
     let (mut dropped, mut passed) = (0, 0);
     for seed in 0..RULESETS {
-        let mut random = Random(seed);
-        let nets: BTreeSet<IpNet> = (0..NETS).map(|_| random.net()).collect();
+        let mut random = Random::new(seed);
+        let nets: BTreeSet<IpNet> = (0..NETS).map(|_| net(&mut random)).collect();
         let mut fixture = Fixture::empty();
         for net in &nets {
             let class = fixture.verdict(ClassVerdict::Block);
