@@ -1,6 +1,6 @@
 //! One workload: its programs, and what each takes in turn, round after round, for each traffic.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use ipblock::datapath::Lookup;
@@ -49,11 +49,9 @@ pub(crate) struct Times {
 }
 
 impl Case {
-    /// Builds the programs; `None` when the machine has no table of countries. `directory` is one
-    /// of a bpffs.
+    /// Builds the programs; `None` when the machine has no table of countries.
     pub(crate) fn build(
         workshop: &mut Workshop,
-        directory: &Path,
         family: Family,
         workload: Workload,
     ) -> Result<Option<Self>> {
@@ -64,7 +62,7 @@ impl Case {
         let listed = listed(&ruleset);
         let hash = workload
             .is_hosts()
-            .then(|| Variant::hash(directory, &listed));
+            .then(|| Variant::hash(workshop.directory(), &listed));
         let hash = hash.transpose().context("the plain hash")?;
         let lpm = Variant::generation(workshop, &zone, Lookup::Tries).context("the tries")?;
         let ipblock = Variant::generation(workshop, &zone, Lookup::Tables).context("ipblock")?;

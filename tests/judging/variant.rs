@@ -14,14 +14,14 @@ use aya::{
 };
 use ipblock::{
     datapath::{
-        Generation, GenerationPlan, Lookup, PinDirectory, SharedMapIds, kernel_log,
+        Generation, GenerationPlan, Lookup, PinDirectory, SharedMaps, kernel_log,
         object::{BPF_OBJECT, load_program},
     },
     policy::compile::{CompiledZone, DEFAULT_CAPACITY},
 };
 use ipblock_common::{Class, ClassVerdict, Totals, names};
 use ipblock_tests::{
-    bpf,
+    Bpffs, Privileged, bpf,
     source_pool::{Front, SourcePool},
 };
 use ipnet::IpNet;
@@ -41,20 +41,29 @@ enum Counts {
     Object(Box<Ebpf>),
 }
 
-/// Where generations are built.
+/// Where generations are built: a bpffs of its own, which goes last.
 pub(crate) struct Workshop {
     pub(crate) pins: PinDirectory,
-    pub(crate) shared: SharedMapIds,
-    pub(crate) last: u64,
+    shared: SharedMaps,
+    last: u64,
+    bpffs: Bpffs,
 }
 
 impl Workshop {
-    pub(crate) fn new(pins: PinDirectory, shared: SharedMapIds) -> Self {
-        Self {
+    pub(crate) fn new(root: Privileged) -> Result<Self> {
+        let bpffs = Bpffs::mount(root)?;
+        let pins = PinDirectory::create(bpffs.path())?;
+        Ok(Self {
+            shared: SharedMaps::open_or_create(&pins)?,
             pins,
-            shared,
             last: 0,
-        }
+            bpffs,
+        })
+    }
+
+    /// Where else can be pinned.
+    pub(crate) fn directory(&self) -> &Path {
+        self.bpffs.path()
     }
 
     /// Builds and pins a generation as the daemon does.
@@ -68,7 +77,7 @@ impl Workshop {
             log_level: kernel_log::Level::Off,
             lookup,
         };
-        Ok(Generation::build(&self.pins, &self.shared, &plan)?)
+        Ok(Generation::build(&self.pins, &self.shared.ids, &plan)?)
     }
 
     /// The program of a generation that was built here.

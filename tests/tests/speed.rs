@@ -7,10 +7,10 @@ mod judging;
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use ipblock::{
-    datapath::{Lookup, PinDirectory, SharedMaps},
+    datapath::Lookup,
     policy::{ZoneName, compile::compile},
 };
-use ipblock_tests::{Bpffs, require_privileged};
+use ipblock_tests::require_privileged;
 use jiff::Timestamp;
 
 use crate::judging::{
@@ -46,13 +46,10 @@ fn floor(traffic: Traffic) -> f64 {
 fn a_hundred_thousand_hosts_are_judged_several_times_faster_than_by_the_tries_alone() -> Result<()>
 {
     let root = require_privileged!();
-    let bpffs = Bpffs::mount(root)?;
-    let pins = PinDirectory::create(bpffs.path())?;
-    let shared = SharedMaps::open_or_create(&pins)?;
-    let mut workshop = Workshop::new(pins, shared.ids.clone());
+    let mut workshop = Workshop::new(root)?;
     for family in Family::BOTH {
         let workload = Workload::Hosts100k;
-        let case = Case::build(&mut workshop, bpffs.path(), family, workload)?;
+        let case = Case::build(&mut workshop, family, workload)?;
         let case = case.context("hosts need no table of countries")?;
         for traffic in Traffic::BOTH {
             let mut best = 0.0;
@@ -78,10 +75,7 @@ fn a_hundred_thousand_hosts_are_judged_several_times_faster_than_by_the_tries_al
 #[test]
 fn no_generation_has_more_instructions_than_before() -> Result<()> {
     let root = require_privileged!();
-    let bpffs = Bpffs::mount(root)?;
-    let pins = PinDirectory::create(bpffs.path())?;
-    let shared = SharedMaps::open_or_create(&pins)?;
-    let mut workshop = Workshop::new(pins, shared.ids.clone());
+    let mut workshop = Workshop::new(root)?;
     for family in Family::BOTH {
         let ruleset = Workload::Mixed1k.ruleset(family)?.context("no table")?;
         let zone = compile(&ruleset, &ZoneName::default(), Timestamp::UNIX_EPOCH)?;

@@ -1,8 +1,7 @@
 //! Nanoseconds a packet: every workload, family and traffic.
 
 use anyhow::{Context as _, Result};
-use ipblock::datapath::{PinDirectory, SharedMaps};
-use ipblock_tests::{Bpffs, Privileged};
+use ipblock_tests::Privileged;
 
 use crate::{
     judging::{
@@ -18,11 +17,7 @@ use crate::{
 
 /// `only` is part of the names of the workloads that are measured.
 pub(crate) fn measure(root: Privileged, effort: Effort, only: &str) -> Result<Vec<Judged>> {
-    let bpffs = Bpffs::mount(root)?;
-    let pins = PinDirectory::create(bpffs.path())?;
-    // Open as long as the programs that use them.
-    let shared = SharedMaps::open_or_create(&pins)?;
-    let mut workshop = Workshop::new(pins, shared.ids.clone());
+    let mut workshop = Workshop::new(root)?;
     let mut judged = Vec::new();
     for family in Family::BOTH {
         for workload in Workload::ALL {
@@ -31,8 +26,8 @@ pub(crate) fn measure(root: Privileged, effort: Effort, only: &str) -> Result<Ve
                 continue;
             }
             say(&name);
-            let case = Case::build(&mut workshop, bpffs.path(), family, workload)
-                .with_context(|| name.clone())?;
+            let case =
+                Case::build(&mut workshop, family, workload).with_context(|| name.clone())?;
             let Some(case) = case else {
                 say("left out: no table of countries\n\
                      hint: apt-get install tor-geoipdb");

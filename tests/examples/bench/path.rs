@@ -7,15 +7,12 @@
 use std::{collections::BTreeMap, fs, net::UdpSocket, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use ipblock::{
-    datapath::{PinDirectory, SharedMaps},
-    policy::{
-        ZoneName,
-        compile::{CompiledZone, compile},
-    },
+use ipblock::policy::{
+    ZoneName,
+    compile::{CompiledZone, compile},
 };
 use ipblock_tests::{
-    Bpffs, Privileged, VethOptions, VethPair, bpf,
+    Privileged, VethOptions, VethPair, bpf,
     packet::{Frame, Ipv4, Payload},
     source_pool::{PoolSender, SOURCES, SourcePool},
     wait_for,
@@ -71,10 +68,7 @@ pub(crate) fn measure(root: Privileged, effort: Effort, cpu: usize) -> Result<Ve
     };
     let zone = compile(&ruleset, &ZoneName::default(), Timestamp::UNIX_EPOCH)?;
     let hosts = listed(&ruleset);
-    let bpffs = Bpffs::mount(root)?;
-    let pins = PinDirectory::create(bpffs.path())?;
-    let shared = SharedMaps::open_or_create(&pins)?;
-    let mut workshop = Workshop::new(pins, shared.ids.clone());
+    let mut workshop = Workshop::new(root)?;
     let mut paths = Vec::new();
     for filter in Filter::ALL {
         say(&format!("whole path, {}", filter.name()));
