@@ -8,8 +8,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::lookup::filter::Place;
 
-/// Lines of the filter of either family: 2^24 bits.
-pub const FILTER_LINES: u32 = 1 << 15;
+/// Words of the filter of either family: 2^24 bits.
+pub const FILTER_WORDS: u32 = 1 << 18;
+
+/// A shorter net would set more than 8,192 bits of the IPv6 filter, which knows of none.
+pub const SHORTEST_NET_V6: u8 = 19;
+
+/// What the IPv6 filter knows of nets: the /32 that they lie in, or all those that they hold.
+pub const NET_BITS_V6: u8 = 32;
 
 /// What has to be asked at all. Map `BAN_GATE`, one element.
 #[derive(
@@ -31,7 +37,7 @@ pub struct BanGate {
 #[inline]
 #[must_use]
 pub const fn place_of_24(address: u32) -> Place {
-    Place::new(address >> 8)
+    Place::of_bit(address >> 8)
 }
 
 /// The bit of a /64 that holds a ban, or of a longer one's, by the upper half of the address.
@@ -53,7 +59,7 @@ pub const fn place_of_32(upper: u64) -> Place {
 const fn place_of(number: u64) -> Place {
     /// 2^64 divided by the golden ratio.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    Place::new((number.wrapping_mul(SPREAD) >> 40) as u32)
+    Place::of_bit((number.wrapping_mul(SPREAD) >> 40) as u32)
 }
 
 /// When the bans on a prefix have all ended.

@@ -59,6 +59,4 @@ mod pod {
     unsafe impl aya::Pod for HitCount {}
     // SAFETY: as above.
     unsafe impl aya::Pod for HitBudget {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for crate::lookup::filter::FilterLine {}
 }

@@ -8,29 +8,29 @@ pub const IPV4: &str = "IPV4";
 /// LPM trie, IPv6 prefix to class id: all entries when nothing stands in front, else those of nets
 /// longer than /64.
 pub const IPV6: &str = "IPV6";
-/// Array of [`crate::lookup::filter::FilterLine`], what IPv4 entries touch.
+/// Array of 64 bits each, what IPv4 entries touch.
 pub const FILTER_V4: &str = "FILTER_V4";
-/// Array of [`crate::lookup::filter::FilterLine`], what IPv6 entries touch.
+/// Array of 64 bits each, what IPv6 entries touch.
 pub const FILTER_V6: &str = "FILTER_V6";
 /// Array of [`crate::lookup::hosts::HostsV4`].
 pub const HOSTS_V4: &str = "HOSTS_V4";
 /// Array of [`crate::lookup::hosts::HostsV6`].
 pub const HOSTS_V6: &str = "HOSTS_V6";
-/// Array of [`crate::lookup::nets::NumberLine`], the roots of both families.
+/// Array of two roots each, first those of IPv4, then those of IPv6.
 pub const NET_ROOTS: &str = "NET_ROOTS";
-/// Array of [`crate::lookup::nets::NetNode`].
-pub const NET_NODES: &str = "NET_NODES";
-/// Array of [`crate::lookup::nets::NumberLine`], classes of nets.
-pub const NET_LEAVES: &str = "NET_LEAVES";
+/// Array of [`crate::lookup::nets::NetLine`].
+pub const NET_LINES: &str = "NET_LINES";
+/// Array of [`crate::lookup::nets::NetLine`], by a hash of the first 32 bits of an IPv6 address.
+pub const NET_DOORS: &str = "NET_DOORS";
 /// LPM trie, banned IPv4 prefix to [`crate::BanDeadline`]. Shared by all generations.
 pub const BANS_IPV4: &str = "BANS_IPV4";
 /// LPM trie, banned IPv6 prefix to [`crate::BanDeadline`]. Shared by all generations.
 pub const BANS_IPV6: &str = "BANS_IPV6";
 /// Array of one [`crate::ban::BanGate`]. Shared by all generations.
 pub const BAN_GATE: &str = "BAN_GATE";
-/// Array of [`crate::lookup::filter::FilterLine`], what IPv4 bans touch. Shared by all generations.
+/// Array of 64 bits each, what IPv4 bans touch. Shared by all generations.
 pub const BAN_FILTER_V4: &str = "BAN_FILTER_V4";
-/// Array of [`crate::lookup::filter::FilterLine`], what IPv6 bans touch. Shared by all generations.
+/// Array of 64 bits each, what IPv6 bans touch. Shared by all generations.
 pub const BAN_FILTER_V6: &str = "BAN_FILTER_V6";
 /// Array of [`crate::Class`].
 pub const CLASSES: &str = "CLASSES";
@@ -69,11 +69,15 @@ pub const BUCKETS_V4: &str = "BUCKETS_V4";
 pub const BUCKETS_V6: &str = "BUCKETS_V6";
 /// `u8` constant: 1 when there are IPv4 nets.
 pub const HAS_NETS_V4: &str = "HAS_NETS_V4";
-/// `u8` constant: 1 when there are IPv6 nets.
-pub const HAS_NETS_V6: &str = "HAS_NETS_V6";
+/// `u32` constant: see [`crate::lookup::Tables::doors`].
+pub const DOORS: &str = "DOORS";
+/// `u8` constant: 1 when there are IPv6 nets up to /32.
+pub const HAS_SHORT_V6: &str = "HAS_SHORT_V6";
 /// `u32` constant: see [`crate::lookup::Tables::filter_v4_shift`].
 pub const FILTER_V4_SHIFT: &str = "FILTER_V4_SHIFT";
-/// `u32` constant: see [`crate::lookup::Tables::filter_v6_mask`].
-pub const FILTER_V6_MASK: &str = "FILTER_V6_MASK";
-/// `u8` constant: see [`crate::lookup::Tables::filters_nets_v6`].
-pub const FILTERS_NETS_V6: &str = "FILTERS_NETS_V6";
+/// `u32` constant: see [`crate::lookup::Tables::filter_v6_shift`].
+pub const FILTER_V6_SHIFT: &str = "FILTER_V6_SHIFT";
+/// `u8` constant: see [`crate::lookup::Tables::filters_nets_v4`].
+pub const FILTERS_NETS_V4: &str = "FILTERS_NETS_V4";
+/// `u8` constant: see [`crate::lookup::Tables::filters_short_v6`].
+pub const FILTERS_SHORT_V6: &str = "FILTERS_SHORT_V6";

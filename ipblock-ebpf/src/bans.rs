@@ -4,7 +4,6 @@ use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use ipblock_common::{
     BanDeadline, BanGate,
     ban::{self, NEVER},
-    lookup::filter::{FilterLine, Place},
 };
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
 pub(crate) fn cover_v4(source: SourceV4) -> bool {
     let place = ban::place_of_24(source.0);
     gate().is_some_and(|gate| gate.v4 != 0)
-        && has(BAN_FILTER_V4.get(place.line), place)
+        && place.is_set(BAN_FILTER_V4.get(place.word))
         && holds(BANS_IPV4.get(Key::new(32, source.0.to_be_bytes())))
 }
 
@@ -33,19 +32,14 @@ pub(crate) fn cover_v6(source: SourceV6) -> bool {
     );
     gate.v6 != 0
         && (gate.wide_v6 != 0
-            || has(BAN_FILTER_V6.get(net.line), net)
-            || has(BAN_FILTER_V6.get(long.line), long))
+            || net.is_set(BAN_FILTER_V6.get(net.word))
+            || long.is_set(BAN_FILTER_V6.get(long.word)))
         && holds(BANS_IPV6.get(Key::new(128, source.octets())))
 }
 
 #[inline(always)]
 fn gate() -> Option<&'static BanGate> {
     BAN_GATE.get(0)
-}
-
-#[inline(always)]
-fn has(line: Option<&FilterLine>, place: Place) -> bool {
-    line.is_some_and(|line| line.has(place))
 }
 
 #[inline(always)]

@@ -16,9 +16,8 @@ use ipblock_common::{
     AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class, ClassCount,
     ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
     lookup::{
-        filter::FilterLine,
         hosts::{HostsV4, HostsV6},
-        nets::{NetNode, NumberLine},
+        nets::NetLine,
     },
 };
 
@@ -37,11 +36,11 @@ pub(crate) static IPV6: LpmTrie<[u8; 16], ClassId> = LpmTrie::with_max_entries(1
 
 /// What IPv4 entries touch. A miss means that nothing matches (cannot happen), as in all that follow.
 #[map]
-pub(crate) static FILTER_V4: Array<FilterLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static FILTER_V4: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// What IPv6 entries touch.
 #[map]
-pub(crate) static FILTER_V6: Array<FilterLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static FILTER_V6: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Buckets of IPv4 hosts.
 #[map]
@@ -51,17 +50,17 @@ pub(crate) static HOSTS_V4: Array<HostsV4> = Array::with_max_entries(1, BPF_F_MM
 #[map]
 pub(crate) static HOSTS_V6: Array<HostsV6> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Where nets start, both families.
+/// Where nets start, both families, two roots each.
 #[map]
-pub(crate) static NET_ROOTS: Array<NumberLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static NET_ROOTS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Nodes of nets.
+/// Lines of nets.
 #[map]
-pub(crate) static NET_NODES: Array<NetNode> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static NET_LINES: Array<NetLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Classes of nets.
+/// Lines of IPv6 nets longer than /32, by a hash.
 #[map]
-pub(crate) static NET_LEAVES: Array<NumberLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub(crate) static NET_DOORS: Array<NetLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Banned IPv4 prefix (network byte order, host bits zero) to when all bans that cover it have ended.
 ///
@@ -87,15 +86,15 @@ pub(crate) static BAN_GATE: Array<BanGate> = Array::with_max_entries(1, 0);
 ///
 /// A miss means that no ban covers the source (cannot happen).
 #[map]
-pub(crate) static BAN_FILTER_V4: Array<FilterLine> =
-    Array::with_max_entries(ban::FILTER_LINES, BPF_F_MMAPABLE);
+pub(crate) static BAN_FILTER_V4: Array<u64> =
+    Array::with_max_entries(ban::FILTER_WORDS, BPF_F_MMAPABLE);
 
 /// What IPv6 bans touch.
 ///
 /// A miss means that no ban covers the source (cannot happen).
 #[map]
-pub(crate) static BAN_FILTER_V6: Array<FilterLine> =
-    Array::with_max_entries(ban::FILTER_LINES, BPF_F_MMAPABLE);
+pub(crate) static BAN_FILTER_V6: Array<u64> =
+    Array::with_max_entries(ban::FILTER_WORDS, BPF_F_MMAPABLE);
 
 /// Class id to class. Id 0 is never used.
 ///

@@ -6,16 +6,13 @@ use ipblock_common::{
     class::NO_CLASS,
     lookup::{
         self, Tables,
-        filter::FilterLine,
         hosts::{HostsV4, HostsV6},
-        nets::{self, ASK_TRIE, NetNode, NumberLine},
+        nets::{self, ASK_TRIE, NetLine},
     },
 };
 
 use crate::{
-    maps::{
-        FILTER_V4, FILTER_V6, HOSTS_V4, HOSTS_V6, IPV4, IPV6, NET_LEAVES, NET_NODES, NET_ROOTS,
-    },
+    maps::{FILTER_V4, FILTER_V6, HOSTS_V4, HOSTS_V6, IPV4, IPV6, NET_DOORS, NET_LINES, NET_ROOTS},
     source::{SourceV4, SourceV6},
 };
 
@@ -31,13 +28,17 @@ static BUCKETS_V6: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static HAS_NETS_V4: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
-static HAS_NETS_V6: Global<u8> = Global::new(0);
+static DOORS: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static HAS_SHORT_V6: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static FILTER_V4_SHIFT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
-static FILTER_V6_MASK: Global<u32> = Global::new(0);
+static FILTER_V6_SHIFT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
-static FILTERS_NETS_V6: Global<u8> = Global::new(0);
+static FILTERS_NETS_V4: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static FILTERS_SHORT_V6: Global<u8> = Global::new(0);
 
 /// The class of the longest entry that holds a source, expiry not looked at; [`NO_CLASS`] for none.
 #[inline(always)]
@@ -90,8 +91,13 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn has_nets_v6(&self) -> bool {
-        HAS_NETS_V6.load() != 0
+    fn doors(&self) -> u32 {
+        DOORS.load()
+    }
+
+    #[inline(always)]
+    fn has_short_v6(&self) -> bool {
+        HAS_SHORT_V6.load() != 0
     }
 
     #[inline(always)]
@@ -100,23 +106,28 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn filter_v6_mask(&self) -> u32 {
-        FILTER_V6_MASK.load()
+    fn filter_v6_shift(&self) -> u32 {
+        FILTER_V6_SHIFT.load()
     }
 
     #[inline(always)]
-    fn filters_nets_v6(&self) -> bool {
-        FILTERS_NETS_V6.load() != 0
+    fn filters_nets_v4(&self) -> bool {
+        FILTERS_NETS_V4.load() != 0
     }
 
     #[inline(always)]
-    fn filter_v4(&self, line: u32) -> Option<&FilterLine> {
-        FILTER_V4.get(line)
+    fn filters_short_v6(&self) -> bool {
+        FILTERS_SHORT_V6.load() != 0
     }
 
     #[inline(always)]
-    fn filter_v6(&self, line: u32) -> Option<&FilterLine> {
-        FILTER_V6.get(line)
+    fn filter_v4(&self, word: u32) -> Option<&u64> {
+        FILTER_V4.get(word)
+    }
+
+    #[inline(always)]
+    fn filter_v6(&self, word: u32) -> Option<&u64> {
+        FILTER_V6.get(word)
     }
 
     #[inline(always)]
@@ -130,28 +141,28 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn net_roots(&self, line: u32) -> Option<&NumberLine> {
-        NET_ROOTS.get(line)
+    fn net_roots(&self, pair: u32) -> Option<&u64> {
+        NET_ROOTS.get(pair)
     }
 
     #[inline(always)]
-    fn net_node(&self, node: u32) -> Option<&NetNode> {
-        NET_NODES.get(node)
+    fn net_line(&self, line: u32) -> Option<&NetLine> {
+        NET_LINES.get(line)
     }
 
     #[inline(always)]
-    fn net_leaves(&self, line: u32) -> Option<&NumberLine> {
-        NET_LEAVES.get(line)
+    fn net_door(&self, door: u32) -> Option<&NetLine> {
+        NET_DOORS.get(door)
     }
 
     #[inline(always)]
-    fn walk_nets(&self, root: u32, key: u64) -> ClassId {
-        walk_nets(root, key)
+    fn descend(&self, value: u32, number: u32) -> ClassId {
+        descend(value, number)
     }
 }
 
-/// A function that the program calls: it would be there twice, once for each family.
+/// A function that the program calls: it would be there three times.
 #[inline(never)]
-fn walk_nets(root: u32, key: u64) -> ClassId {
-    nets::walk(&Maps, root, key)
+fn descend(value: u32, number: u32) -> ClassId {
+    nets::descend(&Maps, value, number)
 }

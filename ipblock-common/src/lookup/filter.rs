@@ -1,98 +1,74 @@
-//! Bitmaps: a bit that is not set says that nothing holds the source; one that is says nothing.
+//! Filters: bits that are not all set say that nothing holds the source; set ones say nothing.
+//!
+//! Each key has two bits in one word (a Bloom filter in blocks of one word: Putze, Sanders and
+//! Singler 2007), so that asking is one load.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+/// The most bits of an IPv4 filter, as a power of two: 1 MiB.
+pub const MOST_BITS_V4: u32 = 23;
 
-/// Bits of one cache line.
-const LINE_BITS: u32 = 512;
+/// The most bits of an IPv6 filter, as a power of two: 2 MiB.
+pub const MOST_BITS_V6: u32 = 24;
 
-/// Bits of the largest IPv4 filter, as a power of two: one for each /24.
-pub const MOST_BITS_V4: u32 = 24;
-
-/// A shorter net would set more than 8,192 bits of an IPv6 filter, that of entries or that of bans: they
-/// know of none that is shorter.
-pub const SHORTEST_NET_V6: u8 = 19;
-
-/// What the IPv6 filter knows of nets: the /32 that they lie in, or all those that they hold.
-pub const NET_BITS_V6: u8 = 32;
-
-/// 512 bits.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[repr(C)]
-pub struct FilterLine {
-    words: [u64; 8],
-}
-
-/// Where one bit is.
+/// Bits of one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Index of the [`FilterLine`].
-    pub line: u32,
-    /// The bit in it.
-    pub bit: u32,
+    /// Index of the word.
+    pub word: u32,
+    /// The bits in it.
+    pub bits: u64,
 }
 
 impl Place {
-    /// Of the bit with this number.
+    /// Of the one bit with this number.
     #[inline(always)]
     #[must_use]
-    pub const fn new(bit: u32) -> Self {
+    pub const fn of_bit(number: u32) -> Self {
         Self {
-            line: bit / LINE_BITS,
-            bit: bit % LINE_BITS,
+            word: number / 64,
+            bits: 1 << (number % 64),
         }
     }
-}
 
-impl FilterLine {
-    /// Whether the bit is set.
+    /// Of the key with this hash, in a filter of `2^(64 - shift)` words.
     #[inline(always)]
     #[must_use]
-    pub fn has(&self, place: Place) -> bool {
-        let word = self.words.get(((place.bit / 64) & 7) as usize);
-        word.is_some_and(|word| word >> (place.bit % 64) & 1 != 0)
+    pub const fn of_hash(hash: u64, shift: u32) -> Self {
+        Self::in_word_of(hash, shift, two_bits(hash >> 32))
     }
 
-    /// Sets the bit.
-    #[inline]
-    pub fn set(&mut self, place: Place) {
-        if let Some(word) = self.words.get_mut(((place.bit / 64) & 7) as usize) {
-            *word |= 1 << (place.bit % 64);
+    /// As [`Self::of_hash`], in the same word, of another key with the same hash.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_other(hash: u64, shift: u32) -> Self {
+        Self::in_word_of(hash, shift, two_bits(hash >> 20))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer words")]
+    const fn in_word_of(hash: u64, shift: u32, bits: u64) -> Self {
+        Self {
+            word: (hash >> shift) as u32,
+            bits,
         }
     }
+
+    /// Whether all its bits are set in the word.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_set(self, word: Option<&u64>) -> bool {
+        word.is_some_and(|word| word & self.bits == self.bits)
+    }
 }
 
-/// The bit of an IPv4 address, its first octet on top, in a filter of `2^(24 - shift)` bits: that of its
-/// /24, which others share unless `shift` is 0.
-#[inline(always)]
+/// The shift of [`Place::of_hash`] for a filter of `2^bits` bits.
+#[inline]
 #[must_use]
-pub const fn place_v4(address: u32, shift: u32) -> Place {
-    /// 2^24 divided by the golden ratio: odd, so that no two /24s meet before bits are cut off.
-    const SPREAD: u32 = 0x9e_3779;
-    let spread = (address >> 8).wrapping_mul(SPREAD) & ((1 << MOST_BITS_V4) - 1);
-    Place::new(spread >> shift)
+pub const fn shift_of(bits: u32) -> u32 {
+    64 + 6 - bits
 }
 
-/// The bit that a hash stands for in an IPv6 filter of `mask + 1` bits.
+/// Chosen by the lowest 12 bits.
 #[inline(always)]
-#[must_use]
-pub const fn place_v6(hash: u32, mask: u32) -> Place {
-    Place::new(hash & mask)
-}
-
-/// What the IPv6 filter knows of a host with this [`super::hosts::hash_v6`]: other bits of it than
-/// those that choose its bucket.
-#[inline(always)]
-#[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-pub const fn of_host_v6(hash: u64) -> u32 {
-    hash as u32
-}
-
-/// What the IPv6 filter knows of the /32 around an address, by the address's upper half.
-#[inline(always)]
-#[must_use]
-pub const fn of_net_v6(upper: u64, seed: u64) -> u32 {
-    (((upper >> 32) | 1 << 32).wrapping_mul(seed | 1) >> 32) as u32
+const fn two_bits(chosen_by: u64) -> u64 {
+    1 << (chosen_by & 63) | 1 << (chosen_by >> 6 & 63)
 }

@@ -110,11 +110,11 @@ impl HostsV6 {
     }
 }
 
-/// The bucket of an IPv4 host among `buckets`.
+/// The hash of an IPv4 address, or of the number of its /24.
 #[inline(always)]
 #[must_use]
-pub const fn bucket_v4(address: u32, seed: u64, buckets: u32) -> u32 {
-    scale((address as u64).wrapping_mul(seed | 1) >> 32, buckets)
+pub const fn hash_v4(address: u32, seed: u64) -> u64 {
+    (address as u64).wrapping_mul(seed | 1)
 }
 
 /// All bits of an IPv6 address, mixed.
@@ -128,15 +128,9 @@ pub const fn hash_v6(upper: u64, lower: u64, seed: u64) -> u64 {
     mixed ^ mixed >> 32
 }
 
-/// The bucket of an IPv6 host with this [`hash_v6`], among `buckets`.
+/// The bucket among `buckets` of a key with this hash.
 #[inline(always)]
 #[must_use]
-pub const fn bucket_v6(hash: u64, buckets: u32) -> u32 {
-    scale(hash >> 32, buckets)
-}
-
-/// A number of 32 bits to one below `buckets`.
-#[inline(always)]
-const fn scale(hash: u64, buckets: u32) -> u32 {
-    (((hash & 0xffff_ffff) * buckets as u64) >> 32) as u32
+pub const fn bucket(hash: u64, buckets: u32) -> u32 {
+    (((hash >> 32) * buckets as u64) >> 32) as u32
 }

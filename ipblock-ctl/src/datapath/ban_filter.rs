@@ -12,8 +12,8 @@ use std::{
 use aya::maps::{Array, MapData, MapType};
 use ipblock_common::{
     BanGate,
-    ban::{FILTER_LINES, place_of_24, place_of_32, place_of_64},
-    lookup::filter::{FilterLine, NET_BITS_V6, Place, SHORTEST_NET_V6},
+    ban::{FILTER_WORDS, NET_BITS_V6, SHORTEST_NET_V6, place_of_24, place_of_32, place_of_64},
+    lookup::filter::Place,
     names,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -37,14 +37,14 @@ const fn filter(name: &'static str) -> Shape {
         name,
         kind: MapType::Array,
         key: size_of::<u32>(),
-        value: size_of::<FilterLine>(),
-        entries: FILTER_LINES,
+        value: size_of::<u64>(),
+        entries: FILTER_WORDS,
         flags: MMAPABLE,
     }
 }
 
 /// Words of either family's bits.
-const WORDS: usize = FILTER_LINES as usize * size_of::<FilterLine>() / size_of::<u64>();
+const WORDS: usize = FILTER_WORDS as usize;
 
 /// The maps, open.
 pub(super) struct BanFilter {
@@ -122,9 +122,9 @@ impl BanFilter {
     /// Whether a source is looked up in the tables.
     pub(super) fn asks_for(&self, address: IpAddr) -> bool {
         let read = |words: &Mapped<AtomicU64>, place: Place| {
-            let (word, bit) = split(place);
-            let word = words.words().get(word);
-            word.is_some_and(|word| word.load(Ordering::Acquire) & bit != 0)
+            let word = words.words().get(place.word as usize);
+            let word = word.map(|word| word.load(Ordering::Acquire));
+            place.is_set(word.as_ref())
         };
         match address {
             IpAddr::V4(address) => {
@@ -188,10 +188,9 @@ fn opened_by(gate: BanGate, prefix: IpNet) -> BanGate {
 fn for_each_word(prefix: IpNet, mut set: impl FnMut(usize, u64)) {
     match prefix {
         IpNet::V4(net) => words_v4(net, set),
-        IpNet::V6(net) => places_v6(net).for_each(|place| {
-            let (word, bit) = split(place);
-            set(word, bit);
-        }),
+        IpNet::V6(net) => {
+            places_v6(net).for_each(|place| set(place.word as usize, place.bits));
+        }
     }
 }
 
@@ -221,10 +220,4 @@ fn places_v6(net: Ipv6Net) -> impl Iterator<Item = Place> {
 /// The first half of an address.
 const fn upper(address: u128) -> u64 {
     (address >> 64) as u64
-}
-
-/// Index of the word, and the bit in it.
-fn split(place: Place) -> (usize, u64) {
-    let number = place.line as usize * 512 + place.bit as usize;
-    (number / 64, 1 << (number % 64))
 }

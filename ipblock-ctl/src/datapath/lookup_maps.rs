@@ -10,9 +10,8 @@ use ipblock_common::{
     Class, ClassId,
     class::NO_CLASS,
     lookup::{
-        filter::FilterLine,
         hosts::{HostsV4, HostsV6},
-        nets::{ASK_TRIE, NetNode, NumberLine},
+        nets::{ASK_TRIE, NetLine},
     },
     names,
 };
@@ -37,8 +36,8 @@ pub(super) const NAMES: [&str; 10] = [
     names::HOSTS_V4,
     names::HOSTS_V6,
     names::NET_ROOTS,
-    names::NET_NODES,
-    names::NET_LEAVES,
+    names::NET_LINES,
+    names::NET_DOORS,
     names::CLASSES,
 ];
 
@@ -86,8 +85,8 @@ impl<'a> Content<'a> {
             (names::HOSTS_V4, image.hosts_v4.len()),
             (names::HOSTS_V6, image.hosts_v6.len()),
             (names::NET_ROOTS, image.net_roots.len()),
-            (names::NET_NODES, image.net_nodes.len()),
-            (names::NET_LEAVES, image.net_leaves.len()),
+            (names::NET_LINES, image.net_lines.len()),
+            (names::NET_DOORS, image.net_doors.len()),
         ] {
             let entries = u32::try_from(len.max(1)).unwrap_or(u32::MAX);
             loader.map_max_entries(name, entries);
@@ -98,11 +97,13 @@ impl<'a> Content<'a> {
             .override_global(names::BUCKETS_V4, &layout.buckets_v4, true)
             .override_global(names::BUCKETS_V6, &layout.buckets_v6, true)
             .override_global(names::FILTER_V4_SHIFT, &layout.filter_v4_shift, true)
-            .override_global(names::FILTER_V6_MASK, &layout.filter_v6_mask, true)
+            .override_global(names::FILTER_V6_SHIFT, &layout.filter_v6_shift, true)
             .override_global(names::HAS_TABLES, &layout.has_tables, true)
             .override_global(names::HAS_NETS_V4, &layout.has_nets_v4, true)
-            .override_global(names::HAS_NETS_V6, &layout.has_nets_v6, true)
-            .override_global(names::FILTERS_NETS_V6, &layout.filters_nets_v6, true);
+            .override_global(names::DOORS, &layout.doors, true)
+            .override_global(names::HAS_SHORT_V6, &layout.has_short_v6, true)
+            .override_global(names::FILTERS_NETS_V4, &layout.filters_nets_v4, true)
+            .override_global(names::FILTERS_SHORT_V6, &layout.filters_short_v6, true);
     }
 
     /// Writes all entries; the program is on no link yet.
@@ -119,8 +120,8 @@ impl<'a> Content<'a> {
         fill_array(object, names::HOSTS_V4, &image.hosts_v4)?;
         fill_array(object, names::HOSTS_V6, &image.hosts_v6)?;
         fill_array(object, names::NET_ROOTS, &image.net_roots)?;
-        fill_array(object, names::NET_NODES, &image.net_nodes)?;
-        fill_array(object, names::NET_LEAVES, &image.net_leaves)
+        fill_array(object, names::NET_LINES, &image.net_lines)?;
+        fill_array(object, names::NET_DOORS, &image.net_doors)
     }
 
     /// Pins the layout, for who opens the generation later.
@@ -168,13 +169,13 @@ pub(super) struct LookupMaps {
     layout: Layout,
     ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
     ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
-    filter_v4: Mapped<FilterLine>,
-    filter_v6: Mapped<FilterLine>,
+    filter_v4: Mapped<u64>,
+    filter_v6: Mapped<u64>,
     hosts_v4: Mapped<HostsV4>,
     hosts_v6: Mapped<HostsV6>,
-    net_roots: Mapped<NumberLine>,
-    net_nodes: Mapped<NetNode>,
-    net_leaves: Mapped<NumberLine>,
+    net_roots: Mapped<u64>,
+    net_lines: Mapped<NetLine>,
+    net_doors: Mapped<NetLine>,
     classes: Array<MapData, Class>,
 }
 
@@ -192,8 +193,8 @@ impl LookupMaps {
             hosts_v4: open_finished(directory, names::HOSTS_V4)?,
             hosts_v6: open_finished(directory, names::HOSTS_V6)?,
             net_roots: open_finished(directory, names::NET_ROOTS)?,
-            net_nodes: open_finished(directory, names::NET_NODES)?,
-            net_leaves: open_finished(directory, names::NET_LEAVES)?,
+            net_lines: open_finished(directory, names::NET_LINES)?,
+            net_doors: open_finished(directory, names::NET_DOORS)?,
             classes: open_map(directory, names::CLASSES)?,
         })
     }
@@ -231,8 +232,8 @@ impl LookupMaps {
             hosts_v4: self.hosts_v4.elements(),
             hosts_v6: self.hosts_v6.elements(),
             net_roots: self.net_roots.elements(),
-            net_nodes: self.net_nodes.elements(),
-            net_leaves: self.net_leaves.elements(),
+            net_lines: self.net_lines.elements(),
+            net_doors: self.net_doors.elements(),
         }
     }
 

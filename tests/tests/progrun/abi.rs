@@ -9,9 +9,8 @@ use ipblock_common::{
     ban::{self, BanGate, NEVER},
     limits::{self, BAN_TABLE_ENTRIES},
     lookup::{
-        filter::FilterLine,
         hosts::{HostsV4, HostsV6},
-        nets::{NetNode, NumberLine},
+        nets::NetLine,
     },
     names,
 };
@@ -20,8 +19,8 @@ use ipblock_tests::require_privileged;
 use crate::{fixture::Fixture, zone::Zone};
 
 #[test]
-fn layouts_are_those_of_abi_version_4() {
-    assert_eq!(ipblock_common::ABI_VERSION, 4);
+fn layouts_are_those_of_abi_version_5() {
+    assert_eq!(ipblock_common::ABI_VERSION, 5);
 
     assert_eq!(size_of::<BanDeadline>(), 8);
     assert_eq!(align_of::<BanDeadline>(), 4);
@@ -56,16 +55,13 @@ fn layouts_are_those_of_abi_version_4() {
 }
 
 #[test]
-fn layouts_of_lookup_tables_are_those_of_abi_version_4() {
-    assert_eq!(size_of::<FilterLine>(), 64);
+fn layouts_of_lookup_tables_are_those_of_abi_version_5() {
     assert_eq!(size_of::<HostsV4>(), 64);
     assert_eq!(size_of::<HostsV6>(), 64);
-    assert_eq!(size_of::<NumberLine>(), 64);
-    assert_eq!(size_of::<NetNode>(), 24);
-    assert_eq!(offset_of!(NetNode, nodes), 0);
-    assert_eq!(offset_of!(NetNode, leaves), 8);
-    assert_eq!(offset_of!(NetNode, first_node), 16);
-    assert_eq!(offset_of!(NetNode, first_leaf), 20);
+    assert_eq!(size_of::<NetLine>(), 64);
+    assert_eq!(offset_of!(NetLine, tag), 0);
+    assert_eq!(offset_of!(NetLine, starts), 4);
+    assert_eq!(offset_of!(NetLine, values), 32);
     assert_eq!(size_of::<BanGate>(), 16);
     assert_eq!(offset_of!(BanGate, v4), 0);
     assert_eq!(offset_of!(BanGate, v6), 4);
@@ -73,7 +69,7 @@ fn layouts_of_lookup_tables_are_those_of_abi_version_4() {
 }
 
 #[test]
-fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_4() {
+fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_5() {
     assert_eq!(size_of::<SourceKey>(), 32);
     assert_eq!(offset_of!(SourceKey, generation), 0);
     assert_eq!(offset_of!(SourceKey, class), 8);
@@ -120,7 +116,7 @@ fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_4() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_4() {
+fn numbers_that_maps_keep_are_those_of_abi_version_5() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),
@@ -160,15 +156,15 @@ fn the_objects_maps_are_those_that_user_space_expects() {
             1,
         ),
         // 4,096 bits.
-        array::<FilterLine>(names::FILTER_V4, 8),
-        array::<FilterLine>(names::FILTER_V6, 8),
+        array::<u64>(names::FILTER_V4, 64),
+        array::<u64>(names::FILTER_V6, 64),
         array::<HostsV4>(names::HOSTS_V4, 1),
         array::<HostsV6>(names::HOSTS_V6, 1),
-        // 2^18 of each family, 16 in an element.
-        array::<NumberLine>(names::NET_ROOTS, 1 << 15),
+        // 2^18 of each family, two in an element.
+        array::<u64>(names::NET_ROOTS, 1 << 18),
         array::<BanGate>(names::BAN_GATE, 1),
-        array::<FilterLine>(names::BAN_FILTER_V4, ban::FILTER_LINES),
-        array::<FilterLine>(names::BAN_FILTER_V6, ban::FILTER_LINES),
+        array::<u64>(names::BAN_FILTER_V4, ban::FILTER_WORDS),
+        array::<u64>(names::BAN_FILTER_V6, ban::FILTER_WORDS),
         (
             names::BANS_IPV4,
             MapType::LpmTrie,

@@ -10,10 +10,8 @@ use ipblock::{
     policy::compile::CompiledZone,
 };
 use ipblock_common::{
-    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome,
-    class::NO_CLASS,
-    lookup::filter::{FilterLine, Place},
-    names,
+    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome, ban,
+    class::NO_CLASS, names,
 };
 use ipblock_tests::{
     Privileged,
@@ -214,22 +212,36 @@ impl Fixture {
         zone
     }
 
-    /// Lets every source be looked up in the ban tables.
+    /// Lets the sources that bans cover be looked up in the ban tables.
     fn let_bans_be_asked(&self, ebpf: &mut Ebpf) {
         if self.bans.is_empty() {
             return;
         }
-        let mut all = FilterLine::default();
-        (0..512).for_each(|bit| all.set(Place::new(bit)));
-        for name in [names::BAN_FILTER_V4, names::BAN_FILTER_V6] {
-            let map = ebpf.map_mut(name).unwrap();
-            let mut filter: Array<_, FilterLine> = Array::try_from(map).unwrap();
-            (0..filter.len()).for_each(|line| filter.set(line, all, 0).unwrap());
+        for (prefix, _) in &self.bans {
+            match prefix {
+                IpNet::V4(net) => {
+                    let map = ebpf.map_mut(names::BAN_FILTER_V4).unwrap();
+                    let mut filter: Array<_, u64> = Array::try_from(map).unwrap();
+                    let [first, last] = [net.network(), net.broadcast()]
+                        .map(|address| ban::place_of_24(address.to_bits()));
+                    (first.word..=last.word)
+                        .for_each(|word| filter.set(word, u64::MAX, 0).unwrap());
+                }
+                IpNet::V6(net) => {
+                    let map = ebpf.map_mut(names::BAN_FILTER_V6).unwrap();
+                    let mut filter: Array<_, u64> = Array::try_from(map).unwrap();
+                    let upper = (net.network().to_bits() >> 64) as u64;
+                    let place = ban::place_of_64(upper);
+                    filter.set(place.word, u64::MAX, 0).unwrap();
+                }
+            }
         }
         let map = ebpf.map_mut(names::BAN_GATE).unwrap();
+        let is_wide = |prefix: &IpNet| matches!(prefix, IpNet::V6(net) if net.prefix_len() < 64);
         let open = BanGate {
             v4: 1,
             v6: 1,
+            wide_v6: self.bans.iter().any(|(prefix, _)| is_wide(prefix)).into(),
             ..BanGate::default()
         };
         Array::<_, BanGate>::try_from(map)

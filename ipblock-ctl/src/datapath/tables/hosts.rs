@@ -1,30 +1,38 @@
-//! Host tables, from hosts in any order.
+//! Tables whose place for a key is chosen by a hash: hosts and doors.
 
 use ipblock_common::{
     ClassId,
-    lookup::hosts::{HostsV4, HostsV6, MAX_PROBES, bucket_v4, bucket_v6, hash_v6},
+    lookup::{
+        hosts::{HostsV4, HostsV6, MAX_PROBES, bucket, hash_v4, hash_v6},
+        nets::{MAX_DOOR_PROBES, NetLine, hash_v6 as hash_of_32},
+    },
 };
 
-/// With so many hosts for each bucket of eight, one in 80 is full.
-const MEAN_V4: usize = 3;
-/// Six hosts for five buckets of three: one in eight is full.
-const MEAN_V6: (usize, usize) = (6, 5);
+/// With so many hosts for each bucket of eight, one in 20 is full.
+const MEAN_V4: usize = 4;
+/// Three hosts for two buckets of three: one in five is full.
+const MEAN_V6: (usize, usize) = (3, 2);
+/// Half of the places have no door.
+const DOORS_PER_DOOR: usize = 2;
 
-/// A host table.
+/// A table.
 #[derive(Debug)]
 pub(super) struct Built<T> {
-    /// Buckets that hosts fall into; the table has some more for what does not fit.
+    /// Places that keys fall into; the table has some more for what does not fit.
     pub(super) buckets: u32,
     pub(super) table: Vec<T>,
+    /// Places that a lookup looks into at most.
+    probes: usize,
 }
 
-impl<T> Default for Built<T> {
-    fn default() -> Self {
-        Self {
-            buckets: 0,
-            table: Vec::new(),
-        }
-    }
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    /// With which all found room.
+    pub(super) seed: u64,
+    pub(super) hosts_v4: Built<HostsV4>,
+    pub(super) hosts_v6: Built<HostsV6>,
+    pub(super) doors: Built<NetLine>,
 }
 
 /// Another seed, by the constants of PCG (O'Neill 2014).
@@ -33,64 +41,81 @@ fn next_seed(seed: u64) -> u64 {
         .wrapping_add(1_442_695_040_888_963_407)
 }
 
-/// The tables of both families, and the seed with which every host found room: the first that does.
-pub(super) fn build(
-    ipv4: &[(u32, ClassId)],
-    ipv6: &[([u64; 2], ClassId)],
-    mut seed: u64,
-) -> (u64, Built<HostsV4>, Built<HostsV6>) {
-    let mut attempt = 0;
-    loop {
-        if let (Some(v4), Some(v6)) = (build_v4(ipv4, seed, attempt), build_v6(ipv6, seed, attempt))
-        {
-            return (seed, v4, v6);
+impl Hashed {
+    /// The tables, with the first seed from this one on with which everything found room.
+    pub(super) fn build(
+        ipv4: &[(u32, ClassId)],
+        ipv6: &[([u64; 2], ClassId)],
+        doors: &[NetLine],
+        mut seed: u64,
+    ) -> Self {
+        let mut attempt = 0;
+        loop {
+            if let Some(built) = Self::attempt(ipv4, ipv6, doors, seed, attempt) {
+                return built;
+            }
+            seed = next_seed(seed);
+            attempt += 1;
         }
-        seed = next_seed(seed);
-        attempt += 1;
     }
-}
 
-/// `None` when a host finds no room with this seed; later attempts take more buckets.
-fn build_v4(hosts: &[(u32, ClassId)], seed: u64, attempt: usize) -> Option<Built<HostsV4>> {
-    let mut built = sized(hosts.len().div_ceil(MEAN_V4), attempt);
-    for (address, class) in hosts {
-        let bucket = bucket_v4(*address, seed, built.buckets);
-        built.add(bucket, |hosts: &mut HostsV4| hosts.add(*address, *class))?;
+    /// `None` when something finds no room with this seed; later attempts take more places.
+    fn attempt(
+        ipv4: &[(u32, ClassId)],
+        ipv6: &[([u64; 2], ClassId)],
+        doors: &[NetLine],
+        seed: u64,
+        attempt: usize,
+    ) -> Option<Self> {
+        let mut hosts_v4 = sized(ipv4.len().div_ceil(MEAN_V4), MAX_PROBES, attempt);
+        for (address, class) in ipv4 {
+            hosts_v4.add(hash_v4(*address, seed), |hosts: &mut HostsV4| {
+                hosts.add(*address, *class)
+            })?;
+        }
+        let (some, buckets) = MEAN_V6;
+        let mut hosts_v6 = sized((ipv6.len() * buckets).div_ceil(some), MAX_PROBES, attempt);
+        for ([upper, lower], class) in ipv6 {
+            let hash = hash_v6(*upper, *lower, seed);
+            hosts_v6.add(hash, |hosts: &mut HostsV6| {
+                hosts.add(*upper, *lower, *class)
+            })?;
+        }
+        let mut placed = sized(doors.len() * DOORS_PER_DOOR, MAX_DOOR_PROBES, attempt);
+        for door in doors {
+            placed.add(hash_of_32(door.tag, seed), |place: &mut NetLine| {
+                let is_free = place.is_empty();
+                if is_free {
+                    *place = *door;
+                }
+                is_free
+            })?;
+        }
+        Some(Self {
+            seed,
+            hosts_v4,
+            hosts_v6,
+            doors: placed,
+        })
     }
-    Some(built)
-}
-
-/// As [`build_v4`].
-fn build_v6(hosts: &[([u64; 2], ClassId)], seed: u64, attempt: usize) -> Option<Built<HostsV6>> {
-    let (some, buckets) = MEAN_V6;
-    let mut built = sized((hosts.len() * buckets).div_ceil(some), attempt);
-    for ([upper, lower], class) in hosts {
-        let bucket = bucket_v6(hash_v6(*upper, *lower, seed), built.buckets);
-        built.add(bucket, |hosts: &mut HostsV6| {
-            hosts.add(*upper, *lower, *class)
-        })?;
-    }
-    Some(built)
 }
 
 /// A quarter more with each attempt: a seed that does not do is bad luck once, and no luck twice.
-fn sized<T: Clone + Default>(buckets: usize, attempt: usize) -> Built<T> {
+fn sized<T: Clone + Default>(buckets: usize, probes: u32, attempt: usize) -> Built<T> {
     let buckets = buckets + buckets * attempt / 4;
-    if buckets == 0 {
-        return Built::default();
-    }
-    let spare = usize::try_from(MAX_PROBES).unwrap_or_default();
+    let probes = usize::try_from(probes).unwrap_or_default();
+    let len = if buckets == 0 { 0 } else { buckets + probes };
     Built {
         buckets: u32::try_from(buckets).unwrap_or(u32::MAX),
-        table: vec![T::default(); buckets + spare],
+        table: vec![T::default(); len],
+        probes,
     }
 }
 
 impl<T> Built<T> {
-    fn add(&mut self, bucket: u32, add: impl FnMut(&mut T) -> bool) -> Option<()> {
-        let first = usize::try_from(bucket).ok()?;
-        let last = first + usize::try_from(MAX_PROBES).ok()?;
-        let probed = self.table.get_mut(first..last)?;
+    fn add(&mut self, hash: u64, add: impl FnMut(&mut T) -> bool) -> Option<()> {
+        let first = usize::try_from(bucket(hash, self.buckets)).ok()?;
+        let probed = self.table.get_mut(first..first + self.probes)?;
         probed.iter_mut().any(add).then_some(())
     }
 }

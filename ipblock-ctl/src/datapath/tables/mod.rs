@@ -15,15 +15,17 @@ use ipblock_common::{
     class::NO_CLASS,
     lookup::{
         self, Tables,
-        filter::FilterLine,
         hosts::{HostsV4, HostsV6},
-        nets::{self as walk, ASK_TRIE, LONGEST_V6, NetNode, NumberLine},
+        nets::{self as walk, ASK_TRIE, LONGEST_V6, NetLine},
     },
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use self::nets::{Net, Nets, boundaries, class_at};
+use self::{
+    hosts::Hashed,
+    nets::{Net, Nets, boundaries, class_at},
+};
 use crate::policy::compile::CompiledZone;
 
 /// Sizes and constants of a generation's tables. Pinned beside them for who reads them later.
@@ -38,20 +40,24 @@ pub struct Layout {
     pub buckets_v4: u32,
     /// See [`Tables::buckets_v6`].
     pub buckets_v6: u32,
+    /// See [`Tables::doors`].
+    pub doors: u32,
     /// See [`Tables::filter_v4_shift`].
     pub filter_v4_shift: u32,
-    /// See [`Tables::filter_v6_mask`].
-    pub filter_v6_mask: u32,
+    /// See [`Tables::filter_v6_shift`].
+    pub filter_v6_shift: u32,
     /// 1 when tables stand in front of the tries at all.
     pub has_tables: u8,
     /// 1 when there are IPv4 nets.
     pub has_nets_v4: u8,
-    /// 1 when there are IPv6 nets.
-    pub has_nets_v6: u8,
-    /// 1 when the IPv6 filter knows the nets.
-    pub filters_nets_v6: u8,
+    /// 1 when there are IPv6 nets up to /32.
+    pub has_short_v6: u8,
+    /// 1 when the IPv4 filter knows the nets.
+    pub filters_nets_v4: u8,
+    /// 1 when the IPv6 filter knows the nets up to /32.
+    pub filters_short_v6: u8,
     /// Always 0.
-    pub padding: u32,
+    pub padding: [u8; 7],
 }
 
 // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
@@ -63,19 +69,19 @@ pub struct TableImage {
     /// Sizes and constants.
     pub layout: Layout,
     /// See [`Tables::filter_v4`].
-    pub filter_v4: Vec<FilterLine>,
+    pub filter_v4: Vec<u64>,
     /// See [`Tables::filter_v6`].
-    pub filter_v6: Vec<FilterLine>,
+    pub filter_v6: Vec<u64>,
     /// See [`Tables::hosts_v4`].
     pub hosts_v4: Vec<HostsV4>,
     /// See [`Tables::hosts_v6`].
     pub hosts_v6: Vec<HostsV6>,
     /// See [`Tables::net_roots`].
-    pub net_roots: Vec<NumberLine>,
-    /// See [`Tables::net_node`].
-    pub net_nodes: Vec<NetNode>,
-    /// See [`Tables::net_leaves`].
-    pub net_leaves: Vec<NumberLine>,
+    pub net_roots: Vec<u64>,
+    /// See [`Tables::net_line`].
+    pub net_lines: Vec<NetLine>,
+    /// See [`Tables::net_door`].
+    pub net_doors: Vec<NetLine>,
     /// What the IPv6 trie holds: nets longer than /64, and what holds in those /64 apart from them.
     pub trie_v6: Vec<(Ipv6Net, ClassId)>,
 }
@@ -86,19 +92,19 @@ pub struct TableView<'a> {
     /// Sizes and constants.
     pub layout: Layout,
     /// See [`Tables::filter_v4`].
-    pub filter_v4: &'a [FilterLine],
+    pub filter_v4: &'a [u64],
     /// See [`Tables::filter_v6`].
-    pub filter_v6: &'a [FilterLine],
+    pub filter_v6: &'a [u64],
     /// See [`Tables::hosts_v4`].
     pub hosts_v4: &'a [HostsV4],
     /// See [`Tables::hosts_v6`].
     pub hosts_v6: &'a [HostsV6],
     /// See [`Tables::net_roots`].
-    pub net_roots: &'a [NumberLine],
-    /// See [`Tables::net_node`].
-    pub net_nodes: &'a [NetNode],
-    /// See [`Tables::net_leaves`].
-    pub net_leaves: &'a [NumberLine],
+    pub net_roots: &'a [u64],
+    /// See [`Tables::net_line`].
+    pub net_lines: &'a [NetLine],
+    /// See [`Tables::net_door`].
+    pub net_doors: &'a [NetLine],
 }
 
 impl TableImage {
@@ -112,8 +118,8 @@ impl TableImage {
             hosts_v4: &self.hosts_v4,
             hosts_v6: &self.hosts_v6,
             net_roots: &self.net_roots,
-            net_nodes: &self.net_nodes,
-            net_leaves: &self.net_leaves,
+            net_lines: &self.net_lines,
+            net_doors: &self.net_doors,
         }
     }
 
@@ -122,30 +128,39 @@ impl TableImage {
     pub fn build(zone: &CompiledZone, seed: u64) -> Self {
         let v4 = FamilyV4::new(&zone.ipv4);
         let v6 = FamilyV6::new(&zone.ipv6);
-        let (seed, hosts_v4, hosts_v6) = hosts::build(&v4.hosts, &v6.hosts, seed);
-        let (filter_v4, filter_v4_shift) = filter::build_v4(&zone.ipv4);
-        let filter_v6 = filter::build_v6(&v6.hosts, &zone.ipv6, seed);
-        let nets = Nets::build(&v4.boundaries, &v6.boundaries);
+        let short_v6 = nets::of_whole_32s(&v6.boundaries);
+        let nets = Nets::build(&v4.boundaries, &short_v6, &v6.boundaries);
+        let hashed = Hashed::build(&v4.hosts, &v6.hosts, &nets.doors, seed);
+        let filter_v4 = filter::build_v4(
+            &v4.hosts,
+            &v4.boundaries,
+            nets.leading_to_lines,
+            hashed.seed,
+        );
+        let doors = nets.doors.iter().map(|door| door.tag);
+        let filter_v6 = filter::build_v6(&v6.hosts, doors, &short_v6, hashed.seed);
         Self {
             layout: Layout {
-                seed,
-                buckets_v4: hosts_v4.buckets,
-                buckets_v6: hosts_v6.buckets,
-                filter_v4_shift,
-                filter_v6_mask: filter_v6.mask,
-                padding: 0,
+                seed: hashed.seed,
+                buckets_v4: hashed.hosts_v4.buckets,
+                buckets_v6: hashed.hosts_v6.buckets,
+                doors: hashed.doors.buckets,
+                filter_v4_shift: filter_v4.shift,
+                filter_v6_shift: filter_v6.shift,
                 has_tables: 1,
                 has_nets_v4: (!v4.boundaries.is_empty()).into(),
-                has_nets_v6: (!v6.boundaries.is_empty()).into(),
-                filters_nets_v6: filter_v6.knows_nets.into(),
+                has_short_v6: (!short_v6.is_empty()).into(),
+                filters_nets_v4: filter_v4.knows_nets.into(),
+                filters_short_v6: filter_v6.knows_nets.into(),
+                padding: [0; 7],
             },
-            filter_v4,
-            filter_v6: filter_v6.lines,
-            hosts_v4: hosts_v4.table,
-            hosts_v6: hosts_v6.table,
+            filter_v4: filter_v4.words,
+            filter_v6: filter_v6.words,
+            hosts_v4: hashed.hosts_v4.table,
+            hosts_v6: hashed.hosts_v6.table,
             net_roots: nets.roots,
-            net_nodes: nets.nodes,
-            net_leaves: nets.leaves,
+            net_lines: nets.lines,
+            net_doors: hashed.doors.table,
             trie_v6: v6.trie,
         }
     }
@@ -166,16 +181,36 @@ impl FamilyV4 {
                 hosts.push((address, *class));
             } else {
                 nets.push(Net {
-                    key: walk::key_v4(address),
+                    key: u64::from(address) << 32,
                     len: net.prefix_len(),
                     class: *class,
                 });
             }
         }
-        Self {
+        let mut found = Self {
             hosts,
             boundaries: boundaries(&nets),
+        };
+        found.settle_small_nets();
+        found
+    }
+
+    /// Among many hosts some are neighbours, which the compiler has made a net of: they stand where the
+    /// hosts are, and nobody has to look for nets.
+    fn settle_small_nets(&mut self) {
+        let most = self.hosts.len() / 8;
+        let mut more = Vec::new();
+        for (run, class) in nets::held(&self.boundaries, 32) {
+            let len = usize::try_from(run.end() - run.start()).unwrap_or(usize::MAX);
+            if len >= most - more.len() {
+                return;
+            }
+            more.extend(run.map(|address| (address, class)));
         }
+        let of = |(address, _): &(u32, ClassId)| *address;
+        more.retain(|host| self.hosts.binary_search_by_key(&of(host), of).is_err());
+        self.hosts.extend(more);
+        self.boundaries.clear();
     }
 }
 
@@ -280,23 +315,29 @@ impl Tables for TableView<'_> {
     fn has_nets_v4(&self) -> bool {
         self.layout.has_nets_v4 != 0
     }
-    fn has_nets_v6(&self) -> bool {
-        self.layout.has_nets_v6 != 0
+    fn has_short_v6(&self) -> bool {
+        self.layout.has_short_v6 != 0
+    }
+    fn doors(&self) -> u32 {
+        self.layout.doors
     }
     fn filter_v4_shift(&self) -> u32 {
         self.layout.filter_v4_shift
     }
-    fn filter_v6_mask(&self) -> u32 {
-        self.layout.filter_v6_mask
+    fn filter_v6_shift(&self) -> u32 {
+        self.layout.filter_v6_shift
     }
-    fn filters_nets_v6(&self) -> bool {
-        self.layout.filters_nets_v6 != 0
+    fn filters_nets_v4(&self) -> bool {
+        self.layout.filters_nets_v4 != 0
     }
-    fn filter_v4(&self, line: u32) -> Option<&FilterLine> {
-        at(self.filter_v4, line)
+    fn filters_short_v6(&self) -> bool {
+        self.layout.filters_short_v6 != 0
     }
-    fn filter_v6(&self, line: u32) -> Option<&FilterLine> {
-        at(self.filter_v6, line)
+    fn filter_v4(&self, word: u32) -> Option<&u64> {
+        at(self.filter_v4, word)
+    }
+    fn filter_v6(&self, word: u32) -> Option<&u64> {
+        at(self.filter_v6, word)
     }
     fn hosts_v4(&self, bucket: u32) -> Option<&HostsV4> {
         at(self.hosts_v4, bucket)
@@ -304,16 +345,16 @@ impl Tables for TableView<'_> {
     fn hosts_v6(&self, bucket: u32) -> Option<&HostsV6> {
         at(self.hosts_v6, bucket)
     }
-    fn net_roots(&self, line: u32) -> Option<&NumberLine> {
-        at(self.net_roots, line)
+    fn net_roots(&self, pair: u32) -> Option<&u64> {
+        at(self.net_roots, pair)
     }
-    fn net_node(&self, node: u32) -> Option<&NetNode> {
-        at(self.net_nodes, node)
+    fn net_line(&self, line: u32) -> Option<&NetLine> {
+        at(self.net_lines, line)
     }
-    fn net_leaves(&self, line: u32) -> Option<&NumberLine> {
-        at(self.net_leaves, line)
+    fn net_door(&self, door: u32) -> Option<&NetLine> {
+        at(self.net_doors, door)
     }
-    fn walk_nets(&self, root: u32, key: u64) -> ClassId {
-        walk::walk(self, root, key)
+    fn descend(&self, value: u32, number: u32) -> ClassId {
+        walk::descend(self, value, number)
     }
 }

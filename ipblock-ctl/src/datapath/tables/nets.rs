@@ -1,11 +1,11 @@
-//! The multibit trie of nets, from the boundaries at which the class changes.
+//! Roots, lines and doors of nets, from the boundaries at which the class changes.
 
-use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use ipblock_common::{
     ClassId,
     class::NO_CLASS,
-    lookup::nets::{IS_NODE, NUMBERS, NetNode, NumberLine, ROOT_BITS, ROOTS, STRIDE_BITS},
+    lookup::nets::{BOUNDARIES, IS_LINE, NetLine, OUTER_ROOT_V6, ROOT_BITS, ROOTS, pair_of},
 };
 
 /// A net of either family; `key` is the address on top of 64 bits.
@@ -63,171 +63,201 @@ pub(super) fn class_at(boundaries: &[(u64, ClassId)], key: u64) -> ClassId {
     last.map_or(NO_CLASS, |(_, class)| *class)
 }
 
-/// The arrays of the trie.
+/// Of the boundaries of IPv6 nets those of whole /32s. In a /32 with boundaries inside, what holds at
+/// its end stands for it: it has a door.
+pub(super) fn of_whole_32s(boundaries: &[(u64, ClassId)]) -> Vec<(u64, ClassId)> {
+    let mut found = Found::default();
+    for inside in boundaries.chunk_by(|(one, _), (other, _)| upper(*one) == upper(*other)) {
+        if let Some((key, class)) = inside.last() {
+            found.changes(key & !u64::from(u32::MAX), *class);
+        }
+    }
+    found.0
+}
+
+/// Each run of keys of one class that nets hold, by so many of their first bits, 32 at most.
+pub(super) fn held(
+    boundaries: &[(u64, ClassId)],
+    bits: u32,
+) -> impl Iterator<Item = (RangeInclusive<u32>, ClassId)> {
+    let ends = boundaries.iter().skip(1).map(|(key, _)| key - 1);
+    let runs = boundaries.iter().zip(ends.chain([u64::MAX]));
+    runs.filter(|((_, class), _)| *class != NO_CLASS)
+        .map(move |((first, class), last)| {
+            let [first, last] = [*first, last].map(|key| upper(key) >> (32 - bits));
+            (first..=last, *class)
+        })
+}
+
+/// Roots and lines, and doors that have no place yet.
 #[derive(Debug, Default)]
 pub(super) struct Nets {
-    pub(super) roots: Vec<NumberLine>,
-    pub(super) nodes: Vec<NetNode>,
-    pub(super) leaves: Vec<NumberLine>,
-    leaf_count: u32,
+    pub(super) roots: Vec<u64>,
+    pub(super) lines: Vec<NetLine>,
+    pub(super) doors: Vec<NetLine>,
+    /// How many roots of IPv4 do not settle it.
+    pub(super) leading_to_lines: usize,
 }
 
-/// A part of the keys: what holds at its start, and the boundaries behind that.
+/// The first and last 32 bits of `2000::/3`.
+const FIRST_INNER_V6: u32 = 0x2000_0000;
+const LAST_INNER_V6: u32 = 0x3fff_ffff;
+
+/// From this number on, up to the next piece, a class or a line.
 #[derive(Clone, Copy)]
-struct Part<'a> {
-    class: ClassId,
-    boundaries: &'a [(u64, ClassId)],
-}
-
-/// A node that has its place, and is to be filled.
-#[derive(Clone, Copy)]
-struct Unfilled<'a> {
-    node: usize,
-    /// Bits of the key that lead to it.
-    depth: u32,
-    part: Part<'a>,
-}
-
-impl Part<'_> {
-    /// Splits off what lies up to `last`, a value of the key bits that `bits` picks. A boundary right
-    /// at the start of that is what holds there; what is left begins with the class at its start.
-    fn split(
-        &mut self,
-        last: u64,
-        bits: impl Fn(u64) -> u64,
-        is_start: impl Fn(u64) -> bool,
-    ) -> Self {
-        let at = self
-            .boundaries
-            .partition_point(|(key, _)| bits(*key) <= last);
-        let (inside, rest) = self.boundaries.split_at(at);
-        let mut part = Self {
-            class: self.class,
-            boundaries: inside,
-        };
-        if let Some(((key, class), behind)) = inside.split_first()
-            && is_start(*key)
-        {
-            part = Self {
-                class: *class,
-                boundaries: behind,
-            };
-        }
-        self.class = inside.last().map_or(self.class, |(_, class)| *class);
-        self.boundaries = rest;
-        part
-    }
+struct Piece {
+    start: u32,
+    value: u32,
 }
 
 impl Nets {
-    /// Builds both families; one without boundaries has no nets.
-    pub(super) fn build(ipv4: &[(u64, ClassId)], ipv6: &[(u64, ClassId)]) -> Self {
-        let families = match (ipv4, ipv6) {
-            ([], []) => 0,
-            (_, []) => 1,
-            _ => 2,
-        };
-        let roots = families * (ROOTS / NUMBERS);
-        let mut nets = Self {
-            roots: vec![NumberLine::default(); roots as usize],
-            ..Self::default()
-        };
-        nets.add(0, ipv4);
-        nets.add(ROOTS, ipv6);
-        nets
+    /// From the boundaries of IPv4 nets, and of IPv6 nets those of whole /32s and all.
+    pub(super) fn build(
+        ipv4: &[(u64, ClassId)],
+        short_v6: &[(u64, ClassId)],
+        ipv6: &[(u64, ClassId)],
+    ) -> Self {
+        let mut nets = Self::default();
+        if !ipv4.is_empty() {
+            nets.add_roots(0, 0, 32 - ROOT_BITS, ipv4);
+        }
+        let of_ipv4 = nets.leading_to_lines;
+        if !short_v6.is_empty() {
+            nets.add_roots(ROOTS, FIRST_INNER_V6, 29 - ROOT_BITS, short_v6);
+            nets.add_outer_root(short_v6);
+        }
+        nets.add_doors(ipv6);
+        Self {
+            leading_to_lines: of_ipv4,
+            ..nets
+        }
     }
 
-    fn add(&mut self, first_root: u32, boundaries: &[(u64, ClassId)]) {
-        let mut rest = Part {
-            class: NO_CLASS,
-            boundaries,
+    /// Roots from `start` on, each of so many bits.
+    fn add_roots(&mut self, root: u32, start: u32, bits: u32, boundaries: &[(u64, ClassId)]) {
+        let mut class = class_at(boundaries, u64::from(start) << 32);
+        let skip = boundaries.partition_point(|(key, _)| upper(*key) < start);
+        let mut rest = boundaries.get(skip..).unwrap_or_default();
+        for (root, start) in (root..root + ROOTS).zip((start..=u32::MAX).step_by(1 << bits)) {
+            let last = start | ((1 << bits) - 1);
+            let (inside, later) =
+                rest.split_at(rest.partition_point(|(key, _)| upper(*key) <= last));
+            self.set_root(root, pieces(start, class, inside, upper));
+            class = inside.last().map_or(class, |(_, class)| *class);
+            rest = later;
+        }
+    }
+
+    /// What is before and behind the others.
+    fn add_outer_root(&mut self, boundaries: &[(u64, ClassId)]) {
+        let inner = boundaries.partition_point(|(key, _)| upper(*key) < FIRST_INNER_V6);
+        let behind = boundaries.partition_point(|(key, _)| upper(*key) <= LAST_INNER_V6);
+        let (before, rest) = boundaries.split_at(inner);
+        let mut outer = pieces(0, NO_CLASS, before, upper);
+        let first_behind = LAST_INNER_V6 + 1;
+        let class = class_at(boundaries, u64::from(first_behind) << 32);
+        let behind = rest.get(behind - inner..).unwrap_or_default();
+        outer.extend(pieces(first_behind, class, behind, upper));
+        self.set_root(OUTER_ROOT_V6, outer);
+    }
+
+    fn set_root(&mut self, root: u32, pieces: Vec<Piece>) {
+        let value = match *self.reduce(pieces, 1) {
+            [piece] => piece.value,
+            _ => NO_CLASS,
         };
-        let mut unfilled = VecDeque::new();
-        for root in 0..ROOTS {
-            if rest.boundaries.is_empty() && rest.class == NO_CLASS {
-                break;
-            }
-            let part = rest.split(
-                root.into(),
-                |key| key >> (64 - ROOT_BITS),
-                |key| key << ROOT_BITS == 0,
-            );
-            let leads_to = if part.boundaries.is_empty() {
-                part.class
-            } else {
-                let node = self.reserve(1);
-                unfilled.push_back(Unfilled {
-                    node: node as usize,
-                    depth: ROOT_BITS,
-                    part,
-                });
-                IS_NODE | node
+        self.leading_to_lines += usize::from(value & IS_LINE != 0);
+        let pair = pair_of(root) as usize;
+        if self.roots.len() <= pair {
+            self.roots.resize(pair + 1, 0);
+        }
+        if let Some(pair) = self.roots.get_mut(pair) {
+            *pair |= u64::from(value) << (32 * (root & 1));
+        }
+    }
+
+    /// One for each /32 in which the class changes.
+    fn add_doors(&mut self, boundaries: &[(u64, ClassId)]) {
+        let mut class = NO_CLASS;
+        for inside in boundaries.chunk_by(|(one, _), (other, _)| upper(*one) == upper(*other)) {
+            let Some(((key, _), (_, last))) = inside.first().zip(inside.last()) else {
+                continue;
             };
-            let place = first_root + root;
-            if let Some(line) = self.roots.get_mut(NumberLine::of(place) as usize) {
-                line.set(place, leads_to);
+            let pieces = pieces(0, class, inside, lower);
+            class = *last;
+            if pieces.len() > 1 {
+                let pieces = self.reduce(pieces, BOUNDARIES + 1);
+                self.doors.push(line(upper(*key), &pieces));
             }
-        }
-        while let Some(next) = unfilled.pop_front() {
-            self.fill(next, &mut unfilled);
         }
     }
 
-    /// Places for so many nodes side by side; the number of the first.
-    fn reserve(&mut self, count: usize) -> u32 {
-        let first = self.nodes.len();
-        self.nodes.resize(first + count, NetNode::default());
-        u32::try_from(first).unwrap_or(u32::MAX)
-    }
-
-    fn fill<'a>(&mut self, to_fill: Unfilled<'a>, unfilled: &mut VecDeque<Unfilled<'a>>) {
-        let Unfilled {
-            node,
-            depth,
-            mut part,
-        } = to_fill;
-        let mut filled = NetNode {
-            first_leaf: self.leaf_count,
-            ..NetNode::default()
-        };
-        let mut below = Vec::new();
-        let mut last_leaf = None;
-        for slot in 0..1 << STRIDE_BITS {
-            let slot_part = part.split(
-                slot,
-                |key| key << depth >> (64 - STRIDE_BITS),
-                |key| key << depth << STRIDE_BITS == 0,
-            );
-            if !slot_part.boundaries.is_empty() {
-                filled.nodes |= 1 << slot;
-                below.push(slot_part);
-            } else if last_leaf != Some(slot_part.class) {
-                last_leaf = Some(slot_part.class);
-                filled.leaves |= 1 << slot;
-                self.push_leaf(slot_part.class);
-            }
-        }
-        filled.first_node = self.reserve(below.len());
-        for (index, part) in below.into_iter().enumerate() {
-            unfilled.push_back(Unfilled {
-                node: filled.first_node as usize + index,
-                depth: depth + STRIDE_BITS,
-                part,
+    /// Lines above the pieces, and lines above those, until at most so many are left.
+    fn reduce(&mut self, mut pieces: Vec<Piece>, most: usize) -> Vec<Piece> {
+        while pieces.len() > most {
+            let chunks = pieces.chunks(BOUNDARIES + 1);
+            let lines = chunks.filter_map(|chunk| match chunk {
+                [only] => Some(*only),
+                [first, ..] => {
+                    let number = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+                    self.lines.push(line(0, chunk));
+                    Some(Piece {
+                        start: first.start,
+                        value: IS_LINE | number,
+                    })
+                }
+                [] => None,
             });
+            pieces = lines.collect();
         }
-        if let Some(place) = self.nodes.get_mut(node) {
-            *place = filled;
-        }
+        pieces
     }
+}
 
-    fn push_leaf(&mut self, class: ClassId) {
-        let line = NumberLine::of(self.leaf_count) as usize;
-        if line == self.leaves.len() {
-            self.leaves.push(NumberLine::default());
-        }
-        if let Some(line) = self.leaves.get_mut(line) {
-            line.set(self.leaf_count, class);
-        }
-        self.leaf_count += 1;
+/// What holds from `start` on, where it is `class` before the boundaries inside.
+fn pieces(
+    start: u32,
+    class: ClassId,
+    inside: &[(u64, ClassId)],
+    number: impl Fn(u64) -> u32,
+) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(inside.len() + 1);
+    if inside.first().is_none_or(|(key, _)| number(*key) != start) {
+        pieces.push(Piece {
+            start,
+            value: class,
+        });
     }
+    pieces.extend(inside.iter().map(|(key, class)| Piece {
+        start: number(*key),
+        value: *class,
+    }));
+    pieces
+}
+
+/// A line of one piece or more.
+fn line(tag: u32, pieces: &[Piece]) -> NetLine {
+    let mut line = NetLine {
+        tag,
+        starts: [u32::MAX; BOUNDARIES],
+        values: [pieces.last().map_or(NO_CLASS, |last| last.value); BOUNDARIES + 1],
+    };
+    for (start, piece) in line.starts.iter_mut().zip(pieces.iter().skip(1)) {
+        *start = piece.start;
+    }
+    for (value, piece) in line.values.iter_mut().zip(pieces) {
+        *value = piece.value;
+    }
+    line
+}
+
+/// The last 32 bits of a key.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+const fn lower(key: u64) -> u32 {
+    key as u32
+}
+
+/// The first 32 bits of a key.
+const fn upper(key: u64) -> u32 {
+    (key >> 32) as u32
 }

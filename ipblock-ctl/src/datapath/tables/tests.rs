@@ -170,8 +170,61 @@ fn hosts_that_fall_into_one_bucket_are_all_found_and_full_tables_grow() {
 }
 
 #[test]
-fn a_wide_net_switches_the_filter_of_nets_off_and_nothing_else() {
-    let nets = nets(&["2000::/3", "3fff::1/128", "2001:db8::/48"]);
+fn wide_nets_switch_the_filter_of_nets_off_and_nothing_else() {
+    let nets = nets(&[
+        "2000::/3",
+        "3fff::1/128",
+        "2001:db8::/48",
+        "128.0.0.0/2",
+        "192.0.2.1/32",
+        "192.0.2.128/25",
+    ]);
     assert_agrees(&nets, &[]);
-    assert!(!TableImage::build(&zone(&nets), 7).view().filters_nets_v6());
+    let image = TableImage::build(&zone(&nets), 7);
+    assert!(!image.view().filters_short_v6() && !image.view().filters_nets_v4());
+}
+
+#[test]
+fn neighbours_among_many_hosts_stand_with_the_hosts() {
+    let hosts = (0..100).map(|number| IpNet::from(IpAddr::V4(Ipv4Addr::from_bits(number * 777))));
+    let mut nets = nets(&["192.0.2.0/31", "198.51.100.4/30", "198.51.100.5/32"]);
+    nets.extend(hosts);
+    assert_agrees(&nets, &[]);
+    assert!(!TableImage::build(&zone(&nets), 7).view().has_nets_v4());
+    nets.push("203.0.113.0/28".parse().unwrap());
+    assert_agrees(&nets, &[]);
+    assert!(TableImage::build(&zone(&nets), 7).view().has_nets_v4());
+}
+
+#[test]
+fn a_32_that_longer_nets_fill_as_one_is_found() {
+    let texts = [
+        "2001:db8::/33",
+        "2001:db8:8000::/33",
+        "192.0.2.0/25",
+        "192.0.2.128/25",
+    ];
+    let mut zone = zone(&nets(&texts));
+    zone.ipv6.iter_mut().for_each(|(_, class)| *class = 1);
+    zone.ipv4.iter_mut().for_each(|(_, class)| *class = 1);
+    let image = TableImage::build(&zone, 7);
+    for net in nets(&texts) {
+        for address in around(&net) {
+            assert_eq!(find(&image, address), zone.lookup(address), "{address}");
+        }
+    }
+}
+
+#[test]
+fn a_root_and_a_door_with_more_boundaries_than_a_line_holds_are_found() {
+    let every_other = |number: u32| number * 2;
+    let v4 = (0..700).map(every_other).map(|number| {
+        let address = Ipv4Addr::from_bits(0xc000_0000 | number << 2);
+        IpNet::new(address.into(), 30).unwrap()
+    });
+    let v6 = (0..700).map(every_other).map(|number| {
+        let address = Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 70);
+        IpNet::new(address.into(), 58).unwrap()
+    });
+    assert_agrees(&v4.chain(v6).collect::<Vec<_>>(), &[]);
 }
