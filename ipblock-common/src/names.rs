@@ -77,7 +77,7 @@ pub const HAS_SHORT_V6: &str = "HAS_SHORT_V6";
 pub const FILTER_V4_SHIFT: &str = "FILTER_V4_SHIFT";
 /// `u32` constant: see [`crate::lookup::Tables::filter_v6_shift`].
 pub const FILTER_V6_SHIFT: &str = "FILTER_V6_SHIFT";
-/// `u8` constant: see [`crate::lookup::Tables::filters_nets_v4`].
-pub const FILTERS_NETS_V4: &str = "FILTERS_NETS_V4";
+/// `u32` constant: see [`crate::lookup::Tables::filter_v4_drop`].
+pub const FILTER_V4_DROP: &str = "FILTER_V4_DROP";
 /// `u8` constant: see [`crate::lookup::Tables::filters_short_v6`].
 pub const FILTERS_SHORT_V6: &str = "FILTERS_SHORT_V6";

@@ -42,16 +42,16 @@ impl Judgement {
 #[inline(always)]
 pub(crate) fn judge<S: Source>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
     let source = header.source;
-    let found = find_class(source);
-    let verdict = found.map(|(_, class)| ClassVerdict::from_number(class.verdict));
-    if verdict != Some(ClassVerdict::Allow) && source.is_banned() {
-        let now = account::class(frame, NO_CLASS);
-        hits::count(frame, || source.key(NO_CLASS), now);
-        return Judgement::DROP;
-    }
-    let (Some((id, class)), Some(verdict)) = (found, verdict) else {
+    let Some((id, class)) = find_class(source) else {
+        if source.is_banned() {
+            return judge_banned(frame, source);
+        }
         return judge_by_default(frame, header, Outcome::Passed);
     };
+    let verdict = ClassVerdict::from_number(class.verdict);
+    if verdict != ClassVerdict::Allow && source.is_banned() {
+        return judge_banned(frame, source);
+    }
     let now = account::class(frame, id);
     if matches!(verdict, ClassVerdict::Block | ClassVerdict::Warn) {
         hits::count(frame, || source.key(id), now);
@@ -65,6 +65,13 @@ pub(crate) fn judge<S: Source>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judge
         ClassVerdict::Warn => judge_by_default(frame, header, Outcome::Warned),
         ClassVerdict::Default => judge_by_default(frame, header, Outcome::Passed),
     }
+}
+
+#[inline(always)]
+fn judge_banned(frame: &Frame<'_>, source: impl Source) -> Judgement {
+    let now = account::class(frame, NO_CLASS);
+    hits::count(frame, || source.key(NO_CLASS), now);
+    Judgement::DROP
 }
 
 /// Judges a packet whose source cannot be read.

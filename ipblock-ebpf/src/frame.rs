@@ -65,52 +65,14 @@ impl<'a> Frame<'a> {
     /// The number of two bytes at `offset`, in network byte order; `None` as for [`Self::read`].
     #[inline(always)]
     pub(crate) fn read_u16(&self, offset: usize) -> Option<u16> {
-        let start = self.data + offset;
-        if start + size_of::<u16>() > self.data_end {
-            return self.copy(offset).map(u16::from_be_bytes);
-        }
-        let value: u64;
-        // SAFETY: as in `read_u64`.
-        unsafe {
-            asm!("{value} = *(u16 *)({start} + 0)",
-                start = in(reg) start, value = out(reg) value, options(nostack, readonly));
-        }
-        Some(u16::from_be(value as u16))
+        self.read(offset).map(u16::from_be_bytes)
     }
 
-    /// The number of four bytes at `offset`, in network byte order; `None` as for [`Self::read`].
+    /// The `N` bytes at `offset` where they are, or `None` when the first buffer ends before them.
     #[inline(always)]
-    pub(crate) fn read_u32(&self, offset: usize) -> Option<u32> {
+    pub(crate) fn piece<const N: usize>(&self, offset: usize) -> Option<Piece<N>> {
         let start = self.data + offset;
-        if start + size_of::<u32>() > self.data_end {
-            return self.copy(offset).map(u32::from_be_bytes);
-        }
-        let value: u64;
-        // SAFETY: as in `read_u64`.
-        unsafe {
-            asm!("{value} = *(u32 *)({start} + 0)",
-                start = in(reg) start, value = out(reg) value, options(nostack, readonly));
-        }
-        Some(u32::from_be(value as u32))
-    }
-
-    /// The number of eight bytes at `offset`, in network byte order; `None` as for [`Self::read`].
-    ///
-    /// One instruction: the compiler knows of no alignment and would load byte by byte.
-    #[inline(always)]
-    pub(crate) fn read_u64(&self, offset: usize) -> Option<u64> {
-        let start = self.data + offset;
-        if start + size_of::<u64>() > self.data_end {
-            return self.copy(offset).map(u64::from_be_bytes);
-        }
-        let value: u64;
-        // SAFETY: the comparison above is what the verifier asks of a packet access, which may be
-        // unaligned where the machine can do that.
-        unsafe {
-            asm!("{value} = *(u64 *)({start} + 0)",
-                start = in(reg) start, value = out(reg) value, options(nostack, readonly));
-        }
-        Some(u64::from_be(value))
+        (start + N <= self.data_end).then_some(Piece { start })
     }
 
     /// As [`Self::read`], by the kernel: slower, and for any offset that the verifier knows nothing of.
@@ -128,5 +90,63 @@ impl<'a> Frame<'a> {
             )
         };
         (error == 0).then_some(bytes)
+    }
+}
+
+/// `N` bytes of the first buffer.
+///
+/// Each number is read by one instruction: the compiler knows of no alignment and would load byte by
+/// byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<const N: usize> {
+    start: usize,
+}
+
+impl<const N: usize> Piece<N> {
+    /// The byte at an offset.
+    #[inline(always)]
+    pub(crate) fn u8<const OFFSET: usize>(self) -> u8 {
+        const { assert!(OFFSET < N) }
+        // SAFETY: `Frame::piece` made the comparison that the verifier asks of a packet access.
+        unsafe { *((self.start + OFFSET) as *const u8) }
+    }
+
+    /// The number of two bytes at an offset, in network byte order.
+    #[inline(always)]
+    pub(crate) fn u16<const OFFSET: usize>(self) -> u16 {
+        const { assert!(OFFSET + 2 <= N) }
+        let value: u64;
+        // SAFETY: as in `u8`; an access may be unaligned where the machine can do that.
+        unsafe {
+            asm!("{value} = *(u16 *)({start} + {offset})", start = in(reg) self.start,
+                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
+        }
+        u16::from_be(value as u16)
+    }
+
+    /// The number of four bytes at an offset, in network byte order.
+    #[inline(always)]
+    pub(crate) fn u32<const OFFSET: usize>(self) -> u32 {
+        const { assert!(OFFSET + 4 <= N) }
+        let value: u64;
+        // SAFETY: as in `u16`.
+        unsafe {
+            asm!("{value} = *(u32 *)({start} + {offset})", start = in(reg) self.start,
+                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
+        }
+        u32::from_be(value as u32)
+    }
+
+    /// The number of eight bytes at an offset, in network byte order.
+    #[inline(always)]
+    pub(crate) fn u64<const OFFSET: usize>(self) -> u64 {
+        const { assert!(OFFSET + 8 <= N) }
+        let value: u64;
+        // SAFETY: as in `u16`.
+        unsafe {
+            asm!("{value} = *(u64 *)({start} + {offset})", start = in(reg) self.start,
+                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
+        }
+        u64::from_be(value)
     }
 }

@@ -9,7 +9,7 @@ use network_types::{
 };
 
 use crate::{
-    frame::Frame,
+    frame::{Frame, Piece},
     source::{SourceV4, SourceV6},
 };
 
@@ -38,9 +38,50 @@ pub(crate) struct IpHeader<S> {
     pub(crate) source: S,
 }
 
+/// An `EtherType` and the first bytes behind it, as many as hold either family's source address.
+type Start = Piece<{ IP + offset_of!(Ipv6Hdr, src_addr) + size_of::<[u8; 16]>() }>;
+
+/// The IP header in [`Start`].
+const IP: usize = size_of::<EtherType>();
+
 /// Finds the source address behind up to two VLAN tags, 802.1Q or 802.1ad, in any order.
 #[inline(always)]
 pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
+    let mut offset = EthHdr::LEN;
+    for _ in 0..=MAX_VLAN_TAGS {
+        let Some(start) = frame.piece(offset - IP) else {
+            break;
+        };
+        let ether_type = start.u16::<0>().to_be();
+        if !is_vlan(ether_type) {
+            return parse_start(ether_type, start, offset);
+        }
+        offset += VLAN_TAG;
+    }
+    parse_by_field(frame)
+}
+
+/// `ether_type` is that of `start`, which is followed by the IP header at `offset` of the frame.
+#[inline(always)]
+fn parse_start(ether_type: u16, start: Start, offset: usize) -> Packet {
+    const V4_SOURCE: usize = IP + offset_of!(Ipv4Hdr, src_addr);
+    const V6_SOURCE: usize = IP + offset_of!(Ipv6Hdr, src_addr);
+    let version = start.u8::<IP>();
+    if ether_type == EtherType::Ipv4 as u16 {
+        let source = SourceV4(start.u32::<V4_SOURCE>());
+        ipv4(version, offset, source)
+    } else if ether_type == EtherType::Ipv6 as u16 {
+        let upper = start.u64::<V6_SOURCE>();
+        let lower = start.u64::<{ V6_SOURCE + 8 }>();
+        ipv6(version, offset, SourceV6 { upper, lower })
+    } else {
+        Packet::NonIp
+    }
+}
+
+/// As [`parse`], field by field: for frames that are short, or that a driver splits up.
+#[inline(always)]
+fn parse_by_field(frame: &Frame<'_>) -> Packet {
     let mut offset = EthHdr::LEN;
     let Some(mut ether_type) = read_ether_type(frame, offset) else {
         return Packet::Malformed;
@@ -55,21 +96,22 @@ pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
         };
         ether_type = inner;
     }
-    if ether_type == EtherType::Ipv4 as u16 {
-        parse_ipv4(frame, offset)
+    let found = if ether_type == EtherType::Ipv4 as u16 {
+        read_ipv4(frame, offset)
     } else if ether_type == EtherType::Ipv6 as u16 {
-        parse_ipv6(frame, offset)
+        read_ipv6(frame, offset)
     } else if is_vlan(ether_type) {
-        Packet::Malformed
+        None
     } else {
-        Packet::NonIp
-    }
+        Some(Packet::NonIp)
+    };
+    found.unwrap_or(Packet::Malformed)
 }
 
 /// The `EtherType` that ends at `end`, in network byte order as `network_types` keeps it.
 #[inline(always)]
 fn read_ether_type(frame: &Frame<'_>, end: usize) -> Option<u16> {
-    frame.read_u16(end - 2).map(u16::to_be)
+    frame.read_u16(end - IP).map(u16::to_be)
 }
 
 #[inline(always)]
@@ -78,32 +120,37 @@ fn is_vlan(ether_type: u16) -> bool {
 }
 
 #[inline(always)]
-fn parse_ipv4(frame: &Frame<'_>, offset: usize) -> Packet {
-    let source = frame.read_u32(offset + offset_of!(Ipv4Hdr, src_addr));
-    let (Some(source), Some([version_ihl])) = (source, frame.read(offset)) else {
-        return Packet::Malformed;
-    };
-    if version_ihl >> 4 != 4 || version_ihl & 0xf < MIN_IHL {
-        return Packet::Malformed;
-    }
-    Packet::V4(IpHeader {
-        offset,
-        source: SourceV4(source),
-    })
+fn read_ipv4(frame: &Frame<'_>, offset: usize) -> Option<Packet> {
+    let source = frame.read(offset + offset_of!(Ipv4Hdr, src_addr))?;
+    let [version_ihl] = frame.read(offset)?;
+    let source = SourceV4(u32::from_be_bytes(source));
+    Some(ipv4(version_ihl, offset, source))
 }
 
 #[inline(always)]
-fn parse_ipv6(frame: &Frame<'_>, offset: usize) -> Packet {
+fn read_ipv6(frame: &Frame<'_>, offset: usize) -> Option<Packet> {
     let at = offset + offset_of!(Ipv6Hdr, src_addr);
-    let halves = (frame.read_u64(at), frame.read_u64(at + 8));
-    let ((Some(upper), Some(lower)), Some([version])) = (halves, frame.read(offset)) else {
-        return Packet::Malformed;
+    let (upper, lower) = (frame.read(at)?, frame.read(at + 8)?);
+    let [version] = frame.read(offset)?;
+    let source = SourceV6 {
+        upper: u64::from_be_bytes(upper),
+        lower: u64::from_be_bytes(lower),
     };
+    Some(ipv6(version, offset, source))
+}
+
+#[inline(always)]
+fn ipv4(version_ihl: u8, offset: usize, source: SourceV4) -> Packet {
+    if version_ihl >> 4 != 4 || version_ihl & 0xf < MIN_IHL {
+        return Packet::Malformed;
+    }
+    Packet::V4(IpHeader { offset, source })
+}
+
+#[inline(always)]
+fn ipv6(version: u8, offset: usize, source: SourceV6) -> Packet {
     if version >> 4 != 6 {
         return Packet::Malformed;
     }
-    Packet::V6(IpHeader {
-        offset,
-        source: SourceV6 { upper, lower },
-    })
+    Packet::V6(IpHeader { offset, source })
 }

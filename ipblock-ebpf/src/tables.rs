@@ -36,7 +36,7 @@ static FILTER_V4_SHIFT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static FILTER_V6_SHIFT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
-static FILTERS_NETS_V4: Global<u8> = Global::new(0);
+static FILTER_V4_DROP: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static FILTERS_SHORT_V6: Global<u8> = Global::new(0);
 
@@ -111,8 +111,8 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn filters_nets_v4(&self) -> bool {
-        FILTERS_NETS_V4.load() != 0
+    fn filter_v4_drop(&self) -> u32 {
+        FILTER_V4_DROP.load()
     }
 
     #[inline(always)]

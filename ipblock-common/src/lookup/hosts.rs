@@ -110,7 +110,7 @@ impl HostsV6 {
     }
 }
 
-/// The hash of an IPv4 address, or of the number of its /24.
+/// The hash of an IPv4 address.
 #[inline(always)]
 #[must_use]
 pub const fn hash_v4(address: u32, seed: u64) -> u64 {

@@ -43,12 +43,11 @@ pub trait Tables {
     fn filter_v4_shift(&self) -> u32;
     /// See [`Place::of_hash`].
     fn filter_v6_shift(&self) -> u32;
-    /// Whether the IPv4 filter knows the nets: not when they are so wide that they would fill it.
-    fn filters_nets_v4(&self) -> bool;
-    /// Whether the IPv6 filter knows the nets up to /32: not when one is so wide that it would fill it.
+    /// So many last bits of an IPv4 address the filter's keys of nets are without: 8 when they are /24s.
+    fn filter_v4_drop(&self) -> u32;
+    /// Whether the IPv6 filter knows the nets up to /32: not when they would fill it.
     fn filters_short_v6(&self) -> bool;
-    /// A word of the IPv4 filter. Its keys are the /24s that entries touch, or when it knows no nets the
-    /// hosts.
+    /// A word of the IPv4 filter. Its keys are hosts, and what nets touch.
     fn filter_v4(&self, word: u32) -> Option<&u64>;
     /// A word of the IPv6 filter. Its keys are hosts, and the /32s that nets touch.
     fn filter_v6(&self, word: u32) -> Option<&u64>;
@@ -70,28 +69,21 @@ pub trait Tables {
 /// octet on top.
 #[inline(always)]
 pub fn find_v4(tables: &impl Tables, address: u32) -> ClassId {
-    let (has_hosts, has_nets) = (tables.buckets_v4() != 0, tables.has_nets_v4());
-    let filters_nets = tables.filters_nets_v4();
-    if has_hosts || (has_nets && filters_nets) {
-        let key = if has_nets && filters_nets {
-            address >> 8
-        } else {
-            address
-        };
-        let hash = hosts::hash_v4(key, tables.seed());
+    let may_be = |hash| {
         let place = Place::of_hash(hash, tables.filter_v4_shift());
-        let may_be = place.is_set(tables.filter_v4(place.word));
-        if !may_be && (filters_nets || !has_nets) {
-            return NO_CLASS;
-        }
-        if may_be && has_hosts {
-            let class = find_host_v4(tables, address);
+        place.is_set(tables.filter_v4(place.word))
+    };
+    if tables.buckets_v4() != 0 {
+        let hash = hosts::hash_v4(address, tables.seed());
+        if may_be(hash) {
+            let class = find_host_v4(tables, address, hash);
             if class != NO_CLASS {
                 return class;
             }
         }
     }
-    if !has_nets {
+    let key = address >> (tables.filter_v4_drop() & 31);
+    if !tables.has_nets_v4() || !may_be(nets::hash(key, tables.seed())) {
         return NO_CLASS;
     }
     nets::walk(tables, nets::root_v4(address), address)
@@ -122,7 +114,7 @@ fn find_net_v6(tables: &impl Tables, upper: u64) -> ClassId {
         return NO_CLASS;
     }
     let (first, second) = ((upper >> 32) as u32, upper as u32);
-    let hash = nets::hash_v6(first, tables.seed());
+    let hash = nets::hash(first, tables.seed());
     let place = Place::of_hash(hash, tables.filter_v6_shift());
     let word = tables.filter_v6(place.word);
     if has_doors
@@ -139,8 +131,7 @@ fn find_net_v6(tables: &impl Tables, upper: u64) -> ClassId {
 }
 
 #[inline(always)]
-fn find_host_v4(tables: &impl Tables, address: u32) -> ClassId {
-    let hash = hosts::hash_v4(address, tables.seed());
+fn find_host_v4(tables: &impl Tables, address: u32, hash: u64) -> ClassId {
     let first = hosts::bucket(hash, tables.buckets_v4());
     let found = probe::<MAX_PROBES, _, _>(first, |bucket| {
         let hosts = tables.hosts_v4(bucket)?;

@@ -112,10 +112,10 @@ pub const fn root_v6(first: u32) -> u32 {
     }
 }
 
-/// The hash of the first 32 bits of an IPv6 address.
+/// The hash of the first bits of an address, 32 at most.
 #[inline(always)]
 #[must_use]
-pub const fn hash_v6(first: u32, seed: u64) -> u64 {
+pub const fn hash(first: u32, seed: u64) -> u64 {
     // Not what hosts are hashed with: both are in one filter.
     (first as u64 ^ 1 << 32).wrapping_mul(seed.rotate_left(32) | 1)
 }

@@ -102,7 +102,7 @@ impl<'a> Content<'a> {
             .override_global(names::HAS_NETS_V4, &layout.has_nets_v4, true)
             .override_global(names::DOORS, &layout.doors, true)
             .override_global(names::HAS_SHORT_V6, &layout.has_short_v6, true)
-            .override_global(names::FILTERS_NETS_V4, &layout.filters_nets_v4, true)
+            .override_global(names::FILTER_V4_DROP, &layout.filter_v4_drop, true)
             .override_global(names::FILTERS_SHORT_V6, &layout.filters_short_v6, true);
     }
 

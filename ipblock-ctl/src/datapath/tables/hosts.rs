@@ -4,7 +4,7 @@ use ipblock_common::{
     ClassId,
     lookup::{
         hosts::{HostsV4, HostsV6, MAX_PROBES, bucket, hash_v4, hash_v6},
-        nets::{MAX_DOOR_PROBES, NetLine, hash_v6 as hash_of_32},
+        nets::{MAX_DOOR_PROBES, NetLine, hash as hash_of_32},
     },
 };
 

@@ -44,6 +44,8 @@ pub struct Layout {
     pub doors: u32,
     /// See [`Tables::filter_v4_shift`].
     pub filter_v4_shift: u32,
+    /// See [`Tables::filter_v4_drop`].
+    pub filter_v4_drop: u32,
     /// See [`Tables::filter_v6_shift`].
     pub filter_v6_shift: u32,
     /// 1 when tables stand in front of the tries at all.
@@ -52,12 +54,10 @@ pub struct Layout {
     pub has_nets_v4: u8,
     /// 1 when there are IPv6 nets up to /32.
     pub has_short_v6: u8,
-    /// 1 when the IPv4 filter knows the nets.
-    pub filters_nets_v4: u8,
     /// 1 when the IPv6 filter knows the nets up to /32.
     pub filters_short_v6: u8,
     /// Always 0.
-    pub padding: [u8; 7],
+    pub padding: [u8; 4],
 }
 
 // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
@@ -131,14 +131,15 @@ impl TableImage {
         let short_v6 = nets::of_whole_32s(&v6.boundaries);
         let nets = Nets::build(&v4.boundaries, &short_v6, &v6.boundaries);
         let hashed = Hashed::build(&v4.hosts, &v6.hosts, &nets.doors, seed);
-        let filter_v4 = filter::build_v4(
+        let (filter_v4, filter_v4_drop) = filter::build_v4(
             &v4.hosts,
             &v4.boundaries,
             nets.leading_to_lines,
             hashed.seed,
         );
         let doors = nets.doors.iter().map(|door| door.tag);
-        let filter_v6 = filter::build_v6(&v6.hosts, doors, &short_v6, hashed.seed);
+        let (filter_v6, knows_short_v6) =
+            filter::build_v6(&v6.hosts, doors, &short_v6, hashed.seed);
         Self {
             layout: Layout {
                 seed: hashed.seed,
@@ -146,13 +147,13 @@ impl TableImage {
                 buckets_v6: hashed.hosts_v6.buckets,
                 doors: hashed.doors.buckets,
                 filter_v4_shift: filter_v4.shift,
+                filter_v4_drop,
                 filter_v6_shift: filter_v6.shift,
                 has_tables: 1,
                 has_nets_v4: (!v4.boundaries.is_empty()).into(),
                 has_short_v6: (!short_v6.is_empty()).into(),
-                filters_nets_v4: filter_v4.knows_nets.into(),
-                filters_short_v6: filter_v6.knows_nets.into(),
-                padding: [0; 7],
+                filters_short_v6: knows_short_v6.into(),
+                padding: [0; 4],
             },
             filter_v4: filter_v4.words,
             filter_v6: filter_v6.words,
@@ -327,8 +328,8 @@ impl Tables for TableView<'_> {
     fn filter_v6_shift(&self) -> u32 {
         self.layout.filter_v6_shift
     }
-    fn filters_nets_v4(&self) -> bool {
-        self.layout.filters_nets_v4 != 0
+    fn filter_v4_drop(&self) -> u32 {
+        self.layout.filter_v4_drop
     }
     fn filters_short_v6(&self) -> bool {
         self.layout.filters_short_v6 != 0
