@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{
     ban_filter::BanFilter,
     error::DatapathError,
-    maps::{Shape, map_error, open_map},
+    maps::{Shape, insert_patiently, map_error, open_map},
 };
 use crate::policy::bans::Write;
 
@@ -174,7 +174,9 @@ fn apply<K: Pod>(
     write: Write,
 ) -> Result<(), MapError> {
     match write {
-        Write::Set(_, deadline) => table.insert(key, BanDeadline::new(deadline), 0),
+        Write::Set(_, deadline) => {
+            insert_patiently(|| table.insert(key, BanDeadline::new(deadline), 0))
+        }
         Write::Remove(_) => match table.remove(key) {
             // Gone is what it was to be.
             Err(error) if is_not_found(&error) => Ok(()),

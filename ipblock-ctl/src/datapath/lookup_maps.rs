@@ -22,7 +22,7 @@ use super::{
     error::DatapathError,
     generation::{Lookup, no_such_map},
     mapped::{self, Mapped},
-    maps::{map_error, open_finished, open_map},
+    maps::{insert_patiently, map_error, open_finished, open_map},
     tables::{Layout, TableImage, TableView},
 };
 use crate::policy::compile::CompiledZone;
@@ -146,8 +146,8 @@ fn fill_trie<P: Copy, K: Pod>(
     let map = object.map_mut(name).ok_or_else(|| no_such_map(name))?;
     let mut trie = LpmTrie::<_, K, ClassId>::try_from(map).map_err(|e| map_error(name, e))?;
     for (prefix, class) in entries {
-        trie.insert(&key(*prefix), class, 0)
-            .map_err(|e| map_error(name, e))?;
+        let key = key(*prefix);
+        insert_patiently(|| trie.insert(&key, class, 0)).map_err(|e| map_error(name, e))?;
     }
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! Pinned maps: making and opening them, and what to say when one fails.
 
-use std::{os::fd::AsFd as _, path::Path, sync::atomic::AtomicU64};
+use std::{os::fd::AsFd as _, path::Path, sync::atomic::AtomicU64, thread, time::Duration};
 
 use aya::maps::{Map, MapData, MapError, MapInfo, MapType};
 use zerocopy::{FromBytes, Immutable};
 
 use super::{error::DatapathError, mapped::Mapped, sys};
+
+/// Attempts to insert before memory is really short, and the time between them: one second in all.
+const PATIENCE: u32 = 200;
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// `BPF_F_MMAPABLE` of include/uapi/linux/bpf.h.
 pub(super) const MMAPABLE: u32 = 1 << 10;
@@ -54,6 +58,26 @@ pub(super) fn open_words(
     let path = directory.join(name);
     let map = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
     Mapped::of_words(map.as_fd(), words).map_err(|source| DatapathError::Read { map: name, source })
+}
+
+/// Carries out an insertion into a trie. The kernel takes the memory for it from a small store that it
+/// fills up aside, and without reclaiming any: when the page cache has all that is free, an insertion
+/// fails that succeeds a moment later.
+pub(super) fn insert_patiently(
+    mut insert: impl FnMut() -> Result<(), MapError>,
+) -> Result<(), MapError> {
+    for _ in 0..PATIENCE {
+        match insert() {
+            Err(error) if is_out_of_memory(&error) => thread::sleep(A_MOMENT),
+            result => return result,
+        }
+    }
+    insert()
+}
+
+fn is_out_of_memory(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error)
+        if error.io_error.raw_os_error() == Some(libc::ENOMEM))
 }
 
 pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
@@ -119,4 +143,38 @@ pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathErr
         )));
     }
     Ok(info.id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aya::sys::SyscallError;
+
+    use super::*;
+
+    fn failing_with(errno: i32) -> MapError {
+        MapError::SyscallError(SyscallError {
+            call: "bpf_map_update_elem",
+            io_error: io::Error::from_raw_os_error(errno),
+        })
+    }
+
+    #[test]
+    fn an_insertion_that_outran_the_kernels_store_of_memory_is_tried_again() {
+        let mut left = vec![
+            Ok(()),
+            Err(failing_with(libc::ENOMEM)),
+            Err(failing_with(libc::ENOMEM)),
+        ];
+        insert_patiently(|| left.pop().unwrap()).unwrap();
+        assert!(left.is_empty());
+    }
+
+    #[test]
+    fn an_insertion_that_fails_otherwise_is_not_tried_again() {
+        let mut left = vec![Ok(()), Err(failing_with(libc::ENOSPC))];
+        assert!(insert_patiently(|| left.pop().unwrap()).is_err());
+        assert_eq!(left.len(), 1);
+    }
 }
