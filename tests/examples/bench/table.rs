@@ -126,14 +126,16 @@ fn load(report: &Report) -> String {
     let mut text = String::new();
     for load in &report.load {
         let Quartiles { low, median, high } = load.seconds;
+        // A quick run has only one.
+        let half = (high > low).then(|| format!(" ±{:.2}", (high - low) / 2.0));
         let limit = targets::seconds(load.workload).unwrap_or(f64::INFINITY);
         row(
             &mut text,
             format_args!(
-                "load    {:<18} {:>9} entries, in force after {median:.2} ±{:.2} s{}",
+                "load    {:<18} {:>9} entries, in force after {median:.2}{} s{}",
                 load.workload,
                 load.entries,
-                (high - low) / 2.0,
+                half.unwrap_or_default(),
                 over(median, limit)
             ),
         );

@@ -65,7 +65,11 @@ fn made_up() -> Report {
         load: vec![
             load("hosts-1m", 999_884, 1.2),
             load(load::ONE_MORE, 999_885, 0.1234),
-            load(load::WORLD, 1_156_452, 12.0),
+            Load {
+                workload: load::WORLD,
+                entries: 1_156_452,
+                seconds: Quartiles::of(&[12.0]),
+            },
         ],
         ban_us: vec![ban(1000, 2.5, 350.0), ban(1_000_000, 1234.5, 12_345.6)],
         memory: vec![Memory {
