@@ -3,20 +3,43 @@
 //! What it measures is the example `bench` of the tests package; this builds it in the release profile,
 //! and the daemon with it.
 
-use std::{env, path::PathBuf, process::Stdio};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 
 use crate::{
     command::{cargo, require_root, root, run as run_command, say},
-    setup,
+    setup::{self, runtime::Purpose},
 };
 
-/// Sets up, builds, measures; writes the figures into docs unless they are quick ones.
-pub(crate) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<()> {
+/// What to measure and where the figures go.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Fewer rounds; nothing is written unless --write says where.
+    #[arg(long)]
+    quick: bool,
+    /// The figures as JSON on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+    /// One part alone; nothing is written.
+    #[arg(long, value_name = "PART", value_parser = ["cases", "path", "load", "ban"])]
+    only: Option<String>,
+    /// Where the table and the plot are written, instead of docs.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "only")]
+    write: Option<PathBuf>,
+}
+
+/// Sets up, builds, measures; writes the figures of a whole and thorough run.
+pub(crate) fn run(options: &Options) -> Result<()> {
     require_root("bench")?;
     setup::run()?;
-    setup::runtime::prepare()?;
+    setup::runtime::prepare(Purpose::Bench)?;
 
     say("bench", "building in the release profile");
     // Nothing but figures on standard output.
@@ -29,19 +52,9 @@ pub(crate) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<()> {
     build(&["ipblock-tests", "--example", "bench"])?;
 
     let bin_dir = target_dir()?.join("release");
-    let mut bench = std::process::Command::new(bin_dir.join("examples/bench"));
+    let mut bench = Command::new(bin_dir.join("examples/bench"));
     bench.env("IPBLOCK_BIN_DIR", &bin_dir);
-    if json {
-        bench.arg("--json");
-    }
-    if let Some(part) = only {
-        bench.args(["--only", part]);
-    }
-    if quick {
-        bench.arg("--quick");
-    } else if only.is_none() {
-        bench.arg("--write").arg(root().join("docs"));
-    }
+    bench.args(options.arguments(&root().join("docs")));
     // Not in its place: it ends by itself on Ctrl-C, and xtask has nothing to clean up.
     let status = bench
         .status()
@@ -52,9 +65,59 @@ pub(crate) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+impl Options {
+    /// What the benchmark is called with.
+    fn arguments(&self, docs: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if self.json {
+            arguments.push("--json".into());
+        }
+        if self.quick {
+            arguments.push("--quick".into());
+        }
+        if let Some(part) = &self.only {
+            arguments.extend(["--only".into(), part.into()]);
+        }
+        let whole = !self.quick && self.only.is_none();
+        if let Some(directory) = self.write.as_deref().or(whole.then_some(docs)) {
+            arguments.extend(["--write".into(), directory.into()]);
+        }
+        arguments
+    }
+}
+
 /// Where cargo puts what it builds: above the profile that xtask was built in.
 fn target_dir() -> Result<PathBuf> {
     let own = env::current_exe().context("cannot find the directory of xtask")?;
     let target = own.ancestors().nth(2);
     Ok(target.context("xtask is in no directory")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        let command = Options::augment_args(clap::Command::new("bench"));
+        let words = ["bench"].into_iter().chain(line.split_whitespace());
+        let matches = command.try_get_matches_from(words).unwrap();
+        let options = Options::from_arg_matches(&matches).unwrap();
+        options.arguments(Path::new("docs"))
+    }
+
+    #[test]
+    fn the_docs_are_written_by_a_whole_and_thorough_run_alone() {
+        assert_eq!(arguments(""), ["--write", "docs"]);
+        assert_eq!(arguments("--json"), ["--json", "--write", "docs"]);
+        assert_eq!(arguments("--quick"), ["--quick"]);
+        assert_eq!(arguments("--only ban"), ["--only", "ban"]);
+    }
+
+    #[test]
+    fn quick_figures_are_written_where_the_user_says() {
+        let expected = ["--quick", "--write", "elsewhere"];
+        assert_eq!(arguments("--quick --write elsewhere"), expected);
+    }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{cargo, require_root, run as run_command, say},
-    setup,
+    setup::{self, runtime::Purpose},
 };
 
 /// Sets up, builds and becomes the demo, so that Ctrl-C and the exit status are the demo's.
@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     // Where cargo puts what it builds in the profile of xtask.
     let bin_dir = own.parent().context("xtask is in no directory")?;
     setup::run()?;
-    setup::runtime::prepare()?;
+    setup::runtime::prepare(Purpose::Tests)?;
 
     // Sooner there than a release build, which optimises every dependency in full, and what
     // `cargo xtask test` builds anyway. The XDP program is the same in every profile.

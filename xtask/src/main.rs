@@ -43,17 +43,7 @@ enum Verb {
     /// Measure what ipblock costs, beside an LPM trie, a hash, nftables and ipset (needs root).
     ///
     /// Prints a table, and writes docs/benchmarks.md and docs/benchmarks.svg from the same figures.
-    Bench {
-        /// Fewer rounds; nothing is written.
-        #[arg(long)]
-        quick: bool,
-        /// The figures as JSON on standard output, and nothing else there.
-        #[arg(long)]
-        json: bool,
-        /// One part alone: cases, path, load or ban; nothing is written.
-        #[arg(long, value_name = "PART")]
-        only: Option<String>,
-    },
+    Bench(bench::Options),
     /// Formatting, lints, documentation, the direction of imports and the other house rules.
     Check,
 }
@@ -63,7 +53,7 @@ fn main() -> ExitCode {
         Verb::Setup => ("setup", setup::run()),
         Verb::Demo => ("demo", demo::run()),
         Verb::Test { filter } => ("test", test::run(&filter)),
-        Verb::Bench { quick, json, only } => ("bench", bench::run(quick, json, only.as_deref())),
+        Verb::Bench(options) => ("bench", bench::run(&options)),
         Verb::Check => ("check", check::run()),
     };
     match outcome {

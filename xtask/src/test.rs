@@ -6,14 +6,14 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{cargo, require_root},
-    setup,
+    setup::{self, runtime::Purpose},
 };
 
 /// Sets up and becomes `cargo test`, whose result lines so end the output.
 pub(crate) fn run(filter: &[String]) -> Result<()> {
     require_root("test")?;
     setup::run()?;
-    setup::runtime::prepare()?;
+    setup::runtime::prepare(Purpose::Tests)?;
 
     let mut tests = cargo();
     tests

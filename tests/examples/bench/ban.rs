@@ -1,43 +1,51 @@
-//! Microseconds for the kernel's part of one ban, on top of many.
+//! Microseconds for one ban on top of many: the kernel's part alone, and through the API.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    ops::Range,
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ipblock::{
+    api::{
+        client::Client,
+        types::{BanRequest, UnbanRequest},
+    },
     datapath::{PinDirectory, SharedMaps},
-    policy::bans::Write,
+    policy::{bans::Write, edit::Expiry},
 };
 use ipblock_common::ban::NEVER;
 use ipblock_tests::{Bpffs, Privileged};
 use ipnet::IpNet;
+use tokio::runtime;
 
-use crate::{judging::statistics::Quartiles, report::Ban, say};
+use crate::{judging::statistics::Quartiles, report::Ban, say, scene::Scene};
 
-const ENTRIES: [usize; 3] = [1_000, 100_000, 1_000_000];
+/// With the one that is timed there are so many.
+const ENTRIES: [u32; 3] = [1_000, 100_000, 1_000_000];
 /// Bans that are timed, one after another.
 const SAMPLES: u32 = 1_001;
+/// Through the API each of them waits for the disk.
+const API_SAMPLES: u32 = 101;
+/// Bans of one request, well below the largest that the daemon takes.
+const OF_REQUEST: u32 = 100_000;
 
-pub(crate) fn measure(root: Privileged) -> Result<Vec<Ban>> {
+/// The kernel's part, beside what [`through_api`] found.
+pub(crate) fn measure(root: Privileged, through_api: &[Quartiles]) -> Result<Vec<Ban>> {
     let bpffs = Bpffs::mount(root)?;
     let pins = PinDirectory::create(bpffs.path())?;
     let mut tables = SharedMaps::open_or_create(&pins)?.bans;
-    let mut number: u32 = 0;
+    let mut there = 0;
     let mut found = Vec::new();
-    for entries in ENTRIES {
+    for (entries, api_us) in ENTRIES.into_iter().zip(through_api) {
         say(&format!("one ban on top of {entries}"));
-        // With the one that is timed there are so many.
-        let mut writes = Vec::new();
-        while number as usize + 1 < entries {
-            writes.push(Write::Set(host(number), NEVER));
-            number += 1;
-        }
-        tables.write(&writes)?;
+        let writes = (there..entries - 1).map(|number| Write::Set(host(number), NEVER));
+        tables.write(&writes.collect::<Vec<_>>())?;
+        there = entries - 1;
         let mut samples = Vec::new();
         for sample in 0..SAMPLES {
-            let host = host(number + sample);
+            let host = host(there + sample);
             let started = Instant::now();
             tables.write(&[Write::Set(host, NEVER)])?;
             samples.push(started.elapsed().as_secs_f64() * 1e6);
@@ -46,9 +54,66 @@ pub(crate) fn measure(root: Privileged) -> Result<Vec<Ban>> {
         found.push(Ban {
             entries,
             us: Quartiles::of(&samples),
+            api_us: *api_us,
         });
     }
     Ok(found)
+}
+
+/// From connecting to a running daemon until its answer: by then the ban is on disk and in force. By
+/// number of entries, as [`measure`] has them.
+pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
+    let scene = Scene::new(root)?;
+    let client = Client::new(scene.daemon.socket());
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ban = |numbers: Range<u32>| {
+        let request = BanRequest {
+            addresses: addresses(numbers),
+            expires: Expiry::Never,
+            reason: String::new(),
+            v6_prefix: None,
+            force: false,
+        };
+        let started = Instant::now();
+        let banned = runtime.block_on(client.ban(&request))?;
+        let us = started.elapsed().as_secs_f64() * 1e6;
+        let wanted = request.addresses.len();
+        ensure!(
+            usize::try_from(banned.added)? == wanted,
+            "{} of {wanted} addresses were banned",
+            banned.added
+        );
+        Ok(us)
+    };
+    let mut there = 0;
+    let mut found = Vec::new();
+    for entries in ENTRIES {
+        say(&format!("one ban through the API on top of {entries}"));
+        while there < entries - 1 {
+            let end = (there + OF_REQUEST).min(entries - 1);
+            ban(there..end)?;
+            there = end;
+        }
+        let mut samples = Vec::new();
+        for sample in 0..API_SAMPLES {
+            let number = there + sample;
+            samples.push(ban(number..number + 1)?);
+            let addresses = addresses(number..number + 1);
+            if sample == 0 {
+                scene.assert_blocked(&addresses.concat())?;
+            }
+            runtime.block_on(client.unban(&UnbanRequest { addresses }))?;
+        }
+        found.push(Quartiles::of(&samples));
+    }
+    Ok(found)
+}
+
+fn addresses(numbers: Range<u32>) -> Vec<String> {
+    let address = |number| host(number).addr().to_string();
+    numbers.map(address).collect()
 }
 
 /// Every address once, in an order that no table can take advantage of.

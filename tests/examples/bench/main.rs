@@ -12,8 +12,11 @@ mod path;
 mod path_filters;
 mod plot;
 mod report;
+mod scene;
 mod table;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 #[path = "../../judging/mod.rs"]
 mod judging;
@@ -76,9 +79,14 @@ fn main() -> Result<()> {
     let wants = |part| arguments.only.is_none_or(|only| only == part);
 
     let mut report = Report::default();
+    // Daemons come before this thread is bound to a CPU, which they would inherit.
     if wants(Part::Load) {
-        // Before this thread is bound to a CPU, which the daemon would inherit.
-        (report.load, report.memory) = load::measure(root)?;
+        let rounds = if arguments.quick { 1 } else { 3 };
+        (report.load, report.memory) = load::measure(root, rounds)?;
+    }
+    let mut bans_through_api = Vec::new();
+    if wants(Part::Ban) {
+        bans_through_api = ban::through_api(root)?;
     }
     let cpu = stay_on_this_cpu()?;
     if wants(Part::Cases) {
@@ -88,7 +96,7 @@ fn main() -> Result<()> {
         report.path = path::measure(root, effort, cpu)?;
     }
     if wants(Part::Ban) {
-        report.ban_us = ban::measure(root)?;
+        report.ban_us = ban::measure(root, &bans_through_api)?;
     }
 
     let table = table::of(&report);

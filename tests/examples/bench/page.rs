@@ -1,6 +1,6 @@
 //! docs/benchmarks.md: the table of the last whole run, between two markers.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -9,10 +9,16 @@ const PLOT: &str = "benchmarks.svg";
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- end of figures -->";
 
-/// Puts the table into the page, and the plot beside it.
+/// Puts the table into the page, and the plot beside it. Where there is no page, one with these alone
+/// is begun.
 pub(crate) fn write(directory: &Path, table: &str, plot: &str) -> Result<()> {
     let path = directory.join(PAGE);
-    let page = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let page = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("# Benchmarks\n\n![Nanoseconds a packet]({PLOT})\n\n{BEGIN}\n{END}\n")
+        }
+        page => page.with_context(|| path.display().to_string())?,
+    };
     let page = with_figures(&page, table)
         .with_context(|| format!("{}: no `{BEGIN}` before `{END}`", path.display()))?;
     fs::write(&path, page).with_context(|| path.display().to_string())?;
@@ -20,7 +26,7 @@ pub(crate) fn write(directory: &Path, table: &str, plot: &str) -> Result<()> {
     fs::write(&path, plot).with_context(|| path.display().to_string())
 }
 
-fn with_figures(page: &str, table: &str) -> Option<String> {
+pub(crate) fn with_figures(page: &str, table: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!(

@@ -83,6 +83,11 @@ impl Filter {
         }
     }
 
+    /// Whether it is neither ipblock nor what that is compared with in XDP.
+    pub(crate) fn is_of_others(self) -> bool {
+        matches!(self, Self::NftHash | Self::NftInterval | Self::Ipset)
+    }
+
     /// What is sent through it.
     pub(crate) fn traffic(self) -> &'static [Traffic] {
         match self {

@@ -15,13 +15,13 @@ const GROUP: f64 = 3.0 * BAR + 12.0;
 const TOP: f64 = 56.0;
 /// Nanoseconds at the ends of the scale.
 const SCALE: (f64, f64) = (5.0, 5000.0);
-const TICKS: [u32; 9] = [5, 10, 20, 50, 100, 200, 500, 1000, 5000];
+const TICKS: [u32; 10] = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
-/// Program, colour, and the height of its bar within a group.
-const PROGRAMS: [(&str, &str, f64); 3] = [
-    ("LPM trie alone", "#b0b7c3", 0.0),
-    ("plain BPF hash (hosts)", "#e0a33e", BAR),
-    ("ipblock", "#1f6feb", 2.0 * BAR),
+/// Program and colour, in the order of the bars of a group.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("LPM trie alone", "#b0b7c3"),
+    ("plain BPF hash (hosts)", "#e0a33e"),
+    ("ipblock", "#1f6feb"),
 ];
 
 pub(crate) fn svg(report: &Report) -> String {
@@ -40,7 +40,7 @@ pub(crate) fn svg(report: &Report) -> String {
          <title>Nanoseconds a packet</title>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
-    for (index, (name, colour, _)) in (0_u32..).zip(PROGRAMS) {
+    for (index, (name, colour)) in (0_u32..).zip(PROGRAMS) {
         let x = LABELS + f64::from(index) * 170.0;
         line(
             &mut text,
@@ -66,7 +66,7 @@ fn axis(text: &mut String, left: f64, bottom: f64, family: Family) {
     line(
         text,
         format_args!(
-            "<text x=\"{title}\" y=\"{}\" font-weight=\"bold\">IPv{}, ns a packet</text>",
+            "<text x=\"{title}\" y=\"{}\" font-weight=\"bold\">IPv{}, ns a packet (logarithmic)</text>",
             TOP - 16.0,
             family.number()
         ),
@@ -101,10 +101,17 @@ fn group(text: &mut String, left: f64, top: f64, case: &Judged) {
         times.hash.as_deref(),
         Some(times.ipblock.as_slice()),
     ];
-    for ((_, colour, offset), values) in PROGRAMS.into_iter().zip(values) {
-        let Some(values) = values else { continue };
+    let bars = PROGRAMS.into_iter().zip(values);
+    let bars = bars.filter_map(|((_, colour), values)| Some((colour, values?)));
+    // Without a hash they stand in the middle.
+    let first = if times.hash.is_some() { 0.0 } else { BAR / 2.0 };
+    for (index, (colour, values)) in (0_u32..).zip(bars) {
         let median = Quartiles::of(values).median;
-        let (x, y, width) = (left + LABELS, top + offset, length(median));
+        let (x, y, width) = (
+            left + LABELS,
+            top + first + f64::from(index) * BAR,
+            length(median),
+        );
         line(
             text,
             format_args!(

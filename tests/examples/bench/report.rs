@@ -34,17 +34,21 @@ pub(crate) struct Passage {
 pub(crate) struct Load {
     pub(crate) workload: &'static str,
     pub(crate) entries: u64,
-    pub(crate) seconds: f64,
+    pub(crate) seconds: Quartiles,
 }
 
 /// Microseconds for one ban.
 pub(crate) struct Ban {
     /// Bans that are there.
-    pub(crate) entries: usize,
+    pub(crate) entries: u32,
+    /// In the kernel's tables alone.
     pub(crate) us: Quartiles,
+    /// Through the API, on disk and in force.
+    pub(crate) api_us: Quartiles,
 }
 
 /// What is in use while a workload is in force.
+#[derive(Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) workload: &'static str,
     pub(crate) kernel_mib: f64,
@@ -63,11 +67,12 @@ impl Report {
             })).collect::<Vec<_>>(),
             "load": self.load.iter().map(|load| json!({
                 "workload": load.workload,
-                "seconds": (load.seconds * 1000.0).round() / 1000.0,
+                "seconds": (load.seconds.median * 1000.0).round() / 1000.0,
             })).collect::<Vec<_>>(),
             "ban_us": self.ban_us.iter().map(|ban| json!({
                 "entries": ban.entries,
                 "median": rounded(ban.us.median),
+                "api_median": rounded(ban.api_us.median),
             })).collect::<Vec<_>>(),
             "memory": self.memory.iter().map(|memory| json!({
                 "workload": memory.workload,
@@ -90,6 +95,17 @@ impl Judged {
             "lpm_ns": median(&self.times.lpm),
             "ipblock_ns": median(&self.times.ipblock),
         })
+    }
+}
+
+impl Memory {
+    /// The worse of two runs.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            workload: self.workload,
+            kernel_mib: self.kernel_mib.max(other.kernel_mib),
+            rss_mib: self.rss_mib.max(other.rss_mib),
+        }
     }
 }
 

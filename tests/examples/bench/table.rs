@@ -1,4 +1,4 @@
-//! The figures as text of at most 100 columns: medians, quartiles, ratios, and what falls short.
+//! The figures as text of at most 80 columns: medians, their spread, ratios, and what falls short.
 
 use std::fmt::Write as _;
 
@@ -20,6 +20,12 @@ pub(crate) fn of(report: &Report) -> String {
         memory(report),
     ];
     let mut text = sections.concat();
+    if !text.is_empty() {
+        if !text.ends_with("\n\n") {
+            text.push('\n');
+        }
+        text.push_str("± half the distance between the quartiles\n");
+    }
     if text.contains(SHORT) {
         text.push_str("! misses its target\n");
     }
@@ -35,11 +41,11 @@ fn cases(cases: &[Judged]) -> String {
     if cases.is_empty() {
         return String::new();
     }
-    let mut text = String::from("ns a packet: median (quartiles), and how many times faster\n\n");
+    let mut text = String::from("ns a packet, and how many times faster\n\n");
     row(
         &mut text,
         format_args!(
-            "{:<21} {:>5} {:>15} {:>17} {:>15} {:>11} {:>8}",
+            "{:<21} {:>5} {:>10} {:>10} {:>10} {:>7}   {:>6}",
             "workload", "empty", "hash", "lpm", "ipblock", "/lpm", "/hash"
         ),
     );
@@ -61,7 +67,7 @@ fn cases(cases: &[Judged]) -> String {
         row(
             &mut text,
             format_args!(
-                "{name:<22} {:>4.0} {hash:>15} {:>17} {:>15} {to_lpm:>11} {to_hash:>8}",
+                "{name:<22} {:>4.0} {hash:>10} {:>10} {:>10} {to_lpm:>9} {to_hash:>8}",
                 Quartiles::of(&times.empty).median,
                 cell(&times.lpm),
                 cell(&times.ipblock),
@@ -76,13 +82,12 @@ fn path(path: &[Passage]) -> String {
     if path.is_empty() {
         return String::new();
     }
-    let mut text = String::from(
-        "ns of CPU a frame over veth, sending and receiving, 100,000 hosts: median (quartiles)\n\n",
-    );
+    let mut text =
+        String::from("ns of CPU a frame over veth, sending and receiving, 100,000 IPv4 hosts\n\n");
     row(
         &mut text,
         format_args!(
-            "{:<14} {:>18} {:>8} {:>18} {:>8}",
+            "{:<14} {:>12} {:>7}   {:>12} {:>7}",
             "filter", "clean", "x pass", "attack", "x drop"
         ),
     );
@@ -110,7 +115,7 @@ fn path(path: &[Passage]) -> String {
         let (attack, to_drop) = columns(Traffic::Attack, "xdp-drop", targets::OVER_EMPTY_DROP);
         row(
             &mut text,
-            format_args!("{filter:<14} {clean:>18} {to_pass:>8} {attack:>18} {to_drop:>8}"),
+            format_args!("{filter:<14} {clean:>12} {to_pass:>9} {attack:>12} {to_drop:>9}"),
         );
     }
     text.push('\n');
@@ -120,15 +125,18 @@ fn path(path: &[Passage]) -> String {
 fn load(report: &Report) -> String {
     let mut text = String::new();
     for load in &report.load {
-        let limit = targets::seconds(load.workload);
+        let Quartiles { low, median, high } = load.seconds;
+        // A quick run has only one.
+        let half = (high > low).then(|| format!(" ±{:.2}", (high - low) / 2.0));
+        let limit = targets::seconds(load.workload).unwrap_or(f64::INFINITY);
         row(
             &mut text,
             format_args!(
-                "load    {:<12} {:>9} entries, from file to in force {:>8.2} s{}",
+                "load    {:<18} {:>9} entries, in force after {median:.2}{} s{}",
                 load.workload,
                 load.entries,
-                load.seconds,
-                over(load.seconds, limit)
+                half.unwrap_or_default(),
+                over(median, limit)
             ),
         );
     }
@@ -141,10 +149,11 @@ fn bans(report: &Report) -> String {
         row(
             &mut text,
             format_args!(
-                "ban     on top of {:>9}: {} us{}",
+                "ban     on top of {:>9}: kernel {} us{}, by the API {} us",
                 ban.entries,
                 spread(ban.us),
-                over(ban.us.median, targets::BAN_US)
+                over(ban.us.median, targets::BAN_US),
+                spread(ban.api_us)
             ),
         );
     }
@@ -157,7 +166,7 @@ fn memory(report: &Report) -> String {
         row(
             &mut text,
             format_args!(
-                "memory  {:<12} kernel {:.0} MiB{}, daemon at its peak {:.0} MiB{}",
+                "memory  {:<18} kernel {:.0} MiB{}, daemon at its peak {:.0} MiB{}",
                 memory.workload,
                 memory.kernel_mib,
                 over(memory.kernel_mib, targets::KERNEL_MIB),
@@ -194,5 +203,5 @@ fn cell(values: &[f64]) -> String {
 
 fn spread(Quartiles { low, median, high }: Quartiles) -> String {
     let digits = usize::from(median < 10.0);
-    format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
+    format!("{median:.digits$} ±{:.digits$}", (high - low) / 2.0)
 }

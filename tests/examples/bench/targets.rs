@@ -1,6 +1,9 @@
 //! What is to be reached: ratios measured in one run on one machine, and limits.
 
-use crate::judging::{traffic::Traffic, workload::Workload};
+use crate::{
+    judging::{traffic::Traffic, workload::Workload},
+    load,
+};
 
 /// How many times faster than the bare tries.
 pub(crate) fn times_faster(workload: Workload, traffic: Traffic) -> f64 {
@@ -25,9 +28,13 @@ pub(crate) const TIMES_FASTER_THAN_HASH: f64 = 1.0;
 pub(crate) const OVER_EMPTY_DROP: f64 = 2.5;
 pub(crate) const OVER_EMPTY_PASS: f64 = 1.25;
 
-/// Seconds until a workload is in force.
-pub(crate) fn seconds(workload: &str) -> f64 {
-    if workload == "world" { 5.0 } else { 3.0 }
+/// Seconds until a workload is in force, where that has a limit.
+pub(crate) fn seconds(workload: &str) -> Option<f64> {
+    match workload {
+        load::ONE_MORE => None,
+        load::WORLD => Some(5.0),
+        _ => Some(3.0),
+    }
 }
 
 /// Microseconds for the kernel's update of one ban.

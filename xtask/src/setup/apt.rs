@@ -1,6 +1,6 @@
 //! Debian packages: what is installed, and installing what is not.
 
-use std::process::Command;
+use std::{io, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -50,6 +50,8 @@ fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // Standard output is for what was asked for, such as the benchmark's figures.
+        .stdout(io::stderr())
         // A machine that has just started is often busy with its own upgrades.
         .args(["-o", "DPkg::Lock::Timeout=120"]);
     command

@@ -2,7 +2,7 @@
 //!
 //! Facts are gathered, [`plan::next`] decides one step, [`steps`] carries it out, and again, until
 //! a pair is proved to link; `.tools/ebpf-toolchain` then records it for ipblock-ctl's build
-//! script. [`runtime`] is what running the tests and the demo needs beyond that.
+//! script. [`runtime`] is what running the tests, the demo and the benchmark needs beyond that.
 
 mod apt;
 mod compiler;

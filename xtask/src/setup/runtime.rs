@@ -1,5 +1,5 @@
-//! What running the tests and the demo needs beyond a build: bpffs, and programs that make
-//! network namespaces and traffic.
+//! What running the tests, the demo and the benchmark needs beyond a build: bpffs, and programs that
+//! make network namespaces and traffic.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,16 @@ use crate::command::{on_path, say};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
+/// What is going to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The tests or the demo.
+    Tests,
+    Bench,
+}
+
 /// Something that a Debian package brings.
+#[derive(Debug, PartialEq, Eq)]
 struct Part {
     /// A program on `PATH`, or a file by its absolute path.
     wanted: &'static str,
@@ -24,6 +33,7 @@ struct Part {
     optional: bool,
 }
 
+/// What everything needs.
 const PARTS: [Part; 6] = [
     Part {
         wanted: "ip",
@@ -63,10 +73,18 @@ const PARTS: [Part; 6] = [
     },
 ];
 
+/// What the benchmark needs on top.
+const OF_BENCH: [Part; 1] = [Part {
+    wanted: "iptables",
+    package: "iptables",
+    purpose: "filtering by an ipset, for comparison",
+    optional: true,
+}];
+
 /// Makes everything ready that privileged runs need. Needs root.
-pub(crate) fn prepare() -> Result<()> {
+pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     mount_bpffs()?;
-    let missing: Vec<&Part> = PARTS.iter().filter(|part| !part.is_there()).collect();
+    let missing = missing(purpose, Part::is_there);
     if missing.is_empty() {
         return Ok(());
     }
@@ -93,6 +111,16 @@ pub(crate) fn prepare() -> Result<()> {
         bail!("not on PATH: {}\nhint: install them", still.join(", "));
     }
     Ok(())
+}
+
+/// The parts that `purpose` needs and that are not there.
+fn missing(purpose: Purpose, is_there: impl Fn(&Part) -> bool) -> Vec<&'static Part> {
+    let of_bench: &[Part] = match purpose {
+        Purpose::Tests => &[],
+        Purpose::Bench => &OF_BENCH,
+    };
+    let parts = PARTS.iter().chain(of_bench);
+    parts.filter(|part| !is_there(part)).collect()
 }
 
 fn install(parts: &[&Part]) -> Result<()> {
@@ -129,4 +157,39 @@ fn mount_bpffs() -> Result<()> {
         None::<&str>,
     )
     .with_context(|| format!("cannot mount bpffs at {BPFFS}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages(parts: &[&Part], optional: bool) -> Vec<&'static str> {
+        let parts = parts.iter().filter(|part| part.optional == optional);
+        parts.map(|part| part.package).collect()
+    }
+
+    #[test]
+    fn the_tests_ask_for_nothing_that_only_the_benchmark_uses() {
+        let parts = missing(Purpose::Tests, |_| false);
+        let needed = ["iproute2", "util-linux", "iputils-ping"];
+        assert_eq!(packages(&parts, false), needed);
+        assert_eq!(packages(&parts, true), ["tor-geoipdb", "nftables", "ipset"]);
+    }
+
+    #[test]
+    fn the_benchmark_needs_what_the_tests_need_and_goes_on_without_what_it_compares_with() {
+        let parts = missing(Purpose::Bench, |_| false);
+        let needed = packages(&missing(Purpose::Tests, |_| false), false);
+        assert_eq!(packages(&parts, false), needed);
+        let compared = ["tor-geoipdb", "nftables", "ipset", "iptables"];
+        assert_eq!(packages(&parts, true), compared);
+    }
+
+    #[test]
+    fn what_is_there_is_not_asked_for() {
+        let parts = missing(Purpose::Bench, |part| part.wanted != "iptables");
+        assert_eq!(packages(&parts, true), ["iptables"]);
+        assert_eq!(packages(&parts, false), [""; 0]);
+        assert_eq!(missing(Purpose::Bench, |_| true), Vec::<&Part>::new());
+    }
 }
