@@ -117,15 +117,12 @@ pub const fn hash_v4(address: u32, seed: u64) -> u64 {
     (address as u64).wrapping_mul(seed | 1)
 }
 
-/// All bits of an IPv6 address, mixed.
+/// The hash of an IPv6 address: its upper 32 bits depend on all of it, and no more of it is used.
 #[inline(always)]
 #[must_use]
 pub const fn hash_v6(upper: u64, lower: u64, seed: u64) -> u64 {
-    let odd = seed | 1;
-    let mixed = upper.wrapping_mul(odd);
-    let mixed = (mixed ^ mixed >> 32 ^ lower).wrapping_mul(odd);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(odd);
-    mixed ^ mixed >> 32
+    let mixed = upper.wrapping_mul(seed | 1);
+    (mixed ^ mixed >> 32 ^ lower).wrapping_mul(seed.rotate_left(32) | 1)
 }
 
 /// The bucket among `buckets` of a key with this hash.
