@@ -4,13 +4,15 @@ use std::path::Path;
 
 use rusqlite::Transaction;
 
-use super::{Failure, Store, StoreError};
+use super::{Failure, Store, StoreError, schema};
 
 /// What a restore brings back. Generations and interfaces belong to one machine, the audit trail and
 /// alerts tell what was done and seen on it, and the store's identity is what its pins carry: these
 /// stay. What is referred to stands before what refers to it.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
+    "piece",
     "ruleset",
+    "ruleset_piece",
     "ruleset_rule",
     "revision",
     "staged",
@@ -75,6 +77,7 @@ fn replace(transaction: &Transaction<'_>) -> Result<(), Failure> {
         let copy = format!("INSERT INTO main.{table} SELECT * FROM backup.{table}");
         transaction.execute(&copy, [])?;
     }
+    schema::mark_pieces(transaction)?;
     // Generations are numbered on: the kernel still holds some of this store's.
     transaction.execute_batch(
         "UPDATE main.sequence SET last = (

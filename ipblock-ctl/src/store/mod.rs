@@ -33,6 +33,7 @@ mod error;
 mod generations;
 mod interfaces;
 mod lock;
+mod pieces;
 mod revisions;
 mod rulesets;
 mod schema;

@@ -231,7 +231,8 @@ fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> 
         let (count, bytes): (Stored<u64>, Stored<u64>) = transaction
             .prepare_cached(
                 "SELECT (SELECT count(*) FROM revision),
-                        (SELECT coalesce(sum(size), 0) FROM ruleset)",
+                        (SELECT coalesce(sum(size), 0) FROM ruleset) +
+                        (SELECT coalesce(sum(size), 0) FROM piece)",
             )?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if count.0 <= limits.revisions

@@ -1,20 +1,20 @@
 //! Rulesets as the store keeps them: text, and which identity each rule name has.
 //!
 //! Revisions and the staged set share rows: a deploy of what is staged, a rollback or an
-//! alternation between two rulesets stores no text twice.
+//! alternation between two rulesets stores no text twice. Large texts share their pieces.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, Store, StoreError, advance,
+    Failure, Store, StoreError, advance, pieces,
     value::{Digest, Stored, digest},
 };
 use crate::policy::{RuleId, RuleName};
 
-/// What a row of the identity table costs in [`super::Limits::ruleset_bytes`], roughly.
-const RULE_SIZE: usize = 64;
+/// What an identity or a piece costs in [`super::Limits::ruleset_bytes`] by its row, roughly.
+const ROW_SIZE: usize = 64;
 
 /// A ruleset in the form of a ruleset file, with what the file does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,9 @@ pub struct StoredRuleset {
 }
 
 impl StoredRuleset {
-    fn digest(&self) -> Digest {
+    /// Digest of a ruleset whose text is `whole`, or consists of the pieces that have these digests.
+    fn digest(&self, whole: &str, pieces: &[Digest]) -> Digest {
+        let pieces = pieces.iter().map(Digest::as_slice);
         let ids: Vec<_> = self
             .ids
             .iter()
@@ -35,12 +37,7 @@ impl StoredRuleset {
         let ids = ids
             .iter()
             .flat_map(|(name, id)| [name.as_bytes(), id.as_slice()]);
-        digest(std::iter::once(self.toml.as_bytes()).chain(ids))
-    }
-
-    fn size(&self) -> u64 {
-        let size = self.toml.len() + self.ids.len() * RULE_SIZE;
-        u64::try_from(size).unwrap_or(u64::MAX)
+        digest(std::iter::once(whole.as_bytes()).chain(pieces).chain(ids))
     }
 }
 
@@ -55,7 +52,10 @@ impl Store {
 
 /// The row that holds `ruleset`, made when there is none.
 pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Result<i64, Failure> {
-    let sha256 = ruleset.digest();
+    let pieces = pieces::cut(&ruleset.toml);
+    let digests = pieces::digests(&pieces);
+    let whole = if pieces.is_empty() { &ruleset.toml } else { "" };
+    let sha256 = ruleset.digest(whole, &digests);
     let known = transaction
         .prepare_cached("SELECT id FROM ruleset WHERE sha256 = ?1")?
         .query_row([sha256], |row| row.get(0))
@@ -63,9 +63,12 @@ pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Re
     if let Some(id) = known {
         return Ok(id);
     }
+    let size = whole.len() + (ruleset.ids.len() + pieces.len()) * ROW_SIZE;
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
     let id = transaction
         .prepare_cached("INSERT INTO ruleset (sha256, size, toml) VALUES (?1, ?2, ?3)")?
-        .insert((sha256, Stored(ruleset.size()), &ruleset.toml))?;
+        .insert((sha256, Stored(size), whole))?;
+    pieces::save(transaction, id, &pieces, &digests)?;
     let mut insert = transaction.prepare_cached("INSERT INTO ruleset_rule VALUES (?1, ?2, ?3)")?;
     for (name, rule) in &ruleset.ids {
         insert.execute((id, Stored(name), Stored(*rule)))?;
@@ -75,7 +78,7 @@ pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Re
 
 /// The ruleset of a row, compared with its digest.
 pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Failure> {
-    let (sha256, toml): (Digest, String) = connection
+    let (sha256, mut toml): (Digest, String) = connection
         .prepare_cached("SELECT sha256, toml FROM ruleset WHERE id = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let ids = connection
@@ -86,8 +89,11 @@ pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Fa
             Ok((name.0, rule.0))
         })?
         .collect::<Result<_, _>>()?;
+    let whole = toml.len();
+    let pieces = pieces::load(connection, id, &mut toml)?;
     let ruleset = StoredRuleset { toml, ids };
-    if ruleset.digest() == sha256 {
+    let whole = ruleset.toml.get(..whole).unwrap_or_default();
+    if ruleset.digest(whole, &pieces) == sha256 {
         Ok(ruleset)
     } else {
         Err(Failure::Damaged(format!(
@@ -98,12 +104,15 @@ pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Fa
 
 /// Deletes a row unless a revision or the staged set still has it.
 pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), Failure> {
-    transaction
+    let deleted = transaction
         .prepare_cached(
             "DELETE FROM ruleset WHERE id = ?1
              AND NOT EXISTS (SELECT 1 FROM revision WHERE ruleset = ?1)
              AND NOT EXISTS (SELECT 1 FROM staged WHERE ruleset = ?1)",
         )?
         .execute([id])?;
+    if deleted > 0 {
+        pieces::release(transaction)?;
+    }
     Ok(())
 }

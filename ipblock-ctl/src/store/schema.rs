@@ -14,8 +14,12 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 
 use super::StoreError;
 
-/// Schema version that this build writes, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 3;
+/// Newest schema version that this build knows, in `PRAGMA user_version`: that of a store with a
+/// ruleset in pieces.
+pub(super) const VERSION: i64 = 4;
+
+/// Version of a store without one: builds that do not know pieces can still open it.
+const WITHOUT_PIECES: i64 = 3;
 
 /// `PRAGMA application_id`: tells the file from other SQLite databases ("ipbk").
 const APPLICATION_ID: i32 = 0x6970_626b;
@@ -230,6 +234,25 @@ CREATE TABLE alert_total (
 ",
 ];
 
+/// What [`VERSION`] adds; older builds leave empty tables alone.
+const PIECES: &str = "
+-- Where a ruleset has pieces, they are its text, and `toml` is empty.
+CREATE TABLE IF NOT EXISTS piece (
+    id INTEGER PRIMARY KEY,
+    sha256 BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS ruleset_piece (
+    ruleset INTEGER NOT NULL REFERENCES ruleset ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    piece INTEGER NOT NULL REFERENCES piece,
+    PRIMARY KEY (ruleset, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ruleset_piece_by_piece ON ruleset_piece (piece);
+";
+
 /// Makes an empty database at `path`, whole or not at all.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let aside = path.with_extension("db.new");
@@ -284,9 +307,10 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
     let version = transaction
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;
-    if version < VERSION {
+    if version < WITHOUT_PIECES {
         migrate(&transaction, version).map_err(failed)?;
     }
+    transaction.execute_batch(PIECES).map_err(failed)?;
     transaction.commit().map_err(failed)
 }
 
@@ -297,7 +321,16 @@ fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> 
             transaction.execute_batch(migration)?;
         }
     }
-    transaction.pragma_update(None, "user_version", VERSION)
+    transaction.pragma_update(None, "user_version", WITHOUT_PIECES)
+}
+
+/// Keeps builds that do not know pieces away from a store that holds some.
+pub(super) fn mark_pieces(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < VERSION && transaction.prepare("SELECT 1 FROM piece")?.exists([])? {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
 }
 
 /// Makes the names in the directory of `path` durable.

@@ -182,19 +182,8 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
     let same = same.count();
     let old_rest = old.get(same..).unwrap_or_default();
     let new_rest = new.get(same..).unwrap_or_default();
-    let mut gone: FxHashSet<_> = old_rest.iter().map(|element| &element.at).collect();
-    let mut fresh: FxHashSet<_> = new_rest.iter().map(|element| &element.at).collect();
-    for (held, others) in [(&mut gone, new), (&mut fresh, old)] {
-        if !held.is_empty() {
-            for element in others {
-                held.remove(&element.at);
-            }
-        }
-    }
-    let added = new_rest.iter().map(|e| ('+', &e.at));
-    let removed = old_rest.iter().map(|e| ('-', &e.at));
-    let added = added.filter(|(_, at)| fresh.contains(at));
-    let removed = removed.filter(|(_, at)| gone.contains(at));
+    let added = missing(new_rest, old).map(|at| ('+', at));
+    let removed = missing(old_rest, new).map(|at| ('-', at));
     let changes = named(added.chain(removed));
     if !changes.is_empty() {
         return Some(format!("{field}: {changes}"));
@@ -209,6 +198,25 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
         1 => format!("{field}: note of 1 element"),
         count => format!("{field}: notes of {count} elements"),
     })
+}
+
+/// What `rest` has and `others` do not, in order. Only the shorter of both is put into a table.
+fn missing<'a>(rest: &'a [Element], others: &'a [Element]) -> impl Iterator<Item = &'a At> {
+    let at = |element: &'a Element| &element.at;
+    let is_few = rest.len() <= others.len();
+    let (few, many) = if is_few {
+        (rest, others)
+    } else {
+        (others, rest)
+    };
+    let mut table: FxHashSet<_> = few.iter().map(at).collect();
+    if is_few && !table.is_empty() {
+        for other in many {
+            table.remove(&other.at);
+        }
+    }
+    let rest = rest.iter().map(at);
+    rest.filter(move |at| table.contains(at) == is_few)
 }
 
 /// The first elements, each once, with their signs, and how many more there are.

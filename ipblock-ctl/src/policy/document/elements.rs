@@ -138,7 +138,7 @@ pub(super) fn elements(
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> Shared<Element> {
-    let mut elements = Vec::new();
+    let mut elements = Vec::with_capacity(len(table, key));
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |at: At| {
             elements.push(Element {
@@ -166,7 +166,7 @@ pub(super) fn list_elements(
     key: &str,
     problems: &mut Problems,
 ) -> Shared<ListElement> {
-    let mut elements = Vec::new();
+    let mut elements = Vec::with_capacity(len(table, key));
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |prefix| {
             elements.push(ListElement {
@@ -185,6 +185,14 @@ pub(super) fn list_elements(
         }
     });
     elements.into()
+}
+
+/// How many elements stand under `key`.
+fn len(table: &DeTable<'_>, key: &str) -> usize {
+    let value = table.get(key).map(Spanned::get_ref);
+    value
+        .and_then(DeValue::as_array)
+        .map_or(0, |array| array.len())
 }
 
 /// Hands each element on with its note and its byte offset.

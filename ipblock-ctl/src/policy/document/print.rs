@@ -16,6 +16,9 @@ use crate::policy::{
 /// Arrays up to this many elements without notes stand on one line.
 const ONE_LINE: usize = 4;
 
+/// Bytes of a line with an IPv4 host: what most large arrays consist of.
+const ENTRY: usize = "    \"192.0.2.100/32\",\n".len();
+
 const RULE_HEADER: &str = "\
 # One rule. Save and leave the editor to stage it; leave without saving to change nothing.
 # match and except hold addresses, prefixes, ranges (192.0.2.1-192.0.2.9) and @lists;
@@ -177,6 +180,7 @@ fn array(out: &mut String, key: &str, entries: &[impl Entry]) {
         ("\n    ", ",\n    ", ",\n")
     };
     let _ = write!(out, "{key} = [{before}");
+    out.reserve(entries.len() * ENTRY);
     for (index, entry) in entries.iter().enumerate() {
         if index > 0 {
             out.push_str(between);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ipnet::IpNet;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{elements, error::EditError, lists, texts::Texts};
@@ -174,7 +174,18 @@ fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool)
     let (mut kept, mut noted) = (vec![false; added.len()], 0);
     // Mostly nothing is held yet, and then there is nothing to look up.
     if !held.is_empty() {
+        // Many are mostly added to few, which are looked up more cheaply.
+        let few: Option<FxHashSet<IpNet>> = (held.len() < added.len()).then(|| {
+            let held = held.iter_mut();
+            held.filter_map(|element| Some(element.parts()?.0))
+                .collect()
+        });
+        let may_be_held = |new: &ListElement| {
+            let few = few.as_ref();
+            few.is_none_or(|few| few.contains(&new.prefix))
+        };
         let places = added.iter().zip(0_usize..);
+        let places = places.filter(|(new, _)| may_be_held(new));
         let places: FxHashMap<IpNet, usize> = places.map(|(new, at)| (new.prefix, at)).collect();
         held.retain_mut(|element| {
             let Some((prefix, note)) = element.parts() else {

@@ -4,6 +4,7 @@ mod bans;
 mod counters;
 mod damage;
 mod durability;
+mod pieces;
 mod records;
 mod revisions;
 mod staged;
