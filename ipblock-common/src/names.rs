@@ -32,6 +32,9 @@ pub const BAN_GATE: &str = "BAN_GATE";
 pub const BAN_FILTER_V4: &str = "BAN_FILTER_V4";
 /// Array of 64 bits each, what IPv6 bans touch. Shared by all generations.
 pub const BAN_FILTER_V6: &str = "BAN_FILTER_V6";
+/// Array of one `u64`: until when nothing is dropped, in nanoseconds of `CLOCK_BOOTTIME`; 0 when
+/// `panic-off` was not called. Shared by all generations, and the same in every ABI version.
+pub const PANIC_OFF: &str = "PANIC_OFF";
 /// Array of [`crate::Class`].
 pub const CLASSES: &str = "CLASSES";
 /// Per-CPU array of [`crate::ClassCount`].

@@ -34,6 +34,15 @@ impl Judgement {
         drop: true,
         outcome: Outcome::Dropped,
     };
+
+    /// What becomes of a packet that is not dropped after all. What matched has counted it.
+    #[inline(always)]
+    pub(crate) fn called_off(self) -> Self {
+        Self::pass(match self.outcome {
+            Outcome::Dropped => Outcome::Passed,
+            other => other,
+        })
+    }
 }
 
 /// Judges a packet by its source: what is allowed passes, then a ban drops, then the class decides.

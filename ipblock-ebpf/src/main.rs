@@ -17,6 +17,7 @@ mod hits;
 mod layer4;
 mod maps;
 mod packet;
+mod panic_off;
 mod source;
 mod tables;
 
@@ -33,7 +34,7 @@ use crate::{
     packet::{Packet, parse},
 };
 
-/// Parse, classify, account, verdict.
+/// Parse, classify, account, verdict, which an emergency overrides.
 #[xdp(frags)]
 fn ipblock(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
@@ -42,6 +43,11 @@ fn ipblock(ctx: XdpContext) -> u32 {
         Packet::V6(header) => classify::judge(&frame, &header),
         Packet::NonIp => Judgement::pass(Outcome::NonIp),
         Packet::Malformed => classify::judge_malformed(&frame),
+    };
+    let judgement = if judgement.drop && panic_off::is_on() {
+        judgement.called_off()
+    } else {
+        judgement
     };
     account::total(&frame, judgement.outcome);
     if judgement.drop { XDP_DROP } else { XDP_PASS }

@@ -96,6 +96,12 @@ pub(crate) static BAN_FILTER_V4: Array<u64> =
 pub(crate) static BAN_FILTER_V6: Array<u64> =
     Array::with_max_entries(ban::FILTER_WORDS, BPF_F_MMAPABLE);
 
+/// One element: until when nothing is dropped, in nanoseconds of the boot clock; 0 for not at all.
+///
+/// A miss drops as ever (cannot happen).
+#[map]
+pub(crate) static PANIC_OFF: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Class id to class. Id 0 is never used.
 ///
 /// The compiler emits only ids that exist; a miss would be judged by the zone's default.

@@ -32,6 +32,7 @@ pub struct DaemonBuilder {
     arguments: Vec<String>,
     config: String,
     resolv_conf: String,
+    group_file: Option<String>,
     binaries: Option<Binaries>,
 }
 
@@ -103,6 +104,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// With this as its /etc/group.
+    #[must_use]
+    pub fn group_file(mut self, text: impl Into<String>) -> Self {
+        self.group_file = Some(text.into());
+        self
+    }
+
     /// With other binaries than those of this workspace: an older release, for upgrades.
     #[must_use]
     pub fn binaries(mut self, binaries: Binaries) -> Self {
@@ -122,6 +130,9 @@ impl DaemonBuilder {
         };
         fs::write(daemon.config_path(), self.config)?;
         fs::write(daemon.resolv_conf_path(), self.resolv_conf)?;
+        if let Some(text) = self.group_file {
+            fs::write(daemon.group_path(), text)?;
+        }
         daemon.start()?;
         Ok(daemon)
     }
@@ -137,6 +148,7 @@ impl Daemon {
             arguments: Vec::new(),
             config: String::new(),
             resolv_conf: String::new(),
+            group_file: None,
             binaries: None,
         }
     }
@@ -183,7 +195,7 @@ impl Daemon {
             .append(true)
             .open(self.log_path())?;
         let child = self
-            .with_own_resolv_conf(&self.netns.command(&self.binaries.ipblockd))
+            .with_own_files(&self.netns.command(&self.binaries.ipblockd))
             .arg("--socket")
             .arg(self.socket())
             .arg("--state-dir")
@@ -334,11 +346,17 @@ impl Daemon {
         self.dir.path().join("resolv.conf")
     }
 
-    /// The command in a mount namespace of its own, where another file lies over /etc/resolv.conf.
-    /// Mounts of the machine still come and go in it.
-    fn with_own_resolv_conf(&self, command: &Command) -> Command {
-        const SCRIPT: &str = "[ ! -e /etc/resolv.conf ] || mount --bind \"$1\" /etc/resolv.conf; \
-                              shift; exec \"$@\"";
+    fn group_path(&self) -> PathBuf {
+        self.dir.path().join("group")
+    }
+
+    /// The command in a mount namespace of its own, where other files lie over /etc/resolv.conf and,
+    /// when there is another one, /etc/group. Mounts of the machine still come and go in it.
+    fn with_own_files(&self, command: &Command) -> Command {
+        const SCRIPT: &str = "for own in \"$1\" \"$2\"; do \
+                                  file=/etc/${own##*/}; \
+                                  [ ! -e \"$file\" ] || [ ! -e \"$own\" ] || mount --bind \"$own\" \"$file\"; \
+                              done; shift 2; exec \"$@\"";
         let mut unshare = Command::new("unshare");
         unshare
             .args([
@@ -351,6 +369,7 @@ impl Daemon {
                 "sh",
             ])
             .arg(self.resolv_conf_path())
+            .arg(self.group_path())
             .arg(command.get_program())
             .args(command.get_args());
         unshare

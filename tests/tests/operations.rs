@@ -174,6 +174,7 @@ impl Stage {
             .env("PATH", env::join_paths(path)?)
             .env("OPERATIONS", self.props.path())
             .env("IPBLOCK_SOCKET", self.daemon.socket())
+            .env("IPBLOCK_BPFFS", self.daemon.bpffs())
             .env("SSH_CONNECTION", "192.0.2.2 50022 192.0.2.1 22")
             .env("TMPDIR", self.props.path())
             .env("TZ", "UTC")

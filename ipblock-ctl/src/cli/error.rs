@@ -20,6 +20,8 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const BAD_INPUT: u8 = 2;
 /// Conflict, or refused for safety.
 pub(crate) const CONFLICT: u8 = 3;
+/// Not permitted.
+pub(crate) const NOT_PERMITTED: u8 = 5;
 /// `apply --dry-run` would change something.
 pub(crate) const WOULD_CHANGE: u8 = 6;
 
@@ -58,6 +60,20 @@ pub enum CliError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// What the kernel was asked without the daemon failed.
+    #[error("{message}")]
+    Kernel {
+        /// What failed.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Only root may.
+    #[error("not permitted: {what} needs root")]
+    NeedsRoot {
+        /// The command.
+        what: &'static str,
     },
     /// The arguments say nothing that can be done.
     #[error("{message}")]
@@ -108,7 +124,10 @@ impl CliError {
             | Self::EditRefused { source, .. } => source.exit_code(),
             // Whoever read the output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
-            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } => FAILED,
+            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } | Self::Kernel { .. } => {
+                FAILED
+            }
+            Self::NeedsRoot { .. } => NOT_PERMITTED,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound
                 | io::ErrorKind::InvalidData
@@ -141,6 +160,8 @@ impl CliError {
             }
             Self::Address(error) => error.hint.clone(),
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Kernel { hint, .. } => hint.clone(),
+            Self::NeedsRoot { what } => Some(format!("sudo ipblock-ctl {what}")),
             Self::Editor { .. } => {
                 Some("set EDITOR, or edit with flags: ipblock-ctl rule edit --help".to_owned())
             }

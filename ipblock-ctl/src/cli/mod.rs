@@ -30,6 +30,7 @@ mod lint;
 mod list;
 mod man;
 mod outage;
+mod panic_off;
 mod progress;
 mod prompt;
 mod rule;
@@ -73,6 +74,7 @@ Exit codes:
 
 Environment:
   IPBLOCK_SOCKET    the daemon's socket
+  IPBLOCK_BPFFS     the bpffs under which the daemon pins, for `panic-off`
   IPBLOCK_SSH_PEER  none, or addresses that a change must not cut off, in
                     place of those that SSH_CONNECTION names here and in the
                     ancestors of this process
@@ -177,6 +179,7 @@ enum Command {
     Watch,
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
+    PanicOff(panic_off::PanicOffArgs),
     /// Look for what stands in the way on this host
     Doctor,
     Completions(completions::CompletionsArgs),
@@ -256,6 +259,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Watch => watch::run(session).await,
         Command::Check(args) => check::run(args, session).await,
         Command::Convert(args) => convert::run(&args, session.output),
+        Command::PanicOff(args) => panic_off::run(&args, session.output),
         Command::Doctor => doctor::run(session).await,
         Command::Completions(args) => completions::run(&args, session.output),
         Command::Man(args) => man::run(args, session.output),

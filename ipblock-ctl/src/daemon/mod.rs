@@ -11,6 +11,7 @@ mod check;
 mod compiled;
 pub mod config;
 mod counts;
+mod credentials;
 mod deploy;
 mod durations;
 mod ends;

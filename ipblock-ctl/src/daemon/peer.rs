@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use axum::{
     extract::{ConnectInfo, Request, connect_info::Connected},
-    http::HeaderMap,
+    http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse as _, Response},
     serve::IncomingStream,
 };
-use nix::unistd::{Uid, User};
+use nix::unistd::{Group, Uid, User};
 use tokio::net::UnixListener;
 
-use super::{error::Failure, guard::Caller};
+use super::{credentials::supplementary_groups, error::Failure, guard::Caller};
 use crate::{
     api::{
         SSH_PEER_HEADER,
@@ -24,49 +24,113 @@ use crate::{
 /// An operator comes from one address, through a few hosts at most.
 const MAX_SSH_PEERS: usize = 64;
 
-/// The peer's user id, as the kernel vouches for it (`SO_PEERCRED`).
+/// Members may change everything, as root may.
+const GROUP: &str = "ipblock";
+/// Members may look at everything.
+const VIEW_GROUP: &str = "ipblock-view";
+
+/// What a request needs, and what a peer may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Right {
+    View,
+    Change,
+}
+
+/// Who connected, as the kernel vouches for it (`SO_PEERCRED`, `SO_PEERGROUPS`), and what they may.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     uid: Option<u32>,
+    right: Option<Right>,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred();
+        let socket = stream.io();
+        let Ok(credentials) = socket.peer_cred() else {
+            return Self {
+                uid: None,
+                right: None,
+            };
+        };
+        let uid = credentials.uid();
+        let right = if uid == 0 {
+            Some(Right::Change)
+        } else {
+            let mut groups = supplementary_groups(socket).unwrap_or_default();
+            groups.push(credentials.gid());
+            right_of(&groups, group_id)
+        };
         Self {
-            uid: credentials.ok().map(|credentials| credentials.uid()),
+            uid: Some(uid),
+            right,
         }
     }
 }
 
-/// Lets root through and nobody else; what handlers get is the author, and the caller with where
-/// they come from.
+/// What the groups allow; `id_of` finds a group's id by its name.
+fn right_of(groups: &[u32], id_of: impl Fn(&str) -> Option<u32>) -> Option<Right> {
+    let is_in = |name| id_of(name).is_some_and(|id| groups.contains(&id));
+    if is_in(GROUP) {
+        Some(Right::Change)
+    } else {
+        is_in(VIEW_GROUP).then_some(Right::View)
+    }
+}
+
+/// Looked up for each connection: groups may be made while the daemon runs.
+fn group_id(name: &str) -> Option<u32> {
+    let group = Group::from_name(name).ok()??;
+    Some(group.gid.as_raw())
+}
+
+/// A backup holds all that there is in one file, so whoever takes it has to be trusted with all.
+fn needed(method: &Method, path: &str) -> Right {
+    let looks = matches!(*method, Method::GET | Method::HEAD) && path != "/v1/backup";
+    if looks || path == "/v1/check" {
+        Right::View
+    } else {
+        Right::Change
+    }
+}
+
+/// Lets those through who may; what handlers get is the author, and the caller with where they come
+/// from.
 pub(super) async fn authorise(
     ConnectInfo(peer): ConnectInfo<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if peer.uid != Some(0) {
-        let who = peer
-            .uid
-            .map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
-        let error = ApiError::new(
-            ErrorKind::NotPermitted,
-            format!("{who} may not talk to ipblockd"),
-        )
-        .with_hint("run the command as root, for example with sudo");
-        return Failure(error).into_response();
-    }
+    let needed = needed(request.method(), request.uri().path());
+    let Some(uid) = peer.uid.filter(|_| peer.right >= Some(needed)) else {
+        return Failure(refusal(peer, needed)).into_response();
+    };
     let ssh_peers = match ssh_peers(request.headers()) {
         Ok(peers) => peers,
         Err(error) => return Failure(error).into_response(),
     };
-    let author = author(0);
+    let author = author(uid);
     request.extensions_mut().insert(author.clone());
     request
         .extensions_mut()
         .insert(Caller { author, ssh_peers });
     next.run(request).await
+}
+
+fn refusal(peer: Peer, needed: Right) -> ApiError {
+    let who = peer
+        .uid
+        .map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
+    let message = match peer.right {
+        Some(_) => format!("{who} may look at everything and change nothing"),
+        None => format!("{who} may not talk to ipblockd"),
+    };
+    let group = match needed {
+        Right::View => VIEW_GROUP,
+        Right::Change => GROUP,
+    };
+    ApiError::new(ErrorKind::NotPermitted, message).with_hint(format!(
+        "run the command as root, for example with sudo, or as a member of group `{group}`"
+    ))
 }
 
 /// The addresses that the client says its SSH session comes from.
@@ -109,6 +173,35 @@ mod tests {
             headers.append(SSH_PEER_HEADER, value.parse().unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn a_right_comes_with_a_group_and_the_greater_one_counts() {
+        let id_of = |name: &str| match name {
+            GROUP => Some(7),
+            VIEW_GROUP => Some(8),
+            _ => None,
+        };
+        assert_eq!(right_of(&[1, 7], id_of), Some(Right::Change));
+        assert_eq!(right_of(&[8, 7], id_of), Some(Right::Change));
+        assert_eq!(right_of(&[8, 1], id_of), Some(Right::View));
+        assert_eq!(right_of(&[1, 2], id_of), None);
+        assert_eq!(right_of(&[7, 8], |_| None), None);
+    }
+
+    #[test]
+    fn only_looking_takes_less_than_changing() {
+        for (method, path, right) in [
+            (Method::GET, "/v1/status", Right::View),
+            (Method::HEAD, "/metrics", Right::View),
+            (Method::POST, "/v1/check", Right::View),
+            (Method::GET, "/v1/backup", Right::Change),
+            (Method::POST, "/v1/bans", Right::Change),
+            (Method::DELETE, "/v1/staged", Right::Change),
+            (Method::PUT, "/v1/status", Right::Change),
+        ] {
+            assert_eq!(needed(&method, path), right, "{method} {path}");
+        }
     }
 
     #[test]

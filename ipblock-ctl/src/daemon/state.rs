@@ -24,8 +24,8 @@ use super::{
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{
-        AlertEvents, AttachMode, Generation, HitTable, PinDirectory, PinnedLink, SharedMapIds,
-        clock::Now,
+        AlertEvents, AttachMode, Generation, HitTable, PanicOff, PinDirectory, PinnedLink,
+        SharedMapIds, clock::Now,
     },
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
@@ -59,6 +59,8 @@ pub struct Service {
     pub(super) alert_events: Mutex<Option<AlertEvents>>,
     /// Who hits.
     pub(super) hits: HitTable,
+    /// Whether all dropping was called off.
+    pub(super) panic_off: PanicOff,
     /// Whether requests that wait for something should end: the daemon stops.
     pub(super) is_stopping: watch::Sender<bool>,
     /// What this process has done, for metrics.

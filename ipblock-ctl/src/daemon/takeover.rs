@@ -99,6 +99,7 @@ impl Service {
             alerts: Mutex::new(alerts),
             alert_events: Mutex::new(Some(shared.events)),
             hits: shared.hits,
+            panic_off: shared.panic_off,
             is_stopping: watch::Sender::new(false),
             bans: Mutex::new(bans),
             compiled: Mutex::default(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     counts::Counts,
-    feeds,
+    ends, feeds,
     state::{AttachedState, Service, State},
 };
 use crate::{
@@ -52,7 +52,10 @@ impl Service {
             .collect();
         let alerts = self.alert_status()?;
         let bans = self.bans();
-        let problems = problems(state).into_iter().chain(bans.problem());
+        let problems = problems(state)
+            .into_iter()
+            .chain(self.called_off())
+            .chain(bans.problem());
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -67,6 +70,16 @@ impl Service {
             problems: problems.chain(sink_problems(&alerts)).collect(),
             alerts,
             object_sha256: object_sha256_hex(),
+        })
+    }
+
+    /// Says so when an operator has called off all dropping.
+    fn called_off(&self) -> Option<String> {
+        let now = Now::read();
+        let until = self.panic_off.until_ns().ok()?;
+        (until > now.boot_ns).then(|| {
+            let until = ends::to_millisecond(now.wall_at(until));
+            format!("nothing is dropped until {until}: `panic-off` was called")
         })
     }
 

@@ -34,6 +34,12 @@ pub enum DatapathError {
         /// What was found.
         problem: String,
     },
+    /// No daemon has pinned a filter there that could be told anything.
+    #[error("no filter of ipblock is pinned under {}", bpffs.display())]
+    NoFilter {
+        /// The bpffs.
+        bpffs: PathBuf,
+    },
     /// More entries than the zone may have.
     #[error("the ruleset needs {entries} kernel entries, the capacity is {capacity}")]
     Capacity {
@@ -158,6 +164,11 @@ impl DatapathError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Bpffs { path, .. } => format!("mount -t bpf bpf {}", path.display()),
+            Self::NoFilter { .. } => {
+                "nothing is dropped then; `--bpffs DIR` where ipblockd has it: \
+                 `ip -details link` tells whose XDP program is on an interface"
+                    .to_owned()
+            }
             Self::Capacity { .. } => "nothing was changed; raise the capacity with \
                  `ipblockd --capacity N`, or merge prefixes"
                 .to_owned(),

@@ -3,7 +3,7 @@
 //! ```text
 //! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
 //! BPFFS/ipblock/links/INTERFACE
-//! BPFFS/ipblock/shared/ABI_VERSION/{BANS_IPV4,BANS_IPV6,ALERT_*,HITS,HIT_BUDGET}
+//! BPFFS/ipblock/shared/ABI_VERSION/{BANS_*,BAN_*,ALERT_*,HITS,HIT_BUDGET,PANIC_OFF}
 //! ```
 
 use std::{
@@ -63,6 +63,13 @@ impl PinDirectory {
     /// The directory of the maps that all generations of this ABI share.
     pub(super) fn shared(&self) -> PathBuf {
         self.root.join("shared").join(ABI_VERSION.to_string())
+    }
+
+    /// The directories of shared maps, of this ABI and of others.
+    pub(super) fn all_shared(&self) -> Result<Vec<PathBuf>, DatapathError> {
+        let directory = self.root.join("shared");
+        let names = file_names(&directory)?.into_iter();
+        Ok(names.map(|name| directory.join(name)).collect())
     }
 
     /// Removes the shared maps of other ABI versions. Programs that still use them keep them.

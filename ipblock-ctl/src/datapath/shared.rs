@@ -7,6 +7,7 @@ use super::{
     error::DatapathError,
     hits::{self, HitTable},
     maps::{Shape, ensure},
+    panic_off::{self, PanicOff},
     pins::PinDirectory,
 };
 
@@ -22,6 +23,8 @@ pub struct SharedMaps {
     pub events: AlertEvents,
     /// Who hits.
     pub hits: HitTable,
+    /// Whether all dropping was called off.
+    pub panic_off: PanicOff,
 }
 
 /// Which maps the shared maps are, in the kernel's ids.
@@ -40,6 +43,7 @@ impl SharedMaps {
             alerts: AlertTables::open(&directory)?,
             events: AlertEvents::open(&directory)?,
             hits: HitTable::open(&directory)?,
+            panic_off: PanicOff::open(&directory)?,
         })
     }
 }
@@ -52,5 +56,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn shapes() -> impl Iterator<Item = &'static Shape> {
     let alerts = &alerts::SHAPES;
     let bans = bans::SHAPES.iter().chain(&ban_filter::SHAPES);
-    bans.chain(alerts).chain(&hits::SHAPES)
+    bans.chain(alerts)
+        .chain(&hits::SHAPES)
+        .chain([&panic_off::SHAPE])
 }

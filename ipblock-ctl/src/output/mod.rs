@@ -20,6 +20,7 @@ pub mod import;
 pub mod lint;
 pub mod lists;
 pub mod number;
+pub mod panic_off;
 pub mod rates;
 pub mod rules;
 pub mod status;

@@ -35,6 +35,8 @@ mod jumbo;
 mod lists;
 mod mending;
 mod metrics;
+mod panic_off;
+mod permissions;
 mod restart;
 mod scenario;
 mod told;

@@ -163,6 +163,7 @@ fn the_objects_maps_are_those_that_user_space_expects() {
         // 2^18 of IPv4, two in an element: no IPv6 net holds a whole /32.
         array::<u64>(names::NET_ROOTS, 1 << 17),
         array::<BanGate>(names::BAN_GATE, 1),
+        array::<u64>(names::PANIC_OFF, 1),
         array::<u64>(names::BAN_FILTER_V4, ban::FILTER_WORDS),
         array::<u64>(names::BAN_FILTER_V6, ban::FILTER_WORDS),
         (

@@ -23,6 +23,7 @@ mod ipv6;
 mod link_layer;
 mod malformed;
 mod object;
+mod panic_off;
 mod prefixes;
 mod shared;
 mod sources;

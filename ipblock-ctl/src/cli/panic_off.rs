@@ -1,0 +1,82 @@
+//! `panic-off`: works with the daemon dead, so it goes to the kernel itself.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use nix::unistd::geteuid;
+
+use super::{
+    error::{CliError, OK},
+    expiry::parse_duration,
+};
+use crate::{
+    datapath::{DatapathError, PanicOff, PinDirectory, clock::Now},
+    output::{
+        Output,
+        panic_off::{CalledOff, render},
+    },
+};
+
+/// Stop all dropping at once, for a while
+///
+/// From the next packet on everything passes, in all zones, also when the daemon is dead. Dropping
+/// begins again by itself. Rules and bans stay as they are, and go on counting what they match. Needs
+/// root.
+#[derive(Debug, Args)]
+pub(crate) struct PanicOffArgs {
+    /// For how long
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "10m"
+    )]
+    duration: u64,
+    /// Drop again at once
+    #[arg(long, conflicts_with = "duration")]
+    end: bool,
+    /// The bpffs under which ipblockd pins
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "IPBLOCK_BPFFS",
+        default_value = "/sys/fs/bpf",
+        hide_env_values = true
+    )]
+    bpffs: PathBuf,
+}
+
+pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliError> {
+    if !geteuid().is_root() {
+        return Err(CliError::NeedsRoot { what: "panic-off" });
+    }
+    let now = Now::read();
+    let until = (!args.end).then(|| end_of(args.duration, now.wall));
+    let until_ns = until.map_or(0, |end| now.deadline_ns(end));
+    call_off(&args.bpffs, until_ns).map_err(|error| CliError::Kernel {
+        message: error.to_string(),
+        hint: error.hint(),
+    })?;
+    output.show(&CalledOff { until }, render)?;
+    Ok(OK)
+}
+
+/// As far as time goes, for longer than that.
+fn end_of(seconds: u64, now: Timestamp) -> Timestamp {
+    let span = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    now.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// In every filter that is pinned there.
+fn call_off(bpffs: &Path, until_ns: u64) -> Result<(), DatapathError> {
+    let mut filters = PanicOff::all(&PinDirectory::at(bpffs)?)?;
+    if filters.is_empty() {
+        return Err(DatapathError::NoFilter {
+            bpffs: bpffs.to_owned(),
+        });
+    }
+    filters
+        .iter_mut()
+        .try_for_each(|filter| filter.set(until_ns))
+}

@@ -1,0 +1,130 @@
+//! All dropping called off: by the kernel, so the daemon may be dead.
+
+use std::time::{Duration, Instant};
+
+use ipblock_tests::{DEADLINE, packet::Frame, require_privileged, wait_for};
+
+use crate::{
+    answers::{apply, count_of, counters, status},
+    scenario::{BLOCK, Scene, marked},
+};
+
+const RULES: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24", "2001:db8:b::/48"]
+"#;
+
+/// From a blocked source of each family, and from a banned one.
+fn dropped() -> [Frame; 3] {
+    [
+        marked("203.0.113.7", 1),
+        marked("2001:db8:b::7", 2),
+        marked("198.51.100.7", 3),
+    ]
+}
+
+fn panic_off(scene: &Scene, arguments: &[&str]) -> anyhow::Result<String> {
+    let bpffs = scene.daemon.bpffs().display().to_string();
+    let mut command = vec!["panic-off", "--bpffs", &bpffs];
+    command.extend(arguments);
+    scene.daemon.ctl(&command)?.ok()
+}
+
+#[test]
+fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_again()
+-> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULES)?;
+    scene
+        .daemon
+        .ctl(&["ban", "198.51.100.7", "--for", "1h"])?
+        .ok()?;
+    let frames = dropped();
+    scene.send(&frames, 5)?;
+    scene.judged(15)?;
+    assert!(scene.receiver.counts().is_empty());
+
+    scene.daemon.kill()?;
+    panic_off(&scene, &["--for", "4s"])?;
+    let called_off = Instant::now();
+    scene.send(&frames, 5)?;
+    wait_for(DEADLINE, "what was dropped to arrive", || {
+        let counts = scene.receiver.counts();
+        (1..=3)
+            .all(|marker| counts.get(&marker) == Some(&5))
+            .then_some(())
+    })?;
+    // By the kernel's clock, nobody is there to end it. One of these at least came too late.
+    let mut sent = 30;
+    wait_for(DEADLINE, "a frame to be dropped", || {
+        let arrived = scene.receiver.count(1);
+        scene.send(&frames[..1], 1).ok()?;
+        sent += 1;
+        std::thread::sleep(Duration::from_millis(20));
+        (scene.receiver.count(1) == arrived).then_some(())
+    })?;
+    assert!(called_off.elapsed() >= Duration::from_secs(3));
+
+    scene.daemon.start()?;
+    let counters = scene.judged(sent)?;
+    // What matched has counted all of it.
+    assert_eq!(count_of(&counters, "abuse").packets, 20 + (sent - 30));
+    assert_eq!(counters.bans.packets, 10);
+    assert!(counters.totals.passed.packets >= 15);
+    Ok(())
+}
+
+#[test]
+fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, BLOCK)?;
+    let told = panic_off(&scene, &[])?;
+    assert!(told.contains("nothing is dropped until"), "{told}");
+    assert!(
+        told.contains("(in 10m)") || told.contains("(in 9m"),
+        "{told}"
+    );
+    let problems = status(&scene.daemon)?.problems;
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("`panic-off` was called")),
+        "{problems:?}"
+    );
+    // A deploy does not end it: the new generation's program looks at the same number.
+    apply(
+        &scene.daemon,
+        &format!("{BLOCK}note = \"again\"\n").replace("/24", "/25"),
+    )?;
+    let frame = [marked("203.0.113.7", 1)];
+    scene.send(&frame, 5)?;
+    scene.judged(5)?;
+    assert_eq!(scene.receiver.count(1), 5);
+
+    assert_eq!(panic_off(&scene, &["--end"])?, "dropping goes on\n");
+    let problems = status(&scene.daemon)?.problems;
+    assert!(
+        !problems.iter().any(|problem| problem.contains("panic-off")),
+        "{problems:?}"
+    );
+    scene.send(&frame, 5)?;
+    let counters = scene.judged(10)?;
+    assert_eq!(counters.totals.dropped.packets, 5);
+    assert_eq!(scene.receiver.count(1), 5);
+    Ok(())
+}
+
+#[test]
+fn panic_off_says_what_is_missing_where_no_filter_is() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    let directory = scene.daemon.state_dir().display().to_string();
+    let output = scene.daemon.ctl(&["panic-off", "--bpffs", &directory])?;
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("it is no bpffs"), "{output:?}");
+    Ok(())
+}
