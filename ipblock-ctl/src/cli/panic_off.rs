@@ -25,7 +25,7 @@ use crate::{
 /// root.
 #[derive(Debug, Args)]
 pub(crate) struct PanicOffArgs {
-    /// For how long
+    /// For how long: 90s, 15m, 2h
     #[arg(
         long = "for",
         value_name = "DURATION",

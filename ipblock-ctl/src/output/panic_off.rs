@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn it_says_until_when_and_how_to_end_it() {
         let until = Some(samples::now() + 10.minutes());
-        insta::assert_snapshot!(render(&CalledOff { until }, &samples::view()), @"");
+        insta::assert_snapshot!(render(&CalledOff { until }, &samples::view()), @r"
+        nothing is dropped until 2026-10-01 12:10:00 +00:00 (in 10m)
+        to drop again at once: ipblock-ctl panic-off --end
+        ");
         insta::assert_snapshot!(render(&CalledOff { until: None }, &samples::view()), @"dropping goes on");
     }
 }

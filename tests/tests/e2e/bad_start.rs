@@ -1,7 +1,6 @@
 //! Daemons that do not start, and clients that find nobody.
 
 use std::{
-    fs,
     path::Path,
     process::{Command, Output},
 };

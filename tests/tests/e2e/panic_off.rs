@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ipblock_tests::{DEADLINE, packet::Frame, require_privileged, wait_for};
 
 use crate::{
-    answers::{apply, count_of, counters, status},
+    answers::{apply, count_of, status},
     scenario::{BLOCK, Scene, marked},
 };
 
