@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::Write as _,
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{fs::chown, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -33,6 +33,7 @@ pub struct DaemonBuilder {
     config: String,
     resolv_conf: String,
     group_file: Option<String>,
+    uid: Option<u32>,
     binaries: Option<Binaries>,
 }
 
@@ -45,6 +46,7 @@ pub struct Daemon {
     netns: Arc<Netns>,
     arguments: Vec<String>,
     binaries: Binaries,
+    uid: Option<u32>,
     child: Option<Child>,
     bpffs: Bpffs,
     dir: TempDir,
@@ -111,6 +113,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// As a user other than root, who owns its directories and has the capabilities of the unit file.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
     /// With other binaries than those of this workspace: an older release, for upgrades.
     #[must_use]
     pub fn binaries(mut self, binaries: Binaries) -> Self {
@@ -124,6 +133,7 @@ impl DaemonBuilder {
             netns: self.netns,
             arguments: self.arguments,
             binaries: self.binaries.unwrap_or_else(|| binaries().clone()),
+            uid: self.uid,
             child: None,
             bpffs: Bpffs::mount(self.root)?,
             dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
@@ -132,6 +142,9 @@ impl DaemonBuilder {
         fs::write(daemon.resolv_conf_path(), self.resolv_conf)?;
         if let Some(text) = self.group_file {
             fs::write(daemon.group_path(), text)?;
+        }
+        for directory in [daemon.dir.path(), daemon.bpffs()] {
+            chown(directory, self.uid, self.uid)?;
         }
         daemon.start()?;
         Ok(daemon)
@@ -149,6 +162,7 @@ impl Daemon {
             config: String::new(),
             resolv_conf: String::new(),
             group_file: None,
+            uid: None,
             binaries: None,
         }
     }
@@ -190,12 +204,13 @@ impl Daemon {
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "the daemon runs already");
         fs::create_dir_all(self.state_dir())?;
+        chown(self.state_dir(), self.uid, self.uid)?;
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())?;
         let child = self
-            .with_own_files(&self.netns.command(&self.binaries.ipblockd))
+            .with_own_files(&self.as_its_user())
             .arg("--socket")
             .arg(self.socket())
             .arg("--state-dir")
@@ -344,6 +359,25 @@ impl Daemon {
 
     fn resolv_conf_path(&self) -> PathBuf {
         self.dir.path().join("resolv.conf")
+    }
+
+    /// The daemon's program, in its namespace.
+    fn as_its_user(&self) -> Command {
+        let Some(uid) = self.uid else {
+            return self.netns.command(&self.binaries.ipblockd);
+        };
+        let capabilities = "-all,+bpf,+net_admin,+perfmon";
+        let mut command = self.netns.command("setpriv");
+        command
+            .arg(format!("--reuid={uid}"))
+            .arg(format!("--regid={uid}"))
+            .arg("--clear-groups")
+            .arg("--no-new-privs")
+            .arg(format!("--inh-caps={capabilities}"))
+            .arg(format!("--ambient-caps={capabilities}"))
+            .arg(format!("--bounding-set={capabilities}"))
+            .arg(&self.binaries.ipblockd);
+        command
     }
 
     fn group_path(&self) -> PathBuf {

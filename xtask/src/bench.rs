@@ -4,7 +4,6 @@
 //! and the daemon with it.
 
 use std::{
-    env,
     ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -14,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
-    command::{cargo, require_root, root, run as run_command, say},
+    command::{cargo, require_root, root, run as run_command, say, target_dir},
     setup::{self, runtime::Purpose},
 };
 
@@ -84,13 +83,6 @@ impl Options {
         }
         arguments
     }
-}
-
-/// Where cargo puts what it builds: above the profile that xtask was built in.
-fn target_dir() -> Result<PathBuf> {
-    let own = env::current_exe().context("cannot find the directory of xtask")?;
-    let target = own.ancestors().nth(2);
-    Ok(target.context("xtask is in no directory")?.to_owned())
 }
 
 #[cfg(test)]

@@ -28,6 +28,13 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }
 
+/// Where cargo puts what it builds: above the profile that xtask was built in.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    let own = env::current_exe().context("cannot find the directory of xtask")?;
+    let target = own.ancestors().nth(2);
+    Ok(target.context("xtask is in no directory")?.to_owned())
+}
+
 /// The cargo that runs this xtask, in the workspace's directory.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod command;
 mod demo;
+mod dist;
 mod setup;
 mod test;
 
@@ -44,6 +45,8 @@ enum Verb {
     ///
     /// Prints a table, and writes docs/benchmarks.md and docs/benchmarks.svg from the same figures.
     Bench(bench::Options),
+    /// Build a Debian package and a tarball, in target/dist.
+    Dist,
     /// Formatting, lints, documentation, the direction of imports and the other house rules.
     Check,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Demo => ("demo", demo::run()),
         Verb::Test { filter } => ("test", test::run(&filter)),
         Verb::Bench(options) => ("bench", bench::run(&options)),
+        Verb::Dist => ("dist", dist::run()),
         Verb::Check => ("check", check::run()),
     };
     match outcome {

@@ -55,6 +55,9 @@ fn main() -> ExitCode {
     for (problem, hint) in obstacles {
         warn!("{problem}; hint: {hint}");
     }
+    if let Err(error) = daemon::keep_only_what_is_needed(&settings) {
+        warn!(%error, "capabilities that are not needed could not be given up");
+    }
     match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

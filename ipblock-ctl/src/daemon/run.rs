@@ -163,6 +163,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let router = router.into_make_service_with_connect_info::<Peer>();
     // There is nobody to tell without systemd.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    let watchdog = sd_notify::watchdog_enabled().map(|within| {
+        every(within / 3, &service, |service| {
+            // Answered by whoever holds the state: a daemon that is stuck is silent.
+            drop(service.read());
+            drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
+        })
+    });
     info!(socket = %socket.display(), "ready");
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -181,7 +188,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     if timeout(LAST_REQUESTS, server).await.is_err() {
         warn!("requests were still open");
     }
-    for task in background.into_iter().chain(metrics_server) {
+    for task in background.into_iter().chain(metrics_server).chain(watchdog) {
         task.abort();
     }
     drop(fs::remove_file(&socket));

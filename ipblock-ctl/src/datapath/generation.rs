@@ -11,7 +11,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData, MapError, PerCpuArray},
-    programs::{ProgramInfo, Xdp},
+    programs::Xdp,
 };
 use ipblock_common::{
     ABI_VERSION, Class, ClassCount, ClassId, Count, GenerationMeta, Totals, class::NO_CLASS, names,
@@ -171,12 +171,12 @@ impl Generation {
         let meta: Array<_, GenerationMeta> = open_map(directory, META)?;
         let meta = meta.get(&0, 0).map_err(|error| map_error(META, error))?;
         let path = directory.join(PROGRAM);
-        let info = ProgramInfo::from_pin(&path)
-            .map_err(|error| DatapathError::Program(Box::new(error)))?;
-        let map_ids = info
-            .map_ids()
-            .map_err(|error| DatapathError::Program(Box::new(error)))?;
-        let program = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+        let pin_failed = |source| DatapathError::Pin {
+            path: path.clone(),
+            source,
+        };
+        let program = sys::open_pin(&path).map_err(pin_failed)?;
+        let (program_id, map_ids) = sys::program_and_maps(&program).map_err(pin_failed)?;
         let lookup = if meta.abi == ABI_VERSION {
             Some(LookupMaps::open(directory)?)
         } else {
@@ -185,8 +185,8 @@ impl Generation {
         Ok(Self {
             meta,
             program,
-            program_id: info.id(),
-            map_ids: map_ids.unwrap_or_default(),
+            program_id,
+            map_ids,
             lookup,
             class_counts: open_map(directory, names::CLASS_COUNTS)?,
             totals: open_map(directory, names::TOTALS)?,

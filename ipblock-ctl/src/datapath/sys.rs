@@ -184,6 +184,43 @@ pub(super) fn link_info(link: impl AsFd) -> io::Result<LinkInfo> {
     Ok(info)
 }
 
+/// The head of `struct bpf_prog_info`.
+#[derive(Debug, FromZeros)]
+#[repr(C)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    code_lengths: [u32; 2],
+    codes: [u64; 2],
+    load_time: u64,
+    created_by: u32,
+    map_count: u32,
+    maps: u64,
+}
+
+/// A program's id and those of the maps that it uses. By its descriptor: by its id, which is how aya
+/// asks, it takes `CAP_SYS_ADMIN`.
+pub(super) fn program_and_maps(program: impl AsFd) -> io::Result<(u32, Vec<u32>)> {
+    let ask = |info: &mut ProgramInfo| {
+        let attributes = InfoAttributes {
+            fd: raw(program.as_fd()),
+            info_len: u32::try_from(size_of::<ProgramInfo>()).unwrap_or(u32::MAX),
+            info: std::ptr::from_mut(info).expose_provenance() as u64,
+        };
+        bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes)
+    };
+    let mut info = ProgramInfo::new_zeroed();
+    ask(&mut info)?;
+    let count = info.map_count;
+    let mut maps = vec![0_u32; usize::try_from(count).unwrap_or_default()];
+    info = ProgramInfo::new_zeroed();
+    info.map_count = count;
+    info.maps = maps.as_mut_ptr().expose_provenance() as u64;
+    ask(&mut info)?;
+    Ok((info.id, maps))
+}
+
 /// Attributes of `BPF_MAP_LOOKUP_BATCH`; the kernel writes `count`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

@@ -1,33 +1,39 @@
 //! Who may do what: root, two groups, and nobody else.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use ipblock_tests::{CtlOutput, Daemon, VethOptions, VethPair, binaries, require_privileged};
+use ipblock_tests::{
+    Binaries, CtlOutput, Daemon, VethOptions, VethPair, binaries, require_privileged,
+};
 use tempfile::TempDir;
 
 use crate::{
-    answers::{apply, status},
-    scenario::{BLOCK, Scene},
+    answers::{apply, count_of, status},
+    scenario::{BLOCK, Scene, marked},
 };
 
 /// Groups of a machine on which the package is installed.
 const GROUPS: &str = "root:x:0:\nipblock:x:64101:\nipblock-view:x:64102:\nstaff:x:64103:\n";
 
-/// A copy of `ipblock-ctl` that everyone can reach.
+/// A copy of a program that everyone can reach.
 struct Program {
     path: PathBuf,
     _directory: TempDir,
 }
 
 impl Program {
-    fn for_everyone() -> anyhow::Result<Self> {
+    fn for_everyone(program: &Path) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         fs::set_permissions(directory.path(), everyone())?;
-        let path = directory.path().join("ipblock-ctl");
+        let path = directory.path().join("program");
         // By `cp`: a file that this process has open for writing is open in children that other
         // tests fork meanwhile too, and cannot be executed then (ETXTBSY).
-        let mut copy = Command::new("cp");
-        let copied = copy.arg(&binaries().ipblock_ctl).arg(&path).status()?;
+        let copied = Command::new("cp").arg(program).arg(&path).status()?;
         assert!(copied.success());
         fs::set_permissions(&path, everyone())?;
         Ok(Self {
@@ -81,7 +87,7 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
     // The way to the socket is open, so that it is the daemon who refuses.
     let socket = scene.daemon.socket();
     fs::set_permissions(socket.parent().unwrap(), everyone())?;
-    let program = Program::for_everyone()?;
+    let program = Program::for_everyone(&binaries().ipblock_ctl)?;
 
     let look: [&[&str]; 3] = [&["status"], &["check", "192.0.2.7"], &["diff"]];
     let change: [&[&str]; 3] = [
@@ -131,7 +137,7 @@ fn where_the_groups_do_not_exist_root_alone_may() -> anyhow::Result<()> {
         .group_file("root:x:0:\n")
         .start()?;
     fs::set_permissions(daemon.socket().parent().unwrap(), everyone())?;
-    let program = Program::for_everyone()?;
+    let program = Program::for_everyone(&binaries().ipblock_ctl)?;
     let output = program.run(&daemon, 64101, "64102", &["status"])?;
     assert_eq!(output.code, 5, "{output:?}");
     Ok(())
@@ -142,9 +148,89 @@ fn panic_off_needs_root() -> anyhow::Result<()> {
     let root = require_privileged!();
     let pair = VethPair::new(root, VethOptions::default())?;
     let daemon = Daemon::in_netns(root, &pair.host.netns).start()?;
-    let program = Program::for_everyone()?;
+    let program = Program::for_everyone(&binaries().ipblock_ctl)?;
     let output = program.run(&daemon, 64101, "", &["panic-off"])?;
     assert_eq!(output.code, 5, "{output:?}");
     assert!(output.stderr.contains("panic-off needs root"), "{output:?}");
     Ok(())
+}
+
+/// `CAP_NET_ADMIN`, `CAP_PERFMON` and `CAP_BPF` of include/uapi/linux/capability.h.
+const NEEDED: u64 = 1 << 12 | 1 << 38 | 1 << 39;
+
+/// Capabilities of the daemon's threads.
+fn assert_has_what_is_needed_alone(daemon: &Daemon) -> anyhow::Result<()> {
+    let pid = daemon.pid().unwrap();
+    let mut threads = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        for (set, expected) in [
+            ("CapInh:", 0),
+            ("CapPrm:", NEEDED),
+            ("CapEff:", NEEDED),
+            ("CapAmb:", 0),
+        ] {
+            let line = status.lines().find_map(|line| line.strip_prefix(set));
+            let bits = u64::from_str_radix(line.unwrap().trim(), 16)?;
+            assert_eq!(bits, expected, "{set} {bits:x}");
+        }
+        threads += 1;
+    }
+    assert!(threads > 1);
+    Ok(())
+}
+
+fn works(scene: &mut Scene) -> anyhow::Result<()> {
+    assert_has_what_is_needed_alone(&scene.daemon)?;
+    apply(&scene.daemon, BLOCK)?;
+    scene
+        .daemon
+        .ctl(&["ban", "198.51.100.7", "--for", "1h"])?
+        .ok()?;
+    let frames = [
+        marked("203.0.113.7", 1),
+        marked("198.51.100.7", 2),
+        marked("192.0.2.7", 3),
+    ];
+    scene.send(&frames, 5)?;
+    scene.judged(15)?;
+    scene.daemon.kill()?;
+    scene.send(&frames, 5)?;
+    scene.daemon.start()?;
+    assert_has_what_is_needed_alone(&scene.daemon)?;
+    let interface = scene.interface().to_owned();
+    scene
+        .daemon
+        .ctl(&["rule", "edit", "abuse", "--note", "again", "--deploy"])?
+        .ok()?;
+    scene.send(&frames, 5)?;
+    let counters = scene.judged(45)?;
+    assert_eq!(count_of(&counters, "abuse").packets, 15);
+    assert_eq!(counters.bans.packets, 15);
+    assert_eq!(scene.receiver.count(3), 15);
+    scene.daemon.ctl(&["detach", &interface])?.ok()?;
+    scene.daemon.ctl(&["attach", &interface])?.ok()?;
+    assert!(!scene.daemon.log().contains("could not be given up"));
+    Ok(())
+}
+
+#[test]
+fn the_daemon_works_as_its_own_user_with_three_capabilities() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let program = Program::for_everyone(&binaries().ipblockd)?;
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .interface(format!("{}=native", pair.host.interface))
+        .binaries(Binaries {
+            ipblockd: program.path.clone(),
+            ..binaries().clone()
+        })
+        .as_user(64_300)
+        .start()?;
+    works(&mut Scene::of(daemon, pair)?)
+}
+
+#[test]
+fn started_by_root_the_daemon_gives_up_all_but_three_capabilities() -> anyhow::Result<()> {
+    works(&mut Scene::attached(require_privileged!(), "native")?)
 }

@@ -1,0 +1,283 @@
+//! `cargo xtask dist`: a Debian package and a tarball of the same files, in `target/dist`.
+//!
+//! What is installed where stands in [`FILES`]; what the package does when it comes and goes stands in
+//! packaging/debian.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    command::{cargo, output_of, root, run as run_command, say, target_dir},
+    setup,
+};
+
+/// From the workspace's directory, to where, and with which mode.
+const FILES: [(&str, &str, u32); 10] = [
+    (
+        "packaging/systemd/ipblockd.service",
+        "lib/systemd/system/ipblockd.service",
+        0o644,
+    ),
+    (
+        "packaging/systemd/ipblock.sysusers",
+        "usr/lib/sysusers.d/ipblock.conf",
+        0o644,
+    ),
+    (
+        "packaging/systemd/ipblock.tmpfiles",
+        "usr/lib/tmpfiles.d/ipblock.conf",
+        0o644,
+    ),
+    ("packaging/ipblockd.toml", CONFIG, 0o640),
+    (
+        "packaging/grafana/ipblock.json",
+        "usr/share/ipblock/grafana/ipblock.json",
+        0o644,
+    ),
+    (
+        "packaging/prometheus/ipblock.rules.yml",
+        "usr/share/ipblock/prometheus/ipblock.rules.yml",
+        0o644,
+    ),
+    ("README.md", "usr/share/doc/ipblock/README.md", 0o644),
+    ("CHANGELOG.md", "usr/share/doc/ipblock/CHANGELOG.md", 0o644),
+    (
+        "docs/operations.md",
+        "usr/share/doc/ipblock/operations.md",
+        0o644,
+    ),
+    ("docs/api.md", "usr/share/doc/ipblock/api.md", 0o644),
+];
+
+/// What an upgrade asks about when it was changed.
+const CONFIG: &str = "etc/ipblock/ipblockd.toml";
+
+/// Where shells look for completions: shell and file.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "usr/share/bash-completion/completions/ipblock-ctl"),
+    ("zsh", "usr/share/zsh/vendor-completions/_ipblock-ctl"),
+    (
+        "fish",
+        "usr/share/fish/vendor_completions.d/ipblock-ctl.fish",
+    ),
+];
+
+/// `systemd-analyze security` goes from 0, shut, to 10, open.
+const MOST_EXPOSED: f64 = 3.0;
+
+/// Builds both.
+pub(crate) fn run() -> Result<()> {
+    setup::run()?;
+    say("dist", "building in the release profile");
+    run_command(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "ipblock-ctl",
+        "--bins",
+    ]))?;
+    let release = target_dir()?.join("release");
+    let dist = target_dir()?.join("dist");
+    let tree = Tree::begin(dist.join("tree"))?;
+    tree.add(&release.join("ipblockd"), "usr/sbin/ipblockd", 0o755)?;
+    tree.add(&release.join("ipblock-ctl"), "usr/bin/ipblock-ctl", 0o755)?;
+    for (from, to, mode) in FILES {
+        tree.add(&root().join(from), to, mode)?;
+    }
+    fs::create_dir_all(tree.path("etc/ipblock/lists"))?;
+    tree.add_generated(&release.join("ipblock-ctl"))?;
+
+    let version = env!("CARGO_PKG_VERSION");
+    let architecture = output_of(Command::new("dpkg").arg("--print-architecture"))?;
+    let architecture = architecture.trim();
+    let tarball = dist.join(format!("ipblock-{version}-{architecture}.tar.gz"));
+    run_command(
+        Command::new("tar")
+            .args([
+                "--create",
+                "--gzip",
+                "--owner=0",
+                "--group=0",
+                "--sort=name",
+            ])
+            .arg(format!("--transform=s,^\\.,ipblock-{version},"))
+            .arg("--file")
+            .arg(&tarball)
+            .arg("--directory")
+            .arg(&tree.0)
+            .arg("."),
+    )?;
+    let package = dist.join(format!("ipblock_{version}_{architecture}.deb"));
+    tree.add_control(version, architecture)?;
+    run_command(
+        Command::new("dpkg-deb")
+            .args(["--root-owner-group", "--build"])
+            .arg(&tree.0)
+            .arg(&package),
+    )?;
+    let exposure = exposure()?;
+    say(
+        "dist",
+        &format!("{}\n{}", package.display(), tarball.display()),
+    );
+    ensure!(
+        exposure < MOST_EXPOSED,
+        "the unit's exposure level is {exposure}, and {MOST_EXPOSED} is too much"
+    );
+    Ok(())
+}
+
+/// The files as they will be installed, below one directory.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn begin(path: PathBuf) -> Result<Self> {
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self, place: &str) -> PathBuf {
+        self.0.join(place)
+    }
+
+    fn add(&self, from: &Path, place: &str, mode: u32) -> Result<()> {
+        let to = self.path(place);
+        let directory = to.parent().context("a file in no directory")?;
+        fs::create_dir_all(directory)?;
+        fs::copy(from, &to).with_context(|| from.display().to_string())?;
+        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
+    }
+
+    fn write(&self, place: &str, text: &str, mode: u32) -> Result<()> {
+        let to = self.path(place);
+        let directory = to.parent().context("a file in no directory")?;
+        fs::create_dir_all(directory)?;
+        fs::write(&to, text)?;
+        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
+    }
+
+    /// Manual pages and completions, which the program writes itself.
+    fn add_generated(&self, ctl: &Path) -> Result<()> {
+        let pages = self.path("usr/share/man/man1");
+        run_command(Command::new(ctl).args(["man", "--dir"]).arg(&pages))?;
+        for page in fs::read_dir(&pages)? {
+            // Without name and time, so that the same pages are the same bytes.
+            run_command(
+                Command::new("gzip")
+                    .args(["-9", "--no-name"])
+                    .arg(page?.path()),
+            )?;
+        }
+        for (shell, place) in COMPLETIONS {
+            let script = output_of(Command::new(ctl).args(["completions", shell]))?;
+            self.write(place, &script, 0o644)?;
+        }
+        Ok(())
+    }
+
+    fn add_control(&self, version: &str, architecture: &str) -> Result<()> {
+        let glibc = needed_glibc(&[
+            self.path("usr/sbin/ipblockd"),
+            self.path("usr/bin/ipblock-ctl"),
+        ])?;
+        let size = output_of(Command::new("du").args(["--summarize", "-k"]).arg(&self.0))?;
+        let size = size.split_whitespace().next().unwrap_or("0").to_owned();
+        let control = format!(
+            "Package: ipblock\n\
+             Version: {version}\n\
+             Architecture: {architecture}\n\
+             Maintainer: ipblock maintainers <maintainers@ipblock.invalid>\n\
+             Installed-Size: {size}\n\
+             Depends: libc6 (>= {glibc})\n\
+             Recommends: systemd\n\
+             Section: net\n\
+             Priority: optional\n\
+             Description: block IP addresses at the network card\n \
+              An XDP program that drops, warns about or passes packets by source address, a\n \
+              daemon that compiles rules and exceptions for it and counts exactly, and a\n \
+              command line for people and scripts. Needs Linux 5.18 or newer.\n"
+        );
+        self.write("DEBIAN/control", &control, 0o644)?;
+        self.write("DEBIAN/conffiles", &format!("/{CONFIG}\n"), 0o644)?;
+        for script in ["postinst", "prerm", "postrm"] {
+            let from = root().join("packaging/debian").join(script);
+            self.add(&from, &format!("DEBIAN/{script}"), 0o755)?;
+        }
+        Ok(())
+    }
+}
+
+/// The newest version of glibc whose symbols the programs use.
+fn needed_glibc(programs: &[PathBuf]) -> Result<String> {
+    let symbols = output_of(Command::new("objdump").arg("-T").args(programs))?;
+    newest_glibc(&symbols).context("the programs use no glibc")
+}
+
+fn newest_glibc(symbols: &str) -> Option<String> {
+    let versions = symbols.split("GLIBC_").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (major, minor) = rest.get(..end.unwrap_or(rest.len()))?.split_once('.')?;
+        let minor = minor.split('.').next()?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    });
+    versions
+        .max()
+        .map(|(major, minor)| format!("{major}.{minor}"))
+}
+
+/// How much of the host the unit leaves open, by systemd's own reckoning, which is shown.
+fn exposure() -> Result<f64> {
+    let table = output_of(
+        Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--no-pager"])
+            .arg(root().join("packaging/systemd/ipblockd.service")),
+    )?;
+    let line = table
+        .lines()
+        .rev()
+        .find(|line| line.contains("exposure level"));
+    let line = line.context("systemd-analyze gave no exposure level")?;
+    say("dist", line.trim());
+    exposure_of(line).with_context(|| line.to_owned())
+}
+
+fn exposure_of(line: &str) -> Option<f64> {
+    let (_, level) = line.rsplit_once(": ")?;
+    level.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_of_glibc_counts_by_its_numbers() {
+        let symbols = "w DF *UND* (GLIBC_2.2.5) malloc\nDF *UND* (GLIBC_2.34) x\n(GLIBC_2.9) y\n";
+        assert_eq!(newest_glibc(symbols).as_deref(), Some("2.34"));
+        assert_eq!(newest_glibc("nothing"), None);
+    }
+
+    #[test]
+    fn the_exposure_level_is_read_from_systemds_last_line() {
+        let line = "→ Overall exposure level for ipblockd.service: 2.0 OK 🙂";
+        assert_eq!(exposure_of(line), Some(2.0));
+        assert_eq!(exposure_of("nothing"), None);
+    }
+
+    #[test]
+    fn everything_that_is_installed_is_there() {
+        for (from, ..) in FILES {
+            assert!(root().join(from).is_file(), "{from}");
+        }
+    }
+}
