@@ -132,8 +132,12 @@ fn assert_foreign_stays(scene: &Scene, foreign: OnInterface) -> anyhow::Result<(
     let name = scene.interface();
     for mode in ["auto", "native", "generic"] {
         let output = scene.daemon.ctl(&["attach", name, "--mode", mode])?;
-        let id = format!("already runs XDP program {} ", foreign.program);
-        assert_refused(&output, 3, &[&id, "not ipblock's", "hint: "]);
+        // Its name takes a capability that the daemon has given up.
+        let said = format!(
+            "already runs XDP program {}, which is not ipblock's",
+            foreign.program
+        );
+        assert_refused(&output, 3, &[&said, "hint: "]);
         assert_eq!(
             program_on(&scene.pair.host.netns, name)?,
             Some(foreign),
