@@ -98,20 +98,24 @@ impl AlertTables {
 
     /// The window of a source; `None` when the kernel keeps none (any more).
     ///
-    /// The kernel copies a value without a lock, so packets of one window may come with the start of
-    /// another. A window's start stands in the map only as long as its own packets do: where two
-    /// copies agree on it, the packets are its own.
+    /// The kernel copies a value without a lock, byte by byte in any order (`rep movsb`): a copy may have
+    /// the start of one window and packets of another, and of a number some bytes before and some
+    /// after an addition. A window's start stands in the map only as long as its own packets do, and
+    /// they only grow: so a copy is whole that lies between two others.
     pub fn window(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
-        let Some(mut window) = self.look(key)? else {
+        let (Some(mut before), Some(mut window)) = (self.look(key)?, self.look(key)?) else {
             return Ok(None);
         };
         loop {
-            match self.look(key)? {
-                Some(again) if again.start != window.start || again.start == HANDING_OVER => {
-                    window = again;
-                }
-                _ => return Ok(Some(window)),
+            let Some(after) = self.look(key)? else {
+                return Ok(Some(window));
+            };
+            let starts = [before.start, window.start, after.start];
+            let packets = [before.packets, window.packets, after.packets];
+            if window.start != HANDING_OVER && starts == [window.start; 3] && packets.is_sorted() {
+                return Ok(Some(window));
             }
+            (before, window) = (window, after);
         }
     }
 
