@@ -94,9 +94,6 @@ impl<'a> Frame<'a> {
 }
 
 /// `N` bytes of the first buffer.
-///
-/// Each number is read by one instruction: the compiler knows of no alignment and would load byte by
-/// byte.
 #[derive(Clone, Copy)]
 pub(crate) struct Piece<const N: usize> {
     start: usize,
@@ -110,43 +107,30 @@ impl<const N: usize> Piece<N> {
         // SAFETY: `Frame::piece` made the comparison that the verifier asks of a packet access.
         unsafe { *((self.start + OFFSET) as *const u8) }
     }
-
-    /// The number of two bytes at an offset, in network byte order.
-    #[inline(always)]
-    pub(crate) fn u16<const OFFSET: usize>(self) -> u16 {
-        const { assert!(OFFSET + 2 <= N) }
-        let value: u64;
-        // SAFETY: as in `u8`; an access may be unaligned where the machine can do that.
-        unsafe {
-            asm!("{value} = *(u16 *)({start} + {offset})", start = in(reg) self.start,
-                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
-        }
-        u16::from_be(value as u16)
-    }
-
-    /// The number of four bytes at an offset, in network byte order.
-    #[inline(always)]
-    pub(crate) fn u32<const OFFSET: usize>(self) -> u32 {
-        const { assert!(OFFSET + 4 <= N) }
-        let value: u64;
-        // SAFETY: as in `u16`.
-        unsafe {
-            asm!("{value} = *(u32 *)({start} + {offset})", start = in(reg) self.start,
-                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
-        }
-        u32::from_be(value as u32)
-    }
-
-    /// The number of eight bytes at an offset, in network byte order.
-    #[inline(always)]
-    pub(crate) fn u64<const OFFSET: usize>(self) -> u64 {
-        const { assert!(OFFSET + 8 <= N) }
-        let value: u64;
-        // SAFETY: as in `u16`.
-        unsafe {
-            asm!("{value} = *(u64 *)({start} + {offset})", start = in(reg) self.start,
-                value = out(reg) value, offset = const OFFSET, options(nostack, readonly));
-        }
-        u64::from_be(value)
-    }
 }
+
+/// A number of a piece, by one instruction: the compiler knows of no alignment and would load byte by
+/// byte.
+macro_rules! number {
+    ($number:ident) => {
+        impl<const N: usize> Piece<N> {
+            /// The number at an offset, in network byte order.
+            #[inline(always)]
+            pub(crate) fn $number<const OFFSET: usize>(self) -> $number {
+                const { assert!(OFFSET + size_of::<$number>() <= N) }
+                let value: u64;
+                // SAFETY: as in `u8`; an access may be unaligned where the machine can do that.
+                unsafe {
+                    asm!(concat!("{value} = *(", stringify!($number), " *)({start} + {offset})"),
+                        start = in(reg) self.start, value = out(reg) value,
+                        offset = const OFFSET, options(nostack, readonly));
+                }
+                $number::from_be(value as $number)
+            }
+        }
+    };
+}
+
+number!(u16);
+number!(u32);
+number!(u64);

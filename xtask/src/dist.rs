@@ -163,18 +163,15 @@ impl Tree {
     }
 
     fn add(&self, from: &Path, place: &str, mode: u32) -> Result<()> {
-        let to = self.path(place);
-        let directory = to.parent().context("a file in no directory")?;
-        fs::create_dir_all(directory)?;
-        fs::copy(from, &to).with_context(|| from.display().to_string())?;
-        Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
+        let content = fs::read(from).with_context(|| from.display().to_string())?;
+        self.write(place, &content, mode)
     }
 
-    fn write(&self, place: &str, text: &str, mode: u32) -> Result<()> {
+    fn write(&self, place: &str, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
         let to = self.path(place);
         let directory = to.parent().context("a file in no directory")?;
         fs::create_dir_all(directory)?;
-        fs::write(&to, text)?;
+        fs::write(&to, content)?;
         Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
     }
 
@@ -217,7 +214,7 @@ impl Tree {
               command line for people and scripts. Needs Linux 5.18 or newer.\n"
         );
         self.write("DEBIAN/control", &control, 0o644)?;
-        self.write("DEBIAN/conffiles", &format!("/{CONFIG}\n"), 0o644)?;
+        self.write("DEBIAN/conffiles", format!("/{CONFIG}\n"), 0o644)?;
         for script in ["postinst", "prerm", "postrm"] {
             let from = root().join("packaging/debian").join(script);
             self.add(&from, &format!("DEBIAN/{script}"), 0o755)?;

@@ -11,7 +11,7 @@ use super::{
     expiry::parse_duration,
 };
 use crate::{
-    datapath::{DatapathError, PanicOff, PinDirectory, clock::Now},
+    datapath::{DEFAULT_BPFFS, DatapathError, PanicOff, PinDirectory, clock::Now},
     output::{
         Output,
         panic_off::{CalledOff, render},
@@ -41,7 +41,7 @@ pub(crate) struct PanicOffArgs {
         long,
         value_name = "DIR",
         env = "IPBLOCK_BPFFS",
-        default_value = "/sys/fs/bpf",
+        default_value = DEFAULT_BPFFS,
         hide_env_values = true
     )]
     bpffs: PathBuf,

@@ -6,9 +6,13 @@ use clap::Parser;
 
 use super::{
     config::{ConfigFile, DEFAULT_CONFIG},
-    settings::{DEFAULT_BPFFS, DEFAULT_SOCKET, DEFAULT_STATE_DIR, Settings, parse_interface},
+    settings::{DEFAULT_SOCKET, DEFAULT_STATE_DIR, Settings, parse_interface},
 };
-use crate::{datapath::kernel_log, policy::compile::DEFAULT_CAPACITY, store::Interface};
+use crate::{
+    datapath::{DEFAULT_BPFFS, kernel_log},
+    policy::compile::DEFAULT_CAPACITY,
+    store::Interface,
+};
 
 /// Blocks IP addresses at the network interface.
 ///

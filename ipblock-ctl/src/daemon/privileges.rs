@@ -3,14 +3,7 @@
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
 use super::settings::Settings;
-use crate::datapath::kernel_log::Level;
-
-/// Loading programs and maps, attaching them, and what the verifier asks for to trust the program.
-const NEEDED: [Capability; 3] = [
-    Capability::CAP_BPF,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_PERFMON,
-];
+use crate::datapath::{CAPABILITIES, kernel_log::Level};
 
 /// Gives up every other capability, for this process and all that it may start. Before it starts
 /// threads: capabilities are each thread's own.
@@ -18,7 +11,7 @@ const NEEDED: [Capability; 3] = [
 /// The program's diagnostics are found by its id, which takes `CAP_SYS_ADMIN`: kept when they are
 /// asked for.
 pub fn keep_only_what_is_needed(settings: &Settings) -> Result<(), CapsError> {
-    let mut needed = CapsHashSet::from(NEEDED);
+    let mut needed = CapsHashSet::from(CAPABILITIES);
     if settings.bpf_log != Level::Off {
         needed.insert(Capability::CAP_SYS_ADMIN);
     }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use ipblock_common::limits::DEFAULT_CAPACITY;
 
 use crate::{
-    datapath::kernel_log,
+    datapath::{DEFAULT_BPFFS, kernel_log},
     policy::ZoneName,
     store::{AlertRetention, AskedMode, Interface},
 };
@@ -14,8 +14,6 @@ use crate::{
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
 /// Where it keeps its state unless told otherwise.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/ipblock";
-/// Where it pins unless told otherwise.
-pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
 /// Where it reads list files from unless told otherwise.
 pub const DEFAULT_LISTS_DIR: &str = "/etc/ipblock/lists";
 /// How much of its addresses a list file may lose unless told otherwise: half.

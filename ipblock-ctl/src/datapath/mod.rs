@@ -6,6 +6,7 @@
 pub mod alerts;
 mod ban_filter;
 pub mod bans;
+mod capabilities;
 pub mod clock;
 pub mod error;
 pub mod generation;
@@ -29,6 +30,7 @@ pub mod tables;
 
 pub use alerts::{AlertEvents, AlertTables};
 pub use bans::BanTables;
+pub use capabilities::CAPABILITIES;
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts, Lookup};
 pub use hits::HitTable;
@@ -36,6 +38,6 @@ pub use interface::Interface;
 pub use link::{Attachment, PinnedLink};
 pub use mode::AttachMode;
 pub use panic_off::PanicOff;
-pub use pins::PinDirectory;
+pub use pins::{DEFAULT_BPFFS, PinDirectory};
 pub use shared::{SharedMapIds, SharedMaps};
 pub use sys::settle;

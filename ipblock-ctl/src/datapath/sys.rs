@@ -175,13 +175,18 @@ pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
 /// What the kernel knows of an XDP link.
 pub(super) fn link_info(link: impl AsFd) -> io::Result<LinkInfo> {
     let mut info = LinkInfo::new_zeroed();
-    let attributes = InfoAttributes {
-        fd: raw(link.as_fd()),
-        info_len: u32::try_from(size_of::<LinkInfo>()).unwrap_or(u32::MAX),
-        info: std::ptr::from_mut(&mut info).expose_provenance() as u64,
-    };
-    bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes)?;
+    fill_info(link, &mut info)?;
     Ok(info)
+}
+
+/// Lets the kernel write the head of an object's info, `T`, which is of that object's type.
+fn fill_info<T: FromZeros>(object: impl AsFd, info: &mut T) -> io::Result<()> {
+    let attributes = InfoAttributes {
+        fd: raw(object.as_fd()),
+        info_len: u32::try_from(size_of::<T>()).unwrap_or(u32::MAX),
+        info: std::ptr::from_mut(info).expose_provenance() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes).map(drop)
 }
 
 /// The head of `struct bpf_prog_info`.
@@ -202,22 +207,14 @@ struct ProgramInfo {
 /// A program's id and those of the maps that it uses. By its descriptor: by its id, which is how aya
 /// asks, it takes `CAP_SYS_ADMIN`.
 pub(super) fn program_and_maps(program: impl AsFd) -> io::Result<(u32, Vec<u32>)> {
-    let ask = |info: &mut ProgramInfo| {
-        let attributes = InfoAttributes {
-            fd: raw(program.as_fd()),
-            info_len: u32::try_from(size_of::<ProgramInfo>()).unwrap_or(u32::MAX),
-            info: std::ptr::from_mut(info).expose_provenance() as u64,
-        };
-        bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes)
-    };
     let mut info = ProgramInfo::new_zeroed();
-    ask(&mut info)?;
+    fill_info(&program, &mut info)?;
     let count = info.map_count;
     let mut maps = vec![0_u32; usize::try_from(count).unwrap_or_default()];
     info = ProgramInfo::new_zeroed();
     info.map_count = count;
     info.maps = maps.as_mut_ptr().expose_provenance() as u64;
-    ask(&mut info)?;
+    fill_info(&program, &mut info)?;
     Ok((info.id, maps))
 }
 

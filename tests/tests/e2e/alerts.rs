@@ -1,10 +1,10 @@
 //! Who is told of, when, and with what.
 
-use std::{sync::Arc, thread};
+use std::thread;
 
 use ipblock::api::types::{Action, AlertKind, AlertQuery};
 use ipblock_tests::{
-    DEADLINE, Daemon, Privileged, VethOptions, VethPair,
+    DEADLINE, Privileged,
     packet::{Frame, Ipv4, Ipv6, Payload},
     require_privileged, wait_for,
 };
@@ -46,12 +46,7 @@ const SHORT: &str = "[alerts]\nwindow = \"4s\"";
 
 /// A scene with the ruleset deployed, and this in the daemon's configuration.
 fn scene(root: Privileged, config: &str) -> anyhow::Result<(Scene, Asker)> {
-    let pair = VethPair::new(root, VethOptions::default())?;
-    let daemon = Daemon::in_netns(root, &Arc::clone(&pair.host.netns))
-        .interface(format!("{}=native", pair.host.interface))
-        .config(config)
-        .start()?;
-    let scene = Scene::of(daemon, pair)?;
+    let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
     apply(&scene.daemon, RULESET)?;
     let asker = Asker::new(&scene.daemon)?;
     Ok((scene, asker))

@@ -7,10 +7,7 @@ use std::{
 };
 
 use ipblock::api::types::{Count, Counters, Status};
-use ipblock_tests::{
-    DEADLINE, Daemon, Privileged, VethOptions, VethPair, packet::Frame, require_privileged,
-    wait_for,
-};
+use ipblock_tests::{DEADLINE, Daemon, Privileged, packet::Frame, require_privileged, wait_for};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -42,12 +39,8 @@ struct Lists {
 impl Lists {
     fn start(root: Privileged) -> anyhow::Result<Self> {
         let directory = TempDir::new()?;
-        let pair = VethPair::new(root, VethOptions::default())?;
-        let daemon = Daemon::in_netns(root, &pair.host.netns)
-            .interface(format!("{}=native", pair.host.interface))
-            .config(format!("lists_dir = {:?}\n", directory.path()))
-            .start()?;
-        let scene = Scene::of(daemon, pair)?;
+        let config = format!("lists_dir = {:?}\n", directory.path());
+        let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
         Ok(Self { scene, directory })
     }
 

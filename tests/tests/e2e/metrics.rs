@@ -228,17 +228,14 @@ fn send_some(scene: &Scene) -> anyhow::Result<u64> {
 
 /// A daemon with rules, an allow list and a ban, and this in its configuration.
 fn stage(root: Privileged, config: &str) -> anyhow::Result<Scene> {
-    let pair = VethPair::new(root, VethOptions::default())?;
-    let daemon = Daemon::in_netns(root, &pair.host.netns)
-        .interface(format!("{}=native", pair.host.interface))
-        .config(config)
-        .start()?;
+    let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
     apply(
-        &daemon,
+        &scene.daemon,
         &format!("{RULESET}\n[allow]\nmatch = [\"192.0.2.77\"]\n"),
     )?;
-    daemon.ctl(&["ban", "192.0.2.200", "--for", "1h"])?.ok()?;
-    Scene::of(daemon, pair)
+    let ban = ["ban", "192.0.2.200", "--for", "1h"];
+    scene.daemon.ctl(&ban)?.ok()?;
+    Ok(scene)
 }
 
 #[test]

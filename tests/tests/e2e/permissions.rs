@@ -77,12 +77,7 @@ fn everyone() -> fs::Permissions {
 #[test]
 fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let pair = VethPair::new(root, VethOptions::default())?;
-    let daemon = Daemon::in_netns(root, &pair.host.netns)
-        .interface(format!("{}=native", pair.host.interface))
-        .group_file(GROUPS)
-        .start()?;
-    let scene = Scene::of(daemon, pair)?;
+    let scene = Scene::attached_with(root, "native", |daemon| daemon.group_file(GROUPS))?;
     apply(&scene.daemon, BLOCK)?;
     // The way to the socket is open, so that it is the daemon who refuses.
     let socket = scene.daemon.socket();
@@ -218,16 +213,14 @@ fn works(scene: &mut Scene) -> anyhow::Result<()> {
 fn the_daemon_works_as_its_own_user_with_three_capabilities() -> anyhow::Result<()> {
     let root = require_privileged!();
     let program = Program::for_everyone(&binaries().ipblockd)?;
-    let pair = VethPair::new(root, VethOptions::default())?;
-    let daemon = Daemon::in_netns(root, &pair.host.netns)
-        .interface(format!("{}=native", pair.host.interface))
-        .binaries(Binaries {
-            ipblockd: program.path.clone(),
-            ..binaries().clone()
-        })
-        .as_user(64_300)
-        .start()?;
-    works(&mut Scene::of(daemon, pair)?)
+    let binaries = Binaries {
+        ipblockd: program.path.clone(),
+        ..binaries().clone()
+    };
+    let mut scene = Scene::attached_with(root, "native", |daemon| {
+        daemon.binaries(binaries).as_user(64_300)
+    })?;
+    works(&mut scene)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use ipblock::api::types::{Count, Counters};
 use ipblock_tests::{
-    DEADLINE, Daemon, FrameReceiver, FrameSender, Privileged, VethOptions, VethPair,
+    DEADLINE, Daemon, DaemonBuilder, FrameReceiver, FrameSender, Privileged, VethOptions, VethPair,
     packet::{Frame, Ipv4, Ipv6, Payload},
     wait_for,
 };
@@ -28,12 +28,19 @@ pub(crate) struct Scene {
 impl Scene {
     /// With the filter on the host's interface in this mode: `native`, `generic` or `auto`.
     pub(crate) fn attached(root: Privileged, mode: &str) -> anyhow::Result<Self> {
+        Self::attached_with(root, mode, |daemon| daemon)
+    }
+
+    /// As [`Scene::attached`], with a daemon that is told more.
+    pub(crate) fn attached_with(
+        root: Privileged,
+        mode: &str,
+        with: impl FnOnce(DaemonBuilder) -> DaemonBuilder,
+    ) -> anyhow::Result<Self> {
         let pair = VethPair::new(root, VethOptions::default())?;
         let interface = format!("{}={mode}", pair.host.interface);
-        let daemon = Daemon::in_netns(root, &pair.host.netns)
-            .interface(interface)
-            .start()?;
-        Self::of(daemon, pair)
+        let builder = Daemon::in_netns(root, &pair.host.netns).interface(interface);
+        Self::of(with(builder).start()?, pair)
     }
 
     /// With the filter on no interface.

@@ -2,22 +2,15 @@
 
 use std::fs;
 
-use caps::{CapSet, Capability};
+use caps::CapSet;
 
-use crate::output::doctor::Finding;
+use crate::{
+    datapath::{CAPABILITIES, DEFAULT_BPFFS as BPFFS},
+    output::doctor::Finding,
+};
 
 /// `BPF_F_XDP_HAS_FRAGS` came with Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
-
-/// Where bpffs is looked for unless the daemon is told otherwise.
-pub(super) const BPFFS: &str = "/sys/fs/bpf";
-
-/// What loading, attaching and reading maps takes.
-const NEEDED: [Capability; 3] = [
-    Capability::CAP_BPF,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_PERFMON,
-];
 
 pub(super) fn kernel() -> Vec<Finding> {
     let path = "/proc/sys/kernel/osrelease";
@@ -94,7 +87,7 @@ fn judge_mounts(mounts: &str) -> Finding {
 }
 
 pub(super) fn capabilities() -> Vec<Finding> {
-    let missing: Vec<String> = NEEDED
+    let missing: Vec<String> = CAPABILITIES
         .iter()
         .filter(|&&needed| !matches!(caps::has_cap(None, CapSet::Effective, needed), Ok(true)))
         .map(ToString::to_string)
@@ -104,7 +97,10 @@ pub(super) fn capabilities() -> Vec<Finding> {
 
 fn judge_capabilities(missing: &[String]) -> Finding {
     if missing.is_empty() {
-        return Finding::ok("capabilities", NEEDED.map(|cap| cap.to_string()).join(", "));
+        return Finding::ok(
+            "capabilities",
+            CAPABILITIES.map(|cap| cap.to_string()).join(", "),
+        );
     }
     Finding::warning(
         "capabilities",

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::host::BPFFS;
 use crate::{
-    datapath::{Interface, PinDirectory, PinnedLink, inspect::program_name},
+    datapath::{
+        DEFAULT_BPFFS as BPFFS, Interface, PinDirectory, PinnedLink, inspect::program_name,
+    },
     output::doctor::Finding,
 };
 

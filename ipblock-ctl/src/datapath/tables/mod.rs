@@ -134,7 +134,7 @@ impl TableImage {
         let (filter_v4, filter_v4_drop) = filter::build_v4(
             &v4.hosts,
             &v4.boundaries,
-            nets.leading_to_lines,
+            nets.roots_leading_to_lines(),
             hashed.seed,
         );
         let doors = nets.doors.iter().map(|door| door.tag);

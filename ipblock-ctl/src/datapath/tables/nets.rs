@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use ipblock_common::{
     ClassId,
     class::NO_CLASS,
-    lookup::nets::{BOUNDARIES, IS_LINE, NetLine, OUTER_ROOT_V6, ROOT_BITS, ROOTS, pair_of},
+    lookup::nets::{
+        BOUNDARIES, IS_LINE, NetLine, OUTER_ROOT_V6, ROOT_BITS, ROOTS, of_pair, pair_of,
+    },
 };
 
 /// A net of either family; `key` is the address on top of 64 bits.
@@ -95,8 +97,6 @@ pub(super) struct Nets {
     pub(super) roots: Vec<u64>,
     pub(super) lines: Vec<NetLine>,
     pub(super) doors: Vec<NetLine>,
-    /// How many roots of IPv4 do not settle it.
-    pub(super) leading_to_lines: usize,
 }
 
 /// The first and last 32 bits of `2000::/3`.
@@ -121,16 +121,19 @@ impl Nets {
         if !ipv4.is_empty() {
             nets.add_roots(0, 0, 32 - ROOT_BITS, ipv4);
         }
-        let of_ipv4 = nets.leading_to_lines;
         if !short_v6.is_empty() {
             nets.add_roots(ROOTS, FIRST_INNER_V6, 29 - ROOT_BITS, short_v6);
             nets.add_outer_root(short_v6);
         }
         nets.add_doors(ipv6);
-        Self {
-            leading_to_lines: of_ipv4,
-            ..nets
-        }
+        nets
+    }
+
+    /// How many roots of IPv4 do not settle it.
+    pub(super) fn roots_leading_to_lines(&self) -> usize {
+        let pairs = self.roots.iter().take(pair_of(ROOTS) as usize);
+        let roots = pairs.flat_map(|pair| [of_pair(*pair, 0), of_pair(*pair, 1)]);
+        roots.filter(|root| root & IS_LINE != 0).count()
     }
 
     /// Roots from `start` on, each of so many bits.
@@ -166,7 +169,6 @@ impl Nets {
             [piece] => piece.value,
             _ => NO_CLASS,
         };
-        self.leading_to_lines += usize::from(value & IS_LINE != 0);
         let pair = pair_of(root) as usize;
         if self.roots.len() <= pair {
             self.roots.resize(pair + 1, 0);
