@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod daemon;
 pub mod datapath;
+pub mod fault;
 pub mod output;
 pub mod policy;
 pub mod store;

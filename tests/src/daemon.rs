@@ -21,7 +21,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Binaries, Bpffs, DEADLINE, Netns, Privileged, binaries, leftovers::unique_name, wait_for,
+    Binaries, Bpffs, DEADLINE, FaultFile, Netns, Privileged, binaries, leftovers::unique_name,
+    wait_for,
 };
 
 /// How a daemon is started.
@@ -179,6 +180,12 @@ impl Daemon {
         self.dir.path().join("state")
     }
 
+    /// Where it is told at which step to end or to wait.
+    #[must_use]
+    pub fn fault(&self) -> FaultFile {
+        FaultFile::at(self.dir.path().join("fault"))
+    }
+
     /// Its bpffs.
     #[must_use]
     pub fn bpffs(&self) -> &Path {
@@ -221,6 +228,7 @@ impl Daemon {
             .arg(self.config_path())
             .args(&self.arguments)
             .env_remove("NOTIFY_SOCKET")
+            .env("IPBLOCK_FAULT", self.fault().path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -233,6 +241,16 @@ impl Daemon {
     /// Kills it without warning (`SIGKILL`).
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.end(Signal::SIGKILL).map(drop)
+    }
+
+    /// Whether it has ended by itself, and how; it can be started again then.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let child = self.child.as_mut().context("the daemon does not run")?;
+        let status = child.try_wait()?;
+        if status.is_some() {
+            self.child = None;
+        }
+        Ok(status)
     }
 
     /// Asks it to end (`SIGTERM`) and returns how it did.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::error::ApiError,
     datapath::{self, DatapathError, Generation, GenerationPlan, Lookup},
+    fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::CompiledZone},
     store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
 };
@@ -90,7 +91,9 @@ impl Service {
             return Err(error.into());
         }
         datapath::settle();
+        reach(Step::LinksSettled);
         let committed = retire(&state, &change).and_then(|zones| {
+            reach(Step::CountsRead);
             self.store.commit_switch(&Switch {
                 zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
                 deploy: change.deploy.as_ref().map(|(deploy, _)| deploy.clone()),
@@ -143,6 +146,7 @@ impl Service {
             generations = zones.len(),
             "put in force"
         );
+        reach(Step::ChangeInForce);
         for (_, live) in old {
             self.unpin(live.generation.number());
         }

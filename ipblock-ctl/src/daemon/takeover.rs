@@ -27,6 +27,7 @@ use super::{
 use crate::{
     api::error::ApiError,
     datapath::{DatapathError, Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
+    fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::compile},
     store::{self, AskedMode, GenerationState, Store, StoreError},
 };
@@ -105,16 +106,24 @@ impl Service {
             compiled: Mutex::default(),
             record,
         };
+        reach(Step::StartOpened);
         let mut pinned = service.open_pinned()?;
         // Before anything new is on a link.
         service.fill_ban_tables();
+        reach(Step::StartBansFilled);
         let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
+        reach(Step::StartUndone);
         service.adopt_generations(&mut pinned)?;
         service.adopt_links()?;
+        reach(Step::StartAdopted);
         service.finish(unfinished, &mut pinned)?;
+        reach(Step::StartFinished);
         service.build_missing_and_outdated()?;
+        reach(Step::StartBuilt);
         service.attach_remembered()?;
+        reach(Step::StartAttached);
         service.remove_orphans()?;
+        reach(Step::StartCleared);
         Ok(service)
     }
 

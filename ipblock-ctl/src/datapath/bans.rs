@@ -18,7 +18,10 @@ use super::{
     error::DatapathError,
     maps::{Shape, insert_patiently, map_error, open_map},
 };
-use crate::policy::bans::Write;
+use crate::{
+    fault::{Step, reach},
+    policy::bans::Write,
+};
 
 /// `BPF_F_NO_PREALLOC` of include/uapi/linux/bpf.h: tries have no other form.
 const NO_PREALLOC: u32 = 1;
@@ -75,10 +78,12 @@ impl BanTables {
                         .map_err(|error| map_error(names::BANS_IPV6, error))?;
                 }
             }
+            reach(Step::BanEntryWritten);
             match write {
                 Write::Set(..) => self.filter.added(*prefix)?,
                 Write::Remove(_) => self.filter.removed(),
             }
+            reach(Step::BanWritten);
         }
         Ok(())
     }

@@ -28,11 +28,14 @@ use super::{
     shared::{self, SharedMapIds},
     sys,
 };
-use crate::policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone};
+use crate::{
+    fault::{Step, reach},
+    policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone},
+};
 
 /// Pin of the map that tells who made the generation. Written last: its absence tells a
 /// generation that was never finished.
-const META: &str = "generation";
+pub(super) const META: &str = "generation";
 /// Pin of the program.
 const PROGRAM: &str = "program";
 
@@ -135,8 +138,10 @@ impl Generation {
         let seed = RandomState::new().hash_one(plan.number);
         let content = lookup_maps::Content::of(plan.zone, plan.lookup, seed);
         let mut object = load(pins, plan, &content)?;
+        reach(Step::GenerationLoaded);
         content.fill(&mut object)?;
         fill_classes(&mut object, plan.zone)?;
+        reach(Step::GenerationFilled);
 
         let pin_failed = |error: aya::pin::PinError| DatapathError::Pin {
             path: directory.to_owned(),
@@ -147,6 +152,7 @@ impl Generation {
             source,
         })?;
         content.pin_layout(directory)?;
+        reach(Step::GenerationMapPinned);
         for name in MAP_NAMES.into_iter().chain(lookup_maps::NAMES) {
             let map = object.map(name).ok_or_else(|| no_such_map(name))?;
             map.pin(directory.join(name)).map_err(pin_failed)?;
@@ -154,7 +160,9 @@ impl Generation {
         program_of(&mut object)?
             .pin(directory.join(PROGRAM))
             .map_err(pin_failed)?;
+        reach(Step::GenerationProgramPinned);
         write_meta(directory, plan)?;
+        reach(Step::GenerationPinned);
         Self::open(directory)
     }
 

@@ -15,6 +15,7 @@ use super::{
     pins::PinDirectory,
     sys,
 };
+use crate::fault::{Step, reach};
 
 /// What an attach led to.
 #[derive(Debug)]
@@ -74,8 +75,10 @@ pub fn attach(
             Err(error) => return Err(refused(interface, AttachMode::Native, error)),
         },
     };
+    reach(Step::LinkMade);
     let path = pins.link(&interface.name);
     sys::pin(&link, &path).map_err(|source| DatapathError::Pin { path, source })?;
+    reach(Step::LinkPinned);
     Ok(Attachment {
         link: PinnedLink {
             fd: link,
@@ -164,6 +167,7 @@ impl PinnedLink {
             }
         })?;
         self.program = program;
+        reach(Step::LinkSwitched);
         Ok(())
     }
 
@@ -177,13 +181,17 @@ impl PinnedLink {
                 source,
             })?,
         }
+        reach(Step::LinkDetached);
         let path = pins.link(&self.interface);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
                 path,
                 source: error,
             }),
-            _ => Ok(()),
+            _ => {
+                reach(Step::LinkUnpinned);
+                Ok(())
+            }
         }
     }
 }

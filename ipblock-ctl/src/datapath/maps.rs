@@ -6,6 +6,7 @@ use aya::maps::{Map, MapData, MapError, MapInfo, MapType};
 use zerocopy::{FromBytes, Immutable};
 
 use super::{error::DatapathError, mapped::Mapped, sys};
+use crate::fault::{Step, reach};
 
 /// Attempts to insert before memory is really short, and the time between them: one second in all.
 const PATIENCE: u32 = 200;
@@ -122,6 +123,7 @@ pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathErr
             path: path.clone(),
             source: std::io::Error::other(error),
         })?;
+        reach(Step::SharedMapPinned);
     }
     let strange = |problem: String| DatapathError::StrangePin {
         path: path.clone(),

@@ -14,7 +14,8 @@ use std::{
 use ipblock_common::ABI_VERSION;
 use nix::sys::{statfs, statfs::BPF_FS_MAGIC};
 
-use super::error::DatapathError;
+use super::{error::DatapathError, generation::META};
+use crate::fault::{Step, reach};
 
 /// Where bpffs is, unless it is told otherwise.
 pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
@@ -128,12 +129,24 @@ impl PinDirectory {
 
     /// Removes one generation's pins. The kernel frees it when no link runs its program any more.
     pub fn remove_generation(&self, number: u64) -> Result<(), DatapathError> {
-        remove_all(self.generation(number))
+        let directory = self.generation(number);
+        // First what tells that it is whole: whoever finds the rest clears it away.
+        let meta = directory.join(META);
+        removed(fs::remove_file(&meta), meta)?;
+        reach(Step::GenerationHalfUnpinned);
+        remove_all(directory)?;
+        reach(Step::GenerationUnpinned);
+        Ok(())
     }
 }
 
 fn remove_all(path: PathBuf) -> Result<(), DatapathError> {
-    match fs::remove_dir_all(&path) {
+    removed(fs::remove_dir_all(&path), path)
+}
+
+/// What is gone already is as it should be.
+fn removed(outcome: io::Result<()>, path: PathBuf) -> Result<(), DatapathError> {
+    match outcome {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
             path,
             source: error,

@@ -70,6 +70,8 @@ pub use rulesets::StoredRuleset;
 pub use staged::{Staged, StagedEdit};
 pub use switch::{Deploy, FinalCounts, Switch, ZoneSwitch};
 
+use crate::fault::{Step, reach};
+
 use error::Failure;
 use lock::Lock;
 use value::Stored;
@@ -242,7 +244,9 @@ impl Store {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
+            reach(Step::StoreCommitting);
             transaction.commit()?;
+            reach(Step::StoreCommitted);
             Ok(result)
         };
         transact().map_err(|failure| failure.at(&self.path))

@@ -26,6 +26,7 @@ mod deploys;
 mod diagnostics;
 mod exchange;
 mod expiry;
+mod faults;
 mod flood;
 mod guard;
 mod interfaces;

@@ -22,7 +22,12 @@ struct Layer {
 
 /// As docs/architecture.md gives it; the policy types that the API's types contain reach
 /// `output` as re-exports of `api`.
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
+    Layer {
+        name: "fault",
+        imports: &[],
+        kernel_abi: false,
+    },
     Layer {
         name: "policy",
         imports: &[],
@@ -30,12 +35,12 @@ const LAYERS: [Layer; 7] = [
     },
     Layer {
         name: "datapath",
-        imports: &["policy"],
+        imports: &["policy", "fault"],
         kernel_abi: true,
     },
     Layer {
         name: "store",
-        imports: &["policy"],
+        imports: &["policy", "fault"],
         kernel_abi: true,
     },
     Layer {
@@ -45,7 +50,7 @@ const LAYERS: [Layer; 7] = [
     },
     Layer {
         name: "daemon",
-        imports: &["api", "store", "datapath", "policy"],
+        imports: &["api", "store", "datapath", "policy", "fault"],
         kernel_abi: true,
     },
     Layer {
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!(
             violations("store/bans.rs", "\nuse crate::daemon::deploy;"),
             [
-                "ipblock-ctl/src/store/bans.rs:2: `crate::daemon::deploy`: `store` imports only policy"
+                "ipblock-ctl/src/store/bans.rs:2: `crate::daemon::deploy`: `store` imports only policy, fault"
             ]
         );
     }

@@ -1,0 +1,54 @@
+//! What was injected, for docs/reliability.md.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::stage::Flow;
+
+/// One line of docs/reliability.md.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry<'a> {
+    /// Its part of the page.
+    pub(crate) part: &'a str,
+    /// What was done to the daemon, the kernel or the machine.
+    pub(crate) fault: &'a str,
+    /// How often.
+    pub(crate) injected: u64,
+    /// What was asserted beyond the invariant.
+    pub(crate) outcome: &'a str,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    entry: Entry<'a>,
+    packets: u64,
+    blocked: u64,
+    /// Packets with a wrong verdict, acknowledged changes that were gone, pins left over: a test
+    /// that finds one fails before it gets here.
+    lost: u64,
+}
+
+/// Writes an entry down after its test has asserted what it says, where `cargo xtask reliability`
+/// asks for it.
+pub(crate) fn record(entry: Entry<'_>, flow: &Flow) -> anyhow::Result<()> {
+    let line = Line {
+        entry,
+        packets: flow.packets,
+        blocked: flow.blocked,
+        lost: 0,
+    };
+    let text = serde_json::to_string(&line)?;
+    println!("{text}");
+    let Some(directory) = env::var_os("IPBLOCK_RELIABILITY").map(PathBuf::from) else {
+        return Ok(());
+    };
+    let name: String = format!("{} {}", line.entry.part, line.entry.fault)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let path = directory.join(format!("{name}.json"));
+    fs::write(&path, text).with_context(|| path.display().to_string())
+}

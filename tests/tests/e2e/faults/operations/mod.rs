@@ -1,0 +1,73 @@
+//! The changes and starts that are killed: how each is done, and what has to hold afterwards.
+
+mod attach;
+mod ban;
+mod changes;
+mod start;
+
+use anyhow::ensure;
+use ipblock::fault::Step;
+use ipblock_tests::CtlOutput;
+
+pub(crate) use attach::Attach;
+pub(crate) use ban::BanTwo;
+pub(crate) use changes::{Confirm, Deploy, Expire, Rollback, StageEdit};
+pub(crate) use start::{Start, StartKind};
+
+use super::stage::Stage;
+
+/// From one generation to another.
+const SWITCHING: [Step; 11] = [
+    Step::GenerationLoaded,
+    Step::GenerationFilled,
+    Step::GenerationMapPinned,
+    Step::GenerationProgramPinned,
+    Step::GenerationPinned,
+    Step::LinkSwitched,
+    Step::LinksSettled,
+    Step::CountsRead,
+    Step::ChangeInForce,
+    Step::GenerationHalfUnpinned,
+    Step::GenerationUnpinned,
+];
+/// Entries of the ban tables.
+const BANNING: [Step; 2] = [Step::BanEntryWritten, Step::BanWritten];
+
+/// How an operation ended for whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It was reported as done.
+    Done,
+    /// The daemon died first.
+    Nothing,
+}
+
+/// Something that can be interrupted at any step.
+pub(crate) trait Operation {
+    /// For people.
+    fn name(&self) -> &'static str;
+    /// The steps that it takes, besides those of the store.
+    fn steps(&self) -> Vec<Step>;
+    /// Makes ready for it; nothing is injected yet.
+    fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()>;
+    /// Does it.
+    fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told>;
+    /// Asserts that it was done or was not, and that it was when that was told. The daemon runs.
+    fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()>;
+}
+
+/// What a command has been told; who is not told is told so.
+fn what_was_told(output: &CtlOutput) -> anyhow::Result<Told> {
+    if output.code == 0 {
+        return Ok(Told::Done);
+    }
+    let is_said = output
+        .stderr
+        .contains("it may or may not have been carried out");
+    ensure!(output.code == 1 && is_said, "{output:?}");
+    Ok(Told::Nothing)
+}
+
+fn told(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Told> {
+    what_was_told(&stage.daemon.ctl(arguments)?)
+}
