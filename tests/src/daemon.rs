@@ -1,7 +1,7 @@
 //! `ipblockd` in a namespace, with a socket, a state directory and a bpffs of its own.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::Write as _,
     os::unix::{fs::chown, process::ExitStatusExt as _},
@@ -36,6 +36,8 @@ pub struct DaemonBuilder {
     group_file: Option<String>,
     uid: Option<u32>,
     binaries: Option<Binaries>,
+    state_dir: Option<PathBuf>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 /// A running `ipblockd`, or one that was stopped and can be started again.
@@ -48,6 +50,8 @@ pub struct Daemon {
     arguments: Vec<String>,
     binaries: Binaries,
     uid: Option<u32>,
+    state_dir: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
     child: Option<Child>,
     bpffs: Bpffs,
     dir: TempDir,
@@ -128,8 +132,23 @@ impl DaemonBuilder {
         self
     }
 
+    /// With its state there.
+    #[must_use]
+    pub fn state_dir(mut self, path: PathBuf) -> Self {
+        self.state_dir = Some(path);
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// Starts it and waits until it answers `ipblock-ctl status`.
     pub fn start(self) -> anyhow::Result<Daemon> {
+        let dir = TempDir::with_prefix(format!("{}-", unique_name()))?;
         let mut daemon = Daemon {
             netns: self.netns,
             arguments: self.arguments,
@@ -137,7 +156,9 @@ impl DaemonBuilder {
             uid: self.uid,
             child: None,
             bpffs: Bpffs::mount(self.root)?,
-            dir: TempDir::with_prefix(format!("{}-", unique_name()))?,
+            state_dir: self.state_dir.unwrap_or_else(|| dir.path().join("state")),
+            environment: self.environment,
+            dir,
         };
         fs::write(daemon.config_path(), self.config)?;
         fs::write(daemon.resolv_conf_path(), self.resolv_conf)?;
@@ -165,6 +186,8 @@ impl Daemon {
             group_file: None,
             uid: None,
             binaries: None,
+            state_dir: None,
+            environment: Vec::new(),
         }
     }
 
@@ -177,7 +200,13 @@ impl Daemon {
     /// Its state directory.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.state_dir.clone()
+    }
+
+    /// A file beside its other files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Where it is told at which step to end or to wait.
@@ -190,6 +219,12 @@ impl Daemon {
     #[must_use]
     pub fn bpffs(&self) -> &Path {
         self.bpffs.path()
+    }
+
+    /// The mount of its bpffs.
+    #[must_use]
+    pub fn bpffs_mount(&self) -> &Bpffs {
+        &self.bpffs
     }
 
     /// Everything that it has logged, over all its starts.
@@ -210,8 +245,10 @@ impl Daemon {
     /// Starts it again after it was stopped, and waits until it answers.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "the daemon runs already");
-        fs::create_dir_all(self.state_dir())?;
-        chown(self.state_dir(), self.uid, self.uid)?;
+        if !self.state_dir.exists() {
+            fs::create_dir_all(&self.state_dir)?;
+            chown(&self.state_dir, self.uid, self.uid)?;
+        }
         let log = File::options()
             .create(true)
             .append(true)
@@ -229,6 +266,7 @@ impl Daemon {
             .args(&self.arguments)
             .env_remove("NOTIFY_SOCKET")
             .env("IPBLOCK_FAULT", self.fault().path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -28,7 +28,7 @@ mod wait;
 mod webhook;
 
 pub use binaries::{Binaries, binaries};
-pub use bpffs::Bpffs;
+pub use bpffs::{Bpffs, TinyDisk};
 pub use daemon::{CtlOutput, Daemon, DaemonBuilder};
 pub use fault::FaultFile;
 pub use freeze::freeze_map;

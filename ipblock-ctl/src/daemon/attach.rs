@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::{
+    drift::Part,
     guard::Caller,
     settings::check_interface_name,
     state::{AttachedState, InterfaceRecord, Service, State},
@@ -165,6 +166,7 @@ impl Service {
     /// generation. Called every second.
     pub fn reconcile(&self) -> Result<(), ApiError> {
         let _change = self.begin_change();
+        self.put_pins_right();
         let present = Interface::list()?;
         let mut wanted = Vec::new();
         {
@@ -182,16 +184,25 @@ impl Service {
                     AttachedState::Failed(_) => false,
                 };
                 if !stands {
-                    wanted.push(store::Interface {
+                    let was_attached = matches!(record.attached, AttachedState::Attached { .. });
+                    let interface = store::Interface {
                         name: name.clone(),
                         mode: record.asked,
                         zone: record.zone.clone(),
-                    });
+                    };
+                    wanted.push((interface, was_attached));
                 }
             }
         }
-        for interface in wanted {
-            self.put_on_or_remember(&interface);
+        for (interface, was_attached) in wanted {
+            let is_on = self.put_on_or_remember(&interface);
+            if is_on && was_attached {
+                let what = format!(
+                    "interface {} did not run its zone's program",
+                    interface.name
+                );
+                self.repaired(Part::Links, &what);
+            }
         }
         self.fold_lingering();
         Ok(())
@@ -222,14 +233,15 @@ impl Service {
         Ok(())
     }
 
-    /// Attaches an interface that the store remembers; what stands in the way is kept for `status`.
-    pub(super) fn put_on_or_remember(&self, interface: &store::Interface) {
+    /// Attaches an interface that the store remembers, if it can: what stands in the way is kept for
+    /// `status`.
+    pub(super) fn put_on_or_remember(&self, interface: &store::Interface) -> bool {
         let name = &interface.name;
         let attached = match self.put_on(interface) {
             Ok(()) => {
                 let status = self.interface_status(name);
                 info!(interface = %name, zone = %interface.zone, mode = ?status.mode, "attached");
-                return;
+                return true;
             }
             Err(Obstacle::Absent) => AttachedState::Absent,
             Err(Obstacle::NoZone(zone)) => AttachedState::Failed(without_zone(&zone)),
@@ -239,9 +251,9 @@ impl Service {
         let before = state.interfaces.get_mut(name);
         match (before.map(|record| &mut record.attached), &attached) {
             // Tried every second, told once.
-            (Some(AttachedState::Absent), AttachedState::Absent) => return,
+            (Some(AttachedState::Absent), AttachedState::Absent) => return false,
             (Some(AttachedState::Failed(before)), AttachedState::Failed(now)) if before == now => {
-                return;
+                return false;
             }
             // A link that lives keeps filtering and keeps its place in later deploys.
             (Some(AttachedState::Attached { fallback, link, .. }), AttachedState::Failed(why))
@@ -249,7 +261,7 @@ impl Service {
             {
                 warn!(interface = %name, why, "its filter could not be looked after");
                 *fallback = Some(why.clone());
-                return;
+                return false;
             }
             (_, AttachedState::Failed(why)) => {
                 warn!(interface = %name, why, "could not be attached");
@@ -262,6 +274,7 @@ impl Service {
             attached,
         };
         state.interfaces.insert(name.clone(), record);
+        false
     }
 
     /// Takes over the pinned link of an interface, or makes one, with the zone's generation on it.

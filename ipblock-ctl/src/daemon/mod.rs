@@ -13,6 +13,7 @@ pub mod config;
 mod counts;
 mod credentials;
 mod deploy;
+mod drift;
 mod durations;
 mod ends;
 mod error;

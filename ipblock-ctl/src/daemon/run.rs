@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{error, info, warn};
@@ -30,6 +31,8 @@ use super::{
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
 const BAN_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon samples of what the kernel has are compared with what it should have.
+const DRIFT_INTERVAL: Duration = Duration::from_secs(5);
 /// How soon a list file that changes is noticed.
 const LISTS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long sinks may take to deliver what waits after a signal.
@@ -102,6 +105,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
+    // A write beyond a limit on file sizes has to fail, as on a full disk, and not to end the process.
+    let _beyond_file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let service = tokio::task::spawn_blocking(move || Service::start(settings))
         .await
         .map_err(io::Error::other)??;
@@ -115,42 +120,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         None => None,
     };
     let listener = listen(&socket)?;
-    let background = [
-        every(RECONCILE_INTERVAL, &service, {
-            let kernel_log = Mutex::new(KernelLog::default());
-            move |service| {
-                kernel_log
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .flush(service);
-                if let Err(error) = service.reconcile() {
-                    warn!(%error, "interfaces could not be looked after");
-                }
-                service.roll_back_unconfirmed();
-                if let Err(error) = service.follow_wall_clock() {
-                    warn!(%error, "ends of rules could not be moved with the clock");
-                }
-            }
-        }),
-        every(BAN_INTERVAL, &service, |service| {
-            if let Err(error) = service.look_after_bans() {
-                warn!(%error, "bans could not be looked after");
-            }
-        }),
-        every(LISTS_INTERVAL, &service, |service| {
-            service.follow_lists(false);
-        }),
-        on_hangup(hangup, &service, |service| service.follow_lists(true)),
-        every(checkpoint_interval, &service, |service| {
-            if let Err(error) = service.checkpoint() {
-                warn!(%error, "counters could not be saved");
-            }
-            if let Err(error) = service.prune_alerts() {
-                warn!(%error, "alerts whose time is over could not be let go");
-            }
-            service.compiled().forget_gone();
-        }),
-    ];
+    let background = look_after(&service, checkpoint_interval, hangup);
     let pump = Pump::start(&service)?;
     let metrics_server = metrics_listener.map(|listener| {
         let service = Arc::clone(&service);
@@ -199,6 +169,55 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
     info!("stopped; the filter stays in force");
     Ok(())
+}
+
+/// Starts what is done again and again.
+fn look_after(
+    service: &Arc<Service>,
+    checkpoint_interval: Duration,
+    hangup: Signal,
+) -> Vec<JoinHandle<()>> {
+    vec![
+        every(RECONCILE_INTERVAL, service, {
+            let kernel_log = Mutex::new(KernelLog::default());
+            move |service| {
+                kernel_log
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .flush(service);
+                if let Err(error) = service.reconcile() {
+                    warn!(%error, "interfaces could not be looked after");
+                }
+                service.roll_back_unconfirmed();
+                if let Err(error) = service.follow_wall_clock() {
+                    warn!(%error, "ends of rules could not be moved with the clock");
+                }
+            }
+        }),
+        every(BAN_INTERVAL, service, |service| {
+            if let Err(error) = service.look_after_bans() {
+                warn!(%error, "bans could not be looked after");
+            }
+        }),
+        every(DRIFT_INTERVAL, service, |service| {
+            if let Err(error) = service.look_for_drift() {
+                warn!(%error, "the kernel could not be compared with what it should have");
+            }
+        }),
+        every(LISTS_INTERVAL, service, |service| {
+            service.follow_lists(false);
+        }),
+        on_hangup(hangup, service, |service| service.follow_lists(true)),
+        every(checkpoint_interval, service, |service| {
+            if let Err(error) = service.checkpoint() {
+                warn!(%error, "counters could not be saved");
+            }
+            if let Err(error) = service.prune_alerts() {
+                warn!(%error, "alerts whose time is over could not be let go");
+            }
+            service.compiled().forget_gone();
+        }),
+    ]
 }
 
 /// The thread that tells of alerts.
@@ -267,7 +286,7 @@ fn every(
     period: Duration,
     service: &Arc<Service>,
     work: impl Fn(&Service) + Send + Sync + 'static,
-) -> tokio::task::JoinHandle<()> {
+) -> JoinHandle<()> {
     let service = Arc::clone(service);
     let work = Arc::new(work);
     tokio::spawn(async move {
@@ -288,7 +307,7 @@ fn on_hangup(
     mut hangup: Signal,
     service: &Arc<Service>,
     work: impl Fn(&Service) + Send + Sync + 'static,
-) -> tokio::task::JoinHandle<()> {
+) -> JoinHandle<()> {
     let service = Arc::clone(service);
     let work = Arc::new(work);
     tokio::spawn(async move {

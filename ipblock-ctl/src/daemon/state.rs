@@ -13,6 +13,7 @@ use super::{
     bans::LiveBans,
     compiled::CompiledRulesets,
     counts::Counts,
+    drift::Drift,
     durations::Durations,
     ends,
     feeds::Feeds,
@@ -25,7 +26,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{
         AlertEvents, AttachMode, Generation, HitTable, PanicOff, PinDirectory, PinnedLink,
-        SharedMapIds, clock::Now,
+        SharedMapIds, SharedPins, clock::Now,
     },
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
     store::{AskedMode, Confirmation, Store, StoredRuleset},
@@ -45,6 +46,8 @@ pub struct Service {
     pub(super) state: RwLock<State>,
     /// Which maps every generation's program has to use.
     pub(super) shared_maps: SharedMapIds,
+    /// Where they are pinned.
+    pub(super) shared_pins: SharedPins,
     /// Taken after `state` where both are needed, and never held while anything is built: a ban
     /// waits for no deploy.
     pub(super) bans: Mutex<LiveBans>,
@@ -95,6 +98,8 @@ pub(super) struct State {
     pub(super) rollback_problem: Option<String>,
     /// The files of deployed lists.
     pub(super) feeds: Feeds,
+    /// Where the kernel is not as it should be.
+    pub(super) drift: Drift,
     /// What went wrong at the start and is not mended by itself.
     pub(super) start_problems: Vec<String>,
 }
@@ -208,6 +213,15 @@ impl State {
         self.zones
             .get(zone)
             .map(|live| live.generation.program_id())
+    }
+
+    /// The links that are on an interface.
+    pub(super) fn links(&self) -> impl Iterator<Item = &PinnedLink> {
+        let interfaces = self.interfaces.values();
+        interfaces.filter_map(|record| match &record.attached {
+            AttachedState::Attached { link, .. } => Some(link),
+            AttachedState::Absent | AttachedState::Failed(_) => None,
+        })
     }
 
     /// Every generation that may judge packets, with its zone.

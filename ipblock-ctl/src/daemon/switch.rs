@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{self, DatapathError, Generation, GenerationPlan, Lookup},
+    datapath::{self, DatapathError, Generation, GenerationPlan, Lookup, PinDirectory},
     fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::CompiledZone},
     store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch},
@@ -37,6 +37,8 @@ pub(super) struct Change {
 impl Service {
     /// Builds and pins a zone's generation; nothing is in force or recorded yet.
     pub(super) fn build(&self, zone: &CompiledZone) -> Result<LiveZone, ApiError> {
+        // It may have been unmounted since the start.
+        PinDirectory::at(&self.settings.bpffs)?;
         let plan = GenerationPlan {
             number: self.store.allocate_generation()?,
             store_id: self.store.store_id(),

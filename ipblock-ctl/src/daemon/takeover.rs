@@ -101,6 +101,7 @@ impl Service {
             alert_events: Mutex::new(Some(shared.events)),
             hits: shared.hits,
             panic_off: shared.panic_off,
+            shared_pins: shared.pins,
             is_stopping: watch::Sender::new(false),
             bans: Mutex::new(bans),
             compiled: Mutex::default(),
@@ -207,11 +208,8 @@ impl Service {
     /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
     /// another program after an upgrade.
     fn build_missing_and_outdated(&self) -> Result<(), StartError> {
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
-        let mut fresh = BTreeMap::new();
+        let deployed = Arc::clone(&self.read().deployed);
+        let mut outdated = BTreeSet::new();
         for name in deployed.zone_names() {
             let why = match self.read().zones.get(&name) {
                 Some(live)
@@ -223,32 +221,55 @@ impl Service {
                         "taken over: same program, same ABI, nothing loaded");
                     continue;
                 }
-                Some(live) if live.generation.meta().abi == ABI_VERSION => "another program",
-                Some(_) => "another ABI",
+                Some(live) if live.generation.meta().abi != ABI_VERSION => "another ABI",
+                Some(live) if !live.generation.is_whole() => "maps of it are not pinned",
+                Some(_) => "another program",
                 None => "none in the kernel",
             };
+            info!(zone = %name, why, "to be built");
+            outdated.insert(name);
+        }
+        Ok(self.build_anew(&outdated)?)
+    }
+
+    /// Builds generations of the deployed revision for these zones and for those that could not be
+    /// built before, and puts them in force. One that cannot be built is told of and tried again: the
+    /// other zones, and what is in the kernel of this one, go on.
+    pub(super) fn build_anew(&self, zones: &BTreeSet<ZoneName>) -> Result<(), ApiError> {
+        let (deployed, revision, unbuilt) = {
+            let mut state = self.write();
+            let unbuilt = std::mem::take(&mut state.drift.unbuilt);
+            (Arc::clone(&state.deployed), state.revision, unbuilt)
+        };
+        let mut fresh = BTreeMap::new();
+        for name in deployed.zone_names() {
+            if !zones.contains(&name) && !unbuilt.contains_key(&name) {
+                continue;
+            }
             match self.build_for(&deployed, &name, revision) {
                 Ok(live) => {
-                    info!(zone = %name, generation = live.generation.number(), why, "built");
+                    info!(zone = %name, generation = live.generation.number(), "built");
                     fresh.insert(name, live);
                 }
-                // The other zones, and what is in the kernel of this one, go on.
                 Err(error) => {
-                    error!(zone = %name, %error, "cannot be built");
-                    let problem = format!("zone {name} is not as deployed: {error}");
-                    self.write().start_problems.push(problem);
+                    let why = error.to_string();
+                    // Tried again and again, told once.
+                    if unbuilt.get(&name) != Some(&why) {
+                        error!(zone = %name, %error, "cannot be built");
+                    }
+                    self.write().drift.unbuilt.insert(name, why);
                 }
             }
         }
-        if !fresh.is_empty() {
-            self.put_in_force(Change {
-                fresh,
-                gone: Vec::new(),
-                deploy: None,
-                clear_staged: false,
-            })?;
+        if fresh.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.put_in_force(Change {
+            fresh,
+            gone: Vec::new(),
+            deploy: None,
+            clear_staged: false,
+        })
     }
 
     /// Compiles, builds and records a zone's generation for a revision.

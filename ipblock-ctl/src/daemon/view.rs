@@ -209,6 +209,7 @@ fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
 fn problems(state: &State) -> Vec<String> {
     let mut problems = state.start_problems.clone();
     problems.extend(state.rollback_problem.clone());
+    problems.extend(state.drift.problems());
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }

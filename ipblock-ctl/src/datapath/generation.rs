@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     net::IpAddr,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aya::{
@@ -20,6 +20,7 @@ use ipblock_common::{
 use super::{
     clock::Now,
     error::DatapathError,
+    held::{self, HeldPin},
     kernel_log,
     lookup_maps::{self, LookupMaps},
     maps::{map_error, open_map},
@@ -73,7 +74,9 @@ pub struct Generation {
     program_id: u32,
     /// Ids of the maps that the program uses.
     map_ids: Vec<u32>,
-    /// None for another ABI: only its counters have a known layout.
+    /// Everything of it, [`META`] last.
+    pins: Vec<HeldPin>,
+    /// None for another ABI, of which only the counters have a known layout, and where a map is gone.
     lookup: Option<LookupMaps>,
     class_counts: PerCpuArray<MapData, ClassCount>,
     totals: PerCpuArray<MapData, Totals>,
@@ -155,7 +158,11 @@ impl Generation {
         reach(Step::GenerationMapPinned);
         for name in MAP_NAMES.into_iter().chain(lookup_maps::NAMES) {
             let map = object.map(name).ok_or_else(|| no_such_map(name))?;
-            map.pin(directory.join(name)).map_err(pin_failed)?;
+            let path = directory.join(name);
+            map.pin(&path).map_err(pin_failed)?;
+            // What is built stays as it is, whoever asks; the program counts on.
+            let frozen = sys::open_pin(&path).and_then(sys::freeze);
+            frozen.map_err(|source| DatapathError::Pin { path, source })?;
         }
         program_of(&mut object)?
             .pin(directory.join(PROGRAM))
@@ -185,16 +192,26 @@ impl Generation {
         };
         let program = sys::open_pin(&path).map_err(pin_failed)?;
         let (program_id, map_ids) = sys::program_and_maps(&program).map_err(pin_failed)?;
-        let lookup = if meta.abi == ABI_VERSION {
-            Some(LookupMaps::open(directory)?)
-        } else {
-            None
+        let pins = HeldPin::open_all(directory, META)?;
+        let is_of_program = |name: &str| {
+            let mut pins = pins.iter();
+            pins.any(|pin| pin.name() == name && map_ids.contains(&pin.id()))
         };
+        // Counters of another map would be nobody's.
+        if let Some(name) = MAP_NAMES.into_iter().find(|name| !is_of_program(name)) {
+            return Err(not_of_program(directory.join(name)));
+        }
+        let is_readable =
+            meta.abi == ABI_VERSION && lookup_maps::NAMES.into_iter().all(is_of_program);
+        let lookup = is_readable
+            .then(|| LookupMaps::open(directory).ok())
+            .flatten();
         Ok(Self {
             meta,
             program,
             program_id,
             map_ids,
+            pins,
             lookup,
             class_counts: open_map(directory, names::CLASS_COUNTS)?,
             totals: open_map(directory, names::TOTALS)?,
@@ -219,11 +236,18 @@ impl Generation {
         shared.0.iter().all(|id| self.map_ids.contains(id))
     }
 
+    /// Whether all its maps are known: those of this ABI whose pins are the maps that the program uses.
+    /// Of others only the counters are.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.lookup.is_some()
+    }
+
     /// Whether this build, with this log level and these shared maps, would load the same program with
     /// the same ABI.
     #[must_use]
     pub fn is_current(&self, log_level: kernel_log::Level, shared: &SharedMapIds) -> bool {
-        self.meta.abi == ABI_VERSION
+        self.is_whole()
             && self.uses(shared)
             && self.meta.object_sha256 == object_sha256()
             && self.meta.log_level == u32::from(log_level.number())
@@ -233,6 +257,11 @@ impl Generation {
     #[must_use]
     pub fn program_id(&self) -> u32 {
         self.program_id
+    }
+
+    /// Pins again what is not pinned any more, or is another object; how many that were.
+    pub fn put_pins_right(&self) -> Result<usize, DatapathError> {
+        held::put_all_right(&self.pins)
     }
 
     pub(super) fn program_fd(&self) -> BorrowedFd<'_> {
@@ -281,6 +310,13 @@ impl Generation {
             id = class.next;
         }
         Ok(None)
+    }
+}
+
+fn not_of_program(path: PathBuf) -> DatapathError {
+    DatapathError::StrangePin {
+        path,
+        problem: "it is not the map that the program uses".to_owned(),
     }
 }
 

@@ -4,11 +4,12 @@
 //! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
 //! atomically.
 
-use std::{io, os::fd::OwnedFd};
+use std::io;
 
 use super::{
     error::DatapathError,
     generation::Generation,
+    held::HeldPin,
     inspect::program_name,
     interface::{Interface, XdpState},
     mode::AttachMode,
@@ -31,7 +32,7 @@ pub struct Attachment {
 /// A link as it is pinned.
 #[derive(Debug)]
 pub struct PinnedLink {
-    fd: OwnedFd,
+    held: HeldPin,
     interface: String,
     /// Id of the program that it runs.
     pub program: u32,
@@ -77,11 +78,15 @@ pub fn attach(
     };
     reach(Step::LinkMade);
     let path = pins.link(&interface.name);
-    sys::pin(&link, &path).map_err(|source| DatapathError::Pin { path, source })?;
+    let pin_failed = |source| DatapathError::Pin {
+        path: path.clone(),
+        source,
+    };
+    sys::pin(&link, &path).map_err(pin_failed)?;
     reach(Step::LinkPinned);
     Ok(Attachment {
         link: PinnedLink {
-            fd: link,
+            held: HeldPin::open(path.clone()).map_err(pin_failed)?,
             interface: interface.name.clone(),
             program: generation.program_id(),
             index: Some(interface.index),
@@ -131,14 +136,14 @@ impl PinnedLink {
             path: path.clone(),
             source,
         };
-        let fd = match sys::open_pin(&path) {
-            Ok(fd) => fd,
+        let held = match HeldPin::open(path.clone()) {
+            Ok(held) => held,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let info = sys::link_info(&fd).map_err(failed)?;
+        let info = sys::link_info(&held).map_err(failed)?;
         Ok(Some(Self {
-            fd,
+            held,
             interface: interface.to_owned(),
             program: info.program,
             index: (info.interface != 0).then_some(info.interface),
@@ -148,7 +153,12 @@ impl PinnedLink {
     /// Whether it still is on an interface.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        sys::link_info(&self.fd).is_ok_and(|info| info.interface != 0)
+        sys::link_info(&self.held).is_ok_and(|info| info.interface != 0)
+    }
+
+    /// Pins it again where its pin is gone or is another object; whether that was needed.
+    pub fn put_pin_right(&self) -> Result<bool, DatapathError> {
+        self.held.put_right()
     }
 
     /// Puts another generation in force: every packet is judged by the old or the new program.
@@ -159,7 +169,7 @@ impl PinnedLink {
         if self.program == program {
             return Ok(());
         }
-        sys::update_link(&self.fd, generation.program_fd()).map_err(|source| {
+        sys::update_link(&self.held, generation.program_fd()).map_err(|source| {
             let interface = self.interface.clone();
             match source.raw_os_error() {
                 Some(libc::ENOLINK | libc::ENODEV) => DatapathError::LinkGone { interface },
@@ -173,7 +183,7 @@ impl PinnedLink {
 
     /// Takes the program off the interface and removes the pin. Doing it again is no error.
     pub fn detach(self, pins: &PinDirectory) -> Result<(), DatapathError> {
-        match sys::detach_link(&self.fd) {
+        match sys::detach_link(&self.held) {
             // Its interface is gone.
             Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
             result => result.map_err(|source| DatapathError::Detach {

@@ -5,6 +5,7 @@ use super::{
     ban_filter,
     bans::{self, BanTables},
     error::DatapathError,
+    held::{self, HeldPin},
     hits::{self, HitTable},
     maps::{Shape, ensure},
     panic_off::{self, PanicOff},
@@ -15,6 +16,8 @@ use super::{
 pub struct SharedMaps {
     /// Which maps they are.
     pub ids: SharedMapIds,
+    /// Their pins.
+    pub pins: SharedPins,
     /// Bans.
     pub bans: BanTables,
     /// What the kernel knows of alerts.
@@ -27,6 +30,16 @@ pub struct SharedMaps {
     pub panic_off: PanicOff,
 }
 
+/// The pins of the shared maps.
+pub struct SharedPins(Vec<HeldPin>);
+
+impl SharedPins {
+    /// Pins again what is not pinned any more, or is another map; how many that were.
+    pub fn put_right(&self) -> Result<usize, DatapathError> {
+        held::put_all_right(&self.0)
+    }
+}
+
 /// Which maps the shared maps are, in the kernel's ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedMapIds(pub(super) Vec<u32>);
@@ -37,8 +50,10 @@ impl SharedMaps {
     pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
         let directory = pins.shared();
         let ids = shapes().map(|shape| ensure(&directory, shape));
+        let ids = SharedMapIds(ids.collect::<Result<_, _>>()?);
         Ok(Self {
-            ids: SharedMapIds(ids.collect::<Result<_, _>>()?),
+            pins: SharedPins(HeldPin::open_all(&directory, "")?),
+            ids,
             bans: BanTables::open(&directory)?,
             alerts: AlertTables::open(&directory)?,
             events: AlertEvents::open(&directory)?,

@@ -23,6 +23,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_MAP_FREEZE: libc::c_int = 22;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_UPDATE: libc::c_int = 29;
@@ -72,6 +73,12 @@ struct LinkUpdateAttributes {
 #[repr(C)]
 struct LinkDetachAttributes {
     link: u32,
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct MapFreezeAttributes {
+    map: u32,
 }
 
 /// The head of `struct bpf_link_info`, with the union as an XDP link has it.
@@ -137,6 +144,14 @@ pub(super) fn pin(object: impl AsFd, path: &Path) -> io::Result<()> {
     bpf(BPF_OBJ_PIN, &attributes).map(drop)
 }
 
+/// Lets user space write a map no more, nobody and for good; programs still do.
+pub(super) fn freeze(map: impl AsFd) -> io::Result<()> {
+    let attributes = MapFreezeAttributes {
+        map: raw(map.as_fd()),
+    };
+    bpf(BPF_MAP_FREEZE, &attributes).map(drop)
+}
+
 /// Puts a program on an interface by a link that detaches it when its last descriptor or pin goes.
 pub(super) fn create_xdp_link(
     program: impl AsFd,
@@ -187,6 +202,21 @@ fn fill_info<T: FromZeros>(object: impl AsFd, info: &mut T) -> io::Result<()> {
         info: std::ptr::from_mut(info).expose_provenance() as u64,
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes).map(drop)
+}
+
+/// The head of the info of any object.
+#[derive(Debug, FromZeros)]
+#[repr(C)]
+struct ObjectInfo {
+    kind: u32,
+    id: u32,
+}
+
+/// An object's id, among those of its kind.
+pub(super) fn object_id(object: impl AsFd) -> io::Result<u32> {
+    let mut info = ObjectInfo::new_zeroed();
+    fill_info(object, &mut info)?;
+    Ok(info.id)
 }
 
 /// The head of `struct bpf_prog_info`.

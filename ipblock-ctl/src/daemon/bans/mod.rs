@@ -92,6 +92,18 @@ impl LiveBans {
         Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
     }
 
+    /// Lets the tables be filled anew by whoever looks after bans next.
+    pub(super) fn put_right_soon(&mut self) {
+        self.out_of_step = true;
+    }
+
+    /// At most `count` prefixes that are banned, evenly spaced from a place that `chance` gives.
+    pub(super) fn some(&self, count: usize, chance: usize) -> impl Iterator<Item = IpNet> {
+        let distance = self.bans.len().div_ceil(count.max(1)).max(1);
+        let prefixes = self.bans.iter().map(|(prefix, _)| prefix);
+        prefixes.skip(chance % distance).step_by(distance)
+    }
+
     /// Makes the tables hold what they should.
     fn mend(&mut self) -> Result<usize, DatapathError> {
         let writes = self.tables.make_hold(self.bans.entries())?;

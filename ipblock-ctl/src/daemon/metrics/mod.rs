@@ -39,6 +39,8 @@ struct Snapshot {
     interfaces: Vec<(String, InterfaceStatus)>,
     last_deploy: Option<LastDeploy>,
     started: Timestamp,
+    /// Repairs of drift, by what drifted.
+    repairs: Vec<(&'static str, u64)>,
 }
 
 /// `GET /metrics` on the unix socket.
@@ -70,6 +72,11 @@ impl Service {
                 .collect(),
             last_deploy: self.record.last_deploy(),
             started: self.record.started(),
+            repairs: state
+                .drift
+                .repairs()
+                .map(|(part, count)| (part.name(), count))
+                .collect(),
         })
     }
 }

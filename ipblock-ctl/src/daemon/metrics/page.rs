@@ -207,7 +207,7 @@ fn sinks(sinks: &[SinkStatus]) -> [Family; 4] {
     [delivered, lost, queue, up]
 }
 
-fn daemon(snapshot: &Snapshot) -> [Family; 3] {
+fn daemon(snapshot: &Snapshot) -> [Family; 4] {
     let Status {
         version,
         object_sha256,
@@ -219,7 +219,15 @@ fn daemon(snapshot: &Snapshot) -> [Family; 3] {
         "1, with the daemon's version and the SHA-256 of its BPF object.",
     );
     build.add(&[("version", version), ("object_sha256", object_sha256)], 1);
+    let mut repairs = Family::counter(
+        "ipblock_drift_repairs_total",
+        "Times that the kernel was not as it should be and was put right, since the daemon started.",
+    );
+    for (part, count) in &snapshot.repairs {
+        repairs.add(&[("part", part)], *count);
+    }
     [
+        repairs,
         Family::gauge(
             "ipblock_problems",
             "Problems that need an operator's eye: `ipblock-ctl status` tells them.",

@@ -102,6 +102,7 @@ pub(super) fn sample() -> Snapshot {
             took: Some(Duration::from_millis(36)),
         }),
         started: Timestamp::from_second(1_600_000_000).unwrap(),
+        repairs: vec![("pins", 3), ("links", 0)],
     }
 }
 
@@ -220,6 +221,7 @@ fn a_parser_reads_every_value_once_and_exactly() {
         ),
         ("ipblock_revision{}", "7"),
         ("ipblock_staged_edits{}", "2"),
+        (r#"ipblock_drift_repairs_total{part="pins"}"#, "3"),
         ("ipblock_last_deploy_timestamp_seconds{}", "1700000000.25"),
         ("ipblock_last_deploy_duration_seconds{}", "0.036"),
         ("ipblock_alert_seen_packets_total{}", "60"),
@@ -250,7 +252,7 @@ fn a_parser_reads_every_value_once_and_exactly() {
         .keys()
         .filter_map(|key| key.split('{').next())
         .collect();
-    assert_eq!(families.len(), 27);
+    assert_eq!(families.len(), 28);
 }
 
 #[test]

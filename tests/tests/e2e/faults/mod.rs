@@ -6,7 +6,14 @@
 //! docs/reliability.md. To add a fault: a test that takes a `Stage`, breaks something, calls
 //! `converged` and `finish`, and a line in the ledger.
 
+mod clock;
+mod crowd;
+mod disk;
+mod interfaces;
 mod kills;
 mod ledger;
+mod memory;
 mod operations;
+mod pins;
 mod stage;
+mod versions;

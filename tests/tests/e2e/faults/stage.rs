@@ -36,6 +36,18 @@ pub(crate) struct Stage {
     shifts: u64,
     /// How many rulesets were made.
     made: u64,
+    /// Frames that were sent to other interfaces, from the first blocked and from the free source.
+    besides: [u64; 2],
+}
+
+/// One more pair between the namespaces of a pair.
+fn join(pair: &VethPair, number: u8) -> anyhow::Result<VethPair> {
+    let [host, peer] = [&pair.host, &pair.peer].map(|end| Arc::clone(&end.netns));
+    let options = VethOptions {
+        number,
+        ..VethOptions::default()
+    };
+    VethPair::between(host, peer, options)
 }
 
 /// What became of the flood.
@@ -77,14 +89,7 @@ impl Stage {
         with: impl FnOnce(DaemonBuilder) -> DaemonBuilder,
     ) -> anyhow::Result<Self> {
         let first = VethPair::new(root, VethOptions::default())?;
-        let second = VethPair::between(
-            Arc::clone(&first.host.netns),
-            Arc::clone(&first.peer.netns),
-            VethOptions {
-                number: 1,
-                ..VethOptions::default()
-            },
-        )?;
+        let second = join(&first, 1)?;
         let builder = Daemon::in_netns(root, &first.host.netns)
             .interface(format!("{}=native", first.host.interface));
         let daemon = with(builder).start()?;
@@ -93,6 +98,7 @@ impl Stage {
             lanes: Vec::new(),
             shifts: 0,
             made: 0,
+            besides: [0; 2],
         };
         let ruleset = stage.next_ruleset(0);
         apply(&stage.daemon, &ruleset)?;
@@ -188,6 +194,22 @@ impl Stage {
         self.daemon.start()
     }
 
+    /// Joins the host and its peer by one more pair, which is attached nowhere yet.
+    pub(crate) fn another_pair(&self, number: u8) -> anyhow::Result<VethPair> {
+        join(self.pair(), number)
+    }
+
+    /// Sends a blocked frame and a free one over another pair, of which only the second arrives.
+    pub(crate) fn assert_filtered(&mut self, pair: &VethPair) -> anyhow::Result<()> {
+        let (sender, receiver) = (pair.sender()?, pair.receiver()?);
+        sender.send(&marked(BLOCKED[0], 1))?;
+        sender.send(&marked(FREE, 4))?;
+        receiver.wait_for_count(4, 1, DEADLINE)?;
+        assert_eq!(receiver.counts(), [(4, 1)].into());
+        self.besides = self.besides.map(|sent| sent + 1);
+        Ok(())
+    }
+
     /// Waits until the floods have gone on for so many rounds.
     pub(crate) fn flow(&self, rounds: u64) -> anyhow::Result<()> {
         let mut lanes = self.lanes.iter();
@@ -238,6 +260,7 @@ impl Stage {
             daemon,
             lanes,
             shifts,
+            besides,
             ..
         } = self;
         let mut rounds = Vec::new();
@@ -250,7 +273,7 @@ impl Stage {
             pairs.push(lane.pair);
         }
         let all: u64 = rounds.iter().map(|(_, rounds)| rounds).sum();
-        let sent = all * SOURCES.len() as u64;
+        let sent = all * SOURCES.len() as u64 + besides.iter().sum::<u64>();
         let found = wait_for(DEADLINE, "every frame to be judged", || {
             let counters = counters(&daemon).ok()?;
             (judged(&counters.totals) >= sent).then_some(counters)
@@ -262,7 +285,7 @@ impl Stage {
                 .iter()
                 .flat_map(|receiver| receiver.counts().into_values())
                 .sum();
-            (arrived == let_through(&found.totals)).then_some(())
+            (arrived + besides[1] == let_through(&found.totals)).then_some(())
         })?;
         let mut shifted = 0;
         for ((zone, rounds), receiver) in rounds.iter().zip(&receivers) {
@@ -278,14 +301,15 @@ impl Stage {
             );
             shifted += 2 * rounds - passed;
         }
-        assert_eq!(rule(&found, "abuse").packets, 2 * all);
+        assert_eq!(rule(&found, "abuse").packets, 2 * all + besides[0]);
         assert_eq!(rule(&found, "abuse").excepted, all);
         assert_eq!(rule(&found, "shifting").packets, shifted);
         assert_eq!(found.bans.packets, all);
-        assert_eq!(found.totals.dropped.packets, 3 * all + shifted);
+        let blocked = 3 * all + shifted + besides[0];
+        assert_eq!(found.totals.dropped.packets, blocked);
         Ok(Flow {
             packets: sent,
-            blocked: 3 * all + shifted,
+            blocked,
         })
     }
 }

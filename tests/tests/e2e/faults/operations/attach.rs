@@ -1,7 +1,7 @@
 //! Interfaces.
 
 use ipblock::{api::types::InterfaceState, fault::Step};
-use ipblock_tests::{VethOptions, VethPair};
+use ipblock_tests::VethPair;
 
 use super::{Operation, Stage, Told, told};
 use crate::answers::{program_on, status};
@@ -14,14 +14,8 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn of(stage: &Stage, detach: bool) -> anyhow::Result<Self> {
-        let pair = stage.pair();
-        let options = VethOptions {
-            number: 2,
-            ..VethOptions::default()
-        };
-        let (host, peer) = (pair.host.netns.clone(), pair.peer.netns.clone());
         Ok(Self {
-            pair: VethPair::between(host, peer, options)?,
+            pair: stage.another_pair(2)?,
             detach,
         })
     }

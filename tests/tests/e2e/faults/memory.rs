@@ -1,0 +1,192 @@
+//! Memory, descriptors and maps that run out in the middle of a change.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
+use ipblock_common::{ABI_VERSION, BanDeadline, limits::BAN_TABLE_ENTRIES, names};
+use ipblock_tests::{DEADLINE, Privileged, require_privileged, wait_for};
+
+use super::{
+    ledger::{Entry, record},
+    stage::Stage,
+};
+use crate::answers::{apply, status};
+
+const PART: &str = "memory and maps";
+
+/// A control group of its own that limits memory, that of kernel maps included.
+struct Group {
+    path: PathBuf,
+    limit: &'static str,
+}
+
+impl Group {
+    fn new(_root: Privileged, name: &str) -> anyhow::Result<Self> {
+        let name = format!("ipbt-{}-{name}", std::process::id());
+        let (first, second) = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup");
+        let (parent, limit) = if PathBuf::from(first).is_dir() {
+            (first, "memory.limit_in_bytes")
+        } else {
+            let control = PathBuf::from(second).join("cgroup.subtree_control");
+            fs::write(&control, "+memory").with_context(|| control.display().to_string())?;
+            (second, "memory.max")
+        };
+        let path = PathBuf::from(parent).join(name);
+        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self { path, limit })
+    }
+
+    fn take_in(&self, pid: u32) -> anyhow::Result<()> {
+        Ok(fs::write(self.path.join("cgroup.procs"), pid.to_string())?)
+    }
+
+    fn limit(&self, bytes: u64) -> anyhow::Result<()> {
+        Ok(fs::write(self.path.join(self.limit), bytes.to_string())?)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its processes have to be gone: they are the daemon's, which is dropped first.
+        drop(wait_for(DEADLINE, "the control group to be empty", || {
+            fs::remove_dir(&self.path).ok()
+        }));
+    }
+}
+
+/// A stage's ruleset with so many more hosts in a rule of its own.
+fn with_hosts(ruleset: &str, hosts: u32) -> String {
+    let list: Vec<String> = (0..hosts)
+        .map(|host| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + host * 3)))
+        .collect();
+    let matches = list.join(",");
+    format!("{ruleset}\n[[rule]]\nname = \"hosts\"\naction = \"block\"\nmatch = [{matches}]\n")
+}
+
+#[test]
+fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let group = Group::new(root, "memory")?;
+    let mut stage = Stage::new(root)?;
+    let (mut injected, mut killed) = (0, 0);
+    for mebibytes in [4, 8, 16, 32, 48, 64, 80, 96, 128] {
+        let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
+        let ruleset = with_hosts(&stage.next_ruleset(1 - side), 60_000);
+        group.take_in(stage.daemon.pid().context("a daemon")?)?;
+        group.limit(mebibytes << 20)?;
+        stage.may_shift(2);
+        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+        let was_killed = stage.daemon.ctl(&["status"])?.code != 0;
+        group.limit(8 << 30)?;
+        if was_killed {
+            killed += 1;
+            stage.restart_killed()?;
+        }
+        let now = stage.converged()?;
+        let is_new = now.revision > revision;
+        assert_eq!(stage.side()? != side, is_new);
+        // Told or not told, done or not; but not told as done and gone.
+        assert!(is_new || output.code != 0, "{output:?}");
+        injected += u64::from(output.code != 0);
+        // Small again, and in a process that the group does not hold.
+        stage.daemon.restart()?;
+        let side = stage.side()?;
+        let small = stage.next_ruleset(1 - side);
+        stage.may_shift(1);
+        apply(&stage.daemon, &small)?;
+    }
+    assert!(injected > 0, "memory never ran out");
+    println!("{killed} of {injected} by the kernel's killer");
+    let flow = stage.finish()?;
+    let entry = Entry {
+        part: PART,
+        fault: "memory limit (control group) reached by a deploy of 60,000 hosts",
+        injected,
+        outcome: "refused, or killed and started again; the old generation filters on",
+    };
+    record(entry, &flow)
+}
+
+#[test]
+fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut stage = Stage::new(root)?;
+    let mut injected = 0;
+    for spare in [2, 4, 6, 8, 10, 14, 18, 24, 30, 40, 60] {
+        let pid = stage.daemon.pid().context("a daemon")?.to_string();
+        let open = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+        let nofile = format!("--nofile={}:", open + spare);
+        let netns = &stage.pair().host.netns;
+        netns.run(["prlimit", "--pid", &pid, &nofile])?;
+        let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
+        let ruleset = stage.next_ruleset(1 - side);
+        stage.may_shift(2);
+        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+        let netns = &stage.pair().host.netns;
+        netns.run(["prlimit", "--pid", &pid, "--nofile=1024:"])?;
+        assert_eq!(
+            output.code != 0,
+            status(&stage.daemon)?.revision == revision
+        );
+        assert_eq!(output.code != 0, stage.side()? == side);
+        injected += u64::from(output.code != 0);
+        stage.converged()?;
+    }
+    assert!(injected > 2, "descriptors ran out {injected} times");
+    let flow = stage.finish()?;
+    let entry = Entry {
+        part: PART,
+        fault: "limit of open files reached by a deploy",
+        injected,
+        outcome: "refused; the old generation filters on",
+    };
+    record(entry, &flow)
+}
+
+#[test]
+fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let mut stage = Stage::new(root)?;
+    let shared = stage.daemon.bpffs().join("ipblock/shared");
+    let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
+    let table = Map::from_map_data(MapData::from_pin(table)?)?;
+    let mut table: LpmTrie<_, [u8; 4], BanDeadline> = table.try_into()?;
+    // What nobody banned, and ended long ago.
+    let mut strange = 0;
+    while strange <= BAN_TABLE_ENTRIES {
+        let key = Key::new(32, (0x0c00_0000 + strange).to_be_bytes());
+        if table.insert(&key, BanDeadline::new(1), 0).is_err() {
+            break;
+        }
+        strange += 1;
+    }
+    assert!(strange < BAN_TABLE_ENTRIES, "it was never full");
+    let mut injected = 0;
+    for host in 0..20 {
+        let address = format!("198.18.0.{host}");
+        let output = stage
+            .daemon
+            .ctl(&["ban", &address, "2001:db8:9::1", "--for", "1h"])?;
+        assert_eq!(output.code, 1, "{output:?}");
+        assert!(output.stderr.contains("no ban was changed"), "{output:?}");
+        injected += 1;
+    }
+    assert_eq!(status(&stage.daemon)?.bans, 1);
+    // A start clears away what is not the store's.
+    stage.daemon.kill()?;
+    stage.daemon.start()?;
+    stage.converged()?;
+    stage
+        .daemon
+        .ctl(&["ban", "198.18.0.1", "--for", "1h"])?
+        .ok()?;
+    let flow = stage.finish()?;
+    let entry = Entry {
+        part: PART,
+        fault: "ban table filled by somebody else to its last entry",
+        injected,
+        outcome: "refused in store and kernel; a start clears it",
+    };
+    record(entry, &flow)
+}
