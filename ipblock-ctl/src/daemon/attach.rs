@@ -443,7 +443,10 @@ fn filtered_as(
     interfaces: &BTreeMap<String, InterfaceRecord>,
     interface: &Interface,
 ) -> Option<String> {
-    let found = interfaces.iter().find(|(_, record)| {
+    let mut others = interfaces
+        .iter()
+        .filter(|(name, _)| **name != interface.name);
+    let found = others.find(|(_, record)| {
         matches!(&record.attached, AttachedState::Attached { link, .. }
             if link.index == Some(interface.index))
     });

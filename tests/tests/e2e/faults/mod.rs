@@ -9,6 +9,7 @@
 mod clock;
 mod crowd;
 mod disk;
+mod drift;
 mod interfaces;
 mod kills;
 mod ledger;
