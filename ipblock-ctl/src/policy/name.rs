@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::shown::shown;
+
 /// Longest name, in bytes. All characters are ASCII.
 pub const MAX_NAME_LEN: usize = 64;
 
@@ -22,7 +24,7 @@ pub enum NameError {
     TooLong {
         /// `rule`, `list` or `zone`.
         kind: &'static str,
-        /// The name.
+        /// What it begins with, with control characters escaped.
         name: String,
     },
     /// A character outside the allowed set, or a first one that is no letter, digit or underscore.
@@ -33,7 +35,7 @@ pub enum NameError {
     Character {
         /// `rule`, `list` or `zone`.
         kind: &'static str,
-        /// The name.
+        /// The name, clipped and with control characters escaped.
         name: String,
     },
 }
@@ -44,14 +46,14 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { kind });
     };
     if name.len() > MAX_NAME_LEN {
-        let name = name.chars().take(MAX_NAME_LEN).collect();
+        let name = shown(name.get(..MAX_NAME_LEN).unwrap_or(name));
         return Err(NameError::TooLong { kind, name });
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !word(first) || !characters.all(|c| word(c) || c == '-' || c == '.') {
         return Err(NameError::Character {
             kind,
-            name: name.to_owned(),
+            name: shown(name),
         });
     }
     Ok(())
@@ -128,5 +130,23 @@ impl ZoneName {
 impl Default for ZoneName {
     fn default() -> Self {
         Self(Self::DEFAULT.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_refused_moves_no_cursor_in_the_message() {
+        for name in [
+            "a\u{1b}[2J",
+            "a\nb",
+            &"\u{7}".repeat(70),
+            &"\u{e9}\r".repeat(50),
+        ] {
+            let error = name.parse::<RuleName>().unwrap_err().to_string();
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use super::one_line;
 use crate::policy::ZoneName;
 
 /// Why the store could not do what it was asked for. Nothing was changed when it is returned: a
@@ -74,7 +75,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Anything else that SQLite reports.
-    #[error("state store `{}` failed: {source}", .path.display())]
+    #[error("state store `{}` failed: {}", .path.display(), one_line(&.source.to_string()))]
     Sqlite {
         /// The database.
         path: PathBuf,
@@ -209,7 +210,7 @@ impl StoreError {
                 | rusqlite::Error::InvalidColumnType(..),
             ) => Self::Corrupt {
                 path,
-                detail: source.to_string(),
+                detail: one_line(&source.to_string()),
             },
             (Some(ErrorCode::DiskFull), _) => Self::Full { path },
             (Some(ErrorCode::ReadOnly), _) => Self::ReadOnly { path },
@@ -240,7 +241,7 @@ impl Failure {
             Self::Sqlite(source) => StoreError::sqlite(path, source),
             Self::Damaged(detail) => StoreError::Corrupt {
                 path: path.to_owned(),
-                detail,
+                detail: one_line(&detail),
             },
             Self::Refused(error) => error,
         }

@@ -10,9 +10,9 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
-use super::StoreError;
+use super::{StoreError, one_line};
 
 /// Newest schema version that this build knows, in `PRAGMA user_version`: that of a store with a
 /// ruleset in pieces.
@@ -253,6 +253,12 @@ CREATE TABLE IF NOT EXISTS ruleset_piece (
 CREATE INDEX IF NOT EXISTS ruleset_piece_by_piece ON ruleset_piece (piece);
 ";
 
+/// What no build makes: a view in a table's place is a query that may never end, a trigger is a
+/// change that nobody asked for. A backup that is given back comes from outside.
+const STRANGE: &str = "
+SELECT type || ' `' || name || '`' FROM sqlite_schema
+WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1";
+
 /// Makes an empty database at `path`, whole or not at all.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let aside = path.with_extension("db.new");
@@ -352,9 +358,9 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
 /// Refuses what this build must not touch: another program's file, a newer schema, damage.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::sqlite(path, source);
-    let damaged = |detail| StoreError::Corrupt {
+    let damaged = |detail: String| StoreError::Corrupt {
         path: path.to_owned(),
-        detail,
+        detail: one_line(&detail),
     };
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(failed)?;
@@ -368,6 +374,14 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
             found: version,
             known: VERSION,
         });
+    }
+    let strange: Option<String> = connection
+        .query_row(STRANGE, [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
+    if let Some(what) = strange {
+        let detail = format!("it holds the {what}, and a store has tables and indexes alone");
+        return Err(damaged(detail));
     }
     let verdict: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))

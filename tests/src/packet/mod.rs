@@ -73,6 +73,12 @@ impl Frame {
         Self(bytes)
     }
 
+    /// These bytes, whatever they are.
+    #[must_use]
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// The same frame between these two stations.
     #[must_use]
     pub fn between(mut self, source: Mac, destination: Mac) -> Self {

@@ -103,8 +103,15 @@ impl Zone {
         self.check(&what, frame, Some(linear), expected);
     }
 
+    /// As [`Zone::expect_of`], with only so many bytes in the first buffer, if any number is given.
     #[track_caller]
-    fn check(&mut self, what: &str, frame: &Frame, linear: Option<usize>, expected: Expected) {
+    pub(crate) fn check(
+        &mut self,
+        what: &str,
+        frame: &Frame,
+        linear: Option<usize>,
+        expected: Expected,
+    ) {
         let before = coarse_now();
         let verdict = self
             .run(frame, linear)

@@ -118,6 +118,34 @@ fn another_programs_database_is_not_touched() {
     assert_corrupt(&refusal(&dir), &dir);
 }
 
+/// As a backup that is given back, the view would keep the daemon busy for good.
+#[test]
+fn a_query_in_a_tables_place_is_damage_and_is_not_run() {
+    for (sql, named) in [
+        (
+            "DROP TABLE ban; CREATE VIEW ban AS WITH RECURSIVE n(prefix) AS \
+             (SELECT 1 UNION ALL SELECT prefix + 1 FROM n) SELECT * FROM n",
+            "view `ban`",
+        ),
+        (
+            "CREATE TRIGGER t DELETE ON generation BEGIN DELETE FROM revision; END",
+            "trigger `t`",
+        ),
+        (
+            "CREATE VIEW \"a\u{1b}[2J\" AS SELECT 1",
+            "view `a\\u{1b}[2J`",
+        ),
+    ] {
+        let (dir, path) = closed();
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(sql).unwrap();
+        connection.close().unwrap();
+        let error = refusal(&dir);
+        assert_corrupt(&error, &dir);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
 #[test]
 fn a_log_without_its_database_is_damage() {
     let (dir, path) = closed();

@@ -1,0 +1,131 @@
+//! The compiler, and `check`'s explanation, against a naive walk.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use arbitrary::Unstructured;
+use ipblock::policy::{
+    Ruleset, ZoneName,
+    compile::{CompiledZone, compile as compile_zone},
+    explain::{Explainer, Verdict},
+};
+use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::{
+    naive::{Asks, Judged, judge},
+    rulesets::{NOW, at, ruleset},
+    span::{Span, boundaries, joined},
+};
+
+/// At every boundary of every prefix, and at every moment at which a rule ends, what was compiled
+/// says what a walk over all rules says; and nothing of what was compiled could be left out.
+pub fn compile(data: &[u8]) {
+    let mut bytes = Unstructured::new(data);
+    let Ok(ruleset) = ruleset(&mut bytes) else {
+        return;
+    };
+    let addresses = boundaries(prefixes(&ruleset));
+    for zone in ruleset.zone_names() {
+        // Six rules end at six times at most, which the kernel follows.
+        let compiled = compile_zone(&ruleset, &zone, at(NOW)).unwrap();
+        check_answers(&ruleset, &zone, &compiled, &addresses);
+        check_entries(&compiled);
+    }
+}
+
+fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
+    let rules = ruleset.rules.iter();
+    let of_rules = rules.flat_map(|rule| [&rule.matches, &rule.except]);
+    let of_zones = ruleset.zones.values().map(|zone| &zone.allow);
+    let all = of_rules.chain(of_zones).chain([&ruleset.allow]);
+    all.flat_map(|elements| ruleset.prefixes(elements))
+        .collect()
+}
+
+fn check_answers(
+    ruleset: &Ruleset,
+    zone: &ZoneName,
+    compiled: &CompiledZone,
+    addresses: &[IpAddr],
+) {
+    let ends = ruleset.rules.iter().filter_map(|rule| rule.expires);
+    let before = |end: Timestamp| Timestamp::from_nanosecond(end.as_nanosecond() - 1).unwrap();
+    let mut moments: BTreeSet<Timestamp> = ends.flat_map(|end| [before(end), end]).collect();
+    moments.insert(at(NOW));
+    moments.insert(at(NOW + 1_000));
+    for moment in moments.into_iter().filter(|moment| *moment >= at(NOW)) {
+        let explainer = Explainer::new(ruleset, zone, moment);
+        for address in addresses {
+            let expected = judge(ruleset, zone, moment, *address);
+            let what = || format!("{address} in {zone} at {moment} of {ruleset:#?}");
+            assert_eq!(answer(compiled, *address, moment), expected, "{}", what());
+            let told = explainer.explain(*address);
+            let passes_with = match expected.asks {
+                Asks::Warn => Verdict::Warn,
+                _ => Verdict::Pass,
+            };
+            let verdict = if expected.drops {
+                Verdict::Block
+            } else {
+                passes_with
+            };
+            assert_eq!(told.verdict, verdict, "{}", what());
+            assert_eq!(
+                told.allowed_by.is_some(),
+                expected.asks == Asks::Allow,
+                "{}",
+                what()
+            );
+        }
+    }
+}
+
+/// What the kernel would do, in the words of the naive walk.
+fn answer(compiled: &CompiledZone, address: IpAddr, moment: Timestamp) -> Judged {
+    let class = compiled.class_at(address, moment);
+    let asks = match class.map(|class| class.verdict) {
+        Some(ClassVerdict::Allow) => Asks::Allow,
+        Some(ClassVerdict::Block) => Asks::Block,
+        Some(ClassVerdict::Warn) => Asks::Warn,
+        Some(ClassVerdict::Default) | None => Asks::Nothing,
+    };
+    Judged {
+        asks,
+        drops: compiled.drops(address, moment),
+        alerts: class.is_some_and(|class| class.alert),
+        matched: class.map(|class| class.matched.clone()).unwrap_or_default(),
+        excepted: class
+            .map(|class| class.excepted.clone())
+            .unwrap_or_default(),
+    }
+}
+
+fn check_entries(compiled: &CompiledZone) {
+    let v4 = compiled
+        .ipv4
+        .iter()
+        .map(|(net, class)| (IpNet::V4(*net), *class));
+    let v6 = compiled
+        .ipv6
+        .iter()
+        .map(|(net, class)| (IpNet::V6(*net), *class));
+    let entries: Vec<(IpNet, ClassId)> = v4.chain(v6).collect();
+    assert!(entries.is_sorted_by_key(|(net, _)| (net.addr(), net.prefix_len())));
+    for (net, class) in &entries {
+        let inside = |other: &&(IpNet, ClassId)| other.0 != *net && net.contains(&other.0);
+        let spans = entries.iter().filter(inside).map(|(net, _)| Span::of(*net));
+        assert_ne!(
+            joined(spans.collect()),
+            [Span::of(*net)],
+            "{net} is hidden by others"
+        );
+        let covers = |other: &&(IpNet, ClassId)| other.0 != *net && other.0.contains(net);
+        let cover = entries
+            .iter()
+            .filter(covers)
+            .max_by_key(|(net, _)| net.prefix_len());
+        let otherwise = cover.map_or(NO_CLASS, |(_, class)| *class);
+        assert_ne!(otherwise, *class, "{net} says what is said already");
+    }
+}

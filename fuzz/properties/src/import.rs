@@ -1,0 +1,172 @@
+//! Addresses out of other programs' files.
+
+use std::{
+    collections::HashSet,
+    io::{BufReader, Read},
+};
+
+use ipblock::policy::{
+    List, ListElement, Ruleset,
+    exchange::{
+        self, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Selection, read, read_list,
+    },
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+/// How the first byte of an input names its format; any other has it found out.
+const FORMATS: [(u8, FileFormat); 7] = [
+    (b'p', FileFormat::Plain),
+    (b'c', FileFormat::Csv),
+    (b'j', FileFormat::Json),
+    (b'i', FileFormat::Ipset),
+    (b'n', FileFormat::Nft),
+    (b's', FileFormat::Spamhaus),
+    (b't', FileFormat::Toml),
+];
+
+/// Most prefixes that one range stands for.
+const OF_A_RANGE: usize = 254;
+
+/// What is read is bounded by the input, the same in whatever parts it comes, and read back from
+/// every format that it is written in.
+pub fn import(data: &[u8]) {
+    let Some((&first, content)) = data.split_first() else {
+        return;
+    };
+    let format = FORMATS.iter().find(|(byte, _)| *byte == first);
+    let format = format.map(|(_, format)| *format);
+    let parsed = match read(content, format) {
+        Ok(parsed) => parsed,
+        Err(ReadError::TooMany { line }) => panic!("{} bytes, line {line}", content.len()),
+        Err(error) => panic!("nothing but the input can fail: {error}"),
+    };
+    check_bounds(&parsed, content);
+    let in_parts = read(BufReader::with_capacity(3, Dripping(content)), format);
+    assert_eq!(in_parts.unwrap(), parsed);
+    check_written(&parsed.elements);
+    if format.is_none()
+        && let Ok(text) = str::from_utf8(content)
+    {
+        check_list_file(text, &parsed);
+    }
+}
+
+fn check_bounds(parsed: &Parsed, content: &[u8]) {
+    let entries = usize::try_from(parsed.read).unwrap();
+    let refused = parsed.refused.len() + usize::try_from(parsed.more_refused).unwrap();
+    // A document that is refused as a whole may be empty.
+    assert!(entries <= content.len() + 1, "{entries} entries");
+    assert!(
+        refused <= entries && parsed.timed <= parsed.read,
+        "{parsed:?}"
+    );
+    let held = parsed.elements.len();
+    assert!(held <= (entries - refused) * OF_A_RANGE && held <= MAX_PREFIXES);
+    assert!(parsed.refused.len() <= MAX_REFUSED);
+    assert!(parsed.more_refused == 0 || parsed.refused.len() == MAX_REFUSED);
+    let lines = content.split(|byte| *byte == b'\n').count() as u64;
+    for refusal in &parsed.refused {
+        assert!(
+            (1..=lines).contains(&refusal.line),
+            "{refusal:?} of {lines} lines"
+        );
+        let hint = refusal.hint.as_deref().unwrap_or("-");
+        for part in [refusal.text.as_str(), &refusal.problem, hint] {
+            assert!(part.len() < 2_048, "{refusal:?}");
+            assert!(!part.contains(char::is_control), "{refusal:?}");
+        }
+    }
+    let mut seen = HashSet::new();
+    for element in &parsed.elements {
+        assert_eq!(element.prefix, element.prefix.trunc());
+        assert!(seen.insert(element.prefix), "{} twice", element.prefix);
+        let mapped: IpNet = "::ffff:0:0/96".parse().unwrap();
+        assert!(!mapped.contains(&element.prefix), "{}", element.prefix);
+        // A byte that is no UTF-8 becomes three.
+        assert!(element.note.len() <= 3 * content.len());
+    }
+}
+
+fn check_written(elements: &[ListElement]) {
+    let prefixes = |elements: &[ListElement]| -> Vec<IpNet> {
+        elements.iter().map(|element| element.prefix).collect()
+    };
+    let expected = prefixes(elements);
+    let read_as = |text: &str, format| {
+        let parsed = read(text.as_bytes(), Some(format)).unwrap();
+        assert_eq!(parsed.refused, [], "{text}");
+        parsed.elements
+    };
+    let plain = read_as(&exchange::plain(elements), FileFormat::Plain);
+    assert_eq!(prefixes(&plain), expected);
+
+    let list = List {
+        file: None,
+        elements: elements.to_vec().into(),
+    };
+    let name = "feed".parse().unwrap();
+    let mut ruleset = Ruleset::default();
+    ruleset.lists.insert("feed".parse().unwrap(), list.clone());
+    let text = exchange::csv(
+        &ruleset,
+        Selection::List(&name, &list),
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(
+        prefixes(&read_as(&text, FileFormat::Csv)),
+        expected,
+        "{text}"
+    );
+    let text = exchange::json(&ruleset);
+    assert_eq!(
+        read_as(&text, FileFormat::Json),
+        trimmed(elements),
+        "{text}"
+    );
+    crate::document::check_printed(&ruleset);
+
+    // Sets know nothing of order, and split what they cannot hold.
+    let fewest = ipblock::policy::address::aggregate(expected.iter().copied());
+    let fewest_of = |text: &str, format| {
+        let read = read_as(text, format);
+        ipblock::policy::address::aggregate(read.iter().map(|element| element.prefix))
+    };
+    let text = exchange::ipset(elements);
+    assert_eq!(fewest_of(&text, FileFormat::Ipset), fewest, "{text}");
+    let text = exchange::nft(elements);
+    assert_eq!(fewest_of(&text, FileFormat::Nft), fewest, "{text}");
+}
+
+/// White space around a note is not kept.
+fn trimmed(elements: &[ListElement]) -> Vec<ListElement> {
+    let trim = |element: &ListElement| ListElement {
+        prefix: element.prefix,
+        note: element.note.trim().into(),
+    };
+    elements.iter().map(trim).collect()
+}
+
+/// A list file is all of what `import` reads, or nothing.
+fn check_list_file(text: &str, parsed: &Parsed) {
+    match read_list(text) {
+        Ok(elements) => {
+            assert_eq!(parsed.refused, []);
+            assert_eq!(elements, parsed.elements);
+        }
+        Err(error) => {
+            assert!(!parsed.refused.is_empty(), "{error}");
+            assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
+    }
+}
+
+/// Gives one byte at a time.
+struct Dripping<'d>(&'d [u8]);
+
+impl Read for Dripping<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
+}
