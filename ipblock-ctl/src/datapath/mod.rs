@@ -9,6 +9,7 @@ pub mod bans;
 mod capabilities;
 pub mod clock;
 pub mod error;
+pub mod features;
 pub mod generation;
 pub mod hits;
 pub mod inspect;
