@@ -1,6 +1,8 @@
 //! Polling with a deadline.
 
 use std::{
+    env,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +13,10 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(5);
 
+/// How many times longer to wait than a deadline says: machines without processors of their own are
+/// slow, and a deadline is for what hangs.
+const PATIENCE: &str = "IPBLOCK_PATIENCE";
+
 /// Polls until `attempt` yields something, and returns it.
 ///
 /// # Errors
@@ -20,6 +26,7 @@ pub fn wait_for<T>(
     what: &str,
     mut attempt: impl FnMut() -> Option<T>,
 ) -> anyhow::Result<T> {
+    let deadline = deadline * patience();
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = attempt() {
@@ -30,4 +37,18 @@ pub fn wait_for<T>(
         }
         thread::sleep(INTERVAL);
     }
+}
+
+/// What the variable says; 1 without it.
+///
+/// # Panics
+/// When it is no number.
+fn patience() -> u32 {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    *FACTOR.get_or_init(|| match env::var(PATIENCE) {
+        Ok(number) => number
+            .parse()
+            .unwrap_or_else(|error| panic!("{PATIENCE}={number}: {error}")),
+        Err(_) => 1,
+    })
 }

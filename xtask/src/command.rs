@@ -36,10 +36,24 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 }
 
 /// The cargo that runs this xtask, in the workspace's directory.
+///
+/// Without what cargo has told xtask of itself: build scripts of dependencies look at these variables,
+/// and would run again each time that xtask and plain cargo take turns.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        if is_about_a_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn is_about_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Runs `command` to its end with its output shown; an error names the command when it fails.
@@ -103,4 +117,22 @@ fn shown(command: &Command) -> String {
         .map(OsStr::to_string_lossy)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_within_cargo_is_not_told_of_xtask() {
+        let command = cargo();
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .collect();
+        // Cargo sets it for tests as well.
+        let name = OsStr::new("CARGO_PKG_NAME");
+        assert!(removed.iter().any(|(variable, _)| *variable == name));
+        assert!(!is_about_a_package("CARGO_TARGET_DIR"));
+    }
 }

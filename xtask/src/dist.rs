@@ -73,26 +73,36 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ),
 ];
 
+const DAEMON_PAGE: &str = "usr/share/man/man8/ipblockd.8";
+
 /// `systemd-analyze security` goes from 0, shut, to 10, open.
 const MOST_EXPOSED: f64 = 3.0;
 
-/// Builds both.
-pub(crate) fn run() -> Result<()> {
+/// Cargo's name for a profile, and the directory of what it builds.
+pub(crate) type Profile = (&'static str, &'static str);
+
+pub(crate) const RELEASE: Profile = ("release", "release");
+/// Not to be handed out: larger and slower, and there without another build.
+pub(crate) const DEV: Profile = ("dev", "debug");
+
+/// Builds both into `target/dist`, or for another profile beside it, and returns where the package is.
+pub(crate) fn run((profile, directory): Profile) -> Result<PathBuf> {
     setup::run()?;
-    say("dist", "building in the release profile");
-    run_command(cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "ipblock-ctl",
-        "--bins",
-    ]))?;
-    let release = target_dir()?.join("release");
-    let dist = target_dir()?.join("dist");
+    say("dist", &format!("building in the {profile} profile"));
+    run_command(
+        cargo()
+            .args(["build", "--profile", profile, "--locked"])
+            .args(["--package", "ipblock-ctl", "--bins"]),
+    )?;
+    let programs = target_dir()?.join(directory);
+    let dist = if (profile, directory) == RELEASE {
+        target_dir()?.join("dist")
+    } else {
+        target_dir()?.join(format!("dist-{profile}"))
+    };
     let tree = Tree::begin(dist.join("tree"))?;
     for (program, place) in PROGRAMS {
-        tree.add(&release.join(program), place, 0o755)?;
+        tree.add(&programs.join(program), place, 0o755)?;
         // The profile keeps what profilers read, which is nine tenths of the files.
         run_command(
             Command::new("strip")
@@ -104,7 +114,7 @@ pub(crate) fn run() -> Result<()> {
         tree.add(&root().join(from), to, mode)?;
     }
     fs::create_dir_all(tree.path("etc/ipblock/lists"))?;
-    tree.add_generated(&release.join("ipblock-ctl"))?;
+    tree.add_generated(&programs)?;
 
     let version = env!("CARGO_PKG_VERSION");
     let architecture = output_of(Command::new("dpkg").arg("--print-architecture"))?;
@@ -143,7 +153,7 @@ pub(crate) fn run() -> Result<()> {
         exposure < MOST_EXPOSED,
         "the unit's exposure level is {exposure}, and {MOST_EXPOSED} is too much"
     );
-    Ok(())
+    Ok(package)
 }
 
 /// The files as they will be installed, below one directory.
@@ -176,26 +186,28 @@ impl Tree {
     }
 
     /// Manual pages and completions, which the program writes itself.
-    fn add_generated(&self, ctl: &Path) -> Result<()> {
+    fn add_generated(&self, programs: &Path) -> Result<()> {
+        let ctl = programs.join("ipblock-ctl");
         let pages = self.path("usr/share/man/man1");
-        run_command(Command::new(ctl).args(["man", "--dir"]).arg(&pages))?;
+        run_command(Command::new(&ctl).args(["man", "--dir"]).arg(&pages))?;
+        let page = output_of(Command::new(programs.join("ipblockd")).arg("--man"))?;
+        self.write(DAEMON_PAGE, &page, 0o644)?;
+        let mut gzip = Command::new("gzip");
+        // Without name and time, so that the same pages are the same bytes.
+        gzip.args(["-9", "--no-name"]).arg(self.path(DAEMON_PAGE));
         for page in fs::read_dir(&pages)? {
-            // Without name and time, so that the same pages are the same bytes.
-            run_command(
-                Command::new("gzip")
-                    .args(["-9", "--no-name"])
-                    .arg(page?.path()),
-            )?;
+            gzip.arg(page?.path());
         }
+        run_command(&mut gzip)?;
         for (shell, place) in COMPLETIONS {
-            let script = output_of(Command::new(ctl).args(["completions", shell]))?;
+            let script = output_of(Command::new(&ctl).args(["completions", shell]))?;
             self.write(place, &script, 0o644)?;
         }
         Ok(())
     }
 
     fn add_control(&self, version: &str, architecture: &str) -> Result<()> {
-        let glibc = needed_glibc(&PROGRAMS.map(|(_, place)| self.path(place)))?;
+        let (major, minor) = needed_glibc(&PROGRAMS.map(|(_, place)| self.path(place)))?;
         let size = output_of(Command::new("du").args(["--summarize", "-k"]).arg(&self.0))?;
         let size = size.split_whitespace().next().unwrap_or("0").to_owned();
         let control = format!(
@@ -204,7 +216,7 @@ impl Tree {
              Architecture: {architecture}\n\
              Maintainer: ipblock maintainers <maintainers@ipblock.invalid>\n\
              Installed-Size: {size}\n\
-             Depends: libc6 (>= {glibc})\n\
+             Depends: libc6 (>= {major}.{minor})\n\
              Recommends: systemd\n\
              Section: net\n\
              Priority: optional\n\
@@ -224,21 +236,32 @@ impl Tree {
 }
 
 /// The newest version of glibc whose symbols the programs use.
-fn needed_glibc(programs: &[PathBuf]) -> Result<String> {
+fn needed_glibc(programs: &[PathBuf]) -> Result<(u32, u32)> {
     let symbols = output_of(Command::new("objdump").arg("-T").args(programs))?;
     newest_glibc(&symbols).context("the programs use no glibc")
 }
 
-fn newest_glibc(symbols: &str) -> Option<String> {
+/// An error when the programs cannot run with a glibc of this version.
+pub(crate) fn ensure_glibc(programs: &[PathBuf], (major, minor): (u32, u32)) -> Result<()> {
+    let needed = needed_glibc(programs)?;
+    ensure!(
+        needed <= (major, minor),
+        "what is built here needs glibc {}.{}, and Debian 12 has {major}.{minor}\n\
+         hint: run it on Debian 12, or with a sysroot of it",
+        needed.0,
+        needed.1
+    );
+    Ok(())
+}
+
+fn newest_glibc(symbols: &str) -> Option<(u32, u32)> {
     let versions = symbols.split("GLIBC_").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
         let (major, minor) = rest.get(..end.unwrap_or(rest.len()))?.split_once('.')?;
         let minor = minor.split('.').next()?;
         Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
     });
-    versions
-        .max()
-        .map(|(major, minor)| format!("{major}.{minor}"))
+    versions.max()
 }
 
 /// How much of the host the unit leaves open, by systemd's own reckoning, which is shown.
@@ -269,7 +292,7 @@ mod tests {
     #[test]
     fn the_newest_version_of_glibc_counts_by_its_numbers() {
         let symbols = "w DF *UND* (GLIBC_2.2.5) malloc\nDF *UND* (GLIBC_2.34) x\n(GLIBC_2.9) y\n";
-        assert_eq!(newest_glibc(symbols).as_deref(), Some("2.34"));
+        assert_eq!(newest_glibc(symbols), Some((2, 34)));
         assert_eq!(newest_glibc("nothing"), None);
     }
 

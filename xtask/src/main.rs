@@ -10,6 +10,7 @@ mod demo;
 mod dist;
 mod setup;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -36,7 +37,16 @@ enum Verb {
     /// with a failure when a frame or a counter is not as it should be.
     Demo,
     /// Run every test, the privileged ones included (needs root).
+    ///
+    /// With --vm or --package other tests instead, in a virtual machine that it makes: hours, or
+    /// twenty minutes, where the processor does not help.
     Test {
+        /// The prog-run and end-to-end suites on Debian 12's stock kernel.
+        #[arg(long, conflicts_with = "package")]
+        vm: bool,
+        /// The Debian package on a clean Debian 12: installed, upgraded, removed, purged.
+        #[arg(long, conflicts_with = "filter")]
+        package: bool,
         /// Passed to the test binaries: name filters and flags such as --nocapture.
         #[arg(last = true)]
         filter: Vec<String>,
@@ -55,9 +65,13 @@ fn main() -> ExitCode {
     let (name, outcome) = match Cli::parse().command {
         Verb::Setup => ("setup", setup::run()),
         Verb::Demo => ("demo", demo::run()),
-        Verb::Test { filter } => ("test", test::run(&filter)),
+        Verb::Test {
+            vm: true, filter, ..
+        } => ("test", vm::suites::run(&filter)),
+        Verb::Test { package: true, .. } => ("test", vm::package::run()),
+        Verb::Test { filter, .. } => ("test", test::run(&filter)),
         Verb::Bench(options) => ("bench", bench::run(&options)),
-        Verb::Dist => ("dist", dist::run()),
+        Verb::Dist => ("dist", dist::run(dist::RELEASE).map(drop)),
         Verb::Check => ("check", check::run()),
     };
     match outcome {

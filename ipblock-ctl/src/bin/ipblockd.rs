@@ -15,6 +15,19 @@ const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if flags.man {
+        return match daemon::manual().and_then(|page| io::stdout().write_all(&page)) {
+            // A reader that has gone has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                drop(writeln!(
+                    io::stderr(),
+                    "error: cannot print the manual page: {error}"
+                ));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        };
+    }
     let check_only = flags.check_config;
     let (file, path) = match ConfigFile::load(flags.config.as_deref()) {
         Ok(loaded) => loaded,

@@ -30,6 +30,9 @@ pub struct Flags {
     /// Read the flags and the file, say what is wrong with them or what they come to, and end.
     #[arg(long)]
     pub check_config: bool,
+    /// Print the manual page, and end.
+    #[arg(long)]
+    pub man: bool,
     /// Unix socket to listen on.
     #[arg(long, value_name = "PATH", help = format!(
         "Unix socket to listen on [default: {DEFAULT_SOCKET}]"

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error;
 
-use super::mode::AttachMode;
+use super::{features::Feature, mode::AttachMode};
 
 /// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
 #[derive(Debug, Error)]
@@ -54,6 +54,12 @@ pub enum DatapathError {
     /// The kernel refused the program.
     #[error("the kernel refused the XDP program: {0}")]
     Program(#[source] Box<ProgramError>),
+    /// The kernel is too old for the program.
+    #[error("this kernel cannot run the XDP program, it lacks {}", lacks(missing))]
+    Kernel {
+        /// What it lacks.
+        missing: Vec<Feature>,
+    },
     /// The kernel's verifier refused the program.
     #[error("the kernel refused the XDP program: {source}; its verifier says: {said}")]
     Verifier {
@@ -188,6 +194,10 @@ impl DatapathError {
                  `ipblock-ctl doctor`"
                     .to_owned()
             }
+            Self::Kernel { .. } => {
+                "boot a newer kernel; `ipblock-ctl doctor` says what else stands in the way"
+                    .to_owned()
+            }
             Self::StrangePin { path, .. } => format!(
                 "find out who put it there; once it is not needed, remove {}",
                 path.display()
@@ -240,4 +250,34 @@ fn attach_hint(mode: AttachMode, source: &io::Error) -> Option<String> {
     Some(format!(
         "{reason}; `--mode generic` works on every interface and is slower"
     ))
+}
+
+fn lacks(missing: &[Feature]) -> String {
+    let lines: Vec<String> = missing
+        .iter()
+        .map(|feature| format!("{} (Linux {})", feature.what, feature.since))
+        .collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_too_old_is_told_what_it_lacks() {
+        let feature = |what, since| Feature { what, since };
+        let missing = vec![feature("ring buffers", "5.8"), feature("clocks", "5.11")];
+        let error = DatapathError::Kernel { missing };
+        assert_eq!(
+            error.to_string(),
+            "this kernel cannot run the XDP program, it lacks ring buffers (Linux 5.8); \
+             clocks (Linux 5.11)"
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("newer kernel"))
+        );
+    }
 }

@@ -9,6 +9,7 @@ pub mod bans;
 mod capabilities;
 pub mod clock;
 pub mod error;
+pub mod features;
 pub mod generation;
 mod held;
 pub mod hits;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::ErrorKind, sync::OnceLock};
 use aya::programs::{ProgramError, Xdp};
 use sha2::{Digest as _, Sha256};
 
-use super::error::DatapathError;
+use super::{error::DatapathError, features};
 
 /// The ELF object with the XDP program and its map definitions.
 pub static BPF_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipblock"));
@@ -47,6 +47,10 @@ pub fn load_program(program: &mut Xdp) -> Result<(), DatapathError> {
                 io_error,
                 verifier_log,
             }) => {
+                let missing = features::missing();
+                if !missing.is_empty() {
+                    return Err(DatapathError::Kernel { missing });
+                }
                 return Err(DatapathError::Verifier {
                     source: io_error,
                     said: last_lines(&verifier_log.to_string()),

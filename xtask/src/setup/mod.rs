@@ -26,6 +26,21 @@ use self::{
 };
 use crate::command::{on_path, output_of, say};
 
+/// Installs those of these Debian packages that are missing.
+pub(crate) fn install(packages: &[String]) -> Result<()> {
+    let missing = apt::missing(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if apt::access() != plan::Packages::AptAsRoot {
+        bail!(
+            "not installed: {}\nhint: install them; root on a Debian-like system has it done",
+            missing.join(", ")
+        );
+    }
+    apt::install(&missing)
+}
+
 /// Prepares the eBPF tool chain; quick when it is there already.
 pub(crate) fn run() -> Result<()> {
     if let Some(object) = env::var_os("IPBLOCK_EBPF_OBJECT") {

@@ -1,5 +1,6 @@
 //! `doctor`: looks for what stands in the way on this host, and changes nothing.
 
+mod features;
 mod host;
 mod interfaces;
 
@@ -18,6 +19,7 @@ const HOST_CHECKS: &[fn() -> Vec<Finding>] = &[
     host::kernel,
     host::bpffs,
     host::capabilities,
+    features::program,
     interfaces::programs,
 ];
 

@@ -1,0 +1,104 @@
+//! What the program asks of the kernel, found out by trying: distributions carry features back, so a
+//! version says little.
+
+use aya::{
+    EbpfLoader,
+    maps::MapType,
+    programs::{ProgramType, Xdp},
+    sys::{BpfHelper, is_helper_supported, is_map_supported},
+};
+use ipblock_common::names;
+
+use super::{
+    error::DatapathError,
+    object::{BPF_OBJECT, load_program},
+};
+
+/// Something that a kernel has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// What it is, and what it is for.
+    pub what: &'static str,
+    /// The version of Linux that brought it.
+    pub since: &'static str,
+}
+
+enum Probe {
+    Helper(BpfHelper),
+    Map(MapType),
+}
+
+const FEATURES: [(Probe, Feature); 6] = [
+    (
+        Probe::Map(MapType::LpmTrie),
+        Feature {
+            what: "longest-prefix tries, for rules and bans",
+            since: "4.11",
+        },
+    ),
+    (
+        Probe::Map(MapType::LruHash),
+        Feature {
+            what: "least-recently-used tables, for alerts and `top`",
+            since: "4.10",
+        },
+    ),
+    (
+        Probe::Map(MapType::RingBuf),
+        Feature {
+            what: "ring buffers, for alerts",
+            since: "5.8",
+        },
+    ),
+    (
+        Probe::Helper(BpfHelper::BPF_FUNC_ktime_get_boot_ns),
+        Feature {
+            what: "the boot clock, for the ends of bans and rules",
+            since: "5.8",
+        },
+    ),
+    (
+        Probe::Helper(BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+        Feature {
+            what: "the coarse clock, for last hits",
+            since: "5.11",
+        },
+    ),
+    (
+        Probe::Helper(BpfHelper::BPF_FUNC_xdp_load_bytes),
+        Feature {
+            what: "XDP on buffers of several fragments, for jumbo frames and headers that a driver splits",
+            since: "5.18",
+        },
+    ),
+];
+
+/// What the program needs and this kernel has not. Without the right to ask, nothing is said to be
+/// missing.
+#[must_use]
+pub fn missing() -> Vec<Feature> {
+    FEATURES
+        .iter()
+        .filter(|(probe, _)| match probe {
+            Probe::Helper(helper) => {
+                matches!(is_helper_supported(ProgramType::Xdp, *helper), Ok(false))
+            }
+            Probe::Map(map) => matches!(is_map_supported(*map), Ok(false)),
+        })
+        .map(|&(_, feature)| feature)
+        .collect()
+}
+
+/// Has the kernel take maps and program of this build, as they would be for no rules, and forgets them.
+///
+/// # Errors
+/// What the kernel says against it.
+pub fn try_program() -> Result<(), DatapathError> {
+    let mut ebpf = EbpfLoader::new()
+        .load(BPF_OBJECT)
+        .map_err(|error| DatapathError::Load(Box::new(error)))?;
+    let program = ebpf.program_mut(names::PROGRAM);
+    let program: Option<&mut Xdp> = program.and_then(|program| program.try_into().ok());
+    // That the object has it is what the tests of every build begin with.
+    program.map_or(Ok(()), load_program)
+}

@@ -1,0 +1,10 @@
+//! `cargo xtask test --vm` and `--package`: a virtual machine with Debian 12 and its stock kernel.
+//!
+//! [`image`] makes its disk, [`machine`] starts it with a job, [`suites`] and [`package`] are the jobs.
+//! What runs inside stands in xtask/guest.
+
+mod image;
+mod machine;
+pub(crate) mod package;
+pub(crate) mod suites;
+mod workshop;
