@@ -104,6 +104,7 @@ impl Service {
             bans: Mutex::new(bans),
             compiled: Mutex::default(),
             record,
+            places: Arc::default(),
         };
         let mut pinned = service.open_pinned()?;
         // Before anything new is on a link.

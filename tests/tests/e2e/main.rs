@@ -28,6 +28,7 @@ mod exchange;
 mod expiry;
 mod flood;
 mod guard;
+mod hostile;
 mod interfaces;
 mod interrupted;
 mod json;

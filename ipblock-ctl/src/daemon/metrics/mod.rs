@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 use jiff::Timestamp;
 
-use super::{error::Failure, http::run_blocking, state::Service};
+use super::{connections::Traffic, error::Failure, http::run_blocking, state::Service};
 use crate::api::{
     error::{ApiError, ErrorKind},
     types::{Counters, InterfaceStatus, Status},
@@ -39,6 +39,7 @@ struct Snapshot {
     interfaces: Vec<(String, InterfaceStatus)>,
     last_deploy: Option<LastDeploy>,
     started: Timestamp,
+    connections: Traffic,
 }
 
 /// `GET /metrics` on the unix socket.
@@ -70,6 +71,7 @@ impl Service {
                 .collect(),
             last_deploy: self.record.last_deploy(),
             started: self.record.started(),
+            connections: self.places.traffic(),
         })
     }
 }
