@@ -24,6 +24,7 @@ mod counters;
 mod countries;
 mod deploys;
 mod diagnostics;
+mod doctor;
 mod exchange;
 mod expiry;
 mod flood;
