@@ -6,6 +6,7 @@
 //! [`Daemon`]. [`many_sources`] and [`source_pool`] run any XDP program for measurements, [`page`]
 //! reads documentation whose commands are run.
 
+mod as_user;
 mod binaries;
 pub mod bpf;
 mod bpffs;
@@ -27,6 +28,7 @@ mod veth;
 mod wait;
 mod webhook;
 
+pub use as_user::as_user;
 pub use binaries::{Binaries, binaries};
 pub use bpffs::{Bpffs, TinyDisk};
 pub use daemon::{CtlOutput, Daemon, DaemonBuilder};

@@ -3,137 +3,38 @@
 //! One connection a request: a command sends few, and a connection that lives shorter than the
 //! daemon needs no care when the daemon restarts.
 
+mod error;
+mod exchange;
+
 use std::{
     fmt::Write as _,
-    io,
     net::IpAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{
-    Method, Request, StatusCode,
-    body::Bytes,
-    client::conn::http1,
-    header::{ACCEPT, CONTENT_TYPE, HOST},
-};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, body::Bytes};
 use serde::{Serialize, de::DeserializeOwned};
-use thiserror::Error;
-use tokio::{net::UnixStream, time::timeout};
 
-use super::{
-    SSH_PEER_HEADER,
-    error::{ApiError, ErrorKind},
-    types::{
-        AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
-        BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
-        DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent,
-        ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery, RulesetText,
-        Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
-    },
+pub use error::ClientError;
+use exchange::Patience;
+
+use super::types::{
+    AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
+    BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
+    DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo,
+    RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery, RulesetText, Staged, Status,
+    TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
 };
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
-
-/// A daemon that does not accept for so long is taken as unreachable. Answers have no limit: a
-/// deploy of millions of entries takes its time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest answer that is read, in bytes: above any real ruleset, below what hurts the host.
-const MAX_ANSWER: usize = 1 << 30;
-
-/// Why a request brought no answer to work with.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// Nobody listens on the socket.
-    #[error("cannot reach ipblockd at {}: {source}", path.display())]
-    Unreachable {
-        /// The socket.
-        path: PathBuf,
-        /// What connecting said.
-        source: io::Error,
-    },
-    /// The socket is there, and this user may not open it.
-    #[error("not permitted to open {}", path.display())]
-    NotPermitted {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The daemon answered with an error.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// The daemon closed the connection before it answered.
-    #[error("ipblockd closed the connection before it answered {route}: {problem}")]
-    Lost {
-        /// Method and path.
-        route: String,
-        /// What happened to the connection.
-        problem: String,
-    },
-    /// An answer that this version does not understand.
-    #[error("ipblockd's answer to {route} is not understood: {problem}")]
-    Protocol {
-        /// Method and path.
-        route: String,
-        /// What is wrong with the answer.
-        problem: String,
-    },
-}
-
-impl ClientError {
-    /// The exit code of `ipblock-ctl`.
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unreachable { .. } => 4,
-            Self::NotPermitted { .. } => 5,
-            Self::Api(error) => error.kind.exit_code(),
-            Self::Lost { .. } | Self::Protocol { .. } => 1,
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Unreachable { .. } => {
-                "start the daemon with `systemctl start ipblockd`, or name its socket with --socket"
-            }
-            Self::NotPermitted { .. } => "run the command as root, for example with sudo",
-            Self::Api(error) => return error.hint.clone(),
-            Self::Lost { .. } => {
-                "it may or may not have been carried out: see `ipblock-ctl status` and \
-                 `ipblock-ctl diff`"
-            }
-            Self::Protocol { .. } => {
-                "ipblock-ctl and ipblockd may be of different versions: compare \
-                 `ipblock-ctl --version` with `ipblock-ctl status`, and restart the daemon"
-            }
-        };
-        Some(hint.to_owned())
-    }
-
-    /// Whether the daemon refused for a conflict or for safety.
-    #[must_use]
-    pub const fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Api(ApiError {
-                kind: ErrorKind::Conflict,
-                ..
-            })
-        )
-    }
-}
 
 /// A client of one socket.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
     ssh_peers: Vec<IpAddr>,
+    patience: Patience,
 }
 
 impl Client {
@@ -143,6 +44,7 @@ impl Client {
         Self {
             socket,
             ssh_peers: Vec::new(),
+            patience: Patience::USUAL,
         }
     }
 
@@ -357,69 +259,6 @@ impl Client {
             problem: error.to_string(),
         })
     }
-
-    /// The body of a 2xx answer; any other answer is an error.
-    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-        let route = format!("{method} {path}");
-        let lost = |problem: String| ClientError::Lost {
-            route: route.clone(),
-            problem,
-        };
-        let stream = self.connect().await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| lost(error.to_string()))?;
-        // Ends with the sender; what went wrong with it comes back from the request.
-        tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "ipblockd")
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json");
-        if !self.ssh_peers.is_empty() {
-            let peers: Vec<_> = self.ssh_peers.iter().map(ToString::to_string).collect();
-            request = request.header(SSH_PEER_HEADER, peers.join(","));
-        }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| ClientError::Protocol {
-                route: route.clone(),
-                problem: format!("the request cannot be built: {error}"),
-            })?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| lost(error.to_string()))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| lost(error.to_string()))?
-            .to_bytes();
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(refusal(route, status, &body))
-        }
-    }
-
-    async fn connect(&self) -> Result<UnixStream, ClientError> {
-        let connected = timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.socket)).await;
-        let source = match connected {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => error,
-            Err(_) => io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer in {} s", CONNECT_TIMEOUT.as_secs()),
-            ),
-        };
-        let path = self.socket.clone();
-        Err(match source.kind() {
-            io::ErrorKind::PermissionDenied => ClientError::NotPermitted { path },
-            _ => ClientError::Unreachable { path, source },
-        })
-    }
 }
 
 /// A path with the query that `axum` reads back.
@@ -431,16 +270,6 @@ fn with_query(path: &str, query: &impl Serialize) -> Result<String, ClientError>
             route: format!("GET {path}"),
             problem: format!("the query cannot be written: {error}"),
         }),
-    }
-}
-
-fn refusal(route: String, status: StatusCode, body: &[u8]) -> ClientError {
-    match serde_json::from_slice::<ApiError>(body) {
-        Ok(error) => ClientError::Api(error),
-        Err(_) => ClientError::Protocol {
-            route,
-            problem: format!("status {status} without a reason"),
-        },
     }
 }
 
@@ -466,25 +295,5 @@ mod tests {
     fn a_path_segment_holds_no_delimiters() {
         assert_eq!(path_segment("eth0.7"), "eth0.7");
         assert_eq!(path_segment("a?b#c/d%é"), "a%3Fb%23c%2Fd%25%C3%A9");
-    }
-
-    #[test]
-    fn a_refusal_without_a_reason_is_a_protocol_error() {
-        let error = refusal("GET /v1/nope".to_owned(), StatusCode::NOT_FOUND, b"");
-        assert_eq!(error.exit_code(), 1);
-        assert_eq!(
-            error.to_string(),
-            "ipblockd's answer to GET /v1/nope is not understood: \
-             status 404 Not Found without a reason"
-        );
-    }
-
-    #[test]
-    fn a_refusal_with_a_reason_keeps_it() {
-        let body = br#"{"kind":"conflict","message":"no","hint":"do that"}"#;
-        let error = refusal("POST /v1/deploy".to_owned(), StatusCode::CONFLICT, body);
-        assert!(error.is_conflict());
-        assert_eq!(error.exit_code(), 3);
-        assert_eq!(error.hint().as_deref(), Some("do that"));
     }
 }

@@ -75,6 +75,7 @@ Exit codes:
 Environment:
   IPBLOCK_SOCKET    the daemon's socket
   IPBLOCK_BPFFS     the bpffs under which the daemon pins, for `panic-off`
+                    and `doctor`
   IPBLOCK_SSH_PEER  none, or addresses that a change must not cut off, in
                     place of those that SSH_CONNECTION names here and in the
                     ancestors of this process
@@ -180,8 +181,7 @@ enum Command {
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     PanicOff(panic_off::PanicOffArgs),
-    /// Look for what stands in the way on this host
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -260,7 +260,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Check(args) => check::run(args, session).await,
         Command::Convert(args) => convert::run(&args, session.output),
         Command::PanicOff(args) => panic_off::run(&args, session.output),
-        Command::Doctor => doctor::run(session).await,
+        Command::Doctor(args) => doctor::run(&args, session).await,
         Command::Completions(args) => completions::run(&args, session.output),
         Command::Man(args) => man::run(args, session.output),
     }

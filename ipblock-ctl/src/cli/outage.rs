@@ -16,6 +16,7 @@ pub(crate) const fn is_passing(error: &ClientError) -> bool {
     matches!(
         error,
         ClientError::Unreachable { .. }
+            | ClientError::Silent { .. }
             | ClientError::Lost { .. }
             | ClientError::Api(ApiError {
                 kind: ErrorKind::Failed,

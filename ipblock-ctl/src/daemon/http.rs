@@ -13,16 +13,25 @@ use axum::{
     Extension, Json, Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Path, Query, Request, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::header::CONTENT_TYPE,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 use tracing::warn;
 
-use super::{alerts::query, error::Failure, guard::Caller, metrics, peer, state::Service};
+use super::{
+    alerts::query,
+    bodies::{self, Bodies},
+    connections,
+    error::Failure,
+    guard::Caller,
+    metrics, peer,
+    state::Service,
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -34,9 +43,6 @@ use crate::{
     store::{Author, DATABASE},
 };
 
-/// Largest request body: a ruleset file of some two million entries.
-const MAX_BODY: usize = 64 << 20;
-
 /// Largest backup that is taken back.
 const MAX_BACKUP: usize = 1 << 30;
 
@@ -46,8 +52,9 @@ const CHUNK: usize = 256 << 10;
 type Answer<T> = Result<Json<T>, Failure>;
 type Shared = State<Arc<Service>>;
 
-/// Every route, for root alone.
+/// Every route, each request authorised.
 pub(super) fn router(service: Arc<Service>) -> Router {
+    let bodies = Bodies::new();
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/interfaces", post(attach))
@@ -80,8 +87,16 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .route("/v1/backup", get(back_up))
-        .route("/v1/restore", post(restore))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(
+            bodies.clone(),
+            bodies::whole,
+        ))
+        .route(
+            "/v1/restore",
+            post(restore).layer(middleware::from_fn_with_state(bodies, bodies::in_parts)),
+        )
+        // `bodies` has read it.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(errors_as_json))
         .layer(middleware::from_fn(peer::authorise))
         .with_state(service)
@@ -99,7 +114,14 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     service: Arc<Service>,
     method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(move || method(&service)).await {
+    let ticket = connections::ticket();
+    let work = tokio::task::spawn_blocking(move || {
+        let result = method(&service);
+        // Not before: the work goes on when the client does not wait for it.
+        drop(ticket);
+        result
+    });
+    match work.await {
         Ok(result) => result.map_err(Failure),
         Err(panic) => Err(Failure(
             ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
@@ -345,17 +367,24 @@ async fn restore(
     let mut file = File::create(&path).map_err(|error| failed(&error))?;
     // `DefaultBodyLimit` does not count a body that is read in parts.
     let mut body = Limited::new(body, MAX_BACKUP);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                return too_large();
+    let receive = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    return too_large();
+                }
+                failed(&error)
+            })?;
+            if let Some(chunk) = frame.data_ref() {
+                tokio::task::block_in_place(|| file.write_all(chunk))
+                    .map_err(|error| failed(&error))?;
             }
-            failed(&error)
-        })?;
-        if let Some(chunk) = frame.data_ref() {
-            tokio::task::block_in_place(|| file.write_all(chunk))
-                .map_err(|error| failed(&error))?;
         }
+        Ok(())
+    };
+    match timeout(bodies::BACKUP_TIME, receive).await {
+        Ok(received) => received?,
+        Err(_) => return Err(bodies::too_slow(bodies::BACKUP_TIME)),
     }
     drop(file);
     Ok(run(service, move |service| {
@@ -382,7 +411,7 @@ async fn no_such_route(request: Request) -> Failure {
     Failure(ApiError::new(ErrorKind::NotFound, message).with_hint("docs/api.md lists the routes"))
 }
 
-/// Gives what axum itself refuses (too large a body, an unreadable query) the form that every
+/// Gives what axum itself refuses (an unreadable query or path) the form that every
 /// other error has.
 async fn errors_as_json(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
@@ -399,9 +428,6 @@ async fn errors_as_json(request: Request, next: Next) -> Response {
     } else {
         ErrorKind::Invalid
     };
-    let message = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => format!("the request is larger than {MAX_BODY} bytes"),
-        _ => format!("the request was refused: {status}"),
-    };
+    let message = format!("the request was refused: {status}");
     Failure(ApiError::new(kind, message)).into_response()
 }

@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 
 use axum::{
-    extract::{ConnectInfo, Request, connect_info::Connected},
+    Extension,
+    extract::Request,
     http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse as _, Response},
-    serve::IncomingStream,
 };
 use nix::unistd::{Group, Uid, User};
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
-use super::{credentials::supplementary_groups, error::Failure, guard::Caller};
+use super::{connections::Rank, credentials::supplementary_groups, error::Failure, guard::Caller};
 use crate::{
     api::{
         SSH_PEER_HEADER,
@@ -43,9 +43,9 @@ pub(super) struct Peer {
     right: Option<Right>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let socket = stream.io();
+impl Peer {
+    /// Whoever has connected this stream.
+    pub(super) fn of(socket: &UnixStream) -> Self {
         let Ok(credentials) = socket.peer_cred() else {
             return Self {
                 uid: None,
@@ -64,6 +64,21 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
             uid: Some(uid),
             right,
         }
+    }
+
+    /// With whom it shares places.
+    pub(super) const fn rank(self) -> Rank {
+        match (self.uid, self.right) {
+            (Some(0), _) => Rank::Root,
+            (_, Some(Right::Change)) => Rank::Member,
+            (_, Some(Right::View)) => Rank::Viewer,
+            (_, None) => Rank::Stranger,
+        }
+    }
+
+    /// Its user; the kernel's number for nobody where it is not known.
+    pub(super) fn uid_or_nobody(self) -> u32 {
+        self.uid.unwrap_or(u32::MAX)
     }
 }
 
@@ -96,7 +111,7 @@ fn needed(method: &Method, path: &str) -> Right {
 /// Lets those through who may; what handlers get is the author, and the caller with where they come
 /// from.
 pub(super) async fn authorise(
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {

@@ -23,7 +23,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
-    http, kernel_log::KernelLog, metrics, peer::Peer, settings::Settings, state::Service,
+    connections, http, kernel_log::KernelLog, metrics, settings::Settings, state::Service,
     takeover::StartError,
 };
 
@@ -129,8 +129,6 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             Arc::new(move || service.metrics_page()),
         ))
     });
-    let router = http::router(Arc::clone(&service));
-    let router = router.into_make_service_with_connect_info::<Peer>();
     // There is nobody to tell without systemd.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     let watchdog = sd_notify::watchdog_enabled().map(|within| {
@@ -143,11 +141,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     info!(socket = %socket.display(), "ready");
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move { drop(stopped.await) })
-            .into_future(),
-    );
+    let routes = http::router(Arc::clone(&service));
+    let places = Arc::clone(&service.places);
+    let server = tokio::spawn(connections::serve(listener, routes, places, stopped));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

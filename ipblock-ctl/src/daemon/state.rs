@@ -12,6 +12,7 @@ use super::{
     alerts::{Alerts, Book},
     bans::LiveBans,
     compiled::CompiledRulesets,
+    connections::Places,
     counts::Counts,
     drift::Drift,
     durations::Durations,
@@ -68,6 +69,8 @@ pub struct Service {
     pub(super) is_stopping: watch::Sender<bool>,
     /// What this process has done, for metrics.
     pub(super) record: Record,
+    /// Connections to the socket.
+    pub(super) places: Arc<Places>,
 }
 
 /// What is in force, and what is being edited.

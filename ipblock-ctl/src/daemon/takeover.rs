@@ -106,6 +106,7 @@ impl Service {
             bans: Mutex::new(bans),
             compiled: Mutex::default(),
             record,
+            places: Arc::default(),
         };
         reach(Step::StartOpened);
         let mut pinned = service.open_pinned()?;

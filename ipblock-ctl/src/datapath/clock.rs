@@ -1,6 +1,6 @@
 //! The kernel's clocks and wall time.
 
-use std::sync::OnceLock;
+use std::{io, sync::OnceLock};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use nix::time::{ClockId, clock_gettime};
@@ -72,6 +72,20 @@ impl Now {
         let age = SignedDuration::from_nanos(i64::try_from(age).unwrap_or(i64::MAX));
         let hit = self.wall.checked_sub(age).ok()?;
         hit.round(Unit::Millisecond).ok()
+    }
+}
+
+/// Whether something keeps the wall clock right: the kernel's own idea of it, as NTP clients set it
+/// (`adjtimex`).
+pub fn is_synchronised() -> io::Result<bool> {
+    // SAFETY: a structure of numbers, all of which may be 0.
+    let mut question: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: it outlives the call; with no mode set, nothing of the clock is changed.
+    let state = unsafe { libc::adjtimex(&raw mut question) };
+    match state {
+        -1 => Err(io::Error::last_os_error()),
+        libc::TIME_ERROR => Ok(false),
+        _ => Ok(question.status & libc::STA_UNSYNC == 0),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
+    link::{
+        InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+        XdpAttached,
+    },
 };
 
 use super::{error::DatapathError, mode::AttachMode, netlink::dump};
@@ -20,6 +23,12 @@ pub struct Interface {
     pub kind: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpState>,
+    /// Index of the bond, bridge or the like that it belongs to.
+    pub master: Option<u32>,
+    /// Index of the interface that it lies on, as a VLAN device does.
+    pub parent: Option<u32>,
+    /// Whether it is administratively up.
+    pub is_up: bool,
     link_type: LinkLayerType,
 }
 
@@ -61,16 +70,26 @@ impl Interface {
         }
     }
 
+    /// Whether it is the loopback interface.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.link_type == LinkLayerType::Loopback
+    }
+
     fn from_message(message: LinkMessage) -> Option<Self> {
         let mut name = None;
         let mut mtu = 0;
         let mut kind = None;
         let mut xdp = None;
+        let mut master = None;
+        let mut parent = None;
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(value) => name = Some(value),
                 LinkAttribute::Mtu(value) => mtu = value,
                 LinkAttribute::LinkInfo(infos) => kind = find_kind(&infos),
+                LinkAttribute::Controller(index) => master = Some(index),
+                LinkAttribute::Link(index) => parent = Some(index),
                 LinkAttribute::Xdp(values) => xdp = xdp_state(&values),
                 _ => {}
             }
@@ -81,6 +100,9 @@ impl Interface {
             mtu,
             kind,
             xdp,
+            master,
+            parent,
+            is_up: message.header.flags.contains(LinkFlags::Up),
             link_type: message.header.link_layer_type,
         })
     }

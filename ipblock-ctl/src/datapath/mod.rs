@@ -8,6 +8,7 @@ mod ban_filter;
 pub mod bans;
 mod capabilities;
 pub mod clock;
+pub mod device;
 pub mod error;
 pub mod features;
 pub mod generation;

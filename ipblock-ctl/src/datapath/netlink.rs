@@ -66,7 +66,7 @@ fn dump_once<T>(
 }
 
 /// Length of the first message, padded to the next one; `None` when there is none.
-fn message_length(messages: &[u8]) -> Option<usize> {
+pub(super) fn message_length(messages: &[u8]) -> Option<usize> {
     const HEADER: usize = 16;
     const ALIGNMENT: usize = 4;
     let length = messages

@@ -1,16 +1,17 @@
 //! What can be seen of the host without BPF: kernel, bpffs, capabilities.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use caps::CapSet;
 
-use crate::{
-    datapath::{CAPABILITIES, DEFAULT_BPFFS as BPFFS},
-    output::doctor::Finding,
-};
+use crate::{datapath::CAPABILITIES, output::doctor::Finding};
 
 /// `BPF_F_XDP_HAS_FRAGS` came with Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
+
+/// Before, a full LPM trie refuses to replace entries, and reading one back may skip some
+/// (`kernel/bpf/lpm_trie.c`). ipblock leaves room in each, and never asks one what it should hold.
+const SOUND_TRIES: (u32, u32) = (6, 13);
 
 pub(super) fn kernel() -> Vec<Finding> {
     let path = "/proc/sys/kernel/osrelease";
@@ -27,6 +28,10 @@ pub(super) fn kernel() -> Vec<Finding> {
 fn judge_kernel(release: &str) -> Finding {
     let (major, minor) = OLDEST_KERNEL;
     match version(release) {
+        Some(found) if found < SOUND_TRIES && found >= OLDEST_KERNEL => Finding::ok(
+            "kernel",
+            format!("{release}; tries before 6.13 have known bugs, which ipblock goes around"),
+        ),
         Some(found) if found >= OLDEST_KERNEL => Finding::ok("kernel", release),
         Some(_) => Finding::error(
             "kernel",
@@ -51,10 +56,27 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((major, minor))
 }
 
-pub(super) fn bpffs() -> Vec<Finding> {
+/// Interpreted programs work, and cost many times as much.
+pub(super) fn jit() -> Vec<Finding> {
+    // Root alone may read it, and a kernel that cannot do without has no such file.
+    let setting = fs::read_to_string("/proc/sys/net/core/bpf_jit_enable");
+    setting
+        .is_ok_and(|setting| setting.trim() == "0")
+        .then(|| {
+            Finding::warning(
+                "kernel",
+                "BPF programs are interpreted (net.core.bpf_jit_enable is 0)",
+                "sysctl -w net.core.bpf_jit_enable=1, and in /etc/sysctl.d for the next boot",
+            )
+        })
+        .into_iter()
+        .collect()
+}
+
+pub(super) fn bpffs(bpffs: &Path) -> Vec<Finding> {
     let path = "/proc/self/mounts";
     vec![match fs::read_to_string(path) {
-        Ok(mounts) => judge_mounts(&mounts),
+        Ok(mounts) => judge_mounts(&mounts, &bpffs.display().to_string()),
         Err(error) => Finding::warning(
             "bpffs",
             format!("cannot read {path}: {error}"),
@@ -63,7 +85,8 @@ pub(super) fn bpffs() -> Vec<Finding> {
     }]
 }
 
-fn judge_mounts(mounts: &str) -> Finding {
+/// `wanted` is where the daemon pins, or is going to.
+fn judge_mounts(mounts: &str, wanted: &str) -> Finding {
     let points: Vec<&str> = mounts
         .lines()
         .filter_map(|line| {
@@ -72,17 +95,19 @@ fn judge_mounts(mounts: &str) -> Finding {
             (fields.next()? == "bpf").then_some(point)
         })
         .collect();
-    let mount = format!("mount -t bpf bpf {BPFFS}");
-    if points.contains(&BPFFS) {
-        return Finding::ok("bpffs", format!("mounted at {BPFFS}"));
+    let mount = format!("mount -t bpf bpf {wanted}");
+    // A directory below the mount will do as well.
+    let holds = |point: &&&str| Path::new(wanted).starts_with(point);
+    if let Some(point) = points.iter().find(holds) {
+        return Finding::ok("bpffs", format!("mounted at {point}"));
     }
     match points.first() {
         Some(point) => Finding::warning(
             "bpffs",
-            format!("mounted at {point}, not at {BPFFS}"),
-            format!("{mount}, or start ipblockd with --bpffs {point}"),
+            format!("mounted at {point}, not at {wanted}"),
+            format!("{mount}, or start ipblockd and `ipblock-ctl doctor` with --bpffs {point}"),
         ),
-        None => Finding::error("bpffs", format!("not mounted at {BPFFS}"), mount),
+        None => Finding::error("bpffs", format!("not mounted at {wanted}"), mount),
     }
 }
 
@@ -112,7 +137,7 @@ fn judge_capabilities(missing: &[String]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::doctor::FindingState;
+    use crate::{datapath::DEFAULT_BPFFS as BPFFS, output::doctor::FindingState};
 
     #[test]
     fn kernels_are_judged_by_major_and_minor() {
@@ -132,13 +157,18 @@ mod tests {
     #[test]
     fn bpffs_is_found_by_type_and_place() {
         let here = "proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw,mode=700 0 0\n";
-        assert_eq!(judge_mounts(here).state, FindingState::Ok);
+        assert_eq!(judge_mounts(here, BPFFS).state, FindingState::Ok);
         let elsewhere = "none /run/bpf bpf rw 0 0\n";
-        let finding = judge_mounts(elsewhere);
+        let finding = judge_mounts(elsewhere, BPFFS);
         assert_eq!(finding.state, FindingState::Warning);
         assert!(finding.advice.expect("advice").contains("--bpffs /run/bpf"));
+        assert_eq!(judge_mounts(elsewhere, "/run/bpf").state, FindingState::Ok);
+        assert_eq!(
+            judge_mounts(elsewhere, "/run/bpf/mine").state,
+            FindingState::Ok
+        );
         let nowhere = "tmpfs /sys/fs/bpf tmpfs rw 0 0\n";
-        let finding = judge_mounts(nowhere);
+        let finding = judge_mounts(nowhere, BPFFS);
         assert_eq!(finding.state, FindingState::Error);
         assert_eq!(
             finding.advice.as_deref(),

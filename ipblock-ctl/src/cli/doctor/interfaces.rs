@@ -1,18 +1,18 @@
-//! XDP programs on this host's interfaces: ours, and those that stand in the way.
+//! Interfaces of this host: XDP programs on them, ours and those that stand in the way, and what
+//! [`devices`] makes of the rest.
 
 use std::{collections::BTreeSet, path::Path};
 
+use super::devices::{self, Device, Header};
 use crate::{
-    datapath::{
-        DEFAULT_BPFFS as BPFFS, Interface, PinDirectory, PinnedLink, inspect::program_name,
-    },
+    datapath::{Interface, PinDirectory, PinnedLink, device, inspect::program_name},
     output::doctor::Finding,
 };
 
 const CHECK: &str = "XDP programs";
 
-/// One finding for each interface that runs an XDP program, or one that says that none does.
-pub(super) fn programs() -> Vec<Finding> {
+/// What runs an XDP program that is not ours, and everything else about interfaces.
+pub(super) fn interfaces(bpffs: &Path) -> Vec<Finding> {
     let interfaces = match Interface::list() {
         Ok(interfaces) => interfaces,
         Err(error) => {
@@ -20,7 +20,14 @@ pub(super) fn programs() -> Vec<Finding> {
             return vec![Finding::warning(CHECK, error.to_string(), advice)];
         }
     };
-    let ours = our_programs();
+    let ours = our_programs(bpffs);
+    let mut findings = programs(&interfaces, &ours, bpffs);
+    findings.extend(devices::judge(&known(&interfaces, &ours)));
+    findings
+}
+
+/// One finding for each interface that runs an XDP program, or one that says that none does.
+fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for interface in interfaces {
         let Some(xdp) = interface.xdp else {
@@ -36,7 +43,10 @@ pub(super) fn programs() -> Vec<Finding> {
         } else {
             Finding::warning(
                 CHECK,
-                format!("{what}, not one that is pinned under {BPFFS}/ipblock"),
+                format!(
+                    "{what}, not one that is pinned under {}",
+                    bpffs.join("ipblock").display()
+                ),
                 format!(
                     "ipblock cannot attach there; `bpftool prog show id {}` tells whose it is",
                     xdp.program
@@ -50,9 +60,41 @@ pub(super) fn programs() -> Vec<Finding> {
     findings
 }
 
-/// Ids of the programs on links that are pinned in the usual place. Unreadable pins are nobody's.
-fn our_programs() -> BTreeSet<u32> {
-    let Ok(pins) = PinDirectory::at(Path::new(BPFFS)) else {
+/// Interfaces with all that their drivers tell.
+fn known(interfaces: &[Interface], ours: &BTreeSet<u32>) -> Vec<Device> {
+    // A kernel that does not tell is no reason to say anything.
+    let features = device::xdp_features().ok().flatten();
+    interfaces
+        .iter()
+        .map(|interface| Device {
+            name: interface.name.clone(),
+            index: interface.index,
+            kind: interface.kind.clone(),
+            mtu: interface.mtu,
+            master: interface.master,
+            parent: interface.parent,
+            header: match interface.require_ethernet() {
+                Ok(()) if interface.is_loopback() => Header::Loopback,
+                Ok(()) => Header::Ethernet,
+                Err(_) => Header::Other,
+            },
+            is_up: interface.is_up,
+            driver: device::driver(&interface.name).ok(),
+            has_lro: device::has_lro(&interface.name).unwrap_or(false),
+            features: features
+                .as_ref()
+                .and_then(|features| features.get(&interface.index).copied()),
+            filtered: interface
+                .xdp
+                .filter(|xdp| ours.contains(&xdp.program))
+                .map(|xdp| xdp.mode),
+        })
+        .collect()
+}
+
+/// Ids of the programs on links that are pinned there. Unreadable pins are nobody's.
+fn our_programs(bpffs: &Path) -> BTreeSet<u32> {
+    let Ok(pins) = PinDirectory::at(bpffs) else {
         return BTreeSet::new();
     };
     let names = pins.linked_interfaces().unwrap_or_default();

@@ -1,8 +1,15 @@
 //! `doctor`: looks for what stands in the way on this host, and changes nothing.
 
+mod clock;
+mod devices;
 mod features;
 mod host;
 mod interfaces;
+mod room;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use super::{
     error::{CliError, FAILED, OK},
@@ -10,22 +17,31 @@ use super::{
 };
 use crate::{
     api::client::{Client, ClientError},
+    datapath::{DEFAULT_BPFFS, PinDirectory, inspect},
     output::doctor::{Finding, FindingState, render},
 };
 
-/// What is looked at without the daemon, in the order in which it is shown. Each answers with any
-/// number of findings.
-const HOST_CHECKS: &[fn() -> Vec<Finding>] = &[
-    host::kernel,
-    host::bpffs,
-    host::capabilities,
-    features::program,
-    interfaces::programs,
-];
+/// Look for what stands in the way on this host
+///
+/// Kernel, bpffs, capabilities, clock, interfaces and their drivers, other XDP programs, the daemon,
+/// and its room. Each line is ok, a warning or an error, with what to do. Nothing is changed; root sees
+/// more. Exits with 1 when there is an error.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The bpffs under which ipblockd pins
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "IPBLOCK_BPFFS",
+        default_value = DEFAULT_BPFFS,
+        hide_env_values = true
+    )]
+    bpffs: PathBuf,
+}
 
-pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut findings: Vec<Finding> = HOST_CHECKS.iter().flat_map(|check| check()).collect();
-    findings.extend(daemon(&session.client).await);
+pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut findings = host(&args.bpffs);
+    findings.extend(daemon(&session.client, &args.bpffs).await);
     session.show(&findings, |findings, view| render(findings, view))?;
     let broken = findings
         .iter()
@@ -33,7 +49,21 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
     Ok(if broken { FAILED } else { OK })
 }
 
-async fn daemon(client: &Client) -> Vec<Finding> {
+/// What is looked at without the daemon, in the order in which it is shown.
+fn host(bpffs: &Path) -> Vec<Finding> {
+    [
+        host::kernel(),
+        host::jit(),
+        host::bpffs(bpffs),
+        host::capabilities(),
+        features::program(),
+        clock::clock(),
+        interfaces::interfaces(bpffs),
+    ]
+    .concat()
+}
+
+async fn daemon(client: &Client, bpffs: &Path) -> Vec<Finding> {
     let socket = client.socket().display();
     let status = match client.status().await {
         Ok(status) => status,
@@ -48,12 +78,16 @@ async fn daemon(client: &Client) -> Vec<Finding> {
     };
     let answers = format!("{} answers at {socket}, pid {}", status.version, status.pid);
     let mut findings = vec![Finding::ok("daemon", answers)];
-    for problem in status.problems {
+    for problem in &status.problems {
         findings.push(Finding::warning(
             "daemon",
             problem,
             "see `ipblock-ctl status` and the daemon's log (journalctl -u ipblockd)",
         ));
     }
+    findings.extend(room::capacity(&status));
+    // Root alone sees the maps.
+    let maps = PinDirectory::at(bpffs).and_then(|pins| inspect::generations_bytes(&pins));
+    findings.extend(room::memory(&status, maps.ok()));
     findings
 }

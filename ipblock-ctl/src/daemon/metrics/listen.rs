@@ -10,19 +10,21 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tracing::{debug, info, warn};
 
-use super::FORMAT;
+use super::{
+    super::connections::{after_failed_accept, http1},
+    FORMAT,
+};
 use crate::api::error::ApiError;
 
 /// Connections at once; more wait in the kernel's queue.
@@ -31,8 +33,6 @@ const CONNECTIONS: usize = 16;
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may last in all, however slowly it reads.
 const WHOLE_TIME: Duration = Duration::from_secs(30);
-/// How long to wait when no connection can be accepted, as when file descriptors have run out.
-const AFTER_FAILED_ACCEPT: Duration = Duration::from_secs(1);
 /// Bytes of a request's head that are kept; hyper takes no less.
 const HEAD_BYTES: usize = 8 << 10;
 
@@ -79,12 +79,7 @@ pub(in crate::daemon) async fn serve(listener: TcpListener, make: Page) {
                     connection(stream, Arc::clone(&pages), place),
                 ));
             }
-            // Of that one connection, which has gone already.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                warn!(%error, "no connection to the metrics can be accepted");
-                sleep(AFTER_FAILED_ACCEPT).await;
-            }
+            Err(error) => after_failed_accept("metrics", error).await,
         }
     }
 }
@@ -94,12 +89,9 @@ async fn connection(stream: TcpStream, pages: Arc<Pages>, _place: OwnedSemaphore
         let pages = Arc::clone(&pages);
         async move { Ok::<_, Infallible>(answer(&request, &pages).await) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+    let served = http1(HEADER_TIME, HEAD_BYTES)
         // An idle connection would take another scraper's place.
         .keep_alive(false)
-        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 use jiff::Timestamp;
 
-use super::{error::Failure, http::run_blocking, state::Service};
+use super::{connections::Traffic, error::Failure, http::run_blocking, state::Service};
 use crate::api::{
     error::{ApiError, ErrorKind},
     types::{Counters, InterfaceStatus, Status},
@@ -41,6 +41,7 @@ struct Snapshot {
     started: Timestamp,
     /// Repairs of drift, by what drifted.
     repairs: Vec<(&'static str, u64)>,
+    connections: Traffic,
 }
 
 /// `GET /metrics` on the unix socket.
@@ -77,6 +78,7 @@ impl Service {
                 .repairs()
                 .map(|(part, count)| (part.name(), count))
                 .collect(),
+            connections: self.places.traffic(),
         })
     }
 }

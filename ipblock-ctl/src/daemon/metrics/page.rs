@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::TextEncoder;
 
-use super::{Snapshot, family::Family};
+use super::{super::connections::Traffic, Snapshot, family::Family};
 use crate::api::types::{
     Action, AlertStatus, Counters, InterfaceState, InterfaceStatus, Mode, SinkKind, SinkState,
     SinkStatus, Status, ZoneStatus,
@@ -26,6 +26,7 @@ pub(super) fn page(snapshot: &Snapshot) -> prometheus::Result<String> {
         .chain(revision(snapshot))
         .chain(alerts(&status.alerts))
         .chain(sinks(&status.alerts.sinks))
+        .chain(connections(&snapshot.connections))
         .chain(daemon(snapshot));
     let families: Vec<_> = families.filter_map(Family::into_proto).collect();
     TextEncoder::new().encode_to_string(&families)
@@ -205,6 +206,28 @@ fn sinks(sinks: &[SinkStatus]) -> [Family; 4] {
         up.add_flag(&labels, sink.state == SinkState::Ok);
     }
     [delivered, lost, queue, up]
+}
+
+fn connections(traffic: &Traffic) -> [Family; 3] {
+    let mut open = Family::gauge(
+        "ipblock_api_connections",
+        "Connections to the unix socket that are open, or whose work is under way.",
+    );
+    let mut refused = Family::counter(
+        "ipblock_api_connections_refused_total",
+        "Connections to the unix socket for which there was no place, since the daemon started.",
+    );
+    for (who, tally) in &traffic.ranks {
+        open.add(&[("who", who)], tally.open as u64);
+        refused.add(&[("who", who)], tally.refused);
+    }
+    let mut cut = Family::counter(
+        "ipblock_api_connections_cut_total",
+        "Connections to the unix socket that the daemon closed: too slow, or no HTTP.",
+    );
+    cut.add(&[("reason", "timeout")], traffic.timed_out);
+    cut.add(&[("reason", "malformed")], traffic.malformed);
+    [open, refused, cut]
 }
 
 fn daemon(snapshot: &Snapshot) -> [Family; 4] {

@@ -8,7 +8,11 @@ use std::{
 use jiff::Timestamp;
 use prometheus_parse::{Sample, Scrape, Value};
 
-use super::{LastDeploy, Snapshot, page::page};
+use super::{
+    super::connections::{Tally, Traffic},
+    LastDeploy, Snapshot,
+    page::page,
+};
 use crate::api::types::{
     Action, AlertStatus, Count, Counters, DefaultVerdict, Entries, InterfaceState, InterfaceStatus,
     Mode, RuleCount, SinkKind, SinkState, SinkStatus, Status, Totals, ZoneStatus,
@@ -103,6 +107,30 @@ pub(super) fn sample() -> Snapshot {
         }),
         started: Timestamp::from_second(1_600_000_000).unwrap(),
         repairs: vec![("pins", 3), ("links", 0)],
+        connections: traffic(),
+    }
+}
+
+fn traffic() -> Traffic {
+    Traffic {
+        ranks: vec![
+            (
+                "root",
+                Tally {
+                    open: 41,
+                    refused: 42,
+                },
+            ),
+            (
+                "other",
+                Tally {
+                    open: 43,
+                    refused: 44,
+                },
+            ),
+        ],
+        timed_out: 45,
+        malformed: 46,
     }
 }
 
@@ -252,7 +280,7 @@ fn a_parser_reads_every_value_once_and_exactly() {
         .keys()
         .filter_map(|key| key.split('{').next())
         .collect();
-    assert_eq!(families.len(), 28);
+    assert_eq!(families.len(), 31);
 }
 
 #[test]

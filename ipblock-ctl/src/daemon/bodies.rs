@@ -1,0 +1,127 @@
+//! Bodies of requests: so large, so long on their way, and so many large ones at once.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    body::{Body, HttpBody as _},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{
+    connections::{Cut, Ticket},
+    error::Failure,
+};
+use crate::api::error::{ApiError, ErrorKind};
+
+/// Largest body of who may change something: a ruleset file of some two million entries.
+const MAX_BODY: usize = 64 << 20;
+/// Largest body of who may only look, which is a `check` of some 50,000 addresses. A larger one of
+/// others waits for its turn.
+const SMALL_BODY: usize = 1 << 20;
+/// Large bodies that are held and worked on at once: each takes a few times its size.
+const LARGE_AT_ONCE: usize = 4;
+/// How long a body may take to arrive: 64 MiB come in less than a second from this host.
+const BODY_TIME: Duration = Duration::from_mins(1);
+/// How long a backup may take to arrive, which goes to the disk.
+pub(super) const BACKUP_TIME: Duration = Duration::from_mins(10);
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+pub(super) struct Bodies {
+    /// Leave for a large one.
+    large: Arc<Semaphore>,
+    /// How long one may take to arrive.
+    time: Duration,
+}
+
+impl Bodies {
+    pub(super) fn new() -> Self {
+        Self::with_time(BODY_TIME)
+    }
+
+    pub(super) fn with_time(time: Duration) -> Self {
+        Self {
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            time,
+        }
+    }
+
+    /// Waits for its turn.
+    async fn take_large(self, ticket: &Ticket) {
+        ticket.hold(self.large.acquire_owned().await.ok());
+    }
+}
+
+/// Reads the whole body before the request goes on.
+pub(super) async fn whole(
+    State(bodies): State<Bodies>,
+    Extension(ticket): Extension<Arc<Ticket>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    if body.is_end_stream() {
+        return next.run(Request::from_parts(head, Body::empty())).await;
+    }
+    let most = if ticket.may_change() {
+        MAX_BODY
+    } else {
+        SMALL_BODY
+    };
+    let (size, time) = (body.size_hint(), bodies.time);
+    if size.lower() > most as u64 {
+        return too_large(most).into_response();
+    }
+    let is_small = |size| size <= SMALL_BODY as u64;
+    if ticket.may_change() && !size.upper().is_some_and(is_small) {
+        bodies.take_large(&ticket).await;
+    }
+    let response = match timeout(time, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => {
+            let body = Body::new(Full::new(body.to_bytes()));
+            next.run(Request::from_parts(head, body)).await
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(most).into_response(),
+        Ok(Err(error)) => {
+            refused(format!("the request could not be received: {error}")).into_response()
+        }
+        Err(_) => {
+            ticket.places().count(Cut::TimedOut);
+            too_slow(time).into_response()
+        }
+    };
+    ticket.hold(None);
+    response
+}
+
+/// Lets a body through that is read in parts, in its turn.
+pub(super) async fn in_parts(
+    State(bodies): State<Bodies>,
+    Extension(ticket): Extension<Arc<Ticket>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    bodies.take_large(&ticket).await;
+    let response = next.run(request).await;
+    ticket.hold(None);
+    response
+}
+
+fn too_large(most: usize) -> Failure {
+    refused(format!("the request is larger than {most} bytes"))
+}
+
+/// The body did not come in this time.
+pub(super) fn too_slow(time: Duration) -> Failure {
+    let seconds = time.as_secs();
+    refused(format!("the request did not arrive within {seconds} s"))
+}
+
+fn refused(message: String) -> Failure {
+    Failure(ApiError::new(ErrorKind::Invalid, message))
+}
