@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod demo;
 mod dist;
+mod reliability;
 mod setup;
 mod test;
 mod vm;
@@ -55,6 +56,10 @@ enum Verb {
     ///
     /// Prints a table, and writes docs/benchmarks.md and docs/benchmarks.svg from the same figures.
     Bench(bench::Options),
+    /// Break what can break, under traffic, and write down what was lost (needs root).
+    ///
+    /// Runs the faults of the test suite and makes docs/reliability.md of what they injected.
+    Reliability(reliability::Options),
     /// Build a Debian package and a tarball, in target/dist.
     Dist,
     /// Formatting, lints, documentation, the direction of imports and the other house rules.
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Test { package: true, .. } => ("test", vm::package::run()),
         Verb::Test { filter, .. } => ("test", test::run(&filter)),
         Verb::Bench(options) => ("bench", bench::run(&options)),
+        Verb::Reliability(options) => ("reliability", reliability::run(&options)),
         Verb::Dist => ("dist", dist::run(dist::RELEASE).map(drop)),
         Verb::Check => ("check", check::run()),
     };

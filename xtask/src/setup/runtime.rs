@@ -34,7 +34,7 @@ struct Part {
 }
 
 /// What everything needs.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part {
         wanted: "ip",
         package: "iproute2",
@@ -51,6 +51,12 @@ const PARTS: [Part; 6] = [
         wanted: "ping",
         package: "iputils-ping",
         purpose: "traffic",
+        optional: false,
+    },
+    Part {
+        wanted: "faketime",
+        package: "faketime",
+        purpose: "a wall clock that jumps",
         optional: false,
     },
     Part {

@@ -1,7 +1,8 @@
 //! A wall clock that jumps.
 
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, path::PathBuf};
 
+use anyhow::Context as _;
 use ipblock_tests::{DEADLINE, require_privileged, wait_for};
 
 use super::{
@@ -10,8 +11,14 @@ use super::{
 };
 use crate::{answers::status, bans::bans};
 
-/// Intercepts what programs are told of the wall clock.
-const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// What intercepts what programs are told of the wall clock, wherever its package puts it.
+fn library() -> anyhow::Result<PathBuf> {
+    let architectures = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
+    let mut libraries =
+        architectures.map(|directory| directory.path().join("faketime/libfaketime.so.1"));
+    let found = libraries.find(|library| library.exists());
+    found.context("no libfaketime.so.1 below /usr/lib: install faketime")
+}
 
 /// Seconds that are left of a ban.
 fn left(stage: &Stage, address: &str) -> Option<i64> {
@@ -25,11 +32,12 @@ fn left(stage: &Stage, address: &str) -> Option<i64> {
 #[test]
 fn a_clock_that_steps_moves_ends_given_as_times_and_no_durations() -> anyhow::Result<()> {
     let root = require_privileged!();
+    let library = library()?;
     let steps = tempfile::NamedTempFile::new()?;
     fs::write(steps.path(), "+0")?;
     let mut stage = Stage::with(root, |daemon| {
         daemon
-            .env("LD_PRELOAD", LIBRARY)
+            .env("LD_PRELOAD", &library)
             .env("FAKETIME_TIMESTAMP_FILE", steps.path())
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")

@@ -42,7 +42,13 @@ pub(crate) fn record(entry: Entry<'_>, flow: &Flow) -> anyhow::Result<()> {
     };
     let text = serde_json::to_string(&line)?;
     println!("{text}");
-    let Some(directory) = env::var_os("IPBLOCK_RELIABILITY").map(PathBuf::from) else {
+    let page = include_str!("../../../../docs/reliability.md");
+    let directory = env::var_os("IPBLOCK_RELIABILITY").map(PathBuf::from);
+    assert!(
+        directory.is_some() || page.contains(&format!("| {} |", line.entry.fault)),
+        "docs/reliability.md is not of this suite: `cargo xtask reliability` makes it"
+    );
+    let Some(directory) = directory else {
         return Ok(());
     };
     let name: String = format!("{} {}", line.entry.part, line.entry.fault)
