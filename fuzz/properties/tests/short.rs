@@ -4,6 +4,7 @@
 //! The mutations are the same in every run. `IPBLOCK_FUZZ_SEED=NUMBER` takes others, and
 //! `IPBLOCK_FUZZ_RUNS=NUMBER` more of them for each property. What broke is printed, and lies in the
 //! directory for temporary files: put it into `fuzz/crashes/NAME` under a name that says what broke.
+#![cfg(test)]
 
 mod mutate;
 
@@ -27,7 +28,7 @@ const SLOW: [(&str, usize); 4] = [
     ("bans", 10),
     ("compile", 10),
     ("store", 10),
-    ("tables", 100),
+    ("tables", 200),
 ];
 
 /// Longest mutated input, in bytes.

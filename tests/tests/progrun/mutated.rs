@@ -158,7 +158,7 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
     let frames = number("IPBLOCK_FUZZ_FRAMES", FRAMES);
     println!("IPBLOCK_FUZZ_SEED={seed} IPBLOCK_FUZZ_FRAMES={frames}");
     let splits = can_split(&Fixture::empty().load(root));
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     let zones = [
         (false, false, false),
         (true, false, true),
@@ -178,17 +178,17 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
             let linear = Some(linear).filter(|_| random.below(4) == 0 && splits);
             zone.check(&what, &frame, linear, expected);
             check_alert(&what, &zone, &judge, frame.bytes());
-            *seen
+            *kinds
                 .entry(kind(&judge, frame.bytes(), expected))
                 .or_default() += 1;
         }
     }
-    println!("{seen:#?}");
+    println!("{kinds:#?}");
     // The frames reach everything there is; otherwise they prove little.
     assert!(
-        frames < 1_000 || seen.len() >= KINDS,
+        frames < 1_000 || kinds.len() >= KINDS,
         "{} of {KINDS}",
-        seen.len()
+        kinds.len()
     );
 }
 

@@ -95,14 +95,14 @@ fn ipv4(source: Ipv4Addr, random: &mut Random) -> Ipv4 {
     if any[0] < 64 {
         packet = packet.options(any[1] % 11);
     }
-    if any[0] % 8 == 0 {
+    if any[0].is_multiple_of(8) {
         packet = packet.claimed_ihl(any[2] % 16);
     }
     if any[0] % 16 == 1 {
         packet = packet.claimed_version(any[3] % 16);
     }
     match any[4] % 8 {
-        0 => packet.fragment(u16::from(any[5]), any[6] % 2 == 0),
+        0 => packet.fragment(u16::from(any[5]), any[6].is_multiple_of(2)),
         1 => packet.fragment(0, true),
         2 => packet.dont_fragment(),
         _ => packet,
@@ -117,10 +117,10 @@ fn ipv6(source: Ipv6Addr, random: &mut Random) -> Ipv6 {
     let mut packet = Ipv6::from_source(source)
         .with(payload(random))
         .extensions(&extensions);
-    if any[1] % 2 == 0 {
+    if any[1].is_multiple_of(2) {
         packet = packet.hop_limit(255);
     }
-    if any[2] % 16 == 0 {
+    if any[2].is_multiple_of(16) {
         packet = packet.claimed_version(any[3] % 16);
     }
     packet
@@ -169,7 +169,7 @@ fn change(bytes: &mut Vec<u8>, random: &mut Random) {
             }
         }
         2 | 3 => {
-            let value = if any[1] % 2 == 0 {
+            let value = if any[1].is_multiple_of(2) {
                 any[2]
             } else {
                 *random.one_of(&BYTES).unwrap()

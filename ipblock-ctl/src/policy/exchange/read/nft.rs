@@ -7,6 +7,7 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
 };
+use crate::policy::address::shown;
 
 /// Longest word that is kept, in bytes: far above any address. A longer one is cut off there, and
 /// refused where an address should be.
@@ -38,7 +39,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
                     _ if matches!(verb.as_str(), "delete" | "destroy") => {
                         Some("it takes elements away".to_owned())
                     }
-                    Some(kind) if !is_address(kind) => Some(format!("a set of {kind}")),
+                    Some(kind) if !is_address(kind) => Some(format!("a set of {}", shown(kind))),
                     _ => None,
                 };
                 if let Some(problem) = &problem {
