@@ -10,12 +10,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya_build::{Package, Toolchain};
 
 /// File name of the object in `OUT_DIR`: the name of the eBPF crate's binary target.
 const OBJECT: &str = "ipblock";
@@ -41,13 +38,12 @@ fn run() -> Result<()> {
         return embed_prebuilt(&root.join(object));
     }
 
-    // The eBPF crate itself is watched by aya_build. Cargo.toml holds its profile.
-    for watched in ["ipblock-common", "Cargo.toml", "Cargo.lock"] {
+    // Cargo.toml holds its profile.
+    for watched in ["ipblock-ebpf", "ipblock-common", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     let tools = Tools::find(root)?;
-    tools.export();
-    build(root, &tools.toolchain).context(
+    build(root, &tools).context(
         "the XDP program does not build; its compiler's messages stand among the warnings\n\
          hint: after an upgrade of the compiler or of bpf-linker run `cargo xtask setup` again\n\
          what failed",
@@ -79,57 +75,66 @@ fn embed_prebuilt(object: &Path) -> Result<()> {
 
 /// Runs the nested build and copies its object to `OUT_DIR`.
 ///
-/// `aya_build` keeps its target directory under `OUT_DIR`, of which there is one for each profile and
-/// each set of features; pointing it at the profile's directory lets the latter share one. The
-/// cargo that runs this script holds that directory's lock, so two of these never meet there.
-fn build(root: &Path, toolchain: &str) -> Result<()> {
+/// There is one `OUT_DIR` for each profile and each set of features; a target directory beside the
+/// profile's lets the latter share one. The cargo that runs this script holds the profile's lock, so
+/// two of these never meet there.
+fn build(root: &Path, tools: &Tools) -> Result<()> {
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    // <target>/<profile>/build/<package>-<hash>/out; another layout keeps aya_build's own place.
+    // <target>/<profile>/build/<package>-<hash>/out; another layout keeps a place of its own.
     let shared = match out_dir.ancestors().nth(2) {
         Some(build) if build.file_name() == Some(OsStr::new("build")) => build
             .parent()
             .map_or_else(|| out_dir.clone(), |profile| profile.join("ebpf")),
         _ => out_dir.clone(),
     };
-    fs::create_dir_all(&shared)
-        .with_context(|| format!("cannot make directory {}", shared.display()))?;
-    set_var("OUT_DIR", &shared);
-
-    let crate_dir = root.join("ipblock-ebpf");
-    let package = Package {
-        name: "ipblock-ebpf",
-        root_dir: crate_dir
-            .to_str()
-            .context("the path of the workspace is not UTF-8")?,
-        ..Package::default()
+    let target_dir = shared.join("target");
+    fs::create_dir_all(&target_dir)
+        .with_context(|| format!("cannot make directory {}", target_dir.display()))?;
+    let target = match env::var("CARGO_CFG_TARGET_ENDIAN")?.as_str() {
+        "big" => "bpfeb-unknown-none",
+        _ => "bpfel-unknown-none",
     };
-    let built = aya_build::build_ebpf([package], Toolchain::Custom(toolchain));
-    if built.is_err() {
-        wait_for_other_threads();
-    }
-    built?;
 
-    if shared != out_dir {
-        let (from, to) = (shared.join(OBJECT), out_dir.join(OBJECT));
-        fs::copy(&from, &to)
-            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    let mut cargo = tools.command("cargo");
+    cargo
+        .current_dir(root)
+        .args(["build", "--quiet", "--locked", "--release", "--bins"])
+        .args(["--package", "ipblock-ebpf", "--target", target])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", tools.flags(root)?)
+        // Those of the compiler that runs this script.
+        .env_remove("RUSTC")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    if tools.stable {
+        // Leave for the one unstable feature of aya-ebpf, and for this crate's own.
+        cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf,ipblock");
+    } else {
+        cargo.args(["-Z", "build-std=core"]);
+    }
+    if let Some(linker) = &tools.linker {
+        let variable = target.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
+    }
+    let output = cargo
+        .output()
+        .with_context(|| format!("cannot start {cargo:?}"))?;
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        println!("cargo::warning={line}");
+    }
+    ensure!(output.status.success(), "{cargo:?}: {}", output.status);
+
+    let built = target_dir.join(target).join("release").join(OBJECT);
+    for copy in [shared.join(OBJECT), out_dir.join(OBJECT)] {
+        fs::copy(&built, &copy)
+            .with_context(|| format!("cannot copy {} to {}", built.display(), copy.display()))?;
     }
     Ok(())
 }
 
-/// Waits until the thread that passes on the nested cargo's messages is done: `aya_build` does not
-/// join it when the build fails, and the messages that tell why would be lost with this process.
-fn wait_for_other_threads() {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let others_run = || fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1);
-    while others_run() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// What the nested build is done with.
 struct Tools {
-    /// A toolchain name as `rustup run` takes it. Without rustup `aya_build` uses the only compiler.
+    /// A toolchain name as `rustup run` takes it.
     toolchain: String,
     /// Path of `bpf-linker`; `None`: the one on `PATH`.
     linker: Option<PathBuf>,
@@ -187,18 +192,46 @@ impl Tools {
         Ok(linker.exists().then_some(tools))
     }
 
-    /// Puts the choice into the environment that the nested cargo inherits.
-    fn export(&self) {
-        // aya_build turns every line of the nested cargo into a warning of this build; without its
-        // progress lines only what went wrong is left.
-        set_var("CARGO_TERM_QUIET", "true");
-        if self.stable {
-            set_var("RUSTC_BOOTSTRAP", "aya_ebpf,ipblock");
+    /// A program of the tool chain. Without rustup the only compiler there is has to do.
+    fn command(&self, program: &str) -> Command {
+        if !is_on_path("rustup") {
+            return Command::new(program);
         }
-        if let Some(linker) = &self.linker {
-            set_var("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker);
-            set_var("CARGO_TARGET_BPFEB_UNKNOWN_NONE_LINKER", linker);
+        let mut command = Command::new("rustup");
+        command.args(["run", &self.toolchain, program]);
+        command
+    }
+
+    /// Flags for the compiler, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+    ///
+    /// The same sources make the same object wherever they lie (`cargo xtask check` tries it): paths of
+    /// this machine are given other names.
+    fn flags(&self, root: &Path) -> Result<String> {
+        // By it aya-ebpf knows the layout of what the kernel hands over.
+        let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
+        let mut flags = vec![
+            format!("--cfg=bpf_target_arch=\"{architecture}\""),
+            "-Cdebuginfo=2".to_owned(),
+            "-Clink-arg=--btf".to_owned(),
+        ];
+        let home = env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+        let sysroot = self.command("rustc").args(["--print", "sysroot"]).output();
+        let sysroot = sysroot.context("cannot start rustc")?;
+        let sysroot = String::from_utf8(sysroot.stdout)?;
+        let mut remap = |from: &Path, to: &str| {
+            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+        };
+        remap(
+            &Path::new(sysroot.trim_end()).join("lib/rustlib/src"),
+            "/rust",
+        );
+        if let Some(home) = home {
+            remap(&home.join("registry/src"), "/registry");
         }
+        remap(root, "/ipblock");
+        Ok(flags.join("\x1f"))
     }
 }
 
@@ -219,9 +252,4 @@ fn nightly_has_rust_src() -> bool {
 fn is_on_path(program: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
-}
-
-fn set_var(key: &str, value: impl AsRef<OsStr>) {
-    // SAFETY: a build script's main thread; aya_build starts its threads later and joins them.
-    unsafe { env::set_var(key, value) }
 }

@@ -81,6 +81,7 @@ fn build() -> anyhow::Result<Binaries> {
         .args([
             "build",
             "--quiet",
+            "--locked",
             "--workspace",
             "--exclude=ipblock-ebpf",
             "--bins",

@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Nothing but figures on standard output.
     let build = |arguments: &[&str]| {
         let mut build = cargo();
-        build.args(["build", "--release", "--package"]);
+        build.args(["build", "--release", "--locked", "--package"]);
         run_command(build.args(arguments).stdout(Stdio::null()))
     };
     build(&["ipblock-ctl", "--bins"])?;

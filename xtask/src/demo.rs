@@ -24,11 +24,11 @@ pub(crate) fn run() -> Result<()> {
     // Sooner there than a release build, which optimises every dependency in full, and what
     // `cargo xtask test` builds anyway. The XDP program is the same in every profile.
     say("demo", "building ipblock in the dev profile");
-    run_command(cargo().args(["build", "--package", "ipblock-ctl"]).args([
-        "--package",
-        "ipblock-tests",
-        "--bins",
-    ]))?;
+    run_command(
+        cargo()
+            .args(["build", "--locked", "--package", "ipblock-ctl"])
+            .args(["--package", "ipblock-tests", "--bins"]),
+    )?;
 
     let demo = bin_dir.join("ipblock-demo");
     let error = Command::new(&demo).env("IPBLOCK_BIN_DIR", bin_dir).exec();

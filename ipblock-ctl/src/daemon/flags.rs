@@ -1,6 +1,6 @@
 //! The flags of `ipblockd` as they are given, and the settings that follow from them and the file.
 
-use std::{num::NonZeroU32, path::PathBuf};
+use std::{num::NonZeroU32, path::PathBuf, sync::LazyLock};
 
 use clap::Parser;
 
@@ -9,10 +9,16 @@ use super::{
     settings::{DEFAULT_SOCKET, DEFAULT_STATE_DIR, Settings, parse_interface},
 };
 use crate::{
-    datapath::{DEFAULT_BPFFS, kernel_log},
+    datapath::{DEFAULT_BPFFS, kernel_log, object::object_sha256_hex},
     policy::compile::DEFAULT_CAPACITY,
     store::Interface,
 };
+
+/// With the object that it carries, as `ipblock-ctl status` and `cargo xtask check` tell it.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version}\nobject sha256 {}", object_sha256_hex())
+});
 
 /// Blocks IP addresses at the network interface.
 ///
@@ -20,7 +26,7 @@ use crate::{
 /// `ipblock-ctl detach` takes it off an interface. Flags beat the configuration file.
 /// `IPBLOCK_LOG` sets what is logged, as in `IPBLOCK_LOG=debug`.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(name = "ipblockd", version)]
+#[command(name = "ipblockd", version, long_version = LONG_VERSION.as_str())]
 pub struct Flags {
     /// Configuration file.
     #[arg(long, value_name = "FILE", help = format!(

@@ -60,8 +60,12 @@ fn headline(status: &Status, view: &View) -> String {
         );
         let _ = writeln!(text, "{}", view.paint(Tone::Bad, &line));
     }
-    let daemon = format!("ipblockd {}, pid {}", status.version, status.pid);
-    let _ = writeln!(text, "{}", view.paint(Tone::Faint, &daemon));
+    for line in [
+        format!("ipblockd {}, pid {}", status.version, status.pid),
+        format!("object sha256 {}", status.object_sha256),
+    ] {
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, &line));
+    }
     text
 }
 

@@ -20,6 +20,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) use self::steps::tools_dir;
 use self::{
     plan::{Facts, Llvm, Next, Step},
     record::Record,
@@ -55,7 +56,7 @@ pub(crate) fn run() -> Result<()> {
         return Ok(());
     }
 
-    let dir = steps::tools_dir();
+    let dir = tools_dir();
     fs::create_dir_all(&dir).with_context(|| format!("cannot make directory {}", dir.display()))?;
     let file = dir.join("ebpf-toolchain");
     let recorded = Record::read(&file)?;
