@@ -1,0 +1,136 @@
+//! `ipblock-ctl` against a daemon of a test.
+
+use std::{
+    ffi::OsStr,
+    io::Write as _,
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+use crate::{DEADLINE, Daemon, wait_for};
+
+/// What `ipblock-ctl` did.
+#[derive(Debug)]
+pub struct CtlOutput {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit code.
+    pub code: i32,
+}
+
+impl CtlOutput {
+    /// Standard output, when it succeeded.
+    pub fn ok(self) -> anyhow::Result<String> {
+        ensure!(
+            self.code == 0,
+            "ipblock-ctl: exit code {}\nstdout: {}\nstderr: {}",
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        Ok(self.stdout)
+    }
+}
+
+impl Daemon {
+    /// Runs `ipblock-ctl` against it. Environment variables that would steer it are taken away.
+    pub fn ctl<S: AsRef<OsStr>>(&self, arguments: &[S]) -> anyhow::Result<CtlOutput> {
+        self.ctl_with_input(arguments, "")
+    }
+
+    /// As [`Daemon::ctl`], with this on standard input.
+    pub fn ctl_with_input<S: AsRef<OsStr>>(
+        &self,
+        arguments: &[S],
+        input: &str,
+    ) -> anyhow::Result<CtlOutput> {
+        self.ctl_through(&[], arguments, input)
+    }
+
+    /// As [`Daemon::ctl_with_input`], started by another program: `launcher` is that and its
+    /// arguments. No SSH session is told unless the launcher gives back what is taken away here:
+    /// `IPBLOCK_SSH_PEER` is `none`.
+    pub fn ctl_through<S: AsRef<OsStr>>(
+        &self,
+        launcher: &[&str],
+        arguments: &[S],
+        input: &str,
+    ) -> anyhow::Result<CtlOutput> {
+        let mut child = self
+            .ctl_command(launcher, arguments)
+            .spawn()
+            .context("start ipblock-ctl")?;
+        let stdin = child.stdin.take();
+        let output = thread::scope(|scope| {
+            scope.spawn(move || {
+                // One that does not read its input closes the pipe, which is its right.
+                stdin.map(|mut stdin| stdin.write_all(input.as_bytes()))
+            });
+            child.wait_with_output()
+        })?;
+        let code = match (output.status.code(), output.status.signal()) {
+            (Some(code), _) => code,
+            (None, signal) => bail!("ipblock-ctl ended by signal {signal:?}"),
+        };
+        Ok(CtlOutput {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code,
+        })
+    }
+
+    /// `ipblock-ctl` against it, with pipes, not started yet. See [`Daemon::ctl_through`].
+    pub fn ctl_command<S: AsRef<OsStr>>(&self, launcher: &[&str], arguments: &[S]) -> Command {
+        let mut command = match launcher {
+            [] => Command::new(self.ctl_program()),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(self.ctl_program());
+                command
+            }
+        };
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments)
+            .env_remove("IPBLOCK_SOCKET")
+            .env_remove("SSH_CONNECTION")
+            .env_remove("SSH_CLIENT")
+            .env("IPBLOCK_SSH_PEER", "none")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `ipblock-ctl --json`, which must succeed, and parses what it prints.
+    pub fn ctl_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let mut with_json = vec!["--json"];
+        with_json.extend(arguments);
+        let stdout = self.ctl(&with_json)?.ok()?;
+        serde_json::from_str(&stdout)
+            .with_context(|| format!("ipblock-ctl {with_json:?} printed {stdout:?}"))
+    }
+
+    /// Polls `ipblock-ctl --json ARGUMENTS` until `found` yields something.
+    pub fn wait_for_json<T>(
+        &self,
+        arguments: &[&str],
+        what: &str,
+        mut found: impl FnMut(&Value) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let mut last = None;
+        wait_for(DEADLINE, what, || {
+            last = Some(self.ctl_json(arguments));
+            last.as_ref()?.as_ref().ok().and_then(&mut found)
+        })
+        .with_context(|| format!("ipblock-ctl {arguments:?} said last: {last:?}"))
+    }
+}
