@@ -27,7 +27,7 @@ const HOST_PACKAGES: [&str; 4] = [
 
 /// What the guest has beyond Debian's smallest system: a kernel, systemd for the package, and what the
 /// tests call.
-const GUEST_PACKAGES: [&str; 15] = [
+const GUEST_PACKAGES: [&str; 14] = [
     "linux-image-amd64",
     "initramfs-tools",
     "zstd",
@@ -42,7 +42,6 @@ const GUEST_PACKAGES: [&str; 15] = [
     "ipset",
     "tor-geoipdb",
     "bpftool",
-    "curl",
 ];
 
 const RELEASE: &str = "bookworm";
