@@ -175,8 +175,8 @@ fn write_part(page: &mut String, name: &str, text: &str, mut entries: Vec<&Entry
 const LIMITS: &str = "
 ## Elsewhere, and what is lost by nature
 
-Hostile clients, random frames and damaged bytes have suites of their own (docs/testing.md). The disk's power is cut in
-unit tests of the store, between any two of its writes.
+Hostile clients, random frames and damaged bytes have suites of their own (docs/testing.md). Unit tests of the store cut the
+power between any two of its writes, damage each of its pages, and open stores of older versions.
 
 - After a power loss counters go on from the last checkpoint, at most 10 s old.
 - A link that somebody detaches filters nothing until the daemon puts it back, up to a second later; while no daemon

@@ -27,7 +27,7 @@ const HOST_PACKAGES: [&str; 4] = [
 
 /// What the guest has beyond Debian's smallest system: a kernel, systemd for the package, and what the
 /// tests call.
-const GUEST_PACKAGES: [&str; 14] = [
+const GUEST_PACKAGES: [&str; 15] = [
     "linux-image-amd64",
     "initramfs-tools",
     "zstd",
@@ -42,6 +42,7 @@ const GUEST_PACKAGES: [&str; 14] = [
     "ipset",
     "tor-geoipdb",
     "bpftool",
+    "faketime",
 ];
 
 const RELEASE: &str = "bookworm";
