@@ -18,8 +18,8 @@ const BYTES: u64 = 4 << 20;
 /// With the state on a disk of its own.
 fn stage_on_a_disk(root: ipblock_tests::Privileged) -> anyhow::Result<(Stage, TinyDisk)> {
     let disk = TinyDisk::mount(root, BYTES)?;
-    let state = disk.path().join("state");
-    let stage = Stage::with(root, |daemon| daemon.state_dir(state))?;
+    let directory = disk.path().join("state");
+    let stage = Stage::with(root, |daemon| daemon.state_dir(directory))?;
     Ok((stage, disk))
 }
 
@@ -125,9 +125,7 @@ fn a_disk_that_fills_up_after_the_links_were_switched_brings_the_old_program_bac
 #[test]
 fn a_read_only_disk_refuses_changes_and_loses_none() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let disk = TinyDisk::mount(root, BYTES)?;
-    let state = disk.path().join("state");
-    let mut stage = Stage::with(root, |daemon| daemon.state_dir(state))?;
+    let (mut stage, disk) = stage_on_a_disk(root)?;
     let mut injected = 0;
     for _ in 0..3 {
         // The database is open for writing, so it cannot be remounted under a daemon that lives.

@@ -23,10 +23,10 @@ fn attach(stage: &Stage) -> anyhow::Result<()> {
     stage.daemon.ctl(&attach)?.ok().map(drop)
 }
 
-fn wait_until(stage: &Stage, state: InterfaceState) -> anyhow::Result<()> {
-    wait_for(DEADLINE, &format!("{NAME} to be {state:?}"), || {
+fn wait_until(stage: &Stage, wanted: InterfaceState) -> anyhow::Result<()> {
+    wait_for(DEADLINE, &format!("{NAME} to be {wanted:?}"), || {
         let found = interface(&stage.daemon, NAME).ok()?;
-        (found.state == state).then_some(())
+        (found.state == wanted).then_some(())
     })
 }
 

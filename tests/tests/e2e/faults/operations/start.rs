@@ -73,7 +73,11 @@ impl Operation for Start {
         match self.kind {
             StartKind::Same => {}
             StartKind::OtherProgram => {
-                let level = if self.number % 2 == 0 { "off" } else { "debug" };
+                let level = if self.number.is_multiple_of(2) {
+                    "off"
+                } else {
+                    "debug"
+                };
                 let config = format!("bpf_log = \"{level}\"\n");
                 fs::write(stage.daemon.config_path(), config)?;
             }
