@@ -116,6 +116,7 @@ pub(crate) fn run((profile, directory): Profile) -> Result<PathBuf> {
     fs::create_dir_all(tree.path("etc/ipblock/lists"))?;
     tree.add_generated(&programs)?;
 
+    tree.open_directories()?;
     let version = env!("CARGO_PKG_VERSION");
     let architecture = output_of(Command::new("dpkg").arg("--print-architecture"))?;
     let architecture = architecture.trim();
@@ -185,6 +186,15 @@ impl Tree {
         Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
     }
 
+    /// Lets everybody look into its directories, whatever the umask of whoever builds it is.
+    fn open_directories(&self) -> Result<()> {
+        run_command(
+            Command::new("find")
+                .arg(&self.0)
+                .args(["-type", "d", "-exec", "chmod", "755", "{}", "+"]),
+        )
+    }
+
     /// Manual pages and completions, which the program writes itself.
     fn add_generated(&self, programs: &Path) -> Result<()> {
         let ctl = programs.join("ipblock-ctl");
@@ -231,6 +241,7 @@ impl Tree {
             let from = root().join("packaging/debian").join(script);
             self.add(&from, &format!("DEBIAN/{script}"), 0o755)?;
         }
+        self.open_directories()?;
         Ok(())
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let told = tempfile::tempdir().context("a directory for what tests tell")?;
     let mut tests = cargo();
     tests
-        .args(["test", "--package", "ipblock-tests", "--test", "e2e"])
+        .args(["test", "--locked", "--package", "ipblock-tests"])
+        .args(["--test", "e2e"])
         .args(["--", "faults::"])
         .env("IPBLOCK_REQUIRE_PRIVILEGED", "1")
         .env("IPBLOCK_RELIABILITY", told.path());
@@ -96,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The daemon and its command line, which the suite runs.
 fn build_binaries() -> Result<()> {
     let mut build = cargo();
-    build.args(["build", "--package", "ipblock-ctl", "--bins"]);
+    build.args(["build", "--locked", "--package", "ipblock-ctl", "--bins"]);
     crate::command::run(&mut build)
 }
 

@@ -17,7 +17,13 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
 
     let mut tests = cargo();
     tests
-        .args(["test", "--workspace", "--exclude", "ipblock-ebpf"])
+        .args([
+            "test",
+            "--locked",
+            "--workspace",
+            "--exclude",
+            "ipblock-ebpf",
+        ])
         .env("IPBLOCK_REQUIRE_PRIVILEGED", "1");
     if !filter.is_empty() {
         tests.arg("--").args(filter);

@@ -15,7 +15,7 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{AttachRequest, Attached, InterfaceState, InterfaceStatus, Mode},
     },
-    datapath::{AttachMode, DatapathError, Interface, PinnedLink, link},
+    datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link},
     policy::{Ruleset, ZoneName},
     store::{self, AskedMode, Author},
 };
@@ -100,14 +100,29 @@ impl Service {
             return Err(ApiError::new(ErrorKind::NotFound, message)
                 .with_hint("`ipblock-ctl status` lists the interfaces"));
         }
-        if let Some(link) = link {
-            link.detach(&self.pins)?;
+        match link {
+            Some(link) => link.detach(&self.pins)?,
+            // Its pin cannot be seen: something is mounted over it, or nothing is.
+            None => self.take_off(name)?,
         }
         self.store.remove_interface(name)?;
         self.write().interfaces.remove(name);
         info!(author = %author.name, uid = author.uid, interface = %name, "detached");
         self.audit(author, "detach", name);
         Ok(())
+    }
+
+    /// Takes the filter off an interface, by the link that is held.
+    fn take_off(&self, name: &str) -> Result<(), DatapathError> {
+        match self
+            .read()
+            .interfaces
+            .get(name)
+            .map(|record| &record.attached)
+        {
+            Some(AttachedState::Attached { link, .. }) => link.take_off(),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the filter off interfaces whose zone goes. They stay remembered, and are attached as soon
@@ -184,7 +199,9 @@ impl Service {
                     AttachedState::Failed(_) => false,
                 };
                 if !stands {
-                    let was_attached = matches!(record.attached, AttachedState::Attached { .. });
+                    // One that was deleted and made again has another index: nobody touched its link.
+                    let was_attached = matches!(&record.attached, AttachedState::Attached { link, .. }
+                        if present.iter().any(|there| link.index == Some(there.index)));
                     let interface = store::Interface {
                         name: name.clone(),
                         mode: record.asked,
@@ -259,8 +276,10 @@ impl Service {
             (Some(AttachedState::Attached { fallback, link, .. }), AttachedState::Failed(why))
                 if link.is_alive() =>
             {
-                warn!(interface = %name, why, "its filter could not be looked after");
-                *fallback = Some(why.clone());
+                if fallback.as_ref() != Some(why) {
+                    warn!(interface = %name, why, "its filter could not be looked after");
+                    *fallback = Some(why.clone());
+                }
                 return false;
             }
             (_, AttachedState::Failed(why)) => {
@@ -318,6 +337,8 @@ impl Service {
                     now: name.clone(),
                 }));
             }
+            // Where it cannot be pinned it must not be made: it would go on and off.
+            PinDirectory::at(&self.settings.bpffs)?;
             let new = link::attach(
                 &self.pins,
                 interface,

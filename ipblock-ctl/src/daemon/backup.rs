@@ -182,8 +182,10 @@ impl Service {
             let mut state = self.write();
             let old = std::mem::take(&mut state.zones);
             let interfaces = std::mem::take(&mut state.interfaces);
+            let drift = std::mem::take(&mut state.drift);
             *state = fresh;
             state.interfaces = interfaces;
+            state.drift = drift;
             self.alerts().forget_sources();
             old
         };

@@ -23,8 +23,10 @@ const MAX_BODY: usize = 64 << 20;
 /// Largest body of who may only look, which is a `check` of some 50,000 addresses. A larger one of
 /// others waits for its turn.
 const SMALL_BODY: usize = 1 << 20;
-/// Large bodies that are held and worked on at once: each takes a few times its size.
-const LARGE_AT_ONCE: usize = 4;
+/// Large bodies that are held and worked on at once, of root and of others: each takes a few times its
+/// size, and nobody waits for whoever may do less.
+const LARGE_OF_ROOT: usize = 2;
+const LARGE_OF_OTHERS: usize = 3;
 /// How long a body may take to arrive: 64 MiB come in less than a second from this host.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long a backup may take to arrive, which goes to the disk.
@@ -33,8 +35,10 @@ pub(super) const BACKUP_TIME: Duration = Duration::from_mins(10);
 /// What all requests share.
 #[derive(Clone, Debug)]
 pub(super) struct Bodies {
-    /// Leave for a large one.
-    large: Arc<Semaphore>,
+    /// Leave for a large one of root.
+    of_root: Arc<Semaphore>,
+    /// Leave for a large one of others.
+    of_others: Arc<Semaphore>,
     /// How long one may take to arrive.
     time: Duration,
 }
@@ -46,14 +50,24 @@ impl Bodies {
 
     pub(super) fn with_time(time: Duration) -> Self {
         Self {
-            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            of_root: Arc::new(Semaphore::new(LARGE_OF_ROOT)),
+            of_others: Arc::new(Semaphore::new(LARGE_OF_OTHERS)),
             time,
         }
     }
 
-    /// Waits for its turn.
-    async fn take_large(self, ticket: &Ticket) {
-        ticket.hold(self.large.acquire_owned().await.ok());
+    /// Waits for its turn, as long as a body may take to arrive.
+    async fn take_large(self, ticket: &Ticket) -> Result<(), Failure> {
+        let leave = if ticket.is_roots() {
+            self.of_root
+        } else {
+            self.of_others
+        };
+        let Ok(leave) = timeout(self.time, leave.acquire_owned()).await else {
+            return Err(busy());
+        };
+        ticket.hold(leave.ok());
+        Ok(())
     }
 }
 
@@ -78,8 +92,11 @@ pub(super) async fn whole(
         return too_large(most).into_response();
     }
     let is_small = |size| size <= SMALL_BODY as u64;
-    if ticket.may_change() && !size.upper().is_some_and(is_small) {
-        bodies.take_large(&ticket).await;
+    if ticket.may_change()
+        && !size.upper().is_some_and(is_small)
+        && let Err(failure) = bodies.take_large(&ticket).await
+    {
+        return failure.into_response();
     }
     let response = match timeout(time, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => {
@@ -106,7 +123,9 @@ pub(super) async fn in_parts(
     request: Request,
     next: Next,
 ) -> Response {
-    bodies.take_large(&ticket).await;
+    if let Err(failure) = bodies.take_large(&ticket).await {
+        return failure.into_response();
+    }
     let response = next.run(request).await;
     ticket.hold(None);
     response
@@ -114,6 +133,12 @@ pub(super) async fn in_parts(
 
 fn too_large(most: usize) -> Failure {
     refused(format!("the request is larger than {most} bytes"))
+}
+
+/// Its turn did not come.
+fn busy() -> Failure {
+    let message = "other large requests are under way".to_owned();
+    Failure(ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it in a minute"))
 }
 
 /// The body did not come in this time.

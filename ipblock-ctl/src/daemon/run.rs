@@ -99,6 +99,7 @@ impl RunError {
 
 /// Runs until `SIGTERM` or `SIGINT`. The filter stays in force when this returns.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
+    connections::make_room();
     let socket = settings.socket.clone();
     let checkpoint_interval = settings.checkpoint_interval;
     let metrics_address = settings.metrics;

@@ -120,6 +120,7 @@ impl Service {
             old.extend(state.zones.remove(&name).map(|live| (name, live)));
         }
         for (name, live) in change.fresh {
+            state.drift.unbuilt.remove(&name);
             let before = state.zones.insert(name.clone(), Arc::new(live));
             old.extend(before.map(|live| (name, live)));
         }

@@ -233,44 +233,49 @@ impl Service {
         Ok(self.build_anew(&outdated)?)
     }
 
-    /// Builds generations of the deployed revision for these zones and for those that could not be
-    /// built before, and puts them in force. One that cannot be built is told of and tried again: the
-    /// other zones, and what is in the kernel of this one, go on.
+    /// Builds generations of the deployed revision for these zones and puts them in force. One that
+    /// cannot be built is told of and tried again: the other zones, and what is in the kernel of this
+    /// one, go on.
     pub(super) fn build_anew(&self, zones: &BTreeSet<ZoneName>) -> Result<(), ApiError> {
-        let (deployed, revision, unbuilt) = {
-            let mut state = self.write();
-            let unbuilt = std::mem::take(&mut state.drift.unbuilt);
-            (Arc::clone(&state.deployed), state.revision, unbuilt)
+        let (deployed, revision) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
         };
         let mut fresh = BTreeMap::new();
-        for name in deployed.zone_names() {
-            if !zones.contains(&name) && !unbuilt.contains_key(&name) {
-                continue;
-            }
-            match self.build_for(&deployed, &name, revision) {
+        for name in zones {
+            match self.build_for(&deployed, name, revision) {
                 Ok(live) => {
                     info!(zone = %name, generation = live.generation.number(), "built");
-                    fresh.insert(name, live);
+                    fresh.insert(name.clone(), live);
                 }
-                Err(error) => {
-                    let why = error.to_string();
-                    // Tried again and again, told once.
-                    if unbuilt.get(&name) != Some(&why) {
-                        error!(zone = %name, %error, "cannot be built");
-                    }
-                    self.write().drift.unbuilt.insert(name, why);
-                }
+                Err(error) => self.could_not_build(name, &error),
             }
         }
         if fresh.is_empty() {
             return Ok(());
         }
-        self.put_in_force(Change {
+        let names: Vec<ZoneName> = fresh.keys().cloned().collect();
+        let put = self.put_in_force(Change {
             fresh,
             gone: Vec::new(),
             deploy: None,
             clear_staged: false,
-        })
+        });
+        if let Err(error) = &put {
+            for name in &names {
+                self.could_not_build(name, error);
+            }
+        }
+        put
+    }
+
+    /// Tried again and again, told once.
+    fn could_not_build(&self, zone: &ZoneName, error: &ApiError) {
+        let why = error.to_string();
+        let known = self.write().drift.unbuilt.insert(zone.clone(), why.clone());
+        if known.as_ref() != Some(&why) {
+            error!(%zone, %error, "cannot be built");
+        }
     }
 
     /// Compiles, builds and records a zone's generation for a revision.
@@ -284,7 +289,11 @@ impl Service {
         let ruleset = self.read().durations.as_of(ruleset, &now);
         let compiled = compile(&ruleset, name, now.wall)?;
         let live = self.build(&compiled)?;
-        self.record_built(name, &live, &compiled, revision)?;
+        if let Err(error) = self.record_built(name, &live, &compiled, revision) {
+            // It may be tried again and again: nothing of this time may stay.
+            self.unpin(live.generation.number());
+            return Err(error);
+        }
         Ok(live)
     }
 

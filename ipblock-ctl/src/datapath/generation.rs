@@ -20,7 +20,7 @@ use ipblock_common::{
 use super::{
     clock::Now,
     error::DatapathError,
-    held::{self, HeldPin},
+    held::{self, HeldPin, PutRight},
     kernel_log,
     lookup_maps::{self, LookupMaps},
     maps::{map_error, open_map},
@@ -74,7 +74,7 @@ pub struct Generation {
     program_id: u32,
     /// Ids of the maps that the program uses.
     map_ids: Vec<u32>,
-    /// Everything of it, [`META`] last.
+    /// Its pins, [`META`] last.
     pins: Vec<HeldPin>,
     /// None for another ABI, of which only the counters have a known layout, and where a map is gone.
     lookup: Option<LookupMaps>,
@@ -192,7 +192,7 @@ impl Generation {
         };
         let program = sys::open_pin(&path).map_err(pin_failed)?;
         let (program_id, map_ids) = sys::program_and_maps(&program).map_err(pin_failed)?;
-        let pins = HeldPin::open_all(directory, META)?;
+        let pins = HeldPin::open_all(directory, PINS)?;
         let is_of_program = |name: &str| {
             let mut pins = pins.iter();
             pins.any(|pin| pin.name() == name && map_ids.contains(&pin.id()))
@@ -259,8 +259,9 @@ impl Generation {
         self.program_id
     }
 
-    /// Pins again what is not pinned any more, or is another object; how many that were.
-    pub fn put_pins_right(&self) -> Result<usize, DatapathError> {
+    /// Pins again what is not pinned any more, or is another object.
+    #[must_use]
+    pub fn put_pins_right(&self) -> PutRight {
         held::put_all_right(&self.pins)
     }
 
@@ -312,6 +313,29 @@ impl Generation {
         Ok(None)
     }
 }
+
+/// Every pin of a generation of this ABI. [`META`] comes last: it tells that the others are there.
+const PINS: [&str; 15] = {
+    let [a, b] = MAP_NAMES;
+    let [c, d, e, f, g, h, i, j, k, l] = lookup_maps::NAMES;
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        lookup_maps::LAYOUT,
+        PROGRAM,
+        META,
+    ]
+};
 
 fn not_of_program(path: PathBuf) -> DatapathError {
     DatapathError::StrangePin {

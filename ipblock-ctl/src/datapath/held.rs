@@ -46,17 +46,20 @@ impl HeldPin {
         })
     }
 
-    /// All that a directory holds; `last` comes last.
-    pub(super) fn open_all(directory: &Path, last: &str) -> Result<Vec<Self>, DatapathError> {
-        let failed = |source| DatapathError::Pin {
-            path: directory.to_owned(),
-            source,
-        };
+    /// Those of a directory's pins that are there, in the order of their names here.
+    pub(super) fn open_all<'a>(
+        directory: &Path,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Self>, DatapathError> {
         let mut held = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            held.push(Self::open(entry.map_err(failed)?.path()).map_err(failed)?);
+        for name in names {
+            let path = directory.join(name);
+            match Self::open(path.clone()) {
+                Ok(pin) => held.push(pin),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(DatapathError::Pin { path, source }),
+            }
         }
-        held.sort_by_key(|held| held.name() == last);
         Ok(held)
     }
 
@@ -100,13 +103,41 @@ impl AsFd for HeldPin {
     }
 }
 
-/// Puts pins right, in their order; how many had to be.
-pub(super) fn put_all_right(held: &[HeldPin]) -> Result<usize, DatapathError> {
-    let mut count = 0;
+/// Puts pins right, in their order; how many had to be, and the first that could not.
+pub(super) fn put_all_right<'a>(held: impl IntoIterator<Item = &'a HeldPin>) -> PutRight {
+    let mut put = PutRight::default();
     for held in held {
-        count += usize::from(held.put_right()?);
+        put.add(held.put_right().map(usize::from));
     }
-    Ok(count)
+    put
+}
+
+/// What became of some pins.
+#[derive(Debug, Default)]
+pub struct PutRight {
+    /// How many were pinned again.
+    pub count: usize,
+    /// Why the first that could not be could not.
+    pub failed: Option<DatapathError>,
+}
+
+impl PutRight {
+    fn add(&mut self, outcome: Result<usize, DatapathError>) {
+        match outcome {
+            Ok(count) => self.count += count,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.count += other.count;
+        self.failed = self.failed.or(other.failed);
+        self
+    }
 }
 
 fn remove_whatever(path: &Path) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::io;
 use super::{
     error::DatapathError,
     generation::Generation,
-    held::HeldPin,
+    held::{self, HeldPin, PutRight},
     inspect::program_name,
     interface::{Interface, XdpState},
     mode::AttachMode,
@@ -156,9 +156,10 @@ impl PinnedLink {
         sys::link_info(&self.held).is_ok_and(|info| info.interface != 0)
     }
 
-    /// Pins it again where its pin is gone or is another object; whether that was needed.
-    pub fn put_pin_right(&self) -> Result<bool, DatapathError> {
-        self.held.put_right()
+    /// Pins it again where its pin is gone or is another object.
+    #[must_use]
+    pub fn put_pin_right(&self) -> PutRight {
+        held::put_all_right([&self.held])
     }
 
     /// Puts another generation in force: every packet is judged by the old or the new program.
@@ -183,14 +184,7 @@ impl PinnedLink {
 
     /// Takes the program off the interface and removes the pin. Doing it again is no error.
     pub fn detach(self, pins: &PinDirectory) -> Result<(), DatapathError> {
-        match sys::detach_link(&self.held) {
-            // Its interface is gone.
-            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
-            result => result.map_err(|source| DatapathError::Detach {
-                interface: self.interface.clone(),
-                source,
-            })?,
-        }
+        self.take_off()?;
         reach(Step::LinkDetached);
         let path = pins.link(&self.interface);
         match std::fs::remove_file(&path) {
@@ -202,6 +196,18 @@ impl PinnedLink {
                 reach(Step::LinkUnpinned);
                 Ok(())
             }
+        }
+    }
+
+    /// Takes the program off the interface; a pin stays, and holds nothing. Doing it again is no error.
+    pub fn take_off(&self) -> Result<(), DatapathError> {
+        match sys::detach_link(&self.held) {
+            // Its interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+            result => result.map_err(|source| DatapathError::Detach {
+                interface: self.interface.clone(),
+                source,
+            }),
         }
     }
 }

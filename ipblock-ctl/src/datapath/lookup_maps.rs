@@ -42,7 +42,7 @@ pub(super) const NAMES: [&str; 10] = [
 ];
 
 /// Pin of the map that holds the [`Layout`]. The program has it as constants.
-const LAYOUT: &str = "layout";
+pub(super) const LAYOUT: &str = "layout";
 
 /// What is written into the maps.
 pub struct Content<'a> {

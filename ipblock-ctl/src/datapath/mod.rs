@@ -36,6 +36,7 @@ pub use bans::BanTables;
 pub use capabilities::CAPABILITIES;
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts, Lookup};
+pub use held::PutRight;
 pub use hits::HitTable;
 pub use interface::Interface;
 pub use link::{Attachment, PinnedLink};

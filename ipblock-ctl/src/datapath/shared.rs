@@ -5,7 +5,7 @@ use super::{
     ban_filter,
     bans::{self, BanTables},
     error::DatapathError,
-    held::{self, HeldPin},
+    held::{self, HeldPin, PutRight},
     hits::{self, HitTable},
     maps::{Shape, ensure},
     panic_off::{self, PanicOff},
@@ -34,8 +34,9 @@ pub struct SharedMaps {
 pub struct SharedPins(Vec<HeldPin>);
 
 impl SharedPins {
-    /// Pins again what is not pinned any more, or is another map; how many that were.
-    pub fn put_right(&self) -> Result<usize, DatapathError> {
+    /// Pins again what is not pinned any more, or is another map.
+    #[must_use]
+    pub fn put_right(&self) -> PutRight {
         held::put_all_right(&self.0)
     }
 }
@@ -52,7 +53,7 @@ impl SharedMaps {
         let ids = shapes().map(|shape| ensure(&directory, shape));
         let ids = SharedMapIds(ids.collect::<Result<_, _>>()?);
         Ok(Self {
-            pins: SharedPins(HeldPin::open_all(&directory, "")?),
+            pins: SharedPins(HeldPin::open_all(&directory, names())?),
             ids,
             bans: BanTables::open(&directory)?,
             alerts: AlertTables::open(&directory)?,

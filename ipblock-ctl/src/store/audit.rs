@@ -101,16 +101,21 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Deletes the oldest bans beyond their own limit, so that a stream of them displaces nothing else,
+/// Entries that may come in streams, by what they tell of.
+const STREAMS: [[&str; 2]; 2] = [["ban", "unban"], ["repair", ""]];
+
+/// Deletes the oldest entries of each stream beyond its own limit, so that it displaces nothing else,
 /// and then the oldest of all entries.
 fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
-    transaction
-        .prepare_cached(
-            "DELETE FROM audit WHERE what IN ('ban', 'unban') AND number <= (
-                 SELECT number FROM audit WHERE what IN ('ban', 'unban')
-                 ORDER BY number DESC LIMIT 1 OFFSET ?1)",
-        )?
-        .execute([Stored(limits.audit_bans)])?;
+    for [one, other] in STREAMS {
+        transaction
+            .prepare_cached(
+                "DELETE FROM audit WHERE what IN (?2, ?3) AND number <= (
+                     SELECT number FROM audit WHERE what IN (?2, ?3)
+                     ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+            )?
+            .execute((Stored(limits.audit_stream), one, other))?;
+    }
     transaction
         .prepare_cached(
             "DELETE FROM audit WHERE number <= (

@@ -132,8 +132,8 @@ pub(crate) struct Limits {
     pub(crate) folded_generations: u64,
     /// Entries of the audit trail, oldest go first.
     pub(crate) audit_entries: u64,
-    /// How many of them may tell of bans.
-    pub(crate) audit_bans: u64,
+    /// How many of them may tell of bans, and how many of repairs.
+    pub(crate) audit_stream: u64,
     /// Entries that may be too many before they are cut.
     pub(crate) audit_slack: u32,
     /// Bytes of one entry's detail; the rest is cut off.
@@ -150,7 +150,7 @@ impl Default for Limits {
             staged_bytes: 64 << 20,
             folded_generations: 1_000,
             audit_entries: 100_000,
-            audit_bans: 20_000,
+            audit_stream: 20_000,
             audit_slack: 256,
             audit_detail: 4 << 10,
         }

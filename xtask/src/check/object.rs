@@ -24,6 +24,9 @@ struct Built {
 /// Builds the object once more, from a copy of the sources, and compares.
 pub(crate) fn reproducible() -> Result<()> {
     if env::var_os("IPBLOCK_EBPF_OBJECT").is_some() {
+        if env::var_os("IPBLOCK_REQUIRE_PRIVILEGED").is_some() {
+            bail!("IPBLOCK_EBPF_OBJECT is set, and nothing can be compared with its object");
+        }
         say(
             "check",
             "IPBLOCK_EBPF_OBJECT: an object from elsewhere, nothing to compare",

@@ -76,10 +76,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
 /// Puts programs and suites into `bin`.
 fn build(bin: &Path) -> Result<()> {
     say("vm", "building the suites");
-    run_command(cargo().args(["build", "--package", "ipblock-ctl", "--bins"]))?;
+    run_command(cargo().args(["build", "--locked", "--package", "ipblock-ctl", "--bins"]))?;
     let mut tests = cargo();
     tests
-        .args(["test", "--no-run", "--package", "ipblock-tests"])
+        .args(["test", "--no-run", "--locked", "--package", "ipblock-tests"])
         .arg("--message-format=json-render-diagnostics");
     for suite in SUITES {
         tests.args(["--test", suite]);

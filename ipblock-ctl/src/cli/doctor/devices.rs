@@ -13,6 +13,19 @@ const CHECK: &str = "interfaces";
 /// structure at the end (320) and an Ethernet header with two VLAN tags (22) are off.
 const ONE_BUFFER: u32 = 4096 - 256 - 320 - 22;
 
+/// Kinds of devices without Ethernet whose packets come in as IP packets by another device.
+const IP_TUNNELS: [&str; 9] = [
+    "wireguard",
+    "tun",
+    "ipip",
+    "sit",
+    "gre",
+    "ip6gre",
+    "ip6tnl",
+    "vti",
+    "xfrm",
+];
+
 /// What its packets begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Header {
@@ -20,7 +33,7 @@ pub(super) enum Header {
     Ethernet,
     /// As Ethernet, and from this host.
     Loopback,
-    /// None that XDP could work with: tunnels of IP packets.
+    /// None that the filter could work with: tunnels of IP packets, PPP, raw IP.
     Other,
 }
 
@@ -55,6 +68,13 @@ impl Device {
         is_outer && self.is_up && self.header == Header::Ethernet
     }
 
+    /// Whether its packets come in through another device as IP packets, where the filter sees their
+    /// outer source.
+    fn is_ip_tunnel(&self) -> bool {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        self.header == Header::Other && IP_TUNNELS.contains(&kind)
+    }
+
     fn driver(&self) -> &str {
         self.driver.as_deref().unwrap_or("its driver")
     }
@@ -78,6 +98,8 @@ pub(super) fn judge(devices: &[Device]) -> Vec<Finding> {
             findings.extend(slow(device));
         } else if device.is_candidate() {
             findings.extend(offloads(device));
+        } else if device.is_up && device.header == Header::Other && !device.is_ip_tunnel() {
+            findings.push(cannot_be_filtered(device));
         }
     }
     findings.extend(
@@ -117,11 +139,22 @@ fn summary(devices: &[Device]) -> Finding {
             .map(|names| format!("not filtered, without native XDP: {names}")),
     );
     parts.extend(
-        names(&|device| device.is_up && device.header == Header::Other).map(|names| {
-            format!("no Ethernet, judged by the outer source where it comes in: {names}")
-        }),
+        names(&|device| device.is_up && device.is_ip_tunnel())
+            .map(|names| format!("tunnels, judged by the outer source where it comes in: {names}")),
     );
     Finding::ok(CHECK, parts.join("; "))
+}
+
+/// PPP and its like: what comes in by them passes the filter of the device below as no IP.
+fn cannot_be_filtered(device: &Device) -> Finding {
+    let name = device.described();
+    Finding::warning(
+        CHECK,
+        format!(
+            "{name} carries no Ethernet and cannot be filtered; PPPoE below it passes as no IP"
+        ),
+        "filter where its packets are Ethernet frames of IP (on the router before it), or by nft",
+    )
 }
 
 /// Whether the filter is on the right one of several devices that see the same packets.
@@ -260,6 +293,7 @@ fn names_of_members(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::doctor::FindingState;
 
     const FULL: Option<XdpFeatures> = Some(XdpFeatures {
         native: true,
@@ -343,7 +377,7 @@ mod tests {
         assert_eq!(
             detail,
             "filtered in native mode: eth0 (ice); not filtered: eth1 (ice); not filtered, without \
-             native XDP: eth2 (e1000); no Ethernet, judged by the outer source where it comes in: \
+             native XDP: eth2 (e1000); tunnels, judged by the outer source where it comes in: \
              wg0 (wireguard)"
         );
     }
@@ -454,5 +488,23 @@ mod tests {
         for devices in [all, itself] {
             assert_eq!(warnings(&devices), []);
         }
+    }
+
+    #[test]
+    fn an_uplink_without_ethernet_is_no_tunnel_and_is_warned_of() {
+        let ppp = Device {
+            header: Header::Other,
+            ..virtual_device("ppp0", 7, "ppp")
+        };
+        let findings = judge(&[ppp]);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(!findings[0].detail.contains("outer source"), "{findings:?}");
+        assert_eq!(findings[1].state, FindingState::Warning);
+        assert!(
+            findings[1]
+                .detail
+                .contains("ppp0 (ppp) carries no Ethernet"),
+            "{findings:?}"
+        );
     }
 }

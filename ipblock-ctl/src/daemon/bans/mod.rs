@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use super::{ends, state::Service};
+use super::{drift::Part, ends, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{BanTables, DatapathError, clock::Now},
@@ -38,6 +38,8 @@ pub(super) struct LiveBans {
     wall_offset: i128,
     /// Whether the kernel has refused something that it has to have.
     out_of_step: bool,
+    /// Where somebody else had changed it.
+    disagreed_at: Option<String>,
     /// How often bans were granted since the start.
     granted: u64,
 }
@@ -51,6 +53,7 @@ impl LiveBans {
             tables,
             wall_offset: ends::wall_offset(&now),
             out_of_step: true,
+            disagreed_at: None,
             granted: 0,
         })
     }
@@ -92,9 +95,12 @@ impl LiveBans {
         Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
     }
 
-    /// Lets the tables be filled anew by whoever looks after bans next.
-    pub(super) fn put_right_soon(&mut self) {
-        self.out_of_step = true;
+    /// Lets the tables be filled anew by whoever looks after bans next: they disagree at an address.
+    pub(super) fn put_right_soon(&mut self, address: &str) {
+        if !self.out_of_step {
+            self.out_of_step = true;
+            self.disagreed_at = Some(address.to_owned());
+        }
     }
 
     /// At most `count` prefixes that are banned, evenly spaced from a place that `chance` gives.
@@ -170,8 +176,10 @@ impl Service {
         let mut live = self.bans();
         let now = Now::read();
         live.follow_wall_clock(&now);
+        let mut mended = None;
         if live.out_of_step {
             live.mend()?;
+            mended = live.disagreed_at.take();
         }
         let ended: Vec<Change> = live
             .bans
@@ -182,6 +190,13 @@ impl Service {
         if !ended.is_empty() {
             debug!(bans = ended.len(), "bans have ended");
             self.carry_out(&mut live, ended, None)?;
+        }
+        drop(live);
+        if let Some(address) = mended {
+            self.repaired(
+                Part::Bans,
+                &format!("the ban tables disagreed at {address}"),
+            );
         }
         Ok(())
     }

@@ -68,8 +68,9 @@ pub(super) fn ticket() -> Option<Arc<Ticket>> {
     TICKET.try_with(Arc::clone).ok()
 }
 
-/// As many descriptors as this process may have: the least that systems give is 1,024.
-fn make_room() {
+/// As many descriptors as this process may have: the least that systems give is 1,024. Pins and maps of
+/// generations take some dozens a zone.
+pub(super) fn make_room() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = raised {
@@ -85,7 +86,6 @@ pub(super) async fn serve(
     places: Arc<Places>,
     stopped: oneshot::Receiver<()>,
 ) {
-    make_room();
     serve_at(Pace::USUAL, listener, routes, places, stopped).await;
 }
 

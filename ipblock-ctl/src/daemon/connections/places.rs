@@ -182,6 +182,11 @@ impl Ticket {
         &self.places
     }
 
+    /// Whether it is root's.
+    pub(in crate::daemon) fn is_roots(&self) -> bool {
+        self.rank == Rank::Root
+    }
+
     /// Whether its peer may change anything.
     pub(in crate::daemon) const fn may_change(&self) -> bool {
         matches!(self.rank, Rank::Root | Rank::Member)

@@ -93,7 +93,7 @@ fn the_audit_trail_lists_the_newest_first_and_forgets_the_oldest() {
 #[test]
 fn a_stream_of_bans_displaces_nothing_else_in_the_audit_trail() {
     let mut fixture = Fixture::new();
-    fixture.store.limits.audit_bans = 2;
+    fixture.store.limits.audit_stream = 2;
     fixture.store.limits.audit_slack = 1;
     for (second, what) in [
         (1, "deploy"),

@@ -63,7 +63,8 @@ fn killed(
     let mut stage = Stage::new(root)?;
     let mut operation = operation(&stage)?;
     let injected = kill_at_every_step(&mut stage, &mut *operation)?;
-    assert!(injected >= operation.steps().len() as u64, "{injected}");
+    let steps = operation.steps().len() + STORE.len();
+    assert!(injected >= steps as u64, "{injected}");
     let flow = stage.finish()?;
     record(
         Entry {

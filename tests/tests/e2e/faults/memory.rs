@@ -29,9 +29,11 @@ impl Group {
             (first, "memory.limit_in_bytes")
         } else {
             let control = PathBuf::from(second).join("cgroup.subtree_control");
+            // It stays on: other groups may have come to rely on it.
             fs::write(&control, "+memory").with_context(|| control.display().to_string())?;
             (second, "memory.max")
         };
+        sweep(parent);
         let path = PathBuf::from(parent).join(name);
         fs::create_dir(&path).with_context(|| path.display().to_string())?;
         Ok(Self { path, limit })
@@ -43,6 +45,17 @@ impl Group {
 
     fn limit(&self, bytes: u64) -> anyhow::Result<()> {
         Ok(fs::write(self.path.join(self.limit), bytes.to_string())?)
+    }
+}
+
+/// Removes groups that killed runs left: those that are empty.
+fn sweep(parent: &str) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("ipbt-") {
+            // One that is in use stays.
+            drop(fs::remove_dir(entry.path()));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use ipblock::fault::Step;
 use ipblock_tests::{DEADLINE, wait_for};
 
 use super::{Operation, SWITCHING, Stage, Told, told, what_was_told};
-use crate::answers::{apply, status};
+use crate::answers::{apply, live_generations, pinned_generations, status};
 
 /// Another ruleset is deployed over both zones.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Operation for Deploy {
         let ruleset = stage.next_ruleset(1 - self.before.1);
         stage.may_shift(2);
         let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
-        what_was_told(&output)
+        what_was_told(stage, &output)
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {
@@ -107,7 +107,7 @@ impl Operation for Expire {
         self.side = stage.side()?;
         let ruleset = stage.next_ruleset(1 - self.side);
         stage.may_shift(3);
-        let apply = ["apply", "-", "--confirm-within", "1s"];
+        let apply = ["apply", "-", "--confirm-within", "5s"];
         stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
         Ok(())
     }
@@ -118,8 +118,10 @@ impl Operation for Expire {
             if fault.is_reached() {
                 return Some(Ok(Told::Nothing));
             }
-            let back = |found: u64| found == self.to;
-            let is_back = status(&stage.daemon).is_ok_and(|now| back(now.revision));
+            // Back, and done with it: nothing of what went is pinned any more.
+            let now = status(&stage.daemon).ok()?;
+            let is_back = now.revision == self.to
+                && pinned_generations(&stage.daemon).ok()? == live_generations(&now);
             is_back.then_some(Ok(Told::Done))
         })?
     }

@@ -1,151 +1,61 @@
-//! Drift: where the kernel is not as it should be. Found, put right, and told.
-//!
-//! Pins are looked at each second, since a daemon that dies without them leaves nothing behind; what
-//! the maps say is compared with the ruleset and the bans by samples. Links and the programs that
-//! they run are looked after in `attach`.
+//! Samples of what the maps say, compared with the ruleset and the bans.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use ipnet::IpNet;
-use tracing::{error, warn};
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
-use super::state::{Service, State};
+use super::{super::ends, Part, Service};
 use crate::{
     api::{
         error::ApiError,
         types::{Check, CheckRequest},
     },
-    datapath::{DatapathError, PinDirectory},
+    datapath::clock::Now,
     policy::{At, Element, Ruleset, ZoneName},
-    store::Author,
 };
 
 /// Prefixes whose first and last address are asked for each time, of rules and lists and of bans.
 const SAMPLED: usize = 16;
-
-/// What was found and put right, and what could not be.
-#[derive(Debug, Default)]
-pub(super) struct Drift {
-    /// Zones whose generation is missing or wrong and could not be built, with why.
-    pub(super) unbuilt: BTreeMap<ZoneName, String>,
-    /// Why pins could not be put right.
-    pins: Option<String>,
-    /// Repairs since the start.
-    repaired: BTreeMap<Part, u64>,
-}
-
-/// What can drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    /// What is pinned.
-    Pins,
-    /// Links, and which program they run.
-    Links,
-    /// What a zone's maps say.
-    Tables,
-    /// What the ban tables say.
-    Bans,
-}
-
-impl Part {
-    const ALL: [Self; 4] = [Self::Pins, Self::Links, Self::Tables, Self::Bans];
-
-    /// As a label.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Pins => "pins",
-            Self::Links => "links",
-            Self::Tables => "tables",
-            Self::Bans => "bans",
-        }
-    }
-}
-
-impl Drift {
-    /// What needs an operator's eye.
-    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
-        let unbuilt = self.unbuilt.iter();
-        let unbuilt = unbuilt.map(|(zone, why)| format!("zone {zone} is not as deployed: {why}"));
-        let pins = self.pins.iter().map(|why| {
-            format!("what is pinned cannot be put right, and goes when ipblockd dies: {why}")
-        });
-        unbuilt.chain(pins)
-    }
-
-    /// Repairs since the start, by what drifted.
-    pub(super) fn repairs(&self) -> impl Iterator<Item = (Part, u64)> {
-        let count = |part| self.repaired.get(&part).copied().unwrap_or_default();
-        Part::ALL.into_iter().map(move |part| (part, count(part)))
-    }
-}
+/// How many times as long as it took to take a sample nothing is sampled again: a large ruleset is
+/// walked over for each.
+const REST: u32 = 500;
+/// How long nothing is built after zones were, doubled each time that this did not help.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How often it is doubled at most: to five minutes.
+const DOUBLINGS: u32 = 6;
+/// How near its end a rule may be held differently by the kernel's clock and by the wall's.
+const NEAR: SignedDuration = SignedDuration::from_secs(2);
 
 impl Service {
-    /// Counts a repair, and tells of it.
-    pub(super) fn repaired(&self, part: Part, what: &str) {
-        *self.write().drift.repaired.entry(part).or_default() += 1;
-        warn!(part = part.name(), what, "drift was put right");
-        self.audit(&Author::daemon(), "repair", what);
-    }
-
-    /// Pins again what somebody has unpinned or replaced. Called every second, while nothing changes.
-    pub(super) fn put_pins_right(&self) {
-        let outcome = self.pins_put_right(&self.read());
-        let problem = match &outcome {
-            Ok(0) => None,
-            Ok(count) => {
-                self.repaired(Part::Pins, &format!("{count} pins were gone or replaced"));
-                None
-            }
-            Err(error) => Some(match error.hint() {
-                Some(hint) => format!("{error}; {hint}"),
-                None => error.to_string(),
-            }),
-        };
-        let known = std::mem::replace(&mut self.write().drift.pins, problem.clone());
-        // Tried every second, told once.
-        if let Some(problem) = problem.filter(|problem| known.as_ref() != Some(problem)) {
-            error!(%problem, "pins cannot be put right");
-        }
-    }
-
-    fn pins_put_right(&self, state: &State) -> Result<usize, DatapathError> {
-        // Elsewhere nothing can be pinned, and directories would be left behind.
-        PinDirectory::at(&self.settings.bpffs)?;
-        let mut count = self.shared_pins.put_right()?;
-        for (_, live) in state.judging() {
-            count += live.generation.put_pins_right()?;
-        }
-        for link in state.links() {
-            count += usize::from(link.put_pin_right()?);
-        }
-        Ok(count)
-    }
-
     /// Builds what zones lack, and compares samples of what the maps say with the ruleset and the
     /// bans: a zone that is wrong is built anew, ban tables that are wrong are filled anew.
     pub fn look_for_drift(&self) -> Result<(), ApiError> {
-        let lacking = !self.read().drift.unbuilt.is_empty();
-        let sample = self.sample();
-        let wrong = self.disagreeing(&sample)?;
-        if !lacking && wrong.is_empty() && self.zones_set_otherwise()?.is_empty() {
+        let sample = self.sample_unless_resting();
+        let suspects = self.suspects(&sample);
+        if suspects.is_empty() && self.read().lacking().is_empty() {
+            if !sample.is_empty() {
+                self.write().drift.attempts = 0;
+            }
             return Ok(());
         }
         let _change = self.begin_change();
         // Once more: a change may have come between two looks.
-        let wrong = self.disagreeing(&sample)?;
-        let (bans, tables): (Vec<_>, Vec<_>) =
-            wrong.iter().partition(|check| self.is_of_bans(check));
-        if let Some(check) = bans.first() {
-            self.bans().put_right_soon();
-            let what = format!("the ban tables disagreed at {}", check.address);
-            self.repaired(Part::Bans, &what);
+        let suspects = self.suspects(&sample);
+        if let Some(address) = suspects.ban {
+            self.bans().put_right_soon(&address);
         }
-        let mut zones = self.zones_set_otherwise()?;
-        zones.extend(tables.iter().filter_map(|check| check.zone.parse().ok()));
+        let mut zones = self.read().lacking();
+        zones.extend(suspects.zones.iter().cloned());
+        if zones.is_empty() || !self.may_build() {
+            return Ok(());
+        }
         self.build_anew(&zones)?;
         let unbuilt = self.read().drift.unbuilt.clone();
         for zone in zones.iter().filter(|zone| !unbuilt.contains_key(zone)) {
@@ -155,8 +65,71 @@ impl Service {
         Ok(())
     }
 
+    /// Whether zones may be built again, which is asked once for each time.
+    fn may_build(&self) -> bool {
+        let mut state = self.write();
+        let drift = &mut state.drift;
+        let now = Instant::now();
+        if drift.builds_after.is_some_and(|after| now < after) {
+            return false;
+        }
+        let pause = PAUSE * 2_u32.pow(drift.attempts.min(DOUBLINGS));
+        drift.builds_after = Some(now + pause);
+        drift.attempts = drift.attempts.saturating_add(1);
+        true
+    }
+
+    /// A sample, empty where one was taken not long ago or what it says would be worth nothing: the
+    /// kernel's deadlines follow a clock that was set a second later.
+    fn sample_unless_resting(&self) -> Vec<String> {
+        let now = Now::read();
+        let started = Instant::now();
+        let (deployed, is_resting, is_stepping) = {
+            let state = self.read();
+            let rests_until = state.drift.rests_until;
+            (
+                Arc::clone(&state.deployed),
+                rests_until.is_some_and(|until| started < until),
+                ends::is_a_step(state.wall_offset, ends::wall_offset(&now)),
+            )
+        };
+        if is_resting || is_stepping || ends_now(&deployed, now.wall) {
+            return Vec::new();
+        }
+        self.sample(&deployed)
+    }
+
     /// Where kernel and intent disagree.
+    fn suspects(&self, sample: &[String]) -> Suspects {
+        let started = Instant::now();
+        let mut suspects = Suspects::default();
+        match self.disagreeing(sample) {
+            Ok(answers) => {
+                for answer in answers {
+                    if self.is_of_bans(&answer) {
+                        suspects.ban = Some(answer.address);
+                    } else {
+                        suspects.zones.extend(answer.zone.parse());
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "the kernel's maps could not be asked"),
+        }
+        match self.zones_set_otherwise() {
+            Ok(zones) => suspects.zones.extend(zones),
+            Err(error) => warn!(%error, "the settings of zones could not be compared"),
+        }
+        if !sample.is_empty() {
+            let rest = started.elapsed() * REST;
+            self.write().drift.rests_until = Some(Instant::now() + rest);
+        }
+        suspects
+    }
+
     fn disagreeing(&self, sample: &[String]) -> Result<Vec<Check>, ApiError> {
+        if sample.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut answers = self.check(&CheckRequest {
             addresses: sample.to_vec(),
             zone: None,
@@ -194,11 +167,10 @@ impl Service {
     }
 
     /// First and last addresses of prefixes that rules, allow lists, lists and bans name, by chance.
-    fn sample(&self) -> Vec<String> {
-        let deployed = Arc::clone(&self.read().deployed);
+    fn sample(&self, deployed: &Ruleset) -> Vec<String> {
         let chance = RandomState::new();
         let mut prefixes: Vec<IpNet> = (0..SAMPLED)
-            .filter_map(|number| some_prefix(&deployed, chance.hash_one(number)))
+            .filter_map(|number| some_prefix(deployed, chance.hash_one(number)))
             .collect();
         let offset = usize::try_from(chance.hash_one(SAMPLED)).unwrap_or_default();
         prefixes.extend(self.bans().some(SAMPLED, offset));
@@ -208,6 +180,26 @@ impl Service {
         let addresses: BTreeSet<String> = addresses.map(|address| address.to_string()).collect();
         addresses.into_iter().collect()
     }
+}
+
+/// Where a look found something.
+#[derive(Debug, Default)]
+struct Suspects {
+    zones: BTreeSet<ZoneName>,
+    /// An address at which the ban tables disagree.
+    ban: Option<String>,
+}
+
+impl Suspects {
+    fn is_empty(&self) -> bool {
+        self.zones.is_empty() && self.ban.is_none()
+    }
+}
+
+/// Whether a rule ends about now.
+fn ends_now(ruleset: &Ruleset, now: Timestamp) -> bool {
+    let mut ends = ruleset.rules.iter().filter_map(|rule| rule.expires);
+    ends.any(|end| end.duration_since(now).abs() < NEAR)
 }
 
 /// The prefix at a place among all that a ruleset names, modulo how many these are.
@@ -272,5 +264,17 @@ mod tests {
         let expected = (1..=6).map(|host| format!("192.0.2.{host}"));
         assert_eq!(found, expected.collect());
         assert_eq!(some_prefix(&Ruleset::default(), 7), None);
+    }
+
+    #[test]
+    fn a_rule_that_ends_about_now_is_no_time_to_compare_clocks() {
+        let text = "[[rule]]\nname = \"one\"\naction = \"block\"\nmatch = [\"192.0.2.1\"]\n\
+                    expires = \"2026-01-01T00:00:00Z\"\n";
+        let ruleset = document::parse(text, "test", false).unwrap();
+        let end: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (seconds, near) in [(-3, false), (-1, true), (1, true), (3, false)] {
+            let now = end + SignedDuration::from_secs(seconds);
+            assert_eq!(ends_now(&ruleset, now), near, "{seconds}");
+        }
     }
 }

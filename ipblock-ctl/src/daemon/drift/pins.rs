@@ -1,0 +1,44 @@
+//! Pins: a daemon that dies without them leaves nothing behind.
+
+use tracing::error;
+
+use super::{Part, Service, State};
+use crate::datapath::{PinDirectory, PinnedLink, PutRight};
+
+impl Service {
+    /// Pins again what somebody has unpinned or replaced. Called every second, while nothing changes.
+    pub(in crate::daemon) fn put_pins_right(&self) {
+        let PutRight { count, failed } = self.pins_put_right(&self.read());
+        if count > 0 {
+            self.repaired(Part::Pins, &format!("{count} pins were gone or replaced"));
+        }
+        let problem = failed.map(|error| match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        });
+        let known = std::mem::replace(&mut self.write().drift.pins, problem.clone());
+        // Tried every second, told once.
+        if let Some(problem) = problem.filter(|problem| known.as_ref() != Some(problem)) {
+            error!(%problem, "pins cannot be put right");
+        }
+    }
+
+    fn pins_put_right(&self, state: &State) -> PutRight {
+        // Where no bpffs is nothing can be pinned, and directories would be left behind. One that was
+        // mounted anew has none yet.
+        if let Err(error) = PinDirectory::create(&self.settings.bpffs) {
+            return PutRight {
+                count: 0,
+                failed: Some(error),
+            };
+        }
+        // Links first: without them nothing is filtered once this process is gone.
+        let links = state.links().map(PinnedLink::put_pin_right);
+        let generations = state
+            .judging()
+            .map(|(_, live)| live.generation.put_pins_right());
+        links
+            .chain(generations)
+            .fold(self.shared_pins.put_right(), PutRight::and)
+    }
+}
