@@ -54,6 +54,34 @@ fn an_interface_that_appears_later_is_attached() -> anyhow::Result<()> {
     assert_filtered(&Scene::of(daemon, pair)?, 1)
 }
 
+/// Nothing of it was pinned before, so nothing is put back there.
+#[test]
+fn an_interface_that_appears_after_bpffs_was_mounted_anew_is_attached() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let host = Arc::new(Netns::new(root)?);
+    let daemon = Daemon::in_netns(root, &host).interface("host0").start()?;
+    apply(&daemon, BLOCK)?;
+    daemon.bpffs_mount().unmount()?;
+    let is_told = |daemon: &Daemon| -> anyhow::Result<bool> {
+        let problems = status(daemon)?.problems;
+        Ok(problems.iter().any(|problem| problem.contains("bpffs")))
+    };
+    let wait_until_told = |told: bool| {
+        wait_for(DEADLINE, "the status to tell of bpffs, or not", || {
+            (is_told(&daemon).ok()? == told).then_some(())
+        })
+    };
+    wait_until_told(true)?;
+    let peer = Arc::new(Netns::new(root)?);
+    let pair = VethPair::between(host, peer, VethOptions::default())?;
+    // Where its link cannot be pinned it is not attached, and goes not on and off.
+    wait_for_state(&daemon, "host0", InterfaceState::Failed)?;
+    daemon.bpffs_mount().mount_again()?;
+    wait_until_told(false)?;
+    wait_for_state(&daemon, "host0", InterfaceState::Attached)?;
+    assert_filtered(&Scene::of(daemon, pair)?, 1)
+}
+
 #[test]
 fn an_interface_that_went_and_came_back_is_attached_again() -> anyhow::Result<()> {
     let root = require_privileged!();
