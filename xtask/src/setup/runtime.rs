@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn the_tests_ask_for_nothing_that_only_the_benchmark_uses() {
         let parts = missing(Purpose::Tests, |_| false);
-        let needed = ["iproute2", "util-linux", "iputils-ping"];
+        let needed = ["iproute2", "util-linux", "iputils-ping", "faketime"];
         assert_eq!(packages(&parts, false), needed);
         assert_eq!(packages(&parts, true), ["tor-geoipdb", "nftables", "ipset"]);
     }
