@@ -12,6 +12,7 @@ mod attach;
 mod backup;
 mod ban;
 mod bans;
+mod bpffs;
 mod check;
 mod completions;
 mod convert;

@@ -1,17 +1,18 @@
 //! `panic-off`: works with the daemon dead, so it goes to the kernel itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use nix::unistd::geteuid;
 
 use super::{
+    bpffs::BpffsOption,
     error::{CliError, OK},
     expiry::parse_duration,
 };
 use crate::{
-    datapath::{DEFAULT_BPFFS, DatapathError, PanicOff, PinDirectory, clock::Now},
+    datapath::{DatapathError, PanicOff, PinDirectory, clock::Now},
     output::{
         Output,
         panic_off::{CalledOff, render},
@@ -36,15 +37,8 @@ pub(crate) struct PanicOffArgs {
     /// Drop again at once
     #[arg(long, conflicts_with = "duration")]
     end: bool,
-    /// The bpffs under which ipblockd pins
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "IPBLOCK_BPFFS",
-        default_value = DEFAULT_BPFFS,
-        hide_env_values = true
-    )]
-    bpffs: PathBuf,
+    #[command(flatten)]
+    place: BpffsOption,
 }
 
 pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliError> {
@@ -54,7 +48,7 @@ pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliErr
     let now = Now::read();
     let until = (!args.end).then(|| end_of(args.duration, now.wall));
     let until_ns = until.map_or(0, |end| now.deadline_ns(end));
-    call_off(&args.bpffs, until_ns).map_err(|error| CliError::Kernel {
+    call_off(&args.place.bpffs, until_ns).map_err(|error| CliError::Kernel {
         message: error.to_string(),
         hint: error.hint(),
     })?;

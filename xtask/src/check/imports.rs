@@ -66,7 +66,7 @@ const LAYERS: [Layer; 8] = [
 ];
 
 /// Modules that must work when the daemon does not: they may ask the kernel themselves.
-const WITHOUT_DAEMON: [[&str; 2]; 2] = [["cli", "doctor"], ["cli", "panic_off"]];
+const WITHOUT_DAEMON: [[&str; 2]; 3] = [["cli", "bpffs"], ["cli", "doctor"], ["cli", "panic_off"]];
 
 /// What would make `policy` depend on more than its arguments: paths, and why not.
 const IMPURE: [(&[&str], &str); 11] = [

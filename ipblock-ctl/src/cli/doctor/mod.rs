@@ -7,17 +7,18 @@ mod host;
 mod interfaces;
 mod room;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::{
+    bpffs::BpffsOption,
     error::{CliError, FAILED, OK},
     session::Session,
 };
 use crate::{
     api::client::{Client, ClientError},
-    datapath::{DEFAULT_BPFFS, PinDirectory, inspect},
+    datapath::{PinDirectory, inspect},
     output::doctor::{Finding, FindingState, render},
 };
 
@@ -28,20 +29,13 @@ use crate::{
 /// more. Exits with 1 when there is an error.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// The bpffs under which ipblockd pins
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "IPBLOCK_BPFFS",
-        default_value = DEFAULT_BPFFS,
-        hide_env_values = true
-    )]
-    bpffs: PathBuf,
+    #[command(flatten)]
+    place: BpffsOption,
 }
 
 pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut findings = host(&args.bpffs);
-    findings.extend(daemon(&session.client, &args.bpffs).await);
+    let mut findings = host(&args.place.bpffs);
+    findings.extend(daemon(&session.client, &args.place.bpffs).await);
     session.show(&findings, |findings, view| render(findings, view))?;
     let broken = findings
         .iter()

@@ -6,7 +6,7 @@ use ipblock_tests::{binaries, require_privileged};
 use serde_json::Value;
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::answers::{answer, status};
@@ -47,14 +47,13 @@ fn a_hundred_deploys_at_once_are_carried_out_one_by_one() -> anyhow::Result<()> 
     assert_eq!(deployed.len(), 1, "{deployed:?}");
     assert_eq!(deployed[0]["revision"], first + DEPLOYS as u64);
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "100 deploys at the same time",
         injected: DEPLOYS as u64,
         outcome: "all done, one after the other, each with a revision of its own",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -92,12 +91,11 @@ fn daemons_beside_a_daemon_refuse_and_change_nothing() -> anyhow::Result<()> {
     let after = stage.converged()?;
     assert_eq!(after.zones.len(), before.zones.len());
     assert_eq!(after.revision, before.revision);
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "a second daemon: same state, other state, same socket",
         injected,
         outcome: "refuses and names the first",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

@@ -4,7 +4,7 @@ use ipblock::fault::Step;
 use ipblock_tests::{CtlOutput, DEADLINE, TinyDisk, require_privileged, wait_for};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::{
@@ -47,8 +47,7 @@ fn assert_nothing_is_taken(stage: &mut Stage, said: &str) -> anyhow::Result<u64>
 
 fn assert_changes_are_taken(stage: &mut Stage) -> anyhow::Result<()> {
     let side = stage.side()?;
-    let ruleset = stage.next_ruleset(1 - side);
-    stage.may_shift(1);
+    let ruleset = stage.other_ruleset(side, 1);
     assert!(apply(&stage.daemon, &ruleset)?.changed);
     assert_eq!(stage.side()?, 1 - side);
     stage.converged().map(drop)
@@ -70,14 +69,13 @@ fn a_full_disk_refuses_changes_and_loses_none() -> anyhow::Result<()> {
         disk.make_room()?;
         assert_changes_are_taken(&mut stage)?;
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "disk full: deploy, ban, unban, edit, zone, kill and start",
         injected,
         outcome: "refused with what to do, works again once there is room",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -88,8 +86,7 @@ fn a_disk_that_fills_up_after_the_links_were_switched_brings_the_old_program_bac
     let mut injected = 0;
     for step in [Step::LinkSwitched, Step::LinksSettled, Step::CountsRead] {
         let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
-        let ruleset = stage.next_ruleset(1 - side);
-        stage.may_shift(2);
+        let ruleset = stage.other_ruleset(side, 2);
         let fault = stage.daemon.fault();
         fault.hold_at(step.name(), 1)?;
         let output = std::thread::scope(|scope| {
@@ -112,14 +109,13 @@ fn a_disk_that_fills_up_after_the_links_were_switched_brings_the_old_program_bac
         assert_eq!(stage.converged()?.revision, revision);
         assert_changes_are_taken(&mut stage)?;
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "disk that fills up between the switch of a link and its record",
         injected,
         outcome: "the old program is back on every link, what the new one counted is kept",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -139,14 +135,13 @@ fn a_read_only_disk_refuses_changes_and_loses_none() -> anyhow::Result<()> {
         stage.daemon.start()?;
         assert_changes_are_taken(&mut stage)?;
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "read-only disk at a start",
         injected,
         outcome: "refuses to start and says so; the kernel filters on; works again once it may write",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -192,12 +187,11 @@ fn writes_that_the_disk_takes_in_part_are_undone() -> anyhow::Result<()> {
         assert_changes_are_taken(&mut stage)?;
     }
     assert!(injected > 8, "{injected}");
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "short writes: a limit on the size of files cuts one at 8 places",
         injected,
         outcome: "refused and undone, the daemon goes on",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

@@ -9,7 +9,7 @@ use ipblock_common::{ABI_VERSION, BanDeadline, names};
 use ipblock_tests::{DEADLINE, Daemon, VethPair, require_privileged, wait_for};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close, record},
     stage::{Flow, Stage},
 };
 use crate::{
@@ -143,14 +143,13 @@ fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()
         })?;
     }
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "entries of the ban tables removed or ended by somebody else",
         injected,
         outcome: "found by samples, put back, told",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 /// Filtered, once the daemon has seen to it.
@@ -185,12 +184,11 @@ fn links_that_are_detached_or_run_another_program_are_put_right() -> anyhow::Res
         filtered_again(&mut stage, &pair, before)?;
     }
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "a link detached, or given another program, by somebody else",
         injected,
         outcome: "found, put right, told",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

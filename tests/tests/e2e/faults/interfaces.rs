@@ -9,7 +9,7 @@ use ipblock_common::names;
 use ipblock_tests::{DEADLINE, VethPair, require_privileged, wait_for};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::answers::{interface, program_on};
@@ -79,14 +79,13 @@ fn interfaces_that_are_deleted_and_made_again_are_filtered_again() -> anyhow::Re
         stage.assert_filtered(&pair)?;
     }
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "deleted and made again, with the daemon, without it, at once",
         injected,
         outcome: "attached again by itself",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -122,14 +121,13 @@ fn interfaces_that_are_renamed_or_go_down_keep_their_filter() -> anyhow::Result<
         injected += 4;
     }
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "set down and up, renamed and back, the daemon killed in between",
         injected,
         outcome: "filtered at every packet that came through",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -143,14 +141,13 @@ fn interfaces_that_appear_later_are_attached() -> anyhow::Result<()> {
     wait_until(&stage, InterfaceState::Attached)?;
     stage.assert_filtered(&pair)?;
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "there only after the daemon",
         injected: 1,
         outcome: "attached when it appears",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 fn foreign_program() -> anyhow::Result<Ebpf> {
@@ -208,12 +205,11 @@ fn a_foreign_program_that_came_first_stays_until_it_goes_and_none_comes_over_our
         stage.assert_filtered(&pair)?;
     }
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "another XDP program, before ours and over ours, in every mode",
         injected,
         outcome: "never replaced, told; ours is attached when it has gone; none comes over ours",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

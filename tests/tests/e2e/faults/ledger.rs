@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::stage::Flow;
+use super::stage::{Flow, Stage};
 
 /// One line of docs/reliability.md.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,11 @@ struct Line<'a> {
     /// Packets with a wrong verdict, acknowledged changes that were gone, pins left over: a test
     /// that finds one fails before it gets here.
     lost: u64,
+}
+
+/// Ends a test: accounts for every packet of its stage, and writes down what was injected.
+pub(crate) fn close(stage: Stage, entry: Entry<'_>) -> anyhow::Result<()> {
+    record(entry, &stage.finish()?)
 }
 
 /// Writes an entry down after its test has asserted what it says, where `cargo xtask reliability`

@@ -8,7 +8,7 @@ use ipblock_common::{ABI_VERSION, BanDeadline, limits::BAN_TABLE_ENTRIES, names}
 use ipblock_tests::{DEADLINE, Privileged, require_privileged, wait_for};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::answers::{apply, status};
@@ -85,10 +85,9 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
     let (mut injected, mut killed) = (0, 0);
     for mebibytes in [4, 8, 16, 32, 48, 64, 80, 96, 128] {
         let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
-        let ruleset = with_hosts(&stage.next_ruleset(1 - side), 60_000);
+        let ruleset = with_hosts(&stage.other_ruleset(side, 2), 60_000);
         group.take_in(stage.daemon.pid().context("a daemon")?)?;
         group.limit(mebibytes << 20)?;
-        stage.may_shift(2);
         let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
         let was_killed = stage.daemon.ctl(&["status"])?.code != 0;
         group.limit(8 << 30)?;
@@ -105,20 +104,18 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
         // Small again, and in a process that the group does not hold.
         stage.daemon.restart()?;
         let side = stage.side()?;
-        let small = stage.next_ruleset(1 - side);
-        stage.may_shift(1);
+        let small = stage.other_ruleset(side, 1);
         apply(&stage.daemon, &small)?;
     }
     assert!(injected > 0, "memory never ran out");
     println!("{killed} of {injected} by the kernel's killer");
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "memory limit (control group) reached by a deploy of 60,000 hosts",
         injected,
         outcome: "refused, or killed and started again; the old generation filters on",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -133,8 +130,7 @@ fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
         let netns = &stage.pair().host.netns;
         netns.run(["prlimit", "--pid", &pid, &nofile])?;
         let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
-        let ruleset = stage.next_ruleset(1 - side);
-        stage.may_shift(2);
+        let ruleset = stage.other_ruleset(side, 2);
         let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
         let netns = &stage.pair().host.netns;
         netns.run(["prlimit", "--pid", &pid, "--nofile=1024:"])?;
@@ -147,14 +143,13 @@ fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
         stage.converged()?;
     }
     assert!(injected > 2, "descriptors ran out {injected} times");
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "limit of open files reached by a deploy",
         injected,
         outcome: "refused; the old generation filters on",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -194,12 +189,11 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
         .daemon
         .ctl(&["ban", "198.18.0.1", "--for", "1h"])?
         .ok()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "ban table filled by somebody else to its last entry",
         injected,
         outcome: "refused in store and kernel; a start clears it",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

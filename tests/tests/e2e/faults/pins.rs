@@ -10,7 +10,7 @@ use aya::maps::{Array, MapData, MapInfo};
 use ipblock_tests::{DEADLINE, require_privileged, wait_for};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::answers::{live_generations, status};
@@ -85,14 +85,13 @@ fn pins_that_are_removed_are_put_back() -> anyhow::Result<()> {
         injected += 1;
     }
     assert_put_right(&mut stage, &pins)?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "each pin removed, each directory of pins removed, all removed",
         injected,
         outcome: "pinned again; the next daemon takes over the same generations",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -112,14 +111,13 @@ fn pins_that_are_replaced_by_other_objects_are_put_back() -> anyhow::Result<()> 
         }
     }
     assert_put_right(&mut stage, &pins)?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "each pin replaced by another map",
         injected,
         outcome: "ours is pinned again; the next daemon takes over the same generations",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -151,14 +149,13 @@ fn maps_that_were_unpinned_while_no_daemon_ran_cost_no_count() -> anyhow::Result
         let after = live_generations(&stage.converged()?);
         assert!(after.iter().all(|number| !before.contains(number)));
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "a map of each generation removed or replaced while no daemon runs",
         injected,
         outcome: "built anew and replaced on the link; every packet is counted",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 #[test]
@@ -195,12 +192,11 @@ fn a_bpffs_that_is_unmounted_under_the_daemon_is_filled_again_when_it_is_back() 
         stage.daemon.bpffs_mount().mount_again()?;
         assert_put_right(&mut stage, &pins)?;
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "bpffs unmounted under the daemon and mounted again, empty",
         injected,
         outcome: "filters and bans on, refuses deploys and says why; all is pinned again",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

@@ -163,6 +163,12 @@ impl Stage {
         )
     }
 
+    /// Another ruleset that blocks the other side's, which changes the sides so many times at most.
+    pub(crate) fn other_ruleset(&mut self, side: usize, shifts: u64) -> String {
+        self.may_shift(shifts);
+        self.next_ruleset(1 - side)
+    }
+
     /// The side whose shifting source is blocked, as the kernel has it too.
     pub(crate) fn side(&self) -> anyhow::Result<usize> {
         let answers = check(&self.daemon, &SHIFTING)?;

@@ -11,7 +11,7 @@ use ipblock_common::{ABI_VERSION, GenerationMeta};
 use ipblock_tests::{Daemon, require_privileged};
 
 use super::{
-    ledger::{Entry, record},
+    ledger::{Entry, close},
     stage::Stage,
 };
 use crate::answers::{live_generations, pinned_generations, status};
@@ -67,14 +67,13 @@ fn what_another_abi_left_is_replaced_without_a_gap() -> anyhow::Result<()> {
         assert!(after.iter().all(|number| !before.contains(number)));
         assert!(stage.daemon.log()[log..].contains("another ABI"));
     }
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "take-over from a program of another ABI number, newer and older",
         injected,
         outcome: "replaced on the link; no packet between, every packet counted, bans kept",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }
 
 /// Writes bytes into the database.
@@ -124,12 +123,11 @@ fn a_store_that_is_damaged_or_of_another_version_stops_no_filter() -> anyhow::Re
     fs::write(&database, &sound)?;
     stage.daemon.start()?;
     stage.converged()?;
-    let flow = stage.finish()?;
     let entry = Entry {
         part: PART,
         fault: "store damaged, of a newer version, or gone",
         injected,
         outcome: "refuses to start and says what to do; filters on; starts with the store put back",
     };
-    record(entry, &flow)
+    close(stage, entry)
 }

@@ -27,8 +27,7 @@ impl Operation for Deploy {
     }
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
-        let ruleset = stage.next_ruleset(1 - self.before.1);
-        stage.may_shift(2);
+        let ruleset = stage.other_ruleset(self.before.1, 2);
         let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
         what_was_told(stage, &output)
     }
@@ -62,8 +61,7 @@ impl Operation for Rollback {
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         self.to = status(&stage.daemon)?.revision;
         self.side = stage.side()?;
-        let ruleset = stage.next_ruleset(1 - self.side);
-        stage.may_shift(1);
+        let ruleset = stage.other_ruleset(self.side, 1);
         apply(&stage.daemon, &ruleset)?;
         self.from = status(&stage.daemon)?.revision;
         Ok(())
@@ -105,8 +103,7 @@ impl Operation for Expire {
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         self.to = status(&stage.daemon)?.revision;
         self.side = stage.side()?;
-        let ruleset = stage.next_ruleset(1 - self.side);
-        stage.may_shift(3);
+        let ruleset = stage.other_ruleset(self.side, 3);
         let apply = ["apply", "-", "--confirm-within", "5s"];
         stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
         Ok(())
@@ -156,8 +153,7 @@ impl Operation for Confirm {
         if status(&stage.daemon)?.confirm_deadline.is_some() {
             stage.daemon.ctl(&["confirm"])?.ok()?;
         }
-        let ruleset = stage.next_ruleset(1 - stage.side()?);
-        stage.may_shift(1);
+        let ruleset = stage.other_ruleset(stage.side()?, 1);
         let apply = ["apply", "-", "--confirm-within", "1h"];
         stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
         self.revision = status(&stage.daemon)?.revision;
