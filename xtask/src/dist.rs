@@ -78,15 +78,15 @@ const DAEMON_PAGE: &str = "usr/share/man/man8/ipblockd.8";
 /// `systemd-analyze security` goes from 0, shut, to 10, open.
 const MOST_EXPOSED: f64 = 3.0;
 
-/// Cargo's name for a profile, and the directory of what it builds.
-pub(crate) type Profile = (&'static str, &'static str);
+/// A profile of Cargo.toml, whose name is that of the directory of what it builds.
+pub(crate) type Profile = &'static str;
 
-pub(crate) const RELEASE: Profile = ("release", "release");
-/// Not to be handed out: larger and slower, and there without another build.
-pub(crate) const DEV: Profile = ("dev", "debug");
+pub(crate) const RELEASE: Profile = "release";
+/// Not to be handed out: what is tested in a virtual machine.
+pub(crate) const GUEST: Profile = "guest";
 
 /// Builds both into `target/dist`, or for another profile beside it, and returns where the package is.
-pub(crate) fn run((profile, directory): Profile) -> Result<PathBuf> {
+pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     setup::run()?;
     say("dist", &format!("building in the {profile} profile"));
     run_command(
@@ -94,8 +94,8 @@ pub(crate) fn run((profile, directory): Profile) -> Result<PathBuf> {
             .args(["build", "--profile", profile, "--locked"])
             .args(["--package", "ipblock-ctl", "--bins"]),
     )?;
-    let programs = target_dir()?.join(directory);
-    let dist = if (profile, directory) == RELEASE {
+    let programs = target_dir()?.join(profile);
+    let dist = if profile == RELEASE {
         target_dir()?.join("dist")
     } else {
         target_dir()?.join(format!("dist-{profile}"))

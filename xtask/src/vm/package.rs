@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_hours(2);
 /// Makes the package and a newer one, and installs, upgrades, removes and purges them in a guest.
 pub(crate) fn run() -> Result<()> {
     require_root("test --package")?;
-    let package = dist::run(dist::DEV)?;
+    let package = dist::run(dist::GUEST)?;
     let workshop = Workshop::open()?;
     let job = workshop.job()?;
     fs::copy(&package, job.join("package.deb"))?;

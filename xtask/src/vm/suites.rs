@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     command::{cargo, output_of, require_root, root, run as run_command, say, target_dir},
-    dist, setup,
+    dist::{self, GUEST},
+    setup,
 };
 
 /// Integration tests of the package `ipblock-tests` that are run.
@@ -76,10 +77,15 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
 /// Puts programs and suites into `bin`.
 fn build(bin: &Path) -> Result<()> {
     say("vm", "building the suites");
-    run_command(cargo().args(["build", "--locked", "--package", "ipblock-ctl", "--bins"]))?;
+    let mut programs = cargo();
+    programs
+        .args(["build", "--profile", GUEST, "--locked"])
+        .args(["--package", "ipblock-ctl", "--bins"]);
+    run_command(&mut programs)?;
     let mut tests = cargo();
     tests
-        .args(["test", "--no-run", "--locked", "--package", "ipblock-tests"])
+        .args(["test", "--no-run", "--profile", GUEST, "--locked"])
+        .args(["--package", "ipblock-tests"])
         .arg("--message-format=json-render-diagnostics");
     for suite in SUITES {
         tests.args(["--test", suite]);
@@ -90,9 +96,9 @@ fn build(bin: &Path) -> Result<()> {
         let built = executable(&messages, suite)?;
         programs.push((built, bin.join(suite)));
     }
-    let debug = target_dir()?.join("debug");
+    let directory = target_dir()?.join(GUEST);
     for program in ["ipblockd", "ipblock-ctl"] {
-        programs.push((debug.join(program), bin.join(program)));
+        programs.push((directory.join(program), bin.join(program)));
     }
     for (built, place) in &programs {
         // Line numbers are nine tenths of the files.
