@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod demo;
 mod dist;
+mod fuzz;
 mod reliability;
 mod setup;
 mod test;
@@ -60,6 +61,11 @@ enum Verb {
     ///
     /// Runs the faults of the test suite and makes docs/reliability.md of what they injected.
     Reliability(reliability::Options),
+    /// Run the fuzz targets under libFuzzer until their coverage grows no more.
+    ///
+    /// Ten minutes and more for each; a short run of the same properties is part of `test`. Prints a
+    /// table for docs/testing.md, and keeps what it found worth keeping in fuzz/corpus.
+    Fuzz(fuzz::Options),
     /// Build a Debian package and a tarball, in target/dist.
     Dist,
     /// Formatting, lints, documentation, the direction of imports and the other house rules.
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
         Verb::Test { filter, .. } => ("test", test::run(&filter)),
         Verb::Bench(options) => ("bench", bench::run(&options)),
         Verb::Reliability(options) => ("reliability", reliability::run(&options)),
+        Verb::Fuzz(options) => ("fuzz", fuzz::run(&options)),
         Verb::Dist => ("dist", dist::run(dist::RELEASE).map(drop)),
         Verb::Check => ("check", check::run()),
     };
