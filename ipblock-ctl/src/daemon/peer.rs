@@ -1,6 +1,9 @@
 //! Who is on the other end of a connection, and whether they may.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Extension,
@@ -37,37 +40,56 @@ enum Right {
 }
 
 /// Who connected, as the kernel vouches for it (`SO_PEERCRED`, `SO_PEERGROUPS`), and what they may.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     uid: Option<u32>,
+    /// As the system's user database has it; empty where it has none.
+    name: Arc<str>,
     right: Option<Right>,
 }
 
+/// Looked up once: nobody's hanging directory keeps root waiting.
+static NAME_OF_ROOT: LazyLock<Arc<str>> = LazyLock::new(|| name_of(0));
+
 impl Peer {
-    /// Whoever has connected this stream.
-    pub(super) fn of(socket: &UnixStream) -> Self {
+    /// Whoever has connected this stream, where the kernel's word is enough: root, and nobody.
+    pub(super) fn at_once(socket: &UnixStream) -> Option<Self> {
+        match socket.peer_cred() {
+            Ok(credentials) if credentials.uid() == 0 => Some(Self {
+                uid: Some(0),
+                name: Arc::clone(&NAME_OF_ROOT),
+                right: Some(Right::Change),
+            }),
+            Ok(_) => None,
+            Err(_) => Some(Self::nobody()),
+        }
+    }
+
+    /// Whoever has connected this stream. Asks the system's user database, which may be on another host:
+    /// it takes as long as that takes.
+    pub(super) fn looked_up(socket: &UnixStream) -> Self {
         let Ok(credentials) = socket.peer_cred() else {
-            return Self {
-                uid: None,
-                right: None,
-            };
+            return Self::nobody();
         };
-        let uid = credentials.uid();
-        let right = if uid == 0 {
-            Some(Right::Change)
-        } else {
-            let mut groups = supplementary_groups(socket).unwrap_or_default();
-            groups.push(credentials.gid());
-            right_of(&groups, group_id)
-        };
+        let mut groups = supplementary_groups(socket).unwrap_or_default();
+        groups.push(credentials.gid());
         Self {
-            uid: Some(uid),
-            right,
+            uid: Some(credentials.uid()),
+            name: name_of(credentials.uid()),
+            right: right_of(&groups, group_id),
+        }
+    }
+
+    fn nobody() -> Self {
+        Self {
+            uid: None,
+            name: Arc::default(),
+            right: None,
         }
     }
 
     /// With whom it shares places.
-    pub(super) const fn rank(self) -> Rank {
+    pub(super) const fn rank(&self) -> Rank {
         match (self.uid, self.right) {
             (Some(0), _) => Rank::Root,
             (_, Some(Right::Change)) => Rank::Member,
@@ -77,7 +99,7 @@ impl Peer {
     }
 
     /// Its user; the kernel's number for nobody where it is not known.
-    pub(super) fn uid_or_nobody(self) -> u32 {
+    pub(super) fn uid_or_nobody(&self) -> u32 {
         self.uid.unwrap_or(u32::MAX)
     }
 }
@@ -117,13 +139,16 @@ pub(super) async fn authorise(
 ) -> Response {
     let needed = needed(request.method(), request.uri().path());
     let Some(uid) = peer.uid.filter(|_| peer.right >= Some(needed)) else {
-        return Failure(refusal(peer, needed)).into_response();
+        return Failure(refusal(&peer, needed)).into_response();
     };
     let ssh_peers = match ssh_peers(request.headers()) {
         Ok(peers) => peers,
         Err(error) => return Failure(error).into_response(),
     };
-    let author = author(uid);
+    let author = Author {
+        uid,
+        name: peer.name.as_ref().to_owned(),
+    };
     request.extensions_mut().insert(author.clone());
     request
         .extensions_mut()
@@ -131,7 +156,7 @@ pub(super) async fn authorise(
     next.run(request).await
 }
 
-fn refusal(peer: Peer, needed: Right) -> ApiError {
+fn refusal(peer: &Peer, needed: Right) -> ApiError {
     let who = peer
         .uid
         .map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
@@ -170,12 +195,9 @@ fn ssh_peers(headers: &HeaderMap) -> Result<Vec<IpAddr>, ApiError> {
     Ok(peers)
 }
 
-fn author(uid: u32) -> Author {
+fn name_of(uid: u32) -> Arc<str> {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    Author {
-        uid,
-        name: user.map(|user| user.name).unwrap_or_default(),
-    }
+    user.map(|user| user.name).unwrap_or_default().into()
 }
 
 #[cfg(test)]

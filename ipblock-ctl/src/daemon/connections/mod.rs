@@ -5,6 +5,7 @@
 
 mod http1;
 mod places;
+mod reception;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +28,13 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
-use super::{error::Failure, peer::Peer};
+use super::error::Failure;
 use crate::api::error::ApiError;
 pub(super) use http1::{after_failed_accept, http1};
 #[cfg(test)]
 pub(super) use places::Tally;
 pub(super) use places::{Cut, Places, Rank, Ticket, Traffic};
+use reception::{Identify, Received, Reception};
 
 /// How slow a peer may be.
 #[derive(Clone, Copy, Debug)]
@@ -86,11 +88,12 @@ pub(super) async fn serve(
     places: Arc<Places>,
     stopped: oneshot::Receiver<()>,
 ) {
-    serve_at(Pace::USUAL, listener, routes, places, stopped).await;
+    let usual = (Pace::USUAL, Identify::USUAL);
+    serve_at(usual, listener, routes, places, stopped).await;
 }
 
 async fn serve_at(
-    pace: Pace,
+    (pace, identify): (Pace, Identify),
     listener: UnixListener,
     routes: Router,
     places: Arc<Places>,
@@ -99,28 +102,31 @@ async fn serve_at(
     let routes = TowerToHyperService::new(routes);
     let open = GracefulShutdown::new();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let mut reception = Reception::new(identify);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let received = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => reception.receive(stream),
+                Err(error) => {
+                    after_failed_accept("socket", error).await;
+                    continue;
+                }
+            },
+            Some(known) = reception.known() => Received::Known(known),
             _ = &mut stopped => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                after_failed_accept("socket", error).await;
+        let (stream, peer) = match received {
+            Received::Known(known) => known,
+            Received::Asked => continue,
+            Received::Refused(stream, error) => {
+                turn_away(stream, error, &turned_away);
                 continue;
             }
         };
-        let peer = Peer::of(&stream);
         let ticket = match places.take(peer.rank(), peer.uid_or_nobody()) {
             Ok(ticket) => Arc::new(ticket),
             Err(error) => {
-                if let Ok(leave) = Arc::clone(&turned_away).try_acquire_owned() {
-                    tokio::spawn(async move {
-                        drop(timeout(LAST_WORDS, turn_away(stream, error)).await);
-                        drop(leave);
-                    });
-                }
+                turn_away(stream, error, &turned_away);
                 continue;
             }
         };
@@ -128,7 +134,7 @@ async fn serve_at(
             let routes = routes.clone();
             let ticket = Arc::clone(&ticket);
             move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(peer.clone());
                 request.extensions_mut().insert(Arc::clone(&ticket));
                 routes.call(request)
             }
@@ -171,8 +177,18 @@ fn cut(error: &hyper::Error) -> Option<Cut> {
     }
 }
 
-/// Answers whatever is asked with why there is no place.
-async fn turn_away(stream: UnixStream, error: ApiError) {
+/// Says why there is no place, unless many are being told so already.
+fn turn_away(stream: UnixStream, error: ApiError, turned_away: &Arc<Semaphore>) {
+    if let Ok(leave) = Arc::clone(turned_away).try_acquire_owned() {
+        tokio::spawn(async move {
+            drop(timeout(LAST_WORDS, say_why(stream, error)).await);
+            drop(leave);
+        });
+    }
+}
+
+/// Answers whatever is asked with the error.
+async fn say_why(stream: UnixStream, error: ApiError) {
     let service = service_fn(move |_request: Request<Incoming>| {
         let answer = (StatusCode::SERVICE_UNAVAILABLE, Failure(error.clone()));
         async move { Ok::<Response, Infallible>(answer.into_response()) }

@@ -4,7 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixStream as Stream,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Instant,
 };
 
@@ -20,7 +20,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{super::bodies, *};
+use super::{
+    super::{bodies, peer::Peer},
+    reception::LOOKUPS,
+    *,
+};
 
 /// Longer than any machine takes; a test that waits so long fails.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -47,6 +51,10 @@ struct Served {
 
 impl Served {
     fn at(pace: Pace, body_time: Duration) -> Self {
+        Self::with((pace, Identify::USUAL), body_time)
+    }
+
+    fn with(usage: (Pace, Identify), body_time: Duration) -> Self {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let places: Arc<Places> = Arc::default();
@@ -64,7 +72,7 @@ impl Served {
             let _guard = runtime.enter();
             let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
             let places = Arc::clone(&places);
-            runtime.spawn(serve_at(pace, listener, routes, places, stopped))
+            runtime.spawn(serve_at(usage, listener, routes, places, stopped))
         };
         Self {
             runtime,
@@ -284,4 +292,39 @@ fn what_is_under_way_is_answered_before_the_server_ends() {
     let end = served.server.take().unwrap();
     let ended = async { timeout(PATIENCE, end).await.unwrap() };
     served.runtime.block_on(ended).unwrap();
+}
+
+/// Users of a directory that does not answer: each lookup takes until the test ends.
+static HANGS: AtomicUsize = AtomicUsize::new(0);
+
+fn hanging(_: &UnixStream) -> Peer {
+    HANGS.fetch_add(1, Ordering::SeqCst);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Root connects first and last; whoever comes between has to be looked up.
+fn roots_are_the_first_and_the_last(socket: &UnixStream) -> Option<Peer> {
+    static CAME: AtomicUsize = AtomicUsize::new(0);
+    let came = CAME.fetch_add(1, Ordering::SeqCst);
+    let is_root = came == 0 || came > LOOKUPS + 1;
+    is_root.then(|| Peer::looked_up(socket))
+}
+
+#[test]
+fn a_user_database_that_hangs_keeps_nobody_waiting_who_needs_it_not() {
+    let identify = Identify {
+        at_once: roots_are_the_first_and_the_last,
+        looked_up: hanging,
+    };
+    let served = Served::with((Pace::USUAL, identify), PATIENCE);
+    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(served.answer(request).ends_with("here"));
+    let _asked_about: Vec<_> = (0..LOOKUPS).map(|_| served.connect()).collect();
+    eventually("lookups", || HANGS.load(Ordering::SeqCst) == LOOKUPS);
+    let refused = served.answer(request);
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("looks up 32 users"), "{refused}");
+    assert!(served.answer(request).ends_with("here"));
 }
