@@ -29,7 +29,7 @@ use nix::{
 use crate::{
     Netns,
     packet::{Frame, marker_in},
-    wait_for,
+    wait::{patience, wait_for},
 };
 
 /// Frames handed to the kernel by one call in a flood.
@@ -69,11 +69,11 @@ impl FrameSender {
     }
 
     /// Sends the frames over and over, as fast as the kernel takes them, until `count` are sent or
-    /// `time` has passed. Returns how many were sent; of a frame at index i they are those whose
-    /// number, counted from 0, is i modulo the number of frames.
+    /// `time` has passed (as often as `IPBLOCK_PATIENCE` says). Returns how many were sent; of a frame
+    /// at index i they are those whose number, counted from 0, is i modulo the number of frames.
     pub fn flood(&self, frames: &[Frame], count: u64, time: Duration) -> anyhow::Result<u64> {
         ensure!(!frames.is_empty(), "no frames to flood with");
-        let end = Instant::now() + time;
+        let end = Instant::now() + time * patience();
         let mut headers = MultiHeaders::<LinkAddr>::preallocate(BATCH, None);
         let mut queue = frames.iter().cycle();
         let mut sent: u64 = 0;

@@ -43,7 +43,7 @@ pub fn wait_for<T>(
 ///
 /// # Panics
 /// When it is no number.
-fn patience() -> u32 {
+pub(crate) fn patience() -> u32 {
     static FACTOR: OnceLock<u32> = OnceLock::new();
     *FACTOR.get_or_init(|| match env::var(PATIENCE) {
         Ok(number) => number
