@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: each property of fuzz/properties under libFuzzer until nothing new is found.
 //!
 //! A target has nothing new to say once the last third of its time, and of ten minutes at least, has
-//! reached no edge of the program's control flow that was not reached before.
+//! brought less than one in two hundred of the edges of control flow that it has reached.
 
 use std::{
     collections::VecDeque,
@@ -52,14 +52,16 @@ const LONGEST_INPUT: &str = "-max_len=4096";
 const LAST_LINES: usize = 40;
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// Growth of one part in so many in the last third of a target's time is none.
+const GROWTH: u64 = 200;
+
 /// What a target has reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Reached {
     runs: u64,
-    edges: u64,
     features: u64,
-    /// How far into its time the last new edge was.
-    last_new: Duration,
+    /// How many edges, whenever there were more: how far into its time, and the number.
+    edges: Vec<(Duration, u64)>,
 }
 
 impl Reached {
@@ -75,18 +77,31 @@ impl Reached {
             return;
         };
         self.runs = runs.parse().unwrap_or(self.runs);
-        if let Some(edges) = after(line, "cov: ")
-            && edges > self.edges
-        {
-            self.edges = edges;
-            self.last_new = elapsed;
-        }
         self.features = after(line, "ft: ").unwrap_or(self.features);
+        if let Some(edges) = after(line, "cov: ")
+            && edges > self.edges()
+        {
+            self.edges.push((elapsed, edges));
+        }
     }
 
-    /// True when it has had its least, and nothing new in the last third of its time.
+    /// How many edges.
+    fn edges(&self) -> u64 {
+        self.edges.last().map_or(0, |(_, edges)| *edges)
+    }
+
+    /// How many of them the last third of its time has brought.
+    fn late(&self, elapsed: Duration) -> u64 {
+        let early = self
+            .edges
+            .partition_point(|(when, _)| *when <= elapsed * 2 / 3);
+        let before = early.checked_sub(1).and_then(|last| self.edges.get(last));
+        self.edges() - before.map_or(0, |(_, edges)| *edges)
+    }
+
+    /// True when it has had its least, and grows no more.
     fn is_exhausted(&self, elapsed: Duration, least: Duration) -> bool {
-        elapsed >= least && self.last_new <= elapsed * 2 / 3
+        elapsed >= least && self.late(elapsed) * GROWTH < self.edges()
     }
 }
 
@@ -136,7 +151,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     });
 
     let mut table = String::from(
-        "| target | runs | edges / features | last new edge | ran |\n| --- | ---: | ---: | ---: | ---: |\n",
+        "| target | runs | edges / features | edges of the last third | ran |\n| --- | ---: | ---: | ---: | ---: |\n",
     );
     let mut broken = Vec::new();
     for (name, outcome) in done.into_inner().unwrap_or_default() {
@@ -227,9 +242,9 @@ fn fuzz(programs: &Path, name: &str, options: &Options) -> Result<String> {
     Ok(format!(
         "{} | {} / {} | {} | {ran_for} |",
         reached.runs,
-        reached.edges,
+        reached.edges(),
         reached.features,
-        clock(reached.last_new)
+        reached.late(ran)
     ))
 }
 
@@ -272,13 +287,11 @@ fn watch(mut child: Child, name: &str, options: &Options) -> Result<(Reached, En
         }
         if elapsed >= told + MINUTE {
             told = elapsed;
-            let (edges, when) = (reached.edges, clock(reached.last_new));
+            let (edges, late) = (reached.edges(), reached.late(elapsed));
+            let time = clock(elapsed);
             say(
                 "fuzz",
-                &format!(
-                    "{name}: {}: {edges} edges, the last new one at {when}",
-                    clock(elapsed)
-                ),
+                &format!("{name}: {time}: {edges} edges, {late} of them in the last third"),
             );
         }
     }
@@ -319,42 +332,40 @@ fn clock(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
     #[test]
-    fn edges_count_as_new_only_when_there_are_more() {
+    fn only_more_edges_are_growth() {
         let mut reached = Reached::default();
-        reached.hear(
+        let lines = [
             "#10\tINITED cov: 300 ft: 900 corp: 9/1Kb exec/s: 0 rss: 40Mb",
-            SECOND,
-        );
-        reached.hear(
             "#64\tREDUCE cov: 300 ft: 905 corp: 10/1Kb lim: 4 exec/s: 0",
-            2 * SECOND,
-        );
-        reached.hear("thread 'x' panicked: cov: 999", 3 * SECOND);
-        reached.hear("stat::number_of_executed_units: 70", 4 * SECOND);
+            "thread 'x' panicked: cov: 999",
+            "stat::number_of_executed_units: 70",
+        ];
+        for (second, line) in (1..).zip(lines) {
+            reached.hear(line, Duration::from_secs(second));
+        }
         let wanted = Reached {
             runs: 70,
-            edges: 300,
             features: 905,
-            last_new: SECOND,
+            edges: vec![(Duration::from_secs(1), 300)],
         };
         assert_eq!(reached, wanted);
     }
 
     #[test]
-    fn a_target_runs_until_a_third_of_its_time_brought_nothing() {
+    fn a_target_runs_until_a_third_of_its_time_brought_next_to_nothing() {
         let least = 10 * MINUTE;
-        let reached = |last_new| Reached {
-            last_new,
+        let reached = Reached {
+            edges: vec![(MINUTE, 1_990), (9 * MINUTE, 2_000)],
             ..Reached::default()
         };
-        assert!(!reached(Duration::ZERO).is_exhausted(9 * MINUTE, least));
-        assert!(reached(6 * MINUTE).is_exhausted(10 * MINUTE, least));
-        assert!(!reached(9 * MINUTE).is_exhausted(10 * MINUTE, least));
-        assert!(!reached(9 * MINUTE).is_exhausted(13 * MINUTE, least));
-        assert!(reached(9 * MINUTE).is_exhausted(14 * MINUTE, least));
+        assert!(!reached.is_exhausted(9 * MINUTE, least));
+        // Ten in two thousand are one in two hundred.
+        assert_eq!(reached.late(10 * MINUTE), 10);
+        assert!(!reached.is_exhausted(10 * MINUTE, least));
+        assert!(!reached.is_exhausted(13 * MINUTE, least));
+        assert!(reached.is_exhausted(14 * MINUTE, least));
+        assert!(!Reached::default().is_exhausted(20 * MINUTE, least));
     }
 
     #[test]
