@@ -102,7 +102,7 @@ async fn serve_at(
     let routes = TowerToHyperService::new(routes);
     let open = GracefulShutdown::new();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
-    let mut reception = Reception::new(identify);
+    let mut reception = Reception::new(identify, &places);
     loop {
         let received = tokio::select! {
             accepted = listener.accept() => match accepted {

@@ -26,20 +26,29 @@ pub(in crate::daemon) enum Rank {
     Viewer,
     /// Everybody else: they get nothing but a refusal.
     Stranger,
+    /// Who is being looked up, before it is known which of these they are.
+    Unknown,
 }
 
 impl Rank {
-    const ALL: [Self; 4] = [Self::Root, Self::Member, Self::Viewer, Self::Stranger];
+    const ALL: [Self; 5] = [
+        Self::Root,
+        Self::Member,
+        Self::Viewer,
+        Self::Stranger,
+        Self::Unknown,
+    ];
 
     /// How many connections there may be in all, and of one user.
     ///
-    /// All of them together stay below the 512 blocking threads of the runtime, of which each request
-    /// may take one, and below half of the 1,024 descriptors that a process has at least. Root's are
-    /// many, because each command is one and scripts start many at once.
+    /// All of them that ask for something stay below the 512 blocking threads of the runtime, of which
+    /// each request may take one; with those that are looked up they leave hundreds of the 1,024
+    /// descriptors that a process has at least. Root's are many, because each command is one and
+    /// scripts start many at once.
     const fn bounds(self) -> (usize, usize) {
         match self {
             Self::Root => (256, 256),
-            Self::Member => (128, 64),
+            Self::Member | Self::Unknown => (128, 64),
             Self::Viewer => (64, 32),
             Self::Stranger => (32, 8),
         }
@@ -52,6 +61,7 @@ impl Rank {
             Self::Member => "ipblock",
             Self::Viewer => "ipblock-view",
             Self::Stranger => "other",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -166,12 +176,13 @@ impl Places {
 
 impl Book {
     fn tally_of(&mut self, rank: Rank) -> &mut Tally {
-        let [root, member, viewer, stranger] = &mut self.tally;
+        let [root, member, viewer, stranger, unknown] = &mut self.tally;
         match rank {
             Rank::Root => root,
             Rank::Member => member,
             Rank::Viewer => viewer,
             Rank::Stranger => stranger,
+            Rank::Unknown => unknown,
         }
     }
 }
@@ -287,7 +298,8 @@ mod tests {
 
     #[test]
     fn all_together_are_fewer_than_the_threads_that_requests_may_take() {
-        let all: usize = Rank::ALL.iter().map(|rank| rank.bounds().0).sum();
+        let ask = Rank::ALL.iter().filter(|rank| **rank != Rank::Unknown);
+        let all: usize = ask.map(|rank| rank.bounds().0).sum();
         assert!(all < 512 - 16, "{all}");
     }
 

@@ -6,18 +6,10 @@
 
 use std::{io, sync::Arc, thread};
 
-use tokio::{
-    net::UnixStream,
-    sync::{Semaphore, mpsc},
-};
+use tokio::{net::UnixStream, sync::mpsc};
 
-use crate::{
-    api::error::{ApiError, ErrorKind},
-    daemon::peer::Peer,
-};
-
-/// Lookups at a time: each is a thread, and has the stream's descriptor.
-pub(super) const LOOKUPS: usize = 32;
+use super::{Places, Rank};
+use crate::{api::error::ApiError, daemon::peer::Peer};
 
 /// How peers are told apart.
 #[derive(Clone, Copy, Debug)]
@@ -49,18 +41,17 @@ pub(super) enum Received {
 
 pub(super) struct Reception {
     identify: Identify,
-    lookups: Arc<Semaphore>,
+    places: Arc<Places>,
     done: mpsc::UnboundedSender<Known>,
     known: mpsc::UnboundedReceiver<Known>,
 }
 
 impl Reception {
-    pub(super) fn new(identify: Identify) -> Self {
-        // As many as there are lookups at most.
+    pub(super) fn new(identify: Identify, places: &Arc<Places>) -> Self {
         let (done, known) = mpsc::unbounded_channel();
         Self {
             identify,
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            places: Arc::clone(places),
             done,
             known,
         }
@@ -71,20 +62,22 @@ impl Reception {
         if let Some(peer) = (self.identify.at_once)(&stream) {
             return Received::Known((stream, peer));
         }
-        let Ok(leave) = Arc::clone(&self.lookups).try_acquire_owned() else {
-            return Received::Refused(stream, too_many());
+        let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        let place = match self.places.take(Rank::Unknown, uid) {
+            Ok(place) => place,
+            Err(error) => return Received::Refused(stream, error),
         };
         let (done, looked_up) = (self.done.clone(), self.identify.looked_up);
-        // None of the runtime's, which waits for its threads when it ends.
-        let started: io::Result<_> =
-            thread::Builder::new()
-                .name("lookup".to_owned())
-                .spawn(move || {
-                    let peer = looked_up(&stream);
-                    // The other end is gone when the daemon stops.
-                    drop(done.send((stream, peer)));
-                    drop(leave);
-                });
+        let lookup = move || {
+            let peer = looked_up(&stream);
+            drop(place);
+            // The other end is gone when the daemon stops.
+            drop(done.send((stream, peer)));
+        };
+        // None of the runtime's threads: it waits for those when it ends.
+        let started: io::Result<_> = thread::Builder::new()
+            .name("lookup".to_owned())
+            .spawn(lookup);
         if let Err(error) = started {
             // The stream went with the thread that there is not.
             tracing::warn!(%error, "a connection was closed: no thread to look up its user");
@@ -96,12 +89,4 @@ impl Reception {
     pub(super) async fn known(&mut self) -> Option<Known> {
         self.known.recv().await
     }
-}
-
-fn too_many() -> ApiError {
-    let message =
-        format!("ipblockd looks up {LOOKUPS} users already, which is as many as may be at a time");
-    ApiError::new(ErrorKind::Failed, message).with_hint(
-        "the system's user database may hang: try `getent group ipblock`; root is not looked up",
-    )
 }

@@ -22,7 +22,6 @@ use tokio::{
 
 use super::{
     super::{bodies, peer::Peer},
-    reception::LOOKUPS,
     *,
 };
 
@@ -294,11 +293,14 @@ fn what_is_under_way_is_answered_before_the_server_ends() {
     served.runtime.block_on(ended).unwrap();
 }
 
-/// Users of a directory that does not answer: each lookup takes until the test ends.
-static HANGS: AtomicUsize = AtomicUsize::new(0);
+/// Connections of one user that are looked up at a time.
+const LOOKUPS: usize = 64;
+
+/// Lookups in a directory that does not answer.
+static HANG: AtomicUsize = AtomicUsize::new(0);
 
 fn hanging(_: &UnixStream) -> Peer {
-    HANGS.fetch_add(1, Ordering::SeqCst);
+    HANG.fetch_add(1, Ordering::SeqCst);
     loop {
         std::thread::park();
     }
@@ -313,7 +315,7 @@ fn roots_are_the_first_and_the_last(socket: &UnixStream) -> Option<Peer> {
 }
 
 #[test]
-fn a_user_database_that_hangs_keeps_nobody_waiting_who_needs_it_not() {
+fn a_user_database_that_hangs_keeps_nobody_waiting_who_does_not_need_it() {
     let identify = Identify {
         at_once: roots_are_the_first_and_the_last,
         looked_up: hanging,
@@ -322,9 +324,9 @@ fn a_user_database_that_hangs_keeps_nobody_waiting_who_needs_it_not() {
     let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(served.answer(request).ends_with("here"));
     let _asked_about: Vec<_> = (0..LOOKUPS).map(|_| served.connect()).collect();
-    eventually("lookups", || HANGS.load(Ordering::SeqCst) == LOOKUPS);
+    eventually("lookups", || HANG.load(Ordering::SeqCst) == LOOKUPS);
     let refused = served.answer(request);
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    assert!(refused.contains("looks up 32 users"), "{refused}");
+    assert!(refused.contains("64 connections of uid"), "{refused}");
     assert!(served.answer(request).ends_with("here"));
 }
