@@ -51,10 +51,13 @@ fn repairs(stage: &Stage) -> u64 {
     log.matches("drift was put right").count() as u64
 }
 
-/// Waits until every pin is what it was, then has another daemon take over what is pinned.
+/// Waits until every pin is what it was, and the daemon knows it; then has another daemon take over
+/// what is pinned.
 fn assert_put_right(stage: &mut Stage, pins: &Pins) -> anyhow::Result<()> {
     wait_for(DEADLINE, "all pins to be as they were", || {
-        (pinned(stage).ok()? == *pins).then_some(())
+        let is_put_right =
+            pinned(stage).ok()? == *pins && status(&stage.daemon).ok()?.problems.is_empty();
+        is_put_right.then_some(())
     })?;
     let generations = live_generations(&stage.converged()?);
     stage.daemon.kill()?;
