@@ -1,6 +1,6 @@
 //! `panic-off`: works with the daemon dead, so it goes to the kernel itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +23,7 @@ use crate::{
 ///
 /// From the next packet on everything passes, in all zones, also when the daemon is dead. Dropping
 /// begins again by itself. Rules and bans stay as they are, and go on counting what they match. Needs
-/// root.
+/// root. Where several daemons pin, all of them are meant, unless --bpffs names one.
 #[derive(Debug, Args)]
 pub(crate) struct PanicOffArgs {
     /// For how long: 90s, 15m, 2h
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliErr
     let now = Now::read();
     let until = (!args.end).then(|| end_of(args.duration, now.wall));
     let until_ns = until.map_or(0, |end| now.deadline_ns(end));
-    call_off(&args.place.bpffs, until_ns).map_err(|error| CliError::Kernel {
+    call_off(args.place.everywhere(), until_ns).map_err(|error| CliError::Kernel {
         message: error.to_string(),
         hint: error.hint(),
     })?;
@@ -62,15 +62,28 @@ fn end_of(seconds: u64, now: Timestamp) -> Timestamp {
     now.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
 
-/// In every filter that is pinned there.
-fn call_off(bpffs: &Path, until_ns: u64) -> Result<(), DatapathError> {
-    let mut filters = PanicOff::all(&PinDirectory::at(bpffs)?)?;
-    if filters.is_empty() {
-        return Err(DatapathError::NoFilter {
-            bpffs: bpffs.to_owned(),
-        });
+/// In every filter that is pinned at one of these places; what fails at one keeps nobody from the next.
+fn call_off(places: Vec<PathBuf>, until_ns: u64) -> Result<(), DatapathError> {
+    let mut told = 0;
+    let mut failed = None;
+    for place in &places {
+        match tell(place, until_ns) {
+            Ok(filters) => told += filters,
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    filters
-        .iter_mut()
-        .try_for_each(|filter| filter.set(until_ns))
+    match failed {
+        Some(error) => Err(error),
+        None if told == 0 => Err(DatapathError::NoFilter { places }),
+        None => Ok(()),
+    }
+}
+
+/// How many filters are pinned there and have been told.
+fn tell(bpffs: &Path, until_ns: u64) -> Result<usize, DatapathError> {
+    let mut filters = PanicOff::all(&PinDirectory::at(bpffs)?)?;
+    for filter in &mut filters {
+        filter.set(until_ns)?;
+    }
+    Ok(filters.len())
 }

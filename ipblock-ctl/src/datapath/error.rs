@@ -35,10 +35,10 @@ pub enum DatapathError {
         problem: String,
     },
     /// No daemon has pinned a filter there that could be told anything.
-    #[error("no filter of ipblock is pinned under {}", bpffs.display())]
+    #[error("no filter of ipblock is pinned under {}", listed(places))]
     NoFilter {
-        /// The bpffs.
-        bpffs: PathBuf,
+        /// Every bpffs that was looked at.
+        places: Vec<PathBuf>,
     },
     /// More entries than the zone may have.
     #[error("the ruleset needs {entries} kernel entries, the capacity is {capacity}")]
@@ -171,8 +171,8 @@ impl DatapathError {
         let hint = match self {
             Self::Bpffs { path, .. } => format!("mount -t bpf bpf {}", path.display()),
             Self::NoFilter { .. } => {
-                "nothing is dropped then; `--bpffs DIR` where ipblockd has it: \
-                 `ip -details link` tells whose XDP program is on an interface"
+                "then nothing is dropped, unless ipblockd has a bpffs that is not mounted here, as \
+                 under `ip netns exec`; `ip -details link` tells which interfaces run an XDP program"
                     .to_owned()
             }
             Self::Capacity { .. } => "nothing was changed; raise the capacity with \
@@ -250,6 +250,11 @@ fn attach_hint(mode: AttachMode, source: &io::Error) -> Option<String> {
     Some(format!(
         "{reason}; `--mode generic` works on every interface and is slower"
     ))
+}
+
+fn listed(places: &[PathBuf]) -> String {
+    let places = places.iter().map(|place| place.display().to_string());
+    places.collect::<Vec<_>>().join(", ")
 }
 
 fn lacks(missing: &[Feature]) -> String {

@@ -6,6 +6,7 @@
 pub mod alerts;
 mod ban_filter;
 pub mod bans;
+pub mod bpffs;
 mod capabilities;
 pub mod clock;
 pub mod device;
@@ -33,6 +34,7 @@ pub mod tables;
 
 pub use alerts::{AlertEvents, AlertTables};
 pub use bans::BanTables;
+pub use bpffs::DEFAULT_BPFFS;
 pub use capabilities::CAPABILITIES;
 pub use error::DatapathError;
 pub use generation::{Generation, GenerationPlan, KernelCounts, Lookup};
@@ -42,6 +44,6 @@ pub use interface::Interface;
 pub use link::{Attachment, PinnedLink};
 pub use mode::AttachMode;
 pub use panic_off::PanicOff;
-pub use pins::{DEFAULT_BPFFS, PinDirectory};
+pub use pins::PinDirectory;
 pub use shared::{SharedMapIds, SharedMaps, SharedPins};
 pub use sys::settle;

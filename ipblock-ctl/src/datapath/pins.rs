@@ -17,9 +17,6 @@ use nix::sys::{statfs, statfs::BPF_FS_MAGIC};
 use super::{error::DatapathError, generation::META};
 use crate::fault::{Step, reach};
 
-/// Where bpffs is, unless it is told otherwise.
-pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
-
 /// The directory under which one daemon pins, on a bpffs.
 #[derive(Clone, Debug)]
 pub struct PinDirectory {

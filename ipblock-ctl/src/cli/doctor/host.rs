@@ -1,10 +1,16 @@
 //! What can be seen of the host without BPF: kernel, bpffs, capabilities.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use caps::CapSet;
 
-use crate::{datapath::CAPABILITIES, output::doctor::Finding};
+use crate::{
+    datapath::{CAPABILITIES, bpffs::mounted},
+    output::doctor::Finding,
+};
 
 /// `BPF_F_XDP_HAS_FRAGS` came with Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
@@ -74,38 +80,29 @@ pub(super) fn jit() -> Vec<Finding> {
 }
 
 pub(super) fn bpffs(bpffs: &Path) -> Vec<Finding> {
-    let path = "/proc/self/mounts";
-    vec![match fs::read_to_string(path) {
-        Ok(mounts) => judge_mounts(&mounts, &bpffs.display().to_string()),
+    vec![match mounted() {
+        Ok(places) => judge_mounts(&places, bpffs),
         Err(error) => Finding::warning(
             "bpffs",
-            format!("cannot read {path}: {error}"),
+            format!("cannot read what is mounted: {error}"),
             "mount /proc",
         ),
     }]
 }
 
 /// `wanted` is where the daemon pins, or is going to.
-fn judge_mounts(mounts: &str, wanted: &str) -> Finding {
-    let points: Vec<&str> = mounts
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let point = fields.next()?;
-            (fields.next()? == "bpf").then_some(point)
-        })
-        .collect();
-    let mount = format!("mount -t bpf bpf {wanted}");
+fn judge_mounts(places: &[PathBuf], wanted: &Path) -> Finding {
     // A directory below the mount will do as well.
-    let holds = |point: &&&str| Path::new(wanted).starts_with(point);
-    if let Some(point) = points.iter().find(holds) {
-        return Finding::ok("bpffs", format!("mounted at {point}"));
+    if let Some(place) = places.iter().find(|place| wanted.starts_with(place)) {
+        return Finding::ok("bpffs", format!("mounted at {}", place.display()));
     }
-    match points.first() {
-        Some(point) => Finding::warning(
+    let wanted = wanted.display();
+    let mount = format!("mount -t bpf bpf {wanted}");
+    match places.first().map(|place| place.display()) {
+        Some(place) => Finding::warning(
             "bpffs",
-            format!("mounted at {point}, not at {wanted}"),
-            format!("{mount}, or start ipblockd and `ipblock-ctl doctor` with --bpffs {point}"),
+            format!("mounted at {place}, not at {wanted}"),
+            format!("{mount}, or start ipblockd with --bpffs {place}"),
         ),
         None => Finding::error("bpffs", format!("not mounted at {wanted}"), mount),
     }
@@ -155,20 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn bpffs_is_found_by_type_and_place() {
-        let here = "proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw,mode=700 0 0\n";
-        assert_eq!(judge_mounts(here, BPFFS).state, FindingState::Ok);
-        let elsewhere = "none /run/bpf bpf rw 0 0\n";
-        let finding = judge_mounts(elsewhere, BPFFS);
+    fn bpffs_is_wanted_where_the_daemon_pins() {
+        let judge = |mounted: &[&str], wanted: &str| {
+            let places: Vec<PathBuf> = mounted.iter().map(PathBuf::from).collect();
+            judge_mounts(&places, Path::new(wanted))
+        };
+        assert_eq!(judge(&[BPFFS], BPFFS).state, FindingState::Ok);
+        let finding = judge(&["/run/bpf"], BPFFS);
         assert_eq!(finding.state, FindingState::Warning);
         assert!(finding.advice.expect("advice").contains("--bpffs /run/bpf"));
-        assert_eq!(judge_mounts(elsewhere, "/run/bpf").state, FindingState::Ok);
+        assert_eq!(judge(&["/run/bpf"], "/run/bpf").state, FindingState::Ok);
         assert_eq!(
-            judge_mounts(elsewhere, "/run/bpf/mine").state,
+            judge(&[BPFFS, "/run/bpf"], "/run/bpf/mine").state,
             FindingState::Ok
         );
-        let nowhere = "tmpfs /sys/fs/bpf tmpfs rw 0 0\n";
-        let finding = judge_mounts(nowhere, BPFFS);
+        let finding = judge(&[], BPFFS);
         assert_eq!(finding.state, FindingState::Error);
         assert_eq!(
             finding.advice.as_deref(),

@@ -34,8 +34,9 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut findings = host(&args.place.bpffs);
-    findings.extend(daemon(&session.client, &args.place.bpffs).await);
+    let bpffs = args.place.place();
+    let mut findings = host(&bpffs);
+    findings.extend(daemon(&session.client, &bpffs).await);
     session.show(&findings, |findings, view| render(findings, view))?;
     let broken = findings
         .iter()
