@@ -65,9 +65,8 @@ impl Peer {
         }
     }
 
-    /// Whoever has connected this stream. Asks the system's user database, which may be on another host:
-    /// it takes as long as that takes.
-    pub(super) fn looked_up(socket: &UnixStream) -> Self {
+    /// Whoever has connected this stream, by the kernel's word and by what is listed of that user.
+    pub(super) fn of(socket: &UnixStream, listed: &Listed) -> Self {
         let Ok(credentials) = socket.peer_cred() else {
             return Self::nobody();
         };
@@ -75,8 +74,8 @@ impl Peer {
         groups.push(credentials.gid());
         Self {
             uid: Some(credentials.uid()),
-            name: name_of(credentials.uid()),
-            right: right_of(&groups, group_id),
+            name: Arc::clone(&listed.name),
+            right: listed.right_of(&groups),
         }
     }
 
@@ -104,17 +103,37 @@ impl Peer {
     }
 }
 
-/// What the groups allow; `id_of` finds a group's id by its name.
-fn right_of(groups: &[u32], id_of: impl Fn(&str) -> Option<u32>) -> Option<Right> {
-    let is_in = |name| id_of(name).is_some_and(|id| groups.contains(&id));
-    if is_in(GROUP) {
-        Some(Right::Change)
-    } else {
-        is_in(VIEW_GROUP).then_some(Right::View)
+/// What the system's user database says, of a user and of the groups that matter.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    /// The user's.
+    name: Arc<str>,
+    change: Option<u32>,
+    view: Option<u32>,
+}
+
+impl Listed {
+    /// Asks for all of it anew: groups may be made while the daemon runs. The database may be on another
+    /// host; this takes as long as that takes.
+    pub(super) fn look_up(uid: u32) -> Self {
+        Self {
+            name: name_of(uid),
+            change: group_id(GROUP),
+            view: group_id(VIEW_GROUP),
+        }
+    }
+
+    /// What the groups allow.
+    fn right_of(&self, groups: &[u32]) -> Option<Right> {
+        let is_in = |group: Option<u32>| group.is_some_and(|id| groups.contains(&id));
+        if is_in(self.change) {
+            Some(Right::Change)
+        } else {
+            is_in(self.view).then_some(Right::View)
+        }
     }
 }
 
-/// Looked up for each connection: groups may be made while the daemon runs.
 fn group_id(name: &str) -> Option<u32> {
     let group = Group::from_name(name).ok()??;
     Some(group.gid.as_raw())
@@ -214,16 +233,17 @@ mod tests {
 
     #[test]
     fn a_right_comes_with_a_group_and_the_greater_one_counts() {
-        let id_of = |name: &str| match name {
-            GROUP => Some(7),
-            VIEW_GROUP => Some(8),
-            _ => None,
+        let listed = |change, view| Listed {
+            name: Arc::default(),
+            change,
+            view,
         };
-        assert_eq!(right_of(&[1, 7], id_of), Some(Right::Change));
-        assert_eq!(right_of(&[8, 7], id_of), Some(Right::Change));
-        assert_eq!(right_of(&[8, 1], id_of), Some(Right::View));
-        assert_eq!(right_of(&[1, 2], id_of), None);
-        assert_eq!(right_of(&[7, 8], |_| None), None);
+        let both = listed(Some(7), Some(8));
+        assert_eq!(both.right_of(&[1, 7]), Some(Right::Change));
+        assert_eq!(both.right_of(&[8, 7]), Some(Right::Change));
+        assert_eq!(both.right_of(&[8, 1]), Some(Right::View));
+        assert_eq!(both.right_of(&[1, 2]), None);
+        assert_eq!(listed(None, None).right_of(&[7, 8]), None);
     }
 
     #[test]

@@ -2,14 +2,23 @@
 //!
 //! What users may is a matter of groups, and those stand in the system's user database, which may be a
 //! directory on another host that does not answer. So each lookup has a thread of its own, and the loop
-//! that accepts goes on meanwhile. Root needs no lookup.
+//! that accepts goes on meanwhile. A user is looked up once at a time, for all of their connections:
+//! many of them keep one processor busy at most. Root needs no lookup.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::Arc,
+    thread,
+};
 
 use tokio::{net::UnixStream, sync::mpsc};
+use tracing::warn;
 
-use super::{Places, Rank};
-use crate::{api::error::ApiError, daemon::peer::Peer};
+use super::{Places, Rank, Ticket};
+use crate::{
+    api::error::ApiError,
+    daemon::peer::{Listed, Peer},
+};
 
 /// How peers are told apart.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +26,13 @@ pub(super) struct Identify {
     /// Without waiting for anything; none: a lookup says it.
     pub(super) at_once: fn(&UnixStream) -> Option<Peer>,
     /// On a thread of its own.
-    pub(super) looked_up: fn(&UnixStream) -> Peer,
+    pub(super) look_up: fn(u32) -> Listed,
 }
 
 impl Identify {
     pub(super) const USUAL: Self = Self {
         at_once: Peer::at_once,
-        looked_up: Peer::looked_up,
+        look_up: Listed::look_up,
     };
 }
 
@@ -42,23 +51,28 @@ pub(super) enum Received {
 pub(super) struct Reception {
     identify: Identify,
     places: Arc<Places>,
-    done: mpsc::UnboundedSender<Known>,
-    known: mpsc::UnboundedReceiver<Known>,
+    /// Connections of each user who is being looked up.
+    waiting: HashMap<u32, Vec<(UnixStream, Ticket)>>,
+    known: VecDeque<Known>,
+    say: mpsc::UnboundedSender<(u32, Listed)>,
+    said: mpsc::UnboundedReceiver<(u32, Listed)>,
 }
 
 impl Reception {
     pub(super) fn new(identify: Identify, places: &Arc<Places>) -> Self {
-        let (done, known) = mpsc::unbounded_channel();
+        let (say, said) = mpsc::unbounded_channel();
         Self {
             identify,
             places: Arc::clone(places),
-            done,
-            known,
+            waiting: HashMap::new(),
+            known: VecDeque::new(),
+            say,
+            said,
         }
     }
 
     /// Finds out who has connected, now or in a while.
-    pub(super) fn receive(&self, stream: UnixStream) -> Received {
+    pub(super) fn receive(&mut self, stream: UnixStream) -> Received {
         if let Some(peer) = (self.identify.at_once)(&stream) {
             return Received::Known((stream, peer));
         }
@@ -67,26 +81,42 @@ impl Reception {
             Ok(place) => place,
             Err(error) => return Received::Refused(stream, error),
         };
-        let (done, looked_up) = (self.done.clone(), self.identify.looked_up);
-        let lookup = move || {
-            let peer = looked_up(&stream);
-            drop(place);
-            // The other end is gone when the daemon stops.
-            drop(done.send((stream, peer)));
-        };
-        // None of the runtime's threads: it waits for those when it ends.
-        let started: io::Result<_> = thread::Builder::new()
-            .name("lookup".to_owned())
-            .spawn(lookup);
-        if let Err(error) = started {
-            // The stream went with the thread that there is not.
-            tracing::warn!(%error, "a connection was closed: no thread to look up its user");
+        match self.waiting.entry(uid) {
+            Entry::Occupied(mut others) => others.get_mut().push((stream, place)),
+            Entry::Vacant(first) => {
+                first.insert(vec![(stream, place)]);
+                self.look_up(uid);
+            }
         }
         Received::Asked
     }
 
+    fn look_up(&mut self, uid: u32) {
+        let (say, look_up) = (self.say.clone(), self.identify.look_up);
+        // None of the runtime's threads: it waits for those when it ends.
+        let started = thread::Builder::new()
+            .name("lookup".to_owned())
+            // The other end is gone when the daemon stops.
+            .spawn(move || drop(say.send((uid, look_up(uid)))));
+        if let Err(error) = started {
+            self.waiting.remove(&uid);
+            warn!(%error, uid, "a connection was closed: no thread to look up its user");
+        }
+    }
+
     /// The next one that was asked about.
     pub(super) async fn known(&mut self) -> Option<Known> {
-        self.known.recv().await
+        loop {
+            if let Some(known) = self.known.pop_front() {
+                return Some(known);
+            }
+            let (uid, listed) = self.said.recv().await?;
+            let waiting = self.waiting.remove(&uid).unwrap_or_default();
+            let known = waiting.into_iter().map(|(stream, _place)| {
+                let peer = Peer::of(&stream, &listed);
+                (stream, peer)
+            });
+            self.known.extend(known);
+        }
     }
 }

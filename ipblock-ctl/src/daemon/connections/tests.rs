@@ -21,7 +21,10 @@ use tokio::{
 };
 
 use super::{
-    super::{bodies, peer::Peer},
+    super::{
+        bodies,
+        peer::{Listed, Peer},
+    },
     *,
 };
 
@@ -299,7 +302,7 @@ const LOOKUPS: usize = 64;
 /// Lookups in a directory that does not answer.
 static HANG: AtomicUsize = AtomicUsize::new(0);
 
-fn hanging(_: &UnixStream) -> Peer {
+fn hanging(_: u32) -> Listed {
     HANG.fetch_add(1, Ordering::SeqCst);
     loop {
         std::thread::park();
@@ -311,22 +314,65 @@ fn roots_are_the_first_and_the_last(socket: &UnixStream) -> Option<Peer> {
     static CAME: AtomicUsize = AtomicUsize::new(0);
     let came = CAME.fetch_add(1, Ordering::SeqCst);
     let is_root = came == 0 || came > LOOKUPS + 1;
-    is_root.then(|| Peer::looked_up(socket))
+    is_root.then(|| Peer::of(socket, &Listed::look_up(0)))
 }
 
 #[test]
 fn a_user_database_that_hangs_keeps_nobody_waiting_who_does_not_need_it() {
     let identify = Identify {
         at_once: roots_are_the_first_and_the_last,
-        looked_up: hanging,
+        look_up: hanging,
     };
     let served = Served::with((Pace::USUAL, identify), PATIENCE);
     let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(served.answer(request).ends_with("here"));
     let _asked_about: Vec<_> = (0..LOOKUPS).map(|_| served.connect()).collect();
-    eventually("lookups", || HANG.load(Ordering::SeqCst) == LOOKUPS);
     let refused = served.answer(request);
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(refused.contains("64 connections of uid"), "{refused}");
     assert!(served.answer(request).ends_with("here"));
+    eventually("the lookup", || HANG.load(Ordering::SeqCst) > 0);
+    assert_eq!(HANG.load(Ordering::SeqCst), 1, "for all of one user's");
+}
+
+/// A directory that does not answer before it may.
+static SLOW: (AtomicUsize, AtomicBool) = (AtomicUsize::new(0), AtomicBool::new(false));
+
+fn slow(uid: u32) -> Listed {
+    SLOW.0.fetch_add(1, Ordering::SeqCst);
+    while !SLOW.1.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Listed::look_up(uid)
+}
+
+#[test]
+fn one_lookup_serves_every_connection_of_a_user_that_came_meanwhile() {
+    let identify = Identify {
+        at_once: |_| None,
+        look_up: slow,
+    };
+    let served = Served::with((Pace::USUAL, identify), PATIENCE);
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let asked_about: Vec<Stream> = (0..5)
+        .map(|_| {
+            let mut stream = served.connect();
+            stream.write_all(request).unwrap();
+            stream
+        })
+        .collect();
+    eventually("all of them to wait", || {
+        let ranks = served.places.traffic().ranks;
+        ranks
+            .iter()
+            .any(|(who, tally)| *who == "unknown" && tally.open == 5)
+    });
+    assert_eq!(SLOW.0.load(Ordering::SeqCst), 1);
+    SLOW.1.store(true, Ordering::SeqCst);
+    for mut stream in asked_about {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+    assert_eq!(SLOW.0.load(Ordering::SeqCst), 1);
 }
