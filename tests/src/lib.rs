@@ -42,5 +42,5 @@ pub use privilege::{CannotRun, Privileged, report_not_run};
 pub use raw_socket::{FrameReceiver, FrameSender};
 pub use terminal::{Ended, Size, Terminal};
 pub use veth::{End, VethOptions, VethPair};
-pub use wait::{DEADLINE, wait_for};
+pub use wait::{DEADLINE, patience, wait_for};
 pub use webhook::{Mood, Taken, WebhookReceiver};

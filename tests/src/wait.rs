@@ -39,11 +39,11 @@ pub fn wait_for<T>(
     }
 }
 
-/// What the variable says; 1 without it.
+/// How many times slower than usual a machine is said to be (`IPBLOCK_PATIENCE`); 1 without it.
 ///
 /// # Panics
 /// When it is no number.
-pub(crate) fn patience() -> u32 {
+pub fn patience() -> u32 {
     static FACTOR: OnceLock<u32> = OnceLock::new();
     *FACTOR.get_or_init(|| match env::var(PATIENCE) {
         Ok(number) => number

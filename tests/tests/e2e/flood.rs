@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::ensure;
-use ipblock_tests::{DEADLINE, VethPair, packet::Frame, wait_for};
+use ipblock_tests::{DEADLINE, VethPair, packet::Frame, patience, wait_for};
 
-/// Between bursts, so that daemon and receiver get their share of a small machine.
+/// Between bursts, so that daemon and receiver get their share of a small machine; longer on a slow one.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A thread that sends the same frames from the peer, round after round. `Drop` ends it.
@@ -44,7 +44,7 @@ impl Flood {
                         "sent {sent} of {round} frames in {DEADLINE:?}"
                     );
                     shared.rounds.fetch_add(1, Ordering::Relaxed);
-                    thread::sleep(PAUSE);
+                    thread::sleep(PAUSE * patience());
                 }
                 Ok(())
             }
