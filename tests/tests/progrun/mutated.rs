@@ -7,7 +7,11 @@
 
 mod frames;
 
-use std::{collections::BTreeMap, env, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    net::IpAddr,
+};
 
 use ipblock_common::{AlertSettings, ClassVerdict};
 use ipblock_tests::{packet::ETHERNET, random::Random, require_privileged};
@@ -159,6 +163,8 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
     println!("IPBLOCK_FUZZ_SEED={seed} IPBLOCK_FUZZ_FRAMES={frames}");
     let splits = can_split(&Fixture::empty().load(root));
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    let mut ways = BTreeSet::new();
+    let (mut sent, mut newest) = (0, 0);
     let zones = [
         (false, false, false),
         (true, false, true),
@@ -178,12 +184,19 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
             let linear = Some(linear).filter(|_| random.below(4) == 0 && splits);
             zone.check(&what, &frame, linear, expected);
             check_alert(&what, &zone, &judge, frame.bytes());
-            *kinds
-                .entry(kind(&judge, frame.bytes(), expected))
-                .or_default() += 1;
+            let kind = kind(&judge, frame.bytes(), expected);
+            sent += 1;
+            if ways.insert((kind.clone(), expected.class, way(frame.bytes()))) {
+                newest = sent;
+            }
+            *kinds.entry(kind).or_default() += 1;
         }
     }
     println!("{kinds:#?}");
+    println!(
+        "{} ways through {sent} frames, the last new one with frame {newest}",
+        ways.len()
+    );
     // The frames reach everything there is; otherwise they prove little.
     assert!(
         frames < 1_000 || kinds.len() >= KINDS,
@@ -194,6 +207,22 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
 
 /// How many different [`kind`]s there are at least.
 const KINDS: usize = 12;
+
+/// Upper protocols that the program tells apart; all others are one.
+const PROTOCOLS: [u8; 12] = [0, 6, 17, 33, 43, 44, 51, 58, 60, 132, 136, 4];
+
+/// How an IP packet was read: VLAN tags before it, upper protocol, whether there is a port. Together
+/// with what became of it and which class decided, it tells how much of the program has been reached.
+fn way(frame: &[u8]) -> Option<(usize, bool, u8, bool)> {
+    let Read::Ip(packet) = read(frame) else {
+        return None;
+    };
+    let told = packet.told();
+    let known = PROTOCOLS.contains(&told.protocol);
+    let protocol = if known { told.protocol } else { u8::MAX };
+    let tags = (frame.len() - packet.len() - ETHERNET) / 4;
+    Some((tags, packet.source.is_ipv4(), protocol, told.port.is_some()))
+}
 
 /// What a frame was, to see that all sorts came.
 fn kind(judge: &Judge, frame: &[u8], expected: crate::zone::Expected) -> String {

@@ -93,6 +93,11 @@ fn read_ipv6(header: &[u8]) -> Read<'_> {
 }
 
 impl Packet<'_> {
+    /// Bytes from the IP header on.
+    pub(crate) fn len(&self) -> usize {
+        self.header.len()
+    }
+
     /// Whether a default of drop spares it.
     pub(crate) fn is_essential(&self) -> bool {
         let ports = |at| Some([u16_at(self.header, at)?, u16_at(self.header, at + 2)?]);
