@@ -46,6 +46,8 @@ steps! {
     GenerationProgramPinned = "generation-program-pinned",
     /// All of it is pinned.
     GenerationPinned = "generation-pinned",
+    /// The guard has judged a change, and nothing of it is in force.
+    Judged = "judged",
     /// A link runs another program than before.
     LinkSwitched = "link-switched",
     /// Every link does, and no packet is judged by the old one any more.

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::{
     drift::Part,
-    guard::Caller,
+    guard::{Caller, log_forced},
     settings::check_interface_name,
     state::{AttachedState, InterfaceRecord, Service, State},
 };
@@ -16,6 +16,7 @@ use crate::{
         types::{AttachRequest, Attached, InterfaceState, InterfaceStatus, Mode},
     },
     datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link},
+    fault::{Step, reach},
     policy::{Ruleset, ZoneName},
     store::{self, AskedMode, Author},
 };
@@ -50,16 +51,23 @@ impl Service {
         let asked = asked_mode(request.mode);
         self.require_same_mode(name, asked)?;
         self.require_way_back(name, &zone)?;
-        let warnings = self.guard_attach(name, &zone, caller, request.force)?;
-        let before = self.remembered(name)?;
+        let guarded = self.guarded(Some(caller), request.force)?;
         let wanted = store::Interface {
             name: name.clone(),
             mode: asked,
             zone: zone.clone(),
         };
+        // Judged while no ban is granted: the next one knows the interface.
+        let mut state = self.write();
+        let bans = self.bans();
+        let warnings = guarded.judge_attach(name, &zone, &state, &bans)?;
+        reach(Step::Judged);
+        let before = self.remembered(name)?;
         // Remembered first: a daemon that dies in between attaches at its next start.
         self.store.add_interface(&wanted)?;
-        if let Err(obstacle) = self.put_on(&wanted) {
+        let put_on = self.put_on(&mut state, &wanted);
+        drop((state, bans));
+        if let Err(obstacle) = put_on {
             // As it was: an attach that failed is not tried again behind the operator's back.
             let restored = match before {
                 Some(before) => self.store.add_interface(&before),
@@ -77,6 +85,7 @@ impl Service {
                 Obstacle::Datapath(error) => error.into(),
             });
         }
+        log_forced(&warnings);
         let status = self.interface_status(name);
         info!(author = %author.name, uid = author.uid, interface = %name, zone = %zone,
             mode = ?status.mode, "attached");
@@ -254,7 +263,8 @@ impl Service {
     /// `status`.
     pub(super) fn put_on_or_remember(&self, interface: &store::Interface) -> bool {
         let name = &interface.name;
-        let attached = match self.put_on(interface) {
+        let put_on = self.put_on(&mut self.write(), interface);
+        let attached = match put_on {
             Ok(()) => {
                 let status = self.interface_status(name);
                 info!(interface = %name, zone = %interface.zone, mode = ?status.mode, "attached");
@@ -297,7 +307,7 @@ impl Service {
     }
 
     /// Takes over the pinned link of an interface, or makes one, with the zone's generation on it.
-    fn put_on(&self, wanted: &store::Interface) -> Result<(), Obstacle> {
+    fn put_on(&self, state: &mut State, wanted: &store::Interface) -> Result<(), Obstacle> {
         let name = &wanted.name;
         let present = Interface::list()?;
         let named = present.iter().find(|interface| interface.name == *name);
@@ -306,10 +316,9 @@ impl Service {
         if let Some(dead) = pinned.take_if(|link| link.index.is_none()) {
             dead.detach(&self.pins)?;
         }
-        let mut state = self.write();
         let State {
             zones, interfaces, ..
-        } = &mut *state;
+        } = state;
         let live = zones
             .get(&wanted.zone)
             .ok_or_else(|| Obstacle::NoZone(wanted.zone.clone()))?;

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use tracing::{error, info, warn};
 
 use super::{
-    bans::stored_bans,
+    bans::{StoredBans, stored_bans},
     deploy::take_identities,
-    guard::Caller,
+    guard::{Caller, Guarded, log_forced},
     plan::Plan,
     state::{LiveZone, Service, State, from_stored},
-    switch::Change,
+    switch::{Change, Replaced},
 };
 use crate::{
     api::{
@@ -37,6 +37,13 @@ const ASIDE: &str = ".aside-";
 
 /// A zone of a ruleset that is to be restored, with its generation.
 type BuiltZone = (ZoneName, CompiledZone, LiveZone);
+
+/// A backup that is to take the place of everything.
+struct Restored {
+    backup: Store,
+    bans: StoredBans,
+    built: Vec<BuiltZone>,
+}
 
 impl Service {
     /// A backup as an open file; it is nowhere on the disk any more when that is closed.
@@ -99,21 +106,17 @@ impl Service {
             ));
         }
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
-        let warnings = self.guard_plan_and_bans(&plan, Some(&bans), Some(caller), query.force)?;
-        drop(bans);
+        let guarded = self.guarded(Some(caller), query.force)?;
+        self.judge_beforehand(&guarded, &plan, Some(&bans))?;
         // What does not compile or fit is refused before anything is replaced.
-        let built = self.build_restored(&ruleset)?;
-        if let Err(error) = self.replace_store(backup) {
-            self.unpin_built(&built);
-            return Err(error);
-        }
-        if let Err(error) = self.put_restored_in_force(built) {
-            let problem = format!("the restored ruleset is not in force yet: {error}");
-            error!("{problem}");
-            self.write().start_problems.push(problem.clone());
-            return Err(ApiError::new(ErrorKind::Failed, problem)
-                .with_hint("the rules from before keep filtering; restart ipblockd"));
-        }
+        let restored = Restored {
+            backup,
+            bans,
+            built: self.build_restored(&ruleset)?,
+        };
+        let guarded = self.guarded(Some(caller), query.force)?;
+        let warnings = self.replace_by(restored, &plan, &guarded)?;
+        log_forced(&warnings);
         let confirm_deadline = {
             let state = self.read();
             let trial = state.confirmation.as_ref();
@@ -173,37 +176,81 @@ impl Service {
         }
     }
 
-    /// Takes up what the store holds anew, and replaces every generation. The links run the old ones
-    /// until then.
-    fn put_restored_in_force(&self, built: Vec<BuiltZone>) -> Result<(), ApiError> {
-        let fresh = State::load(&self.store)?;
-        let revision = fresh.revision;
-        let old = {
-            let mut state = self.write();
-            let old = std::mem::take(&mut state.zones);
-            let interfaces = std::mem::take(&mut state.interfaces);
-            let drift = std::mem::take(&mut state.drift);
-            *state = fresh;
-            state.interfaces = interfaces;
-            state.drift = drift;
-            self.alerts().forget_sources();
-            old
+    /// Replaces the store by a backup and puts that in force. Returns what was forced.
+    ///
+    /// State and bans are held all the while: what is cleared away for having ended may be in the
+    /// backup with another end, and no ban may be judged by rules that go.
+    fn replace_by(
+        &self,
+        restored: Restored,
+        plan: &Plan,
+        guarded: &Guarded,
+    ) -> Result<Vec<String>, ApiError> {
+        let Restored {
+            backup,
+            bans,
+            built,
+        } = restored;
+        let mut state = self.write();
+        let mut live = self.bans();
+        let replaced = guarded
+            .judge_plan(plan, Some(&bans), &state, &live)
+            .and_then(|forced| {
+                self.store.replace_with(backup)?;
+                Ok(forced)
+            });
+        let forced = match replaced {
+            Ok(forced) => forced,
+            Err(error) => {
+                self.unpin_built(&built);
+                return Err(error);
+            }
         };
+        live.take_up(bans);
+        let put = self.put_restored_in_force(&mut state, built);
+        live.put_all_in_force();
+        match put {
+            Ok(old) => {
+                drop((state, live));
+                self.let_go(old);
+                Ok(forced)
+            }
+            Err(error) => {
+                let problem = format!("the restored ruleset is not in force yet: {error}");
+                error!("{problem}");
+                state.start_problems.push(problem.clone());
+                Err(ApiError::new(ErrorKind::Failed, problem)
+                    .with_hint("the rules from before keep filtering; restart ipblockd"))
+            }
+        }
+    }
+
+    /// Takes up what the store holds anew, and replaces every generation; returns the old ones. The
+    /// links run them until then.
+    fn put_restored_in_force(
+        &self,
+        state: &mut State,
+        built: Vec<BuiltZone>,
+    ) -> Result<Replaced, ApiError> {
+        let mut loaded = State::load(&self.store)?;
+        let old = std::mem::take(&mut state.zones);
+        loaded.interfaces = std::mem::take(&mut state.interfaces);
+        loaded.drift = std::mem::take(&mut state.drift);
+        *state = loaded;
+        self.alerts().forget_sources();
         let mut fresh = BTreeMap::new();
         for (name, zone, live) in built {
-            self.record_built(&name, &live, &zone, revision)?;
+            self.record_built(&name, &live, &zone, state.revision)?;
             fresh.insert(name, live);
         }
-        self.put_in_force(Change {
+        let change = Change {
             fresh,
             gone: Vec::new(),
             deploy: None,
             clear_staged: false,
-        })?;
-        for live in old.into_values() {
-            self.unpin(live.generation.number());
-        }
-        Ok(())
+        };
+        self.switch(state, change)?;
+        Ok(old.into_iter().collect())
     }
 }
 

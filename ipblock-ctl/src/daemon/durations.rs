@@ -11,7 +11,11 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tracing::info;
 
-use super::{ends, state::Service, switch::Change};
+use super::{
+    ends,
+    state::Service,
+    switch::{Change, Judge},
+};
 use crate::{
     api::error::ApiError,
     datapath::clock::Now,
@@ -130,12 +134,13 @@ impl Service {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.put_in_force(Change {
+        let change = Change {
             fresh,
             gone: Vec::new(),
             deploy: None,
             clear_staged: false,
-        })
+        };
+        self.put_in_force(change, &Judge::DropsNothingNew).map(drop)
     }
 }
 

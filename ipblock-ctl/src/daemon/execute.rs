@@ -7,10 +7,10 @@ use tracing::{info, warn};
 
 use super::{
     ends,
-    guard::Caller,
+    guard::{Caller, log_forced},
     plan::{Plan, ZoneStep},
     state::{LiveZone, Service, to_stored},
-    switch::Change,
+    switch::{Change, Judge},
 };
 use crate::{
     api::{
@@ -77,19 +77,17 @@ impl Service {
         if order.caller.is_some() {
             self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         }
-        let granted = self.bans().granted();
-        let warnings = self.guard_plan(plan, order.caller, order.force)?;
+        // Refused before anything is built where that is known.
+        let guarded = self.guarded(order.caller, order.force)?;
+        self.judge_beforehand(&guarded, plan, None)?;
         let started = Instant::now();
         let mut built = Built::default();
         let prepared = self.prepare(order, &mut built).and_then(|revision| {
-            // A ban that came meanwhile was judged by the allow lists that are still in force.
-            if self.bans().granted() != granted {
-                self.guard_plan(plan, order.caller, order.force)?;
-            }
-            // Reckoned once more: building may have taken part of the time.
-            Ok((revision, self.trial(order.target)?))
+            // Both once more: building may have taken part of the time, and new sessions have come.
+            let guarded = self.guarded(order.caller, order.force)?;
+            Ok((revision, guarded, self.trial(order.target)?))
         });
-        let (revision, trial) = match prepared {
+        let (revision, guarded, trial) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 for live in built.fresh.values() {
@@ -114,16 +112,20 @@ impl Service {
                 Target::Back(_) => RevisionState::RolledBack,
             },
         };
-        let put = self.put_in_force(Change {
+        let change = Change {
             fresh: built.fresh,
             gone: built.gone,
             deploy: Some((deploy, Arc::clone(&plan.after))),
             clear_staged: order.clear_staged,
-        });
-        if let Err(error) = put {
-            self.forget(order.target, revision);
-            return Err(error);
-        }
+        };
+        let warnings = match self.put_in_force(change, &Judge::Plan(plan, &guarded)) {
+            Ok(forced) => forced,
+            Err(error) => {
+                self.forget(order.target, revision);
+                return Err(error);
+            }
+        };
+        log_forced(&warnings);
         let deployed = Deployed {
             revision,
             changed: true,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{
     deploy::nothing_to_do,
@@ -135,6 +135,7 @@ impl Service {
         {
             let mut state = self.write();
             state.confirmation = None;
+            state.previous = None;
             state.rollback_problem = None;
         }
         info!(revision, author = %author.name, uid = author.uid, "confirmed");
@@ -205,9 +206,7 @@ impl Service {
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = self.plan(before, after)?;
         // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
-        for warning in self.go_back(&plan, previous, None, true)?.warnings {
-            warn!("{warning}");
-        }
+        self.go_back(&plan, previous, None, true)?;
         Ok(())
     }
 

@@ -50,7 +50,8 @@ pub struct Service {
     /// Where they are pinned.
     pub(super) shared_pins: SharedPins,
     /// Taken after `state` where both are needed, and never held while anything is built: a ban
-    /// waits for no deploy.
+    /// waits for no deploy. What may newly drop an address is judged and comes into force while this
+    /// is held (decision 0017).
     pub(super) bans: Mutex<LiveBans>,
     /// Rulesets as they were compiled last. Held while one is compiled, and nothing else is taken
     /// meanwhile.
@@ -97,6 +98,8 @@ pub(super) struct State {
     pub(super) wall_offset: i128,
     /// Set while the deployed revision awaits confirmation.
     pub(super) confirmation: Option<Confirmation>,
+    /// The ruleset that comes back unless it is confirmed. None too where the store cannot tell it.
+    pub(super) previous: Option<Arc<Ruleset>>,
     /// Why an unconfirmed revision is still in force although its time is over.
     pub(super) rollback_problem: Option<String>,
     /// The files of deployed lists.
@@ -199,11 +202,15 @@ impl State {
         let confirmation = store
             .confirmation()?
             .filter(|trial| trial.revision == revision);
+        let previous = confirmation
+            .as_ref()
+            .and_then(|trial| previous_ruleset(store, trial.trial.previous));
         Ok(Self {
             revision,
             deployed: Arc::new(deployed),
             staged,
             confirmation,
+            previous,
             durations: Durations(store.rule_durations()?),
             wall_offset: ends::wall_offset(&Now::read()),
             base: Counts::load(store)?,
@@ -241,6 +248,16 @@ impl State {
             None => &self.deployed,
         }
     }
+}
+
+/// The ruleset that comes back. What is damaged is told when it is to come back, and keeps no daemon
+/// from starting.
+fn previous_ruleset(store: &Store, revision: u64) -> Option<Arc<Ruleset>> {
+    if revision == 0 {
+        return Some(Arc::default());
+    }
+    let stored = store.ruleset(revision).ok()?;
+    from_stored(&stored).ok().map(Arc::new)
 }
 
 /// The form in which the store keeps a ruleset.

@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 
 use super::{
     alerts,
+    guard::Guarded,
+    plan::Plan,
     state::{AttachedState, LiveZone, Service, State},
 };
 use crate::{
@@ -32,6 +34,17 @@ pub(super) struct Change {
     pub(super) deploy: Option<(Deploy, Arc<Ruleset>)>,
     /// Whether the staged set is what is deployed.
     pub(super) clear_staged: bool,
+}
+
+/// Generations that a change has replaced, still pinned.
+pub(super) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
+
+/// How a change is judged at the moment at which it comes into force.
+pub(super) enum Judge<'a> {
+    /// Not at all: the ruleset stays, or a daemon that died had judged it.
+    DropsNothingNew,
+    /// By what the plan newly drops of the addresses that were seen for it.
+    Plan(&'a Plan, &'a Guarded),
 }
 
 impl Service {
@@ -81,20 +94,52 @@ impl Service {
         Ok(())
     }
 
-    /// Puts a change in force, or leaves everything as it was.
+    /// Puts a change in force, or leaves everything as it was. Returns what was forced.
     ///
-    /// Reading waits from the first replaced program until the counts are folded, so that no
-    /// counter is ever seen to go backwards.
-    pub(super) fn put_in_force(&self, change: Change) -> Result<(), ApiError> {
-        let started = Instant::now();
+    /// It is judged here, while the bans are held: what is granted before is seen, and what is
+    /// granted after is judged by this change (decision 0017).
+    pub(super) fn put_in_force(
+        &self,
+        change: Change,
+        judge: &Judge<'_>,
+    ) -> Result<Vec<String>, ApiError> {
         let mut state = self.write();
-        if let Err(error) = switch_links(&mut state, &change.fresh) {
-            self.back_out(&mut state, change.fresh);
+        let bans = self.bans();
+        let judged = match judge {
+            Judge::DropsNothingNew => Ok(Vec::new()),
+            Judge::Plan(plan, guarded) => guarded.judge_plan(plan, None, &state, &bans),
+        };
+        let forced = match judged {
+            Ok(forced) => forced,
+            Err(refused) => {
+                for live in change.fresh.values() {
+                    self.unpin(live.generation.number());
+                }
+                return Err(refused);
+            }
+        };
+        if matches!(judge, Judge::Plan(..)) {
+            reach(Step::Judged);
+        }
+        let replaced = self.switch(&mut state, change)?;
+        drop((state, bans));
+        self.let_go(replaced);
+        Ok(forced)
+    }
+
+    /// Switches the links and takes the change up; returns what it replaced, still pinned.
+    ///
+    /// The state is held for writing from the first replaced program until the counts are folded,
+    /// so that no counter is ever seen to go backwards.
+    pub(super) fn switch(&self, state: &mut State, change: Change) -> Result<Replaced, ApiError> {
+        let started = Instant::now();
+        if let Err(error) = switch_links(state, &change.fresh) {
+            self.back_out(state, change.fresh);
             return Err(error.into());
         }
         datapath::settle();
         reach(Step::LinksSettled);
-        let committed = retire(&state, &change).and_then(|zones| {
+        let committed = retire(state, &change).and_then(|zones| {
             reach(Step::CountsRead);
             self.store.commit_switch(&Switch {
                 zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
@@ -106,7 +151,7 @@ impl Service {
         let zones = match committed {
             Ok(zones) => zones,
             Err(error) => {
-                self.back_out(&mut state, change.fresh);
+                self.back_out(state, change.fresh);
                 return Err(error);
             }
         };
@@ -133,7 +178,8 @@ impl Service {
         }
         if let Some((deploy, ruleset)) = change.deploy {
             state.revision = deploy.revision;
-            state.deployed = ruleset;
+            let before = std::mem::replace(&mut state.deployed, ruleset);
+            state.previous = deploy.trial.as_ref().map(|_| before);
             state.rollback_problem = None;
             state.confirmation = deploy.trial.map(|trial| Confirmation {
                 revision: deploy.revision,
@@ -143,17 +189,20 @@ impl Service {
         if change.clear_staged {
             state.staged = None;
         }
-        drop(state);
         info!(
             took_ms = started.elapsed().as_millis(),
             generations = zones.len(),
             "put in force"
         );
+        Ok(old)
+    }
+
+    /// Unpins what a switch has replaced.
+    pub(super) fn let_go(&self, replaced: Replaced) {
         reach(Step::ChangeInForce);
-        for (_, live) in old {
+        for (_, live) in replaced {
             self.unpin(live.generation.number());
         }
-        Ok(())
     }
 
     /// Returns every link to the generation that the state says, and forgets the new ones; what

@@ -22,7 +22,7 @@ use super::{
     settings::Settings,
     sinks::Sinks,
     state::{LiveZone, Service, State},
-    switch::Change,
+    switch::{Change, Judge},
 };
 use crate::{
     api::error::ApiError,
@@ -255,12 +255,13 @@ impl Service {
             return Ok(());
         }
         let names: Vec<ZoneName> = fresh.keys().cloned().collect();
-        let put = self.put_in_force(Change {
+        let change = Change {
             fresh,
             gone: Vec::new(),
             deploy: None,
             clear_staged: false,
-        });
+        };
+        let put = self.put_in_force(change, &Judge::DropsNothingNew).map(drop);
         if let Err(error) = &put {
             for name in &names {
                 self.could_not_build(name, error);

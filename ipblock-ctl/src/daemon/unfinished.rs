@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::{
     counts::per_rule,
     state::{LiveZone, Service},
-    switch::Change,
+    switch::{Change, Judge},
     takeover::StartError,
 };
 use crate::{
@@ -136,7 +136,7 @@ impl Service {
                 .as_ref()
                 .is_some_and(|set| set.ruleset == ruleset);
             drop(state);
-            self.put_in_force(Change {
+            let change = Change {
                 fresh,
                 gone,
                 deploy: match deploy {
@@ -144,7 +144,9 @@ impl Service {
                     None => None,
                 },
                 clear_staged: is_staged,
-            })?;
+            };
+            // Nothing was granted since it was judged: no daemon was there.
+            self.put_in_force(change, &Judge::DropsNothingNew)?;
         }
         Ok(())
     }

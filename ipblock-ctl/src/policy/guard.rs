@@ -134,6 +134,8 @@ pub struct CutOff {
     pub zone: ZoneName,
     /// What would drop it there.
     pub cause: Cause,
+    /// The revision on trial, when this is so once it is taken back and not before.
+    pub once_back: Option<u64>,
 }
 
 impl fmt::Display for CutOff {
@@ -143,11 +145,16 @@ impl fmt::Display for CutOff {
             why,
             zone,
             cause,
+            once_back,
         } = self;
         write!(
             f,
             "{address} ({why}): zone `{zone}` would drop it by {cause}"
-        )
+        )?;
+        match once_back {
+            Some(revision) => write!(f, " once revision {revision} is taken back"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -169,6 +176,7 @@ pub fn cut_by_bans(
             why: protected.why(*address),
             zone: zone.clone(),
             cause: Cause::Ban(*prefix),
+            once_back: None,
         })
     });
     hit.collect()
@@ -200,6 +208,10 @@ pub fn lines(cut: &[CutOff]) -> Vec<String> {
 /// What to do instead; `deploy` when the allow list has to be deployed first.
 #[must_use]
 pub fn refusal_hint(cut: &[CutOff], deploy: bool) -> String {
+    // Nothing can be deployed meanwhile.
+    if cut.iter().all(|one| one.once_back.is_some()) {
+        return "first `ipblock-ctl confirm`\nor pass --force if that is meant".to_owned();
+    }
     let addresses = distinct(cut);
     let named: Vec<_> = addresses
         .iter()
@@ -404,6 +416,7 @@ mod tests {
                 why: "connected to sshd on port 22".to_owned(),
                 zone: ZoneName::default(),
                 cause: Cause::Rules(vec!["abuse".parse().unwrap()]),
+                once_back: None,
             })
             .collect();
         insta::assert_snapshot!(refusal(&cut[..1]), @r"
@@ -416,6 +429,16 @@ mod tests {
             "{many}"
         );
         assert!(many.ends_with("\n  and 2 more"), "{many}");
+        let mut on_trial = cut[..1].to_vec();
+        on_trial[0].once_back = Some(7);
+        insta::assert_snapshot!(refusal(&on_trial), @r"
+        refused: it would cut off an address that you need
+          192.0.2.1 (connected to sshd on port 22): zone `default` would drop it by rule `abuse` once revision 7 is taken back
+        ");
+        assert_eq!(
+            refusal_hint(&on_trial, true),
+            "first `ipblock-ctl confirm`\nor pass --force if that is meant"
+        );
         assert_eq!(
             refusal_hint(&cut[..2], true),
             "let them through first: `ipblock-ctl allow add 192.0.2.1 192.0.2.2 --deploy`\n\

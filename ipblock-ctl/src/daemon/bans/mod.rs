@@ -6,7 +6,7 @@
 mod requests;
 mod warnings;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -40,8 +40,6 @@ pub(super) struct LiveBans {
     out_of_step: bool,
     /// Where somebody else had changed it.
     disagreed_at: Option<String>,
-    /// How often bans were granted since the start.
-    granted: u64,
 }
 
 impl LiveBans {
@@ -54,13 +52,12 @@ impl LiveBans {
             wall_offset: ends::wall_offset(&now),
             out_of_step: true,
             disagreed_at: None,
-            granted: 0,
         })
     }
 
-    /// How often bans were granted since the start: another number tells of new ones.
-    pub(super) fn granted(&self) -> u64 {
-        self.granted
+    /// Every ban, ended ones too.
+    pub(super) fn all(&self) -> &StoredBans {
+        &self.bans
     }
 
     /// What needs an operator's eye.
@@ -110,6 +107,29 @@ impl LiveBans {
         prefixes.skip(chance % distance).step_by(distance)
     }
 
+    /// Takes up other bans. Until [`LiveBans::put_all_in_force`] the tables hold what both agree on, so
+    /// that neither the old ruleset nor the new one drops by a ban what both together pass.
+    pub(super) fn take_up(&mut self, bans: StoredBans) {
+        let new: HashMap<IpNet, u64> = bans.entries().collect();
+        let both = self.bans.entries().filter_map(|(prefix, old)| {
+            let new = new.get(&prefix)?;
+            Some((prefix, old.min(*new)))
+        });
+        if let Err(error) = self.tables.make_hold(both) {
+            error!(%error, "bans that a backup does not have are still in the kernel");
+        }
+        self.bans = bans;
+        self.out_of_step = true;
+    }
+
+    /// Makes the tables hold every ban. What the kernel refuses is tried again every second, and
+    /// `status` says so meanwhile.
+    pub(super) fn put_all_in_force(&mut self) {
+        if let Err(error) = self.mend() {
+            error!(%error, "bans could not be put into the kernel");
+        }
+    }
+
     /// Makes the tables hold what they should.
     fn mend(&mut self) -> Result<usize, DatapathError> {
         let writes = self.tables.make_hold(self.bans.entries())?;
@@ -154,21 +174,6 @@ impl Service {
             // It is tried again every second, and `status` says so meanwhile.
             Err(error) => error!(%error, "bans could not be put into the kernel"),
         }
-    }
-
-    /// Replaces what the store holds by a backup, and takes its bans up. Nobody changes a ban
-    /// meanwhile: what is cleared away for having ended may be in the backup with another end.
-    pub(super) fn replace_store(&self, backup: Store) -> Result<(), ApiError> {
-        let restored = stored_bans(&backup, &Now::read())?;
-        let mut live = self.bans();
-        self.store.replace_with(backup)?;
-        live.bans = restored;
-        live.out_of_step = true;
-        if let Err(error) = live.mend() {
-            // It is tried again every second, and `status` says so meanwhile.
-            error!(%error, "bans could not be put into the kernel");
-        }
-        Ok(())
     }
 
     /// Clears ended bans away, and moves those that go by the wall clock when it was set.

@@ -15,8 +15,13 @@ use crate::{
             Unbanned,
         },
     },
-    daemon::{addresses, ends, guard::Caller, state::Service},
+    daemon::{
+        addresses, ends,
+        guard::{Caller, log_forced},
+        state::Service,
+    },
     datapath::clock::Now,
+    fault::{Step, reach},
     policy::{
         Ruleset,
         address::{covered_family, every_address},
@@ -54,10 +59,16 @@ impl Service {
         prefixes.sort_unstable();
         prefixes.dedup();
         refuse_wide(&prefixes, request.force)?;
-        warnings.extend(self.guard_prefixes(&prefixes, caller, request.force)?);
-        warnings.extend(warnings::allowed(&deployed, &prefixes));
+        let guarded = self.guarded_quickly(caller, request.force)?;
+        let held = guarded.held_in(&prefixes);
 
+        // Judged while nothing else can newly drop: it holds until the ban does.
+        let state = self.read();
         let mut live = self.bans();
+        let forced = guarded.judge_bans(&held, &state, &live)?;
+        let deployed = Arc::clone(&state.deployed);
+        drop(state);
+        reach(Step::Judged);
         let held = prefixes.iter().map(|prefix| live.bans.get(*prefix));
         let (mut known, mut moved) = (0, 0);
         for ban in held.flatten() {
@@ -72,9 +83,11 @@ impl Service {
         let summary = summary(&prefixes, &ban);
         let entry = audit(author, "ban", &summary, &now);
         self.carry_out(&mut live, changes, Some(&entry))?;
-        live.granted += 1;
         drop(live);
 
+        log_forced(&forced);
+        warnings.extend(forced);
+        warnings.extend(warnings::allowed(&deployed, &prefixes));
         let added = prefixes.len() as u64 - moved;
         info!(author = %author.name, uid = author.uid, added, moved, "banned {summary}");
         let until = until(&ban, &now);

@@ -1,6 +1,7 @@
 //! Where protected addresses come from: all of it as seen from the daemon's network namespace.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use crate::{
 /// Why the addresses that a client tells are protected.
 pub(super) const SSH_PEER: &str = "your SSH session comes from it";
 
-/// How old a look may be for what is asked many times a second.
+/// How old that may be which no session begins by: routes, resolvers, the ports of sshd.
 const RECENT: Duration = Duration::from_secs(1);
 
 /// Looks around when asked.
@@ -25,7 +26,28 @@ pub(in crate::daemon) struct Sources {
     root: Root,
     /// Ports of sshd; `None`: those that its configuration and its processes tell.
     ssh_ports: Option<Vec<u16>>,
-    recent: Mutex<Option<(Instant, Arc<Seen>)>>,
+    /// The last look. Held while one looks: the others wait for that and use it, so that a crowd
+    /// costs two looks.
+    last: Mutex<Option<Last>>,
+}
+
+/// A look, and what later ones may use of it.
+#[derive(Debug)]
+struct Last {
+    began: Instant,
+    seen: Arc<Seen>,
+    surroundings: Surroundings,
+}
+
+/// What changes seldom and takes long to find out.
+#[derive(Clone, Debug)]
+struct Surroundings {
+    found: Instant,
+    /// Who listened where, by which the ports were found.
+    listening: BTreeMap<u16, Vec<u64>>,
+    ssh_ports: BTreeSet<u16>,
+    /// Gateways and resolvers.
+    hosts: Protected,
 }
 
 /// What was seen at one moment.
@@ -43,34 +65,58 @@ impl Sources {
         Self {
             root: Root(root.into()),
             ssh_ports,
-            recent: Mutex::new(None),
+            last: Mutex::new(None),
         }
     }
 
-    /// Looks now.
+    /// Everything as it is now.
     pub(super) fn look(&self) -> Result<Arc<Seen>, ApiError> {
-        let seen = Arc::new(self.read()?);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        *recent = Some((Instant::now(), Arc::clone(&seen)));
-        Ok(seen)
+        self.look_with(Duration::ZERO)
     }
 
-    /// What was seen a moment ago, or now. One looks, and whoever asks meanwhile waits for that: a
-    /// busy host has long tables.
-    pub(super) fn look_recently(&self) -> Result<Arc<Seen>, ApiError> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, seen)) = recent.as_ref()
-            && at.elapsed() < RECENT
+    /// Connections as they are now, the rest as it was a moment ago: routes may be a million.
+    pub(super) fn look_quickly(&self) -> Result<Arc<Seen>, ApiError> {
+        self.look_with(RECENT)
+    }
+
+    /// A look that began after it was asked for, with surroundings of at most this age.
+    fn look_with(&self, age: Duration) -> Result<Arc<Seen>, ApiError> {
+        let asked = Instant::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = asked.checked_sub(age).unwrap_or(asked);
+        let usable = last.as_ref().map(|last| &last.surroundings);
+        let usable = usable.filter(|known| known.found >= oldest).cloned();
+        if let Some(last) = last.as_ref().filter(|last| last.began >= asked)
+            && usable.is_some()
         {
-            return Ok(Arc::clone(seen));
+            return Ok(Arc::clone(&last.seen));
         }
-        let seen = Arc::new(self.read()?);
-        *recent = Some((Instant::now(), Arc::clone(&seen)));
+        let began = Instant::now();
+        let connections = self.connections()?;
+        let surroundings = match usable {
+            Some(known) if known.listening == connections.listening => known,
+            _ => self.surroundings(began, &connections)?,
+        };
+        let seen = Arc::new(Seen::of(&surroundings, connections));
+        *last = Some(Last {
+            began,
+            seen: Arc::clone(&seen),
+            surroundings,
+        });
         Ok(seen)
     }
 
-    fn read(&self) -> Result<Seen, ApiError> {
-        let mut seen = self.read_files()?;
+    fn connections(&self) -> Result<Connections, ApiError> {
+        Connections::read(&self.root.path("/proc"))
+            .map_err(|error| blind("TCP connections", &error))
+    }
+
+    fn surroundings(
+        &self,
+        found: Instant,
+        connections: &Connections,
+    ) -> Result<Surroundings, ApiError> {
+        let mut surroundings = self.of_files(found, connections);
         let cannot = |error| blind("routes", &error);
         let interfaces = Interface::list().map_err(cannot)?;
         for gateway in default_gateways().map_err(cannot)? {
@@ -81,30 +127,39 @@ impl Sources {
                 Some(interface) => format!("default gateway of {}", interface.name),
                 None => "default gateway".to_owned(),
             };
-            seen.protected.add(gateway.address, why);
+            surroundings.hosts.add(gateway.address, why);
         }
-        Ok(seen)
+        Ok(surroundings)
     }
 
     /// All but what netlink tells.
-    fn read_files(&self) -> Result<Seen, ApiError> {
-        let connections = Connections::read(&self.root.path("/proc"))
-            .map_err(|error| blind("TCP connections", &error))?;
-        let mut protected = Protected::default();
-        let ports = match &self.ssh_ports {
-            Some(ports) => ports.iter().copied().collect(),
-            None => sshd::ports(&self.root, &connections),
-        };
-        for (peer, port) in connections.peers_of(&ports) {
+    fn of_files(&self, found: Instant, connections: &Connections) -> Surroundings {
+        let mut hosts = Protected::default();
+        for (resolver, file) in resolvers(&self.root) {
+            hosts.add(resolver, format!("name server in {file}"));
+        }
+        Surroundings {
+            found,
+            listening: connections.listening.clone(),
+            ssh_ports: match &self.ssh_ports {
+                Some(ports) => ports.iter().copied().collect(),
+                None => sshd::ports(&self.root, connections),
+            },
+            hosts,
+        }
+    }
+}
+
+impl Seen {
+    fn of(surroundings: &Surroundings, connections: Connections) -> Self {
+        let mut protected = surroundings.hosts.clone();
+        for (peer, port) in connections.peers_of(&surroundings.ssh_ports) {
             protected.add(peer, format!("connected to sshd on port {port}"));
         }
-        for (resolver, file) in resolvers(&self.root) {
-            protected.add(resolver, format!("name server in {file}"));
-        }
-        Ok(Seen {
+        Self {
             protected,
             connections,
-        })
+        }
     }
 }
 
@@ -139,7 +194,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let seen = Sources::new(root.path(), ssh_ports).read_files().unwrap();
+        let sources = Sources::new(root.path(), ssh_ports);
+        let connections = sources.connections().unwrap();
+        let surroundings = sources.of_files(Instant::now(), &connections);
+        let seen = Seen::of(&surroundings, connections);
         let addresses = seen.protected.addresses();
         addresses
             .into_iter()
@@ -172,25 +230,53 @@ mod tests {
     }
 
     #[test]
-    fn a_recent_look_is_used_again_where_that_is_enough() {
-        let sources = Sources::new("/", None);
-        let first = sources.look_recently().unwrap();
-        let second = sources.look_recently().unwrap();
-        assert!(Arc::ptr_eq(&first, &second));
-        let third = sources.look().unwrap();
-        assert!(!Arc::ptr_eq(&first, &third));
+    fn a_session_is_seen_as_soon_as_it_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let tcp = root.path().join("proc/self/net/tcp");
+        fs::create_dir_all(tcp.parent().unwrap()).unwrap();
+        fs::write(&tcp, "").unwrap();
+        let sources = Sources::new(root.path(), Some(vec![22]));
+        let peer = "192.0.2.7".parse().unwrap();
+        for look in [Sources::look, Sources::look_quickly] {
+            fs::write(&tcp, "").unwrap();
+            assert_eq!(look(&sources).unwrap().protected.why(peer), "");
+            fs::write(&tcp, TCP).unwrap();
+            let why = look(&sources).unwrap().protected.why(peer);
+            assert_eq!(why, "connected to sshd on port 22");
+        }
     }
 
     #[test]
-    fn many_who_ask_at_once_have_one_look_around() {
-        let sources = Sources::new("/", None);
-        let seen: Vec<_> = std::thread::scope(|scope| {
-            let askers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| sources.look_recently().unwrap()))
-                .collect();
-            let askers = askers.into_iter();
-            askers.map(|asker| asker.join().unwrap()).collect()
-        });
-        assert!(seen.iter().all(|one| Arc::ptr_eq(one, &seen[0])));
+    fn routes_and_resolvers_are_used_again_by_quick_looks_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let resolv_conf = root.path().join("etc/resolv.conf");
+        fs::create_dir_all(resolv_conf.parent().unwrap()).unwrap();
+        fs::write(&resolv_conf, "nameserver 192.0.2.53\n").unwrap();
+        let sources = Sources::new(root.path(), Some(Vec::new()));
+        let knows =
+            |seen: &Seen, last: u8| !seen.protected.why([192, 0, 2, last].into()).is_empty();
+        assert!(knows(&sources.look().unwrap(), 53));
+        fs::write(&resolv_conf, "nameserver 192.0.2.54\n").unwrap();
+        assert!(knows(&sources.look_quickly().unwrap(), 53));
+        assert!(knows(&sources.look().unwrap(), 54));
+    }
+
+    #[test]
+    fn the_ports_of_sshd_are_found_anew_when_something_listens_elsewhere() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/self/net/tcp", TCP);
+        let sources = Sources::new(root.path(), None);
+        let peer = "192.0.2.8".parse().unwrap();
+        let why = || sources.look_quickly().unwrap().protected.why(peer);
+        assert_eq!(why(), "");
+        let listens = "0: 00000000:08AE 00000000:0000 0A 0:0 00:0 0 0 0 16001 1\n";
+        write("proc/self/net/tcp", &format!("{TCP}{listens}"));
+        write("etc/ssh/sshd_config", "Port 2222\n");
+        assert_eq!(why(), "connected to sshd on port 2222");
     }
 }

@@ -148,6 +148,7 @@ fn all_steps() -> BTreeSet<Step> {
         .into_iter()
         .chain(STORE)
         .chain(links)
+        .chain([Step::Judged])
         .collect()
 }
 

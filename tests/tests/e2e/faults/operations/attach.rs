@@ -49,7 +49,7 @@ impl Operation for Attach {
         if self.detach {
             vec![Step::LinkDetached, Step::LinkUnpinned]
         } else {
-            vec![Step::LinkMade, Step::LinkPinned]
+            vec![Step::Judged, Step::LinkMade, Step::LinkPinned]
         }
     }
 

@@ -42,7 +42,8 @@ impl Operation for BanTwo {
     }
 
     fn steps(&self) -> Vec<Step> {
-        BANNING.into()
+        let judged = (!self.lift).then_some(Step::Judged);
+        judged.into_iter().chain(BANNING).collect()
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use ipblock::fault::Step;
 use ipblock_tests::{DEADLINE, wait_for};
 
-use super::{Operation, SWITCHING, Stage, Told, told, what_was_told};
+use super::{Operation, Stage, Told, deploying, told, what_was_told};
 use crate::answers::{apply, live_generations, pinned_generations, status};
 
 /// Another ruleset is deployed over both zones.
@@ -18,7 +18,7 @@ impl Operation for Deploy {
     }
 
     fn steps(&self) -> Vec<Step> {
-        SWITCHING.into()
+        deploying()
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
@@ -55,7 +55,7 @@ impl Operation for Rollback {
     }
 
     fn steps(&self) -> Vec<Step> {
-        SWITCHING.into()
+        deploying()
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ impl Operation for Expire {
     }
 
     fn steps(&self) -> Vec<Step> {
-        SWITCHING.into()
+        deploying()
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {

@@ -33,6 +33,11 @@ const SWITCHING: [Step; 11] = [
 /// Entries of the ban tables.
 const BANNING: [Step; 2] = [Step::BanEntryWritten, Step::BanWritten];
 
+/// From one revision to another, which the guard judges.
+fn deploying() -> Vec<Step> {
+    [&[Step::Judged], &SWITCHING[..]].concat()
+}
+
 /// How an operation ended for whoever asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
