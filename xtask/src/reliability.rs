@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Where the page is written, instead of docs/reliability.md.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// How many random schedules of concurrent changes are played.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    schedules: u64,
 }
 
 /// One fault, as its test wrote it down.
@@ -58,7 +61,11 @@ const PARTS: [(&str, &str); 9] = [
     ),
     ("versions and damage", ""),
     ("clock", ""),
-    ("many at once", ""),
+    (
+        "many at once",
+        "A schedule is a short program of random changes by four clients, of which some would cut off a default gateway, \
+         by themselves or together with another one. The gateway sends all the while.",
+    ),
 ];
 
 /// Runs the suite and writes the page; fails when a test does.
@@ -74,7 +81,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(["--test", "e2e"])
         .args(["--", "faults::"])
         .env("IPBLOCK_REQUIRE_PRIVILEGED", "1")
-        .env("IPBLOCK_RELIABILITY", told.path());
+        .env("IPBLOCK_RELIABILITY", told.path())
+        .env("IPBLOCK_SCHEDULES", options.schedules.to_string());
     build_binaries()?;
     let status = tests.status().context("cannot start cargo test")?;
     if !status.success() {

@@ -16,5 +16,6 @@ mod ledger;
 mod memory;
 mod operations;
 mod pins;
+mod schedules;
 mod stage;
 mod versions;
