@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,6 +36,8 @@ pub(in crate::daemon) struct Sources {
 #[derive(Debug)]
 struct Last {
     began: Instant,
+    /// How many connections had been accepted before it.
+    accepted: Option<u64>,
     seen: Arc<Seen>,
     surroundings: Surroundings,
 }
@@ -74,7 +77,9 @@ impl Sources {
         self.look_with(Duration::ZERO)
     }
 
-    /// Connections as they are now, the rest as it was a moment ago: routes may be a million.
+    /// Every connection that there is, the rest as it was a moment ago: routes may be a million. The
+    /// tables of connections are read when one was accepted since the last look, which takes
+    /// milliseconds: a storm of bans would be slow.
     pub(super) fn look_quickly(&self) -> Result<Arc<Seen>, ApiError> {
         self.look_with(RECENT)
     }
@@ -86,7 +91,12 @@ impl Sources {
         let oldest = asked.checked_sub(age).unwrap_or(asked);
         let usable = last.as_ref().map(|last| &last.surroundings);
         let usable = usable.filter(|known| known.found >= oldest).cloned();
-        if let Some(last) = last.as_ref().filter(|last| last.began >= asked)
+        let accepted = accepted(&self.root.path("/proc/self/net/snmp"));
+        let is_new = |last: &&Last| {
+            let nobody_came = accepted.is_some() && last.accepted == accepted;
+            last.began >= asked || (nobody_came && !age.is_zero())
+        };
+        if let Some(last) = last.as_ref().filter(is_new)
             && usable.is_some()
         {
             return Ok(Arc::clone(&last.seen));
@@ -100,6 +110,7 @@ impl Sources {
         let seen = Arc::new(Seen::of(&surroundings, connections));
         *last = Some(Last {
             began,
+            accepted,
             seen: Arc::clone(&seen),
             surroundings,
         });
@@ -163,6 +174,17 @@ impl Seen {
     }
 }
 
+/// How many TCP connections this network namespace has accepted since it is there
+/// (`TCP_MIB_PASSIVEOPENS`, counted in `tcp_create_openreq_child` before the socket can be found).
+fn accepted(snmp: &Path) -> Option<u64> {
+    let text = fs::read_to_string(snmp).ok()?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp:"));
+    let mut names = lines.next()?.split_ascii_whitespace();
+    let place = names.position(|name| name == "PassiveOpens")?;
+    let mut values = lines.next()?.split_ascii_whitespace();
+    values.nth(place)?.parse().ok()
+}
+
 fn blind(what: &str, error: &dyn std::fmt::Display) -> ApiError {
     let message = format!("cannot see whom it would cut off: {what}: {error}");
     ApiError::new(ErrorKind::Failed, message)
@@ -170,8 +192,6 @@ fn blind(what: &str, error: &dyn std::fmt::Display) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     const TCP: &str = "\
@@ -244,6 +264,41 @@ mod tests {
             let why = look(&sources).unwrap().protected.why(peer);
             assert_eq!(why, "connected to sshd on port 22");
         }
+    }
+
+    #[test]
+    fn a_quick_look_reads_the_tables_when_a_connection_was_accepted() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join("proc/self/net").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let accepted = |count: u32| {
+            let names = "Tcp: RtoAlgorithm MaxConn ActiveOpens PassiveOpens AttemptFails";
+            format!("Udp: InDatagrams\nUdp: 7\n{names}\nTcp: 1 -1 5 {count} 9\n")
+        };
+        write("snmp", &accepted(3));
+        write("tcp", "");
+        let sources = Sources::new(root.path(), Some(vec![22]));
+        let first = sources.look_quickly().unwrap();
+        assert!(Arc::ptr_eq(&first, &sources.look_quickly().unwrap()));
+        assert!(!Arc::ptr_eq(&first, &sources.look().unwrap()));
+        write("tcp", TCP);
+        write("snmp", &accepted(4));
+        let seen = sources.look_quickly().unwrap();
+        let why = seen.protected.why("192.0.2.7".parse().unwrap());
+        assert_eq!(why, "connected to sshd on port 22");
+    }
+
+    #[test]
+    fn the_kernel_says_how_many_connections_were_accepted() {
+        let count = || accepted(Path::new("/proc/self/net/snmp")).unwrap();
+        let before = count();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap();
+        assert!(count() > before);
     }
 
     #[test]
