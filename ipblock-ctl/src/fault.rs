@@ -48,6 +48,8 @@ steps! {
     GenerationPinned = "generation-pinned",
     /// The guard has judged a change, and nothing of it is in force.
     Judged = "judged",
+    /// The file of a list was read, and nothing waits for it.
+    ListRead = "list-read",
     /// A link runs another program than before.
     LinkSwitched = "link-switched",
     /// Every link does, and no packet is judged by the old one any more.

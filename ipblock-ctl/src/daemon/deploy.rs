@@ -36,6 +36,7 @@ impl Service {
         if !plan.changes_anything() {
             self.store.clear_staged()?;
             self.write().staged = None;
+            self.reload_durations();
             return Ok(nothing_to_do(revision, &before));
         }
         let edits = self.staged_edits()?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     ends,
@@ -105,6 +105,18 @@ impl Service {
             self.write().wall_offset = offset;
         }
         Ok(())
+    }
+
+    /// Takes up which ends the store still keeps, where rules may have gone that were never deployed.
+    pub(super) fn reload_durations(&self) {
+        if self.read().durations.0.is_empty() {
+            return;
+        }
+        match self.store.rule_durations() {
+            Ok(kept) => self.write().durations = Durations(kept),
+            // More than there are: they are of rules that are nowhere.
+            Err(error) => warn!(%error, "ends of rules that are gone stay in memory"),
+        }
     }
 
     /// Replaces the generation of every zone in which a rule ends.

@@ -137,6 +137,8 @@ impl Service {
             edits: Vec::new(),
             warnings,
         };
+        // The oldest revisions may have gone for it.
+        self.reload_durations();
         self.record.deployed(&self.store, order.target, &deployed);
         self.tell(order, &deployed);
         Ok(deployed)

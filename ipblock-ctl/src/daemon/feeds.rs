@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
+    fault::{Step, reach},
     policy::{
         List, ListElement, ListFile, ListName, Ruleset,
         diff::{ListDiff, diff_lists},
@@ -43,6 +44,45 @@ pub(super) struct Feed {
     problem: Option<String>,
     /// When that was found, and the revision that it was found with.
     found: (Instant, u64),
+    back: Back,
+}
+
+/// What a rollback has made of a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Back {
+    /// Nothing: its list is what the file says.
+    No,
+    /// Its list is of another revision; whether the file says the same is not known yet.
+    Unknown,
+    /// Its list is what this revision has, which was put back, and not what the file says.
+    Holds(u64, List),
+}
+
+impl Feed {
+    /// One that was read, or taken as read, in this state.
+    fn read_as(file: &ListFile, read: Look, revision: u64) -> Self {
+        Self {
+            file: file.clone(),
+            seen: read.clone(),
+            read,
+            problem: None,
+            found: (Instant::now(), revision),
+            back: Back::No,
+        }
+    }
+
+    /// Why its list is not what the file says.
+    fn says(&self, list: &ListName) -> Option<String> {
+        let Back::Holds(revision, _) = self.back else {
+            return self.problem.clone();
+        };
+        let file = &self.file;
+        Some(format!(
+            "list {list} is not read: a rollback put revision {revision} back, and {file} holds \
+             something else; it is read when the file changes (now: ipblock-ctl list set {list} \
+             --file {file} --deploy)"
+        ))
+    }
 }
 
 /// Feeds by the list that they fill.
@@ -50,7 +90,12 @@ pub(super) type Feeds = BTreeMap<ListName, Feed>;
 
 /// What `status` says of feeds.
 pub(super) fn problems(feeds: &Feeds) -> impl Iterator<Item = String> {
-    feeds.values().filter_map(|feed| feed.problem.clone())
+    feeds.iter().filter_map(|(list, feed)| feed.says(list))
+}
+
+/// What is to be said of the feed that fills a list.
+pub(super) fn problem(feeds: &Feeds, list: &ListName) -> Option<String> {
+    feeds.get(list)?.says(list)
 }
 
 impl Service {
@@ -85,8 +130,9 @@ impl Service {
             let seen = lists::stamp(&self.settings.lists_dir, file);
             let seen = seen.map_err(|error| error.to_string());
             if all || self.is_due(name, file, &seen) {
-                // Another deploy may come in between; then what was read is read again.
-                while !self.reread(name, file, &seen) {}
+                self.reread(name, file, &seen);
+            } else {
+                self.compare(name, file);
             }
         }
     }
@@ -131,30 +177,92 @@ impl Service {
     fn take_as_read(&self, name: &ListName, file: &ListFile, seen: &Look) {
         info!(list = %name, %file, "not read: a rollback stands; it is followed when it changes");
         let mut state = self.write();
-        let found = (Instant::now(), state.revision);
-        let feed = Feed {
-            file: file.clone(),
-            seen: seen.clone(),
-            read: seen.clone(),
-            problem: None,
-            found,
-        };
-        state.feeds.insert(name.clone(), feed);
+        let feed = Feed::read_as(file, seen.clone(), state.revision);
+        let back = Back::Unknown;
+        state.feeds.insert(name.clone(), Feed { back, ..feed });
     }
 
-    /// Reads a list's file and deploys what it says. False: meanwhile something else was deployed.
-    fn reread(&self, name: &ListName, file: &ListFile, seen: &Look) -> bool {
-        let before = Arc::clone(&self.read().deployed);
+    /// Notes which lists a rollback has made other than what was read last.
+    pub(super) fn doubt_lists(&self, before: &Ruleset, after: &Ruleset) {
+        let differs = |(name, list): &(&ListName, &List)| before.lists.get(*name) != Some(*list);
+        let others: Vec<_> = after.lists.iter().filter(differs).collect();
+        let mut state = self.write();
+        for (name, list) in others {
+            // One whose file is another is looked at as one that is new.
+            if let Some(feed) = state.feeds.get_mut(name)
+                && list.file.as_ref() == Some(&feed.file)
+            {
+                feed.back = Back::Unknown;
+            }
+        }
+    }
+
+    /// Finds out whether a list that came with a rollback is what its file says. What cannot be read
+    /// counts as something else.
+    fn compare(&self, name: &ListName, file: &ListFile) {
+        let (good, revision) = {
+            let state = self.read();
+            let back = state.feeds.get(name).map(|feed| &feed.back);
+            let Some((good, back)) = state.deployed.lists.get(name).zip(back) else {
+                return;
+            };
+            let revision = match back {
+                Back::No => return,
+                Back::Unknown => state.revision,
+                Back::Holds(_, list) if list == good => return,
+                Back::Holds(revision, _) => *revision,
+            };
+            (good.clone(), revision)
+        };
+        let read = lists::read(&self.settings.lists_dir, file);
+        let is_same = read.is_ok_and(|(_, elements)| {
+            let list = List {
+                file: Some(file.clone()),
+                elements: elements.into(),
+            };
+            holds_the_same(&good, &list)
+        });
+        let mut state = self.write();
+        // Otherwise something else was deployed meanwhile, and it is asked again.
+        if state.deployed.lists.get(name) == Some(&good)
+            && let Some(feed) = state.feeds.get_mut(name)
+        {
+            feed.back = if is_same {
+                Back::No
+            } else {
+                Back::Holds(revision, good)
+            };
+            let says = feed.says(name);
+            drop(state);
+            if let Some(says) = says {
+                warn!("{says}");
+            }
+        }
+    }
+
+    /// Reads a list's file and deploys what it says.
+    fn reread(&self, name: &ListName, file: &ListFile, seen: &Look) {
+        // A large file takes a while: other changes need not wait for that.
+        let read = lists::read(&self.settings.lists_dir, file);
+        reach(Step::ListRead);
+        let _change = self.begin_change();
+        // What is deployed may be another revision than a moment ago. What was read is still that.
+        let (before, is_on_trial) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.confirmation.is_some())
+        };
         let good = before.lists.get(name);
         let Some(good) = good.filter(|list| list.file.as_ref() == Some(file)) else {
-            return true;
+            return;
         };
-        // A large file takes a while: other changes need not wait for that.
-        let read = self.read_list(name, file, good, false);
-        let _change = self.begin_change();
-        if !Arc::ptr_eq(&before, &self.read().deployed) {
-            return false;
+        // It is read once that is confirmed or taken back.
+        if is_on_trial {
+            return;
         }
+        let read = read.and_then(|(stamp, elements)| {
+            self.require_not_shrunk(name, file, good, &elements)?;
+            Ok((stamp, elements))
+        });
         let (read, outcome) = match read {
             Ok((stamp, elements)) => {
                 let deployed = self.deploy_list(name, file, &before, good, elements);
@@ -164,22 +272,17 @@ impl Service {
         };
         let problem = outcome.err().map(|why| keeps(name, good, &why));
         let mut state = self.write();
-        let found = (Instant::now(), state.revision);
         let feed = Feed {
-            file: file.clone(),
-            seen: read.clone(),
-            read,
             problem: problem.clone(),
-            found,
+            ..Feed::read_as(file, read, state.revision)
         };
         let known = state.feeds.insert(name.clone(), feed);
         drop(state);
-        match (known.and_then(|feed| feed.problem), problem) {
+        match (known.and_then(|feed| feed.says(name)), problem) {
             (before, Some(problem)) if before.as_ref() != Some(&problem) => warn!("{problem}"),
             (Some(_), None) => info!(list = %name, %file, "the file is followed again"),
             _ => {}
         }
-        true
     }
 
     /// Deploys other content of a list, and nothing else: what is staged stays staged.

@@ -113,6 +113,7 @@ impl Service {
             force,
             clear_staged: false,
         })?;
+        self.doubt_lists(&plan.before, &plan.after);
         self.rebase_staged_if_possible();
         Ok(deployed)
     }

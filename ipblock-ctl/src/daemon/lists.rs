@@ -303,21 +303,34 @@ impl Service {
         good: &List,
         force: bool,
     ) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
-        let directory = &self.settings.lists_dir;
-        let (stamp, elements) = read(directory, file)?;
-        let (before, now) = (good.elements.len(), elements.len());
-        let max_shrink = self.settings.max_shrink;
-        if !force && is_shrunk(before, now, max_shrink) {
-            return Err(ListReadError::Shrunk {
-                path: directory.join(file.as_path()),
-                list: name.clone(),
-                file: file.clone(),
-                before,
-                now,
-                max_shrink,
-            });
+        let (stamp, elements) = read(&self.settings.lists_dir, file)?;
+        if !force {
+            self.require_not_shrunk(name, file, good, &elements)?;
         }
         Ok((stamp, elements))
+    }
+
+    /// Refuses content that has lost too much since the last good one.
+    pub(super) fn require_not_shrunk(
+        &self,
+        name: &ListName,
+        file: &ListFile,
+        good: &List,
+        elements: &[ListElement],
+    ) -> Result<(), ListReadError> {
+        let (before, now) = (good.elements.len(), elements.len());
+        let max_shrink = self.settings.max_shrink;
+        if !is_shrunk(before, now, max_shrink) {
+            return Ok(());
+        }
+        Err(ListReadError::Shrunk {
+            path: self.settings.lists_dir.join(file.as_path()),
+            list: name.clone(),
+            file: file.clone(),
+            before,
+            now,
+            max_shrink,
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! The staged set: edits on their way to a deploy.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     durations, ends,
@@ -16,7 +16,7 @@ use crate::{
         types::{EditRequest, RulesetText, Staged, Which},
     },
     datapath::clock::Now,
-    policy::{RuleName, document, edit},
+    policy::{RuleId, RuleName, document, edit},
     store::{AuditEntry, Author, StagedEdit},
 };
 
@@ -64,15 +64,29 @@ impl Service {
         let durations = durations::given(&request.edits, &ruleset, &clocks);
         if !durations.is_empty() {
             self.store.set_rule_durations(durations.iter().cloned())?;
-            self.write().durations.0.extend(durations);
         }
-        self.store.stage(base, &to_stored(&ruleset), &edits)?;
+        if let Err(error) = self.store.stage(base, &to_stored(&ruleset), &edits) {
+            if let Err(error) = self.store.forget_unused_durations() {
+                warn!(%error, "ends of rules that were not staged stay in the store");
+            }
+            return Err(error.into());
+        }
         let staged = count + edits.len() as u64;
-        self.write().staged = Some(StagedSet {
-            ruleset,
-            base,
-            edits: staged,
-        });
+        let before = {
+            let mut state = self.write();
+            state.durations.0.extend(durations);
+            let before = Arc::clone(state.edited());
+            state.staged = Some(StagedSet {
+                ruleset: Arc::clone(&ruleset),
+                base,
+                edits: staged,
+            });
+            before
+        };
+        let kept: HashSet<RuleId> = ruleset.rules.iter().map(|rule| rule.id).collect();
+        if before.rules.iter().any(|rule| !kept.contains(&rule.id)) {
+            self.reload_durations();
+        }
         for line in &done {
             info!(author = %author.name, uid = author.uid, "staged: {line}");
         }
@@ -91,6 +105,7 @@ impl Service {
         if edits > 0 {
             self.store.clear_staged()?;
             self.write().staged = None;
+            self.reload_durations();
             info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
             self.audit(author, "discard", &format!("{edits} edits"));
         }

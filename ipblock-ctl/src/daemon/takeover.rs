@@ -80,6 +80,12 @@ impl Service {
     /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let store = Store::open(&settings.state_dir)?;
+        // On a full disk the daemon starts without.
+        match store.forget_unused_durations() {
+            Ok(0) => {}
+            Ok(count) => info!(count, "cleared away ends of rules that are gone"),
+            Err(error) => warn!(%error, "ends of rules that are gone stay in the store"),
+        }
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
         let shared = SharedMaps::open_or_create(&pins)?;

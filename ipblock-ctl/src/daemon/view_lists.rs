@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    feeds::{self, Feeds},
     state::{Service, State},
     view::{changed_elements, entry_state},
 };
@@ -21,7 +22,7 @@ impl Service {
     /// `GET /v1/exceptions`: rule by rule, those that are staged to go last in each.
     #[must_use]
     pub fn exceptions(&self) -> Vec<ExceptionInfo> {
-        let (before, after) = both(&self.read());
+        let (before, after, _) = both(&self.read());
         let old: BTreeMap<RuleId, &Rule> =
             before.rules.iter().map(|rule| (rule.id, rule)).collect();
         let kept: BTreeSet<RuleId> = after.rules.iter().map(|rule| rule.id).collect();
@@ -46,7 +47,7 @@ impl Service {
     /// `GET /v1/lists`.
     #[must_use]
     pub fn lists(&self) -> Vec<ListInfo> {
-        let (before, after) = both(&self.read());
+        let (before, after, feeds) = both(&self.read());
         let names: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
         let lists = names.into_iter().filter_map(|name| {
             let (list, used_by, state) = list(&before, &after, name)?;
@@ -56,6 +57,7 @@ impl Service {
                 entries: list.elements.len() as u64,
                 used_by,
                 state,
+                problem: feeds::problem(&feeds, name),
             })
         });
         lists.collect()
@@ -63,8 +65,11 @@ impl Service {
 
     /// `GET /v1/lists/{name}`.
     pub fn list(&self, name: &str) -> Result<ListContent, ApiError> {
-        let (before, after) = both(&self.read());
+        let (before, after, feeds) = both(&self.read());
         let parsed: Option<ListName> = name.parse().ok();
+        let problem = parsed
+            .as_ref()
+            .and_then(|name| feeds::problem(&feeds, name));
         let found = parsed.and_then(|name| list(&before, &after, &name));
         let (list, used_by, state) = found.ok_or_else(|| no_such_list(name, &after))?;
         let entries = list.elements.iter().map(|element| ListEntry {
@@ -77,12 +82,14 @@ impl Service {
             entries: entries.collect(),
             used_by,
             state,
+            problem,
         })
     }
 }
 
-fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>) {
-    (Arc::clone(&state.deployed), Arc::clone(state.edited()))
+fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Feeds) {
+    let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
+    (before, after, state.feeds.clone())
 }
 
 /// A list as it is staged, or as it is deployed where it is staged to go.

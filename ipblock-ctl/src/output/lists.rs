@@ -62,6 +62,14 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     if staged {
         let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
     }
+    for problem in lists.iter().filter_map(|list| list.problem.as_deref()) {
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            view.paint(Tone::Caution, "problem"),
+            visible(problem)
+        );
+    }
     text
 }
 
@@ -87,6 +95,14 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
     let entries = u64::try_from(list.entries.len()).unwrap_or(u64::MAX);
     let entries = counted(entries, "entry", "entries");
     let mut text = format!("{name}: {entries}, {kept}{state}\nused by {users}\n");
+    if let Some(problem) = &list.problem {
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            view.paint(Tone::Caution, "problem"),
+            visible(problem)
+        );
+    }
     if list.entries.is_empty() {
         return text;
     }
@@ -117,6 +133,21 @@ mod tests {
             "{text}"
         );
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_list_that_is_not_what_its_file_says_shows_why() {
+        let mut lists = samples::lists();
+        lists.truncate(1);
+        let why = "list drop is not read: a rollback put revision 23 back";
+        lists[0].problem = Some(why.to_owned());
+        let mut list = samples::list();
+        list.problem = Some(why.to_owned());
+        let view = samples::view();
+        for text in [render_list(&lists, &view), render_content(&list, &view)] {
+            let line = format!("\nproblem: {why}\n");
+            assert!(text.contains(&line), "{text}");
+        }
     }
 
     #[test]

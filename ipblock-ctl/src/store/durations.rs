@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{End, Store, StoreError, value::Stored};
+use rusqlite::Transaction;
+
+use super::{End, Failure, Store, StoreError, value::Stored};
 use crate::policy::RuleId;
 
 impl Store {
@@ -42,4 +44,32 @@ impl Store {
             Ok(())
         })
     }
+
+    /// Forgets the ends of rules that no kept ruleset names: what a failed edit or an older release
+    /// has left. Returns how many. Writes nothing where there is none.
+    pub fn forget_unused_durations(&self) -> Result<usize, StoreError> {
+        const UNUSED: &str = "FROM rule_duration
+             WHERE NOT EXISTS (SELECT 1 FROM ruleset_rule WHERE rule = rule_duration.rule)";
+        let any = format!("SELECT EXISTS (SELECT 1 {UNUSED})");
+        let any: bool =
+            self.read(|connection| Ok(connection.query_row(&any, [], |row| row.get(0))?))?;
+        if !any {
+            return Ok(0);
+        }
+        self.write(|transaction| Ok(transaction.execute(&format!("DELETE {UNUSED}"), [])?))
+    }
+}
+
+/// Forgets the ends of the rules that this ruleset names and no other: once it goes they can never be
+/// deployed again.
+pub(super) fn forget_of(transaction: &Transaction<'_>, ruleset: i64) -> Result<(), Failure> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM rule_duration
+             WHERE rule IN (SELECT rule FROM ruleset_rule WHERE ruleset = ?1)
+               AND NOT EXISTS (SELECT 1 FROM ruleset_rule AS other
+                               WHERE other.rule = rule_duration.rule AND other.ruleset <> ?1)",
+        )?
+        .execute([ruleset])?;
+    Ok(())
 }

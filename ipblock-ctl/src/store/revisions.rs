@@ -265,11 +265,6 @@ fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> 
                AND rule NOT IN (SELECT rule FROM checkpoint_rule)",
             [],
         )?;
-        transaction.execute(
-            "DELETE FROM rule_duration
-             WHERE NOT EXISTS (SELECT 1 FROM ruleset_rule WHERE rule = rule_duration.rule)",
-            [],
-        )?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, Store, StoreError, advance, pieces,
+    Failure, Store, StoreError, advance, durations, pieces,
     value::{Digest, Stored, digest},
 };
 use crate::policy::{RuleId, RuleName};
@@ -104,15 +104,18 @@ pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Fa
 
 /// Deletes a row unless a revision or the staged set still has it.
 pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), Failure> {
-    let deleted = transaction
+    let is_used: bool = transaction
         .prepare_cached(
-            "DELETE FROM ruleset WHERE id = ?1
-             AND NOT EXISTS (SELECT 1 FROM revision WHERE ruleset = ?1)
-             AND NOT EXISTS (SELECT 1 FROM staged WHERE ruleset = ?1)",
+            "SELECT EXISTS (SELECT 1 FROM revision WHERE ruleset = ?1)
+                 OR EXISTS (SELECT 1 FROM staged WHERE ruleset = ?1)",
         )?
-        .execute([id])?;
-    if deleted > 0 {
-        pieces::release(transaction)?;
+        .query_row([id], |row| row.get(0))?;
+    if is_used {
+        return Ok(());
     }
-    Ok(())
+    durations::forget_of(transaction, id)?;
+    transaction
+        .prepare_cached("DELETE FROM ruleset WHERE id = ?1")?
+        .execute([id])?;
+    pieces::release(transaction)
 }

@@ -31,8 +31,8 @@ match = ["@feed"]
 type Spoil<'a> = &'a dyn Fn(&Path) -> anyhow::Result<()>;
 
 /// A stage whose daemon has a lists directory of its own.
-struct Lists {
-    scene: Scene,
+pub(crate) struct Lists {
+    pub(crate) scene: Scene,
     directory: TempDir,
 }
 
@@ -45,7 +45,7 @@ impl Lists {
     }
 
     /// With a rule that blocks what feed.txt holds.
-    fn with_feed(root: Privileged, content: &str) -> anyhow::Result<Self> {
+    pub(crate) fn with_feed(root: Privileged, content: &str) -> anyhow::Result<Self> {
         let lists = Self::start(root)?;
         lists.replace(content)?;
         apply(
@@ -55,7 +55,7 @@ impl Lists {
         Ok(lists)
     }
 
-    fn daemon(&self) -> &Daemon {
+    pub(crate) fn daemon(&self) -> &Daemon {
         &self.scene.daemon
     }
 
@@ -64,7 +64,7 @@ impl Lists {
     }
 
     /// Writes feed.txt anew, at once, as a careful feed does.
-    fn replace(&self, content: &str) -> anyhow::Result<()> {
+    pub(crate) fn replace(&self, content: &str) -> anyhow::Result<()> {
         let aside = self.directory.path().join("feed.new");
         fs::write(&aside, content)?;
         Ok(fs::rename(aside, self.file())?)
@@ -76,7 +76,7 @@ impl Lists {
     }
 
     /// What the list holds, as deployed.
-    fn held(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn held(&self) -> anyhow::Result<Vec<String>> {
         let list = self.daemon().ctl_json(&["list", "show", "feed"])?;
         let entries = list["entries"].as_array().expect("entries").iter();
         Ok(entries
@@ -84,7 +84,7 @@ impl Lists {
             .collect())
     }
 
-    fn wait_until_held(&self, expected: &[&str]) -> anyhow::Result<()> {
+    pub(crate) fn wait_until_held(&self, expected: &[&str]) -> anyhow::Result<()> {
         wait_for(DEADLINE, &format!("the list to hold {expected:?}"), || {
             self.held().ok().filter(|held| held == expected).map(drop)
         })
@@ -92,7 +92,7 @@ impl Lists {
     }
 
     /// Waits until `status` has a problem with the list that says this, or has none with it.
-    fn wait_for_problem(&self, part: Option<&str>) -> anyhow::Result<Status> {
+    pub(crate) fn wait_for_problem(&self, part: Option<&str>) -> anyhow::Result<Status> {
         let of_feed = |status: &Status| {
             let mut problems = status.problems.iter();
             problems

@@ -30,6 +30,9 @@ pub struct ListInfo {
     pub used_by: Vec<String>,
     /// How it differs from what is deployed.
     pub state: EntryState,
+    /// Why it is not what its file says; null: it is, or there is no file.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// `GET /v1/lists/{name}`.
@@ -45,6 +48,9 @@ pub struct ListContent {
     pub used_by: Vec<String>,
     /// How it differs from what is deployed.
     pub state: EntryState,
+    /// Why it is not what its file says; null: it is, or there is no file.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// One entry of a [`ListContent`].

@@ -48,6 +48,7 @@ pub(in crate::output) fn lists() -> Vec<ListInfo> {
         entries,
         used_by: texts(used_by),
         state,
+        problem: None,
     };
     let users = ["rule spam", "rule scanners", "rule watch", "allow"];
     vec![
@@ -83,6 +84,7 @@ pub(in crate::output) fn list() -> ListContent {
         ],
         used_by: texts(&["rule spam", "allow"]),
         state: EntryState::Deployed,
+        problem: None,
     }
 }
 

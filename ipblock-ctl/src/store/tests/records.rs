@@ -150,3 +150,64 @@ fn the_last_duration_of_a_rule_is_kept_over_a_restart() {
     let fixture = fixture.reopen();
     assert_eq!(fixture.store.rule_durations().unwrap(), again.into());
 }
+
+/// Rules with a duration of these ids.
+fn ends_of(ids: std::ops::RangeInclusive<u64>) -> Vec<(RuleId, End)> {
+    let end = End {
+        wall: at(1),
+        boot: Some(BootEnd {
+            boot_id: "a boot".to_owned(),
+            deadline_ns: 60_000_000_000,
+        }),
+    };
+    ids.map(|id| (RuleId(id), end.clone())).collect()
+}
+
+#[test]
+fn durations_go_with_the_last_ruleset_that_has_their_rule() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let rows = || store.rule_durations().unwrap().into_keys().map(|id| id.0);
+    let rows = || rows().collect::<Vec<_>>();
+    let deployed = ruleset("a", &[("kept", 1)]);
+    store.set_rule_durations(ends_of(1..=1)).unwrap();
+    fixture.revision(&deployed, RevisionState::Deployed);
+    // Staged and discarded, a thousand times.
+    for id in 2..=1_001 {
+        store.set_rule_durations(ends_of(id..=id)).unwrap();
+        let staged = ruleset("b", &[("kept", 1), ("new", id)]);
+        store.stage(1, &staged, &[]).unwrap();
+        assert_eq!(rows(), [1, id]);
+        store.clear_staged().unwrap();
+    }
+    assert_eq!(rows(), [1]);
+    // Staged, and removed by a later edit.
+    store.set_rule_durations(ends_of(2..=3)).unwrap();
+    let two = ruleset("c", &[("kept", 1), ("x", 2), ("y", 3)]);
+    store.stage(1, &two, &[]).unwrap();
+    store
+        .stage(1, &ruleset("d", &[("kept", 1), ("y", 3)]), &[])
+        .unwrap();
+    assert_eq!(rows(), [1, 3]);
+    // Staged, prepared, and not deployed.
+    let prepared = fixture.revision(
+        &ruleset("d", &[("kept", 1), ("y", 3)]),
+        RevisionState::Prepared,
+    );
+    store.clear_staged().unwrap();
+    assert_eq!(rows(), [1, 3]);
+    store.discard_prepared(prepared).unwrap();
+    assert_eq!(rows(), [1]);
+}
+
+#[test]
+fn durations_that_an_older_release_left_are_cleared_and_others_stay() {
+    let fixture = Fixture::new();
+    fixture.revision(&ruleset("a", &[("kept", 1)]), RevisionState::Deployed);
+    fixture.store.set_rule_durations(ends_of(1..=500)).unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.forget_unused_durations().unwrap(), 499);
+    assert_eq!(fixture.store.forget_unused_durations().unwrap(), 0);
+    let kept = fixture.store.rule_durations().unwrap().into_keys();
+    assert_eq!(kept.collect::<Vec<_>>(), [RuleId(1)]);
+}

@@ -154,5 +154,8 @@ fn all_steps() -> BTreeSet<Step> {
 
 #[test]
 fn every_step_that_there_is_belongs_to_an_operation_that_is_killed() {
-    assert_eq!(all_steps(), Step::ALL.iter().copied().collect());
+    // Nothing of a change is done at this one: a test of lists is held there.
+    let reading = [Step::ListRead];
+    let killed = all_steps().into_iter().chain(reading).collect();
+    assert_eq!(Step::ALL.iter().copied().collect::<BTreeSet<_>>(), killed);
 }
