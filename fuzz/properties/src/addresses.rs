@@ -106,19 +106,17 @@ fn read(text: &str) -> Reading<'_> {
 
 fn read_range(first: &str, last: &str) -> Option<Span> {
     let [first, last] = [first, last].map(|end| end.parse::<IpAddr>().ok());
-    let (first, last) = (first?.to_canonical(), last?.to_canonical());
+    let (first, last) = (first?, last?);
+    let is_mapped = |end: IpAddr| end.to_canonical() != end;
+    let canonical = (first.to_canonical(), last.to_canonical());
+    if canonical.0 != canonical.1 && (is_mapped(first) || is_mapped(last)) {
+        return None;
+    }
+    let (first, last) = canonical;
     if first.is_ipv4() != last.is_ipv4() || first > last {
         return None;
     }
-    let span = Span::between(first, last);
-    // No prefix of it may be one that is read back as IPv4.
-    let mapped = Span::of("::ffff:0:0/96".parse().unwrap());
-    let prefixes = range_to_prefixes(first, last)?;
-    let is_mapped = |net: &IpNet| {
-        let net = Span::of(*net);
-        !net.is_ipv4 && mapped.first <= net.first && net.last <= mapped.last
-    };
-    (!prefixes.iter().any(is_mapped)).then_some(span)
+    Some(Span::between(first, last))
 }
 
 fn read_prefix(address: &str, length: &str) -> Option<Span> {
@@ -127,10 +125,11 @@ fn read_prefix(address: &str, length: &str) -> Option<Span> {
         .parse()
         .ok()
         .filter(|number: &u8| number.to_string() == length)?;
-    let (address, length) = match address.to_canonical() {
-        canonical if canonical != address => (canonical, length.checked_sub(96)?),
-        same => (same, length),
-    };
+    // Only a single mapped address is IPv4.
+    if length == 128 && address.is_ipv6() {
+        let address = address.to_canonical();
+        return Some(Span::between(address, address));
+    }
     let net = IpNet::new(address, length).ok()?;
     (net.trunc() == net).then(|| Span::of(net))
 }

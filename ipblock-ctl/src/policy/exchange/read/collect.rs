@@ -107,20 +107,31 @@ impl Collector {
     /// Takes an entry, or refuses it.
     pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<(), ReadError> {
         match address::parse_written(entry.text) {
-            Ok(Written::Prefix(prefix)) => self.prefix(prefix, entry)?,
-            Ok(Written::Range(prefixes)) => {
+            Ok(written) => self.add_written(entry, &written),
+            Err(error) => {
+                self.refuse_address(entry.line, error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an entry of which it is known what it stands for.
+    pub(super) fn add_written(
+        &mut self,
+        entry: Entry<'_>,
+        written: &Written,
+    ) -> Result<(), ReadError> {
+        match written {
+            Written::Prefix(prefix) => self.prefix(*prefix, entry)?,
+            Written::Range(prefixes) => {
                 for prefix in prefixes {
-                    self.prefix(prefix, entry)?;
+                    self.prefix(*prefix, entry)?;
                 }
             }
-            Ok(Written::List(_)) => {
+            Written::List(_) => {
                 let problem = "a list cannot stand here";
                 let hint = "write the addresses of the list";
                 self.refuse(entry.line, entry.text, problem, Some(hint));
-                return Ok(());
-            }
-            Err(error) => {
-                self.refuse_address(entry.line, error);
                 return Ok(());
             }
         }
@@ -140,7 +151,7 @@ impl Collector {
     }
 
     /// Refuses an entry for its address.
-    fn refuse_address(&mut self, line: u64, error: AddressError) {
+    pub(super) fn refuse_address(&mut self, line: u64, error: AddressError) {
         self.push(|| Refusal {
             line,
             text: error.value,

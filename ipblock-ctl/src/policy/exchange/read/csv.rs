@@ -7,9 +7,9 @@ use csv::{ReaderBuilder, StringRecord};
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    lines::{Lines, MAX_LINE, is_blank},
+    lines::{Lines, MAX_LINE},
 };
-use crate::policy::address::parse_prefixes;
+use crate::policy::address::{is_blank, parse_prefixes};
 
 const ADDRESS: [&str; 9] = [
     "address",

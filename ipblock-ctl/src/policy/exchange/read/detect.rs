@@ -1,6 +1,7 @@
 //! Which format a file has, by its first line that says something.
 
-use super::{FileFormat, csv, lines::is_blank, spamhaus};
+use super::{FileFormat, csv, spamhaus};
+use crate::policy::address::is_blank;
 
 /// The format of a file that begins with `head`; what looks like nothing else is plain text.
 pub(super) fn format(head: &[u8]) -> FileFormat {

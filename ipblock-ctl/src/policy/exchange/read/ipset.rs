@@ -5,8 +5,9 @@ use std::io::BufRead;
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    lines::{Lines, is_blank},
+    lines::Lines,
 };
+use crate::policy::address::is_blank;
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);

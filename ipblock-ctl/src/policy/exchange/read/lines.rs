@@ -77,9 +77,3 @@ impl<R: BufRead> Lines<R> {
         }
     }
 }
-
-/// Whether a line says nothing: empty, or a comment that begins with `#`, `;` or `//`.
-pub(super) fn is_blank(line: &str) -> bool {
-    let line = line.trim_start();
-    line.is_empty() || line.starts_with(['#', ';']) || line.starts_with("//")
-}
