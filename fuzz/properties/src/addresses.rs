@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipblock::policy::{
     At, ListFile, ListName, RuleName, ZoneName,
     address::{
-        AddressError, aggregate, convert, count_addresses, parse_elements, parse_prefixes,
+        AddressError, addresses_of_line, aggregate, convert, count_addresses, parse_elements, parse_prefixes,
         range_to_prefixes,
     },
 };
@@ -25,6 +25,7 @@ pub fn addresses(data: &[u8]) {
     for line in &lines {
         all.extend(check_argument(line));
         check_names(line);
+        check_line(line);
     }
     let united = aggregate(all.iter().copied());
     assert_fewest(&united, all.iter().map(|net| Span::of(*net)).collect());
@@ -64,6 +65,16 @@ fn check_argument(text: &str) -> Vec<IpNet> {
                 (elements, _) => panic!("{text:?} as an element: {elements:?}"),
             }
             Vec::new()
+        }
+    }
+}
+
+/// Each part of a line alone stands for what it stands for there.
+fn check_line(text: &str) {
+    for part in addresses_of_line(text) {
+        match part {
+            Ok(part) => drop(parse_elements(&part).unwrap()),
+            Err(error) => check_error(&error),
         }
     }
 }

@@ -13,6 +13,7 @@ mod backup;
 mod ban;
 mod bans;
 mod bpffs;
+mod capped;
 mod check;
 mod completions;
 mod convert;

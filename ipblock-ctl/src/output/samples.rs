@@ -444,8 +444,12 @@ pub(super) fn import_report() -> ImportReport {
         format: "plain".to_owned(),
         read: 12_364,
         prefixes: 12_345,
+        addresses: "1048576".to_owned(),
         duplicates: 17,
         timed: 0,
+        mapped: 0,
+        sets: Vec::new(),
+        passed_over: Vec::new(),
         refused: vec![
             Refused {
                 line: 3,

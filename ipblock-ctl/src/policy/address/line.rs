@@ -208,6 +208,7 @@ fn read_note<'l>(
     }
     if let Some(address) = parse_address(last) {
         mask::refuse_length(address, word)?;
+        refuse_hosts(line, address, word)?;
     }
     let free = at.split_once(" #").map_or(at, |(free, _)| free);
     let mut words = free
@@ -257,6 +258,11 @@ fn may_be_address(word: &str) -> bool {
     word.starts_with(first) && word.contains(['.', ':'])
 }
 
+/// Whether a word is an address, a prefix or a range.
+pub(in crate::policy) fn is_address(word: &str) -> bool {
+    may_be_address(word) && parse_written(word).is_ok()
+}
+
 /// Whether somebody who wrote this word meant an address, a prefix or a range.
 pub(in crate::policy) fn looks_like_address(word: &str) -> bool {
     let head = word.split(['/', '-']).next().unwrap_or_default();
@@ -303,6 +309,23 @@ fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressErro
         return refuse("white space in a prefix", format!("{first}/{length}"));
     }
     None
+}
+
+/// Refuses a line of a hosts file, which means the name and not the address: `0.0.0.0 ads.example`.
+fn refuse_hosts(line: &str, address: IpAddr, word: &str) -> Result<(), AddressError> {
+    let is_sink = address.is_loopback() || address.is_unspecified();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_name = word.contains("localhost")
+        || word.trim_matches('.').contains('.') && word.contains(|c: char| c.is_ascii_alphabetic());
+    if !is_sink || !is_name || !word.chars().all(is_part) {
+        return Ok(());
+    }
+    let problem = "a line of a hosts file, or an address with a note";
+    let hint = format!(
+        "names are not blocked: import addresses; if {address} itself is meant, write the note \
+         after `#`"
+    );
+    Err(AddressError::new(line, problem, hint))
 }
 
 /// Refuses a line whose first word is not an address.
