@@ -77,7 +77,14 @@ fn f05_an_array_of_addresses_is_not_a_range() {
 #[test]
 fn f06_addresses_of_both_families_are_read() {
     let text = r#"{"addresses":["192.0.2.0/24"],"ipv6_addresses":["2001:db8:aa::/32"]}"#;
-    assert_eq!(prefixes(text), ["192.0.2.0/24", "2001:db8:aa::/32"]);
+    // As reported, the second has host bits: it is refused, and no longer left out in silence.
+    let parsed = read_text(text, None);
+    assert_eq!(
+        problems(&parsed),
+        [(1, "2001:db8:aa::/32", "host bits set")]
+    );
+    let text = &text.replace("2001:db8:aa::/32", "2001:db8:aa::/48");
+    assert_eq!(prefixes(text), ["192.0.2.0/24", "2001:db8:aa::/48"]);
     for keys in [
         ("ipv4", "ipv6"),
         ("ipv4Prefixes", "ipv6Prefixes"),
