@@ -123,19 +123,18 @@ fn unnamed(line: u64, record: &str, cells: &[&str], out: &mut Collector) -> Resu
             out.refuse(line, record, "a record without an address", Some(hint));
         }
         Content::Pair(first, last) => {
-            let first_address = first.parse::<IpAddr>();
-            match first_address.map_or(Ok(()), |address| refuse_unnamed(address, last)) {
-                Err(error) => out.refuse_address(line, error),
-                Ok(()) => {
-                    let hint = format!(
-                        "for a range write {first}-{last} or a first line `start,end`; for two \
-                         addresses write each on a line of its own, or import the list with \
-                         --format plain"
-                    );
-                    let problem = "a range or two addresses";
-                    out.refuse(line, record, problem, Some(&hint));
-                }
+            if let Ok(address) = first.parse::<IpAddr>()
+                && let Err(error) = refuse_unnamed(address, last)
+            {
+                out.refuse_address(line, error);
+                return Ok(());
             }
+            let hint = format!(
+                "for a range write {first}-{last} or a first line `start,end`; for two addresses \
+                 write each on a line of its own, or import the list with --format plain"
+            );
+            let problem = "a range or two addresses";
+            out.refuse(line, record, problem, Some(&hint));
         }
         Content::All => match read_line(&cells.join(" ")) {
             Ok(Some(read)) => {

@@ -399,12 +399,10 @@ impl<R: BufRead> Script<'_, R> {
             elements.push(element);
             return Ok(());
         };
-        match self.defines.using(name, element.line)? {
-            Some(held) => elements.extend_from_slice(held),
-            None => {
-                let name = name.to_owned();
-                self.undefined(&name, element.line);
-            }
+        if let Some(held) = self.defines.using(name, element.line)? {
+            elements.extend_from_slice(held);
+        } else {
+            self.undefined(name, element.line);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ const MAX_COMMENT: usize = 255;
 
 /// Capacity of every exported set, whatever its size. `create -exist` refuses a set that is there
 /// with another capacity, and so the file of a set that has grown. It reserves no memory: it is a
-/// bound (`mtype_same_set` and `maxelem` in net/netfilter/ipset/ip_set_hash_gen.h).
+/// bound (`mtype_same_set` and `maxelem` in `net/netfilter/ipset/ip_set_hash_gen.h`).
 const CAPACITY: usize = 1 << 24;
 
 /// Sets of the type hash:net, with notes as comments.
