@@ -40,8 +40,8 @@ fn read_sets(text: &str, sets: &[&str]) -> Parsed {
 
 /// What was passed over, and how many addresses of it.
 fn passed_over(parsed: &Parsed) -> Vec<(&str, u64)> {
-    let passed = parsed.passed_over.iter();
-    passed
-        .map(|passed| (passed.what.as_str(), passed.count))
+    let places = parsed.passed_over.iter();
+    places
+        .map(|place| (place.what.as_str(), place.count))
         .collect()
 }
