@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipblock::policy::{
     At, ListFile, ListName, RuleName, ZoneName,
     address::{
-        AddressError, addresses_of_line, aggregate, convert, count_addresses, parse_elements, parse_prefixes,
-        range_to_prefixes,
+        AddressError, addresses_of_line, aggregate, convert, count_addresses, parse_elements,
+        parse_prefixes, range_to_prefixes,
     },
 };
 use ipnet::IpNet;
