@@ -322,6 +322,7 @@ pub(super) fn checks() -> Vec<Check> {
         banned_by: None,
         banned_until: None,
         kernel_agrees: true,
+        panic_off_until: None,
     };
     let mut ending = rule("abuse", Action::Block, "192.0.2.0/24", None);
     ending.expires = Some(now() + 2.hours());

@@ -27,8 +27,9 @@ use crate::{
         address::{covered_family, every_address},
         bans::Ban,
         edit::Expiry,
+        text::printable,
     },
-    store::{self, AuditEntry, Author, End, one_line},
+    store::{self, AuditEntry, Author, End},
 };
 
 /// Prefixes that an answer shows.
@@ -259,7 +260,7 @@ fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
         Some(end) => format!("until {:.0}", end.wall),
         None => "for ever".to_owned(),
     };
-    match one_line(&ban.reason).as_str() {
+    match &*printable(&ban.reason) {
         "" => format!("{named} {end}"),
         reason => format!("{named} {end}: {reason}"),
     }

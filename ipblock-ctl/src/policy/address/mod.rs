@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use thiserror::Error;
 
-pub(in crate::policy) use super::shown::shown;
+pub(in crate::policy) use super::text::shown;
 pub use convert::{Conversion, convert};
 pub use line::addresses_of_line;
 pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
