@@ -16,11 +16,14 @@ use nix::time::{ClockId, clock_gettime};
 
 // Commands, types and flags of include/uapi/linux/bpf.h and if_link.h.
 const BPF_MAP_CREATE: libc::c_int = 0;
+const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_TEST_RUN: libc::c_int = 10;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_XDP: u32 = 37;
@@ -127,6 +130,26 @@ struct LinkAttributes {
     flags: u32,
 }
 
+#[repr(C)]
+#[derive(Default)]
+struct InfoAttributes {
+    fd: u32,
+    size: u32,
+    info: u64,
+}
+
+/// The head of the info of a map, a program or a link.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct ObjectInfo {
+    /// Type, among objects of its sort.
+    pub kind: u32,
+    /// Id, among objects of its sort.
+    pub id: u32,
+    /// Of a map: size of keys, size of values, entries, flags. Of a link: first the program's id.
+    pub words: [u32; 4],
+}
+
 /// Calls bpf(2).
 fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
     let size = size_of_val(attributes);
@@ -177,6 +200,54 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> anyhow::Result<(
     };
     bpf(BPF_MAP_UPDATE_ELEM, &mut attributes).context("set an element of a map")?;
     Ok(())
+}
+
+/// The value of a key, of so many bytes; none when there is no such key.
+pub fn look_up(map: BorrowedFd<'_>, key: &[u8], size: usize) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut value = vec![0_u8; size];
+    let mut attributes = ElementAttributes {
+        map: raw(map)?,
+        key: address(key),
+        value: value.as_mut_ptr().expose_provenance() as u64,
+        ..ElementAttributes::default()
+    };
+    found(bpf(BPF_MAP_LOOKUP_ELEM, &mut attributes), value).context("look up an element of a map")
+}
+
+/// The key that follows in a map, of so many bytes; none after the last.
+pub fn next_key(
+    map: BorrowedFd<'_>,
+    key: Option<&[u8]>,
+    size: usize,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut next = vec![0_u8; size];
+    let mut attributes = ElementAttributes {
+        map: raw(map)?,
+        key: key.map_or(0, address),
+        value: next.as_mut_ptr().expose_provenance() as u64,
+        ..ElementAttributes::default()
+    };
+    found(bpf(BPF_MAP_GET_NEXT_KEY, &mut attributes), next).context("walk over a map")
+}
+
+fn found<T>(result: io::Result<libc::c_int>, what: T) -> io::Result<Option<T>> {
+    match result {
+        Ok(_) => Ok(Some(what)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the kernel says of an object.
+pub fn object_info(object: BorrowedFd<'_>) -> anyhow::Result<ObjectInfo> {
+    let mut info = ObjectInfo::default();
+    let mut attributes = InfoAttributes {
+        fd: raw(object)?,
+        size: size_of_val(&info).try_into()?,
+        info: (&raw mut info).expose_provenance() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes).context("ask for an object's info")?;
+    Ok(info)
 }
 
 /// Sets the only element of an array of programs.

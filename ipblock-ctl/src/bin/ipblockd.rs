@@ -12,6 +12,8 @@ use tracing::{error, warn};
 
 /// Bad flags end with this code too, as clap has it.
 const BAD_INPUT: u8 = 2;
+/// What `ipblock-ctl` ends with when it may not.
+const NOT_PERMITTED: u8 = 5;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -78,6 +80,10 @@ fn main() -> ExitCode {
             let hint = error.downcast_ref::<RunError>().and_then(RunError::hint);
             if let Some(hint) = hint {
                 error!("hint: {hint}");
+            }
+            let refused = error.downcast_ref::<RunError>();
+            if refused.is_some_and(RunError::is_not_permitted) {
+                return ExitCode::from(NOT_PERMITTED);
             }
             ExitCode::FAILURE
         }

@@ -3,8 +3,6 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,19 +11,26 @@ use std::{
     time::Duration,
 };
 
+use caps::Capability;
 use thiserror::Error;
 use tokio::{
-    net::UnixListener,
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tracing::{error, info, warn};
 
 use super::{
-    connections, http, kernel_log::KernelLog, metrics, settings::Settings, state::Service,
+    connections, http,
+    kernel_log::KernelLog,
+    metrics,
+    settings::Settings,
+    socket::{self, SocketError},
+    state::Service,
     takeover::StartError,
 };
+use crate::datapath::missing_capabilities;
 
 /// How soon an interface that appears is attached, and an unconfirmed revision taken back.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,28 +51,15 @@ pub enum RunError {
     /// Taking over failed.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Capabilities are missing.
+    #[error("not permitted: this process lacks {}", listed(missing))]
+    Capabilities {
+        /// Those that it needs and does not have.
+        missing: Vec<Capability>,
+    },
     /// The socket could not be made.
-    #[error("socket {path}: {source}", path = .path.display())]
-    Socket {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another process listens there.
-    #[error("socket {path}: another process answers there", path = .path.display())]
-    SocketInUse {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// The address for metrics could not be taken.
-    #[error("metrics at {address}: {source}")]
-    Metrics {
-        /// The address of the configuration.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// Signals or the runtime.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -79,26 +71,39 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Start(error) => error.hint(),
-            Self::SocketInUse { .. } => Some("stop it, or give another --socket".to_owned()),
-            Self::Metrics { source, .. } => Some(match source.kind() {
-                io::ErrorKind::AddrInUse => {
-                    "another process listens there: write another port as `listen` of [metrics]"
-                        .to_owned()
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    "no interface has this address now: write one that this host has as `listen` \
-                     of [metrics]"
-                        .to_owned()
-                }
-                _ => "write another address as `listen` of [metrics], or leave it out".to_owned(),
-            }),
-            Self::Socket { .. } | Self::Io(_) => None,
+            Self::Capabilities { .. } => Some(
+                "run ipblockd as root, or with `AmbientCapabilities=CAP_BPF CAP_NET_ADMIN \
+                 CAP_PERFMON` as the unit file has it"
+                    .to_owned(),
+            ),
+            Self::Socket(error) => error.hint().map(str::to_owned),
+            Self::Io(_) => None,
+        }
+    }
+
+    /// Whether the daemon lacks rights.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::Capabilities { .. } => true,
+            Self::Start(error) => error.is_not_permitted(),
+            Self::Socket(error) => error.is_not_permitted(),
+            Self::Io(_) => false,
         }
     }
 }
 
+fn listed(missing: &[Capability]) -> String {
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 /// Runs until `SIGTERM` or `SIGINT`. The filter stays in force when this returns.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let missing = missing_capabilities();
+    if !missing.is_empty() {
+        return Err(RunError::Capabilities { missing });
+    }
     connections::make_room();
     let socket = settings.socket.clone();
     let checkpoint_interval = settings.checkpoint_interval;
@@ -108,28 +113,19 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let hangup = signal(SignalKind::hangup())?;
     // A write beyond a limit on file sizes has to fail, as on a full disk, and not to end the process.
     let _beyond_file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+    // Before the start, which changes things: a daemon that refuses has changed nothing.
+    socket::require_free(&socket)?;
     let service = tokio::task::spawn_blocking(move || Service::start(settings))
         .await
         .map_err(io::Error::other)??;
     let service = Arc::new(service);
-    // After the start: an address that is not there yet leaves the host filtered.
-    let metrics_listener = match metrics_address {
-        Some(address) => {
-            let bound = metrics::bind(address).await;
-            Some(bound.map_err(|source| RunError::Metrics { address, source })?)
-        }
-        None => None,
-    };
-    let listener = listen(&socket)?;
+    let listener = socket::listen(&socket)?;
     let background = look_after(&service, checkpoint_interval, hangup);
     let pump = Pump::start(&service)?;
-    let metrics_server = metrics_listener.map(|listener| {
-        let service = Arc::clone(&service);
-        tokio::spawn(metrics::serve(
-            listener,
-            Arc::new(move || service.metrics_page()),
-        ))
-    });
+    let metrics_server = match metrics_address {
+        Some(address) => Some(serve_metrics(&service, address).await),
+        None => None,
+    };
     // There is nobody to tell without systemd.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     let watchdog = sd_notify::watchdog_enabled().map(|within| {
@@ -166,6 +162,43 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
     info!("stopped; the filter stays in force");
     Ok(())
+}
+
+/// Serves metrics as soon as the address can be taken. Nothing waits for that: packets are filtered
+/// without metrics too.
+async fn serve_metrics(service: &Arc<Service>, address: SocketAddr) -> JoinHandle<()> {
+    let service = Arc::clone(service);
+    // Where it can be taken now it is, before the daemon says that it is ready.
+    let mut listener = take_metrics_address(&service, address).await;
+    tokio::spawn(async move {
+        let listener = loop {
+            if let Some(listener) = listener {
+                break listener;
+            }
+            sleep(RECONCILE_INTERVAL).await;
+            listener = take_metrics_address(&service, address).await;
+        };
+        let page = Arc::new(move || service.metrics_page());
+        metrics::serve(listener, page).await;
+    })
+}
+
+/// Takes the address; `status` shows why that does not succeed.
+async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<TcpListener> {
+    let error = match metrics::bind(address).await {
+        Ok(listener) => {
+            service.write().metrics_problem = None;
+            return Some(listener);
+        }
+        Err(error) => error,
+    };
+    let problem = metrics::unavailable(address, &error);
+    let known = service.write().metrics_problem.replace(problem.clone());
+    // Tried every second, told once.
+    if known.as_ref() != Some(&problem) {
+        warn!("{problem}");
+    }
+    None
 }
 
 /// Starts what is done again and again.
@@ -251,30 +284,6 @@ impl Pump {
             error!("the sinks of alerts could not be stopped");
         }
     }
-}
-
-/// Binds the socket; a file that nobody answers on is a dead daemon's.
-fn listen(path: &Path) -> Result<UnixListener, RunError> {
-    let failed = |source| RunError::Socket {
-        path: path.to_owned(),
-        source,
-    };
-    if UnixStream::connect(path).is_ok() {
-        return Err(RunError::SocketInUse {
-            path: path.to_owned(),
-        });
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(failed)?;
-    }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    // Everyone may connect; every request is authorised by the peer's credentials.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
-    Ok(listener)
 }
 
 /// Does something on a blocking thread, again and again; late is better than twice. A panic ends

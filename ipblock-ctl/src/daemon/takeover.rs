@@ -17,6 +17,7 @@ use super::{
     backup::remove_left_aside,
     bans::LiveBans,
     counts::Counts,
+    examine::examine,
     guard::Sources,
     metrics::Record,
     settings::Settings,
@@ -25,11 +26,11 @@ use super::{
     switch::{Change, Judge},
 };
 use crate::{
-    api::error::ApiError,
+    api::error::{ApiError, ErrorKind},
     datapath::{DatapathError, Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
     fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::compile},
-    store::{self, AskedMode, GenerationState, Store, StoreError},
+    store::{self, AskedMode, GenerationState, StoreError},
 };
 
 /// Why the daemon does not start. The kernel filters on as before.
@@ -46,8 +47,8 @@ pub enum StartError {
     Other(#[from] ApiError),
     /// What is pinned belongs to another state directory.
     #[error(
-        "what is pinned under {pins} was made from another state directory than {state_dir}, and \
-         goes on filtering"
+        "the filter pinned under {pins} was made from another state directory than {state_dir}; it \
+         keeps filtering"
     )]
     OtherStore {
         /// Where it is pinned.
@@ -58,6 +59,17 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether the daemon lacks rights.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_not_permitted(),
+            Self::Datapath(error) => error.is_not_permitted(),
+            Self::Other(error) => error.kind == ErrorKind::NotPermitted,
+            Self::OtherStore { .. } => false,
+        }
+    }
+
     /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -66,8 +78,9 @@ impl StartError {
             Self::Datapath(error) => error.hint(),
             Self::Other(error) => error.hint.clone(),
             Self::OtherStore { pins, .. } => Some(format!(
-                "start with the --state-dir that it was made from, or restore that from a backup; \
-                 to give its rules up, stop filtering with `rm -r {pins}` and start again"
+                "start with the --state-dir that it was made from, or put a backup of that in place; \
+                 to give its rules up, end the ipblockd that looks after it, stop filtering with \
+                 `rm -r {pins}`, and start again"
             )),
         }
     }
@@ -77,9 +90,10 @@ impl StartError {
 type Pinned = BTreeMap<u64, Generation>;
 
 impl Service {
-    /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force.
+    /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force. What it
+    /// cannot start with it refuses before it changes anything.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let store = Store::open(&settings.state_dir)?;
+        let store = examine(&settings)?.open()?;
         // On a full disk the daemon starts without.
         match store.forget_unused_durations() {
             Ok(0) => {}
@@ -90,9 +104,10 @@ impl Service {
         let pins = PinDirectory::create(&settings.bpffs)?;
         let shared = SharedMaps::open_or_create(&pins)?;
         let bans = LiveBans::load(shared.bans, &store)?;
-        let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
         let state = State::load(&store)?;
         let record = Record::begin(&store)?;
+        // The running filter goes by it at once.
+        let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
         let sinks = Sinks::start(&settings.alerts.sinks);
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),

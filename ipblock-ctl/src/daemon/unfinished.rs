@@ -4,21 +4,19 @@
 //! one, so generations in state `built` tell that it was interrupted, and the links tell how far
 //! it had come. Nobody was told that it had succeeded.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tracing::{info, warn};
 
 use super::{
     counts::per_rule,
+    examine::programs_on_links,
     state::{LiveZone, Service},
     switch::{Change, Judge},
     takeover::StartError,
 };
 use crate::{
-    datapath::{Generation, PinnedLink, clock::Now},
+    datapath::{Generation, clock::Now},
     policy::Ruleset,
     store::{self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch},
 };
@@ -32,7 +30,7 @@ impl Service {
         &self,
         pinned: &mut BTreeMap<u64, Generation>,
     ) -> Result<Unfinished, StartError> {
-        let running = self.programs_on_links()?;
+        let running = programs_on_links(&self.pins)?;
         let mut built = Unfinished::new();
         for generation in self.store.open_generations()? {
             if generation.state == GenerationState::Built {
@@ -85,17 +83,6 @@ impl Service {
         }))?;
         self.unpin(recorded.number);
         Ok(())
-    }
-
-    /// Programs that run on our links.
-    fn programs_on_links(&self) -> Result<BTreeSet<u32>, StartError> {
-        let mut programs = BTreeSet::new();
-        for interface in self.pins.linked_interfaces()? {
-            if let Some(link) = PinnedLink::open(&self.pins, &interface)? {
-                programs.insert(link.program);
-            }
-        }
-        Ok(programs)
     }
 
     /// Finishes interrupted changes: the links that still run the old generation get the new one,

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::Timestamp;
-
 use super::{
     counts::Counts,
     ends, feeds,
@@ -77,16 +75,12 @@ impl Service {
 
     /// Says so when an operator has called off all dropping.
     fn called_off(&self) -> Option<String> {
-        let until = self.called_off_until(&Now::read())?;
-        Some(format!(
-            "nothing is dropped until {until}: `panic-off` was called"
-        ))
-    }
-
-    /// Until when an operator has called off all dropping.
-    pub(super) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
+        let now = Now::read();
         let until = self.panic_off.until_ns().ok()?;
-        (until > now.boot_ns).then(|| ends::to_millisecond(now.wall_at(until)))
+        (until > now.boot_ns).then(|| {
+            let until = ends::to_millisecond(now.wall_at(until));
+            format!("nothing is dropped until {until}: `panic-off` was called")
+        })
     }
 
     /// `GET /v1/counters`.
@@ -215,6 +209,7 @@ fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
 fn problems(state: &State) -> Vec<String> {
     let mut problems = state.start_problems.clone();
     problems.extend(state.rollback_problem.clone());
+    problems.extend(state.metrics_problem.clone());
     problems.extend(state.drift.problems());
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());

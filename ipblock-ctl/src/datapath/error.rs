@@ -1,6 +1,9 @@
 //! What can go wrong between user space and the kernel.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error;
@@ -25,6 +28,24 @@ pub enum DatapathError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The kernel or the file system does not let this process use a pin or its directory.
+    #[error("pin {path}: not permitted ({source})", path = .path.display())]
+    NotPermitted {
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another user could change what is pinned there.
+    #[error("{path} {problem}", path = .path.display())]
+    Untrusted {
+        /// The directory.
+        path: PathBuf,
+        /// Who could.
+        problem: String,
+        /// What to do.
+        cure: String,
     },
     /// A pin is there and holds something else.
     #[error("pin {path} is not what ipblock pinned there: {problem}", path = .path.display())]
@@ -169,7 +190,9 @@ impl DatapathError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Bpffs { path, .. } => format!("mount -t bpf bpf {}", path.display()),
+            Self::Bpffs { path, .. } => mount_command(path),
+            Self::NotPermitted { .. } => NOT_PERMITTED.to_owned(),
+            Self::Untrusted { cure, .. } => cure.clone(),
             Self::NoFilter { .. } => {
                 "then nothing is dropped, unless ipblockd has a bpffs that is not mounted here, as \
                  under `ip netns exec`; `ip -details link` tells which interfaces run an XDP program"
@@ -206,9 +229,51 @@ impl DatapathError {
                 "`ipblock-ctl detach {interface}` takes it off `{now}`; then attach both by their \
                  present names"
             ),
+            _ if self.is_not_permitted() => NOT_PERMITTED.to_owned(),
             _ => return None,
         };
         Some(hint)
+    }
+
+    /// A pin that could not be made, opened or removed.
+    pub(super) fn pin(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let path = path.into();
+        match system_error(&source) {
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { path, source },
+            _ => Self::Pin { path, source },
+        }
+    }
+
+    /// A pin that aya could not make or open. Only what is not a matter of permission tells that it
+    /// holds something else.
+    pub(super) fn strange_pin(
+        path: impl Into<PathBuf>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        let path = path.into();
+        match system_error(error) {
+            Some(errno @ (libc::EPERM | libc::EACCES)) => Self::NotPermitted {
+                path,
+                source: io::Error::from_raw_os_error(errno),
+            },
+            _ => Self::StrangePin {
+                path,
+                problem: error.to_string(),
+            },
+        }
+    }
+
+    /// Whether this process may not do what it tried. A program that the verifier refuses is another
+    /// matter, though the system call says the same.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::NotPermitted { .. } => true,
+            Self::Map { .. } | Self::Read { .. } | Self::Fill { .. } => {
+                matches!(system_error(self), Some(libc::EPERM | libc::EACCES))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the request was at fault: a name that does not exist.
@@ -234,6 +299,31 @@ impl DatapathError {
     pub fn is_invalid(&self) -> bool {
         matches!(self, Self::Capacity { .. } | Self::NotEthernet { .. })
     }
+}
+
+/// What a process needs that may not use what is pinned.
+const NOT_PERMITTED: &str = "run ipblockd as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, as \
+     the user who owns the pins; leave the pins as they are, a filter may depend on them";
+
+/// How to mount bpffs so that other users cannot put anything into it.
+#[must_use]
+pub fn mount_command(path: &Path) -> String {
+    format!("mount -t bpf -o mode=700 bpf {}", path.display())
+}
+
+/// The number of the system call's error that an error goes back to.
+fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let number = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error);
+        if number.is_some() {
+            return number;
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn attach_hint(mode: AttachMode, source: &io::Error) -> Option<String> {
@@ -268,6 +358,30 @@ fn lacks(missing: &[Feature]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pin_that_may_not_be_opened_is_not_taken_for_a_strange_one() {
+        let refused = |errno| {
+            MapError::SyscallError(aya::sys::SyscallError {
+                call: "BPF_OBJ_GET",
+                io_error: io::Error::from_raw_os_error(errno),
+            })
+        };
+        for errno in [libc::EPERM, libc::EACCES] {
+            let error = DatapathError::strange_pin("/sys/fs/bpf/ipblock/a", &refused(errno));
+            let message = error.to_string();
+            assert!(
+                message.starts_with("pin /sys/fs/bpf/ipblock/a: not permitted ("),
+                "{message}"
+            );
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("as root or with CAP_BPF"), "{hint}");
+            assert!(!hint.contains("remove"), "{hint}");
+            assert!(error.is_not_permitted());
+        }
+        let error = DatapathError::strange_pin("/a", &refused(libc::EINVAL));
+        assert!(matches!(error, DatapathError::StrangePin { .. }), "{error}");
+    }
 
     #[test]
     fn a_kernel_that_is_too_old_is_told_what_it_lacks() {

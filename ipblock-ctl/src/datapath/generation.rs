@@ -146,14 +146,9 @@ impl Generation {
         fill_classes(&mut object, plan.zone)?;
         reach(Step::GenerationFilled);
 
-        let pin_failed = |error: aya::pin::PinError| DatapathError::Pin {
-            path: directory.to_owned(),
-            source: std::io::Error::other(error),
-        };
-        fs::create_dir(directory).map_err(|source| DatapathError::Pin {
-            path: directory.to_owned(),
-            source,
-        })?;
+        let pin_failed =
+            |error: aya::pin::PinError| DatapathError::pin(directory, std::io::Error::other(error));
+        fs::create_dir(directory).map_err(|source| DatapathError::pin(directory, source))?;
         content.pin_layout(directory)?;
         reach(Step::GenerationMapPinned);
         for name in MAP_NAMES.into_iter().chain(lookup_maps::NAMES) {
@@ -162,7 +157,7 @@ impl Generation {
             map.pin(&path).map_err(pin_failed)?;
             // What is built stays as it is, whoever asks; the program counts on.
             let frozen = sys::open_pin(&path).and_then(sys::freeze);
-            frozen.map_err(|source| DatapathError::Pin { path, source })?;
+            frozen.map_err(|source| DatapathError::pin(path, source))?;
         }
         program_of(&mut object)?
             .pin(directory.join(PROGRAM))
@@ -186,10 +181,7 @@ impl Generation {
         let meta: Array<_, GenerationMeta> = open_map(directory, META)?;
         let meta = meta.get(&0, 0).map_err(|error| map_error(META, error))?;
         let path = directory.join(PROGRAM);
-        let pin_failed = |source| DatapathError::Pin {
-            path: path.clone(),
-            source,
-        };
+        let pin_failed = |source| DatapathError::pin(path.clone(), source);
         let program = sys::open_pin(&path).map_err(pin_failed)?;
         let (program_id, map_ids) = sys::program_and_maps(&program).map_err(pin_failed)?;
         let pins = HeldPin::open_all(directory, PINS)?;
@@ -417,10 +409,8 @@ fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), Datapat
     };
     map.set(0, meta, 0).map_err(failed)?;
     let path = directory.join(META);
-    map.pin(&path).map_err(|error| DatapathError::Pin {
-        path,
-        source: std::io::Error::other(error),
-    })
+    map.pin(&path)
+        .map_err(|error| DatapathError::pin(path, std::io::Error::other(error)))
 }
 
 /// The object is part of this build, so this tells a broken build.

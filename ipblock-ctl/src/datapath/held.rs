@@ -57,7 +57,7 @@ impl HeldPin {
             match Self::open(path.clone()) {
                 Ok(pin) => held.push(pin),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(DatapathError::Pin { path, source }),
+                Err(source) => return Err(DatapathError::pin(path, source)),
             }
         }
         Ok(held)
@@ -76,10 +76,8 @@ impl HeldPin {
 
     /// Pins the object again unless it is what is pinned there; whether that was needed.
     pub(super) fn put_right(&self) -> Result<bool, DatapathError> {
-        self.try_put_right().map_err(|source| DatapathError::Pin {
-            path: self.path.clone(),
-            source,
-        })
+        self.try_put_right()
+            .map_err(|source| DatapathError::pin(self.path.clone(), source))
     }
 
     fn try_put_right(&self) -> io::Result<bool> {

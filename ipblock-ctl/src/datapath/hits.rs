@@ -38,7 +38,7 @@ impl HitTable {
         let opened = sys::open_pin(&path);
         opened
             .map(Self)
-            .map_err(|source| DatapathError::Pin { path, source })
+            .map_err(|source| DatapathError::pin(path, source))
     }
 
     /// All sources with what they did, in no order. One that comes or goes meanwhile may be missing.

@@ -21,7 +21,7 @@ pub fn generations_bytes(pins: &PinDirectory) -> Result<u64, DatapathError> {
     let mut bytes = 0;
     for number in pins.generation_numbers()? {
         let path = pins.generation(number);
-        bytes += directory_bytes(&path).map_err(|source| DatapathError::Pin { path, source })?;
+        bytes += directory_bytes(&path).map_err(|source| DatapathError::pin(path, source))?;
     }
     Ok(bytes)
 }

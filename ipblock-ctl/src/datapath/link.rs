@@ -78,10 +78,7 @@ pub fn attach(
     };
     reach(Step::LinkMade);
     let path = pins.link(&interface.name);
-    let pin_failed = |source| DatapathError::Pin {
-        path: path.clone(),
-        source,
-    };
+    let pin_failed = |source| DatapathError::pin(path.clone(), source);
     sys::pin(&link, &path).map_err(pin_failed)?;
     reach(Step::LinkPinned);
     Ok(Attachment {
@@ -132,10 +129,7 @@ impl PinnedLink {
     /// The link pinned for an interface name; `None` when there is no such pin.
     pub fn open(pins: &PinDirectory, interface: &str) -> Result<Option<Self>, DatapathError> {
         let path = pins.link(interface);
-        let failed = |source| DatapathError::Pin {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| DatapathError::pin(path.clone(), source);
         let held = match HeldPin::open(path.clone()) {
             Ok(held) => held,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -188,10 +182,9 @@ impl PinnedLink {
         reach(Step::LinkDetached);
         let path = pins.link(&self.interface);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
-                path,
-                source: error,
-            }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DatapathError::pin(path, error))
+            }
             _ => {
                 reach(Step::LinkUnpinned);
                 Ok(())

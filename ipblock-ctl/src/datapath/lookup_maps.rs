@@ -130,10 +130,8 @@ impl<'a> Content<'a> {
         let mut map = Array::<_, Layout>::create(1, 0).map_err(failed)?;
         map.set(0, self.image.layout, 0).map_err(failed)?;
         let path = directory.join(LAYOUT);
-        map.pin(&path).map_err(|error| DatapathError::Pin {
-            path,
-            source: std::io::Error::other(error),
-        })
+        map.pin(&path)
+            .map_err(|error| DatapathError::pin(path, std::io::Error::other(error)))
     }
 }
 

@@ -21,10 +21,7 @@ where
     M: TryFrom<Map, Error = MapError>,
 {
     let path = directory.join(name);
-    let strange = |error: MapError| DatapathError::StrangePin {
-        path: path.clone(),
-        problem: error.to_string(),
-    };
+    let strange = |error: MapError| DatapathError::strange_pin(&path, &error);
     let data = MapData::from_pin(&path).map_err(strange)?;
     let map = Map::from_map_data(data).map_err(strange)?;
     M::try_from(map).map_err(strange)
@@ -40,8 +37,9 @@ pub(super) fn open_finished<T: FromBytes + Immutable>(
         path: path.clone(),
         problem,
     };
-    let map = MapData::from_pin(&path).map_err(|error| strange(error.to_string()))?;
-    let info = map.info().map_err(|error| strange(error.to_string()))?;
+    let failed = |error: MapError| DatapathError::strange_pin(&path, &error);
+    let map = MapData::from_pin(&path).map_err(failed)?;
+    let info = map.info().map_err(failed)?;
     let size = info.value_size() as usize;
     if size != size_of::<T>() || info.map_flags() != MMAPABLE {
         return Err(strange(format!("elements of {size} bytes")));
@@ -57,7 +55,7 @@ pub(super) fn open_words(
     words: usize,
 ) -> Result<Mapped<AtomicU64>, DatapathError> {
     let path = directory.join(name);
-    let map = sys::open_pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+    let map = sys::open_pin(&path).map_err(|source| DatapathError::pin(path, source))?;
     Mapped::of_words(map.as_fd(), words).map_err(|source| DatapathError::Read { map: name, source })
 }
 
@@ -103,9 +101,6 @@ pub(super) struct Shape {
 }
 
 /// Makes the map unless it is pinned; its id.
-///
-/// aya checks neither what it opens nor what a program is loaded with, so a pin that holds anything
-/// else is an error here.
 pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathError> {
     let path = directory.join(shape.name);
     if !path.exists() {
@@ -119,30 +114,43 @@ pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathErr
         );
         let map = MapData::create(map, shape.name, None);
         let map = map.map_err(|error| map_error(shape.name, error))?;
-        map.pin(&path).map_err(|error| DatapathError::Pin {
-            path: path.clone(),
-            source: std::io::Error::other(error),
-        })?;
+        map.pin(&path)
+            .map_err(|error| DatapathError::pin(&path, std::io::Error::other(error)))?;
         reach(Step::SharedMapPinned);
     }
-    let strange = |problem: String| DatapathError::StrangePin {
-        path: path.clone(),
-        problem,
-    };
-    let info = MapInfo::from_pin(&path).map_err(|error| strange(error.to_string()))?;
-    let kind = info
-        .map_type()
-        .map_err(|error| strange(error.to_string()))?;
+    require(&path, shape)
+}
+
+/// The id of a map, if it is pinned.
+pub(super) fn pinned(directory: &Path, shape: &Shape) -> Result<Option<u32>, DatapathError> {
+    let path = directory.join(shape.name);
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        Ok(true) => require(&path, shape).map(Some),
+        Err(error) => Err(DatapathError::pin(path, error)),
+    }
+}
+
+/// The id of what is pinned, which has to be a map of this shape.
+///
+/// aya checks neither what it opens nor what a program is loaded with, so a pin that holds anything
+/// else is an error here.
+fn require(path: &Path, shape: &Shape) -> Result<u32, DatapathError> {
+    let failed = |error: MapError| DatapathError::strange_pin(path, &error);
+    let info = MapInfo::from_pin(path).map_err(failed)?;
+    let kind = info.map_type().map_err(failed)?;
     let found = (kind, info.max_entries(), info.map_flags());
     let sizes = (info.key_size() as usize, info.value_size() as usize);
     if found != (shape.kind, shape.entries, shape.flags) || sizes != (shape.key, shape.value) {
-        return Err(strange(format!(
+        let problem = format!(
             "a {kind:?} of {} entries with keys of {} and values of {} bytes, flags {:#x}",
             info.max_entries(),
             sizes.0,
             sizes.1,
             info.map_flags()
-        )));
+        );
+        let path = path.to_owned();
+        return Err(DatapathError::StrangePin { path, problem });
     }
     Ok(info.id())
 }

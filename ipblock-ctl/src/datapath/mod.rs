@@ -31,12 +31,13 @@ pub mod routes;
 pub mod shared;
 mod sys;
 pub mod tables;
+mod trust;
 
 pub use alerts::{AlertEvents, AlertTables};
 pub use bans::BanTables;
 pub use bpffs::DEFAULT_BPFFS;
-pub use capabilities::CAPABILITIES;
-pub use error::DatapathError;
+pub use capabilities::{CAPABILITIES, missing_capabilities};
+pub use error::{DatapathError, mount_command};
 pub use generation::{Generation, GenerationPlan, KernelCounts, Lookup};
 pub use held::PutRight;
 pub use hits::HitTable;

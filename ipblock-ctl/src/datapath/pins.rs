@@ -7,14 +7,19 @@
 //! ```
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use ipblock_common::ABI_VERSION;
-use nix::sys::{statfs, statfs::BPF_FS_MAGIC};
+use nix::{
+    errno::Errno,
+    sys::{statfs, statfs::BPF_FS_MAGIC},
+};
 
-use super::{error::DatapathError, generation::META};
+use super::{error::DatapathError, generation::META, trust};
 use crate::fault::{Step, reach};
 
 /// The directory under which one daemon pins, on a bpffs.
@@ -26,26 +31,54 @@ pub struct PinDirectory {
 impl PinDirectory {
     /// Makes the directories under `bpffs`, which has to be a mounted bpffs.
     pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
-        let pins = Self::at(bpffs)?;
+        let pins = Self::examine(bpffs)?;
         for directory in [pins.generations(), pins.links(), pins.shared()] {
-            fs::create_dir_all(&directory).map_err(|source| DatapathError::Pin {
-                path: directory,
-                source,
-            })?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .map_err(|source| DatapathError::pin(directory, source))?;
+        }
+        Ok(pins)
+    }
+
+    /// The directories as they are, nothing made, where they can be made and used, and no other user
+    /// can change them.
+    pub fn examine(bpffs: &Path) -> Result<Self, DatapathError> {
+        let pins = Self::at(bpffs)?;
+        trust::require_own_mount(bpffs)?;
+        let own = [
+            pins.root.clone(),
+            pins.generations(),
+            pins.links(),
+            pins.root.join("shared"),
+            pins.shared(),
+        ];
+        for directory in &own {
+            trust::require_own_directory(directory, bpffs)?;
+            if directory.exists() {
+                trust::require_writable(directory)?;
+            }
+        }
+        if !pins.root.exists() {
+            trust::require_writable(bpffs)?;
         }
         Ok(pins)
     }
 
     /// The directories as they are, nothing made.
     pub fn at(bpffs: &Path) -> Result<Self, DatapathError> {
-        let filesystem = statfs::statfs(bpffs).map_err(|errno| DatapathError::Bpffs {
-            path: bpffs.to_owned(),
-            problem: errno.desc().to_owned(),
+        let filesystem = statfs::statfs(bpffs).map_err(|errno| match errno {
+            Errno::EACCES => DatapathError::pin(bpffs, errno.into()),
+            errno => DatapathError::Bpffs {
+                path: bpffs.to_owned(),
+                problem: errno.desc().to_owned(),
+            },
         })?;
         if filesystem.filesystem_type() != BPF_FS_MAGIC {
             return Err(DatapathError::Bpffs {
                 path: bpffs.to_owned(),
-                problem: "it is no bpffs".to_owned(),
+                problem: "it is not a bpffs mount".to_owned(),
             });
         }
         Ok(Self {
@@ -144,19 +177,15 @@ fn remove_all(path: PathBuf) -> Result<(), DatapathError> {
 /// What is gone already is as it should be.
 fn removed(outcome: io::Result<()>, path: PathBuf) -> Result<(), DatapathError> {
     match outcome {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pin {
-            path,
-            source: error,
-        }),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DatapathError::pin(path, error))
+        }
         _ => Ok(()),
     }
 }
 
 fn file_names(directory: &Path) -> Result<Vec<String>, DatapathError> {
-    let failed = |source| DatapathError::Pin {
-        path: directory.to_owned(),
-        source,
-    };
+    let failed = |source| DatapathError::pin(directory.to_owned(), source);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -198,7 +227,12 @@ mod tests {
     fn a_directory_on_another_file_system_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let error = PinDirectory::create(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("no bpffs"), "{error}");
-        assert!(error.hint().unwrap().contains("mount -t bpf"));
+        assert!(error.to_string().contains("not a bpffs mount"), "{error}");
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("mount -t bpf -o mode=700 bpf ")
+        );
     }
 }

@@ -7,7 +7,7 @@ use super::{
     error::DatapathError,
     held::{self, HeldPin, PutRight},
     hits::{self, HitTable},
-    maps::{Shape, ensure},
+    maps::{Shape, ensure, pinned},
     panic_off::{self, PanicOff},
     pins::PinDirectory,
 };
@@ -62,6 +62,20 @@ impl SharedMaps {
             panic_off: PanicOff::open(&directory)?,
         })
     }
+}
+
+/// Refuses pins that hold anything else than such maps, and changes none. The id of the map with the
+/// counts of alerts, where that is pinned.
+pub fn examine(pins: &PinDirectory) -> Result<Option<u32>, DatapathError> {
+    let directory = pins.shared();
+    let mut counts = None;
+    for shape in shapes() {
+        let id = pinned(&directory, shape)?;
+        if shape.name == ipblock_common::names::ALERT_COUNTS {
+            counts = id;
+        }
+    }
+    Ok(counts)
 }
 
 /// Their names, which are those in the BPF object and those of the pins.

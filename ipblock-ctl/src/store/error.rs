@@ -8,7 +8,8 @@ use std::{
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
-use crate::policy::{ZoneName, text::printable};
+use super::one_line;
+use crate::policy::ZoneName;
 
 /// Why the store could not do what it was asked for. Nothing was changed when it is returned: a
 /// method is one transaction.
@@ -74,7 +75,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Anything else that SQLite reports.
-    #[error("state store `{}` failed: {}", .path.display(), printable(&.source.to_string()))]
+    #[error("state store `{}` failed: {}", .path.display(), one_line(&.source.to_string()))]
     Sqlite {
         /// The database.
         path: PathBuf,
@@ -183,6 +184,12 @@ impl StoreError {
         Some(hint)
     }
 
+    /// Whether the operating system does not let this process use a file.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -209,7 +216,7 @@ impl StoreError {
                 | rusqlite::Error::InvalidColumnType(..),
             ) => Self::Corrupt {
                 path,
-                detail: printable(&source.to_string()).into_owned(),
+                detail: one_line(&source.to_string()),
             },
             (Some(ErrorCode::DiskFull), _) => Self::Full { path },
             (Some(ErrorCode::ReadOnly), _) => Self::ReadOnly { path },
@@ -240,7 +247,7 @@ impl Failure {
             Self::Sqlite(source) => StoreError::sqlite(path, source),
             Self::Damaged(detail) => StoreError::Corrupt {
                 path: path.to_owned(),
-                detail: printable(&detail).into_owned(),
+                detail: one_line(&detail),
             },
             Self::Refused(error) => error,
         }

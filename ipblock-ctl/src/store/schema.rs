@@ -12,8 +12,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
-use super::StoreError;
-use crate::policy::text::printable;
+use super::{StoreError, one_line};
 
 /// Newest schema version that this build knows, in `PRAGMA user_version`: that of a store with a
 /// ruleset in pieces.
@@ -321,6 +320,34 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
     transaction.commit().map_err(failed)
 }
 
+/// Whether a database has every table and column of this build, so that [`upgrade`] adds nothing.
+pub(super) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version >= WITHOUT_PIECES && columns(connection)? == columns(&empty()?)?)
+}
+
+/// A database of this build with nothing in it.
+fn empty() -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_in_memory()?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    migrate(&transaction, 1)?;
+    transaction.execute_batch(PIECES)?;
+    transaction.commit()?;
+    Ok(connection)
+}
+
+/// Each column with its table.
+fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare(
+        "SELECT tables.name, columns.name
+         FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+         WHERE tables.type = 'table' ORDER BY 1, columns.cid",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
 /// Runs the migrations that follow `version`.
 fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {
     for (to, migration) in (2..).zip(MIGRATIONS) {
@@ -361,7 +388,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     let failed = |source| StoreError::sqlite(path, source);
     let damaged = |detail: String| StoreError::Corrupt {
         path: path.to_owned(),
-        detail: printable(&detail).into_owned(),
+        detail: one_line(&detail),
     };
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(failed)?;

@@ -96,7 +96,10 @@ fn a_daemon_without_a_bpffs_says_how_to_mount_one() -> anyhow::Result<()> {
     let elsewhere = tempfile::tempdir()?;
     let socket = elsewhere.path().join("socket");
     let output = second_daemon(&scene.daemon, &socket, elsewhere.path(), elsewhere.path())?;
-    assert_said(&output, &["it is no bpffs", "mount -t bpf bpf"]);
+    assert_said(
+        &output,
+        &["it is not a bpffs mount", "mount -t bpf -o mode=700 bpf"],
+    );
     Ok(())
 }
 

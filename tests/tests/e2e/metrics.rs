@@ -396,26 +396,30 @@ fn a_scrape_that_hangs_does_not_keep_the_daemon() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_address_that_is_taken_is_an_error_with_a_hint() -> anyhow::Result<()> {
+fn an_address_that_is_taken_is_a_problem_with_a_hint_until_it_is_free() -> anyhow::Result<()> {
     let root = require_privileged!();
     let pair = VethPair::new(root, VethOptions::default())?;
     let taken = pair.host.netns.enter(|| TcpListener::bind(ADDRESS))?;
-    let start = || {
-        Daemon::in_netns(root, &pair.host.netns)
-            .config(listening())
-            .start()
+    let daemon = Daemon::in_netns(root, &pair.host.netns)
+        .config(listening())
+        .start()?;
+    let problem = |daemon: &Daemon| -> anyhow::Result<Option<String>> {
+        let problems = status(daemon)?.problems.into_iter();
+        let of_metrics = format!("metrics at {ADDRESS} are not served: ");
+        Ok(problems
+            .into_iter()
+            .find(|problem| problem.starts_with(&of_metrics)))
     };
-    let error = format!("{:#}", start().unwrap_err());
+    let shown = wait_for(DEADLINE, "the problem", || problem(&daemon).ok().flatten())?;
     assert!(
-        error.contains(&format!("metrics at {ADDRESS}: ")),
-        "{error}"
-    );
-    assert!(
-        error.contains("hint: another process listens there"),
-        "{error}"
+        shown.contains("hint: another process listens there"),
+        "{shown}"
     );
     drop(taken);
-    start()?;
+    wait_for(DEADLINE, "its end", || {
+        problem(&daemon).ok()?.is_none().then_some(())
+    })?;
+    Page::over_tcp(&pair)?;
     Ok(())
 }
 

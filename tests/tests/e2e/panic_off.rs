@@ -167,6 +167,9 @@ fn panic_off_says_what_is_missing_where_no_filter_is() -> anyhow::Result<()> {
     let directory = scene.daemon.state_dir().display().to_string();
     let output = scene.daemon.ctl(&["panic-off", "--bpffs", &directory])?;
     assert_eq!(output.code, 1, "{output:?}");
-    assert!(output.stderr.contains("it is no bpffs"), "{output:?}");
+    assert!(
+        output.stderr.contains("it is not a bpffs mount"),
+        "{output:?}"
+    );
     Ok(())
 }

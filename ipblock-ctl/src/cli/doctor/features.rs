@@ -1,11 +1,10 @@
 //! Whether this kernel takes the program, which is found out by handing it over.
 
-use caps::CapSet;
-
 use crate::{
     datapath::{
-        CAPABILITIES, DatapathError,
+        DatapathError,
         features::{Feature, missing, try_program},
+        missing_capabilities,
         object::object_sha256_hex,
     },
     output::doctor::Finding,
@@ -14,10 +13,7 @@ use crate::{
 const SUBJECT: &str = "program";
 
 pub(super) fn program() -> Vec<Finding> {
-    let may_ask = CAPABILITIES
-        .iter()
-        .all(|&needed| matches!(caps::has_cap(None, CapSet::Effective, needed), Ok(true)));
-    if !may_ask {
+    if !missing_capabilities().is_empty() {
         return vec![Finding::warning(
             SUBJECT,
             "not tried: that takes the capabilities that this process lacks",

@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use caps::CapSet;
-
 use crate::{
-    datapath::{CAPABILITIES, bpffs::mounted},
+    datapath::{CAPABILITIES, bpffs::mounted, missing_capabilities, mount_command},
     output::doctor::Finding,
 };
 
@@ -96,8 +94,8 @@ fn judge_mounts(places: &[PathBuf], wanted: &Path) -> Finding {
     if let Some(place) = places.iter().find(|place| wanted.starts_with(place)) {
         return Finding::ok("bpffs", format!("mounted at {}", place.display()));
     }
+    let mount = mount_command(wanted);
     let wanted = wanted.display();
-    let mount = format!("mount -t bpf bpf {wanted}");
     match places.first().map(|place| place.display()) {
         Some(place) => Finding::warning(
             "bpffs",
@@ -109,11 +107,8 @@ fn judge_mounts(places: &[PathBuf], wanted: &Path) -> Finding {
 }
 
 pub(super) fn capabilities() -> Vec<Finding> {
-    let missing: Vec<String> = CAPABILITIES
-        .iter()
-        .filter(|&&needed| !matches!(caps::has_cap(None, CapSet::Effective, needed), Ok(true)))
-        .map(ToString::to_string)
-        .collect();
+    let missing = missing_capabilities().into_iter();
+    let missing: Vec<String> = missing.map(|cap| cap.to_string()).collect();
     vec![judge_capabilities(&missing)]
 }
 
@@ -170,7 +165,7 @@ mod tests {
         assert_eq!(finding.state, FindingState::Error);
         assert_eq!(
             finding.advice.as_deref(),
-            Some("mount -t bpf bpf /sys/fs/bpf")
+            Some("mount -t bpf -o mode=700 bpf /sys/fs/bpf")
         );
     }
 

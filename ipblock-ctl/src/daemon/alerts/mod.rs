@@ -41,18 +41,21 @@ impl Alerts {
         config: &AlertsConfig,
     ) -> Result<Self, StartError> {
         let window = u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX);
-        tables.set(AlertSettings {
-            window,
-            rate: config.rate,
-        })?;
         let epoch = AlertEpoch {
             boot_id: clock::boot_id().to_owned(),
             map: tables.id(),
         };
+        let totals = store.alert_totals(&epoch)?;
+        let last = store.last_alert()?;
+        // Nothing can fail any more: the filter and this process go by the same window.
+        tables.set(AlertSettings {
+            window,
+            rate: config.rate,
+        })?;
         Ok(Self {
             episodes: Episodes::new(window, limits::ALERT_WINDOWS as usize),
-            totals: store.alert_totals(&epoch)?,
-            last: watch::Sender::new(store.last_alert()?),
+            totals,
+            last: watch::Sender::new(last),
             epoch,
             tables,
         })

@@ -62,6 +62,21 @@ pub(in crate::daemon) async fn bind(address: SocketAddr) -> io::Result<TcpListen
     Ok(listener)
 }
 
+/// Why the address cannot be taken, and what to do.
+pub(in crate::daemon) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there: write another port as `listen` of [metrics], and restart \
+             ipblockd"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface has this address now: it is taken as soon as one has"
+        }
+        _ => "write another address as `listen` of [metrics], and restart ipblockd",
+    };
+    format!("metrics at {address} are not served: {error}; hint: {hint}")
+}
+
 /// Answers until it is dropped, and every open connection with it.
 pub(in crate::daemon) async fn serve(listener: TcpListener, make: Page) {
     let pages = Arc::new(Pages {

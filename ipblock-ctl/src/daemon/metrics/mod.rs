@@ -24,7 +24,7 @@ use crate::api::{
     types::{Counters, InterfaceStatus, Status},
 };
 
-pub(super) use listen::{bind, serve};
+pub(super) use listen::{bind, serve, unavailable};
 use record::LastDeploy;
 pub(super) use record::Record;
 
