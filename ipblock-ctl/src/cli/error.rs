@@ -61,6 +61,12 @@ pub enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// A file of that name is there, and something else.
+    #[error("{} exists and is not a backup", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// What the kernel was asked without the daemon failed.
     #[error("{message}")]
     Kernel {
@@ -135,7 +141,7 @@ impl CliError {
                 _ => FAILED,
             },
             Self::Address(_) | Self::Usage { .. } => BAD_INPUT,
-            Self::Stopped | Self::EditStopped { .. } => CONFLICT,
+            Self::Stopped | Self::EditStopped { .. } | Self::Exists { .. } => CONFLICT,
         }
     }
 
@@ -160,6 +166,9 @@ impl CliError {
             }
             Self::Address(error) => error.hint.clone(),
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Exists { .. } => {
+                Some("give another name, or pass --force to replace it".to_owned())
+            }
             Self::Kernel { hint, .. } => hint.clone(),
             Self::NeedsRoot { what } => Some(format!("sudo ipblock-ctl {what}")),
             Self::Editor { .. } => {

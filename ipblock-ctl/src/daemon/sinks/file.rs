@@ -7,11 +7,14 @@ use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
-use nix::fcntl::OFlag;
+use nix::{
+    fcntl::OFlag,
+    unistd::{Uid, geteuid},
+};
 
 use super::{Batch, Failure, Receiver};
 
@@ -57,8 +60,9 @@ impl File {
         rename_if_there(&self.path, &self.renamed(1))
     }
 
-    /// Opens the file, which is made where it is missing. No link is followed: who may write to the
-    /// directory could else make root write to any file.
+    /// Opens the file, which is made where it is missing. No link is followed, and no file taken that
+    /// another user has put there: who may write to the directory could otherwise make root write to
+    /// any file, or read the alerts.
     fn open(&self) -> io::Result<fs::File> {
         let file = OpenOptions::new()
             .read(true)
@@ -67,8 +71,18 @@ impl File {
             .mode(MODE)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NOCTTY).bits())
             .open(&self.path)?;
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() {
             return Err(io::Error::other("is no regular file"));
+        }
+        if found.nlink() > 1 {
+            let why = "has a second name (a hard link), and could be any file: remove one of them";
+            return Err(io::Error::other(why));
+        }
+        let owner = Uid::from_raw(found.uid());
+        if !owner.is_root() && owner != geteuid() {
+            let why = format!("belongs to user {owner}, who could read the alerts: move it away");
+            return Err(io::Error::other(why));
         }
         Ok(file)
     }

@@ -166,6 +166,24 @@ fn no_symbolic_link_makes_root_write_to_another_file() {
 }
 
 #[test]
+fn no_hard_link_makes_root_write_to_another_file() {
+    let (directory, path) = directory();
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "as it was\n").unwrap();
+    fs::hard_link(&victim, &path).unwrap();
+    let mut file = File::new(path.clone(), LARGE, 1);
+    let failure = file.deliver(&Batch::from(vec![alert(1)])).unwrap_err();
+    let why = "has a second name (a hard link), and could be any file: remove one of them";
+    assert_eq!(
+        failure,
+        Failure::again(format!("{}: {why}", path.display()))
+    );
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was\n");
+    fs::remove_file(&victim).unwrap();
+    write(&mut file, 1);
+}
+
+#[test]
 fn while_its_directory_is_away_alerts_wait_and_then_all_are_written() {
     let (directory, _) = directory();
     let path = directory.path().join("away/alerts.jsonl");
