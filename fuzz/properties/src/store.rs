@@ -285,6 +285,27 @@ fn read_all(store: &Store) {
     }
 }
 
+/// What a restore brings is sound: nothing of it fails to be read.
+fn read_restored(store: &Store) {
+    store.bans().unwrap();
+    store.confirmation().unwrap();
+    store.base_rules().unwrap();
+    store.base_zones().unwrap();
+    store.rule_durations().unwrap();
+    store.deployed_revision().unwrap();
+    store.staged().unwrap();
+    store.staged_edits().unwrap();
+    for revision in store.revisions().unwrap() {
+        store.ruleset(revision.number).unwrap();
+    }
+    assert_eq!(store.prepared_revisions().unwrap(), []);
+    // And a daemon goes on with it.
+    store.allocate_rule_ids(3).unwrap();
+    let next = template::ruleset("next");
+    let number = store.insert_revision(&template::revision(&next)).unwrap();
+    assert_eq!(store.ruleset(number).unwrap(), next);
+}
+
 /// What a daemon does with what it finds.
 fn write_some(store: &Store) {
     if let Some(ids) = check(store.allocate_rule_ids(3)) {
@@ -319,7 +340,15 @@ fn restore(damaged: &Path) {
         .deployed_revision()
         .unwrap()
         .map(|revision| revision.number);
-    let is_replaced = check(sound.replace_with(backup)).is_some();
+    let aside = directory();
+    let accepted = check(Store::accept(backup, aside.path()));
+    let is_replaced = accepted.is_some();
+    if let Some(accepted) = accepted {
+        // What was accepted is restored, and read without an error.
+        let put = || Ok::<_, StoreError>(());
+        sound.replace_with(accepted, &[], put).unwrap();
+        read_restored(&sound);
+    }
     let expected = if is_replaced { deployed } else { before };
     drop(sound);
     let store = Store::open(dir.path()).unwrap();

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -11,13 +10,14 @@ use clap::Args;
 
 use super::{
     error::{CliError, OK, WOULD_CHANGE},
+    new_file::NewFile,
     session::Session,
 };
 use crate::{
     api::types::RestoreQuery,
     output::{
         backup::{BackupReport, render_backup},
-        changes::render_restored,
+        restored::render_restored,
     },
 };
 
@@ -26,14 +26,19 @@ use crate::{
 /// The file holds what `restore` needs on this machine or another one. Interfaces are not in it.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// Where to; a file of that name is replaced, - is standard output
+    /// Where to; an older backup of that name is replaced, - is standard output
     file: PathBuf,
+    /// Replace a file of that name that is not a backup
+    #[arg(long)]
+    force: bool,
 }
 
 /// Replace rules, lists, zones, bans, counters and history by those of a backup
 ///
 /// The ruleset of the backup is in force when this returns; until then every packet is judged by
-/// the one from before. Interfaces stay attached as they are.
+/// the one from before. A backup that ipblockd could not start from is refused, and so is all of it
+/// when its ruleset cannot be put in force: nothing has changed then. Interfaces stay attached as
+/// they are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +47,7 @@ Examples:
 pub(crate) struct RestoreArgs {
     /// A file that `backup` wrote; - for standard input
     file: PathBuf,
-    /// Only show what would change in the rules; exit 6 if anything would
+    /// Only show what would change; exit 6 if anything would
     #[arg(long)]
     dry_run: bool,
     /// Allow what is refused for safety, and replace edits that are staged
@@ -51,18 +56,23 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) async fn backup(args: &BackupArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let is_standard_output = args.file == Path::new("-");
+    // Before anything is fetched.
+    let file = (!is_standard_output)
+        .then(|| NewFile::at(&args.file, args.force, is_backup))
+        .transpose()?;
     let backup = session
         .wait("fetching the backup", session.client.backup())
         .await?;
-    if args.file == Path::new("-") {
+    let Some(file) = file else {
         return match io::stdout().write_all(&backup) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(on_file("write", &args.file)(error))
             }
             _ => Ok(OK),
         };
-    }
-    write_whole(&args.file, &backup).map_err(on_file("write", &args.file))?;
+    };
+    file.write(&backup)?;
     let report = BackupReport {
         file: args.file.display().to_string(),
         bytes: backup.len() as u64,
@@ -92,19 +102,9 @@ pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Re
     })
 }
 
-/// Writes a file that is either the old one or the whole new one, for its owner alone.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)
+/// What a backup begins with: an SQLite database with the application id of ipblock's.
+fn is_backup(head: &[u8]) -> bool {
+    head.starts_with(b"SQLite format 3\0") && head.get(68..72) == Some(b"ipbk")
 }
 
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {

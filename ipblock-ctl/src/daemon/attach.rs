@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::{
     drift::Part,
     guard::{Caller, log_forced},
+    settings::check_interface_name,
     state::{AttachedState, InterfaceRecord, Service, State},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     },
     datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link},
     fault::{Step, reach},
-    policy::{Ruleset, ZoneName, name::check_interface_name},
+    policy::{Ruleset, ZoneName},
     store::{self, AskedMode, Author},
 };
 

@@ -49,7 +49,6 @@ impl Service {
                     .with_hint("`ipblock-ctl zone list` names them"));
             }
         }
-        let panic_off_until = self.called_off_until(&now);
         let mut answers = Vec::new();
         for (name, zone) in &zones {
             let explainer = Explainer::about(&deployed, name, now.wall, prefixes.iter().copied());
@@ -69,7 +68,6 @@ impl Service {
                 for part in parts {
                     let mut answer = answer(&explainer, name, zone, part, &now)?;
                     self.ask_bans(&mut answer, &bans, zone, part, &now)?;
-                    answer.panic_off_until = panic_off_until;
                     answers.push(answer);
                 }
             }
@@ -151,7 +149,6 @@ fn answer(
         banned_by: None,
         banned_until: None,
         kernel_agrees,
-        panic_off_until: None,
     })
 }
 

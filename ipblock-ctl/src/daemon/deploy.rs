@@ -91,6 +91,7 @@ impl Service {
                 diff,
                 changed: false,
                 deployed: (!request.dry_run).then(|| nothing_to_do(revision, &before)),
+                restored: None,
             });
         }
         if request.dry_run {
@@ -98,6 +99,7 @@ impl Service {
                 diff,
                 changed: true,
                 deployed: None,
+                restored: None,
             });
         }
         let deployed = self.execute(&Order {
@@ -114,6 +116,7 @@ impl Service {
             diff,
             changed: true,
             deployed: Some(deployed),
+            restored: None,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::{
     execute::{Order, Target},
     guard::Caller,
     plan::Plan,
-    state::{Service, from_stored},
+    state::{Service, stored_ruleset},
 };
 use crate::{
     api::{
@@ -85,6 +85,7 @@ impl Service {
                 diff,
                 changed: false,
                 deployed: (!request.dry_run).then(|| nothing_to_do(current, &before)),
+                restored: None,
             });
         }
         let deployed = if request.dry_run {
@@ -96,6 +97,7 @@ impl Service {
             diff,
             changed: true,
             deployed,
+            restored: None,
         })
     }
 
@@ -213,10 +215,7 @@ impl Service {
 
     /// The ruleset of a kept revision; revision 0 is the empty one.
     pub(super) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
-        if revision == 0 {
-            return Ok(Ruleset::default());
-        }
-        from_stored(&self.store.ruleset(revision)?)
+        stored_ruleset(&self.store, revision)
     }
 }
 

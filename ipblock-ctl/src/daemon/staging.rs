@@ -58,14 +58,6 @@ impl Service {
         }
         done.extend(read);
         self.identify(&mut ruleset)?;
-        if *self.read().edited().as_ref() == ruleset {
-            done.push("nothing changes, so nothing was staged".to_owned());
-            return Ok(Staged {
-                staged: count,
-                base,
-                done,
-            });
-        }
         // What cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
@@ -115,8 +107,7 @@ impl Service {
             self.write().staged = None;
             self.reload_durations();
             info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
-            let discarded = if edits == 1 { "edit" } else { "edits" };
-            self.audit(author, "discard", &format!("{edits} {discarded}"));
+            self.audit(author, "discard", &format!("{edits} edits"));
         }
         Ok(Staged {
             staged: 0,

@@ -102,6 +102,8 @@ pub(super) struct State {
     pub(super) previous: Option<Arc<Ruleset>>,
     /// Why an unconfirmed revision is still in force although its time is over.
     pub(super) rollback_problem: Option<String>,
+    /// Why metrics are not served although they are to be.
+    pub(super) metrics_problem: Option<String>,
     /// The files of deployed lists.
     pub(super) feeds: Feeds,
     /// Where the kernel is not as it should be.
@@ -183,13 +185,10 @@ impl Service {
 impl State {
     /// What the store has; nothing of the kernel yet.
     pub(super) fn load(store: &Store) -> Result<Self, ApiError> {
-        let (revision, deployed) = match store.deployed_revision()? {
-            Some(revision) => {
-                let stored = store.ruleset(revision.number)?;
-                (revision.number, from_stored(&stored)?)
-            }
-            None => (0, Ruleset::default()),
-        };
+        let revision = store
+            .deployed_revision()?
+            .map_or(0, |revision| revision.number);
+        let deployed = stored_ruleset(store, revision)?;
         let staged = match store.staged()? {
             Some(staged) => Some(StagedSet {
                 ruleset: Arc::new(from_stored(&staged.ruleset)?),
@@ -269,6 +268,14 @@ pub(super) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
             .iter()
             .map(|rule| (rule.name.clone(), rule.id))
             .collect(),
+    }
+}
+
+/// The ruleset of a revision; 0: none, as before the first deploy.
+pub(super) fn stored_ruleset(store: &Store, revision: u64) -> Result<Ruleset, ApiError> {
+    match revision {
+        0 => Ok(Ruleset::default()),
+        number => from_stored(&store.ruleset(number)?),
     }
 }
 

@@ -79,18 +79,8 @@ impl Service {
         zone: &CompiledZone,
         revision: u64,
     ) -> Result<(), ApiError> {
-        self.store.record_built(&NewGeneration {
-            number: live.generation.number(),
-            zone: name.clone(),
-            revision,
-            classes: &live.classes,
-            ipv4_entries: live.ipv4_entries,
-            ipv6_entries: live.ipv6_entries,
-            default: zone.default,
-            malformed: zone.malformed,
-            object_sha256: live.generation.meta().object_sha256,
-            time: Timestamp::now(),
-        })?;
+        self.store
+            .record_built(&live.record(name, zone, revision))?;
         Ok(())
     }
 
@@ -207,7 +197,7 @@ impl Service {
 
     /// Returns every link to the generation that the state says, and forgets the new ones; what
     /// those have counted meanwhile is kept.
-    fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
+    pub(super) fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
         let State {
             zones, interfaces, ..
         } = state;
@@ -290,9 +280,32 @@ impl Service {
     }
 }
 
+impl LiveZone {
+    /// What the store has to know of it.
+    pub(super) fn record(
+        &self,
+        name: &ZoneName,
+        zone: &CompiledZone,
+        revision: u64,
+    ) -> NewGeneration<'_> {
+        NewGeneration {
+            number: self.generation.number(),
+            zone: name.clone(),
+            revision,
+            classes: &self.classes,
+            ipv4_entries: self.ipv4_entries,
+            ipv6_entries: self.ipv6_entries,
+            default: zone.default,
+            malformed: zone.malformed,
+            object_sha256: self.generation.meta().object_sha256,
+            time: Timestamp::now(),
+        }
+    }
+}
+
 /// Replaces the program on the links of every zone with a new generation. A link whose interface
 /// has gone needs none.
-fn switch_links(
+pub(super) fn switch_links(
     state: &mut State,
     fresh: &BTreeMap<ZoneName, LiveZone>,
 ) -> Result<(), DatapathError> {

@@ -1,8 +1,10 @@
 //! `allow list`.
 
+use std::fmt::Write as _;
+
 use super::{
     table::{Column, Table},
-    view::View,
+    view::{MARKS, Tone, View, state_mark},
 };
 use crate::api::types::{AllowInfo, EntryState};
 
@@ -15,31 +17,26 @@ pub fn render(entries: &[AllowInfo], view: &View) -> String {
     let staged = entries
         .iter()
         .any(|entry| entry.state != EntryState::Deployed);
-    let mut table = Table::with_state(
-        &[
-            Column::left("ADDRESS"),
-            Column::left("ZONE"),
-            Column::left("NOTE"),
-        ],
-        view,
-    );
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("ADDRESS"),
+        Column::left("ZONE"),
+        Column::left("NOTE"),
+    ]);
     for entry in entries {
-        table.state_row(
-            entry.state,
-            vec![
-                entry.address.as_str().into(),
-                entry.zone.as_deref().unwrap_or("(all)").into(),
-                entry.note.as_str().into(),
-            ],
-            view,
-        );
+        table.row(vec![
+            state_mark(entry.state).into(),
+            entry.address.as_str().into(),
+            entry.zone.as_deref().unwrap_or("(all)").into(),
+            entry.note.as_str().into(),
+        ]);
     }
     if !staged {
-        table.drop_columns(&[""], view);
+        table.drop_columns(&[""]);
     }
     let mut text = table.render(view);
     if staged {
-        text.push_str(&view.legend());
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
     }
     text
 }

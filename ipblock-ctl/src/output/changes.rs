@@ -60,7 +60,7 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
     text
 }
 
-fn push_cautions(text: &mut String, diff: &Diff, view: &View) {
+pub(super) fn push_cautions(text: &mut String, diff: &Diff, view: &View) {
     for warning in &diff.warnings {
         push_labelled(text, view, Tone::Caution, "warning:", warning);
     }
@@ -126,7 +126,7 @@ fn push_detail(text: &mut String, line: &str, view: &View) {
     }
 }
 
-fn push_labelled(text: &mut String, view: &View, tone: Tone, label: &str, line: &str) {
+pub(super) fn push_labelled(text: &mut String, view: &View, tone: Tone, label: &str, line: &str) {
     let label = view.paint(tone, label);
     let _ = writeln!(text, "{label} {}", visible(line));
 }
@@ -225,28 +225,6 @@ pub fn render_rolled_back(revision: u64, applied: &Applied, view: &View) -> Stri
     };
     if let Some(deployed) = &applied.deployed {
         text.push_str(&render_deployed(deployed, view));
-    }
-    text
-}
-
-/// What a restore did, or would do.
-#[must_use]
-pub fn render_restored(applied: &Applied, view: &View) -> String {
-    let same = applied.diff.rules.is_empty() && applied.diff.other.is_empty();
-    let mut text = if same {
-        let mut text = "the rules are the same\n".to_owned();
-        // The bans need not be.
-        push_cautions(&mut text, &applied.diff, view);
-        text
-    } else {
-        render_diff(&applied.diff, view)
-    };
-    if let Some(deployed) = &applied.deployed {
-        let done = format!("restored: revision {} is in force", deployed.revision);
-        let _ = writeln!(text, "{}", view.paint(Tone::Good, &done));
-        for warning in &deployed.warnings {
-            push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
-        }
     }
     text
 }
@@ -354,6 +332,7 @@ mod tests {
             diff: samples::diff(),
             changed: true,
             deployed: Some(samples::deployed()),
+            restored: None,
         };
         let text = render_applied(&applied, &samples::view());
         assert!(text.starts_with("+ rule scanners: added\n"), "{text}");

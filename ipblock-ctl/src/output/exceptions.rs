@@ -1,8 +1,10 @@
 //! `exception list`.
 
+use std::fmt::Write as _;
+
 use super::{
     table::{Cell, Column, Table, cut},
-    view::{View, visible},
+    view::{MARKS, Tone, View, state_mark, visible},
 };
 use crate::api::types::{EntryState, ExceptionInfo};
 
@@ -18,33 +20,28 @@ pub fn render(exceptions: &[ExceptionInfo], view: &View) -> String {
     let staged = exceptions
         .iter()
         .any(|exception| exception.state != EntryState::Deployed);
-    let mut table = Table::with_state(
-        &[
-            Column::left("RULE"),
-            Column::left("ADDRESS"),
-            Column::left("NOTE"),
-        ],
-        view,
-    );
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("RULE"),
+        Column::left("ADDRESS"),
+        Column::left("NOTE"),
+    ]);
     for exception in exceptions {
-        table.state_row(
-            exception.state,
-            vec![
-                exception.rule.as_str().into(),
-                exception.address.as_str().into(),
-                "".into(),
-            ],
-            view,
-        );
+        table.row(vec![
+            state_mark(exception.state).into(),
+            exception.rule.as_str().into(),
+            exception.address.as_str().into(),
+            "".into(),
+        ]);
     }
     if !staged {
-        table.drop_columns(&[""], view);
+        table.drop_columns(&[""]);
     }
     let notes = exceptions.iter().map(|exception| exception.note.as_str());
     fit_last_column(&mut table, notes, view);
     let mut text = table.render(view);
     if staged {
-        text.push_str(&view.legend());
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
     }
     text
 }

@@ -1,10 +1,12 @@
 //! `list list` and `list show`.
 
+use std::fmt::Write as _;
+
 use super::{
     exceptions::fit_last_column,
     number::{counted, grouped},
     table::{Cell, Column, Table, cut, fit_list},
-    view::{Tone, View, WHOLE, visible},
+    view::{MARKS, Tone, View, state_mark, visible},
 };
 use crate::api::types::{EntryState, ListContent, ListInfo};
 
@@ -21,32 +23,22 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
         return "no lists\n".to_owned();
     }
     let staged = lists.iter().any(|list| list.state != EntryState::Deployed);
-    let mut table = Table::with_state(
-        &[
-            Column::left("NAME"),
-            Column::right("ENTRIES"),
-            Column::left("FILE"),
-            Column::left("USED BY"),
-        ],
-        view,
-    );
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("NAME"),
+        Column::right("ENTRIES"),
+        Column::left("FILE"),
+        Column::left("USED BY"),
+    ]);
     for list in lists {
         let file = list.file.as_deref().map_or("-".to_owned(), visible);
-        let most = if view.is_whole() {
-            WHOLE
-        } else {
-            MAX_FILE_WIDTH
-        };
-        table.state_row(
-            list.state,
-            vec![
-                list.name.as_str().into(),
-                grouped(list.entries).into(),
-                cut(&file, most).into(),
-                "".into(),
-            ],
-            view,
-        );
+        table.row(vec![
+            state_mark(list.state).into(),
+            list.name.as_str().into(),
+            grouped(list.entries).into(),
+            cut(&file, MAX_FILE_WIDTH).into(),
+            "".into(),
+        ]);
     }
     let mut unneeded = Vec::new();
     if !staged {
@@ -55,7 +47,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     if lists.iter().all(|list| list.file.is_none()) {
         unneeded.push("FILE");
     }
-    table.drop_columns(&unneeded, view);
+    table.drop_columns(&unneeded);
     let room = view.width.saturating_sub(table.width_before_last());
     let users = lists.iter().map(|list| {
         let last = list.used_by.len().saturating_sub(1);
@@ -68,7 +60,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     table.set_last_column(users.collect());
     let mut text = table.render(view);
     if staged {
-        text.push_str(&view.legend());
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
     }
     for problem in lists.iter().filter_map(|list| list.problem.as_deref()) {
         let _ = writeln!(
@@ -119,7 +111,7 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
         table.row(vec![entry.address.as_str().into(), "".into()]);
     }
     if list.entries.iter().all(|entry| entry.note.is_empty()) {
-        table.drop_columns(&["NOTE"], view);
+        table.drop_columns(&["NOTE"]);
     } else {
         let notes = list.entries.iter().map(|entry| entry.note.as_str());
         fit_last_column(&mut table, notes, view);

@@ -22,6 +22,7 @@ pub mod lists;
 pub mod number;
 pub mod panic_off;
 pub mod rates;
+pub mod restored;
 pub mod rules;
 pub mod status;
 pub mod stream;

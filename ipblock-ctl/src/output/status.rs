@@ -7,7 +7,7 @@ use super::{
     number::{bytes, counted, grouped, short},
     table::{Cell, Column, Table},
     time::{clock, relative},
-    view::{Tone, View, labelled},
+    view::{Tone, View, visible},
 };
 use crate::api::types::{
     Count, DefaultVerdict, InterfaceState, InterfaceStatus, MalformedPolicy, Mode, Status, Totals,
@@ -20,7 +20,7 @@ pub fn render(status: &Status, view: &View) -> String {
     let mut text = headline(status, view);
     for problem in &status.problems {
         let label = view.paint(Tone::Caution, "problem:");
-        text.push_str(&labelled(&label, "problem: ".len(), problem));
+        let _ = writeln!(text, "{label} {}", visible(problem));
     }
     for zone in &status.zones {
         text.push('\n');
@@ -53,15 +53,11 @@ fn headline(status: &Status, view: &View) -> String {
     let revision = view.paint(Tone::Strong, &revision);
     let mut text = format!("{revision}, {staged}, {bans}\n");
     if let Some(deadline) = status.confirm_deadline {
-        let (until, at) = (
+        let line = format!(
+            "goes back {} ({}) unless `ipblock-ctl confirm` follows",
             relative(view.now, deadline),
-            clock(deadline, &view.time_zone),
+            clock(deadline, &view.time_zone)
         );
-        let line = if deadline > view.now {
-            format!("goes back {until} ({at}) unless `ipblock-ctl confirm` follows")
-        } else {
-            format!("its time to be confirmed ended {until} ({at}): it is being rolled back")
-        };
         let _ = writeln!(text, "{}", view.paint(Tone::Bad, &line));
     }
     for line in [

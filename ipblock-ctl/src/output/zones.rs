@@ -1,10 +1,12 @@
 //! `zone list` and `zone show`.
 
+use std::fmt::Write as _;
+
 use super::{
     number::grouped,
     status::{default_word, malformed_word},
     table::{Column, Table},
-    view::{Tone, View},
+    view::{MARKS, Tone, View, state_mark},
 };
 use crate::api::types::{EntryState, ZoneInfo};
 
@@ -12,36 +14,31 @@ use crate::api::types::{EntryState, ZoneInfo};
 #[must_use]
 pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
     let staged = zones.iter().any(|zone| zone.state != EntryState::Deployed);
-    let mut table = Table::with_state(
-        &[
-            Column::left("ZONE"),
-            Column::left("DEFAULT"),
-            Column::left("MALFORMED"),
-            Column::right("ALLOW"),
-            Column::left("INTERFACES"),
-        ],
-        view,
-    );
+    let mut table = Table::new(&[
+        Column::left(""),
+        Column::left("ZONE"),
+        Column::left("DEFAULT"),
+        Column::left("MALFORMED"),
+        Column::right("ALLOW"),
+        Column::left("INTERFACES"),
+    ]);
     for zone in zones {
         let allow = u64::try_from(zone.allow.len()).unwrap_or(u64::MAX);
-        table.state_row(
-            zone.state,
-            vec![
-                zone.name.as_str().into(),
-                default_word(zone.default).into(),
-                malformed_word(zone.malformed).into(),
-                grouped(allow).into(),
-                interfaces(zone).into(),
-            ],
-            view,
-        );
+        table.row(vec![
+            state_mark(zone.state).into(),
+            zone.name.as_str().into(),
+            default_word(zone.default).into(),
+            malformed_word(zone.malformed).into(),
+            grouped(allow).into(),
+            interfaces(zone).into(),
+        ]);
     }
     if !staged {
-        table.drop_columns(&[""], view);
+        table.drop_columns(&[""]);
     }
     let mut text = table.render(view);
     if staged {
-        text.push_str(&view.legend());
+        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
     }
     text
 }

@@ -4,9 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{
+    Connection,
+    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
+};
 
-use super::{AuditEntry, Author, End, Store, StoreError, audit, value::Stored};
+use super::{AuditEntry, Author, End, Failure, Store, StoreError, audit, value::Stored};
 
 /// What is known of a ban beside its prefix. Bans of one request share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,4 +105,23 @@ impl Store {
         audit.map(audit::tell);
         Ok(())
     }
+}
+
+/// Refuses a prefix that is written in another way than the store writes it: it would be banned, and
+/// no `unban` would find it.
+pub(super) fn require_canonical(connection: &Connection) -> Result<(), Failure> {
+    let mut statement = connection.prepare("SELECT prefix FROM ban")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let is_canonical = text
+            .parse::<IpNet>()
+            .is_ok_and(|prefix| prefix.trunc().to_string() == text);
+        if !is_canonical {
+            return Err(Failure::Damaged(format!(
+                "`{text}` is not a prefix of a ban"
+            )));
+        }
+    }
+    Ok(())
 }

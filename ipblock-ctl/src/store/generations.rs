@@ -117,35 +117,7 @@ impl Store {
     /// Records a generation as built. To be done before its program is put on a link: whoever
     /// finds it there later must know what its counters mean.
     pub fn record_built(&self, new: &NewGeneration<'_>) -> Result<(), StoreError> {
-        let classes = serde_json::to_vec(new.classes)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
-        self.write(|transaction| {
-            let classes = classes?;
-            transaction.execute(
-                "INSERT INTO generation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                (
-                    Stored(new.number),
-                    Stored(&new.zone),
-                    Stored(new.revision),
-                    Stored(GenerationState::Built),
-                    Stored(new.default),
-                    Stored(new.malformed),
-                    Stored(new.ipv4_entries),
-                    Stored(new.ipv6_entries),
-                    new.object_sha256,
-                    Stored(new.time),
-                ),
-            )?;
-            transaction.execute(
-                "INSERT INTO generation_classes VALUES (?1, ?2, ?3)",
-                (
-                    Stored(new.number),
-                    digest([classes.as_slice()]),
-                    classes.as_slice(),
-                ),
-            )?;
-            Ok(())
-        })
+        self.write(|transaction| record(transaction, new, GenerationState::Built))
     }
 
     /// Forgets a generation that was built and never put on a link; whether there was one. A
@@ -210,6 +182,40 @@ impl Store {
             serde_json::from_slice(&classes).map_err(|error| damaged(&error.to_string()))
         })
     }
+}
+
+/// Records a generation with its classes.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    new: &NewGeneration<'_>,
+    state: GenerationState,
+) -> Result<(), Failure> {
+    let classes = serde_json::to_vec(new.classes)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    transaction.execute(
+        "INSERT INTO generation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            Stored(new.number),
+            Stored(&new.zone),
+            Stored(new.revision),
+            Stored(state),
+            Stored(new.default),
+            Stored(new.malformed),
+            Stored(new.ipv4_entries),
+            Stored(new.ipv6_entries),
+            new.object_sha256,
+            Stored(new.time),
+        ),
+    )?;
+    transaction.execute(
+        "INSERT INTO generation_classes VALUES (?1, ?2, ?3)",
+        (
+            Stored(new.number),
+            digest([classes.as_slice()]),
+            classes.as_slice(),
+        ),
+    )?;
+    Ok(())
 }
 
 /// Zone and state of a recorded generation.

@@ -33,10 +33,12 @@ mod error;
 mod generations;
 mod interfaces;
 mod lock;
+mod look;
 mod pieces;
 mod revisions;
 mod rulesets;
 mod schema;
+mod sound;
 mod staged;
 mod switch;
 mod value;
@@ -57,6 +59,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
 pub use audit::AuditEntry;
+pub(crate) use audit::one_line;
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
@@ -64,6 +67,7 @@ pub use end::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
 pub use interfaces::{AskedMode, Interface};
+pub use look::Look;
 pub use revisions::{NewRevision, Revision, RevisionState};
 pub use rulesets::StoredRuleset;
 pub use staged::{Staged, StagedEdit};
@@ -165,7 +169,7 @@ pub struct Store {
     id: [u8; 16],
     is_new: bool,
     limits: Limits,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Store {
@@ -174,19 +178,38 @@ impl Store {
     /// Holds the directory until dropped. A database that is damaged or newer than this build is
     /// an error and stays as it is.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_under(state_dir, None, false)
+    }
+
+    /// Opens the store under a lock that is held already, or takes it. `is_checked`: the database was
+    /// looked at since then.
+    fn open_under(
+        state_dir: &Path,
+        lock: Option<Lock>,
+        is_checked: bool,
+    ) -> Result<Self, StoreError> {
         make_directory(state_dir)?;
-        let lock = Lock::acquire(state_dir)?;
+        let mut lock = match lock {
+            Some(lock) => lock,
+            None => Lock::acquire(state_dir)?,
+        };
+        lock.sign();
         let path = state_dir.join(DATABASE);
         let is_new = !exists(&path)?;
         if is_new {
-            let log = state_dir.join(format!("{DATABASE}-wal"));
-            if exists(&log)? {
-                let detail = format!("it is gone, but its log `{}` is there", log.display());
-                return Err(StoreError::Corrupt { path, detail });
-            }
+            refuse_log_alone(&path)?;
             schema::create(&path)?;
         }
-        let connection = connect(&path)?;
+        let connection = connect(&path, is_checked)?;
+        Self::on(connection, path, Some(lock), is_new)
+    }
+
+    fn on(
+        connection: Connection,
+        path: PathBuf,
+        lock: Option<Lock>,
+        is_new: bool,
+    ) -> Result<Self, StoreError> {
         let id = connection
             .query_row("SELECT id FROM store", [], |row| row.get(0))
             .map_err(|source| StoreError::sqlite(&path, source))?;
@@ -280,7 +303,26 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
     fs::exists(path).map_err(|source| StoreError::io("open", path, source))
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+/// The name of a file that SQLite keeps beside the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A log without its database is what is left of a store, and no first start.
+fn refuse_log_alone(path: &Path) -> Result<(), StoreError> {
+    let log = beside(path, "-wal");
+    if !exists(&log)? {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: format!("it is gone, but its log `{}` is there", log.display()),
+    })
+}
+
+fn connect(path: &Path, is_checked: bool) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::sqlite(path, source);
     // Without SQLITE_OPEN_CREATE: a file that vanished meanwhile is an error.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -290,7 +332,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "locking_mode", "EXCLUSIVE")
         .map_err(failed)?;
-    schema::check(&connection, path)?;
+    if !is_checked {
+        schema::check(&connection, path)?;
+    }
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(failed)?;

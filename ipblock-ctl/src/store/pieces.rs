@@ -115,6 +115,21 @@ pub(super) fn load(
     Ok(digests)
 }
 
+/// Refuses a piece that is not what was written: a ruleset that is stored later could take it up.
+pub(super) fn require_all(connection: &Connection) -> Result<(), Failure> {
+    let mut statement = connection.prepare("SELECT id, sha256, text FROM piece")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, sha256): (i64, Digest) = (row.get(0)?, row.get(1)?);
+        let text = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+        if digest([text.as_bytes()]) != sha256 {
+            let problem = format!("stored piece {id} is not what was written");
+            return Err(Failure::Damaged(problem));
+        }
+    }
+    Ok(())
+}
+
 /// Deletes what no ruleset has any more.
 pub(super) fn release(transaction: &Transaction<'_>) -> Result<(), Failure> {
     transaction

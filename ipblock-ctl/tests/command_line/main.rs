@@ -8,7 +8,6 @@
 
 mod alerts;
 mod bans;
-mod completions;
 mod editor;
 mod exchange;
 mod exit_codes;

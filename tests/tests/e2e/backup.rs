@@ -130,7 +130,10 @@ fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
     for content in ["", "[[rule]]\nname = \"a\"\n"] {
         let refused = scene.daemon.ctl_with_input(&["restore", "-"], content)?;
         assert_eq!(refused.code, 2, "{refused:?}");
-        assert!(refused.stderr.contains("no backup"), "{refused:?}");
+        assert!(
+            refused.stderr.contains("not an ipblock backup"),
+            "{refused:?}"
+        );
     }
     assert_eq!(status(&scene.daemon)?.revision, 1);
     let leftover = std::fs::read_dir(scene.daemon.state_dir())?

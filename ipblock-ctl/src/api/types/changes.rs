@@ -196,4 +196,52 @@ pub struct Applied {
     pub changed: bool,
     /// Absent in a dry run.
     pub deployed: Option<Deployed>,
+    /// What a restore changes beside the ruleset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+/// What a restore changes beside the ruleset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// Bans that hold.
+    pub bans: BanChange,
+    /// Packets judged in all zones since counting began.
+    pub packets: BeforeAfter,
+    /// Those of them that were dropped.
+    pub dropped: BeforeAfter,
+    /// The deployed revision; 0: none.
+    pub revision: BeforeAfter,
+    /// Staged edits.
+    pub staged: BeforeAfter,
+}
+
+impl Restored {
+    /// Whether anything of it is another one afterwards.
+    #[must_use]
+    pub fn changes_anything(&self) -> bool {
+        let numbers = [self.packets, self.dropped, self.revision, self.staged];
+        self.bans != BanChange::default()
+            || numbers.iter().any(|number| number.before != number.after)
+    }
+}
+
+/// Bans that a restore brings and takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanChange {
+    /// They do not hold now.
+    pub added: u64,
+    /// They hold now.
+    pub removed: u64,
+    /// They hold before and after, with another end, reason, time or author.
+    pub changed: u64,
+}
+
+/// A number now, and after a restore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeforeAfter {
+    /// Now.
+    pub before: u64,
+    /// After the restore.
+    pub after: u64,
 }

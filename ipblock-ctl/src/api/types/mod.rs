@@ -23,8 +23,9 @@ pub use ban::{
     BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest, Unbanned,
 };
 pub use changes::{
-    AddressChange, Applied, ApplyRequest, Change, ConflictInfo, DeployRequest, Deployed, Diff,
-    EditRequest, EntryChange, RuleChange, Staged, StagedEditInfo,
+    AddressChange, Applied, ApplyRequest, BanChange, BeforeAfter, Change, ConflictInfo,
+    DeployRequest, Deployed, Diff, EditRequest, EntryChange, Restored, RuleChange, Staged,
+    StagedEditInfo,
 };
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
 pub use history::{

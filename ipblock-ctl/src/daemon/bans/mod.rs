@@ -107,9 +107,10 @@ impl LiveBans {
         prefixes.skip(chance % distance).step_by(distance)
     }
 
-    /// Takes up other bans. Until [`LiveBans::put_all_in_force`] the tables hold what both agree on, so
-    /// that neither the old ruleset nor the new one drops by a ban what both together pass.
-    pub(super) fn take_up(&mut self, bans: StoredBans) {
+    /// Makes the tables hold what these and other bans agree on, until
+    /// [`LiveBans::put_all_in_force`]: neither the old ruleset nor the new one drops by a ban what
+    /// both together pass.
+    pub(super) fn narrow_to(&mut self, bans: &StoredBans) {
         let new: HashMap<IpNet, u64> = bans.entries().collect();
         let both = self.bans.entries().filter_map(|(prefix, old)| {
             let new = new.get(&prefix)?;
@@ -118,6 +119,11 @@ impl LiveBans {
         if let Err(error) = self.tables.make_hold(both) {
             error!(%error, "bans that a backup does not have are still in the kernel");
         }
+        self.out_of_step = true;
+    }
+
+    /// Takes up other bans; the tables stay as they are.
+    pub(super) fn take_up(&mut self, bans: StoredBans) {
         self.bans = bans;
         self.out_of_step = true;
     }

@@ -27,9 +27,8 @@ use crate::{
         address::{covered_family, every_address},
         bans::Ban,
         edit::Expiry,
-        text::printable,
     },
-    store::{self, AuditEntry, Author, End},
+    store::{self, AuditEntry, Author, End, one_line},
 };
 
 /// Prefixes that an answer shows.
@@ -260,7 +259,7 @@ fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
         Some(end) => format!("until {:.0}", end.wall),
         None => "for ever".to_owned(),
     };
-    match &*printable(&ban.reason) {
+    match one_line(&ban.reason).as_str() {
         "" => format!("{named} {end}"),
         reason => format!("{named} {end}: {reason}"),
     }

@@ -9,7 +9,6 @@ use crate::policy::{
 
 mod import;
 mod lists;
-mod open;
 mod rules;
 mod settings;
 

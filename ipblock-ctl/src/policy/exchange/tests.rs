@@ -1,6 +1,5 @@
 use super::*;
 
-mod faults;
 mod readers;
 mod refused;
 mod round_trip;

@@ -1,5 +1,6 @@
 mod alerts;
 mod backup;
+mod backup_damage;
 mod bans;
 mod counters;
 mod damage;

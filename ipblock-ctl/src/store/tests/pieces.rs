@@ -149,7 +149,10 @@ fn a_backup_holds_the_pieces() {
     let other = Fixture::new();
     other.revision(&ruleset("small", &[]), RevisionState::Deployed);
     let backup = Store::open(aside.path()).unwrap();
-    other.store.replace_with(backup).unwrap();
+    other
+        .store
+        .replace_with(backup, &[], || Ok::<_, StoreError>(()))
+        .unwrap();
     assert_eq!(other.store.ruleset(only).unwrap(), large(&[]));
     assert_eq!(pieces(&other), pieces(&fixture));
     assert_eq!(version(&other), 4);

@@ -1,16 +1,15 @@
 //! Which format a file has, by its first line that says something.
 
-use super::{FileFormat, csv, spamhaus};
-use crate::policy::address::is_blank;
+use super::{FileFormat, csv, lines::is_blank, spamhaus};
 
 /// The format of a file that begins with `head`; what looks like nothing else is plain text.
 pub(super) fn format(head: &[u8]) -> FileFormat {
     let text = String::from_utf8_lossy(head);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
         return FileFormat::Nft;
     }
-    let mut lines = text.lines().map(str::trim).filter(|line| !is_blank(line));
-    let Some(line) = lines.next() else {
+    let Some(line) = text.lines().map(str::trim).find(|line| !is_blank(line)) else {
         return FileFormat::Plain;
     };
     if line.starts_with('{') {
@@ -28,23 +27,11 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
         (Some("add"), Some("table" | "set" | "element" | "chain" | "rule"))
         | (Some("create"), Some("table" | "set" | "element"))
         | (
-            Some(
-                "table" | "set" | "define" | "redefine" | "elements" | "delete" | "include"
-                | "undefine",
-            ),
+            Some("table" | "set" | "flush" | "define" | "elements" | "delete" | "destroy"),
             Some(_),
-        )
-        | (Some("flush" | "destroy"), Some("ruleset" | "table" | "set" | "chain")) => {
-            FileFormat::Nft
-        }
-        (
-            Some(
-                "add" | "create" | "flush" | "destroy" | "swap" | "-A" | "-N" | "-F" | "-X" | "-!"
-                | "-exist" | "--add" | "--create",
-            ),
-            Some(_),
-        ) => FileFormat::Ipset,
-        _ if csv::begins(line, lines.next()) => FileFormat::Csv,
+        ) => FileFormat::Nft,
+        (Some("add" | "create" | "-A" | "-N" | "--add" | "--create"), Some(_)) => FileFormat::Ipset,
+        _ if csv::is_record(line) => FileFormat::Csv,
         _ => FileFormat::Plain,
     }
 }

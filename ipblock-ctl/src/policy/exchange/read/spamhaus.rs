@@ -10,9 +10,8 @@ use serde::Deserialize;
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    lines::Lines,
+    lines::{Lines, is_blank},
 };
-use crate::policy::address::is_blank;
 
 const FORM: &str = "write {\"cidr\":\"192.0.2.0/24\",\"sblid\":\"...\"}, one object a line";
 

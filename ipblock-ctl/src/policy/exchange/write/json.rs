@@ -12,7 +12,6 @@ use crate::policy::{
         Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
         Zone,
     },
-    text::printable_json,
 };
 
 /// Writes a ruleset so that `ruleset_toml` and `document::parse` give it back, identities apart.
@@ -34,8 +33,7 @@ pub fn json(ruleset: &Ruleset) -> String {
         rule: ruleset.rules.iter().map(rule_table).collect(),
     };
     // Strings as keys, and a String to write into: nothing that fails.
-    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    let mut text = printable_json(&text).into_owned();
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -1,15 +1,12 @@
-//! An element of an array of addresses: a text, or an object that holds one or several.
+//! An element of an array of addresses: a text, or an object that holds one.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Walk, ignored::Addresses};
-use crate::policy::address::is_address;
-
-/// Under which keys an object holds its address, or an array of them.
-const ADDRESS: [&str; 13] = [
+/// Under which keys an object holds its address.
+const ADDRESS: [&str; 15] = [
     "address",
     "cidr",
     "ip",
@@ -19,50 +16,47 @@ const ADDRESS: [&str; 13] = [
     "range",
     "subnet",
     "ip_prefix",
-    "ipv4_prefix",
     "ipv6_prefix",
+    "ipv4Prefix",
+    "ipv6Prefix",
     "ip_address",
-    "ip_range",
+    "val",
+    "elem",
 ];
 const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
 
-pub(super) const NONE: &str = "no address";
+const NONE: &str = "no address";
 const TWO: &str = "two addresses in one object";
-const RANGE: &str = "two addresses under `range`: a range, or a list";
 
 /// What an element says.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// The addresses, prefixes or ranges, and where their texts end; else what is wrong.
-    pub(super) texts: Result<Vec<(String, u64)>, &'static str>,
-    /// Where it ends.
+    /// The address, prefix or range; else what is wrong.
+    pub(super) text: Result<String, &'static str>,
+    /// Where its text ends.
     pub(super) line: u64,
     pub(super) note: String,
     pub(super) timed: bool,
     pub(super) except: bool,
 }
 
-/// Reads an [`Address`].
+/// Reads an [`Address`]; knows the present line.
 #[derive(Clone, Copy)]
-pub(super) struct AddressSeed<'s, 'w>(pub(super) &'s Walk<'w>);
+pub(super) struct AddressSeed<'w>(pub(super) &'w Cell<u64>);
 
-impl AddressSeed<'_, '_> {
-    fn of(self, texts: Result<Vec<(String, u64)>, &'static str>) -> Address {
+impl AddressSeed<'_> {
+    const fn of(self, text: Result<String, &'static str>) -> Address {
         Address {
-            texts,
-            line: self.0.line.get(),
+            text,
+            line: self.0.get(),
             note: String::new(),
             timed: false,
             except: false,
         }
     }
-
-    fn one(self, text: &str) -> Address {
-        self.of(Ok(vec![(text.to_owned(), self.0.line.get())]))
-    }
 }
 
-impl<'de> DeserializeSeed<'de> for AddressSeed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for AddressSeed<'_> {
     type Value = Address;
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Address, D::Error> {
@@ -70,7 +64,7 @@ impl<'de> DeserializeSeed<'de> for AddressSeed<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
+impl<'de> Visitor<'de> for AddressSeed<'_> {
     type Value = Address;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +72,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Address, E> {
-        Ok(self.one(text))
+        Ok(self.of(Ok(text.to_owned())))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Address, E> {
@@ -101,18 +95,24 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
         Ok(self.of(Err(NONE)))
     }
 
-    /// Several addresses, never a range.
+    /// The ends of a range, as nft prints it.
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Address, A::Error> {
-        let mut texts = Vec::new();
-        let mut problem = None;
-        while let Some(element) = array.next_element_seed(self)? {
-            match element.texts {
-                Ok(more) => texts.extend(more),
-                Err(found) => problem = Some(found),
+        let mut ends = Vec::new();
+        while let Some(end) = array.next_element_seed(self)? {
+            // A third one is too many already.
+            if ends.len() < 3 {
+                ends.push(end);
             }
         }
-        let problem = problem.or(texts.is_empty().then_some(NONE));
-        Ok(self.of(problem.map_or(Ok(texts), Err)))
+        Ok(match ends.as_slice() {
+            [
+                Address {
+                    text: Ok(first), ..
+                },
+                Address { text: Ok(last), .. },
+            ] => self.of(Ok(format!("{first}-{last}"))),
+            _ => self.of(Err(NONE)),
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Address, A::Error> {
@@ -121,48 +121,34 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
         let (mut first, mut last) = (None, None);
         let mut separator = '-';
         while let Some(key) = object.next_key::<String>()? {
-            let name = snake(&key);
-            match name.as_str() {
-                name if ADDRESS.contains(&name) => {
-                    let value = object.next_value_seed(self)?;
-                    merge(&mut found, value, name);
-                }
-                name if NOTE.contains(&name) => found.note = text(object.next_value()?),
+            match key.as_str() {
+                key if ADDRESS.contains(&key) => merge(&mut found, object.next_value_seed(self)?),
+                key if NOTE.contains(&key) => found.note = text(object.next_value()?),
                 "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
                 "end" | "to" | "last" => last = Some(text(object.next_value()?)),
                 "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
                 "timeout" => found.timed = object.next_value::<Value>()? != 0,
                 "expires" => found.timed |= !object.next_value::<Value>()?.is_null(),
                 "kind" => found.except = text(object.next_value()?).starts_with("except"),
-                _ => {
-                    let count = object.next_value_seed(Addresses)?;
-                    self.0.pass_over(&key, count);
-                }
+                _ => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         if let (Some(first), Some(last)) = (first, last) {
-            // Elsewhere they are the days when an address was seen first and last.
-            let are_ends = is_address(&first) || found.texts.is_err();
-            if are_ends {
-                let pair = self.one(&format!("{first}{separator}{last}"));
-                merge(&mut found, pair, "");
-            }
+            let pair = self.of(Ok(format!("{first}{separator}{last}")));
+            merge(&mut found, pair);
         }
         Ok(found)
     }
 }
 
-/// Takes over what stands under one key.
-fn merge(found: &mut Address, value: Address, key: &str) {
-    let ambiguous = |texts: &Vec<(String, u64)>| key == "range" && texts.len() == 2;
-    match (&found.texts, value.texts) {
+/// Takes over the address that stands under one key.
+fn merge(found: &mut Address, value: Address) {
+    match (&found.text, &value.text) {
         // A key that is there with null or nothing of use.
-        (_, Err(NONE)) => return,
-        (_, Err(problem)) => found.texts = Err(problem),
-        (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE),
-        (Ok(_), Ok(_)) => found.texts = Err(TWO),
-        (Err(problem), Ok(_)) if *problem != NONE => {}
-        (Err(_), Ok(texts)) => found.texts = Ok(texts),
+        (_, Err(_)) => return,
+        (Ok(_), Ok(_)) => found.text = Err(TWO),
+        (Err(problem), Ok(_)) if *problem == TWO => {}
+        (Err(_), Ok(_)) => found.text = value.text,
     }
     found.line = value.line;
     found.timed |= value.timed;
@@ -172,25 +158,8 @@ fn merge(found: &mut Address, value: Address, key: &str) {
     }
 }
 
-/// `ipv4Prefix` and `IP-Address` as `ipv4_prefix` and `ip_address`.
-pub(super) fn snake(key: &str) -> String {
-    let mut out = String::new();
-    let mut was_lower = false;
-    for character in key.chars() {
-        if character.is_ascii_uppercase() && was_lower {
-            out.push('_');
-        }
-        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
-        out.push(match character {
-            ' ' | '-' => '_',
-            other => other.to_ascii_lowercase(),
-        });
-    }
-    out
-}
-
 /// A text as it is, a number in digits, anything else as nothing.
-pub(super) fn text(value: Value) -> String {
+fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),
