@@ -21,9 +21,9 @@ use exchange::Patience;
 use super::types::{
     AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
     BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
-    DeployRequest, Deployed, Diff, EditRequest, ExceptionInfo, HistoryEntry, ListContent, ListInfo,
-    RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery, RulesetText, Staged, Status,
-    TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+    DeployRequest, Deployed, DetachQuery, Diff, EditRequest, ExceptionInfo, HistoryEntry,
+    ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery,
+    RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
 };
 
 /// Where the daemon listens unless told otherwise.
@@ -71,9 +71,11 @@ impl Client {
         self.post("/v1/interfaces", request).await
     }
 
-    /// `DELETE /v1/interfaces/{name}`.
-    pub async fn detach(&self, interface: &str) -> Result<(), ClientError> {
+    /// `DELETE /v1/interfaces/{name}`; with `moved` only devices that were attached by this name and have
+    /// another one, or are in another network namespace.
+    pub async fn detach(&self, interface: &str, moved: bool) -> Result<(), ClientError> {
         let path = format!("/v1/interfaces/{}", path_segment(interface));
+        let path = with_query(&path, &DetachQuery { moved })?;
         self.send(Method::DELETE, &path, Vec::new()).await?;
         Ok(())
     }

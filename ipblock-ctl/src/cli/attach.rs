@@ -9,14 +9,15 @@ use super::{
 };
 use crate::{
     api::types::{AttachRequest, InterfaceState, Mode},
-    output::status::render_interface,
+    output::status::render_attached,
     policy::ZoneName,
 };
 
 /// Put the filter on an interface
 ///
 /// The daemon remembers it: the interface is attached again after a restart, and when it
-/// reappears. A program that something else put there is never replaced.
+/// reappears. A program that something else put there is never replaced. Below a filtered bridge, bond or
+/// the like, what comes in by that is dropped for a moment: the kernel takes programs from below to above.
 #[derive(Debug, Args)]
 pub(crate) struct AttachArgs {
     /// The interface
@@ -41,6 +42,10 @@ pub(crate) struct DetachArgs {
     /// The interface
     #[arg(value_name = "IF", value_parser = interface)]
     interface: String,
+    /// Take it off devices only that were attached by this name and then renamed, or moved to another
+    /// network namespace
+    #[arg(long)]
+    moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,9 +76,7 @@ pub(crate) async fn attach(args: AttachArgs, session: &mut Session<'_>) -> Resul
         force: args.force,
     };
     let attached = session.client.attach(&request).await?;
-    session.show(&attached, |attached, view| {
-        render_interface(&attached.interface, view)
-    })?;
+    session.show(&attached, render_attached)?;
     for warning in &attached.warnings {
         session.note(warning);
     }
@@ -84,7 +87,12 @@ pub(crate) async fn attach(args: AttachArgs, session: &mut Session<'_>) -> Resul
 }
 
 pub(crate) async fn detach(args: DetachArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    session.client.detach(&args.interface).await?;
-    session.note(&format!("{}: detached", args.interface));
+    session.client.detach(&args.interface, args.moved).await?;
+    let what = if args.moved {
+        "detached where it moved to"
+    } else {
+        "detached"
+    };
+    session.note(&format!("{}: {what}", args.interface));
     Ok(OK)
 }

@@ -65,6 +65,8 @@ pub(super) fn programs_on_links(pins: &PinDirectory) -> Result<BTreeSet<u32>, Da
             programs.insert(link.program);
         }
     }
+    let moved = PinnedLink::open_moved(pins)?.into_iter();
+    programs.extend(moved.map(|moved| moved.link.program));
     Ok(programs)
 }
 

@@ -36,8 +36,8 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            AlertQuery, AuditQuery, BansQuery, RestoreQuery, RuleText, RulesQuery, RulesetQuery,
-            TopQuery,
+            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RuleText, RulesQuery,
+            RulesetQuery, TopQuery,
         },
     },
     store::{Author, DATABASE},
@@ -161,8 +161,12 @@ async fn detach(
     State(service): Shared,
     Extension(author): Extension<Author>,
     Path(name): Path<String>,
+    Query(query): Query<DetachQuery>,
 ) -> impl IntoResponse {
-    run(service, move |service| service.detach(&name, &author)).await
+    run(service, move |service| {
+        service.detach(&name, query.moved, &author)
+    })
+    .await
 }
 
 async fn zones(State(service): Shared) -> impl IntoResponse {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     alerts::{Alerts, Book},
+    attach::Rest,
     bans::LiveBans,
     compiled::CompiledRulesets,
     connections::Places,
@@ -84,6 +85,10 @@ pub(super) struct State {
     /// Shared with whoever asks one for long: nothing waits for them.
     pub(super) zones: BTreeMap<ZoneName, Arc<LiveZone>>,
     pub(super) interfaces: BTreeMap<String, InterfaceRecord>,
+    /// Links whose device was renamed or went to another network namespace.
+    pub(super) moved: Vec<MovedLink>,
+    /// Interfaces below filtered ones that could not be attached, and are not tried again yet.
+    pub(super) rests: BTreeMap<String, Rest>,
     /// Generations of a change that was undone, and whose program could not be taken off every link:
     /// they still judge and count.
     pub(super) lingering: Vec<(ZoneName, LiveZone)>,
@@ -141,6 +146,13 @@ pub(super) struct InterfaceRecord {
     /// The mode that was asked for.
     pub(super) asked: AskedMode,
     pub(super) attached: AttachedState,
+}
+
+/// A link whose device does not have the name here any more by which it was attached.
+#[derive(Debug)]
+pub(super) struct MovedLink {
+    pub(super) zone: ZoneName,
+    pub(super) link: PinnedLink,
 }
 
 /// Whether the filter is on an interface.
@@ -224,13 +236,31 @@ impl State {
             .map(|live| live.generation.program_id())
     }
 
-    /// The links that are on an interface.
+    /// The links that are on a device, under whatever name and in whatever namespace.
     pub(super) fn links(&self) -> impl Iterator<Item = &PinnedLink> {
         let interfaces = self.interfaces.values();
-        interfaces.filter_map(|record| match &record.attached {
+        let attached = interfaces.filter_map(|record| match &record.attached {
             AttachedState::Attached { link, .. } => Some(link),
             AttachedState::Absent | AttachedState::Failed(_) => None,
-        })
+        });
+        attached.chain(self.moved.iter().map(|moved| &moved.link))
+    }
+
+    /// The same to be switched, with their zones, and the zones as they are.
+    pub(super) fn links_and_zones(
+        &mut self,
+    ) -> (
+        impl Iterator<Item = (&ZoneName, &mut PinnedLink)>,
+        &BTreeMap<ZoneName, Arc<LiveZone>>,
+    ) {
+        let interfaces = self.interfaces.values_mut();
+        let attached = interfaces.filter_map(|record| match &mut record.attached {
+            AttachedState::Attached { link, .. } => Some((&record.zone, link)),
+            AttachedState::Absent | AttachedState::Failed(_) => None,
+        });
+        let moved = self.moved.iter_mut();
+        let moved = moved.map(|moved| (&moved.zone, &mut moved.link));
+        (attached.chain(moved), &self.zones)
     }
 
     /// Every generation that may judge packets, with its zone.

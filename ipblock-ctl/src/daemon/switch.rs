@@ -14,7 +14,7 @@ use super::{
     alerts,
     guard::Guarded,
     plan::Plan,
-    state::{AttachedState, LiveZone, Service, State},
+    state::{LiveZone, Service, State},
 };
 use crate::{
     api::error::ApiError,
@@ -198,21 +198,18 @@ impl Service {
     /// Returns every link to the generation that the state says, and forgets the new ones; what
     /// those have counted meanwhile is kept.
     pub(super) fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
-        let State {
-            zones, interfaces, ..
-        } = state;
         let mut stuck = BTreeSet::new();
-        for (name, record) in interfaces {
-            let (AttachedState::Attached { link, .. }, Some(live)) =
-                (&mut record.attached, zones.get(&record.zone))
-            else {
+        let (links, zones) = state.links_and_zones();
+        for (zone, link) in links {
+            let Some(live) = zones.get(zone) else {
                 continue;
             };
             match link.switch(&live.generation) {
                 Ok(()) | Err(DatapathError::LinkGone { .. }) => {}
                 Err(error) => {
-                    error!(interface = %name, %error, "could not return to the old generation");
-                    stuck.insert(record.zone.clone());
+                    error!(interface = link.interface(), %error,
+                        "could not return to the old generation");
+                    stuck.insert(zone.clone());
                 }
             }
         }
@@ -254,14 +251,7 @@ impl Service {
         if state.lingering.is_empty() {
             return;
         }
-        let running: BTreeSet<u32> = state
-            .interfaces
-            .values()
-            .filter_map(|record| match &record.attached {
-                AttachedState::Attached { link, .. } => Some(link.program),
-                _ => None,
-            })
-            .collect();
+        let running: BTreeSet<u32> = state.links().map(|link| link.program).collect();
         datapath::settle();
         for (name, live) in std::mem::take(&mut state.lingering) {
             if running.contains(&live.generation.program_id()) {
@@ -309,15 +299,16 @@ pub(super) fn switch_links(
     state: &mut State,
     fresh: &BTreeMap<ZoneName, LiveZone>,
 ) -> Result<(), DatapathError> {
-    for (name, record) in &mut state.interfaces {
-        let (AttachedState::Attached { link, .. }, Some(live)) =
-            (&mut record.attached, fresh.get(&record.zone))
-        else {
+    for (zone, link) in state.links_and_zones().0 {
+        let Some(live) = fresh.get(zone) else {
             continue;
         };
         match link.switch(&live.generation) {
             Err(DatapathError::LinkGone { .. }) => {
-                warn!(interface = %name, "gone; it is attached again when it comes back");
+                warn!(
+                    interface = link.interface(),
+                    "gone; it is attached again when it comes back"
+                );
             }
             result => result?,
         }

@@ -137,6 +137,7 @@ impl Service {
         let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
         reach(Step::StartUndone);
         service.adopt_generations(&mut pinned)?;
+        service.adopt_moved()?;
         service.adopt_links()?;
         reach(Step::StartAdopted);
         service.finish(unfinished, &mut pinned)?;
@@ -326,10 +327,7 @@ impl Service {
         for interface in &self.settings.interfaces {
             self.store.add_interface(interface)?;
         }
-        for interface in self.store.interfaces()? {
-            self.put_on_or_remember(&interface);
-        }
-        Ok(())
+        Ok(self.put_all_on(self.store.interfaces()?)?)
     }
 
     /// A link that the store does not know (it was restored from a backup, say) filters all the
@@ -347,7 +345,7 @@ impl Service {
                 continue;
             };
             if link.index.is_none() {
-                link.detach(&self.pins)?;
+                link.detach()?;
                 continue;
             }
             let zone = {

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
+    attach::moved_problems,
     counts::Counts,
     ends, feeds,
-    state::{AttachedState, Service, State},
+    state::{Service, State},
 };
 use crate::{
     api::{
         error::ApiError,
         types::{
-            AlertStatus, AllowInfo, Count, Counters, Entries, EntryState, RuleCount, RuleInfo,
-            RulesQuery, SinkState, Status, Totals, ZoneInfo, ZoneStatus,
+            AlertStatus, AllowInfo, Count, Counters, Entries, EntryState, InterfaceState,
+            InterfaceStatus, RuleCount, RuleInfo, RulesQuery, SinkState, Status, Totals, ZoneInfo,
+            ZoneStatus,
         },
     },
-    datapath::{clock::Now, object::object_sha256_hex},
+    datapath::{Interface, clock::Now, object::object_sha256_hex},
     policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName, edit::no_such_rule},
     store::ZoneCounts,
 };
@@ -29,6 +31,8 @@ impl Service {
 
     /// The status by counts that were read already.
     pub(super) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
+        let present = Interface::list();
+        let interfaces = state.shown_interfaces(present.as_deref());
         let zones = state
             .zones
             .iter()
@@ -36,11 +40,10 @@ impl Service {
                 name: name.to_string(),
                 default: zone.default,
                 generation: zone.generation.number(),
-                interfaces: state
-                    .interfaces
+                interfaces: interfaces
                     .iter()
-                    .filter(|(_, record)| record.zone == *name)
-                    .map(|(interface, record)| record.status(interface))
+                    .filter(|(zone, _)| zone == name)
+                    .map(|(_, interface)| interface.clone())
                     .collect(),
                 entries: Entries {
                     ipv4: zone.ipv4_entries,
@@ -52,8 +55,10 @@ impl Service {
             .collect();
         let alerts = self.alert_status()?;
         let bans = self.bans();
-        let problems = problems(state)
+        let moved = moved_problems(state, present.as_deref().unwrap_or_default());
+        let problems = problems(state, &interfaces)
             .into_iter()
+            .chain(moved)
             .chain(self.called_off())
             .chain(bans.problem());
         Ok(Status {
@@ -206,7 +211,7 @@ fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
     names.chain(after.zone_names()).collect()
 }
 
-fn problems(state: &State) -> Vec<String> {
+fn problems(state: &State, interfaces: &[(ZoneName, InterfaceStatus)]) -> Vec<String> {
     let mut problems = state.start_problems.clone();
     problems.extend(state.rollback_problem.clone());
     problems.extend(state.metrics_problem.clone());
@@ -215,13 +220,18 @@ fn problems(state: &State) -> Vec<String> {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }
     problems.extend(feeds::problems(&state.feeds));
-    for (name, record) in &state.interfaces {
-        match &record.attached {
-            AttachedState::Attached { .. } => {}
-            AttachedState::Absent => problems.push(format!(
+    for (_, interface) in interfaces {
+        let name = &interface.name;
+        match interface.state {
+            InterfaceState::Attached => {}
+            InterfaceState::Absent => problems.push(format!(
                 "interface {name} does not exist; it is attached when it appears"
             )),
-            AttachedState::Failed(why) => {
+            InterfaceState::Failed => {
+                let why = interface
+                    .detail
+                    .as_deref()
+                    .unwrap_or("it could not be attached");
                 problems.push(format!("interface {name} is not filtered: {why}"));
             }
         }

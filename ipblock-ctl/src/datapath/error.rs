@@ -8,7 +8,11 @@ use std::{
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error;
 
-use super::{features::Feature, mode::AttachMode};
+use super::{
+    features::Feature,
+    in_the_way::{InTheWay, above_it, below_hint, take_off},
+    mode::AttachMode,
+};
 
 /// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
 #[derive(Debug, Error)]
@@ -136,6 +140,37 @@ pub enum DatapathError {
         program: u32,
         /// The program's name, where it may be read.
         name: Option<String>,
+        /// How it is attached.
+        mode: AttachMode,
+    },
+    /// The kernel takes no program below a device that has one, and that one cannot be taken off for it.
+    #[error("cannot attach to `{interface}`: {}", above_it(upper, *program, *why))]
+    Below {
+        /// The interface.
+        interface: String,
+        /// The device above it.
+        upper: String,
+        /// The program there.
+        program: u32,
+        /// Why it stays.
+        why: InTheWay,
+    },
+    /// The kernel takes no program below a device that has one, and none of those here has.
+    #[error(
+        "cannot attach to `{interface}`: a device above it in another network namespace runs an XDP \
+         program, and the kernel takes no program below one"
+    )]
+    BelowElsewhere {
+        /// The interface.
+        interface: String,
+    },
+    /// What comes in by an interface could not be held back.
+    #[error("cannot hold back what comes in by `{interface}`: {source}")]
+    Hold {
+        /// The interface.
+        interface: String,
+        /// Why.
+        source: io::Error,
     },
     /// The kernel or the driver refused to attach.
     #[error("cannot attach to `{interface}` in {mode} mode: {source}")]
@@ -206,10 +241,24 @@ impl DatapathError {
                 "tun, wg and ppp devices cannot be filtered; attach to the device below".to_owned()
             }
             Self::ForeignProgram {
-                interface, program, ..
+                interface,
+                program,
+                mode,
+                ..
             } => format!(
                 "`bpftool prog show id {program}` tells whose it is; once it is no longer needed, \
-                 `ip link set dev {interface} xdp off` removes it (not when it hangs on a link)"
+                 `{}` removes it (not when it hangs on a link)",
+                take_off(interface, *mode)
+            ),
+            Self::Below {
+                interface,
+                upper,
+                program,
+                why,
+            } => below_hint(interface, upper, *program, *why),
+            Self::BelowElsewhere { interface } => format!(
+                "`ip -details link` in the namespace of a container or machine on `{interface}` shows \
+                 it; take it off there, `ipblock-ctl attach {interface}`, then put it on again"
             ),
             Self::Attach { mode, source, .. } => return attach_hint(*mode, source),
             Self::Load(_) | Self::Program(_) | Self::Verifier { .. } => {
@@ -226,8 +275,8 @@ impl DatapathError {
                 path.display()
             ),
             Self::Renamed { interface, now } => format!(
-                "`ipblock-ctl detach {interface}` takes it off `{now}`; then attach both by their \
-                 present names"
+                "`ipblock-ctl attach {now}` keeps it there under the present name, without a gap; \
+                 `ipblock-ctl detach {interface}` takes it off and forgets `{interface}`"
             ),
             _ if self.is_not_permitted() => NOT_PERMITTED.to_owned(),
             _ => return None,
@@ -286,7 +335,10 @@ impl DatapathError {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         match self {
-            Self::ForeignProgram { .. } | Self::Renamed { .. } => true,
+            Self::ForeignProgram { .. }
+            | Self::Renamed { .. }
+            | Self::Below { .. }
+            | Self::BelowElsewhere { .. } => true,
             Self::Attach { source, .. } => {
                 matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
             }

@@ -63,6 +63,21 @@ impl HeldPin {
         Ok(held)
     }
 
+    /// Where it is pinned.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Pins it at another place of the same bpffs, in one step.
+    pub(super) fn move_to(&mut self, path: PathBuf) -> io::Result<()> {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        fs::rename(&self.path, &path)?;
+        self.path = path;
+        Ok(())
+    }
+
     /// Its file name.
     pub(super) fn name(&self) -> &str {
         let name = self.path.file_name();

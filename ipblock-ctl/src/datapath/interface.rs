@@ -3,12 +3,12 @@
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
-        XdpAttached,
+        InfoBond, InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
+        LinkMessage, LinkXdp, XdpAttached,
     },
 };
 
-use super::{error::DatapathError, mode::AttachMode, netlink::dump};
+use super::{error::DatapathError, mode::AttachMode, netlink::dump, stack::Layer};
 
 /// One interface of the daemon's network namespace.
 #[derive(Clone, Debug)]
@@ -25,8 +25,11 @@ pub struct Interface {
     pub xdp: Option<XdpState>,
     /// Index of the bond, bridge or the like that it belongs to.
     pub master: Option<u32>,
-    /// Index of the interface that it lies on, as a VLAN device does.
+    /// Index of the interface that it lies on, as a VLAN device does; `None` where that is in another
+    /// network namespace, whose indexes are others. Of a veth device it is the other end.
     pub parent: Option<u32>,
+    /// How a bond spreads packets: `active-backup`, `802.3ad`, ...
+    pub bond_mode: Option<String>,
     /// Whether it is administratively up.
     pub is_up: bool,
     link_type: LinkLayerType,
@@ -76,20 +79,37 @@ impl Interface {
         self.link_type == LinkLayerType::Loopback
     }
 
+    /// Its place among the others.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        let has_peer = matches!(self.kind.as_deref(), Some("veth" | "netkit"));
+        Layer {
+            index: self.index,
+            master: self.master,
+            lower: self.parent.filter(|_| !has_peer),
+        }
+    }
+
     fn from_message(message: LinkMessage) -> Option<Self> {
         let mut name = None;
         let mut mtu = 0;
         let mut kind = None;
+        let mut bond_mode = None;
         let mut xdp = None;
         let mut master = None;
         let mut parent = None;
+        let mut parent_is_elsewhere = false;
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(value) => name = Some(value),
                 LinkAttribute::Mtu(value) => mtu = value,
-                LinkAttribute::LinkInfo(infos) => kind = find_kind(&infos),
+                LinkAttribute::LinkInfo(infos) => {
+                    kind = find_kind(&infos);
+                    bond_mode = find_bond_mode(&infos);
+                }
                 LinkAttribute::Controller(index) => master = Some(index),
                 LinkAttribute::Link(index) => parent = Some(index),
+                LinkAttribute::LinkNetNsId(_) => parent_is_elsewhere = true,
                 LinkAttribute::Xdp(values) => xdp = xdp_state(&values),
                 _ => {}
             }
@@ -101,7 +121,8 @@ impl Interface {
             kind,
             xdp,
             master,
-            parent,
+            bond_mode,
+            parent: parent.filter(|_| !parent_is_elsewhere),
             is_up: message.header.flags.contains(LinkFlags::Up),
             link_type: message.header.link_layer_type,
         })
@@ -111,6 +132,17 @@ impl Interface {
 fn find_kind(infos: &[LinkInfo]) -> Option<String> {
     infos.iter().find_map(|info| match info {
         LinkInfo::Kind(kind) => Some(InfoKind::to_string(kind)),
+        _ => None,
+    })
+}
+
+fn find_bond_mode(infos: &[LinkInfo]) -> Option<String> {
+    let data = infos.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Bond(data)) => Some(data),
+        _ => None,
+    })?;
+    data.iter().find_map(|info| match info {
+        InfoBond::Mode(mode) => Some(mode.to_string()),
         _ => None,
     })
 }

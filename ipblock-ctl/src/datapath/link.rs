@@ -4,7 +4,10 @@
 //! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
 //! atomically.
 
-use std::io;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     error::DatapathError,
@@ -36,14 +39,23 @@ pub struct PinnedLink {
     interface: String,
     /// Id of the program that it runs.
     pub program: u32,
-    /// Index of its interface; `None` when that is gone.
+    /// Index of its interface in the namespace where that is now; `None` when it is gone.
     pub index: Option<u32>,
+}
+
+/// A link whose device was attached by a name that it does not have here any more, as it is pinned.
+#[derive(Debug)]
+pub struct MovedPin {
+    /// The link.
+    pub link: PinnedLink,
+    /// The zone that it was attached in.
+    pub zone: String,
 }
 
 /// Attaches a generation to an interface and pins the link. `None` as mode means native where that
 /// works, generic otherwise.
 ///
-/// Refuses an interface that runs any XDP program already.
+/// Refuses an interface that runs any XDP program already. `EEXIST` when a device above it has one.
 pub fn attach(
     pins: &PinDirectory,
     interface: &Interface,
@@ -122,15 +134,29 @@ fn foreign(interface: &Interface, state: XdpState) -> DatapathError {
         interface: interface.name.clone(),
         program: state.program,
         name: program_name(state.program),
+        mode: state.mode,
     }
 }
 
 impl PinnedLink {
     /// The link pinned for an interface name; `None` when there is no such pin.
     pub fn open(pins: &PinDirectory, interface: &str) -> Result<Option<Self>, DatapathError> {
-        let path = pins.link(interface);
-        let failed = |source| DatapathError::pin(path.clone(), source);
-        let held = match HeldPin::open(path.clone()) {
+        Self::open_at(&pins.link(interface), interface)
+    }
+
+    /// The pinned links of devices that moved.
+    pub fn open_moved(pins: &PinDirectory) -> Result<Vec<MovedPin>, DatapathError> {
+        let mut moved = Vec::new();
+        for (path, interface, zone) in pins.moved_links()? {
+            let link = Self::open_at(&path, &interface)?;
+            moved.extend(link.map(|link| MovedPin { link, zone }));
+        }
+        Ok(moved)
+    }
+
+    fn open_at(path: &Path, interface: &str) -> Result<Option<Self>, DatapathError> {
+        let failed = |source| DatapathError::pin(path, source);
+        let held = match HeldPin::open(path.to_owned()) {
             Ok(held) => held,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -142,6 +168,46 @@ impl PinnedLink {
             program: info.program,
             index: (info.interface != 0).then_some(info.interface),
         }))
+    }
+
+    /// The name that its device was attached by.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// Whether this interface of our namespace carries it. Its index alone does not tell: it is the
+    /// index in the namespace where the device is now.
+    #[must_use]
+    pub fn is_on(&self, interface: &Interface) -> bool {
+        self.index == Some(interface.index)
+            && interface.xdp.map(|xdp| xdp.program) == Some(self.program)
+    }
+
+    /// Asks again what it runs, and where.
+    pub fn look_again(&mut self) {
+        if let Ok(info) = sys::link_info(&self.held) {
+            self.program = info.program;
+            self.index = (info.interface != 0).then_some(info.interface);
+        }
+    }
+
+    /// Pins it among the moved links: its device does not have its name here any more.
+    pub fn set_aside(&mut self, pins: &PinDirectory, zone: &str) -> Result<(), DatapathError> {
+        let path = pins.moved_link(&self.interface, zone, self.held.id());
+        self.move_pin(path)
+    }
+
+    /// Pins it as the link of the interface that carries it.
+    pub fn take_back(&mut self, pins: &PinDirectory, interface: &str) -> Result<(), DatapathError> {
+        self.move_pin(pins.link(interface))?;
+        interface.clone_into(&mut self.interface);
+        Ok(())
+    }
+
+    fn move_pin(&mut self, path: PathBuf) -> Result<(), DatapathError> {
+        let moved = self.held.move_to(path.clone());
+        moved.map_err(|source| DatapathError::pin(path, source))
     }
 
     /// Whether it still is on an interface.
@@ -177,10 +243,10 @@ impl PinnedLink {
     }
 
     /// Takes the program off the interface and removes the pin. Doing it again is no error.
-    pub fn detach(self, pins: &PinDirectory) -> Result<(), DatapathError> {
+    pub fn detach(self) -> Result<(), DatapathError> {
         self.take_off()?;
         reach(Step::LinkDetached);
-        let path = pins.link(&self.interface);
+        let path = self.held.path().to_owned();
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(DatapathError::pin(path, error))

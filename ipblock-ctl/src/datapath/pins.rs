@@ -3,6 +3,7 @@
 //! ```text
 //! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
 //! BPFFS/ipblock/links/INTERFACE
+//! BPFFS/ipblock/moved/INTERFACE:ZONE:NUMBER
 //! BPFFS/ipblock/shared/ABI_VERSION/{BANS_*,BAN_*,ALERT_*,HITS,HIT_BUDGET,PANIC_OFF}
 //! ```
 
@@ -137,6 +138,30 @@ impl PinDirectory {
         self.links().join(encode(interface))
     }
 
+    fn moved(&self) -> PathBuf {
+        self.root.join("moved")
+    }
+
+    /// The pin of a link whose device was attached by a name that it does not have here any more. No
+    /// name of an interface holds a colon (net/core/dev.c, `dev_valid_name`).
+    pub(super) fn moved_link(&self, interface: &str, zone: &str, number: u32) -> PathBuf {
+        let name = encode(&format!("{interface}:{zone}:{number}"));
+        self.moved().join(name)
+    }
+
+    /// The pins of moved links: path, interface and zone; sorted.
+    pub(super) fn moved_links(&self) -> Result<Vec<(PathBuf, String, String)>, DatapathError> {
+        let mut names = file_names(&self.moved())?;
+        names.sort_unstable();
+        let links = names.into_iter().filter_map(|name| {
+            let decoded = decode(&name);
+            let mut parts = decoded.split(':').map(ToOwned::to_owned);
+            let (interface, zone) = (parts.next()?, parts.next()?);
+            Some((self.moved().join(&name), interface, zone))
+        });
+        Ok(links.collect())
+    }
+
     /// Numbers of the generations that are pinned, whole or not, sorted.
     pub fn generation_numbers(&self) -> Result<Vec<u64>, DatapathError> {
         let mut numbers: Vec<u64> = file_names(&self.generations())?
@@ -214,6 +239,22 @@ fn decode(file_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moved_links_tell_their_interface_and_their_zone() {
+        let directory = tempfile::tempdir().unwrap();
+        let pins = PinDirectory {
+            root: directory.path().to_owned(),
+        };
+        assert!(pins.moved_links().unwrap().is_empty());
+        fs::create_dir_all(pins.moved()).unwrap();
+        let pinned = pins.moved_link("eth0.5", "dmz", 7);
+        let name = pinned.file_name().unwrap().to_str().unwrap();
+        assert!(!name.contains('.'), "{name}");
+        fs::write(&pinned, "").unwrap();
+        let found = pins.moved_links().unwrap();
+        assert_eq!(found, [(pinned, "eth0.5".to_owned(), "dmz".to_owned())]);
+    }
 
     #[test]
     fn interface_names_survive_the_file_name() {

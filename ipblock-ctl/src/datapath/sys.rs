@@ -20,6 +20,7 @@ use std::{
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 // Commands and constants of include/uapi/linux/bpf.h.
+const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
@@ -29,6 +30,10 @@ const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_UPDATE: libc::c_int = 29;
 const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_XDP: u32 = 37;
+const BPF_TCX_INGRESS: u32 = 46;
+/// In front of every other program there.
+const BPF_F_BEFORE: u32 = 1 << 3;
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 // Flags of include/uapi/linux/if_link.h.
 pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 pub(super) const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
@@ -58,6 +63,16 @@ struct LinkCreateAttributes {
     interface: u32,
     attach_type: u32,
     flags: u32,
+}
+
+/// The head of the attributes of `BPF_PROG_LOAD`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct ProgramLoadAttributes {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
 }
 
 #[derive(IntoBytes, Immutable)]
@@ -163,6 +178,36 @@ pub(super) fn create_xdp_link(
         interface,
         attach_type: BPF_XDP,
         flags: mode_flags,
+    };
+    bpf(BPF_LINK_CREATE, &attributes).map(own)
+}
+
+/// Drops every packet that comes in by an interface, behind XDP and before the stack, until the
+/// descriptor is closed. `EINVAL` before Linux 6.6.
+pub(super) fn drop_incoming(interface: u32) -> io::Result<OwnedFd> {
+    // `return TC_ACT_SHOT`: BPF_ALU64 | BPF_MOV | BPF_K into r0, BPF_JMP | BPF_EXIT
+    // (include/uapi/linux/bpf.h, struct bpf_insn).
+    const SHOT: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 2, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+    const SHOT_BIG_ENDIAN: [[u8; 8]; 2] =
+        [[0xb7, 0, 0, 0, 0, 0, 0, 2], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+    let instructions = if cfg!(target_endian = "big") {
+        SHOT_BIG_ENDIAN
+    } else {
+        SHOT
+    };
+    let license = c"GPL";
+    let load = ProgramLoadAttributes {
+        kind: BPF_PROG_TYPE_SCHED_CLS,
+        instruction_count: 2,
+        instructions: instructions.as_ptr().expose_provenance() as u64,
+        license: license.as_ptr().expose_provenance() as u64,
+    };
+    let program = bpf(BPF_PROG_LOAD, &load).map(own)?;
+    let attributes = LinkCreateAttributes {
+        program: raw(program.as_fd()),
+        interface,
+        attach_type: BPF_TCX_INGRESS,
+        flags: BPF_F_BEFORE,
     };
     bpf(BPF_LINK_CREATE, &attributes).map(own)
 }

@@ -10,8 +10,8 @@ use super::{
     view::{Tone, View, visible},
 };
 use crate::api::types::{
-    Count, DefaultVerdict, InterfaceState, InterfaceStatus, MalformedPolicy, Mode, Status, Totals,
-    ZoneStatus,
+    Attached, Count, DefaultVerdict, InterfaceState, InterfaceStatus, MalformedPolicy, Mode,
+    Status, Totals, ZoneStatus,
 };
 
 /// The daemon, what is staged, and every zone.
@@ -112,10 +112,13 @@ fn mode_and_state(interface: &InterfaceStatus) -> [Cell; 2] {
 
 /// One line about an interface, after an attach.
 #[must_use]
-pub fn render_interface(interface: &InterfaceStatus, view: &View) -> String {
-    let mut table = Table::new(&[Column::left(""); 3]);
+pub fn render_attached(attached: &Attached, view: &View) -> String {
+    let interface = &attached.interface;
+    let mut table = Table::new(&[Column::left(""); 4]);
+    let zone = format!("zone {}", attached.zone);
     let mut cells = vec![interface.name.as_str().into()];
     cells.extend(mode_and_state(interface));
+    cells.push(zone.into());
     table.row(cells);
     table.render(view)
 }
@@ -214,7 +217,12 @@ mod tests {
     fn an_attached_interface_is_one_line() {
         let status = samples::status();
         let interface = &status.zones[0].interfaces[0];
-        let text = super::render_interface(interface, &samples::view());
-        assert_eq!(text, "eth0  native  attached\n");
+        let attached = crate::api::types::Attached {
+            interface: interface.clone(),
+            zone: "dmz".to_owned(),
+            warnings: Vec::new(),
+        };
+        let text = super::render_attached(&attached, &samples::view());
+        assert_eq!(text, "eth0  native  attached  zone dmz\n");
     }
 }

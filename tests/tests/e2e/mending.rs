@@ -35,8 +35,7 @@ fn a_link_that_was_detached_from_outside_is_put_back() -> anyhow::Result<()> {
     wait_until_filtered(&scene)?;
     let pins = PinDirectory::at(scene.daemon.bpffs())?;
     let link = PinnedLink::open(&pins, scene.interface())?;
-    link.expect("the interface's link is pinned")
-        .detach(&pins)?;
+    link.expect("the interface's link is pinned").detach()?;
     wait_until_filtered(&scene)?;
     let shown = interface(&scene.daemon, scene.interface())?;
     assert_eq!(shown.state, InterfaceState::Attached);
@@ -85,14 +84,14 @@ fn a_renamed_interface_keeps_its_filter_and_says_so() -> anyhow::Result<()> {
     netns.run(["ip", "link", "set", name, "name", "lan0"])?;
     netns.run(["ip", "link", "set", "lan0", "up"])?;
     wait_until_filtered(&scene)?;
-    let output = scene.daemon.ctl(&["attach", "lan0"])?;
+    let output = scene.daemon.ctl(&["attach", name])?;
     assert_eq!(output.code, 3, "{output:?}");
     assert!(
         output.stderr.contains("interfaces were renamed"),
         "{output:?}"
     );
-    scene.daemon.ctl(&["detach", name])?.ok()?;
     scene.daemon.ctl(&["attach", "lan0"])?.ok()?;
+    scene.daemon.ctl(&["detach", name])?.ok()?;
     wait_until_filtered(&scene)
 }
 

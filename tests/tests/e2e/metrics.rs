@@ -433,3 +433,23 @@ fn an_address_that_others_reach_is_warned_about() -> anyhow::Result<()> {
     assert_eq!(daemon.log().matches("no loopback address").count(), 1);
     Ok(())
 }
+
+#[test]
+fn a_renamed_interface_is_not_attached_by_its_old_name() -> anyhow::Result<()> {
+    let scene = Scene::attached(require_privileged!(), "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let labels = [("interface", scene.interface())];
+    let shown = |labels: &[(&str, &str)]| -> anyhow::Result<u64> {
+        let page = Page::over_socket(&scene.daemon)?;
+        Ok(page.count("ipblock_interface_attached", labels))
+    };
+    assert_eq!(shown(&labels)?, 1);
+    let netns = &scene.pair.host.netns;
+    netns.run(["ip", "link", "set", scene.interface(), "down"])?;
+    netns.run(["ip", "link", "set", scene.interface(), "name", "ens9"])?;
+    assert_eq!(shown(&labels)?, 0);
+    scene.daemon.ctl(&["attach", "ens9"])?.ok()?;
+    assert_eq!(shown(&[("interface", "ens9")])?, 1);
+    assert_eq!(shown(&labels)?, 0);
+    Ok(())
+}

@@ -10,6 +10,9 @@ pub struct Attached {
     /// The interface.
     #[serde(flatten)]
     pub interface: InterfaceStatus,
+    /// The zone that it is in now.
+    #[serde(default)]
+    pub zone: String,
     /// What would have been refused without `force`, one line each.
     #[serde(default)]
     pub warnings: Vec<String>,

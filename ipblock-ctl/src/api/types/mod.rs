@@ -171,6 +171,15 @@ pub struct AttachRequest {
     pub force: bool,
 }
 
+/// Query of `DELETE /v1/interfaces/{name}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetachQuery {
+    /// Only devices that were attached by this name and have another one, or are in another network
+    /// namespace.
+    #[serde(default)]
+    pub moved: bool,
+}
+
 /// `GET /v1/zones`: one element of the array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneInfo {

@@ -235,8 +235,9 @@ fn is_on(record: &InterfaceRecord) -> bool {
 }
 
 fn zones_with_interfaces(state: &State) -> BTreeSet<ZoneName> {
-    let records = state.interfaces.values();
-    records.map(|record| record.zone.clone()).collect()
+    let records = state.interfaces.values().map(|record| &record.zone);
+    let moved = state.moved.iter().map(|moved| &moved.zone);
+    records.chain(moved).cloned().collect()
 }
 
 /// Which of the addresses a live ban covers, and the ban.

@@ -19,9 +19,12 @@ use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 use jiff::Timestamp;
 
 use super::{connections::Traffic, error::Failure, http::run_blocking, state::Service};
-use crate::api::{
-    error::{ApiError, ErrorKind},
-    types::{Counters, InterfaceStatus, Status},
+use crate::{
+    api::{
+        error::{ApiError, ErrorKind},
+        types::{Counters, InterfaceStatus, Status},
+    },
+    datapath::Interface,
 };
 
 pub(super) use listen::{bind, serve, unavailable};
@@ -64,12 +67,13 @@ impl Service {
     fn snapshot(&self) -> Result<Snapshot, ApiError> {
         let state = self.read();
         let counts = state.counts()?;
-        let interfaces = state.interfaces.iter();
+        let present = Interface::list();
+        let interfaces = state.shown_interfaces(present.as_deref()).into_iter();
         Ok(Snapshot {
             status: self.status_from(&state, &counts)?,
             counters: state.counters_from(&counts),
             interfaces: interfaces
-                .map(|(name, record)| (record.zone.to_string(), record.status(name)))
+                .map(|(zone, interface)| (zone.to_string(), interface))
                 .collect(),
             last_deploy: self.record.last_deploy(),
             started: self.record.started(),

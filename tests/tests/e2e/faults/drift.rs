@@ -170,8 +170,8 @@ fn links_that_are_detached_or_run_another_program_are_put_right() -> anyhow::Res
     let mut injected = 0;
     for _ in 0..3 {
         let before = repairs(&stage.daemon, "links");
-        let (pins, link) = link_of(&stage.daemon, &name)?;
-        link.detach(&pins)?;
+        let (_, link) = link_of(&stage.daemon, &name)?;
+        link.detach()?;
         injected += 1;
         filtered_again(&mut stage, &pair, before)?;
 

@@ -120,6 +120,8 @@ fn interfaces_that_are_renamed_or_go_down_keep_their_filter() -> anyhow::Result<
         stage.assert_filtered(&pair)?;
         injected += 4;
     }
+    // Its own name is seen within a second.
+    wait_until(&stage, InterfaceState::Attached)?;
     stage.converged()?;
     let entry = Entry {
         part: PART,
