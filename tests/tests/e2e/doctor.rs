@@ -197,3 +197,54 @@ fn devices_over_and_under_others_are_told_apart() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_renamed_interface_is_told_with_both_names() -> anyhow::Result<()> {
+    let scene = Scene::attached(require_privileged!(), "native")?;
+    apply(&scene.daemon, BLOCK)?;
+    let netns = &scene.pair.host.netns;
+    let name = scene.interface();
+    for command in [
+        ["ip", "link", "set", name, "down"].as_slice(),
+        &["ip", "link", "set", name, "name", "ens9"],
+        &["ip", "link", "set", "ens9", "up"],
+    ] {
+        netns.run(command)?;
+    }
+    let found = findings(&scene.daemon, netns)?;
+    assert_says(&found, "ok", "ens9: program", "");
+    assert_says(
+        &found,
+        "warning",
+        &format!("ens9: it was attached as {name} and then renamed"),
+        "`ipblock-ctl attach ens9`",
+    );
+    let away = Netns::new(require_privileged!())?;
+    netns.run(["ip", "link", "set", "ens9", "netns", away.name()])?;
+    let found = findings(&scene.daemon, netns)?;
+    assert_says(
+        &found,
+        "warning",
+        &format!("the device that was attached as {name} is in another network namespace"),
+        &format!("`ipblock-ctl detach {name} --moved`"),
+    );
+    assert_says(&found, "ok", "none is filtered", "");
+    Ok(())
+}
+
+#[test]
+fn macvlans_on_a_native_parent_are_told() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let (netns, name) = (&scene.pair.host.netns, scene.interface());
+    let macvlan = [
+        "link", name, "name", "mv0", "type", "macvlan", "mode", "bridge",
+    ];
+    if add_link(netns, &macvlan) {
+        let found = findings(&scene.daemon, netns)?;
+        let detail = format!("{name} is in native mode: what macvlans on it send each other");
+        let advice = format!("`ipblock-ctl attach {name} --mode generic`");
+        assert_says(&found, "warning", &detail, &advice);
+    }
+    Ok(())
+}

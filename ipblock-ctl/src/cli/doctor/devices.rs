@@ -1,9 +1,9 @@
 //! Interfaces: which are filtered and how, and what about them costs speed or lets packets by.
 
-use std::collections::BTreeSet;
+mod layers;
 
 use crate::{
-    datapath::{AttachMode, device::XdpFeatures},
+    datapath::{AttachMode, device::XdpFeatures, stack::Layer},
     output::doctor::Finding,
 };
 
@@ -55,11 +55,24 @@ pub(super) struct Device {
     pub(super) features: Option<XdpFeatures>,
     /// How ipblock filters it, if it does.
     pub(super) filtered: Option<AttachMode>,
+    /// How a program that is not ipblock's is on it, if one is.
+    pub(super) foreign: Option<AttachMode>,
+    /// Of a bond, how it spreads packets.
+    pub(super) bond_mode: Option<String>,
 }
 
 impl Device {
     fn is(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
+    }
+
+    /// Its place among the others.
+    fn layer(&self) -> Layer {
+        Layer {
+            index: self.index,
+            master: self.master,
+            lower: self.parent,
+        }
     }
 
     /// Whether somebody may well want to filter it: what carries traffic from outside.
@@ -95,6 +108,7 @@ pub(super) fn judge(devices: &[Device]) -> Vec<Finding> {
     for device in devices {
         if device.filtered.is_some() {
             findings.extend(place(device, devices));
+            findings.extend(layers::siblings(device, devices));
             findings.extend(slow(device));
         } else if device.is_candidate() {
             findings.extend(offloads(device));
@@ -102,12 +116,12 @@ pub(super) fn judge(devices: &[Device]) -> Vec<Finding> {
             findings.push(cannot_be_filtered(device));
         }
     }
-    findings.extend(
-        devices
-            .iter()
-            .filter(|device| device.is("bond"))
-            .filter_map(|bond| half_filtered(bond, devices)),
-    );
+    for device in devices {
+        findings.extend(layers::foreign_above(device, devices));
+        if device.is("bond") {
+            findings.extend(layers::half_filtered(device, devices));
+        }
+    }
     findings
 }
 
@@ -183,17 +197,7 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
         });
     }
     if device.is("bridge") {
-        let ports = names_of_members(device, devices, |port| port.filtered.is_none());
-        return (!ports.is_empty()).then(|| {
-            Finding::warning(
-                CHECK,
-                format!("{name} is a bridge: what goes from port to port is not judged"),
-                format!(
-                    "attach its ports, if that is to be filtered too: {}",
-                    ports.join(", ")
-                ),
-            )
-        });
+        return layers::bridge(device, devices);
     }
     None
 }
@@ -203,7 +207,7 @@ fn slow(device: &Device) -> Option<Finding> {
     if device.filtered != Some(AttachMode::Generic) || device.is("vlan") || device.is("bridge") {
         return None;
     }
-    if let Some(finding) = offloads(device) {
+    if let Some(finding) = layers::bond_mode(device).or_else(|| offloads(device)) {
         return Some(finding);
     }
     let (name, driver) = (&device.name, device.driver());
@@ -253,41 +257,6 @@ fn offloads(device: &Device) -> Option<Finding> {
         ));
     }
     None
-}
-
-/// A bond of which some members are filtered: what comes in by the others is not.
-fn half_filtered(bond: &Device, devices: &[Device]) -> Option<Finding> {
-    let free = names_of_members(bond, devices, |member| member.filtered.is_none());
-    let filtered = names_of_members(bond, devices, |member| member.filtered.is_some());
-    if bond.filtered.is_some() || free.is_empty() || filtered.is_empty() {
-        return None;
-    }
-    Some(Finding::warning(
-        CHECK,
-        format!(
-            "of bond {} {} filtered, and not {}",
-            bond.name,
-            match filtered.as_slice() {
-                [one] => format!("{one} is"),
-                several => format!("{} are", several.join(", ")),
-            },
-            free.join(", ")
-        ),
-        format!("detach the members, and attach {} itself", bond.name),
-    ))
-}
-
-fn names_of_members(
-    master: &Device,
-    devices: &[Device],
-    wanted: impl Fn(&Device) -> bool,
-) -> Vec<String> {
-    let names: BTreeSet<&String> = devices
-        .iter()
-        .filter(|device| device.master == Some(master.index) && wanted(device))
-        .map(|device| &device.name)
-        .collect();
-    names.into_iter().cloned().collect()
 }
 
 #[cfg(test)]

@@ -20,8 +20,10 @@ pub(super) fn interfaces(bpffs: &Path) -> Vec<Finding> {
             return vec![Finding::warning(CHECK, error.to_string(), advice)];
         }
     };
-    let ours = our_programs(bpffs);
+    let links = our_links(bpffs);
+    let ours: BTreeSet<u32> = links.iter().map(|link| link.program).collect();
     let mut findings = programs(&interfaces, &ours, bpffs);
+    findings.extend(links.iter().filter_map(|link| elsewhere(link, &interfaces)));
     findings.extend(devices::judge(&known(&interfaces, &ours)));
     findings
 }
@@ -72,7 +74,7 @@ fn known(interfaces: &[Interface], ours: &BTreeSet<u32>) -> Vec<Device> {
             kind: interface.kind.clone(),
             mtu: interface.mtu,
             master: interface.master,
-            parent: interface.parent,
+            parent: interface.layer().lower,
             header: match interface.require_ethernet() {
                 Ok(()) if interface.is_loopback() => Header::Loopback,
                 Ok(()) => Header::Ethernet,
@@ -88,19 +90,53 @@ fn known(interfaces: &[Interface], ours: &BTreeSet<u32>) -> Vec<Device> {
                 .xdp
                 .filter(|xdp| ours.contains(&xdp.program))
                 .map(|xdp| xdp.mode),
+            foreign: interface
+                .xdp
+                .filter(|xdp| !ours.contains(&xdp.program))
+                .map(|xdp| xdp.mode),
+            bond_mode: interface.bond_mode.clone(),
         })
         .collect()
 }
 
-/// Ids of the programs on links that are pinned there. Unreadable pins are nobody's.
-fn our_programs(bpffs: &Path) -> BTreeSet<u32> {
+/// A link whose device does not have the name here by which it was attached.
+fn elsewhere(link: &PinnedLink, interfaces: &[Interface]) -> Option<Finding> {
+    let name = link.interface();
+    let carrier = interfaces.iter().find(|interface| link.is_on(interface));
+    match carrier.map(|carrier| carrier.name.as_str()) {
+        // Its pin alone is left.
+        None if link.index.is_none() => None,
+        Some(now) if now == name => None,
+        Some(now) => Some(Finding::warning(
+            CHECK,
+            format!("{now}: it was attached as {name} and then renamed"),
+            format!(
+                "`ipblock-ctl attach {now}` keeps its filter under its name, `ipblock-ctl detach {now}` \
+                 takes it off"
+            ),
+        )),
+        None => Some(Finding::warning(
+            CHECK,
+            format!(
+                "the device that was attached as {name} is in another network namespace, and is filtered \
+                 there"
+            ),
+            format!("`ipblock-ctl detach {name} --moved` takes the filter off"),
+        )),
+    }
+}
+
+/// The links that are pinned there. Unreadable pins are nobody's.
+fn our_links(bpffs: &Path) -> Vec<PinnedLink> {
     let Ok(pins) = PinDirectory::at(bpffs) else {
-        return BTreeSet::new();
+        return Vec::new();
     };
     let names = pins.linked_interfaces().unwrap_or_default();
-    names
+    let links = names
         .iter()
-        .filter_map(|name| PinnedLink::open(&pins, name).ok().flatten())
-        .map(|link| link.program)
-        .collect()
+        .filter_map(|name| PinnedLink::open(&pins, name).ok().flatten());
+    let moved = PinnedLink::open_moved(&pins)
+        .unwrap_or_default()
+        .into_iter();
+    links.chain(moved.map(|moved| moved.link)).collect()
 }

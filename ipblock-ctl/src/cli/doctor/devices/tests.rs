@@ -157,7 +157,86 @@ fn a_bridge_does_not_see_what_it_passes_on() {
         ..virtual_device(name, index, "veth")
     };
     let devices = [bridge, port("b", 3), port("a", 4)];
-    assert_warns(&devices, "from port to port", "too: a, b");
+    assert_warns(
+        &devices,
+        "from port to port",
+        "attach its ports: `ipblock-ctl attach a`, `ipblock-ctl attach b`. The kernel takes programs \
+         from below to above, so ipblockd takes br0 off",
+    );
+}
+
+#[test]
+fn a_foreign_program_above_is_named_with_the_order() {
+    let bridge = Device {
+        foreign: Some(AttachMode::Generic),
+        ..virtual_device("br0", 2, "bridge")
+    };
+    let port = Device {
+        master: Some(2),
+        ..virtual_device("w1", 3, "veth")
+    };
+    assert_warns(
+        &[bridge, port],
+        "br0 runs an XDP program that is not ipblock's: the kernel takes none below it, on w1",
+        "take that program off br0, then `ipblock-ctl attach w1`, then put it on br0 again",
+    );
+}
+
+#[test]
+fn macvlans_pass_the_native_program_of_their_parent() {
+    let parent = |mode| Device {
+        filtered: Some(mode),
+        ..card("eth0", 2)
+    };
+    let on = |name: &str, index, kind| Device {
+        parent: Some(2),
+        ..virtual_device(name, index, kind)
+    };
+    let macvlans = |mode| {
+        [
+            parent(mode),
+            on("mv0", 3, "macvlan"),
+            on("mv1", 4, "macvtap"),
+        ]
+    };
+    assert_warns(
+        &macvlans(AttachMode::Native),
+        "what macvlans on it send each other is not judged: mv0, mv1",
+        "`ipblock-ctl attach eth0 --mode generic`, which sees it",
+    );
+    let generic = warnings(&macvlans(AttachMode::Generic));
+    assert!(
+        generic
+            .iter()
+            .all(|(detail, _)| !detail.contains("macvlan")),
+        "{generic:?}"
+    );
+    assert_warns(
+        &[parent(AttachMode::Native), on("iv0", 3, "ipvlan")],
+        "what ipvlans on eth0 send each other is not judged in either mode: iv0",
+        "`ipblock-ctl attach iv0`",
+    );
+}
+
+#[test]
+fn a_bond_is_told_whether_its_mode_can_be_native() {
+    let bond = |mode: &str| Device {
+        filtered: Some(AttachMode::Generic),
+        bond_mode: Some(mode.to_owned()),
+        ..virtual_device("bond0", 2, "bond")
+    };
+    assert_warns(
+        &[bond("balance-tlb")],
+        "bond0 is a bond in mode balance-tlb, which takes generic mode only",
+        "active-backup, balance-rr, 802.3ad, balance-xor",
+    );
+    for mode in ["active-backup", "balance-rr", "802.3ad", "balance-xor"] {
+        let found = warnings(&[bond(mode)]);
+        assert!(
+            found.iter().all(|(detail, _)| !detail.contains("in mode")),
+            "{found:?}"
+        );
+    }
 }
 
 #[test]
@@ -180,7 +259,7 @@ fn a_bond_is_filtered_as_a_whole() {
     assert_warns(
         &half,
         "of bond bond0 eth0 is filtered, and not eth1",
-        "attach bond0",
+        "`ipblock-ctl detach eth0`, then `ipblock-ctl attach bond0`",
     );
     let all = [
         bond(None),
