@@ -190,7 +190,7 @@ impl Shared {
                 self.told(done, &told, begun)?
             }
             Operation::Detach => {
-                let done = client.detach(&self.interface).await;
+                let done = client.detach(&self.interface, false).await;
                 self.told(done, &ZONES.map(|zone| (Key::Attached(zone), false)), begun)?
             }
         };

@@ -121,7 +121,7 @@ impl World {
             .iter()
             .any(|key| matches!(key, Key::Attached(_)))
         {
-            client.detach(self.second()).await?;
+            client.detach(self.second(), false).await?;
         }
         let request = json!({"ruleset": ruleset(start), "file": "rules.toml", "force": true});
         client.apply(&read(request)?).await?;
