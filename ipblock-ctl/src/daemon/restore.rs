@@ -271,6 +271,8 @@ impl Service {
             .map(|(name, live)| (name, Arc::new(live)))
             .collect();
         loaded.interfaces = std::mem::take(&mut state.interfaces);
+        loaded.moved = std::mem::take(&mut state.moved);
+        loaded.rests = std::mem::take(&mut state.rests);
         loaded.drift = std::mem::take(&mut state.drift);
         loaded.metrics_problem = state.metrics_problem.take();
         for name in loaded.zones.keys() {
