@@ -17,8 +17,8 @@ pub const MAX_BANS: u32 = 1_000_000;
 /// trie refuses to replace an entry (`kernel/bpf/lpm_trie.c`).
 pub const BAN_TABLE_ENTRIES: u32 = MAX_BANS + 1;
 
-/// VLAN tags that are skipped; one more makes a packet malformed.
-pub const MAX_VLAN_TAGS: usize = 2;
+/// VLAN tags that are skipped; a packet with more is dropped.
+pub const MAX_VLAN_TAGS: usize = 8;
 
 /// Sources whose alert windows the kernel keeps; the one that hit longest ago goes first.
 pub const ALERT_WINDOWS: u32 = 1 << 16;

@@ -11,7 +11,7 @@ use crate::{
     frame::Frame,
     hits,
     maps::{self, CLASSES},
-    packet::IpHeader,
+    packet::{IpHeader, Malformed},
     source::Source,
 };
 
@@ -83,12 +83,13 @@ fn judge_banned(frame: &Frame<'_>, source: impl Source) -> Judgement {
     Judgement::DROP
 }
 
-/// Judges a packet whose source cannot be read.
+/// Judges a packet whose source cannot be read. The zone's policy decides only where the host's own
+/// stack would refuse the packet too.
 #[inline(always)]
-pub(crate) fn judge_malformed(frame: &Frame<'_>) -> Judgement {
+pub(crate) fn judge_malformed(frame: &Frame<'_>, why: Malformed) -> Judgement {
     debug!(frame.ctx(), "malformed frame of {} bytes", frame.len());
     Judgement {
-        drop: maps::malformed_is_drop(),
+        drop: why == Malformed::Tags || maps::malformed_is_drop(),
         outcome: Outcome::Malformed,
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! ARP is not IP and never gets here. Allow lists, bans and rules are asked first; only the
 //! *default* spares these packets. No other verdict depends on what stands behind the source address.
+//!
+//! The kernel copies what is read here. With a packet pointer that depends on the number of VLAN tags
+//! the verifier would walk through all that follows the parser once for each number, and give up.
 
 use core::mem::offset_of;
 
@@ -37,9 +40,9 @@ pub(crate) fn is_essential_v6(frame: &Frame<'_>, ip: usize) -> bool {
 
 #[inline(always)]
 fn is_dhcpv4(frame: &Frame<'_>, ip: usize) -> Option<bool> {
-    let [version_ihl] = frame.read(ip)?;
-    let fragment = frame.read_u16(ip + offset_of!(Ipv4Hdr, frags))?;
-    let [protocol] = frame.read(ip + offset_of!(Ipv4Hdr, proto))?;
+    let [version_ihl] = frame.copy(ip)?;
+    let fragment = copy_u16(frame, ip + offset_of!(Ipv4Hdr, frags))?;
+    let [protocol] = frame.copy(ip + offset_of!(Ipv4Hdr, proto))?;
     // A fragment is never spared: one without its UDP header could not be told apart.
     if protocol != IpProto::Udp as u8 || fragment & FRAGMENT_BITS != 0 {
         return Some(false);
@@ -50,11 +53,11 @@ fn is_dhcpv4(frame: &Frame<'_>, ip: usize) -> Option<bool> {
 
 #[inline(always)]
 fn is_dhcpv6_or_neighbour_discovery(frame: &Frame<'_>, ip: usize) -> Option<bool> {
-    let [next_header] = frame.read(ip + offset_of!(Ipv6Hdr, next_hdr))?;
+    let [next_header] = frame.copy(ip + offset_of!(Ipv6Hdr, next_hdr))?;
     let payload = ip + Ipv6Hdr::LEN;
     if next_header == IpProto::Ipv6Icmp as u8 {
-        let [hop_limit] = frame.read(ip + offset_of!(Ipv6Hdr, hop_limit))?;
-        let [message] = frame.read(payload)?;
+        let [hop_limit] = frame.copy(ip + offset_of!(Ipv6Hdr, hop_limit))?;
+        let [message] = frame.copy(payload)?;
         return Some(hop_limit == NEVER_FORWARDED && NEIGHBOUR_DISCOVERY.contains(&message));
     }
     if next_header == IpProto::Udp as u8 {
@@ -66,7 +69,12 @@ fn is_dhcpv6_or_neighbour_discovery(frame: &Frame<'_>, ip: usize) -> Option<bool
 /// Source and destination port of the UDP header at `offset`.
 #[inline(always)]
 fn read_ports(frame: &Frame<'_>, offset: usize) -> Option<[u16; 2]> {
-    let source = frame.read_u16(offset + offset_of!(UdpHdr, src))?;
-    let destination = frame.read_u16(offset + offset_of!(UdpHdr, dst))?;
+    let source = copy_u16(frame, offset + offset_of!(UdpHdr, src))?;
+    let destination = copy_u16(frame, offset + offset_of!(UdpHdr, dst))?;
     Some([source, destination])
+}
+
+#[inline(always)]
+fn copy_u16(frame: &Frame<'_>, offset: usize) -> Option<u16> {
+    frame.copy(offset).map(u16::from_be_bytes)
 }

@@ -42,7 +42,7 @@ fn ipblock(ctx: XdpContext) -> u32 {
         Packet::V4(header) => classify::judge(&frame, &header),
         Packet::V6(header) => classify::judge(&frame, &header),
         Packet::NonIp => Judgement::pass(Outcome::NonIp),
-        Packet::Malformed => classify::judge_malformed(&frame),
+        Packet::Malformed(why) => classify::judge_malformed(&frame, why),
     };
     let judgement = if judgement.drop && panic_off::is_on() {
         judgement.called_off()

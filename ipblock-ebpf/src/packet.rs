@@ -26,9 +26,19 @@ pub(crate) enum Packet {
     V6(IpHeader<SourceV6>),
     /// Any other protocol, 802.3 length frames included.
     NonIp,
-    /// The source address is not wholly present, the version is not what the `EtherType` says, the
-    /// IPv4 header is too short to be one, or there are more than two VLAN tags.
-    Malformed,
+    /// Whose packet it is cannot be read.
+    Malformed(Malformed),
+}
+
+/// Why a source address cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// A tag or the source address is not wholly present, the version is not what the `EtherType`
+    /// says, or the IPv4 header is too short to be one. No IP stack accepts such a packet.
+    Header,
+    /// More VLAN tags than are looked through. Linux removes any number of priority tags, so there
+    /// may be a packet behind them that the host accepts.
+    Tags,
 }
 
 /// Where the IP header starts, and whose packet it is.
@@ -44,21 +54,37 @@ type Start = Piece<{ IP + offset_of!(Ipv6Hdr, src_addr) + size_of::<[u8; 16]>() 
 /// The IP header in [`Start`].
 const IP: usize = size_of::<EtherType>();
 
-/// Finds the source address behind up to two VLAN tags, 802.1Q or 802.1ad, in any order.
+/// Finds the source address behind up to [`MAX_VLAN_TAGS`] VLAN tags, 802.1Q or 802.1ad, in any order
+/// and of any id.
 #[inline(always)]
 pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
-    let mut offset = EthHdr::LEN;
-    for _ in 0..=MAX_VLAN_TAGS {
-        let Some(start) = frame.piece(offset - IP) else {
-            break;
-        };
+    // Nearly all frames: no tag, and the source address in the first buffer.
+    if let Some(start) = frame.piece(EthHdr::LEN - IP) {
         let ether_type = start.u16::<0>().to_be();
         if !is_vlan(ether_type) {
-            return parse_start(ether_type, start, offset);
+            return parse_start(ether_type, start, EthHdr::LEN);
+        }
+    }
+    parse_behind_tags(frame)
+}
+
+/// As [`parse`], for all other frames: tagged, short, or split up by the driver.
+#[inline(always)]
+fn parse_behind_tags(frame: &Frame<'_>) -> Packet {
+    let mut offset = EthHdr::LEN;
+    for _ in 0..=MAX_VLAN_TAGS {
+        let Some(ether_type) = frame.read_u16(offset - IP).map(u16::to_be) else {
+            return Packet::Malformed(Malformed::Header);
+        };
+        if !is_vlan(ether_type) {
+            return match frame.piece(offset - IP) {
+                Some(start) => parse_start(ether_type, start, offset),
+                None => parse_by_field(frame, ether_type, offset),
+            };
         }
         offset += VLAN_TAG;
     }
-    parse_by_field(frame)
+    Packet::Malformed(Malformed::Tags)
 }
 
 /// `ether_type` is that of `start`, which is followed by the IP header at `offset` of the frame.
@@ -79,39 +105,17 @@ fn parse_start(ether_type: u16, start: Start, offset: usize) -> Packet {
     }
 }
 
-/// As [`parse`], field by field: for frames that are short, or that a driver splits up.
+/// As [`parse_start`], field by field: for headers that are short or reach into a fragment.
 #[inline(always)]
-fn parse_by_field(frame: &Frame<'_>) -> Packet {
-    let mut offset = EthHdr::LEN;
-    let Some(mut ether_type) = read_ether_type(frame, offset) else {
-        return Packet::Malformed;
-    };
-    for _ in 0..MAX_VLAN_TAGS {
-        if !is_vlan(ether_type) {
-            break;
-        }
-        offset += VLAN_TAG;
-        let Some(inner) = read_ether_type(frame, offset) else {
-            return Packet::Malformed;
-        };
-        ether_type = inner;
-    }
+fn parse_by_field(frame: &Frame<'_>, ether_type: u16, offset: usize) -> Packet {
     let found = if ether_type == EtherType::Ipv4 as u16 {
         read_ipv4(frame, offset)
     } else if ether_type == EtherType::Ipv6 as u16 {
         read_ipv6(frame, offset)
-    } else if is_vlan(ether_type) {
-        None
     } else {
         Some(Packet::NonIp)
     };
-    found.unwrap_or(Packet::Malformed)
-}
-
-/// The `EtherType` that ends at `end`, in network byte order as `network_types` keeps it.
-#[inline(always)]
-fn read_ether_type(frame: &Frame<'_>, end: usize) -> Option<u16> {
-    frame.read_u16(end - IP).map(u16::to_be)
+    found.unwrap_or(Packet::Malformed(Malformed::Header))
 }
 
 #[inline(always)]
@@ -142,7 +146,7 @@ fn read_ipv6(frame: &Frame<'_>, offset: usize) -> Option<Packet> {
 #[inline(always)]
 fn ipv4(version_ihl: u8, offset: usize, source: SourceV4) -> Packet {
     if version_ihl >> 4 != 4 || version_ihl & 0xf < MIN_IHL {
-        return Packet::Malformed;
+        return Packet::Malformed(Malformed::Header);
     }
     Packet::V4(IpHeader { offset, source })
 }
@@ -150,7 +154,7 @@ fn ipv4(version_ihl: u8, offset: usize, source: SourceV4) -> Packet {
 #[inline(always)]
 fn ipv6(version: u8, offset: usize, source: SourceV6) -> Packet {
     if version >> 4 != 6 {
-        return Packet::Malformed;
+        return Packet::Malformed(Malformed::Header);
     }
     Packet::V6(IpHeader { offset, source })
 }

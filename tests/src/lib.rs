@@ -18,6 +18,7 @@ mod leftovers;
 pub mod many_sources;
 mod netns;
 mod offload;
+pub mod own_stack;
 pub mod packet;
 pub mod page;
 mod pinned;

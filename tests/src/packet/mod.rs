@@ -92,14 +92,19 @@ impl Frame {
     /// The same frame behind VLAN tags of these tag protocols, outermost first. Their VLAN ids are
     /// 101, 102, ...
     #[must_use]
-    pub fn tagged(mut self, tag_protocols: &[u16]) -> Self {
-        let tags = tag_protocols
-            .iter()
-            .zip(101_u16..)
-            .flat_map(|(protocol, id)| {
-                let [[a, b], [c, d]] = [protocol.to_be_bytes(), id.to_be_bytes()];
-                [a, b, c, d]
-            });
+    pub fn tagged(self, tag_protocols: &[u16]) -> Self {
+        let tags: Vec<(u16, u16)> = tag_protocols.iter().copied().zip(101..).collect();
+        self.behind(&tags)
+    }
+
+    /// The same frame behind these tags, outermost first: tag protocol, and tag control information
+    /// (3 bits of priority, 1 bit of drop eligibility, 12 bits of VLAN id).
+    #[must_use]
+    pub fn behind(mut self, tags: &[(u16, u16)]) -> Self {
+        let tags = tags.iter().flat_map(|(protocol, control)| {
+            let [[a, b], [c, d]] = [protocol.to_be_bytes(), control.to_be_bytes()];
+            [a, b, c, d]
+        });
         self.0.splice(MAC_ADDRESSES..MAC_ADDRESSES, tags);
         self
     }

@@ -43,6 +43,7 @@ mod lists_and_changes;
 mod mending;
 mod metrics;
 mod moved;
+mod own_stack;
 mod panic_off;
 mod permissions;
 mod refused_start;

@@ -81,6 +81,7 @@ fn the_first_packet_of_a_source_is_announced_with_all_that_it_says() {
         ("later fragment", frame(&later), UDP, None),
         ("VLAN", frame(&tcp).tagged(&[CTAG]), TCP, Some(443)),
         ("QinQ", frame(&tcp).tagged(&[STAG, CTAG]), TCP, Some(443)),
+        ("eight tags", frame(&tcp).tagged(&[CTAG; 8]), TCP, Some(443)),
         (
             "no upper layer",
             frame(&tcp).truncated(ETHERNET + 20),

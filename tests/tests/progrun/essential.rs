@@ -71,10 +71,19 @@ fn where_the_default_passes_nothing_is_special() {
 #[test]
 fn essentials_are_found_behind_vlan_tags() {
     let mut zone = Fixture::allow_only().load(require_privileged!());
-    for stack in [&[CTAG][..], &[STAG], &[STAG, CTAG], &[CTAG, CTAG]] {
+    for stack in [
+        &[CTAG][..],
+        &[STAG],
+        &[STAG, CTAG],
+        &[CTAG, CTAG],
+        &[CTAG; 8],
+    ] {
         for frame in essentials(Kind::Unlisted) {
             zone.expect(&frame.tagged(stack), Expected::PASSED);
         }
+    }
+    for frame in essentials(Kind::Unlisted) {
+        zone.expect(&frame.tagged(&[CTAG; 9]), Expected::MALFORMED_DROPPED);
     }
 }
 

@@ -44,7 +44,7 @@ fn a_source_beyond_the_first_buffer_is_classified() {
         return;
     }
     let mut zone = Fixture::denylist().load(root);
-    for stack in [&[][..], &[CTAG], &[STAG, CTAG]] {
+    for stack in [&[][..], &[CTAG], &[STAG, CTAG], &[CTAG; 3], &[STAG; 8]] {
         for kind in Kind::ALL {
             let expected = kind.where_default_passes();
             for frame in [
@@ -82,12 +82,36 @@ fn a_split_frame_is_malformed_exactly_when_the_whole_one_is() {
             expect_at_every_split(&mut zone, &frame.clone().truncated(length), expected);
         }
     }
-    let three_tags = Frame::carrying(&Kind::Blocked.v4()).tagged(&[CTAG, CTAG, CTAG]);
-    expect_at_every_split(&mut zone, &three_tags, Expected::MALFORMED_DROPPED);
+    let cut_tag = Frame::carrying(&Kind::Blocked.v4()).tagged(&[CTAG; 8]);
+    let cut_tag = cut_tag.truncated(ETHERNET + 8 * 4 - 1);
+    expect_at_every_split(&mut zone, &cut_tag, Expected::MALFORMED_DROPPED);
     let short_header = Frame::carrying(&Kind::Blocked.v4().claimed_ihl(4));
     expect_at_every_split(&mut zone, &short_header, Expected::MALFORMED_DROPPED);
     let not_ip = Frame::of_type(0x88cc, &[0; 30]).tagged(&[CTAG]);
     expect_at_every_split(&mut zone, &not_ip, Expected::NON_IP);
+}
+
+#[test]
+fn tags_beyond_the_first_buffer_are_skipped_or_too_many() {
+    let root = require_privileged!();
+    if !can_split(&Fixture::empty().load(root)) {
+        return;
+    }
+    let mut zone = Fixture::denylist().load(root);
+    for tags in 0..=10 {
+        let stack = [(CTAG, 0), (STAG, 0xe000)].repeat(5);
+        for frame in [
+            Frame::carrying(&Kind::Blocked.v4()),
+            Frame::carrying(&Kind::Blocked.v6()),
+        ] {
+            let expected = if tags <= 8 {
+                Kind::Blocked.where_default_passes()
+            } else {
+                Expected::MALFORMED_DROPPED
+            };
+            expect_at_every_split(&mut zone, &frame.behind(&stack[..tags]), expected);
+        }
+    }
 }
 
 #[test]
@@ -108,6 +132,7 @@ fn essentials_beyond_the_first_buffer_are_spared() {
         Frame::carrying(&reply),
         Frame::carrying(&solicitation),
         Frame::carrying(&offer).tagged(&[STAG, CTAG]),
+        Frame::carrying(&solicitation).tagged(&[CTAG; 8]),
     ] {
         expect_at_every_split(&mut zone, &frame, Expected::PASSED);
     }

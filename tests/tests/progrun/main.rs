@@ -30,6 +30,7 @@ mod reference;
 mod shared;
 mod sources;
 mod tables;
+mod tags;
 mod truncation;
 mod verdicts;
 mod wire;

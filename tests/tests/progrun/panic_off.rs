@@ -2,7 +2,10 @@
 
 use aya::maps::Array;
 use ipblock_common::{Outcome, names};
-use ipblock_tests::{packet::Frame, require_privileged};
+use ipblock_tests::{
+    packet::{CTAG, Frame},
+    require_privileged,
+};
 
 use crate::{
     fixture::{Fixture, Kind},
@@ -31,6 +34,17 @@ fn not_dropped(expected: Expected) -> Expected {
 }
 
 #[test]
+fn what_has_too_many_tags_passes_only_while_dropping_is_called_off() {
+    let mut zone = Fixture::denylist().load(require_privileged!());
+    let frame = Frame::carrying(&Kind::Blocked.v4()).tagged(&[CTAG; 9]);
+    zone.expect(&frame, Expected::MALFORMED_DROPPED);
+    call_off_until(&mut zone, u64::MAX);
+    zone.expect(&frame, Expected::MALFORMED_PASSED);
+    call_off_until(&mut zone, 0);
+    zone.expect(&frame, Expected::MALFORMED_DROPPED);
+}
+
+#[test]
 fn while_dropping_is_called_off_everything_passes_and_afterwards_nothing_has_changed() {
     let root = require_privileged!();
     let where_default_passes: fn(Kind) -> Expected = Kind::where_default_passes;
@@ -50,6 +64,8 @@ fn while_dropping_is_called_off_everything_passes_and_afterwards_nothing_has_cha
             }
             let malformed = Frame::carrying(&Kind::Blocked.v4()).truncated(29);
             zone.expect(&malformed, expected(Expected::MALFORMED_DROPPED));
+            let too_many_tags = Frame::carrying(&Kind::Blocked.v4()).tagged(&[CTAG; 9]);
+            zone.expect(&too_many_tags, expected(Expected::MALFORMED_DROPPED));
             let banned = Frame::carrying(&ipblock_tests::packet::Ipv4::from(banned));
             zone.expect(&banned, expected(Expected::BANNED));
         }

@@ -13,6 +13,8 @@ use crate::zone::Expected;
 pub(crate) enum Read<'f> {
     NonIp,
     Malformed,
+    /// More tags than are looked through, whatever is behind them.
+    TooManyTags,
     Ip(Packet<'f>),
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn read(frame: &[u8]) -> Read<'_> {
             return Read::Malformed;
         };
         match u16::from_be_bytes(*ether_type) {
-            0x8100 | 0x88a8 if tags == 2 => return Read::Malformed,
+            0x8100 | 0x88a8 if tags == 8 => return Read::TooManyTags,
             0x8100 | 0x88a8 => {
                 let Some((_vlan, inner)) = behind.split_first_chunk::<2>() else {
                     return Read::Malformed;
@@ -193,6 +195,7 @@ impl Judge {
             Read::NonIp => Expected::NON_IP,
             Read::Malformed if self.malformed_drop => Expected::MALFORMED_DROPPED,
             Read::Malformed => Expected::MALFORMED_PASSED,
+            Read::TooManyTags => Expected::MALFORMED_DROPPED,
             Read::Ip(packet) => self.expects_of(&packet),
         }
     }

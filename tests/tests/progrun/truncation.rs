@@ -12,7 +12,16 @@ use crate::{
     zone::{Expected, Zone},
 };
 
-const STACKS: [&[u16]; 4] = [&[], &[CTAG], &[STAG, CTAG], &[CTAG, CTAG]];
+const STACKS: [&[u16]; 6] = [
+    &[],
+    &[CTAG],
+    &[STAG, CTAG],
+    &[CTAG, CTAG],
+    &[CTAG, STAG, CTAG],
+    &[STAG, CTAG, CTAG, CTAG, STAG, CTAG, CTAG, STAG],
+];
+/// Tags that are skipped.
+const SKIPPED: usize = 8;
 const TAG: usize = 4;
 /// Bytes of an IP header up to the end of the source address.
 const TO_SOURCE_V4: usize = 16;
@@ -90,11 +99,30 @@ fn a_cut_tag_is_malformed_whatever_is_behind_it() {
 }
 
 #[test]
-fn a_third_tag_is_malformed_at_every_length() {
-    let mut zone = Fixture::denylist().load(require_privileged!());
-    let frame = Frame::carrying(&Kind::Blocked.v4()).tagged(&[STAG, CTAG, CTAG]);
-    let malformed = Expected::MALFORMED_PASSED;
-    expect_at_every_length(&mut zone, &frame, 0, malformed, malformed);
+fn a_ninth_tag_is_dropped_as_soon_as_it_shows() {
+    let root = require_privileged!();
+    let zones = [
+        (Fixture::denylist(), Expected::MALFORMED_PASSED),
+        (
+            Fixture::denylist().malformed_drop(),
+            Expected::MALFORMED_DROPPED,
+        ),
+    ];
+    for (fixture, cut) in zones {
+        let mut zone = fixture.load(root);
+        for tags in [SKIPPED + 1, SKIPPED + 2] {
+            for frame in [
+                Frame::carrying(&Kind::Blocked.v4()),
+                Frame::carrying(&Kind::Allowed.v6()),
+            ] {
+                let frame = frame.behind(&[(CTAG, 0); SKIPPED + 2][..tags]);
+                // Up to the ninth tag's protocol the frame is one with a cut tag.
+                let needed = ETHERNET + SKIPPED * TAG;
+                let dropped = Expected::MALFORMED_DROPPED;
+                expect_at_every_length(&mut zone, &frame, needed, dropped, cut);
+            }
+        }
+    }
 }
 
 #[test]

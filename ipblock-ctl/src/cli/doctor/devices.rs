@@ -183,7 +183,9 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
             Finding::warning(
                 CHECK,
                 format!("{name} and {parent_name} below it are filtered: packets count twice"),
-                format!("`ipblock-ctl detach {name}`: the filter looks behind two VLAN tags"),
+                format!(
+                    "`ipblock-ctl detach {name}`: the filter looks behind up to eight VLAN tags"
+                ),
             )
         } else {
             Finding::warning(
@@ -191,7 +193,7 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
                 format!("{name} is a VLAN device, for which there is no native mode"),
                 format!(
                     "attach {parent_name} in its place, where all its VLANs may have the same \
-                     rules: the filter looks behind two VLAN tags"
+                     rules: the filter looks behind up to eight VLAN tags"
                 ),
             )
         });

@@ -64,11 +64,25 @@ impl Maker {
             IpAddr::V4(source) => Frame::carrying(&ipv4(source, random)),
             IpAddr::V6(source) => Frame::carrying(&ipv6(source, random)),
         };
-        let tags: Vec<u16> = (0..[0, 0, 0, 1, 1, 2, 2, 3][random.below(8)])
-            .map(|_| if random.below(2) == 0 { CTAG } else { STAG })
-            .collect();
-        frame.tagged(&tags)
+        frame.behind(&tags(random))
     }
+}
+
+/// Mostly few tags, up to more than are looked through, with any ids.
+fn tags(random: &mut Random) -> Vec<(u16, u16)> {
+    let most = [0, 0, 0, 1, 2, 3, 8, 10][random.below(8)];
+    let count = random.below(most + 1).max(most.min(1));
+    let tag = |random: &mut Random| {
+        let any = random.next().to_le_bytes();
+        let protocol = if any[0].is_multiple_of(2) { CTAG } else { STAG };
+        let control = match any[1] % 4 {
+            0 => u16::from_le_bytes([any[2], any[3]]),
+            1 => u16::from(any[2] % 8) << 13,
+            _ => 0,
+        };
+        (protocol, control)
+    };
+    (0..count).map(|_| tag(random)).collect()
 }
 
 fn payload(random: &mut Random) -> Payload {
