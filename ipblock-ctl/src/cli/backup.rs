@@ -1,8 +1,7 @@
 //! `backup` and `restore`.
 
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -10,6 +9,7 @@ use clap::Args;
 
 use super::{
     error::{CliError, OK, WOULD_CHANGE},
+    input::read_backup,
     new_file::NewFile,
     session::Session,
 };
@@ -82,7 +82,7 @@ pub(crate) async fn backup(args: &BackupArgs, session: &mut Session<'_>) -> Resu
 }
 
 pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let backup = read_whole(&args.file).map_err(on_file("read", &args.file))?;
+    let backup = read_backup(&args.file)?;
     let query = RestoreQuery {
         dry_run: args.dry_run,
         force: args.force,
@@ -105,15 +105,6 @@ pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Re
 /// What a backup begins with: an SQLite database with the application id of ipblock's.
 fn is_backup(head: &[u8]) -> bool {
     head.starts_with(b"SQLite format 3\0") && head.get(68..72) == Some(b"ipbk")
-}
-
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
-    if path != Path::new("-") {
-        return fs::read(path);
-    }
-    let mut content = Vec::new();
-    io::stdin().read_to_end(&mut content)?;
-    Ok(content)
 }
 
 fn on_file(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CliError {

@@ -137,6 +137,7 @@ impl CliError {
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound
                 | io::ErrorKind::InvalidData
+                | io::ErrorKind::FileTooLarge
                 | io::ErrorKind::IsADirectory => BAD_INPUT,
                 _ => FAILED,
             },
@@ -182,6 +183,11 @@ impl CliError {
                     None => kept,
                 })
             }
+            Self::File { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => Some(
+                "look whether it is the right file, or whether what feeds a pipe ends; split a large \
+                 one, or put its addresses into list files"
+                    .to_owned(),
+            ),
             Self::Output(_) | Self::Runtime { .. } | Self::File { .. } | Self::Stopped => None,
         }
     }

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use super::{
     arguments::StageArgs,
     error::{BAD_INPUT, CliError, OK},
+    input::{Bounded, MAX_IMPORT},
     progress::Progress,
     session::Session,
     stage::{finish, send},
@@ -159,7 +160,8 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
         (Box::new(BufReader::new(file)), name, bytes)
     };
     let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
-    match exchange::read(progress.counted(input), args.format.known()) {
+    let input = Bounded::new(progress.counted(input), MAX_IMPORT);
+    match exchange::read(input, args.format.known()) {
         Ok(parsed) => Ok((parsed, name)),
         Err(ReadError::Io(source)) => Err(failed(source)),
         Err(error) => Err(CliError::Usage {

@@ -1,15 +1,13 @@
 //! `lint`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
 
 use super::{
     error::{BAD_INPUT, CliError, OK},
+    input::read_text_file,
     session::read_ruleset,
 };
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
     },
     policy::{
         Ruleset, ZoneName,
-        compile::{self, CompileError, DEFAULT_CAPACITY},
+        compile::{CompileError, DEFAULT_CAPACITY, Taken, compile_within},
         document, edit, exchange, lint,
     },
 };
@@ -68,8 +66,9 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
     }
     report.rules = as_u64(ruleset.rules.len());
     report.warnings.extend(lint::lint(&ruleset));
+    let mut taken = Taken::default();
     for zone in ruleset.zone_names() {
-        match compile::compile(&ruleset, &zone, now) {
+        match compile_within(&ruleset, &zone, now, &mut taken) {
             Ok(compiled) => count_entries(&mut report, &zone, as_u64(compiled.entry_count())),
             Err(error) => report.errors.push(compile_error(&zone, &error)),
         }
@@ -86,7 +85,7 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
         };
         let path = directory.join(file.as_path());
         let shown = path.display();
-        let read = fs::read_to_string(&path)
+        let read = read_text_file(&path)
             .map_err(|error| (error.to_string(), None))
             .and_then(|text| {
                 exchange::read_list(&text).map_err(|error| (error.to_string(), error.hint))
@@ -165,6 +164,8 @@ impl From<document::Problem> for LintError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn inspected(text: &str) -> LintReport {

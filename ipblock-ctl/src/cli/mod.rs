@@ -26,6 +26,7 @@ mod expiry;
 mod export;
 mod history;
 mod import;
+mod input;
 mod lines;
 mod lint;
 mod list;

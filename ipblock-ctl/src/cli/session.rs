@@ -1,14 +1,13 @@
 //! What every verb that talks to the daemon works with.
 
 use std::{
-    fs,
-    io::{self, IsTerminal as _, Read as _},
+    io::{self, IsTerminal as _},
     path::Path,
 };
 
 use serde::Serialize;
 
-use super::{error::CliError, progress::Progress};
+use super::{error::CliError, input::read_text, progress::Progress};
 use crate::{
     api::client::Client,
     output::{Output, View},
@@ -48,22 +47,6 @@ impl Session<'_> {
 /// Whether there is somebody to ask.
 pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// The text of a file, and its name for messages; `-` is standard input.
-pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
-    let failed = |source| CliError::File {
-        verb: "read",
-        path: path.to_path_buf(),
-        source,
-    };
-    if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok((text, "<stdin>".to_owned()));
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    Ok((text, path.display().to_string()))
 }
 
 /// The text of a ruleset file as TOML, and its name for messages; the file may be JSON, as

@@ -9,6 +9,7 @@
 mod alerts;
 mod bans;
 mod editor;
+mod endless;
 mod exchange;
 mod exit_codes;
 mod fake_daemon;

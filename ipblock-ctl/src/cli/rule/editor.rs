@@ -1,7 +1,7 @@
 //! A rule as TOML in the operator's editor. What was typed is never lost.
 
 use std::{
-    env, fs,
+    env,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
@@ -12,8 +12,9 @@ use tempfile::NamedTempFile;
 use super::super::{
     arguments::StageArgs,
     error::{CliError, OK, kept_text},
+    input::read_text,
     prompt::choose,
-    session::{Session, read_text, somebody_is_there},
+    session::{Session, somebody_is_there},
     stage::{finish, send},
 };
 use crate::policy::edit::Edit;
@@ -141,11 +142,7 @@ impl Draft {
 
     /// What the editor left. Read by name: editors replace files rather than rewrite them.
     fn text(&self) -> Result<String, CliError> {
-        fs::read_to_string(self.path()).map_err(|source| CliError::File {
-            verb: "read",
-            path: self.path().to_path_buf(),
-            source,
-        })
+        read_text(self.path()).map(|(text, _)| text)
     }
 
     /// The editor failed: keeps what was typed, should anything have been.
