@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::policy::{
     Ruleset, ZoneName,
-    compile::{CompileError, CompiledZone, compile},
+    compile::{CompileError, CompiledZone, compile_all},
 };
 
 /// As many as there are at a time that anybody asks for: what is in force and what is staged.
@@ -71,12 +71,9 @@ impl CompiledRulesets {
 
 impl Compiled {
     fn new(ruleset: &Arc<Ruleset>, at: Timestamp) -> Result<Self, CompileError> {
-        let zones = ruleset.zone_names().into_iter().map(|name| {
-            let zone = compile(ruleset, &name, at)?;
-            Ok((name, Arc::new(zone)))
-        });
+        let zones = compile_all(ruleset, at)?.into_iter();
         Ok(Self {
-            zones: Arc::new(zones.collect::<Result<_, _>>()?),
+            zones: Arc::new(zones.map(|(name, zone)| (name, Arc::new(zone))).collect()),
             ruleset: Arc::downgrade(ruleset),
             at,
         })

@@ -63,7 +63,7 @@ impl Service {
         let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
         Ok(LiveZone {
             generation,
-            classes: zone.classes.clone().into(),
+            classes: Arc::clone(&zone.classes),
             default: zone.default,
             ipv4_entries: zone.ipv4.len() as u64,
             ipv6_entries: zone.ipv6.len() as u64,

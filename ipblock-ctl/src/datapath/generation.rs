@@ -385,7 +385,7 @@ fn fill_classes(object: &mut Ebpf, zone: &CompiledZone) -> Result<(), DatapathEr
         .map_mut(names::CLASSES)
         .ok_or_else(|| no_such_map(names::CLASSES))?;
     let mut classes = Array::<_, Class>::try_from(map).map_err(failed)?;
-    for (id, class) in (0..).zip(&zone.classes) {
+    for (id, class) in (0..).zip(zone.classes.iter()) {
         let value = Class {
             valid_until: class.valid_until.map_or(0, |end| now.deadline_ns(end)),
             next: class.next,

@@ -16,8 +16,9 @@ use crate::{
 /// unread, and sources that hit them are still among the top.
 const MOST: usize = 16;
 
-/// Classes that these may have together; the oldest go first.
+/// Classes that these may have together, and rules that those may list; the oldest go first.
 const MOST_CLASSES: usize = 200_000;
+const MOST_LISTED: usize = 4 << 20;
 
 /// Generations that went out of force, newest last.
 #[derive(Default)]
@@ -28,6 +29,8 @@ struct Retired {
     number: u64,
     zone: ZoneName,
     classes: Arc<[CompiledClass]>,
+    /// How many rules its classes list.
+    listed: usize,
     rules: Arc<HashMap<RuleId, KnownRule>>,
 }
 
@@ -78,15 +81,22 @@ impl Book {
         // A list that is read anew brings a generation of the same rules.
         let same = self.0.back().filter(|newest| newest.rules == rules);
         let rules = same.map_or(rules, |newest| Arc::clone(&newest.rules));
+        let listed = classes.iter();
+        let listed = listed.map(|class| class.matched.len() + class.excepted.len());
         self.0.push_back(Retired {
             number,
             zone,
+            listed: listed.sum(),
             classes,
             rules,
         });
-        while self.0.len() > MOST || self.classes() > MOST_CLASSES {
+        while self.0.len() > MOST || self.classes() > MOST_CLASSES || self.listed() > MOST_LISTED {
             self.0.pop_front();
         }
+    }
+
+    fn listed(&self) -> usize {
+        self.0.iter().map(|retired| retired.listed).sum()
     }
 
     fn classes(&self) -> usize {

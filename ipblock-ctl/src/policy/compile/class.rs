@@ -20,6 +20,7 @@ pub(super) struct Classes<'a> {
     rules: &'a [&'a Rule],
     ids: FxHashMap<Members, ClassId>,
     made: Vec<CompiledClass>,
+    /// What these list, and those of other zones.
     members: usize,
 }
 
@@ -32,8 +33,8 @@ struct Members {
 }
 
 impl<'a> Classes<'a> {
-    /// No class yet; tags will speak of these rules by position.
-    pub(super) fn new(rules: &'a [&'a Rule]) -> Self {
+    /// No class yet; tags will speak of these rules by position. Other zones have taken `members`.
+    pub(super) fn new(rules: &'a [&'a Rule], members: usize) -> Self {
         let nothing = CompiledClass {
             verdict: ClassVerdict::Default,
             alert: false,
@@ -46,8 +47,13 @@ impl<'a> Classes<'a> {
             rules,
             ids: FxHashMap::from_iter([(Members::default(), NO_CLASS)]),
             made: vec![nothing],
-            members: 0,
+            members,
         }
+    }
+
+    /// How many rules its classes list, those of other zones included.
+    pub(super) const fn members(&self) -> usize {
+        self.members
     }
 
     pub(super) fn into_vec(self) -> Vec<CompiledClass> {

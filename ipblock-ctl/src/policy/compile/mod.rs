@@ -14,7 +14,7 @@ mod tag;
 mod tests;
 mod walk;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 pub use ipblock_common::limits::DEFAULT_CAPACITY;
 use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
@@ -31,9 +31,15 @@ use super::{
     ruleset::{DefaultVerdict, MalformedPolicy, RuleId, Ruleset},
 };
 
-/// How many rules all classes together may list; every one costs some bytes of memory, and
+/// How many rules all classes of all zones together may list; every one costs some bytes of memory, and
 /// rulesets whose rules overlap so densely are made by mistake.
 pub const MAX_CLASS_MEMBERS: usize = 1 << 24;
+
+/// What the zones of one ruleset have taken of [`MAX_CLASS_MEMBERS`] so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    members: usize,
+}
 
 /// What the datapath loads for one zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +52,9 @@ pub struct CompiledZone {
     pub ipv4: Vec<(Ipv4Net, ClassId)>,
     /// As `ipv4`.
     pub ipv6: Vec<(Ipv6Net, ClassId)>,
-    /// Indexed by class id. Element 0 stands for "nothing matches" and is no class.
-    pub classes: Vec<CompiledClass>,
+    /// Indexed by class id. Element 0 stands for "nothing matches" and is no class. Shared with whoever
+    /// counts by them: they may be by far the largest part.
+    pub classes: Arc<[CompiledClass]>,
 }
 
 /// For one part of the address space: who matches, who was spared, and what follows.
@@ -119,12 +126,20 @@ pub enum CompileError {
     },
     /// More rules over the same addresses, in more combinations, than memory is granted for.
     #[error(
-        "rules overlap too densely (at {address}): their combinations list more than \
-         {MAX_CLASS_MEMBERS} rules"
+        "rules overlap too densely (at {address}): their combinations, over all zones, list more \
+         than {MAX_CLASS_MEMBERS} rules"
     )]
     TooDense {
         /// The first address that does not fit.
         address: IpAddr,
+    },
+    /// What is wrong in one of several zones.
+    #[error("zone `{zone}`: {source}")]
+    InZone {
+        /// The zone.
+        zone: ZoneName,
+        /// What is wrong.
+        source: Box<CompileError>,
     },
 }
 
@@ -137,20 +152,57 @@ impl CompileError {
             Self::TooManyEnds { .. } => {
                 "let some of them end together, or narrow their `match`".to_owned()
             }
-            Self::TooManyClasses { .. } | Self::TooDense { .. } => {
-                "unite rules that hold the same addresses".to_owned()
-            }
+            Self::TooManyClasses { .. } => "unite rules that hold the same addresses".to_owned(),
+            Self::TooDense { .. } => "unite rules that hold the same addresses, or let rules hold \
+                                      in fewer zones (`zones`)"
+                .to_owned(),
+            Self::InZone { source, .. } => source.hint(),
         }
     }
+}
+
+/// Compiles every zone at a moment, one after the other: nothing but the result is kept of one when the
+/// next begins, and what their classes list is bounded together.
+pub fn compile_all(
+    ruleset: &Ruleset,
+    now: Timestamp,
+) -> Result<Vec<(ZoneName, CompiledZone)>, CompileError> {
+    let names = ruleset.zone_names();
+    let several = names.len() > 1;
+    let mut taken = Taken::default();
+    let zones =
+        names.into_iter().map(
+            |zone| match compile_within(ruleset, &zone, now, &mut taken) {
+                Ok(compiled) => Ok((zone, compiled)),
+                Err(source) if several => Err(CompileError::InZone {
+                    zone,
+                    source: Box::new(source),
+                }),
+                Err(error) => Err(error),
+            },
+        );
+    zones.collect()
+}
+
+/// Compiles one zone as if it were the only one: see [`compile_within`].
+pub fn compile(
+    ruleset: &Ruleset,
+    zone: &ZoneName,
+    now: Timestamp,
+) -> Result<CompiledZone, CompileError> {
+    compile_within(ruleset, zone, now, &mut Taken::default())
 }
 
 /// Compiles one zone at a moment: O(n log n) in the number of prefixes, lists resolved.
 ///
 /// Rules that have ended at `now` are left out; later ends become [`CompiledClass::valid_until`].
-pub fn compile(
+///
+/// What its classes list is added to what other zones have taken.
+pub fn compile_within(
     ruleset: &Ruleset,
     zone: &ZoneName,
     now: Timestamp,
+    taken: &mut Taken,
 ) -> Result<CompiledZone, CompileError> {
     let Some(settings) = ruleset.zone(zone) else {
         return Err(CompileError::UnknownZone {
@@ -167,15 +219,17 @@ pub fn compile(
     rules.sort_by_key(|rule| rule.id);
 
     let tags = Tags::collect(ruleset, &rules, &settings);
-    let mut states = States::new(Classes::new(&rules));
+    let mut states = States::new(Classes::new(&rules, taken.members));
     let ipv4 = minimal::entries(states.walk(tags.ipv4)?);
     let ipv6 = minimal::entries(states.walk(tags.ipv6)?);
+    let classes = states.into_classes();
+    taken.members = classes.members();
     Ok(CompiledZone {
         default: settings.default,
         malformed: settings.malformed,
         ipv4: nets(&ipv4),
         ipv6: nets(&ipv6),
-        classes: states.into_classes(),
+        classes: classes.into_vec().into(),
     })
 }
 
@@ -195,7 +249,7 @@ impl CompiledZone {
             malformed: MalformedPolicy::Pass,
             ipv4: Vec::new(),
             ipv6: Vec::new(),
-            classes: Vec::new(),
+            classes: Arc::default(),
         }
     }
 

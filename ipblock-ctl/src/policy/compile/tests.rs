@@ -8,7 +8,7 @@ use super::{
 };
 use crate::policy::{
     Action::{Block, Warn},
-    At, Element, Rule,
+    At, Element, Rule, Zone,
 };
 
 fn of_rules(rules: Vec<Rule>) -> Ruleset {
@@ -302,6 +302,53 @@ fn as_many_ends_as_the_kernel_follows_are_possible_and_one_more_is_refused() {
     let error = refused.unwrap_err();
     insta::assert_snapshot!(error, @"rules over 203.0.113.0 end at 33 different times, and at most 32 are possible over one address");
     insta::assert_snapshot!(error.hint(), @"let some of them end together, or narrow their `match`");
+}
+
+#[test]
+fn what_classes_of_one_zone_list_is_not_there_for_the_next() {
+    let ruleset = of_rules(vec![
+        rule(1, "a", Block, &["192.0.2.0/24"]),
+        rule(2, "b", Warn, &["192.0.2.7/32"]),
+    ]);
+    let mut taken = Taken::default();
+    for zones in 1..=3 {
+        compile_within(&ruleset, &ZoneName::default(), at(NOW), &mut taken).unwrap();
+        assert_eq!(taken.members, 3 * zones);
+    }
+    let mut nearly_all = Taken {
+        members: MAX_CLASS_MEMBERS - 2,
+    };
+    let refused = compile_within(&ruleset, &ZoneName::default(), at(NOW), &mut nearly_all);
+    let error = refused.unwrap_err();
+    insta::assert_snapshot!(error, @"rules overlap too densely (at 192.0.2.7): their combinations, over all zones, list more than 16777216 rules");
+    insta::assert_snapshot!(error.hint(), @"unite rules that hold the same addresses, or let rules hold in fewer zones (`zones`)");
+}
+
+#[test]
+fn an_error_names_its_zone_where_there_are_several() {
+    let staggered = (0..=i64::from(MAX_EXPIRY_CHAIN)).map(|index| Rule {
+        expires: Some(at(NOW + 1 + index)),
+        zones: vec![zone("dmz")],
+        ..rule(
+            index.unsigned_abs(),
+            &format!("r{index}"),
+            Block,
+            &["203.0.113.0/24"],
+        )
+    });
+    let mut ruleset = of_rules(staggered.collect());
+    ruleset.zones.insert(zone("dmz"), Zone::default());
+    let error = compile_all(&ruleset, at(NOW)).unwrap_err();
+    insta::assert_snapshot!(error, @"zone `dmz`: rules over 203.0.113.0 end at 33 different times, and at most 32 are possible over one address");
+    for rule in &mut ruleset.rules {
+        rule.expires = None;
+    }
+    let zones = compile_all(&ruleset, at(NOW)).unwrap();
+    let counts: Vec<_> = zones
+        .iter()
+        .map(|(name, zone)| (name.as_str(), zone.entry_count()))
+        .collect();
+    assert_eq!(counts, [("default", 0), ("dmz", 1)]);
 }
 
 #[test]

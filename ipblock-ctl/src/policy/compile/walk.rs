@@ -6,7 +6,7 @@ use ipblock_common::{ClassId, class::NO_CLASS};
 use rustc_hash::FxHashMap;
 
 use super::{
-    CompileError, CompiledClass, MAX_CLASS_MEMBERS,
+    CompileError, MAX_CLASS_MEMBERS,
     class::Classes,
     tag::{Tag, Tagged},
 };
@@ -56,8 +56,8 @@ impl<'a> States<'a> {
         }
     }
 
-    pub(super) fn into_classes(self) -> Vec<CompiledClass> {
-        self.classes.into_vec()
+    pub(super) fn into_classes(self) -> Classes<'a> {
+        self.classes
     }
 
     /// The class of each prefix where it differs from that of the prefix around it, sorted.
