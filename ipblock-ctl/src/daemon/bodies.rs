@@ -150,3 +150,35 @@ pub(super) fn too_slow(time: Duration) -> Failure {
 fn refused(message: String) -> Failure {
     Failure(ApiError::new(ErrorKind::Invalid, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{
+        documented::{limit, size},
+        http::MAX_BACKUP,
+    };
+
+    #[test]
+    fn the_limits_of_bodies_are_documented() {
+        assert_eq!(
+            limit("a body"),
+            format!(
+                "{} ({} of who may only look), and {} s to arrive; a backup {} and {} minutes",
+                size(MAX_BODY),
+                size(SMALL_BODY),
+                BODY_TIME.as_secs(),
+                size(MAX_BACKUP),
+                BACKUP_TIME.as_secs() / 60
+            )
+        );
+        assert_eq!(
+            limit(&format!("bodies over {}", size(SMALL_BODY))),
+            format!(
+                "{LARGE_OF_ROOT} of root and {LARGE_OF_OTHERS} of all others at a time; one more waits \
+                 for {} s",
+                BODY_TIME.as_secs()
+            )
+        );
+    }
+}

@@ -1,13 +1,19 @@
 //! `check`: what happens to an address, why, and whether the kernel agrees.
 
-use std::net::IpAddr;
+mod inquiry;
 
+use std::{net::IpAddr, ops::ControlFlow, sync::Arc};
+
+use axum::body::Bytes;
 use ipblock_common::ClassVerdict;
 use ipnet::IpNet;
+use serde::Serialize;
 
+use self::inquiry::Inquiry;
 use super::{
-    addresses::prefixes,
+    answers::{Array, Refusal, Sink, parse},
     bans::LiveBans,
+    connections::Room,
     state::{LiveZone, Service},
 };
 use crate::{
@@ -23,56 +29,38 @@ use crate::{
     },
 };
 
-/// How many differently judged parts of one prefix are told apart.
-const MAX_PARTS: usize = 256;
-/// Addresses that one request may ask for, and answers that it may get.
-const MAX_QUESTIONS: usize = 100_000;
+/// Bytes that a request takes for each of its body, until its addresses are prefixes.
+const BODY_ROOM: usize = 8;
 
 impl Service {
-    /// Answers for every address in every zone, or in the one asked for.
-    ///
-    /// A prefix is answered in as few parts as have one fate each.
-    pub fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
-        let now = Now::read();
-        // Many questions take long: nothing is held meanwhile that a deploy would wait for.
-        let (deployed, mut zones) = {
-            let state = self.read();
-            let deployed = state.durations.as_of(&state.deployed, &now);
-            (deployed, state.zones.clone())
-        };
-        let prefixes = prefixes(&deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
-        if let Some(name) = &request.zone {
-            zones.retain(|zone, _| zone.as_str() == name);
-            if zones.is_empty() {
-                let message = format!("there is no zone `{name}`");
-                return Err(ApiError::new(ErrorKind::NotFound, message)
-                    .with_hint("`ipblock-ctl zone list` names them"));
-            }
-        }
+    /// Answers for every address in every zone, or in the one asked for, all at once: for few addresses.
+    pub(super) fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
         let mut answers = Vec::new();
-        for (name, zone) in &zones {
-            let explainer = Explainer::about(&deployed, name, now.wall, prefixes.iter().copied());
-            for prefix in &prefixes {
-                let bans = self.bans();
-                let parts = bans
-                    .borders(*prefix, &now, 2 * MAX_PARTS + 1)
-                    .and_then(|borders| explainer.parts(*prefix, &borders, MAX_PARTS));
-                let parts = parts.ok_or_else(|| {
-                    let message =
-                        format!("{prefix} has more than {MAX_PARTS} parts with different answers");
-                    ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
-                })?;
-                if answers.len() + parts.len() > MAX_QUESTIONS {
-                    return Err(too_many());
-                }
-                for part in parts {
-                    let mut answer = answer(&explainer, name, zone, part, &now)?;
-                    self.ask_bans(&mut answer, &bans, zone, part, &now)?;
-                    answers.push(answer);
-                }
-            }
+        let mut take = |answer| {
+            answers.push(answer);
+            ControlFlow::Continue(())
+        };
+        let mut room = Room::unbounded();
+        match Inquiry::new(self, request.clone(), &mut room) {
+            Ok(inquiry) => inquiry.each(self, &mut take)?,
+            Err(Refusal::Api(error) | Refusal::Busy(error)) => return Err(error),
         }
         Ok(answers)
+    }
+
+    /// As `POST /v1/check` answers: each answer is made when it is written.
+    pub(super) fn answer_check(
+        self: &Arc<Self>,
+        body: Bytes,
+        room: &mut Room,
+    ) -> Result<impl Serialize + use<>, Refusal> {
+        room.need(body.len() * BODY_ROOM)?;
+        let request = parse(body)?;
+        let inquiry = Inquiry::new(self, request, room)?;
+        let service = Arc::clone(self);
+        Ok(Array::new(move |sink: Sink<'_, Check>| {
+            inquiry.each(&service, sink)
+        }))
     }
 
     /// Adds what bans do to the answer for a part of one fate.
@@ -100,11 +88,6 @@ impl Service {
         }
         Ok(())
     }
-}
-
-fn too_many() -> ApiError {
-    let message = format!("more than {MAX_QUESTIONS} answers in one request");
-    ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts")
 }
 
 fn answer(

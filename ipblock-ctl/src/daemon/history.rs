@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tracing::{error, info};
 
 use super::{
+    answers::{Array, Refusal, Sink},
+    connections::Room,
     deploy::nothing_to_do,
     ends,
     execute::{Order, Target},
@@ -26,9 +29,15 @@ use crate::{
     store::{Author, Confirmation, RevisionState},
 };
 
+/// Bytes that a thousand revisions take, their comments among them.
+const HISTORY_ROOM: usize = 2 << 20;
+/// Entries of the audit trail that are read at once: a detail may have 4 KiB.
+const AUDIT_PAGE: u32 = 64;
+
 impl Service {
     /// Every revision that is kept, newest first.
-    pub fn history(&self) -> Result<Vec<HistoryEntry>, ApiError> {
+    pub(super) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
+        room.need(HISTORY_ROOM)?;
         // Not in the middle of a switch, when links and store differ.
         let _state = self.read();
         let revisions = self.store.revisions()?.into_iter();
@@ -49,20 +58,35 @@ impl Service {
                 },
             })
         });
-        Ok(entries.collect())
+        let entries: Vec<_> = entries.collect();
+        room.keep(entries.len() * HISTORY_ROOM / 1_000);
+        Ok(entries)
     }
 
-    /// The newest entries of the audit trail, newest first.
-    pub fn audit_trail(&self, limit: u32) -> Result<Vec<AuditInfo>, ApiError> {
-        let entries = self.store.audit_list(limit)?.into_iter();
-        Ok(entries
-            .map(|entry| AuditInfo {
-                time: entry.time,
-                author: entry.author.to_string(),
-                what: entry.what,
-                detail: entry.detail,
-            })
-            .collect())
+    /// The newest entries of the audit trail, newest first, read page by page.
+    pub(super) fn audit_trail(self: &Arc<Self>, limit: u32) -> impl Serialize + use<> {
+        let service = Arc::clone(self);
+        Array::new(move |sink: Sink<'_, AuditInfo>| {
+            let (mut before, mut left) = (None, limit);
+            while left > 0 {
+                let page = service.store.audit_page(before, left.min(AUDIT_PAGE))?;
+                let Some((last, _)) = page.last() else { break };
+                before = Some(*last);
+                left -= u32::try_from(page.len()).unwrap_or(left);
+                for (_, entry) in page {
+                    let shown = AuditInfo {
+                        time: entry.time,
+                        author: entry.author.to_string(),
+                        what: entry.what,
+                        detail: entry.detail,
+                    };
+                    if sink(shown).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Puts the ruleset of an earlier revision in force again, or says what that would change.

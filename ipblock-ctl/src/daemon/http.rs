@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::header::CONTENT_TYPE,
@@ -25,8 +25,9 @@ use tracing::warn;
 
 use super::{
     alerts::query,
+    answers::{self, answer},
     bodies::{self, Bodies},
-    connections,
+    connections::{self, AnswerTime},
     error::Failure,
     guard::Caller,
     metrics, peer,
@@ -36,7 +37,7 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RuleText, RulesQuery,
+            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RulesQuery,
             RulesetQuery, TopQuery,
         },
     },
@@ -44,12 +45,11 @@ use crate::{
 };
 
 /// Largest backup that is taken back.
-const MAX_BACKUP: usize = 1 << 30;
+pub(super) const MAX_BACKUP: usize = 1 << 30;
 
 /// Bytes of a backup that are read at once.
 const CHUNK: usize = 256 << 10;
 
-type Answer<T> = Result<Json<T>, Failure>;
 type Shared = State<Arc<Service>>;
 
 /// Every route, each request authorised.
@@ -103,11 +103,11 @@ pub(super) fn router(service: Arc<Service>) -> Router {
 }
 
 /// Runs a method of the service where it may block, and answers with what it returns.
-async fn run<T: Serialize + Send + 'static>(
+async fn run<T: Serialize>(
     service: Arc<Service>,
     method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
-) -> Answer<T> {
-    run_blocking(service, method).await.map(Json)
+) -> Response {
+    answer(service, move |service, _| Ok(method(service)?)).await
 }
 
 pub(super) async fn run_blocking<T: Send + 'static>(
@@ -130,18 +130,8 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     }
 }
 
-/// Reads a body, and lets it go: a large request is in memory once.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "nobody needs the body after this"
-)]
 fn parse<T: DeserializeOwned>(body: Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(&body).map_err(|error| {
-        Failure(ApiError::new(
-            ErrorKind::Invalid,
-            format!("request body: {error}"),
-        ))
-    })
+    answers::parse(body).map_err(Failure)
 }
 
 async fn status(State(service): Shared) -> impl IntoResponse {
@@ -174,7 +164,7 @@ async fn zones(State(service): Shared) -> impl IntoResponse {
 }
 
 async fn rules(State(service): Shared, Query(query): Query<RulesQuery>) -> impl IntoResponse {
-    run(service, move |service| service.rules(query)).await
+    answer(service, move |service, room| service.rules(query, room)).await
 }
 
 async fn rule(
@@ -182,19 +172,18 @@ async fn rule(
     Path(name): Path<String>,
     Query(query): Query<RulesQuery>,
 ) -> impl IntoResponse {
-    run(service, move |service| service.rule(&name, query)).await
-}
-
-async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
-    run(service, move |service| {
-        let toml = service.rule_text(&name)?;
-        Ok(RuleText { toml })
+    answer(service, move |service, room| {
+        service.rule(&name, query, room)
     })
     .await
 }
 
+async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
+    run(service, move |service| service.rule_text(&name)).await
+}
+
 async fn allow(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.allow())).await
+    answer(service, |service, room| service.allow(room)).await
 }
 
 async fn alerts(
@@ -204,27 +193,28 @@ async fn alerts(
     let mut last = service.watch_alerts();
     let mut is_stopping = service.is_stopping.subscribe();
     let mut left = query::wait_of(&query);
-    loop {
+    while !left.is_zero() {
         let started = Instant::now();
         let asked = (Arc::clone(&service), query.clone());
-        let answer = run_blocking(asked.0, move |service| service.list_alerts(&asked.1)).await?;
+        let found = run_blocking(asked.0, move |service| service.has_alerts(&asked.1)).await?;
+        let (is_there, newest) = found;
         left = left.saturating_sub(started.elapsed());
-        let may_come = answer.alerts.is_empty() && !left.is_zero();
         let waited = Instant::now();
-        if !may_come || !query::comes(&mut last, &mut is_stopping, answer.last, left).await {
-            return Ok(Json(answer));
+        if is_there || !query::comes(&mut last, &mut is_stopping, newest, left).await {
+            break;
         }
         left = left.saturating_sub(waited.elapsed());
-        query.after = Some(answer.last);
+        query.after = Some(newest);
     }
+    Ok(answer(service, move |service, _| Ok(service.list_alerts(&query)?)).await)
 }
 
 async fn top(State(service): Shared, Query(query): Query<TopQuery>) -> impl IntoResponse {
-    run(service, move |service| service.top(query)).await
+    answer(service, move |service, room| service.top(query, room)).await
 }
 
 async fn bans(State(service): Shared, Query(query): Query<BansQuery>) -> impl IntoResponse {
-    run(service, move |service| Ok(service.list_bans(query))).await
+    answer(service, move |service, room| service.list_bans(query, room)).await
 }
 
 async fn ban(
@@ -246,7 +236,7 @@ async fn unban(
 }
 
 async fn exceptions(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.exceptions())).await
+    answer(service, |service, room| service.exceptions(room)).await
 }
 
 async fn lists(State(service): Shared) -> impl IntoResponse {
@@ -274,7 +264,11 @@ async fn discard(
 }
 
 async fn diff(State(service): Shared, Extension(caller): Extension<Caller>) -> impl IntoResponse {
-    run(service, move |service| service.diff(&caller)).await
+    answer(service, move |service, room| {
+        room.need(service.room_of_a_diff())?;
+        Ok(service.diff(&caller)?)
+    })
+    .await
 }
 
 async fn deploy(
@@ -303,7 +297,7 @@ async fn confirm(
 }
 
 async fn history(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::history).await
+    answer(service, |service, room| service.history(room)).await
 }
 
 async fn rollback(
@@ -316,7 +310,10 @@ async fn rollback(
 }
 
 async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl IntoResponse {
-    run(service, move |service| service.audit_trail(query.limit)).await
+    answer(service, move |service, _| {
+        Ok(service.audit_trail(query.limit))
+    })
+    .await
 }
 
 async fn back_up(State(service): Shared) -> Result<Response, Failure> {
@@ -346,7 +343,8 @@ async fn back_up(State(service): Shared) -> Result<Response, Failure> {
         }
     });
     let kind = [(CONTENT_TYPE, "application/vnd.sqlite3")];
-    Ok((kind, Body::new(body)).into_response())
+    let time = AnswerTime(bodies::BACKUP_TIME);
+    Ok((kind, Extension(time), Body::new(body)).into_response())
 }
 
 async fn restore(
@@ -402,12 +400,14 @@ async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> i
 }
 
 async fn counters(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::counters).await
+    answer(service, |service, room| service.counters(room)).await
 }
 
-async fn check(State(service): Shared, body: Bytes) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.check(&request)).await)
+async fn check(State(service): Shared, body: Bytes) -> impl IntoResponse {
+    answer(service, move |service, room| {
+        service.answer_check(body, room)
+    })
+    .await
 }
 
 async fn no_such_route(request: Request) -> Failure {

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod alerts;
+mod answers;
 mod attach;
 mod backup;
 mod bans;
@@ -15,6 +16,8 @@ mod connections;
 mod counts;
 mod credentials;
 mod deploy;
+#[cfg(test)]
+mod documented;
 mod drift;
 mod durations;
 mod ends;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::{
+    answers::{RuleToml, RulesetToml},
     durations, ends,
     kept::kept,
     state::{Service, StagedSet, to_stored},
@@ -13,10 +14,10 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{EditRequest, RulesetText, Staged, Which},
+        types::{EditRequest, RuleText, RulesetText, Staged, Which},
     },
     datapath::clock::Now,
-    policy::{RuleId, RuleName, document, edit},
+    policy::{RuleId, RuleName, edit},
     store::{AuditEntry, Author, StagedEdit},
 };
 
@@ -122,27 +123,29 @@ impl Service {
 
     /// The deployed or the staged ruleset as TOML.
     #[must_use]
-    pub fn ruleset(&self, which: Which) -> RulesetText {
+    pub(super) fn ruleset(&self, which: Which) -> RulesetText<RulesetToml> {
         let state = self.read();
         let (ruleset, revision) = match (which, &state.staged) {
             (Which::Staged, Some(staged)) => (Arc::clone(&staged.ruleset), staged.base),
             _ => (Arc::clone(&state.deployed), state.revision),
         };
-        drop(state);
         RulesetText {
             revision,
-            ruleset: document::print(&ruleset),
+            ruleset: RulesetToml(ruleset),
         }
     }
 
     /// One rule, staged edits applied, as `rule edit` opens it.
-    pub fn rule_text(&self, name: &str) -> Result<String, ApiError> {
+    pub(super) fn rule_text(&self, name: &str) -> Result<RuleText<RuleToml>, ApiError> {
         let state = self.read();
         let rule = name
             .parse::<RuleName>()
             .ok()
             .and_then(|name| state.edited().rule(&name));
-        rule.map(document::print_rule).ok_or_else(|| {
+        let text = rule.map(|rule| RuleText {
+            toml: RuleToml(rule.clone()),
+        });
+        text.ok_or_else(|| {
             let rules = state.edited().rules.iter();
             edit::no_such_rule(name, rules.map(|rule| rule.name.as_str())).into()
         })

@@ -1,9 +1,17 @@
 //! What the daemon shows: status, zones, rules, allow lists, counters.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use serde::{Serialize, Serializer};
 
 use super::{
+    answers::{Array, Refusal, Sink, Texts},
     attach::moved_problems,
+    connections::Room,
     counts::Counts,
     ends, feeds,
     state::{Service, State},
@@ -18,9 +26,14 @@ use crate::{
         },
     },
     datapath::{Interface, clock::Now, object::object_sha256_hex},
-    policy::{At, Element, Rule, RuleId, Ruleset, Zone, ZoneName, edit::no_such_rule},
+    policy::{At, Element, Rule, RuleId, Ruleset, Shared, Zone, ZoneName, edit::no_such_rule},
     store::ZoneCounts,
 };
+
+/// Bytes that a list of rules takes for each, without the elements: counts, references, a row.
+pub(super) const RULE_ROOM: usize = 256;
+/// Bytes that a comparison of two lists takes for each element.
+const ELEMENT_ROOM: usize = 48;
 
 impl Service {
     /// `GET /v1/status`.
@@ -89,14 +102,14 @@ impl Service {
     }
 
     /// `GET /v1/counters`.
-    pub fn counters(&self) -> Result<Counters, ApiError> {
+    pub(super) fn counters(&self, room: &mut Room) -> Result<Counters, Refusal> {
+        room.need(self.rule_count() * RULE_ROOM)?;
         let state = self.read();
         Ok(state.counters_from(&state.counts()?))
     }
 
     /// `GET /v1/zones`.
-    #[must_use]
-    pub fn zones(&self) -> Vec<ZoneInfo> {
+    pub(super) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
         let state = self.read();
         let (before, after) = (&state.deployed, state.edited());
         zone_names(before, after)
@@ -120,7 +133,7 @@ impl Service {
                     name: name.to_string(),
                     default,
                     malformed,
-                    allow: texts(&allow),
+                    allow: Texts::all(&allow),
                     state: entry_state,
                 }
             })
@@ -128,54 +141,163 @@ impl Service {
     }
 
     /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
-    pub fn rules(&self, query: RulesQuery) -> Result<Vec<RuleInfo>, ApiError> {
-        let state = self.read();
-        let counts = state.counts()?;
-        let rules = state.shown_rules().into_iter();
-        let rules = rules.map(|(rule, entry)| rule_info(&state, rule, entry, &counts, query));
-        Ok(rules.collect())
+    pub(super) fn rules(&self, query: RulesQuery, room: &mut Room) -> Result<ShownRules, Refusal> {
+        room.need(self.rule_count() * RULE_ROOM)?;
+        Ok(self.read().show_rules(query)?)
     }
 
     /// `GET /v1/rules/{name}`.
-    pub fn rule(&self, name: &str, query: RulesQuery) -> Result<RuleInfo, ApiError> {
+    pub(super) fn rule(
+        &self,
+        name: &str,
+        query: RulesQuery,
+        room: &mut Room,
+    ) -> Result<RuleInfo<Texts>, Refusal> {
+        let rules = self.rules(query, room)?;
+        let shown = rules.shown();
+        let found = shown.iter().find(|(rule, _)| rule.name.as_str() == name);
+        let (rule, entry) = found.ok_or_else(|| {
+            let names = shown.iter().map(|(rule, _)| rule.name.as_str());
+            ApiError::from(no_such_rule(name, names))
+        })?;
+        Ok(rules.info(rule, *entry))
+    }
+
+    /// Rules of both sides, as a measure of what a list of them takes.
+    pub(super) fn rule_count(&self) -> usize {
         let state = self.read();
-        let rules = state.shown_rules();
-        let found = rules.iter().find(|(rule, _)| rule.name.as_str() == name);
-        let (rule, entry) =
-            found.ok_or_else(|| no_such_rule(name, rules.iter().map(|(r, _)| r.name.as_str())))?;
-        Ok(rule_info(&state, rule, *entry, &state.counts()?, query))
+        state.deployed.rules.len() + state.edited().rules.len()
+    }
+
+    /// Bytes that `GET /v1/diff` takes: ranges of both sides, and a line for each rule.
+    pub(super) fn room_of_a_diff(&self) -> usize {
+        let entries: u64 = {
+            let state = self.read();
+            let zones = state.zones.values();
+            zones
+                .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
+                .sum()
+        };
+        let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+        entries.saturating_mul(2 * ELEMENT_ROOM) + self.rule_count() * RULE_ROOM
     }
 
     /// `GET /v1/allow`: the global list, then those of zones.
-    #[must_use]
-    pub fn allow(&self) -> Vec<AllowInfo> {
-        let state = self.read();
-        let (before, after) = (&state.deployed, state.edited());
-        let mut entries: Vec<_> = allow_entries(None, &before.allow, &after.allow).collect();
-        for name in zone_names(before, after) {
-            let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
-            let (old, new) = (list(before), list(after));
-            entries.extend(allow_entries(Some(name.as_str()), &old, &new));
-        }
-        entries
+    pub(super) fn allow(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
+        let lists = {
+            let state = self.read();
+            let (before, after) = (&state.deployed, state.edited());
+            let global = (None, before.allow.clone(), after.allow.clone());
+            let of_zones = zone_names(before, after).into_iter().map(|name| {
+                let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
+                let (old, new) = (list(before), list(after));
+                (Some(name.to_string()), old, new)
+            });
+            let lists: Vec<_> = [global].into_iter().chain(of_zones).collect();
+            lists
+        };
+        room.need(room_to_compare(
+            lists.iter().map(|(_, old, new)| (old, new)),
+        ))?;
+        Ok(Array::new(move |sink: Sink<'_, AllowInfo>| {
+            for (zone, before, after) in &lists {
+                let gone_on = each_changed(before, after, |address, note, state| {
+                    sink(AllowInfo {
+                        address,
+                        zone: zone.clone(),
+                        note,
+                        state,
+                    })
+                });
+                if gone_on.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }))
     }
 }
 
-impl State {
+/// What a list of rules is made from. Elements are shared with the rulesets.
+pub(super) struct ShownRules {
+    before: Arc<Ruleset>,
+    after: Arc<Ruleset>,
+    counts: Counts,
+    /// Kernel entries of each rule, over all zones.
+    entries: HashMap<RuleId, u64>,
+    query: RulesQuery,
+}
+
+impl Serialize for ShownRules {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = self.shown().into_iter();
+        serializer.collect_seq(shown.map(|(rule, entry)| self.info(rule, entry)))
+    }
+}
+
+impl ShownRules {
     /// The rules with staged edits applied, then those staged to go.
-    fn shown_rules(&self) -> Vec<(&Rule, EntryState)> {
-        let deployed = self.deployed.rules.iter();
+    fn shown(&self) -> Vec<(&Rule, EntryState)> {
+        let deployed = self.before.rules.iter();
         let deployed: BTreeMap<RuleId, &Rule> = deployed.map(|rule| (rule.id, rule)).collect();
-        let edited = &self.edited().rules;
+        let edited = &self.after.rules;
         let kept: BTreeSet<_> = edited.iter().map(|rule| rule.id).collect();
         let held = edited.iter().map(|rule| {
             let before = deployed.get(&rule.id).copied();
             (rule, entry_state(before, Some(rule)))
         });
-        let gone = self.deployed.rules.iter();
+        let gone = self.before.rules.iter();
         let gone = gone.filter(|rule| !kept.contains(&rule.id));
         held.chain(gone.map(|rule| (rule, EntryState::Removed)))
             .collect()
+    }
+
+    fn info(&self, rule: &Rule, entry: EntryState) -> RuleInfo<Texts> {
+        let count = self.counts.rule(rule.id);
+        let most = self.query.elements.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        });
+        let matches = Texts::first(&rule.matches, most);
+        let except = Texts::first(&rule.except, most);
+        RuleInfo {
+            name: rule.name.to_string(),
+            action: rule.action,
+            enabled: rule.enabled,
+            more_match: matches.left_out(),
+            matches,
+            more_except: except.left_out(),
+            except,
+            expires: rule.expires,
+            note: rule.note.clone(),
+            alert: rule.alert,
+            zones: rule.zones.iter().map(ToString::to_string).collect(),
+            entries: self.entries.get(&rule.id).copied().unwrap_or_default(),
+            packets: count.packets,
+            bytes: count.bytes,
+            excepted: count.excepted,
+            last_hit: count.last_hit,
+            state: entry,
+        }
+    }
+}
+
+impl State {
+    /// What a list of rules is made from, with each end where it is on the wall clock as it goes now.
+    fn show_rules(&self, query: RulesQuery) -> Result<ShownRules, ApiError> {
+        let now = Now::read();
+        let mut entries: HashMap<RuleId, u64> = HashMap::new();
+        for zone in self.zones.values() {
+            for (id, count) in &zone.rule_entries {
+                *entries.entry(*id).or_default() += count;
+            }
+        }
+        Ok(ShownRules {
+            before: self.durations.as_of(&self.deployed, &now),
+            after: self.durations.as_of(self.edited(), &now),
+            counts: self.counts()?,
+            entries,
+            query,
+        })
     }
 
     /// The counters of deployed rules, by counts that were read already.
@@ -259,49 +381,44 @@ pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
     }
 }
 
-fn rule_info(
-    state: &State,
-    rule: &Rule,
-    entry: EntryState,
-    counts: &Counts,
-    query: RulesQuery,
-) -> RuleInfo {
-    let count = counts.rule(rule.id);
-    let entries = state.zones.values();
-    let most = query.elements.map_or(usize::MAX, |most| {
-        usize::try_from(most).unwrap_or(usize::MAX)
-    });
-    let listed = |elements: &[Element]| {
-        let (listed, more) = elements.split_at(elements.len().min(most));
-        (texts(listed), more.len() as u64)
-    };
-    let (matches, more_match) = listed(&rule.matches);
-    let (except, more_except) = listed(&rule.except);
-    RuleInfo {
-        name: rule.name.to_string(),
-        action: rule.action,
-        enabled: rule.enabled,
-        matches,
-        more_match,
-        except,
-        more_except,
-        expires: state.durations.end_of(rule, &Now::read()),
-        note: rule.note.clone(),
-        alert: rule.alert,
-        zones: rule.zones.iter().map(ToString::to_string).collect(),
-        entries: entries
-            .filter_map(|zone| zone.rule_entries.get(&rule.id))
-            .sum(),
-        packets: count.packets,
-        bytes: count.bytes,
-        excepted: count.excepted,
-        last_hit: count.last_hit,
-        state: entry,
+/// Hands over address, note and state of each element: those of `after`, then those that are gone.
+pub(super) fn each_changed(
+    before: &Shared<Element>,
+    after: &Shared<Element>,
+    mut take: impl FnMut(String, String, EntryState) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
+        elements
+            .iter()
+            .map(|element| (&element.at, element))
+            .collect()
     }
+    let mut take =
+        |element: &Element, state| take(text(&element.at), element.note.to_string(), state);
+    if before.is_same(after) {
+        let mut all = after.iter();
+        return all.try_for_each(|element| take(element, EntryState::Deployed));
+    }
+    let (old, new) = (by_address(before), by_address(after));
+    for element in after {
+        take(
+            element,
+            entry_state(old.get(&element.at).copied(), Some(element)),
+        )?;
+    }
+    let mut gone = before
+        .iter()
+        .filter(|element| !new.contains_key(&element.at));
+    gone.try_for_each(|element| take(element, EntryState::Removed))
 }
 
-fn texts(elements: &[Element]) -> Vec<String> {
-    elements.iter().map(|element| text(&element.at)).collect()
+/// Bytes that [`each_changed`] takes for the largest of these pairs.
+pub(super) fn room_to_compare<'a>(
+    pairs: impl IntoIterator<Item = (&'a Shared<Element>, &'a Shared<Element>)>,
+) -> usize {
+    let differing = pairs.into_iter().filter(|(old, new)| !old.is_same(new));
+    let elements = differing.map(|(old, new)| old.len() + new.len());
+    elements.max().unwrap_or_default() * ELEMENT_ROOM
 }
 
 fn text(at: &At) -> String {
@@ -309,42 +426,6 @@ fn text(at: &At) -> String {
         At::Prefix(prefix) => prefix.to_string(),
         At::List(name) => format!("@{name}"),
     }
-}
-
-fn allow_entries<'a>(
-    zone: Option<&'a str>,
-    before: &'a [Element],
-    after: &'a [Element],
-) -> impl Iterator<Item = AllowInfo> + 'a {
-    changed_elements(before, after).map(move |(address, note, state)| AllowInfo {
-        address,
-        zone: zone.map(str::to_owned),
-        note,
-        state,
-    })
-}
-
-/// Address, note and state of each element: those of `after`, then those that are gone.
-pub(super) fn changed_elements<'a>(
-    before: &'a [Element],
-    after: &'a [Element],
-) -> impl Iterator<Item = (String, String, EntryState)> + 'a {
-    fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
-        elements
-            .iter()
-            .map(|element| (&element.at, element))
-            .collect()
-    }
-    let info = |element: &Element, state| (text(&element.at), element.note.to_string(), state);
-    let (old, new) = (by_address(before), by_address(after));
-    let held = after.iter().map(move |element| {
-        let state = entry_state(old.get(&element.at).copied(), Some(element));
-        info(element, state)
-    });
-    let gone = before
-        .iter()
-        .filter(move |element| !new.contains_key(&element.at));
-    held.chain(gone.map(move |element| info(element, EntryState::Removed)))
 }
 
 impl From<ipblock_common::Count> for Count {

@@ -186,42 +186,15 @@ impl Store {
 
     /// Alerts that fit, oldest first.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
-        let mut conditions = vec!["true".to_owned()];
-        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-        let mut place = |value: Box<dyn ToSql>| {
-            values.push(value);
-            format!("?{}", values.len())
-        };
-        if let Some(since) = filter.since {
-            conditions.push(format!("time >= {}", place(Box::new(Stored(since)))));
-        }
-        if let Some(rule) = &filter.rule {
-            let rule = place(Box::new(rule.clone()));
-            let has = format!("EXISTS (SELECT 1 FROM json_each(rules) WHERE value = {rule})");
-            conditions.push(has);
-        }
-        if !filter.sources.is_empty() {
-            let within = filter.sources.iter().map(|prefix| {
-                let first = place(Box::new(Stored(prefix.network())));
-                let last = place(Box::new(Stored(prefix.broadcast())));
-                let length = if prefix.addr().is_ipv4() { 4 } else { 16 };
-                format!("length(source) = {length} AND source BETWEEN {first} AND {last}")
-            });
-            let within: Vec<_> = within.collect();
-            conditions.push(format!("({})", within.join(" OR ")));
-        }
+        let (conditions, mut values) = conditions(filter);
         let order = match filter.after {
-            Some(after) => {
-                conditions.push(format!("id > {}", place(Box::new(Stored(after)))));
-                "ASC"
-            }
+            Some(_) => "ASC",
             None => "DESC",
         };
-        let limit = place(Box::new(filter.limit));
-        let query = format!(
-            "SELECT * FROM alert WHERE {} ORDER BY id {order} LIMIT {limit}",
-            conditions.join(" AND ")
-        );
+        values.push(Box::new(filter.limit));
+        let limit = values.len();
+        let query =
+            format!("SELECT * FROM alert WHERE {conditions} ORDER BY id {order} LIMIT ?{limit}");
         let mut alerts = self.read(|connection| {
             let mut statement = connection.prepare(&query)?;
             let values = rusqlite::params_from_iter(&values);
@@ -233,6 +206,54 @@ impl Store {
         }
         Ok(alerts)
     }
+
+    /// The id of the first of the newest alerts that fit, as many as the limit says.
+    pub fn first_of_newest(&self, filter: &AlertFilter) -> Result<Option<u64>, StoreError> {
+        let (conditions, mut values) = conditions(filter);
+        values.push(Box::new(filter.limit));
+        let limit = values.len();
+        let query = format!(
+            "SELECT min(id) FROM (SELECT id FROM alert WHERE {conditions} ORDER BY id DESC LIMIT ?{limit})"
+        );
+        self.read(|connection| {
+            let mut statement = connection.prepare(&query)?;
+            let values = rusqlite::params_from_iter(&values);
+            let first: Option<Stored<u64>> = statement.query_row(values, |row| row.get(0))?;
+            Ok(first.map(|first| first.0))
+        })
+    }
+}
+
+/// What `WHERE` says of a filter, and the values that it names.
+fn conditions(filter: &AlertFilter) -> (String, Vec<Box<dyn ToSql>>) {
+    let mut conditions = vec!["true".to_owned()];
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut place = |value: Box<dyn ToSql>| {
+        values.push(value);
+        format!("?{}", values.len())
+    };
+    if let Some(since) = filter.since {
+        conditions.push(format!("time >= {}", place(Box::new(Stored(since)))));
+    }
+    if let Some(rule) = &filter.rule {
+        let rule = place(Box::new(rule.clone()));
+        let has = format!("EXISTS (SELECT 1 FROM json_each(rules) WHERE value = {rule})");
+        conditions.push(has);
+    }
+    if !filter.sources.is_empty() {
+        let within = filter.sources.iter().map(|prefix| {
+            let first = place(Box::new(Stored(prefix.network())));
+            let last = place(Box::new(Stored(prefix.broadcast())));
+            let length = if prefix.addr().is_ipv4() { 4 } else { 16 };
+            format!("length(source) = {length} AND source BETWEEN {first} AND {last}")
+        });
+        let within: Vec<_> = within.collect();
+        conditions.push(format!("({})", within.join(" OR ")));
+    }
+    if let Some(after) = filter.after {
+        conditions.push(format!("id > {}", place(Box::new(Stored(after)))));
+    }
+    (conditions.join(" AND "), values)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Alert> {

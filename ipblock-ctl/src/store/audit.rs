@@ -27,26 +27,40 @@ impl Store {
         Ok(())
     }
 
-    /// The newest `limit` entries, newest first.
-    pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    /// The newest `limit` entries of those before entry `before` (none: of all), newest first, each with
+    /// its number.
+    pub fn audit_page(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditEntry)>, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT time, uid, author, what, detail FROM audit ORDER BY number DESC LIMIT ?1",
+                "SELECT number, time, uid, author, what, detail FROM audit WHERE number < ?1
+                 ORDER BY number DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map([limit], |row| {
-                let time: Stored<Timestamp> = row.get(0)?;
-                Ok(AuditEntry {
+            let before = before.unwrap_or(i64::MAX);
+            let rows = statement.query_map((before, limit), |row| {
+                let time: Stored<Timestamp> = row.get(1)?;
+                let entry = AuditEntry {
                     time: time.0,
                     author: Author {
-                        uid: row.get(1)?,
-                        name: row.get(2)?,
+                        uid: row.get(2)?,
+                        name: row.get(3)?,
                     },
-                    what: row.get(3)?,
-                    detail: row.get(4)?,
-                })
+                    what: row.get(4)?,
+                    detail: row.get(5)?,
+                };
+                Ok((row.get(0)?, entry))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+
+    /// The newest `limit` entries, newest first.
+    pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let page = self.audit_page(None, limit)?;
+        Ok(page.into_iter().map(|(_, entry)| entry).collect())
     }
 }
 

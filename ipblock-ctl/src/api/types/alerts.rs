@@ -30,13 +30,14 @@ pub struct AlertQuery {
     pub wait: Option<u64>,
 }
 
-/// `GET /v1/alerts`.
+/// `GET /v1/alerts`. `A` is an array of [`AlertInfo`] and `N` a number: the daemon has ones that are made
+/// while they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alerts {
+pub struct Alerts<A = Vec<AlertInfo>, N = u64> {
     /// Those that fit the query, oldest first.
-    pub alerts: Vec<AlertInfo>,
+    pub alerts: A,
     /// Where to go on: the `after` of the next query. An alert that does not fit counts too.
-    pub last: u64,
+    pub last: N,
 }
 
 /// One alert: a source hit rules, for the first time in a window or more often since.

@@ -35,15 +35,16 @@ pub struct ListInfo {
     pub problem: Option<String>,
 }
 
-/// `GET /v1/lists/{name}`.
+/// `GET /v1/lists/{name}`. `E` is an array of [`ListEntry`]: the daemon has one that is made while it is
+/// written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListContent {
+pub struct ListContent<E = Vec<ListEntry>> {
     /// Its name, without `@`.
     pub name: String,
     /// The file below the lists directory that it is read from; null: it is kept by hand.
     pub file: Option<String>,
     /// What it holds.
-    pub entries: Vec<ListEntry>,
+    pub entries: E,
     /// What uses it: `rule abuse`, `allow`, `allow of zone dmz`.
     pub used_by: Vec<String>,
     /// How it differs from what is deployed.

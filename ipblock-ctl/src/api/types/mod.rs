@@ -180,9 +180,10 @@ pub struct DetachQuery {
     pub moved: bool,
 }
 
-/// `GET /v1/zones`: one element of the array.
+/// `GET /v1/zones`: one element of the array. `L` is a list of prefixes and `@lists`: the daemon has one
+/// that makes its texts while they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ZoneInfo {
+pub struct ZoneInfo<L = Vec<String>> {
     /// Its name.
     pub name: String,
     /// Default with staged edits applied.
@@ -190,7 +191,7 @@ pub struct ZoneInfo {
     /// Malformed policy with staged edits applied.
     pub malformed: MalformedPolicy,
     /// The zone's own allow list, with staged edits applied.
-    pub allow: Vec<String>,
+    pub allow: L,
     /// Interfaces assigned to it.
     pub interfaces: Vec<String>,
     /// How the staged settings differ from the deployed ones.
@@ -213,9 +214,9 @@ pub enum EntryState {
 
 /// `GET /v1/rules`: one element of the array; `GET /v1/rules/{name}`.
 ///
-/// The staged form of the rule, or the deployed one where it is staged to go.
+/// The staged form of the rule, or the deployed one where it is staged to go. `L` as in [`ZoneInfo`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleInfo {
+pub struct RuleInfo<L = Vec<String>> {
     /// Its name.
     pub name: String,
     /// What it asks for.
@@ -224,12 +225,12 @@ pub struct RuleInfo {
     pub enabled: bool,
     /// Prefixes and `@lists`.
     #[serde(rename = "match")]
-    pub matches: Vec<String>,
+    pub matches: L,
     /// Elements of `match` that were left out, which a request has to allow.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_match: u64,
     /// Prefixes and `@lists` that it spares.
-    pub except: Vec<String>,
+    pub except: L,
     /// As `more_match`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_except: u64,
@@ -268,11 +269,12 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// `GET /v1/rules/{name}/toml`: the staged form of a rule, as `$EDITOR` gets it.
+/// `GET /v1/rules/{name}/toml`: the staged form of a rule, as `$EDITOR` gets it. `T` is a text: the daemon
+/// has one that is made while it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleText {
+pub struct RuleText<T = String> {
     /// The keys of `[[rule]]` without the header.
-    pub toml: String,
+    pub toml: T,
 }
 
 /// `GET /v1/allow`: one element of the array, with staged edits applied.
@@ -318,13 +320,13 @@ pub struct RuleCount {
     pub last_hit: Option<Timestamp>,
 }
 
-/// `GET /v1/ruleset?which=deployed|staged`.
+/// `GET /v1/ruleset?which=deployed|staged`. `T` as in [`RuleText`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RulesetText {
+pub struct RulesetText<T = String> {
     /// The revision that it is, or started from.
     pub revision: u64,
     /// TOML.
-    pub ruleset: String,
+    pub ruleset: T,
 }
 
 /// `GET /v1/ruleset` query.

@@ -1,8 +1,9 @@
 //! `GET /v1/alerts`: the history, and what comes.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
+use serde::{Serialize, Serializer};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
@@ -10,7 +11,10 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{self, AlertInfo, AlertQuery, Alerts},
     },
-    daemon::state::Service,
+    daemon::{
+        answers::{Array, Sink},
+        state::Service,
+    },
     policy::address::parse_prefixes,
     store::{Alert, AlertFilter, AlertKind},
 };
@@ -19,41 +23,95 @@ use crate::{
 const DEFAULT_LIMIT: u32 = 1_000;
 /// Alerts in one answer at most.
 const MAX_LIMIT: u32 = 100_000;
+/// Alerts that are read at once: each may name hundreds of rules.
+const PAGE: u32 = 128;
 /// Prefixes that a source may come to; a range is written as few of them.
 const MAX_SOURCES: usize = 256;
 /// Longest wait, in seconds.
 const MAX_WAIT: u64 = 30;
 
 impl Service {
-    /// Alerts that fit, at once.
-    pub fn list_alerts(&self, query: &AlertQuery) -> Result<Alerts, ApiError> {
+    /// Whether an alert fits now, and the newest of all.
+    pub(in crate::daemon) fn has_alerts(
+        &self,
+        query: &AlertQuery,
+    ) -> Result<(bool, u64), ApiError> {
         // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
         let last = *self.alerts().last.borrow();
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
         let filter = AlertFilter {
-            since: query.since,
-            rule: query.rule.clone(),
-            sources: sources(query)?,
-            after: query.after,
-            limit,
+            limit: 1,
+            ..filter(query)?
         };
-        let alerts = self.store.alerts(&filter)?;
-        // An answer that is full may leave some out that come before the last.
-        let is_full = query.after.is_some() && alerts.len() == limit as usize;
-        let newest = alerts.last().map(|alert| alert.id);
-        let last = match newest {
-            Some(newest) if is_full => newest,
-            newest => last.max(newest.unwrap_or(0)),
-        };
+        Ok((!self.store.alerts(&filter)?.is_empty(), last))
+    }
+
+    /// Alerts that fit, at once, read page by page.
+    pub(in crate::daemon) fn list_alerts(
+        self: &Arc<Self>,
+        query: &AlertQuery,
+    ) -> Result<impl Serialize + use<>, ApiError> {
+        // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
+        let last = *self.alerts().last.borrow();
+        let mut filter = filter(query)?;
+        let follows = filter.after.is_some();
+        if !follows {
+            // The newest are found from behind, and shown from the first of them on.
+            let first = self.store.first_of_newest(&filter)?;
+            filter.after = Some(first.map_or(last, |first| first.saturating_sub(1)));
+        }
+        let service = Arc::clone(self);
+        let told = Rc::new(Cell::new(last));
+        let newest = Rc::clone(&told);
+        let alerts = Array::new(move |sink: Sink<'_, AlertInfo>| {
+            let mut page = filter.clone();
+            let mut left = filter.limit;
+            while left > 0 {
+                page.limit = left.min(PAGE);
+                let alerts = service.store.alerts(&page)?;
+                let Some(end) = alerts.last().map(|alert| alert.id) else {
+                    break;
+                };
+                page.after = Some(end);
+                left -= u32::try_from(alerts.len()).unwrap_or(left);
+                // An answer that is full may leave some out that come before the last.
+                let is_full = follows && left == 0;
+                newest.set(if is_full { end } else { last.max(end) });
+                for alert in alerts {
+                    if sink(alert.into()).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
         Ok(Alerts {
-            alerts: alerts.into_iter().map(AlertInfo::from).collect(),
-            last,
+            alerts,
+            last: Late(told),
         })
     }
 
     /// Tells of the newest alert, again and again.
     pub(in crate::daemon) fn watch_alerts(&self) -> watch::Receiver<u64> {
         self.alerts().last.subscribe()
+    }
+}
+
+fn filter(query: &AlertQuery) -> Result<AlertFilter, ApiError> {
+    Ok(AlertFilter {
+        since: query.since,
+        rule: query.rule.clone(),
+        sources: sources(query)?,
+        after: query.after,
+        limit: query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT),
+    })
+}
+
+/// A number that is known once what stands before it is written.
+struct Late(Rc<Cell<u64>>);
+
+impl Serialize for Late {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0.get())
     }
 }
 

@@ -3,6 +3,7 @@
 //! The store is written first, the kernel after it, and only then is a request answered. What is in
 //! memory is what should be in the kernel; the kernel is never asked for it.
 
+mod listing;
 mod requests;
 mod warnings;
 

@@ -1,4 +1,4 @@
-//! `ban`, `unban` and `bans`.
+//! `ban` and `unban`.
 
 use std::sync::Arc;
 
@@ -10,10 +10,7 @@ use super::{Change, reckoned, until, warnings};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{
-            BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest,
-            Unbanned,
-        },
+        types::{BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned},
     },
     daemon::{
         addresses, ends,
@@ -25,7 +22,6 @@ use crate::{
     policy::{
         Ruleset,
         address::{covered_family, every_address},
-        bans::Ban,
         edit::Expiry,
     },
     store::{self, AuditEntry, Author, End, one_line},
@@ -141,41 +137,6 @@ impl Service {
             still_banned: still_banned.take(SHOWN).collect(),
             not_banned,
         })
-    }
-
-    /// Bans that hold, by address; or those that end next, the first to end first.
-    #[must_use]
-    pub fn list_bans(&self, query: BansQuery) -> Vec<BanInfo> {
-        let live = self.bans();
-        let now = Now::read();
-        if let Some(limit) = query.limit {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let next = live.bans.ending_next(now.boot_ns, limit).into_iter();
-            return next.map(|(prefix, ban)| shown(prefix, ban, &now)).collect();
-        }
-        let mut bans: Vec<BanInfo> = live
-            .bans
-            .iter()
-            .filter(|(_, ban)| now.boot_ns < ban.deadline)
-            .map(|(prefix, ban)| shown(prefix, ban, &now))
-            .collect();
-        drop(live);
-        bans.sort_by_key(|ban| ban.prefix);
-        bans
-    }
-}
-
-fn shown(prefix: IpNet, ban: &Ban<Arc<store::Ban>>, now: &Now) -> BanInfo {
-    const SECOND: u64 = 1_000_000_000;
-    let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
-    BanInfo {
-        prefix,
-        until: until(&ban.info, now),
-        seconds_left: ban.info.end.as_ref().map(|_| left),
-        reason: ban.info.reason.clone(),
-        packets: None,
-        author: ban.info.author.to_string(),
-        time: ends::to_millisecond(ban.info.time),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Everyone may connect, so nobody is trusted to be quick, to be brief or to speak HTTP at all. Only
 //! the time that the daemon itself takes has no limit: a deploy is long, and who follows alerts waits.
 
+mod clock;
 mod http1;
 mod places;
 mod reception;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +32,14 @@ use tracing::{debug, warn};
 
 use super::error::Failure;
 use crate::api::error::ApiError;
+pub(super) use clock::AnswerTime;
+use clock::Clock;
 pub(super) use http1::{after_failed_accept, http1};
 #[cfg(test)]
 pub(super) use places::Tally;
 pub(super) use places::{Cut, Places, Rank, Ticket, Traffic};
 use reception::{Identify, Received, Reception};
+pub(super) use room::{Room, Rooms};
 
 /// How slow a peer may be.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +48,8 @@ struct Pace {
     head: Duration,
     /// How long a peer may read nothing of an answer that waits for it.
     stall: Duration,
+    /// How long a peer may take over an answer, also when it goes on reading.
+    answer: Duration,
 }
 
 impl Pace {
@@ -50,9 +57,13 @@ impl Pace {
     const USUAL: Self = Self {
         head: Duration::from_secs(10),
         stall: Duration::from_secs(30),
+        answer: ANSWER_TIME,
     };
 }
 
+/// How long an answer may take from its first byte to its last. `ipblock-ctl` waits as long; the largest
+/// answer takes a tenth of it.
+pub(super) const ANSWER_TIME: Duration = Duration::from_mins(2);
 /// Bytes of a request's head, and of a body that are read at once: a query has a few hundred.
 const HEAD_BYTES: usize = 64 << 10;
 /// Connections that are told why there is no place for them; more are closed without a word.
@@ -130,20 +141,32 @@ async fn serve_at(
                 continue;
             }
         };
+        let clock = Clock::new();
         let service = service_fn({
             let routes = routes.clone();
             let ticket = Arc::clone(&ticket);
+            let clock = clock.clone();
             move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer.clone());
                 request.extensions_mut().insert(Arc::clone(&ticket));
-                routes.call(request)
+                let answer = routes.call(request);
+                let clock = clock.clone();
+                async move { Ok::<_, Infallible>(clock.time(answer.await?, pace.answer)) }
             }
         });
         let connection =
             http1(pace.head, HEAD_BYTES).serve_connection(patient(stream, pace.stall), service);
         let connection = open.watch(connection);
         tokio::spawn(TICKET.scope(Arc::clone(&ticket), async move {
-            if let Err(error) = connection.await {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = clock.ran_out() => {
+                    ticket.places().count(Cut::TimedOut);
+                    debug!("a connection ended early: its client took too long over an answer");
+                    return;
+                }
+            };
+            if let Err(error) = ended {
                 if let Some(cut) = cut(&error) {
                     ticket.places().count(cut);
                 }

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::{Room, Rooms};
 use crate::api::error::{ApiError, ErrorKind};
 
 /// How often the log tells of connections that were turned away.
@@ -45,7 +46,7 @@ impl Rank {
     /// each request may take one; with those that are looked up they leave hundreds of the 1,024
     /// descriptors that a process has at least. Root's are many, because each command is one and
     /// scripts start many at once.
-    const fn bounds(self) -> (usize, usize) {
+    pub(super) const fn bounds(self) -> (usize, usize) {
         match self {
             Self::Root => (256, 256),
             Self::Member | Self::Unknown => (128, 64),
@@ -68,7 +69,10 @@ impl Rank {
 
 /// The places of one socket.
 #[derive(Debug, Default)]
-pub(in crate::daemon) struct Places(Mutex<Book>);
+pub(in crate::daemon) struct Places {
+    book: Mutex<Book>,
+    rooms: Arc<Rooms>,
+}
 
 #[derive(Debug, Default)]
 struct Book {
@@ -170,7 +174,7 @@ impl Places {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,6 +195,11 @@ impl Ticket {
     /// Where the connection is counted.
     pub(in crate::daemon) fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Room for an answer; nothing of it is taken yet.
+    pub(in crate::daemon) fn room(&self) -> Room {
+        Room::of(&self.places.rooms, self.rank, self.uid)
     }
 
     /// Whether it is root's.

@@ -20,9 +20,12 @@ use tokio::{
     task::JoinHandle,
 };
 
+mod slow_answers;
+
 use super::{
     super::{
         bodies,
+        documented::{limit, size},
         peer::{Listed, Peer},
     },
     *,
@@ -57,13 +60,17 @@ impl Served {
     }
 
     fn with(usage: (Pace, Identify), body_time: Duration) -> Self {
+        Self::of(usage, body_time, Router::new())
+    }
+
+    fn of(usage: (Pace, Identify), body_time: Duration, more: Router) -> Self {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let places: Arc<Places> = Arc::default();
         let slow: Arc<Slow> = Arc::default();
         let called = Arc::clone(&slow);
         let bodies = bodies::Bodies::with_time(body_time);
-        let routes = Router::new()
+        let routes = more
             .route("/", get(async || "here"))
             .route("/much", get(async || "x".repeat(MUCH)))
             .route("/slow", get(async move || wait_for(called).await))
@@ -139,12 +146,52 @@ fn rest(mut stream: Stream) -> String {
 }
 
 #[track_caller]
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn the_limits_of_connections_and_answers_are_documented() {
+    let pace = Pace::USUAL;
+    let places = |rank: Rank| rank.bounds();
+    let (root, _) = places(Rank::Root);
+    let (members, of_member) = places(Rank::Member);
+    let (viewers, of_viewer) = places(Rank::Viewer);
+    let (strangers, of_stranger) = places(Rank::Stranger);
+    let (unknown, of_unknown) = places(Rank::Unknown);
+    assert_eq!(
+        limit("connections"),
+        format!(
+            "root {root}; members of `ipblock` {members}, {of_member} of one user; members of \
+             `ipblock-view` {viewers}, {of_viewer} of one user; everybody else {strangers}, \
+             {of_stranger} of one user; users (not root) that are being looked up {unknown}, \
+             {of_unknown} of one user. One more is answered with 503 and closed; of many at once \
+             most are closed without an answer"
+        )
+    );
+    assert_eq!(
+        limit("a request's head"),
+        format!(
+            "{}, and {} s to arrive; a connection without a request is closed after {} s too",
+            size(HEAD_BYTES),
+            pace.head.as_secs(),
+            pace.head.as_secs()
+        )
+    );
+    assert_eq!(
+        limit("an answer"),
+        format!(
+            "closed when nothing of it is read for {} s, and when it is not read to its end in {} \
+             minutes (a backup: {} minutes)",
+            pace.stall.as_secs(),
+            pace.answer.as_secs() / 60,
+            bodies::BACKUP_TIME.as_secs() / 60
+        )
+    );
 }
 
 #[test]

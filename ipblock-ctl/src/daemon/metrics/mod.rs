@@ -15,10 +15,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
+use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 
-use super::{connections::Traffic, error::Failure, http::run_blocking, state::Service};
+use super::{answers::answer_text, connections::Traffic, state::Service};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
@@ -47,12 +47,16 @@ struct Snapshot {
     connections: Traffic,
 }
 
+/// Bytes that a page takes for each rule: series, and their text.
+const RULE_ROOM: usize = 4 << 10;
+
 /// `GET /metrics` on the unix socket.
-pub(super) async fn on_socket(
-    State(service): State<Arc<Service>>,
-) -> Result<impl IntoResponse, Failure> {
-    let page = run_blocking(service, Service::metrics_page).await?;
-    Ok(([(CONTENT_TYPE, FORMAT)], page))
+pub(super) async fn on_socket(State(service): State<Arc<Service>>) -> impl IntoResponse {
+    answer_text(FORMAT, service, |service, room| {
+        room.need(service.rule_count() * RULE_ROOM)?;
+        Ok(service.metrics_page()?)
+    })
+    .await
 }
 
 impl Service {

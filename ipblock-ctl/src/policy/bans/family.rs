@@ -1,6 +1,9 @@
 //! The bans of one family.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use ipnet::IpNet;
 
@@ -146,6 +149,11 @@ impl<B: Bits, T> Family<B, T> {
         self.bans
             .iter()
             .map(|(prefix, held)| (prefix.net(), &held.ban))
+    }
+
+    pub(super) fn from(&self, start: Bound<Prefix<B>>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        let bans = self.bans.range((start, Bound::Unbounded));
+        bans.map(|(prefix, held)| (prefix.net(), &held.ban))
     }
 
     pub(super) fn inside(&self, prefix: Prefix<B>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {

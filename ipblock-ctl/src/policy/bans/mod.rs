@@ -9,7 +9,7 @@ mod family;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Bound};
 
 use ipnet::IpNet;
 
@@ -139,6 +139,21 @@ impl<T> Bans<T> {
     /// Every ban, IPv4 first, by address, then by length.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
         self.ipv4.iter().chain(self.ipv6.iter())
+    }
+
+    /// Every ban after this prefix, in the order of [`Bans::iter`], whether the prefix has one or not;
+    /// none: from the first.
+    pub fn after(&self, prefix: Option<IpNet>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        let (ipv4, ipv6) = match prefix {
+            None => (Bound::Unbounded, Bound::Unbounded),
+            Some(IpNet::V4(net)) => (Bound::Excluded(u32::prefix(net)), Bound::Unbounded),
+            // No prefix comes after the last address alone.
+            Some(IpNet::V6(net)) => (
+                Bound::Excluded(Prefix::host(u32::MAX)),
+                Bound::Excluded(u128::prefix(net)),
+            ),
+        };
+        self.ipv4.from(ipv4).chain(self.ipv6.from(ipv6))
     }
 
     /// The bans inside `prefix`, itself not included, by address, then by length.

@@ -26,6 +26,27 @@ fn writes(bans: &mut Bans<()>, prefix: &str, deadline: Option<u64>) -> Vec<Write
 }
 
 #[test]
+fn bans_after_a_prefix_are_those_that_follow_it_in_the_whole_list() {
+    let bans = banned(&[
+        ("0.0.0.0/0", 1),
+        ("192.0.2.0/24", 2),
+        ("192.0.2.0/32", 3),
+        ("255.255.255.255/32", 4),
+        ("::/0", 5),
+        ("2001:db8::/32", 6),
+    ]);
+    let all: Vec<_> = bans.iter().map(|(prefix, _)| prefix).collect();
+    let after = |prefix: Option<IpNet>| -> Vec<IpNet> {
+        bans.after(prefix).map(|(prefix, _)| prefix).collect()
+    };
+    assert_eq!(after(None), all);
+    for (place, prefix) in all.iter().enumerate() {
+        assert_eq!(after(Some(*prefix)), all[place + 1..], "{prefix}");
+    }
+    assert_eq!(after(Some(net("192.0.2.0/28"))), all[2..]);
+}
+
+#[test]
 fn a_short_ban_inside_a_long_one_does_not_end_it_earlier() {
     let mut bans = banned(&[("192.0.2.0/24", 100)]);
     assert_eq!(

@@ -11,7 +11,7 @@ mod rule;
 
 use toml::de::DeTable;
 
-pub use print::{print, print_rule};
+pub use print::{Printed, PrintedRule, print, print_rule};
 pub use problem::{DocumentError, MAX_PROBLEMS, Problem};
 
 use super::ruleset::{Rule, Ruleset};

@@ -1,6 +1,10 @@
 //! Rulesets as text.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    mem,
+};
 
 use ipnet::IpNet;
 
@@ -16,8 +20,8 @@ use crate::policy::{
 /// Arrays up to this many elements without notes stand on one line.
 const ONE_LINE: usize = 4;
 
-/// Bytes of a line with an IPv4 host: what most large arrays consist of.
-const ENTRY: usize = "    \"192.0.2.100/32\",\n".len();
+/// Bytes of a text that are made before they go out.
+const PIECE: usize = 4 << 10;
 
 const RULE_HEADER: &str = "\
 # One rule. Save and leave the editor to stage it; leave without saving to change nothing.
@@ -30,94 +34,140 @@ const RULE_HEADER: &str = "\
 /// What has its default is left out.
 #[must_use]
 pub fn print(ruleset: &Ruleset) -> String {
-    let mut out = String::new();
-    for (name, list) in &ruleset.lists {
-        print_list(&mut out, name, list);
-    }
-    if !ruleset.allow.is_empty() {
-        header(&mut out, "[allow]");
-        array(&mut out, "match", &ruleset.allow);
-    }
-    for (name, zone) in &ruleset.zones {
-        header(&mut out, &format!("[zone.{}]", key(name.as_str())));
-        print_zone(&mut out, zone);
-    }
-    for rule in &ruleset.rules {
-        header(&mut out, "[[rule]]");
-        print_keys(&mut out, rule, false);
-    }
-    out
+    Printed(ruleset).to_string()
 }
 
 /// Writes one rule so that [`parse_rule`](super::parse_rule) gives it back: every key, defaults
 /// too, so that a person sees what can be set.
 #[must_use]
 pub fn print_rule(rule: &Rule) -> String {
-    let mut out = RULE_HEADER.to_owned();
-    print_keys(&mut out, rule, true);
-    out
+    PrintedRule(rule).to_string()
 }
 
-fn header(out: &mut String, header: &str) {
-    if !out.is_empty() {
-        out.push('\n');
+/// A ruleset as [`print`] writes it, for where the text as a whole would be too much.
+#[derive(Clone, Copy, Debug)]
+pub struct Printed<'a>(pub &'a Ruleset);
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ruleset) = self;
+        let mut out = Out::of(f);
+        for (name, list) in &ruleset.lists {
+            print_list(&mut out, name, list)?;
+        }
+        if !ruleset.allow.is_empty() {
+            out.header("[allow]")?;
+            array(&mut out, "match", &ruleset.allow)?;
+        }
+        for (name, zone) in &ruleset.zones {
+            out.header(&format!("[zone.{}]", key(name.as_str())))?;
+            print_zone(&mut out, zone)?;
+        }
+        for rule in &ruleset.rules {
+            out.header("[[rule]]")?;
+            print_keys(&mut out, rule, false)?;
+        }
+        out.flush()
     }
-    out.push_str(header);
-    out.push('\n');
 }
 
-fn print_list(out: &mut String, name: &ListName, list: &List) {
-    header(out, &format!("[list.{}]", key(name.as_str())));
+/// A rule as [`print_rule`] writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct PrintedRule<'a>(pub &'a Rule);
+
+impl fmt::Display for PrintedRule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Out::of(f);
+        out.text.push_str(RULE_HEADER);
+        print_keys(&mut out, self.0, true)?;
+        out.flush()
+    }
+}
+
+/// A text on its way out, in pieces: what takes it may look at each.
+struct Out<'a, 'f> {
+    text: String,
+    to: &'a mut fmt::Formatter<'f>,
+    is_first: bool,
+}
+
+impl<'a, 'f> Out<'a, 'f> {
+    fn of(to: &'a mut fmt::Formatter<'f>) -> Self {
+        Self {
+            text: String::new(),
+            to,
+            is_first: true,
+        }
+    }
+
+    fn header(&mut self, header: &str) -> fmt::Result {
+        if !mem::take(&mut self.is_first) {
+            self.text.push('\n');
+        }
+        self.text.push_str(header);
+        self.text.push('\n');
+        self.flush()
+    }
+
+    fn flush(&mut self) -> fmt::Result {
+        self.to.write_str(&self.text)?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+fn print_list(out: &mut Out<'_, '_>, name: &ListName, list: &List) -> fmt::Result {
+    out.header(&format!("[list.{}]", key(name.as_str())))?;
     if let Some(file) = &list.file {
-        out.push_str("file = ");
-        quote(out, file.as_str());
-        out.push('\n');
+        out.text.push_str("file = ");
+        quote(&mut out.text, file.as_str());
+        out.text.push('\n');
     }
     if !list.is_unread() {
-        array(out, "match", &list.elements);
+        array(out, "match", &list.elements)?;
     }
+    Ok(())
 }
 
-fn print_zone(out: &mut String, zone: &Zone) {
+fn print_zone(out: &mut Out<'_, '_>, zone: &Zone) -> fmt::Result {
     if zone.default == DefaultVerdict::Drop {
-        out.push_str("default = \"drop\"\n");
+        out.text.push_str("default = \"drop\"\n");
     }
     if zone.malformed == MalformedPolicy::Drop {
-        out.push_str("malformed = \"drop\"\n");
+        out.text.push_str("malformed = \"drop\"\n");
     }
     if !zone.allow.is_empty() {
-        array(out, "allow", &zone.allow);
+        array(out, "allow", &zone.allow)?;
     }
+    Ok(())
 }
 
-fn print_keys(out: &mut String, rule: &Rule, all: bool) {
+fn print_keys(out: &mut Out<'_, '_>, rule: &Rule, all: bool) -> fmt::Result {
     let action = match rule.action {
         Action::Block => "block",
         Action::Warn => "warn",
     };
-    // Writing into a String does not fail.
-    let _ = write!(out, "name = \"{}\"\naction = \"{action}\"\n", rule.name);
-    array(out, "match", &rule.matches);
+    writeln!(out.text, "name = \"{}\"\naction = \"{action}\"", rule.name)?;
+    array(out, "match", &rule.matches)?;
     if all || !rule.except.is_empty() {
-        array(out, "except", &rule.except);
+        array(out, "except", &rule.except)?;
     }
+    let text = &mut out.text;
     match rule.expires {
-        Some(end) => {
-            let _ = writeln!(out, "expires = \"{end}\"");
-        }
-        None if all => out.push_str("# expires = \"2030-12-31T23:59:00Z\"\n"),
+        Some(end) => writeln!(text, "expires = \"{end}\"")?,
+        None if all => text.push_str("# expires = \"2030-12-31T23:59:00Z\"\n"),
         None => {}
     }
     if all || !rule.note.is_empty() {
-        out.push_str("note = ");
-        quote(out, &rule.note);
-        out.push('\n');
+        text.push_str("note = ");
+        quote(text, &rule.note);
+        text.push('\n');
     }
     if all || !rule.enabled {
-        let _ = writeln!(out, "enabled = {}", rule.enabled);
+        writeln!(text, "enabled = {}", rule.enabled)?;
     }
     if all || rule.alert {
-        let _ = writeln!(out, "alert = {}", rule.alert);
+        writeln!(text, "alert = {}", rule.alert)?;
     }
     if all || !rule.zones.is_empty() {
         let zones: Vec<_> = rule
@@ -125,8 +175,9 @@ fn print_keys(out: &mut String, rule: &Rule, all: bool) {
             .iter()
             .map(|zone| format!("\"{zone}\""))
             .collect();
-        let _ = writeln!(out, "zones = [{}]", zones.join(", "));
+        writeln!(text, "zones = [{}]", zones.join(", "))?;
     }
+    Ok(())
 }
 
 /// An element of a rule or of a list: what it stands for and its note.
@@ -168,7 +219,7 @@ fn print_prefix(out: &mut String, prefix: IpNet) {
     out.push('"');
 }
 
-fn array(out: &mut String, key: &str, entries: &[impl Entry]) {
+fn array(out: &mut Out<'_, '_>, key: &str, entries: &[impl Entry]) -> fmt::Result {
     let noted = |entry: &_| !Entry::note(entry).is_empty();
     let one_line = match entries {
         [_] => true,
@@ -179,23 +230,26 @@ fn array(out: &mut String, key: &str, entries: &[impl Entry]) {
     } else {
         ("\n    ", ",\n    ", ",\n")
     };
-    let _ = write!(out, "{key} = [{before}");
-    out.reserve(entries.len() * ENTRY);
+    write!(out.text, "{key} = [{before}")?;
     for (index, entry) in entries.iter().enumerate() {
+        let text = &mut out.text;
         if index > 0 {
-            out.push_str(between);
+            text.push_str(between);
         }
         if entry.note().is_empty() {
-            entry.print_at(out);
+            entry.print_at(text);
         } else {
-            out.push_str("{ at = ");
-            entry.print_at(out);
-            out.push_str(", note = ");
-            quote(out, entry.note());
-            out.push_str(" }");
+            text.push_str("{ at = ");
+            entry.print_at(text);
+            text.push_str(", note = ");
+            quote(text, entry.note());
+            text.push_str(" }");
+        }
+        if text.len() >= PIECE {
+            out.flush()?;
         }
     }
-    let _ = writeln!(out, "{after}]");
+    writeln!(out.text, "{after}]")
 }
 
 /// A basic string of TOML, on one line.

@@ -176,6 +176,14 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    /// How many rules an explanation of `address` lists.
+    #[must_use]
+    pub fn count_rules(&self, address: IpAddr) -> usize {
+        let rules = self.rules.iter();
+        let matching = rules.filter(|indexed| indexed.matches.longest(address).is_some());
+        matching.count()
+    }
+
     fn judge(&self, allowed_by: Option<IpNet>, rules: &[RuleMatch<'_>]) -> (Verdict, Reason) {
         let asks = |action| {
             let mut unspared = rules.iter().filter(|m| m.excepted_by.is_none());

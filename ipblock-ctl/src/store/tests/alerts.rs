@@ -82,6 +82,22 @@ fn alerts_come_back_as_they_were_made_oldest_first() {
 }
 
 #[test]
+fn the_newest_are_found_by_the_first_of_them() {
+    let (fixture, _) = filled();
+    let first = |limit, rule: Option<&str>| {
+        let filter = AlertFilter {
+            limit,
+            rule: rule.map(ToOwned::to_owned),
+            ..AlertFilter::default()
+        };
+        fixture.store.first_of_newest(&filter).unwrap()
+    };
+    assert_eq!((first(2, None), first(10, None)), (Some(2), Some(1)));
+    assert_eq!(first(1, Some("watch")), Some(2));
+    assert_eq!((first(0, None), first(1, Some("gone"))), (None, None));
+}
+
+#[test]
 fn a_filter_is_by_time_rule_source_and_place() {
     let (fixture, _) = filled();
     let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();

@@ -1,0 +1,72 @@
+//! Texts of rulesets that are made while they are written.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::policy::{
+    At, Element, Rule, Ruleset, Shared,
+    document::{Printed, PrintedRule},
+};
+
+/// Elements as an array of texts.
+pub(in crate::daemon) struct Texts {
+    elements: Shared<Element>,
+    most: usize,
+}
+
+impl Texts {
+    /// At most so many of them.
+    pub(in crate::daemon) fn first(elements: &Shared<Element>, most: usize) -> Self {
+        Self {
+            elements: elements.clone(),
+            most,
+        }
+    }
+
+    /// All of them.
+    pub(in crate::daemon) fn all(elements: &Shared<Element>) -> Self {
+        Self::first(elements, usize::MAX)
+    }
+
+    /// How many it leaves out.
+    pub(in crate::daemon) fn left_out(&self) -> u64 {
+        self.elements.len().saturating_sub(self.most) as u64
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let listed = self.elements.iter().take(self.most);
+        serializer.collect_seq(listed.map(|element| Text(&element.at)))
+    }
+}
+
+struct Text<'a>(&'a At);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            At::Prefix(prefix) => serializer.collect_str(prefix),
+            At::List(name) => serializer.collect_str(&format_args!("@{name}")),
+        }
+    }
+}
+
+/// A ruleset as TOML.
+pub(in crate::daemon) struct RulesetToml(pub(in crate::daemon) Arc<Ruleset>);
+
+impl Serialize for RulesetToml {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Printed(&self.0))
+    }
+}
+
+/// A rule as TOML.
+pub(in crate::daemon) struct RuleToml(pub(in crate::daemon) Rule);
+
+impl Serialize for RuleToml {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&PrintedRule(&self.0))
+    }
+}
