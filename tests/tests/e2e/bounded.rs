@@ -15,7 +15,8 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use ipblock_tests::{DEADLINE, Daemon, Privileged, as_user, require_privileged};
+use ipblock::api::client::Client;
+use ipblock_tests::{DEADLINE, Daemon, Privileged, as_user, require_privileged, wait_for};
 use serde_json::json;
 
 use crate::{answers::status, control_group::Group, scenario::Scene};
@@ -151,6 +152,23 @@ impl Laden {
         })
     }
 
+    /// Waits until every connection of the viewer has given its place back.
+    fn wait_until_they_have_left(&self) -> anyhow::Result<()> {
+        let client = Client::new(self.socket.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        wait_for(DEADLINE, "the viewer's connections to be closed", || {
+            let page = runtime.block_on(client.metrics()).ok()?;
+            let page = String::from_utf8_lossy(&page).into_owned();
+            let left = |who: &str| {
+                let none = format!("ipblock_api_connections{{who=\"{who}\"}} 0");
+                page.lines().any(|line| line == none)
+            };
+            (left("ipblock-view") && left("unknown")).then_some(())
+        })
+    }
+
     /// Every worst request in turn, as many at once as may be; root is served meanwhile. What each took
     /// beyond `rest`.
     fn attack(&self, rest: u64) -> anyhow::Result<Vec<(String, u64)>> {
@@ -185,6 +203,7 @@ impl Laden {
                 memory(&self.scene.daemon, "VmHWM")?.saturating_sub(rest),
             ));
             drop(held);
+            self.wait_until_they_have_left()?;
         }
         Ok(took)
     }
