@@ -37,8 +37,8 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RulesQuery,
-            RulesetQuery, TopQuery,
+            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RulesQuery, RulesetQuery,
+            TopQuery,
         },
     },
     store::{Author, DATABASE},
