@@ -178,6 +178,8 @@ impl Stage {
             .env("SSH_CONNECTION", "192.0.2.2 50022 192.0.2.1 22")
             .env("TMPDIR", self.props.path())
             .env("TZ", "UTC")
+            // The page shows what an operator sees on a terminal.
+            .env("COLUMNS", "80")
             .env("LC_ALL", "C.UTF-8")
             .env_remove("SSH_CLIENT")
             .env_remove("IPBLOCK_SSH_PEER")

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipblock::policy::{
     At, ListFile, ListName, RuleName, ZoneName,
     address::{
-        AddressError, aggregate, convert, count_addresses, parse_elements, parse_prefixes,
-        range_to_prefixes,
+        AddressError, addresses_of_line, aggregate, convert, count_addresses, parse_elements,
+        parse_prefixes, range_to_prefixes,
     },
 };
 use ipnet::IpNet;
@@ -25,6 +25,7 @@ pub fn addresses(data: &[u8]) {
     for line in &lines {
         all.extend(check_argument(line));
         check_names(line);
+        check_line(line);
     }
     let united = aggregate(all.iter().copied());
     assert_fewest(&united, all.iter().map(|net| Span::of(*net)).collect());
@@ -68,6 +69,16 @@ fn check_argument(text: &str) -> Vec<IpNet> {
     }
 }
 
+/// Each part of a line alone stands for what it stands for there.
+fn check_line(text: &str) {
+    for part in addresses_of_line(text) {
+        match part {
+            Ok(part) => drop(parse_elements(&part).unwrap()),
+            Err(error) => check_error(&error),
+        }
+    }
+}
+
 /// A message fits on a screen and moves no cursor.
 fn check_error(error: &AddressError) {
     let hint = error.hint.as_deref().unwrap_or("-");
@@ -106,19 +117,17 @@ fn read(text: &str) -> Reading<'_> {
 
 fn read_range(first: &str, last: &str) -> Option<Span> {
     let [first, last] = [first, last].map(|end| end.parse::<IpAddr>().ok());
-    let (first, last) = (first?.to_canonical(), last?.to_canonical());
+    let (first, last) = (first?, last?);
+    let is_mapped = |end: IpAddr| end.to_canonical() != end;
+    let canonical = (first.to_canonical(), last.to_canonical());
+    if canonical.0 != canonical.1 && (is_mapped(first) || is_mapped(last)) {
+        return None;
+    }
+    let (first, last) = canonical;
     if first.is_ipv4() != last.is_ipv4() || first > last {
         return None;
     }
-    let span = Span::between(first, last);
-    // No prefix of it may be one that is read back as IPv4.
-    let mapped = Span::of("::ffff:0:0/96".parse().unwrap());
-    let prefixes = range_to_prefixes(first, last)?;
-    let is_mapped = |net: &IpNet| {
-        let net = Span::of(*net);
-        !net.is_ipv4 && mapped.first <= net.first && net.last <= mapped.last
-    };
-    (!prefixes.iter().any(is_mapped)).then_some(span)
+    Some(Span::between(first, last))
 }
 
 fn read_prefix(address: &str, length: &str) -> Option<Span> {
@@ -127,10 +136,11 @@ fn read_prefix(address: &str, length: &str) -> Option<Span> {
         .parse()
         .ok()
         .filter(|number: &u8| number.to_string() == length)?;
-    let (address, length) = match address.to_canonical() {
-        canonical if canonical != address => (canonical, length.checked_sub(96)?),
-        same => (same, length),
-    };
+    // Only a single mapped address is IPv4.
+    if length == 128 && address.is_ipv6() {
+        let address = address.to_canonical();
+        return Some(Span::between(address, address));
+    }
     let net = IpNet::new(address, length).ok()?;
     (net.trunc() == net).then(|| Span::of(net))
 }

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     arguments::StageArgs,
+    capped::Capped,
     error::{BAD_INPUT, CliError, OK},
     input::{Bounded, MAX_IMPORT},
     progress::Progress,
@@ -18,19 +19,16 @@ use super::{
 };
 use crate::{
     output::{
-        import::{ImportReport, Refused, refused_line, render},
+        import::{ImportReport, PassedOver, Refused, SetEntries, refused_line, remarks, render},
         number::grouped,
     },
     policy::{
         ListName, RuleName,
-        address::push_short,
+        address::{aggregate, count_addresses, push_short},
         edit::{Edit, Import, Texts},
-        exchange::{self, FileFormat, Parsed, ReadError},
+        exchange::{self, FileFormat, Parsed, ReadError, ReadOptions},
     },
 };
-
-/// Refused lines that people are shown.
-const SHOWN: usize = 20;
 
 /// Stage the addresses of a file for a rule or a list
 ///
@@ -40,7 +38,8 @@ const SHOWN: usize = 20;
 #[command(after_help = "\
 Examples:
   ipblock-ctl import drop_v4.json --into @spamhaus --replace --deploy
-  ipset save | ipblock-ctl import - --into abuse
+  ipset save blacklist | ipblock-ctl import - --into abuse
+  ipset save | ipblock-ctl import - --set blacklist --into abuse
   ipblock-ctl import feed.csv --into abuse --lenient")]
 pub(crate) struct ImportArgs {
     /// The file; - for standard input
@@ -51,6 +50,9 @@ pub(crate) struct ImportArgs {
     /// What the file is written in
     #[arg(long, default_value = "auto")]
     format: Format,
+    /// Read this set of a file with several; for nft its name, or FAMILY TABLE NAME in quotes
+    #[arg(long, value_name = "NAME")]
+    set: Vec<String>,
     /// Import the rest when lines are refused
     #[arg(long)]
     lenient: bool,
@@ -108,10 +110,11 @@ fn target(text: &str) -> Result<String, String> {
 pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let (parsed, file) = read(&args, session)?;
     let mut report = report(&parsed, file);
-    if !report.refused.is_empty() && !args.lenient {
-        return refuse(&report, session);
+    if !report.refused.is_empty() && (!args.lenient || parsed.is_spoilt) {
+        return refuse(&report, parsed.is_spoilt, session);
     }
     if parsed.elements.is_empty() {
+        tell_remarks(&report, session);
         return Err(CliError::Usage {
             message: format!("{}: there is no address to import", report.file),
             hint: "see what the file holds, or name its format with --format".to_owned(),
@@ -121,16 +124,7 @@ pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u
     if !session.output.is_json() || args.stage.deploy {
         tell_refused(&report, true, session);
     }
-    if report.timed > 0 {
-        let those = match report.timed {
-            1 => "1 entry has".to_owned(),
-            several => format!("{} entries have", grouped(several)),
-        };
-        session.note(&format!(
-            "{those} a timeout or an end, which is not kept: `ipblock-ctl ban` holds addresses \
-             for a time"
-        ));
-    }
+    tell_remarks(&report, session);
     let staged = send(vec![edit(&args, parsed)], args.stage.force, session).await?;
     if session.output.is_json() && !args.stage.deploy {
         report.staged = Some(staged);
@@ -160,25 +154,43 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
         (Box::new(BufReader::new(file)), name, bytes)
     };
     let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
+    let options = ReadOptions {
+        format: args.format.known(),
+        sets: args.set.clone(),
+    };
     let input = Bounded::new(progress.counted(input), MAX_IMPORT);
-    match exchange::read(input, args.format.known()) {
+    match exchange::read_with(input, &options) {
         Ok(parsed) => Ok((parsed, name)),
         Err(ReadError::Io(source)) => Err(failed(source)),
         Err(error) => Err(CliError::Usage {
             message: format!("{name}: {error}"),
-            hint: "split the file, and import the parts into several rules or lists".to_owned(),
+            hint: error.hint().unwrap_or("see what the file holds").to_owned(),
         }),
     }
 }
 
 fn report(parsed: &Parsed, file: String) -> ImportReport {
+    let prefixes = parsed.elements.iter().map(|element| element.prefix);
+    let addresses = count_addresses(&aggregate(prefixes));
+    let sets = parsed.sets.iter().map(|set| SetEntries {
+        name: set.name.clone(),
+        entries: set.entries,
+    });
+    let passed_over = parsed.passed_over.iter().map(|passed| PassedOver {
+        what: passed.what.clone(),
+        count: passed.count,
+    });
     ImportReport {
         file,
         format: parsed.format.to_string(),
         read: parsed.read,
         prefixes: u64::try_from(parsed.elements.len()).unwrap_or(u64::MAX),
+        addresses: addresses.to_string(),
         duplicates: parsed.duplicates,
         timed: parsed.timed,
+        mapped: parsed.mapped,
+        sets: sets.collect(),
+        passed_over: passed_over.collect(),
         refused: parsed
             .refused
             .iter()
@@ -217,14 +229,24 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
     Edit::Import(import)
 }
 
-/// Says that nothing was staged, and why.
-fn refuse(report: &ImportReport, session: &mut Session<'_>) -> Result<u8, CliError> {
+/// Says that nothing was staged, and why. Of a file that is spoilt, --lenient takes nothing either.
+fn refuse(
+    report: &ImportReport,
+    is_spoilt: bool,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
     if session.output.is_json() {
         session.show(report, render)?;
         return Ok(BAD_INPUT);
     }
     tell_refused(report, false, session);
+    tell_remarks(report, session);
     let refused = report.refusals();
+    let hint = if is_spoilt {
+        "correct the file: --lenient does not import the rest of such a file"
+    } else {
+        "correct them, or import the others with --lenient"
+    };
     Err(CliError::Usage {
         message: format!(
             "{}: {} of {} entries refused, nothing is staged",
@@ -232,26 +254,28 @@ fn refuse(report: &ImportReport, session: &mut Session<'_>) -> Result<u8, CliErr
             grouped(refused),
             grouped(report.read)
         ),
-        hint: "mend them, or import the others with --lenient".to_owned(),
+        hint: hint.to_owned(),
     })
+}
+
+/// What was dropped, read in another way, or passed over.
+fn tell_remarks(report: &ImportReport, session: &mut Session<'_>) {
+    for remark in remarks(report) {
+        session.note(&remark);
+    }
 }
 
 /// The first refused lines, as errors or as what was left out, and how many more there are.
 fn tell_refused(report: &ImportReport, lenient: bool, session: &mut Session<'_>) {
-    for refused in report.refused.iter().take(SHOWN) {
+    let mut capped = Capped::default();
+    for refused in &report.refused {
         let line = refused_line(&report.file, refused);
         if lenient {
-            session.output.note(&format!("left out: {line}"));
+            capped.note(&format!("left out: {line}"), session.output);
         } else {
-            session.output.report(&line, refused.hint.as_deref());
+            capped.report(&line, refused.hint.as_deref(), session.output);
         }
     }
-    let shown = u64::try_from(SHOWN).unwrap_or(u64::MAX);
-    let more = report.refusals().saturating_sub(shown);
-    if more > 0 {
-        let more = grouped(more);
-        session
-            .output
-            .note(&format!("and {more} more were refused"));
-    }
+    capped.count(report.more_refused);
+    capped.finish("were refused", session.output);
 }

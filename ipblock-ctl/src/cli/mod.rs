@@ -13,6 +13,7 @@ mod backup;
 mod ban;
 mod bans;
 mod bpffs;
+mod capped;
 mod check;
 mod completions;
 mod convert;
@@ -59,7 +60,10 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     api::client::{Client, DEFAULT_SOCKET},
-    output::{Output, View, view::DEFAULT_WIDTH},
+    output::{
+        Output, View,
+        view::{DEFAULT_WIDTH, WHOLE},
+    },
 };
 pub use error::CliError;
 use session::Session;
@@ -77,6 +81,8 @@ Exit codes:
 
 Environment:
   IPBLOCK_SOCKET    the daemon's socket
+  COLUMNS           the width of tables where standard output is not a
+                    terminal; without it every column is printed, uncut
   IPBLOCK_BPFFS     the bpffs under which the daemon pins, for `panic-off`
                     and `doctor`
   IPBLOCK_SSH_PEER  none, or addresses that a change must not cut off, in
@@ -194,6 +200,7 @@ enum Command {
 /// Usage errors, `--help` and `--version` end the process here, as clap does it.
 #[must_use]
 pub fn main() -> u8 {
+    completions::answer_shell();
     let cli = Cli::try_parse().unwrap_or_else(|error| {
         words::with_our_word(error, std::env::args_os(), &command()).exit()
     });
@@ -269,6 +276,11 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
     }
 }
 
+/// The width that `COLUMNS` asks for. Shells do not export it, so that only its user sets it.
+fn asked_width() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok()
+}
+
 fn standard_output(global: &Global) -> Output {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = |is_terminal: bool| match global.color {
@@ -276,10 +288,13 @@ fn standard_output(global: &Global) -> Output {
         ColorChoice::Never => false,
         ColorChoice::Auto => is_terminal && !no_color,
     };
-    let width = terminal_size::terminal_size_of(std::io::stdout())
-        .map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0));
+    let width = match terminal_size::terminal_size_of(std::io::stdout()) {
+        Some((width, _)) => usize::from(width.0).max(DEFAULT_WIDTH),
+        None if std::io::stdout().is_terminal() => DEFAULT_WIDTH,
+        None => asked_width().map_or(WHOLE, |width| width.max(DEFAULT_WIDTH)),
+    };
     let view = View {
-        width: width.max(DEFAULT_WIDTH),
+        width,
         color: color(std::io::stdout().is_terminal()),
         now: Timestamp::now(),
         time_zone: TimeZone::system(),

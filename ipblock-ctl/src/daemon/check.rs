@@ -132,6 +132,7 @@ fn answer(
         banned_by: None,
         banned_until: None,
         kernel_agrees,
+        panic_off_until: None,
     })
 }
 

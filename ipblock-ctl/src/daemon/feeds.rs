@@ -340,9 +340,14 @@ fn holds_the_same(old: &List, new: &List) -> bool {
 }
 
 fn one_line(error: &ApiError) -> String {
+    let joined = |text: &str| {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        lines.join("; ")
+    };
+    let message = joined(&error.message);
     match &error.hint {
-        Some(hint) => format!("{} ({})", error.message, hint.replace('\n', "; ")),
-        None => error.message.clone(),
+        Some(hint) => format!("{message} ({})", joined(hint)),
+        None => message,
     }
 }
 
@@ -374,8 +379,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_line_in_status() {
-        let error = ApiError::new(crate::api::error::ErrorKind::Conflict, "it would lock out");
+        let error = ApiError::new(
+            crate::api::error::ErrorKind::Conflict,
+            "it would\n  lock out",
+        );
         let shown = one_line(&error.with_hint("do this\nor that"));
-        assert_eq!(shown, "it would lock out (do this; or that)");
+        assert_eq!(shown, "it would; lock out (do this; or that)");
     }
 }

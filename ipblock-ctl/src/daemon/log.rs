@@ -9,18 +9,19 @@ use std::{
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
 };
 
-use tracing::Metadata;
+use tracing::{Metadata, field::Field};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
+    field::MakeExt as _,
     filter::filter_fn,
-    fmt::{self, MakeWriter},
+    fmt::{self, MakeWriter, format::Writer},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
 use super::settings::{LogFormat, Settings};
-use crate::datapath::kernel_log;
+use crate::{datapath::kernel_log, policy::text::printable};
 
 /// Targets that text shows.
 const APART: [&str; 2] = ["audit", "alert"];
@@ -86,12 +87,27 @@ fn text_to<W>(writer: W, colour: bool) -> Output
 where
     W: for<'a> MakeWriter<'a> + Clone + Send + Sync + 'static,
 {
-    let lines = || fmt::layer().with_writer(writer.clone()).with_ansi(colour);
+    let lines = || {
+        fmt::layer()
+            .with_writer(writer.clone())
+            .with_ansi(colour)
+            .fmt_fields(fmt::format::debug_fn(field).delimited(" "))
+    };
     let apart = lines().with_filter(filter_fn(is_apart));
     let ordinary = lines()
         .with_target(false)
         .with_filter(filter_fn(|event| !is_apart(event)));
     apart.and_then(ordinary).boxed()
+}
+
+/// Writes a field, or the message of an event. Values come from outside: an interface's name, a
+/// note, an answer of another program.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", printable(&value)),
+        name => write!(writer, "{name}={}", printable(&value)),
+    }
 }
 
 fn is_apart(event: &Metadata<'_>) -> bool {
@@ -120,28 +136,51 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn text_shows_the_targets_that_stand_apart_and_no_others() {
+    /// The lines of the text log without their times.
+    fn logged(what: impl FnOnce()) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(Mutex::new(File::create(file.path()).unwrap()));
         let open = move || writer.lock().unwrap().try_clone().unwrap();
         let log = tracing_subscriber::registry()
             .with(text_to(open, false))
             .with(EnvFilter::new("info"));
-        tracing::subscriber::with_default(log, || {
+        tracing::subscriber::with_default(log, what);
+        let text = fs::read_to_string(file.path()).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned());
+        lines.collect()
+    }
+
+    #[test]
+    fn text_shows_the_targets_that_stand_apart_and_no_others() {
+        let lines = logged(|| {
             info!(revision = 7, "deployed");
             info!(target: "audit", what = "deploy", "deploy by uid 0");
             debug!(target: "audit", "not this one");
             warn!(target: "alert", packets = 1, "192.0.2.1 hit scan");
         });
-        let text = fs::read_to_string(file.path()).unwrap();
-        let lines = text.lines().map(|line| line.split_once(' ').unwrap().1);
         assert_eq!(
-            lines.collect::<Vec<_>>(),
+            lines,
             [
                 " INFO deployed revision=7",
                 " INFO audit: deploy by uid 0 what=\"deploy\"",
                 " WARN alert: 192.0.2.1 hit scan packets=1",
+            ]
+        );
+    }
+
+    #[test]
+    fn text_from_outside_neither_steers_a_terminal_nor_begins_a_line() {
+        let log = logged(|| {
+            let interface = "e\u{1b}[31m\u{202e}\n0";
+            warn!(%interface, name = interface, "{interface} is down");
+        });
+        assert_eq!(
+            log,
+            [
+                " WARN e\\u{1b}[31m\\u{202e}\\n0 is down interface=e\\u{1b}[31m\\u{202e}\\n0 \
+                 name=\"e\\u{1b}[31m\\u{202e}\\n0\""
             ]
         );
     }

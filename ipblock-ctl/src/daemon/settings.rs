@@ -6,7 +6,7 @@ use ipblock_common::limits::DEFAULT_CAPACITY;
 
 use crate::{
     datapath::{DEFAULT_BPFFS, kernel_log},
-    policy::ZoneName,
+    policy::{ZoneName, name::check_interface_name},
     store::{AlertRetention, AskedMode, Interface},
 };
 
@@ -204,22 +204,6 @@ pub fn parse_interface(text: &str) -> Result<Interface, String> {
     })
 }
 
-/// Refuses what the kernel takes for no interface name (net/core/dev.c, `dev_valid_name`).
-pub fn check_interface_name(name: &str) -> Result<(), String> {
-    let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0';
-    if name.is_empty()
-        || name.len() >= libc::IFNAMSIZ
-        || name.contains(bad)
-        || name == "."
-        || name == ".."
-    {
-        return Err(format!(
-            "`{name}` is no interface name: 1 to 15 characters without `/`, `:` and spaces"
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,7 +226,7 @@ mod tests {
                 .unwrap_err()
                 .contains("eth0=native")
         );
-        assert!(parse_interface("").unwrap_err().contains("1 to 15"));
+        assert!(parse_interface("").unwrap_err().contains("ip -brief link"));
         assert!(parse_interface("a-name-much-too-long").is_err());
         assert!(parse_interface("eth0@not a zone").is_err());
     }

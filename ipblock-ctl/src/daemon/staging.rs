@@ -59,6 +59,14 @@ impl Service {
         }
         done.extend(read);
         self.identify(&mut ruleset)?;
+        if *self.read().edited().as_ref() == ruleset {
+            done.push("nothing changes, so nothing was staged".to_owned());
+            return Ok(Staged {
+                staged: count,
+                base,
+                done,
+            });
+        }
         // What cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
@@ -108,7 +116,8 @@ impl Service {
             self.write().staged = None;
             self.reload_durations();
             info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
-            self.audit(author, "discard", &format!("{edits} edits"));
+            let discarded = if edits == 1 { "edit" } else { "edits" };
+            self.audit(author, "discard", &format!("{edits} {discarded}"));
         }
         Ok(Staged {
             staged: 0,

@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+use jiff::Timestamp;
+
 use super::{
     answers::{Array, Refusal, Sink, Texts},
     attach::moved_problems,
@@ -93,12 +95,16 @@ impl Service {
 
     /// Says so when an operator has called off all dropping.
     fn called_off(&self) -> Option<String> {
-        let now = Now::read();
+        let until = self.called_off_until(&Now::read())?;
+        Some(format!(
+            "nothing is dropped until {until}: `panic-off` was called"
+        ))
+    }
+
+    /// Until when an operator has called off all dropping.
+    pub(super) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
         let until = self.panic_off.until_ns().ok()?;
-        (until > now.boot_ns).then(|| {
-            let until = ends::to_millisecond(now.wall_at(until));
-            format!("nothing is dropped until {until}: `panic-off` was called")
-        })
+        (until > now.boot_ns).then(|| ends::to_millisecond(now.wall_at(until)))
     }
 
     /// `GET /v1/counters`.

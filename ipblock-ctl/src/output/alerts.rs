@@ -54,6 +54,9 @@ impl Columns {
     /// For a table of these alerts.
     #[must_use]
     pub fn fitting(alerts: &[AlertInfo], view: &View) -> Self {
+        if view.is_whole() {
+            return Self::stream(None);
+        }
         let day = |time: Timestamp| time.to_zoned(view.time_zone.clone()).date();
         let days = alerts.iter().any(|alert| day(alert.time) != day(view.now));
         let rules = alerts.iter().map(|alert| alert.rules.join(" ").width());

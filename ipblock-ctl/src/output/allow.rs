@@ -1,10 +1,8 @@
 //! `allow list`.
 
-use std::fmt::Write as _;
-
 use super::{
     table::{Column, Table},
-    view::{MARKS, Tone, View, state_mark},
+    view::View,
 };
 use crate::api::types::{AllowInfo, EntryState};
 
@@ -17,26 +15,31 @@ pub fn render(entries: &[AllowInfo], view: &View) -> String {
     let staged = entries
         .iter()
         .any(|entry| entry.state != EntryState::Deployed);
-    let mut table = Table::new(&[
-        Column::left(""),
-        Column::left("ADDRESS"),
-        Column::left("ZONE"),
-        Column::left("NOTE"),
-    ]);
+    let mut table = Table::with_state(
+        &[
+            Column::left("ADDRESS"),
+            Column::left("ZONE"),
+            Column::left("NOTE"),
+        ],
+        view,
+    );
     for entry in entries {
-        table.row(vec![
-            state_mark(entry.state).into(),
-            entry.address.as_str().into(),
-            entry.zone.as_deref().unwrap_or("(all)").into(),
-            entry.note.as_str().into(),
-        ]);
+        table.state_row(
+            entry.state,
+            vec![
+                entry.address.as_str().into(),
+                entry.zone.as_deref().unwrap_or("(all)").into(),
+                entry.note.as_str().into(),
+            ],
+            view,
+        );
     }
     if !staged {
-        table.drop_columns(&[""]);
+        table.drop_columns(&[""], view);
     }
     let mut text = table.render(view);
     if staged {
-        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+        text.push_str(&view.legend());
     }
     text
 }

@@ -44,14 +44,15 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
             "".into(),
         ]);
     }
-    if bans.iter().all(|ban| ban.reason.is_empty()) && sorted_by != "REASON" {
-        table.drop_columns(&["REASON"]);
+    let is_without = bans.iter().all(|ban| ban.reason.is_empty()) && sorted_by != "REASON";
+    if is_without && !view.is_whole() {
+        table.drop_columns(&["REASON"], view);
         return table.render(view);
     }
     for title in ["SINCE", "BY", "UNTIL"] {
         let tight = table.width_before_last() + GOOD_REASON_WIDTH > view.width;
         if tight && sorted_by != title {
-            table.drop_columns(&[title]);
+            table.drop_columns(&[title], view);
         }
     }
     let room = view.width.saturating_sub(table.width_before_last());
@@ -126,7 +127,10 @@ pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::types::StillBanned, output::samples};
+    use crate::{
+        api::types::StillBanned,
+        output::{samples, view::WHOLE},
+    };
 
     #[test]
     fn bans_are_a_table_of_80_columns() {
@@ -140,6 +144,33 @@ mod tests {
         let mut view = samples::view();
         view.width = 140;
         insta::assert_snapshot!(render_list(&samples::bans(), "PREFIX", &view));
+    }
+
+    #[test]
+    fn off_a_terminal_a_reason_adds_no_column() {
+        let mut view = samples::view();
+        view.width = WHOLE;
+        let titles = |bans: &[BanInfo]| {
+            let text = render_list(bans, "PREFIX", &view);
+            let titles = text.lines().next().unwrap().split_whitespace();
+            titles.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut bans = samples::bans();
+        let with = titles(&bans);
+        for ban in &mut bans {
+            ban.reason.clear();
+        }
+        assert_eq!(with, titles(&bans));
+        assert_eq!(with, ["PREFIX", "LEFT", "UNTIL", "BY", "SINCE", "REASON"]);
+    }
+
+    #[test]
+    fn a_long_reason_is_whole_off_a_terminal() {
+        let mut view = samples::view();
+        view.width = WHOLE;
+        let mut bans = samples::bans();
+        bans[0].reason = "r".repeat(250);
+        assert!(render_list(&bans, "PREFIX", &view).contains(&bans[0].reason));
     }
 
     #[test]

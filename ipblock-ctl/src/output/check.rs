@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use super::{
-    time::relative,
+    time::{clock, relative},
     view::{Tone, View, action_word},
 };
 use crate::api::types::{Action, Check, CheckRule, CheckVerdict, Reason};
@@ -11,8 +13,21 @@ use crate::api::types::{Action, Check, CheckRule, CheckVerdict, Reason};
 /// Verdict, why, and whether the kernel agrees, for each address.
 #[must_use]
 pub fn render(checks: &[Check], view: &View) -> String {
-    let paragraphs: Vec<String> = checks.iter().map(|check| paragraph(check, view)).collect();
+    let off = checks.iter().find_map(|check| check.panic_off_until);
+    let off = off.map(|until| called_off(until, view));
+    let paragraphs = checks.iter().map(|check| paragraph(check, view));
+    let paragraphs: Vec<String> = off.into_iter().chain(paragraphs).collect();
     paragraphs.join("\n")
+}
+
+/// What stands above all answers, since it is stronger than each.
+fn called_off(until: Timestamp, view: &View) -> String {
+    let line = format!(
+        "panic-off until {} ({}): nothing is dropped now, whatever is said below",
+        clock(until, &view.time_zone),
+        relative(view.now, until)
+    );
+    view.paint(Tone::Bad, &line) + "\n"
 }
 
 fn paragraph(check: &Check, view: &View) -> String {
@@ -104,6 +119,18 @@ mod tests {
     #[test]
     fn every_reason_reads_as_a_paragraph() {
         insta::assert_snapshot!(render(&samples::checks(), &samples::view()));
+    }
+
+    #[test]
+    fn panic_off_stands_above_a_block_verdict() {
+        let view = samples::view();
+        let mut checks = samples::checks();
+        checks.truncate(1);
+        checks[0].panic_off_until = Some(view.now);
+        let text = render(&checks, &view);
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("panic-off until "), "{text}");
+        assert!(first.contains("nothing is dropped now"), "{text}");
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
     }
     for title in ["EXCEPTED", "BYTES", "BYTES/S"] {
         if table.width_before_last() + LAST_HIT_WIDTH > view.width {
-            table.drop_columns(&[title]);
+            table.drop_columns(&[title], view);
         }
     }
     table.fit_names(view.width);

@@ -1,10 +1,8 @@
 //! `exception list`.
 
-use std::fmt::Write as _;
-
 use super::{
     table::{Cell, Column, Table, cut},
-    view::{MARKS, Tone, View, state_mark, visible},
+    view::{View, visible},
 };
 use crate::api::types::{EntryState, ExceptionInfo};
 
@@ -20,28 +18,33 @@ pub fn render(exceptions: &[ExceptionInfo], view: &View) -> String {
     let staged = exceptions
         .iter()
         .any(|exception| exception.state != EntryState::Deployed);
-    let mut table = Table::new(&[
-        Column::left(""),
-        Column::left("RULE"),
-        Column::left("ADDRESS"),
-        Column::left("NOTE"),
-    ]);
+    let mut table = Table::with_state(
+        &[
+            Column::left("RULE"),
+            Column::left("ADDRESS"),
+            Column::left("NOTE"),
+        ],
+        view,
+    );
     for exception in exceptions {
-        table.row(vec![
-            state_mark(exception.state).into(),
-            exception.rule.as_str().into(),
-            exception.address.as_str().into(),
-            "".into(),
-        ]);
+        table.state_row(
+            exception.state,
+            vec![
+                exception.rule.as_str().into(),
+                exception.address.as_str().into(),
+                "".into(),
+            ],
+            view,
+        );
     }
     if !staged {
-        table.drop_columns(&[""]);
+        table.drop_columns(&[""], view);
     }
     let notes = exceptions.iter().map(|exception| exception.note.as_str());
     fit_last_column(&mut table, notes, view);
     let mut text = table.render(view);
     if staged {
-        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+        text.push_str(&view.legend());
     }
     text
 }

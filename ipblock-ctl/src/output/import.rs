@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    number::{counted, grouped},
+    number::{counted, grouped, grouped_text},
     view::{View, visible},
 };
 use crate::api::types::Staged;
@@ -19,16 +19,42 @@ pub struct ImportReport {
     pub read: u64,
     /// Different prefixes that they stand for.
     pub prefixes: u64,
+    /// Different addresses that they stand for, in decimal: IPv6 has more than 64 bits hold.
+    pub addresses: String,
     /// Prefixes that came again.
     pub duplicates: u64,
     /// Entries with a timeout, which is not kept.
     pub timed: u64,
+    /// IPv4-mapped addresses that were read as IPv4.
+    pub mapped: u64,
+    /// The sets of an ipset or nft file that have entries.
+    pub sets: Vec<SetEntries>,
+    /// Addresses in places that are not read.
+    pub passed_over: Vec<PassedOver>,
     /// Entries that were refused, the first of them.
     pub refused: Vec<Refused>,
     /// How many more were refused.
     pub more_refused: u64,
     /// What was staged; null when nothing was.
     pub staged: Option<Staged>,
+}
+
+/// A set of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetEntries {
+    /// Its name.
+    pub name: String,
+    /// Its entries, refused ones too.
+    pub entries: u64,
+}
+
+/// Addresses that were not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// Where they stand: a key of a JSON document, or `rules` of nft.
+    pub what: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// An entry that was refused.
@@ -57,11 +83,15 @@ impl ImportReport {
 #[must_use]
 pub fn render(report: &ImportReport, _view: &View) -> String {
     let mut text = format!(
-        "{} ({}): {} read, {}",
+        "{} ({}): {} read, {}, {}",
         visible(&report.file),
         report.format,
         counted(report.read, "entry", "entries"),
         counted(report.prefixes, "prefix", "prefixes"),
+        match report.addresses.as_str() {
+            "1" => "1 address".to_owned(),
+            many => format!("{} addresses", grouped_text(many)),
+        },
     );
     if report.duplicates > 0 {
         text.push_str(", ");
@@ -74,6 +104,42 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What the reader did beside taking entries, a line each.
+#[must_use]
+pub fn remarks(report: &ImportReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.timed > 0 {
+        let have = if report.timed == 1 { "has" } else { "have" };
+        lines.push(format!(
+            "{} {have} an end, which import drops: `ipblock-ctl ban` holds addresses for a time",
+            counted(report.timed, "entry", "entries")
+        ));
+    }
+    if report.mapped > 0 {
+        let are = if report.mapped == 1 { "is" } else { "are" };
+        lines.push(format!(
+            "{} (::ffff:192.0.2.1) {are} read as IPv4",
+            counted(
+                report.mapped,
+                "IPv4-mapped address",
+                "IPv4-mapped addresses"
+            )
+        ));
+    }
+    if !report.passed_over.is_empty() {
+        let places = report.passed_over.iter().map(|passed| {
+            let count = counted(passed.count, "address", "addresses");
+            format!("`{}` ({count})", visible(&passed.what))
+        });
+        let places: Vec<String> = places.collect();
+        lines.push(format!(
+            "warning: addresses in these places are not read: {}",
+            places.join(", ")
+        ));
+    }
+    lines
 }
 
 /// `file:line: text: problem`, as compilers write it.
@@ -96,12 +162,35 @@ mod tests {
         let mut report = samples::import_report();
         assert_eq!(
             render(&report, &samples::view()),
-            "drop.txt (plain): 12,364 entries read, 12,345 prefixes, 17 duplicates, 2 refused\n"
+            "drop.txt (plain): 12,364 entries read, 12,345 prefixes, 1,048,576 addresses, \
+             17 duplicates, 2 refused\n"
         );
         (report.duplicates, report.refused) = (0, Vec::new());
         assert_eq!(
             render(&report, &samples::view()),
-            "drop.txt (plain): 12,364 entries read, 12,345 prefixes\n"
+            "drop.txt (plain): 12,364 entries read, 12,345 prefixes, 1,048,576 addresses\n"
+        );
+    }
+
+    #[test]
+    fn what_is_dropped_and_passed_over_is_said() {
+        let mut report = samples::import_report();
+        assert_eq!(remarks(&report), [""; 0]);
+        (report.timed, report.mapped) = (12, 1);
+        let passed = |what: &str, count| PassedOver {
+            what: what.to_owned(),
+            count,
+        };
+        report.passed_over = vec![passed("values", 3), passed("define office", 1)];
+        assert_eq!(
+            remarks(&report),
+            [
+                "12 entries have an end, which import drops: `ipblock-ctl ban` holds addresses \
+                 for a time",
+                "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4",
+                "warning: addresses in these places are not read: `values` (3 addresses), \
+                 `define office` (1 address)",
+            ]
         );
     }
 

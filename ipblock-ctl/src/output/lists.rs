@@ -1,12 +1,10 @@
 //! `list list` and `list show`.
 
-use std::fmt::Write as _;
-
 use super::{
     exceptions::fit_last_column,
     number::{counted, grouped},
     table::{Cell, Column, Table, cut, fit_list},
-    view::{MARKS, Tone, View, state_mark, visible},
+    view::{Tone, View, WHOLE, visible},
 };
 use crate::api::types::{EntryState, ListContent, ListInfo};
 
@@ -23,22 +21,32 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
         return "no lists\n".to_owned();
     }
     let staged = lists.iter().any(|list| list.state != EntryState::Deployed);
-    let mut table = Table::new(&[
-        Column::left(""),
-        Column::left("NAME"),
-        Column::right("ENTRIES"),
-        Column::left("FILE"),
-        Column::left("USED BY"),
-    ]);
+    let mut table = Table::with_state(
+        &[
+            Column::left("NAME"),
+            Column::right("ENTRIES"),
+            Column::left("FILE"),
+            Column::left("USED BY"),
+        ],
+        view,
+    );
     for list in lists {
         let file = list.file.as_deref().map_or("-".to_owned(), visible);
-        table.row(vec![
-            state_mark(list.state).into(),
-            list.name.as_str().into(),
-            grouped(list.entries).into(),
-            cut(&file, MAX_FILE_WIDTH).into(),
-            "".into(),
-        ]);
+        let most = if view.is_whole() {
+            WHOLE
+        } else {
+            MAX_FILE_WIDTH
+        };
+        table.state_row(
+            list.state,
+            vec![
+                list.name.as_str().into(),
+                grouped(list.entries).into(),
+                cut(&file, most).into(),
+                "".into(),
+            ],
+            view,
+        );
     }
     let mut unneeded = Vec::new();
     if !staged {
@@ -47,7 +55,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     if lists.iter().all(|list| list.file.is_none()) {
         unneeded.push("FILE");
     }
-    table.drop_columns(&unneeded);
+    table.drop_columns(&unneeded, view);
     let room = view.width.saturating_sub(table.width_before_last());
     let users = lists.iter().map(|list| {
         let last = list.used_by.len().saturating_sub(1);
@@ -60,7 +68,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     table.set_last_column(users.collect());
     let mut text = table.render(view);
     if staged {
-        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+        text.push_str(&view.legend());
     }
     for problem in lists.iter().filter_map(|list| list.problem.as_deref()) {
         let _ = writeln!(
@@ -111,7 +119,7 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
         table.row(vec![entry.address.as_str().into(), "".into()]);
     }
     if list.entries.iter().all(|entry| entry.note.is_empty()) {
-        table.drop_columns(&["NOTE"]);
+        table.drop_columns(&["NOTE"], view);
     } else {
         let notes = list.entries.iter().map(|entry| entry.note.as_str());
         fit_last_column(&mut table, notes, view);

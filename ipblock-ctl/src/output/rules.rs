@@ -1,12 +1,10 @@
 //! `rule list` and `rule show`.
 
-use std::fmt::Write as _;
-
 use super::{
     number::{bytes, grouped, short},
     table::{Cell, Column, Table, fit_beginning},
     time::{clock, relative},
-    view::{MARKS, Tone, View, action_word, state_mark, visible},
+    view::{Tone, View, action_word, visible},
 };
 use crate::api::types::{EntryState, RuleInfo};
 
@@ -37,12 +35,12 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
     if rules.iter().all(|rule| rule.expires.is_none()) && sorted_by != Some("EXPIRES") {
         unneeded.push("EXPIRES");
     }
-    table.drop_columns(&unneeded);
+    table.drop_columns(&unneeded, view);
     // What matches and how often says most; `rule show` and --json have the rest.
     for title in ["ENTRIES", "BYTES"] {
         let tight = table.width_before_last() + GOOD_MATCH_WIDTH > view.width;
         if tight && sorted_by != Some(title) {
-            table.drop_columns(&[title]);
+            table.drop_columns(&[title], view);
         }
     }
     let room = view.width.saturating_sub(table.width_before_last());
@@ -56,23 +54,25 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
     table.set_last_column(matches);
     let mut text = table.render(view);
     if staged {
-        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+        text.push_str(&view.legend());
     }
     text
 }
 
 fn list_table(rules: &[RuleInfo], view: &View) -> Table {
-    let mut table = Table::new(&[
-        Column::left(""),
-        Column::name("NAME"),
-        Column::left("ACTION"),
-        Column::right("PACKETS"),
-        Column::right("BYTES"),
-        Column::left("LAST HIT"),
-        Column::left("EXPIRES"),
-        Column::right("ENTRIES"),
-        Column::left("MATCH"),
-    ]);
+    let mut table = Table::with_state(
+        &[
+            Column::name("NAME"),
+            Column::left("ACTION"),
+            Column::right("PACKETS"),
+            Column::right("BYTES"),
+            Column::left("LAST HIT"),
+            Column::left("EXPIRES"),
+            Column::right("ENTRIES"),
+            Column::left("MATCH"),
+        ],
+        view,
+    );
     for rule in rules {
         let action = if rule.enabled {
             Cell::toned(action_word(rule.action), rule.action.into())
@@ -80,17 +80,20 @@ fn list_table(rules: &[RuleInfo], view: &View) -> Table {
             Cell::toned("off", Tone::Faint)
         };
         let since = |time| relative(view.now, time);
-        table.row(vec![
-            state_mark(rule.state).into(),
-            rule.name.as_str().into(),
-            action,
-            short(rule.packets).into(),
-            bytes(rule.bytes).into(),
-            rule.last_hit.map_or("never".to_owned(), since).into(),
-            rule.expires.map_or("-".to_owned(), since).into(),
-            short(rule.entries).into(),
-            "".into(),
-        ]);
+        table.state_row(
+            rule.state,
+            vec![
+                rule.name.as_str().into(),
+                action,
+                short(rule.packets).into(),
+                bytes(rule.bytes).into(),
+                rule.last_hit.map_or("never".to_owned(), since).into(),
+                rule.expires.map_or("-".to_owned(), since).into(),
+                short(rule.entries).into(),
+                "".into(),
+            ],
+            view,
+        );
     }
     table
 }

@@ -322,6 +322,7 @@ pub(super) fn checks() -> Vec<Check> {
         banned_by: None,
         banned_until: None,
         kernel_agrees: true,
+        panic_off_until: None,
     };
     let mut ending = rule("abuse", Action::Block, "192.0.2.0/24", None);
     ending.expires = Some(now() + 2.hours());
@@ -444,8 +445,12 @@ pub(super) fn import_report() -> ImportReport {
         format: "plain".to_owned(),
         read: 12_364,
         prefixes: 12_345,
+        addresses: "1048576".to_owned(),
         duplicates: 17,
         timed: 0,
+        mapped: 0,
+        sets: Vec::new(),
+        passed_over: Vec::new(),
         refused: vec![
             Refused {
                 line: 3,

@@ -7,7 +7,7 @@ use super::{
     number::{bytes, counted, grouped, short},
     table::{Cell, Column, Table},
     time::{clock, relative},
-    view::{Tone, View, visible},
+    view::{Tone, View, labelled},
 };
 use crate::api::types::{
     Attached, Count, DefaultVerdict, InterfaceState, InterfaceStatus, MalformedPolicy, Mode,
@@ -20,7 +20,7 @@ pub fn render(status: &Status, view: &View) -> String {
     let mut text = headline(status, view);
     for problem in &status.problems {
         let label = view.paint(Tone::Caution, "problem:");
-        let _ = writeln!(text, "{label} {}", visible(problem));
+        text.push_str(&labelled(&label, "problem: ".len(), problem));
     }
     for zone in &status.zones {
         text.push('\n');
@@ -53,11 +53,15 @@ fn headline(status: &Status, view: &View) -> String {
     let revision = view.paint(Tone::Strong, &revision);
     let mut text = format!("{revision}, {staged}, {bans}\n");
     if let Some(deadline) = status.confirm_deadline {
-        let line = format!(
-            "goes back {} ({}) unless `ipblock-ctl confirm` follows",
+        let (until, at) = (
             relative(view.now, deadline),
-            clock(deadline, &view.time_zone)
+            clock(deadline, &view.time_zone),
         );
+        let line = if deadline > view.now {
+            format!("goes back {until} ({at}) unless `ipblock-ctl confirm` follows")
+        } else {
+            format!("its time to be confirmed ended {until} ({at}): it is being rolled back")
+        };
         let _ = writeln!(text, "{}", view.paint(Tone::Bad, &line));
     }
     for line in [

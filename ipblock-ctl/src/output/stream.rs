@@ -11,7 +11,8 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-use super::view::{Tone, View};
+use super::view::{Tone, View, labelled};
+use crate::api::{printable, printable_json};
 
 /// The two streams, and how to write to them.
 pub struct Output {
@@ -73,7 +74,7 @@ impl Output {
         F: FnOnce(&T, &View) -> String,
     {
         if self.json {
-            serde_json::to_writer_pretty(&mut self.data, value)?;
+            serde_json::to_writer_pretty(PrintableJson(&mut self.data), value)?;
             writeln!(self.data)
         } else {
             let text = human(value, &self.view);
@@ -83,7 +84,7 @@ impl Output {
 
     /// Prints data as JSON in a line of its own, for scripts that read line by line.
     pub fn json_line<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
-        serde_json::to_writer(&mut self.data, value)?;
+        serde_json::to_writer(PrintableJson(&mut self.data), value)?;
         writeln!(self.data)
     }
 
@@ -99,7 +100,9 @@ impl Output {
     pub fn note(&mut self, text: &str) {
         // Keeps the order of data and notes on a terminal.
         let _ = self.data.flush();
-        let _ = writeln!(self.messages, "{text}");
+        for line in text.split('\n') {
+            let _ = writeln!(self.messages, "{}", printable(line));
+        }
     }
 
     /// Says what failed, in the form `error: ...`, `hint: ...`.
@@ -118,6 +121,24 @@ impl Output {
     /// Writes out what is buffered.
     pub fn flush(&mut self) -> io::Result<()> {
         self.data.flush()
+    }
+}
+
+/// Writes JSON on with what is not safe to print as `\uXXXX`. Each write is whole characters, as
+/// `serde_json` makes them; anything else is passed on as it is.
+struct PrintableJson<W>(W);
+
+impl<W: Write> Write for PrintableJson<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(json) => self.0.write_all(printable_json(json).as_bytes())?,
+            Err(_) => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -141,25 +162,16 @@ pub fn nobody_reads() -> bool {
             .any(|fd| fd.revents().is_some_and(|found| found.intersects(gone)))
 }
 
-/// `label` before the first line, the other lines aligned with it.
-fn labelled(label: &str, indent: usize, text: &str) -> String {
-    let mut labelled = String::new();
-    let mut start = format!("{label} ");
-    for line in text.lines() {
-        labelled.push_str(&start);
-        labelled.push_str(line);
-        labelled.push('\n');
-        start = " ".repeat(indent);
-    }
-    labelled
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lines_after_the_first_are_aligned_with_it() {
-        assert_eq!(labelled("hint:", 6, "one\ntwo"), "hint: one\n      two\n");
+    fn json_from_outside_cannot_steer_a_terminal() {
+        let mut written = Vec::new();
+        let text = "\u{9b}31m\u{202e}\u{1b}ü";
+        serde_json::to_writer_pretty(PrintableJson(&mut written), &[text]).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written, "[\n  \"\\u009b31m\\u202e\\u001bü\"\n]");
     }
 }

@@ -4,8 +4,9 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::{
     number::grouped,
-    view::{Tone, View, visible},
+    view::{Tone, View, state_mark, state_word, visible},
 };
+use crate::api::types::EntryState;
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -103,8 +104,33 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Leaves out the columns with these titles.
-    pub fn drop_columns(&mut self, titles: &[&str]) {
+    /// An empty table of things that may be staged. A column before the others has their marks; where
+    /// every column is shown, a word behind the first column stands for the mark.
+    #[must_use]
+    pub fn with_state(columns: &[Column], view: &View) -> Self {
+        let mut table = Self::new(columns);
+        let (place, title) = state_column(view);
+        table.columns.insert(place, Column::left(title));
+        table
+    }
+
+    /// Adds a row to a table [`Self::with_state`], with a cell for each other column.
+    pub fn state_row(&mut self, state: EntryState, mut cells: Vec<Cell>, view: &View) {
+        let (place, _) = state_column(view);
+        let shown = if view.is_whole() {
+            state_word(state)
+        } else {
+            state_mark(state)
+        };
+        cells.insert(place, shown.into());
+        self.row(cells);
+    }
+
+    /// Leaves out the columns with these titles, unless `view` shows every column.
+    pub fn drop_columns(&mut self, titles: &[&str], view: &View) {
+        if view.is_whole() {
+            return;
+        }
         let keep: Vec<bool> = self
             .columns
             .iter()
@@ -204,6 +230,15 @@ impl Table {
     }
 }
 
+/// Where the column that says whether a row is staged stands, and its title.
+const fn state_column(view: &View) -> (usize, &'static str) {
+    if view.is_whole() {
+        (1, "STATE")
+    } else {
+        (0, "")
+    }
+}
+
 fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
     let mut keep = keep.iter();
     items.retain(|_| keep.next().copied().unwrap_or(true));
@@ -282,6 +317,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::output::view::WHOLE;
 
     fn view() -> View {
         View::plain(Timestamp::UNIX_EPOCH)
@@ -314,9 +350,27 @@ mod tests {
     fn dropped_columns_leave_no_gap() {
         let mut table = Table::new(&[Column::left("A"), Column::left("B"), Column::left("C")]);
         table.row(vec!["1".into(), "2".into(), "3".into()]);
-        table.drop_columns(&["B"]);
+        table.drop_columns(&["B"], &view());
         assert_eq!(table.render(&view()), "A  C\n1  3\n");
         assert_eq!(table.width_before_last(), 3);
+    }
+
+    #[test]
+    fn off_a_terminal_a_table_has_the_same_columns_whatever_it_holds() {
+        let mut view = view();
+        view.width = WHOLE;
+        for state in [EntryState::Deployed, EntryState::Removed] {
+            let columns = [Column::left("NAME"), Column::left("NOTE")];
+            let mut table = Table::with_state(&columns, &view);
+            table.state_row(state, vec!["a".into(), "".into()], &view);
+            table.drop_columns(&["", "NOTE"], &view);
+            let text = table.render(&view);
+            assert!(text.starts_with("NAME  STATE"), "{text}");
+            assert!(
+                text.lines()
+                    .all(|line| line.split_whitespace().nth(1).is_some())
+            );
+        }
     }
 
     #[test]

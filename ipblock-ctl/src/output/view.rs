@@ -2,15 +2,23 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::api::types::{Action, EntryState};
+use crate::api::{
+    printable,
+    types::{Action, EntryState},
+};
 
-/// Columns when the terminal does not say, or there is none.
+/// Columns when the terminal does not say.
 pub const DEFAULT_WIDTH: usize = 80;
+
+/// The width of what is not a terminal: nothing is cut, and a table has the same columns whatever
+/// its rows hold, so that scripts can count them.
+pub const WHOLE: usize = usize::MAX;
 
 /// How to render for people.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Columns to stay within where that can be done; at least [`DEFAULT_WIDTH`].
+    /// Columns to stay within where that can be done: at least [`DEFAULT_WIDTH`] on a terminal,
+    /// [`WHOLE`] elsewhere.
     pub width: usize,
     /// Whether escape sequences for colour are written.
     pub color: bool,
@@ -72,6 +80,22 @@ impl View {
         }
     }
 
+    /// Whether every column is shown, uncut.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.width == WHOLE
+    }
+
+    /// The line below a table with marks that says what they mean; empty where words stand for them.
+    #[must_use]
+    pub fn legend(&self) -> String {
+        if self.is_whole() {
+            String::new()
+        } else {
+            format!("{}\n", self.paint(Tone::Faint, MARKS))
+        }
+    }
+
     /// `text` in its tone, when colour is on.
     #[must_use]
     pub fn paint(&self, tone: Tone, text: &str) -> String {
@@ -102,18 +126,39 @@ pub const fn state_mark(state: EntryState) -> &'static str {
     }
 }
 
-/// What the marks mean; stands below a table that has some.
-pub const MARKS: &str = "+ added, ~ changed, - removed: staged, not yet deployed";
+/// The word for whether something is staged.
+#[must_use]
+pub const fn state_word(state: EntryState) -> &'static str {
+    match state {
+        EntryState::Deployed => "deployed",
+        EntryState::Added => "added",
+        EntryState::Changed => "changed",
+        EntryState::Removed => "removed",
+    }
+}
 
-/// Makes text from elsewhere safe to show: what could steer a terminal becomes visible instead.
+/// What the marks mean; stands below a table that has some.
+const MARKS: &str = "+ added, ~ changed, - removed: staged, not yet deployed";
+
+/// Text from elsewhere, on one line and safe to show.
 #[must_use]
 pub fn visible(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
+    printable(text).into_owned()
+}
+
+/// Text from elsewhere, safe to show, behind `label` of `indent` columns: its lines after the first
+/// are aligned with it.
+#[must_use]
+pub fn labelled(label: &str, indent: usize, text: &str) -> String {
+    let mut labelled = String::new();
+    let mut start = format!("{label} ");
+    for line in text.lines() {
+        labelled.push_str(&start);
+        labelled.push_str(&printable(line));
+        labelled.push('\n');
+        start = " ".repeat(indent);
     }
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    labelled
 }
 
 #[cfg(test)]
@@ -130,8 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn text_from_elsewhere_cannot_steer_the_terminal() {
-        assert_eq!(visible("ticket 42 ü"), "ticket 42 ü");
-        assert_eq!(visible("\x1b[2Jgone\n"), "\u{fffd}[2Jgone\u{fffd}");
+    fn lines_after_the_first_are_aligned_with_it() {
+        assert_eq!(
+            labelled("hint:", 6, "one\n\x1b[2Jtwo"),
+            "hint: one\n      \\u{1b}[2Jtwo\n"
+        );
     }
 }

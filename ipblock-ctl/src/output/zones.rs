@@ -1,12 +1,10 @@
 //! `zone list` and `zone show`.
 
-use std::fmt::Write as _;
-
 use super::{
     number::grouped,
     status::{default_word, malformed_word},
     table::{Column, Table},
-    view::{MARKS, Tone, View, state_mark},
+    view::{Tone, View},
 };
 use crate::api::types::{EntryState, ZoneInfo};
 
@@ -14,31 +12,36 @@ use crate::api::types::{EntryState, ZoneInfo};
 #[must_use]
 pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
     let staged = zones.iter().any(|zone| zone.state != EntryState::Deployed);
-    let mut table = Table::new(&[
-        Column::left(""),
-        Column::left("ZONE"),
-        Column::left("DEFAULT"),
-        Column::left("MALFORMED"),
-        Column::right("ALLOW"),
-        Column::left("INTERFACES"),
-    ]);
+    let mut table = Table::with_state(
+        &[
+            Column::left("ZONE"),
+            Column::left("DEFAULT"),
+            Column::left("MALFORMED"),
+            Column::right("ALLOW"),
+            Column::left("INTERFACES"),
+        ],
+        view,
+    );
     for zone in zones {
         let allow = u64::try_from(zone.allow.len()).unwrap_or(u64::MAX);
-        table.row(vec![
-            state_mark(zone.state).into(),
-            zone.name.as_str().into(),
-            default_word(zone.default).into(),
-            malformed_word(zone.malformed).into(),
-            grouped(allow).into(),
-            interfaces(zone).into(),
-        ]);
+        table.state_row(
+            zone.state,
+            vec![
+                zone.name.as_str().into(),
+                default_word(zone.default).into(),
+                malformed_word(zone.malformed).into(),
+                grouped(allow).into(),
+                interfaces(zone).into(),
+            ],
+            view,
+        );
     }
     if !staged {
-        table.drop_columns(&[""]);
+        table.drop_columns(&[""], view);
     }
     let mut text = table.render(view);
     if staged {
-        let _ = writeln!(text, "{}", view.paint(Tone::Faint, MARKS));
+        text.push_str(&view.legend());
     }
     text
 }

@@ -7,7 +7,7 @@ use std::{fmt, path::Path, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::shown::shown;
+use super::text::shown;
 
 /// Longest path of a list file, in bytes.
 pub const MAX_PATH_LEN: usize = 255;

@@ -23,8 +23,8 @@ mod repeated;
 pub mod ruleset;
 mod safety;
 mod shared;
-mod shown;
 pub(crate) mod suggest;
+pub mod text;
 
 pub use list_file::ListFile;
 pub use name::{ListName, NameError, RuleName, ZoneName};

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::shown::shown;
+use super::text::{is_safe, shown};
 
 /// Longest name, in bytes. All characters are ASCII.
 pub const MAX_NAME_LEN: usize = 64;
@@ -38,6 +38,29 @@ pub enum NameError {
         /// The name, clipped and with control characters escaped.
         name: String,
     },
+}
+
+/// Longest interface name, in bytes: `IFNAMSIZ` of Linux without its NUL.
+const MAX_INTERFACE_NAME: usize = 15;
+
+/// Refuses a name that no network interface can have (net/core/dev.c, `dev_valid_name`), and one
+/// that cannot be shown or typed: with characters that are not safe to print.
+pub fn check_interface_name(name: &str) -> Result<(), String> {
+    let refused = |c: char| c == '/' || c == ':' || c.is_whitespace() || !is_safe(c);
+    if name.is_empty() || name == "." || name == ".." || name.contains(refused) {
+        return Err(format!(
+            "`{}` is not an interface name; `ip -brief link` lists them",
+            shown(name)
+        ));
+    }
+    if name.len() > MAX_INTERFACE_NAME {
+        return Err(format!(
+            "`{}` is longer than the {MAX_INTERFACE_NAME} bytes that an interface name can have; \
+             `ip -brief link` lists them",
+            shown(name)
+        ));
+    }
+    Ok(())
 }
 
 fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
@@ -147,6 +170,24 @@ mod tests {
         ] {
             let error = name.parse::<RuleName>().unwrap_err().to_string();
             assert!(!error.contains(char::is_control), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn interface_names_are_what_linux_allows() {
+        for name in ["eth0", "wan0.100", "a23456789012345", "br-%d@x"] {
+            assert_eq!(check_interface_name(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "a b", "eth0:1", "a234567890123456"] {
+            assert!(check_interface_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_interface_name_with_an_escape_is_refused_and_shown_safely() {
+        for name in ["e\u{1b}[31m", "e\u{202e}0", "e\u{200b}"] {
+            let error = check_interface_name(name).unwrap_err();
+            assert!(error.chars().all(is_safe), "{error:?}");
         }
     }
 }

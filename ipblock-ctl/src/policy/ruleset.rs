@@ -85,7 +85,7 @@ pub struct Element {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum At {
-    /// A prefix with zero host bits; never an IPv4-mapped one.
+    /// A prefix with zero host bits; never a single IPv4-mapped address.
     Prefix(IpNet),
     /// Every element of a named list.
     List(ListName),

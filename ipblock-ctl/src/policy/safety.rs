@@ -6,6 +6,7 @@ use super::{
     address::{covered_family, every_address},
     name::{RuleName, ZoneName},
     ruleset::{Action, DefaultVerdict, Element, Rule, Ruleset},
+    shared::Shared,
 };
 
 pub(super) const WIDE_BLOCK_HINT: &str = "write smaller prefixes, or pass --force if that is meant";
@@ -24,6 +25,48 @@ pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
 
 pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
     format!("rule `{rule}` would block {}", every_address(family))
+}
+
+/// The first allow list or exceptions that let a whole family through in `after` and did not in
+/// `before`, in words, and the family.
+pub(super) fn newly_open(before: &Ruleset, after: &Ruleset) -> Option<(String, IpNet)> {
+    let places = |ruleset: &Ruleset| -> Vec<(String, Shared<Element>)> {
+        let zones = ruleset.zones.iter();
+        let zones = zones.map(|(name, zone)| {
+            let place = format!("the allow list of zone {name}");
+            (place, zone.allow.clone())
+        });
+        let rules = ruleset.rules.iter();
+        let rules = rules.map(|rule| {
+            let place = format!("`except` of rule `{}`", rule.name);
+            (place, rule.except.clone())
+        });
+        let allow = [("the allow list".to_owned(), ruleset.allow.clone())];
+        allow.into_iter().chain(zones).chain(rules).collect()
+    };
+    for (place, elements) in places(after) {
+        let Some(open) = wide_open(after, &elements) else {
+            continue;
+        };
+        let was_open = places(before)
+            .into_iter()
+            // A renamed rule has the same exceptions.
+            .filter(|(old, held)| *old == place || held.is_same(&elements))
+            .any(|(_, held)| wide_open(before, &held) == Some(open));
+        if !was_open {
+            return Some((place, open));
+        }
+    }
+    None
+}
+
+/// The family that elements hold every address of.
+pub(super) fn wide_open(ruleset: &Ruleset, elements: &[Element]) -> Option<IpNet> {
+    covered_family(|| ruleset.prefixes(elements))
+}
+
+pub(super) fn wide_open_message(place: &str, family: IpNet) -> String {
+    format!("{place} would let {} through", every_address(family))
 }
 
 /// Whether a zone drops by default and no allow list lets anything through.

@@ -5,6 +5,7 @@ use rusqlite::Transaction;
 use tracing::info;
 
 use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
+use crate::policy::text::printable;
 
 /// One entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,24 +71,11 @@ pub(super) fn tell(entry: &AuditEntry) {
         target: "audit",
         who = %entry.author,
         what = %entry.what,
-        detail = %one_line(&entry.detail),
+        detail = %printable(&entry.detail),
         "{} by {}",
         entry.what,
         entry.author,
     );
-}
-
-/// A text without what would begin another line of the log, or steer a terminal.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::new();
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// Adds an entry as part of what it tells of.
@@ -204,14 +192,5 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines, [line("stage", "one\\ntwo"), line("ban", "three")]);
-    }
-
-    #[test]
-    fn a_text_begins_no_line_of_the_log() {
-        let reason = "scan\n2026-01-01T00:00:00Z  INFO unbanned \u{1b}[31m\u{e9}";
-        assert_eq!(
-            one_line(reason),
-            "scan\\n2026-01-01T00:00:00Z  INFO unbanned \\u{1b}[31m\u{e9}"
-        );
     }
 }

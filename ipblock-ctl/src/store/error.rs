@@ -8,8 +8,7 @@ use std::{
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
-use super::one_line;
-use crate::policy::ZoneName;
+use crate::policy::{ZoneName, text::printable};
 
 /// Why the store could not do what it was asked for. Nothing was changed when it is returned: a
 /// method is one transaction.
@@ -75,7 +74,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Anything else that SQLite reports.
-    #[error("state store `{}` failed: {}", .path.display(), one_line(&.source.to_string()))]
+    #[error("state store `{}` failed: {}", .path.display(), printable(&.source.to_string()))]
     Sqlite {
         /// The database.
         path: PathBuf,
@@ -216,7 +215,7 @@ impl StoreError {
                 | rusqlite::Error::InvalidColumnType(..),
             ) => Self::Corrupt {
                 path,
-                detail: one_line(&source.to_string()),
+                detail: printable(&source.to_string()).into_owned(),
             },
             (Some(ErrorCode::DiskFull), _) => Self::Full { path },
             (Some(ErrorCode::ReadOnly), _) => Self::ReadOnly { path },
@@ -247,7 +246,7 @@ impl Failure {
             Self::Sqlite(source) => StoreError::sqlite(path, source),
             Self::Damaged(detail) => StoreError::Corrupt {
                 path: path.to_owned(),
-                detail: one_line(&detail),
+                detail: printable(&detail).into_owned(),
             },
             Self::Refused(error) => error,
         }

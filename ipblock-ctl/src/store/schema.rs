@@ -12,7 +12,8 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
-use super::{StoreError, one_line};
+use super::StoreError;
+use crate::policy::text::printable;
 
 /// Newest schema version that this build knows, in `PRAGMA user_version`: that of a store with a
 /// ruleset in pieces.
@@ -388,7 +389,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     let failed = |source| StoreError::sqlite(path, source);
     let damaged = |detail: String| StoreError::Corrupt {
         path: path.to_owned(),
-        detail: one_line(&detail),
+        detail: printable(&detail).into_owned(),
     };
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(failed)?;

@@ -42,9 +42,12 @@ fn alerts_are_a_table_and_as_json_one_object_a_line() {
     let assert = run(&daemon, &["alerts"]).code(0);
     assert_eq!(
         stdout(&assert),
-        "TIME            RULES     ACTION  PACKETS  SOURCE           DESTINATION\n\
-         10-01 12:00:41  scanners  warn          1  203.0.113.7      192.0.2.10:22/tcp\n\
-         10-01 12:00:42  scanners  warn          1  2001:db8::7      192.0.2.10:22/tcp\n"
+        "TIME            RULES                 ACTION    PACKETS  SOURCE           \
+         DESTINATION            IN\n\
+         10-01 12:00:41  scanners              warn            1  203.0.113.7      \
+         192.0.2.10:22/tcp      default/eth0\n\
+         10-01 12:00:42  scanners              warn            1  2001:db8::7      \
+         192.0.2.10:22/tcp      default/eth0\n"
     );
     assert_eq!(stderr(&assert), "");
     let assert = run(&daemon, &["alerts", "--json"]).code(0);

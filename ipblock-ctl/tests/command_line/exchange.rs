@@ -40,7 +40,8 @@ fn an_import_is_one_edit_with_addresses_and_notes() {
     let assert = import(&daemon, FEED, &["--into", "abuse", "--replace", "--force"]).code(0);
     assert_eq!(
         stdout(&assert),
-        "<stdin> (plain): 4 entries read, 4 prefixes, 1 duplicate\nrule abuse: 4 prefixes added\n"
+        "<stdin> (plain): 4 entries read, 4 prefixes, 258 addresses, 1 duplicate\n\
+         rule abuse: 4 prefixes added\n"
     );
     assert_eq!(
         stderr(&assert),
@@ -90,15 +91,15 @@ fn lenient_imports_the_rest_and_says_what_was_left_out() {
     let assert = import(&daemon, text, &["--into", "abuse", "--lenient", "--deploy"]).code(0);
     assert_eq!(
         stdout(&assert),
-        "<stdin> (ipset): 3 entries read, 1 prefix, 2 refused\nrule abuse: 4 prefixes added\n\
+        "<stdin> (ipset): 3 entries read, 1 prefix, 1 address, 2 refused\n\
+         rule abuse: 4 prefixes added\n\
          deployed revision 8: 1 rule, 2 entries (built in 3 ms, switched in 1 ms)\n"
     );
     assert_eq!(
         stderr(&assert),
         "left out: <stdin>:2: `192.0.2.2`: `nomatch` entry\n\
          left out: <stdin>:3: `192.0.2.0/8`: host bits set\n\
-         1 entry has a timeout or an end, which is not kept: `ipblock-ctl ban` holds addresses \
-         for a time\n"
+         1 entry has an end, which import drops: `ipblock-ctl ban` holds addresses for a time\n"
     );
     let assert = import(&daemon, text, &["--into", "abuse", "--lenient", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
@@ -108,6 +109,58 @@ fn lenient_imports_the_rest_and_says_what_was_left_out() {
     let last = asked.last().expect("a request");
     assert_eq!(last.body["edits"][0]["addresses"], json!(["192.0.2.1"]));
     assert!(last.body["edits"][0].get("notes").is_none());
+}
+
+#[test]
+fn several_sets_are_refused_and_one_is_chosen() {
+    let daemon = daemon();
+    let saved = "create whitelist hash:net family inet\nadd whitelist 192.0.2.10\n\
+                 create blacklist hash:net family inet\nadd blacklist 198.51.100.0/24\n";
+    for lenient in [&["--into", "abuse"][..], &["--into", "abuse", "--lenient"]] {
+        let assert = import(&daemon, saved, lenient).code(2);
+        let said = stderr(&assert);
+        let sets = "2 sets in one file: whitelist (1 entry), blacklist (1 entry)";
+        assert!(said.contains(sets) && said.contains("--set NAME"), "{said}");
+    }
+    assert_eq!(daemon.requests().len(), 0);
+    let arguments = ["--into", "abuse", "--set", "blacklist"];
+    let assert = import(&daemon, saved, &arguments).code(0);
+    let expected = "<stdin> (ipset): 1 entry read, 1 prefix, 256 addresses\n";
+    assert!(stdout(&assert).starts_with(expected), "{}", stdout(&assert));
+    let body = &daemon.requests()[0].body;
+    assert_eq!(body["edits"][0]["addresses"], json!(["198.51.100.0/24"]));
+}
+
+#[test]
+fn what_is_passed_over_or_read_in_another_way_is_said() {
+    let daemon = daemon();
+    let text = r#"{"addresses": ["::ffff:192.0.2.7"], "values": [{"at": ["192.0.2.8"]}]}"#;
+    let assert = import(&daemon, text, &["--into", "abuse", "--deploy"]).code(0);
+    assert_eq!(
+        stderr(&assert),
+        "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4\n\
+         warning: addresses in these places are not read: `values` (1 address)\n"
+    );
+    let assert = import(&daemon, text, &["--into", "abuse", "--json"]).code(0);
+    let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
+    assert_eq!(printed["addresses"], json!("1"));
+    assert_eq!(printed["mapped"], json!(1));
+    let passed = json!([{"what": "values", "count": 1}]);
+    assert_eq!(printed["passed_over"], passed);
+}
+
+#[test]
+fn a_file_that_is_not_text_is_told_in_one_line() {
+    let daemon = daemon();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("feed.gz");
+    fs::write(&path, b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
+    let file = path.to_str().expect("UTF-8");
+    let assert = run(&daemon, &["import", file, "--into", "@feed"]).code(2);
+    assert_eq!(
+        stderr(&assert).replace(file, "feed.gz"),
+        "error: feed.gz: gzip data\nhint: unpack it first: gzip -d\n"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod bans;
+mod completions;
 mod editor;
 mod endless;
 mod exchange;

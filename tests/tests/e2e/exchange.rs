@@ -61,12 +61,13 @@ fn imported_feeds_drop_their_packets_and_the_ruleset_goes_to_another_daemon() ->
     let said = import(&["--into", "abuse", "--format", "spamhaus"], SPAMHAUS)?;
     assert_eq!(
         said,
-        "<stdin> (spamhaus): 2 entries read, 2 prefixes\nrule abuse: 2 prefixes added\n"
+        "<stdin> (spamhaus): 2 entries read, 2 prefixes, \
+         1,208,925,819,614,629,174,706,304 addresses\nrule abuse: 2 prefixes added\n"
     );
     let said = import(&["--into", "@feed", "--deploy"], IPSET)?;
     assert!(
         said.starts_with(
-            "<stdin> (ipset): 3 entries read, 2 prefixes, 1 duplicate\n\
+            "<stdin> (ipset): 3 entries read, 2 prefixes, 65 addresses, 1 duplicate\n\
              list @feed: 2 prefixes added\ndeployed revision 2: "
         ),
         "{said}"
@@ -186,6 +187,62 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
         scene.daemon.ctl_with_input(&arguments, &listing)?.ok()?;
         let copied = prefixes(&scene.daemon, &["export", "--staged", "--list", "copy"])?;
         assert_eq!(copied, before, "{program}: {listing}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_set_that_has_grown_is_loaded_again() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::detached(root)?;
+    apply(&scene.daemon, BASE)?;
+    let netns = &scene.pair.host.netns;
+    if let Err(error) = netns.run(["ipset", "--version"]) {
+        let why = format!("{error:#}\nhint: apt-get install ipset nftables");
+        let required = std::env::var("IPBLOCK_REQUIRE_PRIVILEGED");
+        assert!(required.as_deref() != Ok("1"), "{why}");
+        report_not_run(&why);
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    // One more than ipset makes a set for unless told otherwise, and few again.
+    for size in [3, 65_537, 70_000, 3_u32] {
+        let mut feed = String::new();
+        for index in 0..size {
+            writeln!(feed, "{}", Ipv4Addr::from(0x0a00_0000 + 2 * index))?;
+        }
+        let arguments = [
+            "import",
+            "-",
+            "--into",
+            "@feed",
+            "--replace",
+            "--deploy",
+            "--force",
+        ];
+        scene.daemon.ctl_with_input(&arguments, &feed)?.ok()?;
+        for (format, load) in [
+            ("ipset", &["ipset", "restore", "-file"][..]),
+            ("nft", &["nft", "-f"]),
+        ] {
+            let text = scene.daemon.ctl(&["export", "--format", format])?.ok()?;
+            let path = directory.path().join(format);
+            fs::write(&path, text)?;
+            let path = path.display().to_string();
+            let command: Vec<&str> = load.iter().copied().chain([path.as_str()]).collect();
+            for _ in 0..2 {
+                netns
+                    .run(&command)
+                    .with_context(|| format!("{format}, {size} addresses"))?;
+            }
+        }
+        let saved = netns.run(["ipset", "save", "ipblock4"])?;
+        let held = saved
+            .lines()
+            .filter(|line| line.starts_with("add "))
+            .count();
+        // 192.0.2.1 of the other rule.
+        assert_eq!(held, usize::try_from(size)? + 1);
     }
     Ok(())
 }

@@ -40,6 +40,9 @@ pub struct Check {
     pub banned_until: Option<Timestamp>,
     /// Whether the kernel's maps give the same verdict for the same rules.
     pub kernel_agrees: bool,
+    /// Until when `panic-off` lets everything pass, whatever the verdict; absent when it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic_off_until: Option<Timestamp>,
 }
 
 /// What happens to an address.

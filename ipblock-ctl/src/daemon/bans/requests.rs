@@ -23,8 +23,9 @@ use crate::{
         Ruleset,
         address::{covered_family, every_address},
         edit::Expiry,
+        text::printable,
     },
-    store::{self, AuditEntry, Author, End, one_line},
+    store::{self, AuditEntry, Author, End},
 };
 
 /// Prefixes that an answer shows.
@@ -220,7 +221,7 @@ fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
         Some(end) => format!("until {:.0}", end.wall),
         None => "for ever".to_owned(),
     };
-    match one_line(&ban.reason).as_str() {
+    match &*printable(&ban.reason) {
         "" => format!("{named} {end}"),
         reason => format!("{named} {end}: {reason}"),
     }

@@ -156,6 +156,7 @@ impl Service {
             };
             let mut checked = answer(&explainer, name, &live, *part, now)?;
             self.ask_bans(&mut checked, &self.bans(), &live, *part, now)?;
+            checked.panic_off_until = self.called_off_until(now);
             drop(live);
             if sink(checked).is_break() {
                 return Ok(None);

@@ -39,12 +39,11 @@ fn length_too_great(address: IpAddr) -> Problem {
     (problem, Some(hint))
 }
 
-pub(super) fn mapped_too_short(text: &str, address: Ipv4Addr) -> AddressError {
-    let problem = "an IPv4-mapped prefix is at least 96 bits long: it stands for IPv4";
-    let hint = format!(
-        "write the IPv4 prefix, such as {}",
-        Ipv4Net::from(address).supernet().unwrap_or_default()
-    );
+/// `::ffff:192.0.2.1/24`, whose length may be meant for the IPv4 address.
+pub(super) fn mapped_with_length(text: &str, address: Ipv4Addr, length: u8) -> AddressError {
+    let problem = "host bits set: the length of an IPv4-mapped prefix counts all 128 bits";
+    let network = Ipv4Net::new_assert(address, length.min(32)).trunc();
+    let hint = format!("write {network} for the IPv4 network, or {address} for the one address");
     AddressError::new(text, problem, hint)
 }
 
@@ -58,9 +57,14 @@ pub(super) fn range_refused(text: &str, first: IpAddr, last: IpAddr) -> AddressE
     AddressError::new(text, problem, hint)
 }
 
-pub(super) fn range_over_mapped(text: &str, first: IpAddr, last: IpAddr) -> AddressError {
-    let problem = "the IPv6 range holds the block of IPv4-mapped addresses, ::ffff:0:0/96";
-    let hint = format!("write two ranges: {first}-::fffe:ffff:ffff and ::1:0:0:0-{last}");
+pub(super) fn range_of_mapped(text: &str, first: IpAddr, last: IpAddr) -> AddressError {
+    let problem = "an IPv4-mapped address is the end of a range: IPv4 or IPv6 sources may be meant";
+    let hint = match (first, last) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => format!(
+            "write {first}-{last} for IPv4, or prefixes such as ::ffff:{first}/120 for IPv6 sources"
+        ),
+        _ => "write both ends as IPv4 or both as IPv6".to_owned(),
+    };
     AddressError::new(text, problem, hint)
 }
 

@@ -5,16 +5,21 @@
 
 mod convert;
 mod diagnose;
+mod line;
+mod mask;
 mod print;
 mod sets;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use thiserror::Error;
 
-pub(in crate::policy) use super::shown::shown;
+pub(in crate::policy) use super::text::shown;
 pub use convert::{Conversion, convert};
+pub use line::addresses_of_line;
+pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
+pub(in crate::policy) use mask::{Mask, refuse_length, refuse_unnamed, with_mask};
 pub(in crate::policy) use print::push_prefix;
 pub(crate) use print::push_short;
 pub use sets::{aggregate, count_addresses, covered_family, every_address, range_to_prefixes};
@@ -74,7 +79,7 @@ pub(in crate::policy) fn parse_written(text: &str) -> Result<Written, AddressErr
 
 /// What `1.2.3.4`, `1.2.3.0/24` or `FROM-TO` stands for: the fewest prefixes, in order.
 ///
-/// IPv4-mapped IPv6 addresses and prefixes become IPv4.
+/// A single IPv4-mapped address becomes IPv4. A shorter mapped prefix stays IPv6.
 pub fn parse_prefixes(text: &str) -> Result<Vec<IpNet>, AddressError> {
     prefixes_of(parse_written(text)?, text)
 }
@@ -135,37 +140,51 @@ fn parse_length(text: &str) -> Option<u8> {
 }
 
 fn prefix(text: &str, address: IpAddr, length: u8) -> Result<IpNet, AddressError> {
-    let mapped = match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => address.to_ipv4_mapped(),
-    };
-    let prefix = match mapped {
-        Some(address) => {
-            let short = || diagnose::mapped_too_short(text, address);
-            let length = length.checked_sub(96).ok_or_else(short)?;
-            Ipv4Net::new(address, length).map(IpNet::V4)
-        }
-        None => IpNet::new(address, length),
-    };
-    let Ok(prefix) = prefix else {
+    if let Some(address) = mapped(address)
+        && length == 128
+    {
+        return Ok(IpAddr::from(address).into());
+    }
+    let Ok(prefix) = IpNet::new(address, length) else {
         return Err(diagnose::too_long(text, address));
     };
-    if prefix.addr() != prefix.network() {
-        return Err(diagnose::host_bits(text, prefix));
+    if prefix.addr() == prefix.network() {
+        return Ok(prefix);
     }
-    Ok(prefix)
+    Err(match mapped(address) {
+        Some(address) if length <= 32 => diagnose::mapped_with_length(text, address, length),
+        _ => diagnose::host_bits(text, prefix),
+    })
 }
 
 fn range(text: &str, first: IpAddr, last: IpAddr) -> Result<Vec<IpNet>, AddressError> {
-    let (first, last) = (first.to_canonical(), last.to_canonical());
-    let prefixes =
-        range_to_prefixes(first, last).ok_or_else(|| diagnose::range_refused(text, first, last))?;
-    // `::ffff:0:0/96` as a prefix would be read back as IPv4.
-    let maps = |prefix: &IpNet| prefix.prefix_len() >= 96 && prefix.addr().to_canonical().is_ipv4();
-    if first.is_ipv6() && prefixes.iter().any(maps) {
-        return Err(diagnose::range_over_mapped(text, first, last));
+    let canonical = (first.to_canonical(), last.to_canonical());
+    let is_one = canonical.0 == canonical.1;
+    // IPv4 or IPv6 may be meant. As IPv6, its single addresses would be read back as IPv4.
+    if !is_one && (mapped(first).is_some() || mapped(last).is_some()) {
+        return Err(diagnose::range_of_mapped(text, canonical.0, canonical.1));
     }
-    Ok(prefixes)
+    let (first, last) = canonical;
+    range_to_prefixes(first, last).ok_or_else(|| diagnose::range_refused(text, first, last))
+}
+
+/// The IPv4 address that an IPv4-mapped one, `::ffff:a.b.c.d`, stands for.
+fn mapped(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+    }
+}
+
+/// The IPv4 address that a text is read as, when it writes it as an IPv4-mapped one.
+#[must_use]
+pub fn read_as_ipv4(text: &str) -> Option<Ipv4Addr> {
+    // Quick: nearly all texts are not IPv6.
+    if !text.contains("::") && !text.contains(":0:") {
+        return None;
+    }
+    let address = mapped(parse_address(text.strip_suffix("/128").unwrap_or(text))?)?;
+    Some(address)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod lines;
+
 fn nets(texts: &[&str]) -> Vec<IpNet> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
@@ -70,26 +72,52 @@ fn a_range_from_an_address_to_itself_is_that_address() {
 }
 
 #[test]
-fn ipv4_mapped_addresses_prefixes_and_ranges_become_ipv4() {
-    assert_eq!(
-        parse_prefixes("::ffff:192.0.2.1"),
-        Ok(nets(&["192.0.2.1/32"]))
-    );
-    assert_eq!(
-        parse_prefixes("::ffff:192.0.2.0/120"),
-        Ok(nets(&["192.0.2.0/24"]))
-    );
-    assert_eq!(parse_prefixes("::ffff:0:0/96"), Ok(nets(&["0.0.0.0/0"])));
-    let range = "::ffff:192.0.2.0-192.0.2.255";
-    assert_eq!(parse_prefixes(range), Ok(nets(&["192.0.2.0/24"])));
-    assert_refused("::ffff:192.0.2.1/120", "host bits", "write 192.0.2.0/24");
-    assert_refused("::ffff:0:0/90", "at least 96 bits", "IPv4 prefix");
-    assert_refused("::ffff:192.0.2.1/24", "at least 96 bits", "IPv4 prefix");
+fn a_single_mapped_address_becomes_ipv4() {
+    for text in [
+        "::ffff:192.0.2.1",
+        "::ffff:c000:201",
+        "::ffff:192.0.2.1/128",
+        "::ffff:192.0.2.1-192.0.2.1",
+    ] {
+        assert_eq!(parse_prefixes(text), Ok(nets(&["192.0.2.1/32"])), "{text}");
+    }
+    let ipv4 = Some(Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(read_as_ipv4("::ffff:192.0.2.1"), ipv4);
+    assert_eq!(read_as_ipv4("0:0:0:0:0:ffff:c000:201/128"), ipv4);
+    assert_eq!(read_as_ipv4("::ffff:192.0.2.0/120"), None);
+    assert_eq!(read_as_ipv4("192.0.2.1"), None);
 }
 
 #[test]
-fn an_ipv6_range_over_the_mapped_block_is_refused() {
-    assert_refused("::fffe:0:1-::1:0:0:0", "IPv4-mapped", "::1:0:0:0-::1:0:0:0");
+fn a_shorter_mapped_prefix_stays_ipv6() {
+    for text in [
+        "::ffff:0:0/96",
+        "::ffff:192.0.2.0/120",
+        "::ffff:192.0.2.0/127",
+        "::/90",
+    ] {
+        assert_eq!(parse_prefixes(text), Ok(nets(&[text])), "{text}");
+    }
+    assert_refused(
+        "::ffff:192.0.2.1/120",
+        "host bits",
+        "write ::ffff:192.0.2.0/120",
+    );
+    assert_refused("::ffff:192.0.2.1/24", "all 128 bits", "write 192.0.2.0/24");
+    let all = "an IPv4-mapped address is the end of a range";
+    let mapped = "::ffff:192.0.2.0-::ffff:192.0.2.9";
+    assert_refused(mapped, all, "write 192.0.2.0-192.0.2.9 for IPv4");
+    assert_refused("::ffff:192.0.2.0-192.0.2.9", all, "192.0.2.0-192.0.2.9");
+    assert_refused("::1-::ffff:192.0.2.9", all, "both ends");
+}
+
+#[test]
+fn an_ipv6_range_over_the_mapped_block_is_read_back() {
+    let prefixes = parse_prefixes("::fffe:0:1-::1:0:0:0").unwrap();
+    assert!(prefixes.contains(&nets(&["::ffff:0:0/96"])[0]));
+    for prefix in prefixes {
+        assert_eq!(parse_prefixes(&prefix.to_string()), Ok(vec![prefix]));
+    }
 }
 
 #[test]
@@ -248,6 +276,11 @@ fn prefix_strategy() -> impl Strategy<Value = IpNet> {
         }),
         (0_u128..64, 122_u8..=128).prop_map(|(low, length)| {
             let address = Ipv6Addr::from((0x2001_0db8_u128 << 96) | low);
+            IpNet::new(address.into(), length).unwrap().trunc()
+        }),
+        // Mapped ones; a single one is IPv4.
+        (any::<u32>(), 90_u8..=127).prop_map(|(low, length)| {
+            let address = Ipv4Addr::from(low).to_ipv6_mapped();
             IpNet::new(address.into(), length).unwrap().trunc()
         }),
     ]

@@ -15,6 +15,7 @@ use crate::policy::{
         Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
         Zone,
     },
+    text::is_safe,
 };
 
 /// Arrays up to this many elements without notes stand on one line.
@@ -262,10 +263,10 @@ fn quote(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            control if control.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(control));
+            safe if is_safe(safe) => out.push(safe),
+            other => {
+                let _ = write!(out, "\\U{:08X}", u32::from(other));
             }
-            other => out.push(other),
         }
     }
     out.push('"');

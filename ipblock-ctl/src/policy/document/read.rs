@@ -16,7 +16,7 @@ use crate::policy::{
     address::shown,
     list_file::ListFile,
     name::{ListName, NameError, ZoneName},
-    ruleset::{DefaultVerdict, List, MalformedPolicy, Rule, Ruleset, Zone},
+    ruleset::{DefaultVerdict, Element, List, MalformedPolicy, Rule, Ruleset, Zone},
     safety,
 };
 
@@ -74,7 +74,44 @@ pub(super) fn ruleset(document: &DeTable<'_>, problems: &mut Problems) -> Rulese
     for (name, at) in &zone_places {
         refuse_shut_zone(&ruleset, name, *at, problems);
     }
+    refuse_wide_open(
+        document,
+        &ruleset,
+        (zone_places.as_slice(), places.as_slice()),
+        problems,
+    );
     ruleset
+}
+
+/// Refuses allow lists and exceptions that let a whole family through.
+fn refuse_wide_open(
+    document: &DeTable<'_>,
+    ruleset: &Ruleset,
+    (zones, rules): (&[(ZoneName, usize)], &[RulePlace]),
+    problems: &mut Problems,
+) {
+    let mut refuse = |place: &str, elements: &[Element], at: usize| {
+        if let Some(family) = safety::wide_open(ruleset, elements) {
+            let message = safety::wide_open_message(place, family);
+            problems.add_forceable(at, message, safety::WIDE_BLOCK_HINT.to_owned());
+        }
+    };
+    let at = document.get("allow").map_or(0, |value| value.span().start);
+    refuse("the allow list", &ruleset.allow, at);
+    for (name, at) in zones {
+        if let Some(zone) = ruleset.zones.get(name) {
+            let place = format!("the allow list of zone {name}");
+            refuse(&place, &zone.allow, *at);
+        }
+    }
+    for (rule, place) in ruleset.rules.iter().zip(rules) {
+        let at = place.name;
+        refuse(
+            &format!("`except` of rule `{}`", rule.name),
+            &rule.except,
+            at,
+        );
+    }
 }
 
 /// Reads a document that is one rule.

@@ -170,6 +170,14 @@ pub enum EditError {
         /// `0.0.0.0/0` or `::/0`.
         family: IpNet,
     },
+    /// An allow list or exceptions that hold a whole family.
+    #[error("{}", safety::wide_open_message(place, *family))]
+    WideOpen {
+        /// In words: `the allow list`.
+        place: String,
+        /// `0.0.0.0/0` or `::/0`.
+        family: IpNet,
+    },
     /// A zone that drops by default without any allowed address.
     #[error("{}", safety::shut_zone_message(zone))]
     ShutZone {
@@ -194,6 +202,7 @@ impl EditError {
             | Self::InUse { .. }
             | Self::FromFile { .. }
             | Self::WideBlock { .. }
+            | Self::WideOpen { .. }
             | Self::ShutZone { .. } => true,
             Self::Document(error) => error.is_forceable(),
             _ => false,
@@ -235,7 +244,7 @@ impl EditError {
             Self::ListFile(error) => error.hint.clone(),
             Self::Past { .. } => "give a later time, or a duration such as --for 2h".to_owned(),
             Self::TooFar { .. } => "leave the end out: the rule then holds for good".to_owned(),
-            Self::WideBlock { .. } => safety::WIDE_BLOCK_HINT.to_owned(),
+            Self::WideBlock { .. } | Self::WideOpen { .. } => safety::WIDE_BLOCK_HINT.to_owned(),
             Self::ShutZone { .. } => safety::SHUT_ZONE_HINT.to_owned(),
         })
     }

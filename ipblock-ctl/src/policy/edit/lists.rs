@@ -119,11 +119,23 @@ pub fn require_no_new_danger(before: &Ruleset, after: &Ruleset) -> Result<(), Ed
             return Err(EditError::WideBlock { rule, family });
         }
     }
+    require_nothing_newly_open(before, after)?;
     let shut: Option<ZoneName> = after
         .zone_names()
         .into_iter()
         .find(|name| safety::is_shut(after, name) && !safety::is_shut(before, name));
     shut.map_or(Ok(()), |zone| Err(EditError::ShutZone { zone }))
+}
+
+/// Refuses an allow list or exceptions that let a whole family through only now.
+pub(super) fn require_nothing_newly_open(
+    before: &Ruleset,
+    after: &Ruleset,
+) -> Result<(), EditError> {
+    match safety::newly_open(before, after) {
+        Some((place, family)) => Err(EditError::WideOpen { place, family }),
+        None => Ok(()),
+    }
 }
 
 /// The list that an argument names.

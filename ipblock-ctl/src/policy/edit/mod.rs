@@ -7,6 +7,7 @@ mod error;
 mod exceptions;
 mod import;
 mod lists;
+mod mapped;
 mod rules;
 mod texts;
 pub(crate) mod wire;
@@ -234,6 +235,24 @@ pub enum Expiry {
 /// New rules get identity 0: the caller gives them theirs. `force` allows what is refused for
 /// safety.
 pub fn apply(
+    ruleset: &mut Ruleset,
+    edit: &Edit,
+    now: Timestamp,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let before = (!force).then(|| ruleset.clone());
+    let mut said = carry_out(ruleset, edit, now, force)?;
+    if let Some(before) = before
+        && let Err(error) = lists::require_nothing_newly_open(&before, ruleset)
+    {
+        *ruleset = before;
+        return Err(error);
+    }
+    said.extend(mapped::remark(edit));
+    Ok(said)
+}
+
+fn carry_out(
     ruleset: &mut Ruleset,
     edit: &Edit,
     now: Timestamp,

@@ -9,6 +9,7 @@ use crate::policy::{
 
 mod import;
 mod lists;
+mod open;
 mod rules;
 mod settings;
 

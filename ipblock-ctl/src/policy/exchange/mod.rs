@@ -13,7 +13,7 @@ mod write;
 mod tests;
 
 pub use read::{
-    ContentError, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Refusal, read,
-    read_list, ruleset_toml,
+    ContentError, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, PassedOver, ReadError,
+    ReadOptions, Refusal, SetSize, read, read_list, read_with, ruleset_toml,
 };
 pub use write::{Selection, csv, elements, ipset, json, nft, plain};

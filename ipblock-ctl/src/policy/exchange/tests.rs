@@ -1,5 +1,6 @@
 use super::*;
 
+mod faults;
 mod readers;
 mod refused;
 mod round_trip;

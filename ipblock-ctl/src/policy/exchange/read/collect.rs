@@ -1,21 +1,30 @@
-//! What readers hand their entries to: parses addresses, joins duplicates, bounds what is kept.
+//! What readers hand their entries to: parses addresses, joins duplicates, keeps sets apart, bounds
+//! what is kept.
 
-use std::{collections::hash_map, hash::Hash};
+mod places;
+mod sets;
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::{FileFormat, Parsed, ReadError, Refusal};
+use super::{FileFormat, PassedOver, ReadError, Refusal};
 use crate::policy::{
     address::{self, AddressError, Written, shown},
     ruleset::ListElement,
 };
+use places::Places;
 
 /// Refusals that are kept.
 pub const MAX_REFUSED: usize = 1_000;
 
 /// Prefixes that one file may stand for: what a zone holds by default.
 pub const MAX_PREFIXES: usize = 4_000_000;
+
+/// Kinds of passed-over addresses that are told apart.
+const MAX_PASSED: usize = 50;
+
+/// Sets that one file may have: what the kernel's ipset can hold.
+const MAX_SETS: usize = 65_534;
 
 /// Where notes of duplicates stop to be joined, in bytes.
 const MAX_JOINED: usize = 500;
@@ -45,87 +54,122 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The entries of one set of the file, or those that belong to no set.
+#[derive(Default)]
+struct Bucket {
+    /// As the file names it; empty for what belongs to no set.
+    name: String,
+    elements: Vec<ListElement>,
+    places: Places,
+    read: u64,
+    duplicates: u64,
+    timed: u64,
+    mapped: u64,
+    refused: Vec<Refusal>,
+    more_refused: u64,
+    /// Whether nothing of it may be taken.
+    is_spoilt: bool,
+}
+
+impl Bucket {
+    /// Keeps a prefix; `None` when it is new and there is no room.
+    fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
+        if let Some(index) = self.places.find_or_put(prefix, self.elements.len()) {
+            self.duplicates += 1;
+            if let Some(held) = self.elements.get_mut(index) {
+                join_note(&mut held.note, note);
+            }
+            return Some(Put::Again);
+        }
+        if !has_room {
+            return None;
+        }
+        self.elements.push(ListElement {
+            prefix,
+            note: note.into(),
+        });
+        Some(Put::New)
+    }
+}
+
+/// What became of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    New,
+    Again,
+}
+
 /// Everything that was read so far.
 pub(super) struct Collector {
-    parsed: Parsed,
-    places: Places,
-}
-
-/// Where in `parsed.elements` a prefix stands. IPv4 apart, in numbers: nearly all there is, and so
-/// a small table that is quick to fill.
-#[derive(Default)]
-struct Places {
-    ipv4: FxHashMap<u64, u32>,
-    ipv6: FxHashMap<(u128, u8), u32>,
-}
-
-impl Places {
-    /// Where the prefix stands already; else it stands at `place` from now on.
-    fn find_or_put(&mut self, prefix: IpNet, place: usize) -> Option<usize> {
-        // `MAX_PREFIXES` is far below.
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
-        let before = match prefix {
-            IpNet::V4(net) => {
-                let key = u64::from(net.addr().to_bits()) << 8 | u64::from(net.prefix_len());
-                found_or_put(&mut self.ipv4, key, place)
-            }
-            IpNet::V6(net) => {
-                let key = (net.addr().to_bits(), net.prefix_len());
-                found_or_put(&mut self.ipv6, key, place)
-            }
-        };
-        before.map(|place| place as usize)
-    }
-}
-
-fn found_or_put<K: Eq + Hash>(places: &mut FxHashMap<K, u32>, key: K, place: u32) -> Option<u32> {
-    match places.entry(key) {
-        hash_map::Entry::Occupied(held) => Some(*held.get()),
-        hash_map::Entry::Vacant(free) => {
-            free.insert(place);
-            None
-        }
-    }
+    format: FileFormat,
+    /// The sets that were asked for; empty for the only one.
+    wanted: Vec<String>,
+    /// What belongs to no set.
+    unnamed: Bucket,
+    sets: Vec<Bucket>,
+    /// Where in `sets` a name stands.
+    names: FxHashMap<String, usize>,
+    /// The set of what comes next.
+    current: Option<usize>,
+    /// Prefixes in all sets.
+    held: usize,
+    /// Refusals in all sets.
+    kept: usize,
+    passed_over: Vec<PassedOver>,
 }
 
 impl Collector {
-    pub(super) fn new(format: FileFormat) -> Self {
+    pub(super) fn new(format: FileFormat, wanted: &[String]) -> Self {
         Self {
-            parsed: Parsed {
-                format,
-                elements: Vec::new(),
-                read: 0,
-                duplicates: 0,
-                timed: 0,
-                refused: Vec::new(),
-                more_refused: 0,
-            },
-            places: Places::default(),
+            format,
+            wanted: wanted.to_vec(),
+            unnamed: Bucket::default(),
+            sets: Vec::new(),
+            names: FxHashMap::default(),
+            current: None,
+            held: 0,
+            kept: 0,
+            passed_over: Vec::new(),
         }
     }
 
     /// Takes an entry, or refuses it.
     pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<(), ReadError> {
         match address::parse_written(entry.text) {
-            Ok(Written::Prefix(prefix)) => self.prefix(prefix, entry)?,
-            Ok(Written::Range(prefixes)) => {
+            Ok(written) => self.add_written(entry, &written),
+            Err(error) => {
+                self.refuse_address(entry.line, error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an entry of which it is known what it stands for.
+    pub(super) fn add_written(
+        &mut self,
+        entry: Entry<'_>,
+        written: &Written,
+    ) -> Result<(), ReadError> {
+        match written {
+            Written::Prefix(prefix) => self.prefix(*prefix, entry)?,
+            Written::Range(prefixes) => {
                 for prefix in prefixes {
-                    self.prefix(prefix, entry)?;
+                    self.prefix(*prefix, entry)?;
                 }
             }
-            Ok(Written::List(_)) => {
+            Written::List(_) => {
                 let problem = "a list cannot stand here";
                 let hint = "write the addresses of the list";
                 self.refuse(entry.line, entry.text, problem, Some(hint));
                 return Ok(());
             }
-            Err(error) => {
-                self.refuse_address(entry.line, error);
-                return Ok(());
-            }
         }
-        self.parsed.read += 1;
-        self.parsed.timed += u64::from(entry.timed);
+        let is_mapped = matches!(written, Written::Prefix(IpNet::V4(_)))
+            && address::read_as_ipv4(entry.text).is_some();
+        let bucket = self.bucket();
+        bucket.read += 1;
+        bucket.timed += u64::from(entry.timed);
+        bucket.mapped += u64::from(is_mapped);
         Ok(())
     }
 
@@ -139,8 +183,14 @@ impl Collector {
         });
     }
 
+    /// Refuses an entry, and with it all of its set; outside of sets, all of the file.
+    pub(super) fn spoil(&mut self, line: u64, text: &str, problem: &str, hint: &str) {
+        self.refuse(line, text, problem, Some(hint));
+        self.bucket().is_spoilt = true;
+    }
+
     /// Refuses an entry for its address.
-    fn refuse_address(&mut self, line: u64, error: AddressError) {
+    pub(super) fn refuse_address(&mut self, line: u64, error: AddressError) {
         self.push(|| Refusal {
             line,
             text: error.value,
@@ -149,37 +199,46 @@ impl Collector {
         });
     }
 
+    /// Counts what could be addresses and is not read.
+    pub(super) fn pass_over(&mut self, what: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let what = shown(what);
+        let known = self.passed_over.iter_mut().find(|held| held.what == what);
+        if let Some(held) = known {
+            held.count += count;
+        } else if self.passed_over.len() < MAX_PASSED {
+            self.passed_over.push(PassedOver { what, count });
+        } else if let Some(last) = self.passed_over.last_mut() {
+            "other places".clone_into(&mut last.what);
+            last.count += count;
+        }
+    }
+
     fn push(&mut self, refusal: impl FnOnce() -> Refusal) {
-        self.parsed.read += 1;
-        if self.parsed.refused.len() < MAX_REFUSED {
-            self.parsed.refused.push(refusal());
+        let is_kept = self.kept < MAX_REFUSED;
+        self.kept += usize::from(is_kept);
+        let bucket = self.bucket();
+        bucket.read += 1;
+        if is_kept {
+            bucket.refused.push(refusal());
         } else {
-            self.parsed.more_refused += 1;
+            bucket.more_refused += 1;
         }
     }
 
     fn prefix(&mut self, prefix: IpNet, entry: Entry<'_>) -> Result<(), ReadError> {
-        let elements = &mut self.parsed.elements;
-        if let Some(index) = self.places.find_or_put(prefix, elements.len()) {
-            self.parsed.duplicates += 1;
-            if let Some(held) = elements.get_mut(index) {
-                join_note(&mut held.note, entry.note);
-            }
-            return Ok(());
-        }
-        if elements.len() >= MAX_PREFIXES {
-            return Err(ReadError::TooMany { line: entry.line });
-        }
-        elements.push(ListElement {
-            prefix,
-            note: entry.note.into(),
-        });
+        let has_room = self.held < MAX_PREFIXES;
+        let put = self.bucket().put(prefix, entry.note, has_room);
+        let put = put.ok_or(ReadError::TooMany { line: entry.line })?;
+        self.held += usize::from(put == Put::New);
         Ok(())
     }
 
-    /// What was read.
-    pub(super) fn finish(self) -> Parsed {
-        self.parsed
+    fn bucket(&mut self) -> &mut Bucket {
+        let set = self.current.and_then(|index| self.sets.get_mut(index));
+        set.unwrap_or(&mut self.unnamed)
     }
 }
 

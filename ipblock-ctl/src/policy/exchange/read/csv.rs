@@ -1,56 +1,26 @@
 //! Records of `,`, `;` or tabs, with or without a header.
+//!
+//! Columns mean what a header says. Without one, a record has one address; several addresses have
+//! several readings, and the record is refused.
 
-use std::io::BufRead;
+mod columns;
+mod records;
 
-use csv::{ReaderBuilder, StringRecord};
+use std::{io::BufRead, net::IpAddr};
+
+use csv::StringRecord;
 
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    lines::{Lines, MAX_LINE, is_blank},
+    lines::Lines,
 };
-use crate::policy::address::parse_prefixes;
-
-const ADDRESS: [&str; 9] = [
-    "address",
-    "ip",
-    "cidr",
-    "prefix",
-    "network",
-    "range",
-    "at",
-    "subnet",
-    "ip_address",
-];
-const FIRST: [&str; 6] = [
-    "start",
-    "from",
-    "first",
-    "start_ip",
-    "ip_start",
-    "range_start",
-];
-const LAST: [&str; 6] = ["end", "to", "last", "end_ip", "ip_end", "range_end"];
-const NOTE: [&str; 6] = [
-    "note",
-    "comment",
-    "notes",
-    "comments",
-    "description",
-    "reason",
-];
-
-/// Which column holds what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Columns {
-    address: usize,
-    /// The last address, where two columns make a range.
-    last: Option<usize>,
-    note: Option<usize>,
-    /// `match` or `except`, as `export` writes it.
-    kind: Option<usize>,
-    expires: Option<usize>,
-}
+use crate::policy::address::{
+    AddressError, is_blank, looks_like_address, read_line, refuse_length, refuse_unnamed, shown,
+    with_mask,
+};
+use columns::{Columns, Content, Header, content, header};
+use records::{cells, close_quotes, delimiter};
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
@@ -66,154 +36,125 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         record.push_str(line);
         let delimiter = layout.map_or_else(|| delimiter(&record), |(delimiter, _)| delimiter);
         if !close_quotes(&mut record, delimiter, &mut lines, out)? {
+            // What follows the quote was read as part of the record.
             let hint = "close it with another quote";
-            out.refuse(number, &record, "a quote that is not closed", Some(hint));
+            out.spoil(number, &record, "a quote that is not closed", hint);
             continue;
         }
         let cells = cells(&record, delimiter, &mut quoted);
-        let columns = if let Some((_, columns)) = layout {
-            columns
-        } else {
-            let was_first = std::mem::take(&mut is_first);
-            if was_first && let Some(columns) = header(&cells) {
-                layout = Some((delimiter, columns));
-                continue;
-            }
-            if was_first && !record.contains(|c: char| c.is_ascii_digit()) {
+        if let Some((_, columns)) = layout {
+            entry(number, &record, &cells, columns, out)?;
+            continue;
+        }
+        if std::mem::take(&mut is_first) {
+            match header(&cells) {
+                Some(Header::Columns(columns)) => {
+                    layout = Some((delimiter, columns));
+                    continue;
+                }
+                Some(Header::Two(one, other)) => {
+                    let (one, other) = (shown(&one), shown(&other));
+                    let problem = format!("two columns of addresses: `{one}` and `{other}`");
+                    let hint = "leave one of the columns out, or rename it";
+                    out.spoil(number, &record, &problem, hint);
+                    return Ok(());
+                }
                 // A header in other words.
-                continue;
+                Some(Header::Other) => continue,
+                None => {}
             }
-            let found = by_content(&cells);
-            layout = found.map(|columns| (delimiter, columns));
-            found.unwrap_or_default()
-        };
-        entry(number, &record, &cells, columns, out)?;
+        }
+        if let Content::One(address) = content(&cells) {
+            let columns = Columns {
+                address,
+                note: (address + 1 < cells.len()).then_some(address + 1),
+                ..Columns::default()
+            };
+            layout = Some((delimiter, columns));
+            entry(number, &record, &cells, columns, out)?;
+        } else {
+            unnamed(number, &record, &cells, out)?;
+        }
     }
     Ok(())
 }
 
-/// The character that parts the most cells.
-pub(super) fn delimiter(line: &str) -> char {
-    let count = |delimiter: char| line.matches(delimiter).count();
-    // The last of equals is taken: a comma.
-    let candidates = ['\t', ';', ','];
-    let most = candidates
-        .into_iter()
-        .max_by_key(|delimiter| count(*delimiter));
-    most.unwrap_or(',')
-}
-
-/// Whether a first line looks like a record of this format: a header, or several cells of which
-/// one is an address.
-pub(super) fn is_record(line: &str) -> bool {
-    let delimiter = delimiter(line);
-    let mut quoted = StringRecord::new();
-    let cells = cells(line, delimiter, &mut quoted);
-    if header(&cells).is_some() {
-        return true;
-    }
-    // `192.0.2.0/24 ; note` is plain text.
-    by_content(&cells)
-        .is_some_and(|columns| cells.len() > 1 && (delimiter == ',' || columns.last.is_some()))
-}
-
-/// Adds lines to a record until every quoted cell of it ends; whether they do.
-fn close_quotes(
-    record: &mut String,
-    delimiter: char,
-    lines: &mut Lines<impl BufRead>,
-    out: &mut Collector,
-) -> Result<bool, ReadError> {
-    while ends_quoted(record, delimiter) {
-        if record.len() > MAX_LINE {
-            return Ok(false);
+/// Whether a file that begins with these lines has records: a header and a record with an address,
+/// or a record whose columns need one.
+pub(super) fn begins(first: &str, second: Option<&str>) -> bool {
+    let separator = delimiter(first);
+    let (mut quoted, mut quoted_second) = (StringRecord::new(), StringRecord::new());
+    let names = cells(first, separator, &mut quoted);
+    match header(&names) {
+        Some(Header::Columns(_) | Header::Two(..)) => return true,
+        Some(Header::Other) => {
+            let Some(second) = second.filter(|_| names.len() > 1) else {
+                return false;
+            };
+            let record = cells(second, separator, &mut quoted_second);
+            return record.len() > 1 && content(&record) != Content::None;
         }
-        let Some((_, line)) = lines.next(out)? else {
-            return Ok(false);
-        };
-        record.push('\n');
-        record.push_str(line);
+        None => {}
     }
-    Ok(true)
+    // A comment may follow the addresses of plain text.
+    let free = first.split('#').next().unwrap_or_default();
+    let free: Vec<&str> = if free.contains('"') {
+        names.clone()
+    } else {
+        free.split(separator).map(str::trim).collect()
+    };
+    match content(&free) {
+        Content::Pair(..) => true,
+        Content::All | Content::None => false,
+        // `192.0.2.0/24 ; note` is plain text.
+        Content::One(_) | Content::Mixed => names.len() > 1 && separator == ',',
+    }
 }
 
-/// Whether the last cell begins with a quote that is not closed.
-fn ends_quoted(record: &str, delimiter: char) -> bool {
-    if !record.contains('"') {
-        return false;
-    }
-    let (mut starts, mut is_quoted) = (true, false);
-    for character in record.chars() {
-        match character {
-            // A doubled quote closes and opens.
-            '"' if is_quoted => is_quoted = false,
-            '"' if starts => is_quoted = true,
-            _ => {}
+/// Reads or refuses a record in which no header names a column.
+fn unnamed(line: u64, record: &str, cells: &[&str], out: &mut Collector) -> Result<(), ReadError> {
+    match content(cells) {
+        Content::None | Content::One(_) => {
+            if let Some(cell) = cells.iter().find(|cell| looks_like_address(cell)) {
+                return out.add(Entry::new(line, cell, ""));
+            }
+            let hint = "write an address into each record, or name the format of the file with \
+                        --format";
+            out.refuse(line, record, "a record without an address", Some(hint));
         }
-        // After a closing quote another one goes on with the cell.
-        starts = character == '"' && !is_quoted || character == delimiter;
+        Content::Pair(first, last) => {
+            if let Ok(address) = first.parse::<IpAddr>()
+                && let Err(error) = refuse_unnamed(address, last)
+            {
+                out.refuse_address(line, error);
+                return Ok(());
+            }
+            let hint = format!(
+                "for a range write {first}-{last} or a first line `start,end`; for two addresses \
+                 write each on a line of its own, or import the list with --format plain"
+            );
+            let problem = "a range or two addresses";
+            out.refuse(line, record, problem, Some(&hint));
+        }
+        Content::All => match read_line(&cells.join(" ")) {
+            Ok(Some(read)) => {
+                for item in read.items() {
+                    out.add_written(Entry::new(line, item.text, ""), &item.written)?;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => out.refuse_address(line, error),
+        },
+        Content::Mixed => {
+            let hint = "write a header as the first line, with `address` over the column to read, \
+                        or `start` and `end` over the ends of ranges";
+            out.refuse(line, record, "several addresses in one record", Some(hint));
+        }
     }
-    is_quoted
+    Ok(())
 }
 
-/// The cells of a record, white space around them cut off.
-fn cells<'r>(record: &'r str, delimiter: char, quoted: &'r mut StringRecord) -> Vec<&'r str> {
-    if !record.contains('"') {
-        return record.split(delimiter).map(str::trim).collect();
-    }
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        // One of three ASCII characters.
-        .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-        .buffer_capacity(record.len().max(1))
-        .from_reader(record.as_bytes());
-    // What is flexible and UTF-8 has no errors.
-    match reader.read_record(quoted) {
-        Ok(true) => quoted.iter().map(str::trim).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The columns as a header names them.
-fn header(cells: &[&str]) -> Option<Columns> {
-    let find = |names: &[&str]| {
-        cells.iter().position(|cell| {
-            let cell = cell.to_ascii_lowercase().replace([' ', '-'], "_");
-            names.contains(&cell.as_str())
-        })
-    };
-    let (address, last) = match (find(&ADDRESS), find(&FIRST), find(&LAST)) {
-        (Some(address), ..) => (address, None),
-        (None, Some(first), Some(last)) => (first, Some(last)),
-        _ => return None,
-    };
-    Some(Columns {
-        address,
-        last,
-        note: find(&NOTE),
-        kind: find(&["kind"]),
-        expires: find(&["expires"]),
-    })
-}
-
-/// The columns of a record without a header: the first address, a second one right after it that
-/// makes a range, and the next column as the note.
-fn by_content(cells: &[&str]) -> Option<Columns> {
-    let is_address = |cell: &&str| parse_prefixes(cell).is_ok();
-    let is_single = |cell: &&str| cell.parse::<std::net::IpAddr>().is_ok();
-    let address = cells.iter().position(is_address)?;
-    let pair =
-        cells.get(address).is_some_and(is_single) && cells.get(address + 1).is_some_and(is_single);
-    let note = address + 1 + usize::from(pair);
-    Some(Columns {
-        address,
-        last: pair.then_some(address + 1),
-        note: (note < cells.len()).then_some(note),
-        ..Columns::default()
-    })
-}
-
+/// Reads a record whose columns are known.
 fn entry(
     line: u64,
     record: &str,
@@ -233,12 +174,34 @@ fn entry(
         out.refuse(line, text, "an exception of a rule", Some(hint));
         return Ok(());
     }
+    if !columns.are_named {
+        match content(cells) {
+            Content::None | Content::One(_) => {}
+            Content::Pair(..) | Content::All | Content::Mixed => {
+                return unnamed(line, record, cells, out);
+            }
+        }
+        if let Err(error) = alone(text, cells, columns) {
+            out.refuse_address(line, error);
+            return Ok(());
+        }
+    }
     let entry = Entry {
         line,
         text,
         note: cell(columns.note).unwrap_or_default(),
         timed: cell(columns.expires).is_some_and(|expires| !expires.is_empty()),
     };
+    if let Some((kind, column)) = columns.mask {
+        let mask = cell(Some(column)).unwrap_or_default();
+        return match with_mask(text, mask, kind) {
+            Ok(written) => out.add_written(entry, &written),
+            Err(error) => {
+                out.refuse_address(line, error);
+                Ok(())
+            }
+        };
+    }
     match cell(columns.last) {
         Some(last) if !last.is_empty() && last != text => {
             let text = format!("{text}-{last}");
@@ -249,4 +212,28 @@ fn entry(
         }
         _ => out.add(entry),
     }
+}
+
+/// Refuses what stands after an address without a header and could belong to it.
+fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressError> {
+    if let (Ok(address), Some(next)) = (text.parse::<IpAddr>(), cells.get(columns.address + 1)) {
+        refuse_length(address, next)?;
+    }
+    // A note in which another address stands is not told apart from a list.
+    let others = cells
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != columns.address);
+    for (_, cell) in others {
+        if cell.split_whitespace().any(looks_like_address) {
+            let problem = "several addresses in one record";
+            let hint = "write a header as the first line, with `address` over the column to read";
+            return Err(AddressError {
+                value: shown(text),
+                problem: problem.to_owned(),
+                hint: Some(hint.to_owned()),
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,15 +1,16 @@
 //! Which format a file has, by its first line that says something.
 
-use super::{FileFormat, csv, lines::is_blank, spamhaus};
+use super::{FileFormat, csv, spamhaus};
+use crate::policy::address::is_blank;
 
 /// The format of a file that begins with `head`; what looks like nothing else is plain text.
 pub(super) fn format(head: &[u8]) -> FileFormat {
     let text = String::from_utf8_lossy(head);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
         return FileFormat::Nft;
     }
-    let Some(line) = text.lines().map(str::trim).find(|line| !is_blank(line)) else {
+    let mut lines = text.lines().map(str::trim).filter(|line| !is_blank(line));
+    let Some(line) = lines.next() else {
         return FileFormat::Plain;
     };
     if line.starts_with('{') {
@@ -27,11 +28,23 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
         (Some("add"), Some("table" | "set" | "element" | "chain" | "rule"))
         | (Some("create"), Some("table" | "set" | "element"))
         | (
-            Some("table" | "set" | "flush" | "define" | "elements" | "delete" | "destroy"),
+            Some(
+                "table" | "set" | "define" | "redefine" | "elements" | "delete" | "include"
+                | "undefine",
+            ),
             Some(_),
-        ) => FileFormat::Nft,
-        (Some("add" | "create" | "-A" | "-N" | "--add" | "--create"), Some(_)) => FileFormat::Ipset,
-        _ if csv::is_record(line) => FileFormat::Csv,
+        )
+        | (Some("flush" | "destroy"), Some("ruleset" | "table" | "set" | "chain")) => {
+            FileFormat::Nft
+        }
+        (
+            Some(
+                "add" | "create" | "flush" | "destroy" | "swap" | "-A" | "-N" | "-F" | "-X" | "-!"
+                | "-exist" | "--add" | "--create",
+            ),
+            Some(_),
+        ) => FileFormat::Ipset,
+        _ if csv::begins(line, lines.next()) => FileFormat::Csv,
         _ => FileFormat::Plain,
     }
 }

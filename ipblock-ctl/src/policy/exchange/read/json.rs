@@ -3,6 +3,8 @@
 //! it, and `nft -j list ruleset`.
 
 mod address;
+mod ignored;
+mod nft;
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,30 +12,53 @@ use std::{
     io::{self, BufRead, Read},
 };
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{
     ReadError,
     collect::{Collector, Entry},
     ruleset::{self, Use},
 };
-use address::{Address, AddressSeed};
+use crate::policy::address::is_address;
+use address::{Address, AddressSeed, snake};
+use ignored::Addresses;
 
 const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
                     or {\"prefixes\": [...]}";
 
-/// Names of arrays of addresses in the outermost object.
-const ARRAYS: [&str; 7] = [
-    "prefixes",
-    "ipv4_prefixes",
-    "ipv6_prefixes",
+/// Names of arrays of addresses in the outermost object, without what says their family.
+const ARRAYS: [&str; 13] = [
+    "",
     "addresses",
+    "address",
+    "prefixes",
     "ips",
+    "ip",
     "cidrs",
     "elements",
+    "networks",
+    "subnets",
+    "ranges",
+    "ip_addresses",
+    "ip_ranges",
 ];
+
+/// What says the family of addresses before and after such a name: `ipv6_addresses`.
+const FAMILIES: [&str; 6] = ["ipv4", "ipv6", "ip4", "ip6", "v4", "v6"];
+
+/// Whether a key of the outermost object names an array of addresses.
+fn names_addresses(key: &str) -> bool {
+    let key = snake(key);
+    let is_known = |name: &str| ARRAYS.contains(&name);
+    let marked = FAMILIES.iter().any(|family| {
+        let before = key.strip_prefix(family);
+        let after = key.strip_suffix(family);
+        let rest = before.map(|rest| rest.trim_start_matches('_'));
+        rest.or(after.map(|rest| rest.trim_end_matches('_')))
+            .is_some_and(is_known)
+    });
+    marked || !key.is_empty() && is_known(&key)
+}
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let line = Cell::new(1);
@@ -61,8 +86,11 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         Ok(()) => out.refuse(1, "", "no addresses are found in it", Some(FORM)),
         Err(error) if error.is_io() => return Err(ReadError::Io(error.into())),
         Err(error) => {
-            let line = u64::try_from(error.line()).unwrap_or(u64::MAX);
-            out.refuse(line, "", &format!("no JSON: {error}"), None);
+            // What follows was not read: the document may be cut off.
+            let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
+            out.leave();
+            let hint = "copy the whole document again, or correct it";
+            out.spoil(line, "", &format!("not JSON: {error}"), hint);
         }
     }
     Ok(())
@@ -81,21 +109,38 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn element(&self, purpose: Use, address: &Address) -> Result<(), ReadError> {
         let mut out = self.out.borrow_mut();
-        let text = match &address.text {
-            Ok(text) => text,
+        let texts = match &address.texts {
+            Ok(texts) => texts,
             Err(problem) => {
                 out.refuse(address.line, "", problem, Some(FORM));
                 return Ok(());
             }
         };
-        let entry = Entry {
-            line: address.line,
-            text,
-            note: address.note.trim(),
-            timed: address.timed,
-        };
         let purpose = if address.except { Use::Except } else { purpose };
-        ruleset::add(purpose, entry, &mut out)
+        for (text, line) in texts {
+            let entry = Entry {
+                line: *line,
+                text,
+                note: address.note.trim(),
+                timed: address.timed,
+            };
+            ruleset::add(purpose, entry, &mut out)?;
+        }
+        Ok(())
+    }
+
+    /// Counts addresses that are not read, by the key that they stand under.
+    fn pass_over(&self, key: &str, count: u64) {
+        self.out.borrow_mut().pass_over(key, count);
+    }
+
+    /// Stops the walk when something else than JSON is at fault.
+    fn stop<E: serde::de::Error>(&self, result: Result<(), ReadError>) -> Result<(), E> {
+        result.map_err(|error| {
+            let message = E::custom(&error);
+            self.failed.replace(Some(error));
+            message
+        })
     }
 }
 
@@ -117,7 +162,7 @@ enum Role {
     Named(&'static str, Use),
     /// `nftables` of nft, and one of its objects.
     Nft,
-    NftObject,
+    NftItem,
     /// Nothing that concerns addresses.
     Other,
 }
@@ -129,7 +174,7 @@ impl Role {
             Self::Top => Self::Element(Use::Match),
             Self::Array(purpose) => Self::Element(purpose),
             Self::Rules => Self::Rule,
-            Self::Nft => Self::NftObject,
+            Self::Nft => Self::NftItem,
             _ => Self::Other,
         }
     }
@@ -142,12 +187,11 @@ impl Role {
             (Self::Top, "list") => Self::Named("match", Use::Match),
             (Self::Top, "zone") => Self::Named("allow", Use::Allow),
             (Self::Top, "nftables") => Self::Nft,
-            (Self::Top, key) if ARRAYS.contains(&key) => Self::Array(Use::Match),
+            (Self::Top, key) if names_addresses(key) => Self::Array(Use::Match),
             (Self::Rule, "match") => Self::Array(Use::Match),
             (Self::Rule, "except") => Self::Array(Use::Except),
             (Self::Keyed(wanted, purpose), key) if wanted == key => Self::Array(purpose),
             (Self::Named(wanted, purpose), _) => Self::Keyed(wanted, purpose),
-            (Self::NftObject, "set") => Self::Keyed("elem", Use::Match),
             _ => Self::Other,
         }
     }
@@ -163,14 +207,11 @@ impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
         match self.role {
-            Role::Other => value.deserialize_ignored_any(IgnoredAny).map(drop),
+            Role::Other => value.deserialize_any(Addresses).map(drop),
+            Role::NftItem => nft::Item(self.walk).deserialize(value),
             Role::Element(purpose) => {
-                let address = AddressSeed(self.walk.line).deserialize(value)?;
-                self.walk.element(purpose, &address).map_err(|error| {
-                    let message = D::Error::custom(&error);
-                    self.walk.failed.replace(Some(error));
-                    message
-                })
+                let address = AddressSeed(self.walk).deserialize(value)?;
+                self.walk.stop(self.walk.element(purpose, &address))
             }
             _ => value.deserialize_any(self),
         }
@@ -189,8 +230,12 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        let role = self.role.in_array();
         let walk = self.walk;
+        // `{"list": [...]}` is not a ruleset.
+        let role = match self.role {
+            Role::Named(_, Use::Match) => Role::Element(Use::Match),
+            role => role.in_array(),
+        };
         if role == Role::Other {
             return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
         }
@@ -205,10 +250,16 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         }
         let walk = self.walk;
         while let Some(key) = object.next_key::<String>()? {
-            let role = self.role.under(&key);
-            if role != Role::Other {
-                walk.found.set(true);
+            if is_address(&key) {
+                walk.pass_over("keys of objects", 1);
             }
+            let role = self.role.under(&key);
+            if role == Role::Other {
+                let count = object.next_value_seed(Addresses)?;
+                walk.pass_over(&key, count);
+                continue;
+            }
+            walk.found.set(true);
             object.next_value_seed(Node { walk, role })?;
         }
         Ok(())

@@ -49,10 +49,7 @@ impl<R: BufRead> Lines<R> {
                 out.refuse(self.number, &text, "a line of more than 64 KiB", None);
                 continue;
             }
-            let mut bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
-            if self.number == 1 {
-                bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            }
+            let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
             if str::from_utf8(bytes).is_err() {
                 self.replaced = String::from_utf8_lossy(bytes).into_owned();
             }
@@ -76,10 +73,4 @@ impl<R: BufRead> Lines<R> {
             }
         }
     }
-}
-
-/// Whether a line says nothing: empty, or a comment that begins with `#`, `;` or `//`.
-pub(super) fn is_blank(line: &str) -> bool {
-    let line = line.trim_start();
-    line.is_empty() || line.starts_with(['#', ';']) || line.starts_with("//")
 }

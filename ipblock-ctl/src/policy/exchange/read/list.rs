@@ -20,7 +20,7 @@ pub struct ContentError {
 pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     let parsed = super::read(content.as_bytes(), None).map_err(|error| ContentError {
         problem: error.to_string(),
-        hint: None,
+        hint: error.hint().map(str::to_owned),
     })?;
     let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
     let Some(first) = parsed.refused.into_iter().next() else {
@@ -37,8 +37,12 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
         problem,
         hint,
     } = first;
+    let text = match text.as_str() {
+        "" => String::new(),
+        text => format!(" `{text}`:"),
+    };
     Err(ContentError {
-        problem: format!("line {line}: `{text}`: {problem}{more}"),
+        problem: format!("line {line}:{text} {problem}{more}"),
         hint,
     })
 }

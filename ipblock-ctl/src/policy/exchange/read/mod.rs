@@ -1,5 +1,6 @@
 //! Reading addresses out of a file.
 
+mod binary;
 mod collect;
 mod csv;
 mod detect;
@@ -29,6 +30,9 @@ pub use ruleset::ruleset_toml;
 
 /// How much of the beginning decides about the format, in bytes.
 const SNIFFED: usize = 64 << 10;
+
+/// UTF-8 texts of some editors begin with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A ruleset file is read as a whole: at most so many bytes, which is what the daemon takes.
 const MAX_DOCUMENT: u64 = 64 << 20;
@@ -80,10 +84,46 @@ pub struct Parsed {
     pub duplicates: u64,
     /// Entries with a timeout, which is not kept.
     pub timed: u64,
+    /// IPv4-mapped addresses that were read as IPv4.
+    pub mapped: u64,
+    /// Whether nothing of the file may be taken, not even the entries that are good: it is cut off,
+    /// it takes entries away, or it holds several sets. Then there are no elements.
+    pub is_spoilt: bool,
+    /// The sets of the file that have entries.
+    pub sets: Vec<SetSize>,
+    /// Addresses that stand where none is read, by their place.
+    pub passed_over: Vec<PassedOver>,
     /// What was refused, the first [`MAX_REFUSED`].
     pub refused: Vec<Refusal>,
     /// How many more were refused.
     pub more_refused: u64,
+}
+
+/// A named set of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetSize {
+    /// Its name; for nft its family and table before it. Control characters are escaped.
+    pub name: String,
+    /// Its entries, refused ones too.
+    pub entries: u64,
+}
+
+/// Addresses that were not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Where they stand, such as the key of a JSON object; clipped, control characters escaped.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// What it is written in; without it the content decides.
+    pub format: Option<FileFormat>,
+    /// The sets that are read, where a file has several; empty for its only one.
+    pub sets: Vec<String>,
 }
 
 /// An entry that was refused.
@@ -115,20 +155,65 @@ pub enum ReadError {
     /// A ruleset file that the daemon would refuse.
     #[error("the ruleset file is larger than {MAX_DOCUMENT} bytes")]
     TooLarge,
+    /// Not text.
+    #[error("{what}")]
+    Binary {
+        /// What the file is.
+        what: String,
+        /// What to do with it.
+        hint: String,
+    },
+    /// More sets than the kernel holds.
+    #[error("line {line}: the file has too many sets")]
+    TooManySets {
+        /// Where the first one too many stands.
+        line: u64,
+    },
+    /// More elements in the variables of an nft script than are kept.
+    #[error("line {line}: the variables hold too many elements")]
+    TooManyDefined {
+        /// Where the first one too many stands.
+        line: u64,
+    },
+}
+
+impl ReadError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        Some(match self {
+            Self::Io(_) => return None,
+            Self::TooMany { .. } | Self::TooLarge => {
+                "split the file, and import the parts into several rules or lists"
+            }
+            Self::Binary { hint, .. } => hint,
+            Self::TooManySets { .. } => "import what `ipset save NAME` prints for one set",
+            Self::TooManyDefined { .. } => {
+                "load the script into nft, and import what `nft list set FAMILY TABLE SET` prints"
+            }
+        })
+    }
 }
 
 /// Reads every address of `input`; without a format, finds out which it is.
-pub fn read(mut input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, ReadError> {
-    let mut head = Vec::new();
-    let format = if let Some(format) = format {
-        format
-    } else {
-        input.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
-        detect::format(&head)
+pub fn read(input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, ReadError> {
+    let options = ReadOptions {
+        format,
+        ..ReadOptions::default()
     };
+    read_with(input, &options)
+}
+
+/// Reads every address of `input` that the options ask for.
+pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parsed, ReadError> {
+    let mut head = Vec::new();
+    input.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+    binary::refuse(&head, &mut input)?;
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
+    let format = options.format.unwrap_or_else(|| detect::format(text));
     // Readers take a byte or a line at a time, and what they read from may be slow at that.
-    let mut input = BufReader::with_capacity(SNIFFED, head.as_slice().chain(input));
-    let mut out = Collector::new(format);
+    let mut input = BufReader::with_capacity(SNIFFED, text.chain(input));
+    let mut out = Collector::new(format, &options.sets);
     match format {
         FileFormat::Plain => plain::read(input, &mut out)?,
         FileFormat::Csv => csv::read(input, &mut out)?,

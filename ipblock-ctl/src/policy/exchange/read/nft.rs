@@ -1,234 +1,447 @@
 //! What `nft list set` and `nft list ruleset` print, and scripts for `nft -f`: the elements of
-//! sets. Rules, chains and everything else are passed over.
+//! named sets, and of variables that a set uses. Rules with their own sets are passed over.
+
+mod defines;
+pub(super) mod element;
+mod skip;
+mod tokens;
 
 use std::io::BufRead;
 
-use super::{
-    ReadError,
-    collect::{Collector, Entry},
-};
+use super::{ReadError, collect::Collector};
 use crate::policy::address::shown;
+use defines::Defines;
+use element::{Element, LIMIT, SETS_HINT};
+use tokens::{Token, Tokens};
 
-/// Longest word that is kept, in bytes: far above any address. A longer one is cut off there, and
-/// refused where an address should be.
-const MAX_WORD: usize = 1 << 10;
-
-const SETS_HINT: &str = "only sets of ipv4_addr and ipv6_addr can be read: \
-                         nft list set FAMILY TABLE SET";
-
-/// A piece of the text; the text of a word stands in [`Tokens::word`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    Word,
-    Quoted,
-    /// One of `{`, `}`, `,`, `;` and `=`.
-    Mark(u8),
-}
+const TAKES: &str = "it takes elements away";
+const TAKES_HINT: &str =
+    "load the file into nft and import what `nft list set` prints, or take the line out";
+const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
+const VERBS: [&str; 12] = [
+    "add", "create", "insert", "replace", "delete", "destroy", "flush", "list", "reset", "get",
+    "rename", "monitor",
+];
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
-    let mut tokens = Tokens::new(input);
-    // What the present statement and set are.
-    let (mut before, mut verb, mut kind) = (String::new(), String::new(), None::<String>);
-    let mut opens = false;
-    while let Some(token) = tokens.next()? {
-        match token {
-            Token::Mark(b'{') if opens => {
-                let line = tokens.line;
-                let is_address = |kind: &str| matches!(kind, "ipv4_addr" | "ipv6_addr");
-                let problem = match &kind {
-                    _ if matches!(verb.as_str(), "delete" | "destroy") => {
-                        Some("it takes elements away".to_owned())
-                    }
-                    Some(kind) if !is_address(kind) => Some(format!("a set of {}", shown(kind))),
-                    _ => None,
-                };
-                if let Some(problem) = &problem {
-                    out.refuse(line, "elements", problem, Some(SETS_HINT));
+    let mut script = Script {
+        tokens: Tokens::new(input),
+        out,
+        defines: Defines::default(),
+        has_others: false,
+        is_cut_off: false,
+    };
+    script.statements(None)?;
+    if script.has_others {
+        script.defines.pass_over(script.out);
+        return Ok(());
+    }
+    script.defines.add_all(script.out)
+}
+
+/// What becomes of the elements between braces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Take,
+    Skip,
+}
+
+struct Script<'o, R> {
+    tokens: Tokens<R>,
+    out: &'o mut Collector,
+    defines: Defines,
+    /// Whether anything stands in it but variables.
+    has_others: bool,
+    is_cut_off: bool,
+}
+
+impl<R: BufRead> Script<'_, R> {
+    /// Reads statements: of the whole file, or of a table up to the `}` that ends it.
+    fn statements(&mut self, table: Option<&str>) -> Result<(), ReadError> {
+        while let Some(token) = self.tokens.next()? {
+            match token {
+                Token::Mark(b'}') if table.is_some() => return Ok(()),
+                Token::Mark(b'{') => {
+                    self.skip_block()?;
                 }
-                elements(&mut tokens, out, problem.is_none())?;
-                opens = false;
-            }
-            // `elements = {` of a set, `define NAME = {` of a script.
-            Token::Mark(b'=') => opens = before == "elements" || verb == "define",
-            Token::Mark(_) => {
-                opens = false;
-                verb.clear();
-            }
-            Token::Quoted => {}
-            Token::Word => {
-                let word = tokens.word.as_str();
-                match word {
-                    "set" | "map" | "table" | "chain" => kind = None,
-                    // `add element FAMILY TABLE SET {`.
-                    "element" => (opens, kind) = (true, None),
-                    "add" | "create" | "delete" | "destroy" | "define" => {
-                        word.clone_into(&mut verb);
-                    }
-                    _ if before == "type" => kind = Some(word.to_owned()),
-                    _ => {}
+                Token::Mark(_) => {}
+                Token::Quoted => {
+                    self.skip_statement()?;
                 }
-                before.clear();
-                before.push_str(word);
+                Token::Word => self.statement(table)?,
             }
         }
-    }
-    Ok(())
-}
-
-/// Reads up to the `}` that ends the elements.
-fn elements<R: BufRead>(
-    tokens: &mut Tokens<R>,
-    out: &mut Collector,
-    wanted: bool,
-) -> Result<(), ReadError> {
-    let mut element = Element::default();
-    while let Some(token) = tokens.next()? {
-        match token {
-            Token::Mark(b',') => element.take(out, wanted)?,
-            Token::Mark(b'}') => return element.take(out, wanted),
-            Token::Mark(_) => {}
-            Token::Quoted | Token::Word => element.push(token, tokens),
+        if table.is_some() {
+            self.cut_off("table");
         }
-    }
-    let hint = "close it with `}`";
-    out.refuse(
-        tokens.line,
-        "elements",
-        "a set that is not closed",
-        Some(hint),
-    );
-    Ok(())
-}
-
-/// An element so far.
-#[derive(Default)]
-struct Element {
-    line: u64,
-    text: String,
-    note: String,
-    timed: bool,
-    problem: Option<&'static str>,
-    before: String,
-}
-
-impl Element {
-    fn push<R>(&mut self, token: Token, tokens: &Tokens<R>) {
-        let word = tokens.word.as_str();
-        if self.text.is_empty() {
-            self.line = tokens.line;
-            self.text.push_str(word);
-        } else if token == Token::Quoted {
-            if self.before == "comment" {
-                self.note.push_str(word);
-            }
-        } else {
-            match word {
-                "." => self.problem = Some("more than an address: a concatenation"),
-                ":" => self.problem = Some("more than an address: an element of a map"),
-                "timeout" => self.timed = true,
-                _ => {}
-            }
-        }
-        self.before.clear();
-        self.before.push_str(word);
-    }
-
-    /// Hands the element on and begins the next.
-    fn take(&mut self, out: &mut Collector, wanted: bool) -> Result<(), ReadError> {
-        if wanted && !self.text.is_empty() {
-            match self.problem {
-                Some(problem) => out.refuse(self.line, &self.text, problem, Some(SETS_HINT)),
-                None => out.add(Entry {
-                    line: self.line,
-                    text: &self.text,
-                    note: self.note.trim(),
-                    timed: self.timed,
-                })?,
-            }
-        }
-        self.text.clear();
-        self.note.clear();
-        self.before.clear();
-        (self.timed, self.problem) = (false, None);
         Ok(())
     }
-}
 
-struct Tokens<R> {
-    input: R,
-    line: u64,
-    /// Bytes of the last word or quoted text.
-    bytes: Vec<u8>,
-    word: String,
-}
-
-impl<R: BufRead> Tokens<R> {
-    const fn new(input: R) -> Self {
-        Self {
-            input,
-            line: 1,
-            bytes: Vec::new(),
-            word: String::new(),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<Token>, ReadError> {
-        loop {
-            let Some(byte) = self.peek()? else {
-                return Ok(None);
-            };
-            match byte {
-                b'#' => self.take_while(|byte| byte != b'\n')?,
-                b'"' => {
-                    self.step(byte);
-                    self.take_while(|byte| byte != b'"' && byte != b'\n')?;
-                    if self.peek()? == Some(b'"') {
-                        self.step(b'"');
-                    }
-                    return Ok(Some(Token::Quoted));
+    /// Reads the statement whose first word is the present one.
+    fn statement(&mut self, table: Option<&str>) -> Result<(), ReadError> {
+        let word = self.tokens.word.clone();
+        match word.as_str() {
+            "define" | "redefine" => return self.define(),
+            "undefine" => {
+                let (words, _) = self.words()?;
+                for name in words {
+                    self.defines.remove(name.trim_start_matches('$'));
                 }
-                b'{' | b'}' | b',' | b';' | b'=' => {
-                    self.step(byte);
-                    return Ok(Some(Token::Mark(byte)));
-                }
-                _ if byte.is_ascii_whitespace() => self.step(byte),
-                _ => {
-                    self.take_while(|byte| {
-                        !byte.is_ascii_whitespace() && !b"#\"{},;=".contains(&byte)
-                    })?;
-                    return Ok(Some(Token::Word));
-                }
-            }
-        }
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>, ReadError> {
-        Ok(self.input.fill_buf()?.first().copied())
-    }
-
-    /// Passes a byte that was peeked.
-    fn step(&mut self, byte: u8) {
-        self.line += u64::from(byte == b'\n');
-        self.input.consume(1);
-    }
-
-    /// Takes bytes, none of them a line feed, as the word.
-    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> Result<(), ReadError> {
-        self.bytes.clear();
-        loop {
-            let buffer = self.input.fill_buf()?;
-            let end = buffer.iter().position(|byte| !belongs(*byte));
-            let used = end.unwrap_or(buffer.len());
-            let room = MAX_WORD.saturating_sub(self.bytes.len());
-            let kept = buffer.get(..used.min(room)).unwrap_or_default();
-            self.bytes.extend_from_slice(kept);
-            let is_over = end.is_some() || buffer.is_empty();
-            self.input.consume(used);
-            if is_over {
-                self.word.clear();
-                self.word.push_str(&String::from_utf8_lossy(&self.bytes));
                 return Ok(());
             }
+            "include" => {
+                self.skip_statement()?;
+                self.out.pass_over("include of another file", 1);
+                return Ok(());
+            }
+            _ => {}
         }
+        self.has_others = true;
+        if word == "elements" {
+            return self.set_elements(Purpose::Take);
+        }
+        let is_verb = VERBS.contains(&word.as_str());
+        let (verb, object) = if is_verb {
+            match self.tokens.next()? {
+                Some(Token::Word) => (word, self.tokens.word.clone()),
+                Some(token) => {
+                    self.tokens.give_back(token);
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        } else {
+            ("add".to_owned(), word)
+        };
+        self.command(&verb, &object, table)
+    }
+
+    fn command(&mut self, verb: &str, object: &str, table: Option<&str>) -> Result<(), ReadError> {
+        let line = self.tokens.line;
+        if !matches!(object, "table" | "set" | "map" | "element" | "ruleset") {
+            let passed = self.skip_statement()?;
+            self.out.pass_over("rules", passed);
+            return Ok(());
+        }
+        let (mut words, end) = self.words()?;
+        let has_variable = words.last().is_some_and(|word| word.starts_with('$'));
+        let variable = if has_variable { words.pop() } else { None };
+        let name = full_name(&words, table, object);
+        if matches!(verb, "delete" | "destroy" | "flush") {
+            self.take_away(verb, object, &name, line)?;
+            return self.skip_rest(end);
+        }
+        if !matches!(verb, "add" | "create") {
+            return self.skip_rest(end);
+        }
+        match (object, end) {
+            ("table", Some(Token::Mark(b'{'))) => self.statements(Some(&name)),
+            ("set", Some(Token::Mark(b'{'))) => self.set(&name),
+            ("map", Some(Token::Mark(b'{'))) => {
+                let addresses = self.skip_block()?;
+                if addresses > 0 {
+                    self.enter(&name)?;
+                    let text = format!("map {name}");
+                    self.out.refuse(line, &text, "a map", Some(SETS_HINT));
+                    self.out.leave();
+                }
+                Ok(())
+            }
+            ("element", end) => {
+                self.enter(&name)?;
+                if let Some(variable) = variable {
+                    self.expand(variable.trim_start_matches('$'), line)?;
+                }
+                if end == Some(Token::Mark(b'{')) {
+                    self.elements(Purpose::Take)?;
+                    self.out.leave();
+                    return Ok(());
+                }
+                self.out.leave();
+                self.skip_rest(end)
+            }
+            (_, end) => self.skip_rest(end),
+        }
+    }
+
+    /// Refuses what takes elements away that were read already.
+    fn take_away(
+        &mut self,
+        verb: &str,
+        object: &str,
+        name: &str,
+        line: u64,
+    ) -> Result<(), ReadError> {
+        let taken = match (verb, object) {
+            ("delete" | "destroy", "element") => {
+                self.enter(name)?;
+                true
+            }
+            // It empties the chains of the table, not its sets.
+            ("flush", "table") => false,
+            (_, "ruleset") => self.out.entries(|_| true) > 0,
+            (_, "table") => {
+                let sets = format!("{name} ");
+                self.out.entries(|set| set.starts_with(&sets)) > 0
+            }
+            _ if self.out.entries(|set| set == name) > 0 => {
+                self.enter(name)?;
+                true
+            }
+            _ => false,
+        };
+        if taken {
+            let text = format!("{verb} {object} {name}");
+            self.out.spoil(line, &text, TAKES, TAKES_HINT);
+        }
+        self.out.leave();
+        Ok(())
+    }
+
+    fn enter(&mut self, name: &str) -> Result<(), ReadError> {
+        if self.out.enter(name) {
+            return Ok(());
+        }
+        Err(ReadError::TooManySets {
+            line: self.tokens.line,
+        })
+    }
+
+    /// Reads the body of a set.
+    fn set(&mut self, name: &str) -> Result<(), ReadError> {
+        let mut problem = None;
+        while let Some(token) = self.tokens.next()? {
+            match token {
+                Token::Mark(b'}') => return Ok(()),
+                Token::Mark(b'{') => {
+                    self.skip_block()?;
+                }
+                Token::Mark(_) | Token::Quoted => {}
+                Token::Word => match self.tokens.word.as_str() {
+                    "type" | "typeof" => {
+                        let (words, end) = self.words()?;
+                        if !is_address_type(&words) {
+                            problem = Some(format!("a set of {}", shown(&words.join(" "))));
+                        }
+                        self.skip_rest(end)?;
+                    }
+                    "elements" => {
+                        let line = self.tokens.line;
+                        self.enter(name)?;
+                        let purpose = match &problem {
+                            None => Purpose::Take,
+                            Some(problem) => {
+                                let text = format!("set {name}");
+                                self.out.refuse(line, &text, problem, Some(SETS_HINT));
+                                Purpose::Skip
+                            }
+                        };
+                        self.set_elements(purpose)?;
+                        self.out.leave();
+                    }
+                    "limit" | "ct" | "quota" => {
+                        problem = Some(LIMIT.to_owned());
+                        self.skip_statement()?;
+                    }
+                    _ => {
+                        self.skip_statement()?;
+                    }
+                },
+            }
+        }
+        self.cut_off("set");
+        Ok(())
+    }
+
+    /// Reads `= { ... }` or `= $NAME`.
+    fn set_elements(&mut self, purpose: Purpose) -> Result<(), ReadError> {
+        let line = self.tokens.line;
+        loop {
+            match self.tokens.next()? {
+                Some(Token::Mark(b'=')) => {}
+                Some(Token::Mark(b'{')) => return self.elements(purpose),
+                Some(Token::Word) if self.tokens.word.starts_with('$') => {
+                    let name = self.tokens.word.trim_start_matches('$').to_owned();
+                    if purpose == Purpose::Take {
+                        self.expand(&name, line)?;
+                    }
+                    return Ok(());
+                }
+                Some(Token::Mark(b'}')) => {
+                    self.tokens.give_back(Token::Mark(b'}'));
+                    return Ok(());
+                }
+                Some(_) => return Ok(()),
+                None => {
+                    self.cut_off("elements");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Reads up to the `}` that ends the elements.
+    fn elements(&mut self, purpose: Purpose) -> Result<(), ReadError> {
+        let mut element = Element::default();
+        while let Some(token) = self.tokens.next()? {
+            match token {
+                Token::Mark(end @ (b',' | b'}')) => {
+                    let element = std::mem::take(&mut element);
+                    if purpose == Purpose::Take && !element.text.is_empty() {
+                        self.take(&element)?;
+                    }
+                    if end == b'}' {
+                        return Ok(());
+                    }
+                }
+                Token::Mark(b'{') => {
+                    let line = self.tokens.line;
+                    self.skip_block()?;
+                    element.push(Token::Quoted, "{...}", line);
+                    element.problem = Some("a set in a set");
+                }
+                Token::Mark(_) => {}
+                Token::Quoted | Token::Word => {
+                    element.push(token, &self.tokens.word, self.tokens.line);
+                }
+            }
+        }
+        self.cut_off("elements");
+        Ok(())
+    }
+
+    fn take(&mut self, element: &Element) -> Result<(), ReadError> {
+        match element.variable() {
+            Some(name) => self.expand(name, element.line),
+            None => element.add_to(self.out),
+        }
+    }
+
+    /// Puts what a variable holds in its place.
+    fn expand(&mut self, name: &str, line: u64) -> Result<(), ReadError> {
+        match self.defines.using(name, line)? {
+            Some(elements) => {
+                for element in elements {
+                    element.add_to(self.out)?;
+                }
+            }
+            None => self.undefined(name, line),
+        }
+        Ok(())
+    }
+
+    fn undefined(&mut self, name: &str, line: u64) {
+        let hint = "define it above, or write the addresses in its place";
+        let text = format!("${name}");
+        self.out
+            .refuse(line, &text, "a variable that is not defined", Some(hint));
+    }
+
+    /// Reads `NAME = VALUE`.
+    fn define(&mut self) -> Result<(), ReadError> {
+        let (words, end) = self.words()?;
+        let (Some(name), Some(Token::Mark(b'='))) = (words.first(), end) else {
+            return self.skip_rest(end);
+        };
+        let mut elements = Vec::new();
+        let mut element = Element::default();
+        let mut is_open = false;
+        loop {
+            let Some(token) = self.tokens.next()? else {
+                if is_open {
+                    self.cut_off("elements");
+                }
+                self.push_defined(element, &mut elements)?;
+                break;
+            };
+            match token {
+                Token::Mark(b'{') if !is_open => is_open = true,
+                Token::Mark(b'{') => {
+                    let line = self.tokens.line;
+                    self.skip_block()?;
+                    element.push(Token::Quoted, "{...}", line);
+                    element.problem = Some("a set in a set");
+                }
+                Token::Mark(b',') => {
+                    self.push_defined(std::mem::take(&mut element), &mut elements)?;
+                }
+                Token::Mark(b'}') => {
+                    if !is_open {
+                        self.tokens.give_back(token);
+                    }
+                    self.push_defined(element, &mut elements)?;
+                    break;
+                }
+                Token::Mark(b'\n' | b';') if !is_open => {
+                    self.push_defined(element, &mut elements)?;
+                    break;
+                }
+                Token::Mark(_) => {}
+                Token::Quoted | Token::Word => {
+                    element.push(token, &self.tokens.word, self.tokens.line);
+                }
+            }
+        }
+        self.defines.put(name, elements);
+        Ok(())
+    }
+
+    fn push_defined(
+        &mut self,
+        element: Element,
+        elements: &mut Vec<Element>,
+    ) -> Result<(), ReadError> {
+        if element.text.is_empty() {
+            return Ok(());
+        }
+        let Some(name) = element.variable() else {
+            self.defines.count(element.line)?;
+            elements.push(element);
+            return Ok(());
+        };
+        if let Some(held) = self.defines.using(name, element.line)? {
+            elements.extend_from_slice(held);
+        } else {
+            self.undefined(name, element.line);
+        }
+        Ok(())
+    }
+
+    /// Refuses a script that ends before its blocks do: nothing of it is taken.
+    fn cut_off(&mut self, what: &str) {
+        let hint = "close it with `}`, or copy the whole file again";
+        if std::mem::replace(&mut self.is_cut_off, true) {
+            return;
+        }
+        self.out.leave();
+        self.out
+            .spoil(self.tokens.line, what, "a set that is not closed", hint);
+    }
+}
+
+/// The name of a set with its family and table, as far as they are known.
+fn full_name(words: &[String], table: Option<&str>, object: &str) -> String {
+    let name = words.join(" ");
+    if let Some(table) = table {
+        return format!("{table} {name}");
+    }
+    let has_family = words
+        .first()
+        .is_some_and(|word| FAMILIES.contains(&word.as_str()));
+    let is_whole = if object == "table" { 1 } else { 2 };
+    if has_family || words.len() < is_whole {
+        name
+    } else {
+        format!("ip {name}")
+    }
+}
+
+/// Whether elements of this type are addresses: `ipv4_addr`, `ip saddr`.
+fn is_address_type(words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["ipv4_addr" | "ipv6_addr"] => true,
+        [.., "ip" | "ip6", "saddr" | "daddr"] => !words.contains(&"."),
+        _ => false,
     }
 }

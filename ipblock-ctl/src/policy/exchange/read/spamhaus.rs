@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    lines::{Lines, is_blank},
+    lines::Lines,
 };
+use crate::policy::address::is_blank;
 
 const FORM: &str = "write {\"cidr\":\"192.0.2.0/24\",\"sblid\":\"...\"}, one object a line";
 

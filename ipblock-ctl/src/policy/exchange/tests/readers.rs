@@ -52,7 +52,7 @@ fn csv_columns_are_found_by_what_they_hold() {
         held(text, FileFormat::Csv),
         expected(&[("192.0.2.1/32", "a, b"), ("198.51.100.0/24", "")])
     );
-    let text = "192.0.2.0,192.0.2.127,first half\n192.0.2.128,192.0.2.255\n";
+    let text = "start,end,note\n192.0.2.0,192.0.2.127,first half\n192.0.2.128,192.0.2.255\n";
     assert_eq!(
         held(text, FileFormat::Csv),
         expected(&[("192.0.2.0/25", "first half"), ("192.0.2.128/25", "")])
@@ -198,7 +198,7 @@ fn the_examples_of_the_manual_are_read() {
     assert_eq!(
         read,
         [
-            (FileFormat::Plain, 7),
+            (FileFormat::Plain, 11),
             (FileFormat::Csv, 1),
             (FileFormat::Json, 2),
             (FileFormat::Ipset, 1),

@@ -12,6 +12,7 @@ use crate::policy::{
         Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
         Zone,
     },
+    text::printable_json,
 };
 
 /// Writes a ruleset so that `ruleset_toml` and `document::parse` give it back, identities apart.
@@ -33,7 +34,8 @@ pub fn json(ruleset: &Ruleset) -> String {
         rule: ruleset.rules.iter().map(rule_table).collect(),
     };
     // Strings as keys, and a String to write into: nothing that fails.
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    let mut text = printable_json(&text).into_owned();
     text.push('\n');
     text
 }

@@ -7,7 +7,10 @@ mod sets;
 use csv::{QuoteStyle, WriterBuilder};
 use jiff::Timestamp;
 
-use crate::policy::ruleset::{Action, Element, ListElement, Ruleset};
+use crate::policy::{
+    ruleset::{Action, Element, ListElement, Ruleset},
+    text::is_safe,
+};
 
 pub use json::json;
 use selection::resolved;
@@ -86,9 +89,14 @@ impl Records {
 
     fn push(&mut self, [rule, action, kind, expires]: [&str; 4], element: &ListElement) {
         let address = element.prefix.to_string();
-        let _ = self
-            .0
-            .write_record([rule, action, &address, kind, &element.note, expires]);
+        let _ = self.0.write_record([
+            rule,
+            action,
+            &address,
+            kind,
+            &quotable(&element.note),
+            expires,
+        ]);
     }
 
     fn finish(self) -> String {
@@ -98,8 +106,16 @@ impl Records {
     }
 }
 
-/// A note without line ends and other control characters.
+/// A note as CSV can quote it, with line breaks and tabs.
+fn quotable(note: &str) -> String {
+    note.replace(
+        |character: char| !is_safe(character) && !character.is_ascii_whitespace(),
+        " ",
+    )
+}
+
+/// A note on one line: other programs have no escapes, so spaces stand for what is not safe to show.
 fn one_line(note: &str) -> String {
-    let spaced = note.replace(char::is_control, " ");
+    let spaced = note.replace(|character| !is_safe(character), " ");
     spaced.trim().to_owned()
 }

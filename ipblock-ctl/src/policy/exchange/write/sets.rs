@@ -15,8 +15,10 @@ use crate::policy::{address::aggregate, ruleset::ListElement};
 /// `include/uapi/linux/netfilter/ipset/ip_set.h`.
 const MAX_COMMENT: usize = 255;
 
-/// What ipset makes a set for unless told otherwise.
-const LEAST_CAPACITY: usize = 65_536;
+/// Capacity of every exported set, whatever its size. `create -exist` refuses a set that is there
+/// with another capacity, and so the file of a set that has grown. It reserves no memory: it is a
+/// bound (`mtype_same_set` and `maxelem` in `net/netfilter/ipset/ip_set_hash_gen.h`).
+const CAPACITY: usize = 1 << 24;
 
 /// Sets of the type hash:net, with notes as comments.
 #[must_use]
@@ -36,7 +38,7 @@ pub fn ipset(elements: &[ListElement]) -> String {
                 }
             }
         }
-        let capacity = seen.len().max(LEAST_CAPACITY);
+        let capacity = CAPACITY.max(seen.len().next_power_of_two());
         let _ = writeln!(
             out,
             "create {set} hash:net family {family} maxelem {capacity} comment -exist"

@@ -1,12 +1,15 @@
-//! An element of an array of addresses: a text, or an object that holds one.
+//! An element of an array of addresses: a text, or an object that holds one or several.
 
-use std::{cell::Cell, fmt};
+use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Under which keys an object holds its address.
-const ADDRESS: [&str; 15] = [
+use super::{Walk, ignored::Addresses};
+use crate::policy::address::is_address;
+
+/// Under which keys an object holds its address, or an array of them.
+const ADDRESS: [&str; 13] = [
     "address",
     "cidr",
     "ip",
@@ -16,47 +19,50 @@ const ADDRESS: [&str; 15] = [
     "range",
     "subnet",
     "ip_prefix",
+    "ipv4_prefix",
     "ipv6_prefix",
-    "ipv4Prefix",
-    "ipv6Prefix",
     "ip_address",
-    "val",
-    "elem",
+    "ip_range",
 ];
 const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
 
-const NONE: &str = "no address";
+pub(super) const NONE: &str = "no address";
 const TWO: &str = "two addresses in one object";
+const RANGE: &str = "two addresses under `range`: a range, or a list";
 
 /// What an element says.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// The address, prefix or range; else what is wrong.
-    pub(super) text: Result<String, &'static str>,
-    /// Where its text ends.
+    /// The addresses, prefixes or ranges, and where their texts end; else what is wrong.
+    pub(super) texts: Result<Vec<(String, u64)>, &'static str>,
+    /// Where it ends.
     pub(super) line: u64,
     pub(super) note: String,
     pub(super) timed: bool,
     pub(super) except: bool,
 }
 
-/// Reads an [`Address`]; knows the present line.
+/// Reads an [`Address`].
 #[derive(Clone, Copy)]
-pub(super) struct AddressSeed<'w>(pub(super) &'w Cell<u64>);
+pub(super) struct AddressSeed<'s, 'w>(pub(super) &'s Walk<'w>);
 
-impl AddressSeed<'_> {
-    const fn of(self, text: Result<String, &'static str>) -> Address {
+impl AddressSeed<'_, '_> {
+    fn of(self, texts: Result<Vec<(String, u64)>, &'static str>) -> Address {
         Address {
-            text,
-            line: self.0.get(),
+            texts,
+            line: self.0.line.get(),
             note: String::new(),
             timed: false,
             except: false,
         }
     }
+
+    fn one(self, text: &str) -> Address {
+        self.of(Ok(vec![(text.to_owned(), self.0.line.get())]))
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for AddressSeed<'_> {
+impl<'de> DeserializeSeed<'de> for AddressSeed<'_, '_> {
     type Value = Address;
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Address, D::Error> {
@@ -64,7 +70,7 @@ impl<'de> DeserializeSeed<'de> for AddressSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for AddressSeed<'_> {
+impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
     type Value = Address;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +78,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Address, E> {
-        Ok(self.of(Ok(text.to_owned())))
+        Ok(self.one(text))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Address, E> {
@@ -95,24 +101,18 @@ impl<'de> Visitor<'de> for AddressSeed<'_> {
         Ok(self.of(Err(NONE)))
     }
 
-    /// The ends of a range, as nft prints it.
+    /// Several addresses, never a range.
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Address, A::Error> {
-        let mut ends = Vec::new();
-        while let Some(end) = array.next_element_seed(self)? {
-            // A third one is too many already.
-            if ends.len() < 3 {
-                ends.push(end);
+        let mut texts = Vec::new();
+        let mut problem = None;
+        while let Some(element) = array.next_element_seed(self)? {
+            match element.texts {
+                Ok(more) => texts.extend(more),
+                Err(found) => problem = Some(found),
             }
         }
-        Ok(match ends.as_slice() {
-            [
-                Address {
-                    text: Ok(first), ..
-                },
-                Address { text: Ok(last), .. },
-            ] => self.of(Ok(format!("{first}-{last}"))),
-            _ => self.of(Err(NONE)),
-        })
+        let problem = problem.or(texts.is_empty().then_some(NONE));
+        Ok(self.of(problem.map_or(Ok(texts), Err)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Address, A::Error> {
@@ -121,34 +121,48 @@ impl<'de> Visitor<'de> for AddressSeed<'_> {
         let (mut first, mut last) = (None, None);
         let mut separator = '-';
         while let Some(key) = object.next_key::<String>()? {
-            match key.as_str() {
-                key if ADDRESS.contains(&key) => merge(&mut found, object.next_value_seed(self)?),
-                key if NOTE.contains(&key) => found.note = text(object.next_value()?),
+            let name = snake(&key);
+            match name.as_str() {
+                name if ADDRESS.contains(&name) => {
+                    let value = object.next_value_seed(self)?;
+                    merge(&mut found, value, name);
+                }
+                name if NOTE.contains(&name) => found.note = text(object.next_value()?),
                 "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
                 "end" | "to" | "last" => last = Some(text(object.next_value()?)),
                 "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
                 "timeout" => found.timed = object.next_value::<Value>()? != 0,
                 "expires" => found.timed |= !object.next_value::<Value>()?.is_null(),
                 "kind" => found.except = text(object.next_value()?).starts_with("except"),
-                _ => drop(object.next_value::<IgnoredAny>()?),
+                _ => {
+                    let count = object.next_value_seed(Addresses)?;
+                    self.0.pass_over(&key, count);
+                }
             }
         }
         if let (Some(first), Some(last)) = (first, last) {
-            let pair = self.of(Ok(format!("{first}{separator}{last}")));
-            merge(&mut found, pair);
+            // Elsewhere they are the days when an address was seen first and last.
+            let are_ends = is_address(&first) || found.texts.is_err();
+            if are_ends {
+                let pair = self.one(&format!("{first}{separator}{last}"));
+                merge(&mut found, pair, "");
+            }
         }
         Ok(found)
     }
 }
 
-/// Takes over the address that stands under one key.
-fn merge(found: &mut Address, value: Address) {
-    match (&found.text, &value.text) {
+/// Takes over what stands under one key.
+fn merge(found: &mut Address, value: Address, key: &str) {
+    let ambiguous = |texts: &Vec<(String, u64)>| key == "range" && texts.len() == 2;
+    match (&found.texts, value.texts) {
         // A key that is there with null or nothing of use.
-        (_, Err(_)) => return,
-        (Ok(_), Ok(_)) => found.text = Err(TWO),
-        (Err(problem), Ok(_)) if *problem == TWO => {}
-        (Err(_), Ok(_)) => found.text = value.text,
+        (_, Err(NONE)) => return,
+        (_, Err(problem)) => found.texts = Err(problem),
+        (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE),
+        (Ok(_), Ok(_)) => found.texts = Err(TWO),
+        (Err(problem), Ok(_)) if *problem != NONE => {}
+        (Err(_), Ok(texts)) => found.texts = Ok(texts),
     }
     found.line = value.line;
     found.timed |= value.timed;
@@ -158,8 +172,25 @@ fn merge(found: &mut Address, value: Address) {
     }
 }
 
+/// `ipv4Prefix` and `IP-Address` as `ipv4_prefix` and `ip_address`.
+pub(super) fn snake(key: &str) -> String {
+    let mut out = String::new();
+    let mut was_lower = false;
+    for character in key.chars() {
+        if character.is_ascii_uppercase() && was_lower {
+            out.push('_');
+        }
+        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
+        out.push(match character {
+            ' ' | '-' => '_',
+            other => other.to_ascii_lowercase(),
+        });
+    }
+    out
+}
+
 /// A text as it is, a number in digits, anything else as nothing.
-fn text(value: Value) -> String {
+pub(super) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),

@@ -1,0 +1,124 @@
+//! Masks beside addresses: `192.0.2.0 255.255.255.0`.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use super::{AddressError, Written, parse_address, parse_length, parse_written, prefix};
+
+/// How a text says which bits of an address are fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Mask {
+    /// `255.255.255.0`, `24` or `/24`.
+    Net,
+    /// `0.0.0.255`: the bits that vary.
+    Wildcard,
+}
+
+impl Mask {
+    /// The kind of mask that a word before it names.
+    pub(in crate::policy) fn named(word: &str) -> Option<Self> {
+        let word = word.trim_end_matches([':', '=']);
+        match word.to_ascii_lowercase().as_str() {
+            "netmask" | "mask" => Some(Self::Net),
+            "wildcard" => Some(Self::Wildcard),
+            _ => None,
+        }
+    }
+}
+
+/// Reads an address together with the mask that a header or a word names.
+pub(in crate::policy) fn with_mask(
+    text: &str,
+    mask: &str,
+    kind: Mask,
+) -> Result<Written, AddressError> {
+    let length = length_of(mask, kind);
+    let both = format!("{text} {mask}");
+    let Some(address) = parse_address(text) else {
+        let written = parse_written(text)?;
+        let own = text.split_once('/').map(|(_, own)| own);
+        if length.is_some_and(|length| own == Some(length.to_string().as_str())) {
+            return Ok(written);
+        }
+        let problem = "a mask beside what is more than an address";
+        let hint = format!("write {text} without a mask, or an address and its mask");
+        return Err(AddressError::new(&both, problem, hint));
+    };
+    let is_family = address.is_ipv4() || !mask.contains('.');
+    let Some(length) = length.filter(|_| is_family) else {
+        let hint = match (kind, address) {
+            (Mask::Net, IpAddr::V4(_)) => "write the mask as 255.255.255.0 or in bits, 24",
+            (Mask::Wildcard, IpAddr::V4(_)) => "write the wildcard mask as 0.0.0.255",
+            (_, IpAddr::V6(_)) => "write the prefix length of an IPv6 network in bits, 64",
+        };
+        return Err(AddressError::new(&both, "not a mask", hint.to_owned()));
+    };
+    prefix(&format!("{text}/{length}"), address, length).map(Written::Prefix)
+}
+
+/// The length of a prefix in bits.
+fn length_of(mask: &str, kind: Mask) -> Option<u8> {
+    match kind {
+        Mask::Net => parse_length(mask.strip_prefix('/').unwrap_or(mask))
+            .or_else(|| dotted_length(mask, kind)),
+        Mask::Wildcard => dotted_length(mask, kind),
+    }
+}
+
+fn dotted_length(text: &str, kind: Mask) -> Option<u8> {
+    let bits = u32::from(text.parse::<Ipv4Addr>().ok()?);
+    let fixed = match kind {
+        Mask::Net => bits,
+        Mask::Wildcard => !bits,
+    };
+    // Ones, then zeros.
+    let is_mask = fixed.count_ones() == fixed.leading_ones();
+    is_mask.then(|| u8::try_from(fixed.leading_ones()).ok())?
+}
+
+/// Refuses what follows an IPv4 address and could be its mask, while nothing names it.
+pub(in crate::policy) fn refuse_unnamed(address: IpAddr, next: &str) -> Result<(), AddressError> {
+    if !address.is_ipv4() {
+        return Ok(());
+    }
+    for (kind, name) in [(Mask::Net, "netmask"), (Mask::Wildcard, "wildcard mask")] {
+        let Some(length) = dotted_length(next, kind) else {
+            continue;
+        };
+        let network = IpNet::new(address, length).map(|net| net.trunc());
+        let network = network.map_or_else(|_| address.to_string(), |net| net.to_string());
+        let problem = format!("an address and a {name}, or two addresses");
+        let hint = format!(
+            "write {network} for the network; for two addresses write each on a line of its own"
+        );
+        return Err(AddressError::new(
+            &format!("{address} {next}"),
+            problem,
+            hint,
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a number after an address that could be its prefix length, while nothing names it.
+pub(in crate::policy) fn refuse_length(address: IpAddr, number: &str) -> Result<(), AddressError> {
+    let Some(length) = parse_length(number) else {
+        return Ok(());
+    };
+    // The length of the one address changes nothing.
+    let Ok(network) = IpNet::new(address, length) else {
+        return Ok(());
+    };
+    if network.trunc() != network || length == network.max_prefix_len() {
+        return Ok(());
+    }
+    let problem = "an address and its prefix length, or an address and a number";
+    let hint =
+        format!("write {network} for the network, or {address} # {number} for the one address");
+    Err(AddressError::new(
+        &format!("{address} {number}"),
+        problem,
+        hint,
+    ))
+}

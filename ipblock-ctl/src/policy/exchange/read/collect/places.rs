@@ -1,0 +1,43 @@
+//! Which prefixes are held already.
+
+use std::{collections::hash_map, hash::Hash};
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+/// Where in a list of elements a prefix stands. IPv4 apart, in numbers: nearly all prefixes are
+/// IPv4, and so the table is small and quick to fill.
+#[derive(Default)]
+pub(super) struct Places {
+    ipv4: FxHashMap<u64, u32>,
+    ipv6: FxHashMap<(u128, u8), u32>,
+}
+
+impl Places {
+    /// Where the prefix stands already; else it stands at `place` from now on.
+    pub(super) fn find_or_put(&mut self, prefix: IpNet, place: usize) -> Option<usize> {
+        // `MAX_PREFIXES` is far below.
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let before = match prefix {
+            IpNet::V4(net) => {
+                let key = u64::from(net.addr().to_bits()) << 8 | u64::from(net.prefix_len());
+                found_or_put(&mut self.ipv4, key, place)
+            }
+            IpNet::V6(net) => {
+                let key = (net.addr().to_bits(), net.prefix_len());
+                found_or_put(&mut self.ipv6, key, place)
+            }
+        };
+        before.map(|place| place as usize)
+    }
+}
+
+fn found_or_put<K: Eq + Hash>(places: &mut FxHashMap<K, u32>, key: K, place: u32) -> Option<u32> {
+    match places.entry(key) {
+        hash_map::Entry::Occupied(held) => Some(*held.get()),
+        hash_map::Entry::Vacant(free) => {
+            free.insert(place);
+            None
+        }
+    }
+}
