@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::{ErrorCode, Transaction};
 
 use super::{Failure, GenerationState, NewGeneration, Store, StoreError, generations, schema};
+use crate::policy::text::printable;
 
 /// What a restore brings back. Generations and interfaces belong to one machine, the audit trail and
 /// alerts tell what was done and seen on it, and the store's identity is what its pins carry: these
@@ -104,7 +105,7 @@ fn as_damage(error: StoreError) -> StoreError {
         {
             StoreError::Corrupt {
                 path,
-                detail: super::one_line(&source.to_string()),
+                detail: printable(&source.to_string()).into_owned(),
             }
         }
         error => error,

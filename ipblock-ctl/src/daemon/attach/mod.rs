@@ -14,7 +14,6 @@ use tracing::{info, warn};
 
 use super::{
     guard::{Caller, log_forced},
-    settings::check_interface_name,
     state::{AttachedState, Service, State},
 };
 use crate::{
@@ -24,7 +23,7 @@ use crate::{
     },
     datapath::{AttachMode, DatapathError, Interface, PinnedLink},
     fault::{Step, reach},
-    policy::{Ruleset, ZoneName},
+    policy::{Ruleset, ZoneName, name::check_interface_name},
     store::{self, AskedMode, Author},
 };
 use put_on::{Asked, Obstacle, required_mode};
