@@ -163,6 +163,8 @@ pub(crate) fn lengths() -> Vec<Kind> {
 
 /// Fragments: whole packets of them are accepted, in whatever order they come.
 pub(crate) fn fragments() -> Vec<Kind> {
+    const FIRST: std::ops::Range<usize> = 0..16;
+    const LAST: std::ops::Range<usize> = 16..40;
     // 8 bytes of UDP header and 32 of data; (name, parts, whether they make a packet).
     let orders: [(&str, &[std::ops::Range<usize>], bool); 9] = [
         ("in order", &[0..16, 16..40], true),
@@ -176,8 +178,8 @@ pub(crate) fn fragments() -> Vec<Kind> {
             &[0..32, 8..16, 32..40],
             false,
         ),
-        ("the first alone", &[0..16], true),
-        ("the last alone", &[16..40], true),
+        ("the first alone", &[FIRST], true),
+        ("the last alone", &[LAST], true),
     ];
     let mut kinds = Vec::new();
     for ((name, parts, is_accepted), id) in orders.into_iter().zip(1_u8..) {
