@@ -152,6 +152,12 @@ impl Client {
         self.get(&format!("/v1/lists/{}", path_segment(name))).await
     }
 
+    /// `POST /v1/lists/{name}/accept`.
+    pub async fn accept_list(&self, name: &str) -> Result<Deployed, ClientError> {
+        let path = format!("/v1/lists/{}/accept", path_segment(name));
+        self.post(&path, &()).await
+    }
+
     /// `POST /v1/staged/edits`.
     pub async fn edit(&self, request: &EditRequest) -> Result<Staged, ClientError> {
         self.post("/v1/staged/edits", request).await
@@ -208,8 +214,7 @@ impl Client {
         backup: Vec<u8>,
         query: RestoreQuery,
     ) -> Result<Applied, ClientError> {
-        let RestoreQuery { dry_run, force } = query;
-        let path = format!("/v1/restore?dry_run={dry_run}&force={force}");
+        let path = with_query("/v1/restore", &query)?;
         self.call(Method::POST, &path, backup).await
     }
 

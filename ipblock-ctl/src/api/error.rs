@@ -14,6 +14,17 @@ pub struct ApiError {
     /// What to do instead; may be several lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The field of the request that allows it, where one does and nothing else is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+}
+
+/// A field of a request that allows what is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// `wide`: one percent of an address family or more is newly dropped.
+    Wide,
 }
 
 /// Sorts of failure.
@@ -64,7 +75,15 @@ impl ApiError {
             kind,
             message: message.into(),
             hint: None,
+            needs: None,
         }
+    }
+
+    /// The same error with the field that allows it.
+    #[must_use]
+    pub const fn needing(mut self, needs: Needs) -> Self {
+        self.needs = Some(needs);
+        self
     }
 
     /// The same error with a hint.

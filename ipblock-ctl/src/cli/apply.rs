@@ -16,6 +16,9 @@ use crate::{api::types::ApplyRequest, output::changes::render_applied};
 ///
 /// Stages what differs and deploys it, in one. Refused while other edits are staged. A rule of
 /// the same name keeps its counters.
+///
+/// Refused without --force: a file that removes all rules or more than half of the entries, and one
+/// that was exported from another revision than the deployed one (its key `revision` says which).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +44,7 @@ pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8
         comment: args.deploy.comment.unwrap_or_default(),
         confirm_within: args.deploy.confirm_within,
         force: args.deploy.force,
+        wide: args.deploy.wide,
     };
     let what = if args.dry_run { "comparing" } else { DEPLOYING };
     let applied = session.wait(what, session.client.apply(&request)).await?;

@@ -70,7 +70,10 @@ pub(crate) struct DeployFlags {
     /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) confirm_within: Option<u64>,
-    /// Allow what is refused for safety
+    /// Allow what newly drops 1 % of an address family or more; no other guard
+    #[arg(long)]
+    pub(crate) wide: bool,
+    /// Allow whatever is refused for safety
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -81,6 +84,7 @@ impl From<DeployFlags> for DeployRequest {
             comment: flags.comment.unwrap_or_default(),
             confirm_within: flags.confirm_within,
             force: flags.force,
+            wide: flags.wide,
         }
     }
 }
@@ -108,7 +112,10 @@ pub(crate) struct StageArgs {
         help_heading = "Staging"
     )]
     pub(crate) confirm_within: Option<u64>,
-    /// Allow what is refused for safety, such as blocking 0.0.0.0/0
+    /// Allow what newly drops 1 % of an address family or more; no other guard
+    #[arg(long, requires = "deploy", help_heading = "Staging")]
+    pub(crate) wide: bool,
+    /// Allow whatever is refused for safety, such as blocking 0.0.0.0/0
     #[arg(long, help_heading = "Staging")]
     pub(crate) force: bool,
 }

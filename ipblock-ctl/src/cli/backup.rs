@@ -50,7 +50,10 @@ pub(crate) struct RestoreArgs {
     /// Only show what would change; exit 6 if anything would
     #[arg(long)]
     dry_run: bool,
-    /// Allow what is refused for safety, and replace edits that are staged
+    /// Allow what newly drops 1 % of an address family or more; no other guard
+    #[arg(long)]
+    wide: bool,
+    /// Allow whatever is refused for safety, and replace edits that are staged
     #[arg(long)]
     force: bool,
 }
@@ -86,6 +89,7 @@ pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Re
     let query = RestoreQuery {
         dry_run: args.dry_run,
         force: args.force,
+        wide: args.wide,
     };
     let what = if args.dry_run {
         "comparing"

@@ -41,7 +41,10 @@ pub(crate) struct BanArgs {
     /// Widen longer IPv6 prefixes to this length; an IPv6 customer usually has a /64
     #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(1..=128))]
     v6_prefix: Option<u8>,
-    /// Allow what is refused for safety, such as banning 0.0.0.0/0
+    /// Allow what newly bans 1 % of an address family or more; no other guard
+    #[arg(long)]
+    wide: bool,
+    /// Allow whatever is refused for safety, such as banning 0.0.0.0/0
     #[arg(long)]
     force: bool,
 }
@@ -63,6 +66,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
         reason: args.reason.unwrap_or_default(),
         v6_prefix: args.v6_prefix,
         force: args.force,
+        wide: args.wide,
     };
     if !from_input {
         let banned = session.client.ban(&request).await?;

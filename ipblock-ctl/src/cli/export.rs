@@ -14,7 +14,8 @@ use crate::{
         types::{RulesetText, Which},
     },
     policy::{
-        ListName, RuleName, Ruleset, document,
+        ListName, RuleName, Ruleset,
+        document::{self, Document},
         exchange::{self, Selection},
     },
 };
@@ -105,18 +106,19 @@ pub(crate) async fn run(args: ExportArgs, session: &mut Session<'_>) -> Result<u
     let progress = Progress::spinner(session.output, "exporting");
     let mut text = session.client.ruleset(which).await?;
     if format != Format::Toml {
-        let ruleset = parse(&text)?;
-        let selection = select(&ruleset, part)?;
-        text.ruleset = written(&ruleset, selection, format);
+        let document = parse(&text)?;
+        let selection = select(&document.ruleset, part)?;
+        text.ruleset = written(&document, selection, format);
     }
     drop(progress);
     session.show(&text, |text: &RulesetText, _view| text.ruleset.clone())?;
     Ok(OK)
 }
 
-fn parse(text: &RulesetText) -> Result<Ruleset, CliError> {
+fn parse(text: &RulesetText) -> Result<Document, CliError> {
     // What is deployed was forced where it had to be.
-    document::parse(&text.ruleset, "ruleset", true).map_err(|error| {
+    let nothing = Ruleset::default();
+    document::parse_after(&text.ruleset, "ruleset", true, &nothing).map_err(|error| {
         CliError::Client(ClientError::Protocol {
             route: "GET /v1/ruleset".to_owned(),
             problem: error.to_string(),
@@ -149,12 +151,13 @@ fn select<'r>(ruleset: &'r Ruleset, part: &PartArgs) -> Result<Selection<'r>, Cl
     })
 }
 
-fn written(ruleset: &Ruleset, selection: Selection<'_>, format: Format) -> String {
+fn written(document: &Document, selection: Selection<'_>, format: Format) -> String {
+    let Document { ruleset, origin } = document;
     let now = Timestamp::now();
     let elements = || exchange::elements(ruleset, selection, now);
     match format {
         Format::Toml => document::print(ruleset),
-        Format::Json => exchange::json(ruleset),
+        Format::Json => exchange::json_from(ruleset, origin.as_ref()),
         Format::Csv => exchange::csv(ruleset, selection, now),
         Format::Plain => exchange::plain(&elements()),
         Format::Nft => exchange::nft(&elements()),

@@ -34,7 +34,10 @@ pub(crate) struct RollbackArgs {
     /// Only show what would change; exit 6 if anything would
     #[arg(long)]
     dry_run: bool,
-    /// Allow what is refused for safety
+    /// Allow what newly drops 1 % of an address family or more; no other guard
+    #[arg(long)]
+    wide: bool,
+    /// Allow whatever is refused for safety
     #[arg(long)]
     force: bool,
 }
@@ -64,6 +67,7 @@ pub(crate) async fn rollback(
         revision: args.revision,
         dry_run: args.dry_run,
         force: args.force,
+        wide: args.wide,
     };
     let what = if args.dry_run { "comparing" } else { DEPLOYING };
     let applied = session

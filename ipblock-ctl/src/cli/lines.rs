@@ -14,10 +14,14 @@ use tokio::{
 
 use super::{error::CliError, session::Session};
 use crate::{
-    api::{client::ClientError, error::ErrorKind},
+    api::{
+        client::ClientError,
+        error::{ErrorKind, Needs},
+    },
     policy::{
         At,
         address::{covered_family, parse_elements},
+        amount::Sum,
     },
 };
 
@@ -162,6 +166,14 @@ impl Lines {
             ));
             return Err(error.into());
         }
+        let is_sum = matches!(&error, ClientError::Api(error) if error.needs == Some(Needs::Wide));
+        if lines.len() > 1 && is_sum && !lines.iter().any(is_wide) {
+            let last = lines.last().map_or(0, |line| line.number);
+            let message = format!("lines {first} to {last}: {error}; none of them was banned");
+            session.output.report(&message, error.hint().as_deref());
+            self.all_good = false;
+            return Ok(Vec::new());
+        }
         if lines.len() > 1 {
             let second = lines.split_off(lines.len() / 2);
             // The last is taken first.
@@ -172,6 +184,18 @@ impl Lines {
         self.all_good = false;
         Ok(Vec::new())
     }
+}
+
+/// Whether a line alone is too much to ban unasked. Lists are not looked into.
+fn is_wide(line: &Line) -> bool {
+    let elements = parse_elements(&line.address)
+        .unwrap_or_default()
+        .into_iter();
+    let prefixes = elements.filter_map(|element| match element {
+        At::Prefix(prefix) => Some(prefix),
+        At::List(_) => None,
+    });
+    Sum::of_prefixes(prefixes).is_wide()
 }
 
 fn below_a_family(element: &At) -> Option<IpNet> {

@@ -17,7 +17,8 @@ use crate::{
     },
     policy::{
         Ruleset, ZoneName,
-        compile::{CompileError, DEFAULT_CAPACITY, Taken, compile_within},
+        amount::{ZoneChange, newly_dropped},
+        compile::{CompileError, CompiledZone, DEFAULT_CAPACITY, Taken, compile_within},
         document, edit, exchange, lint,
     },
 };
@@ -66,13 +67,22 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
     }
     report.rules = as_u64(ruleset.rules.len());
     report.warnings.extend(lint::lint(&ruleset));
+    if ruleset == Ruleset::default() {
+        let warning = "the file is empty: `apply` of it would remove everything that is deployed";
+        report.warnings.push(warning.to_owned());
+    }
+    let mut zones = Vec::new();
     let mut taken = Taken::default();
     for zone in ruleset.zone_names() {
         match compile_within(&ruleset, &zone, now, &mut taken) {
-            Ok(compiled) => count_entries(&mut report, &zone, as_u64(compiled.entry_count())),
+            Ok(compiled) => {
+                count_entries(&mut report, &zone, as_u64(compiled.entry_count()));
+                zones.push((zone, compiled));
+            }
             Err(error) => report.errors.push(compile_error(&zone, &error)),
         }
     }
+    warn_of_amount(&ruleset, &zones, now, &mut report);
     report
 }
 
@@ -114,6 +124,28 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
             message: error.to_string(),
             hint: error.hint(),
         });
+    }
+}
+
+/// Warns where a deploy would have to ask, were nothing dropped before. What a default of drop drops
+/// is what that is for.
+fn warn_of_amount(
+    ruleset: &Ruleset,
+    zones: &[(ZoneName, CompiledZone)],
+    now: Timestamp,
+    report: &mut LintReport,
+) {
+    let zones = zones.iter().map(|(name, after)| ZoneChange {
+        name,
+        before: None,
+        after,
+        has_interface: false,
+    });
+    let zones: Vec<_> = zones.collect();
+    if let Some(wide) = newly_dropped(&zones, &[], &[]) {
+        let what = wide.in_one_line(ruleset, &[], now);
+        let warning = format!("where nothing of it is dropped yet, {what}; that needs --wide");
+        report.warnings.push(warning);
     }
 }
 
@@ -200,6 +232,32 @@ mod tests {
         assert_eq!(error.line, None);
         assert_eq!(error.message, format!("zone `default`: {cause}"));
         assert_eq!(error.hint, Some(cause.hint()));
+    }
+
+    #[test]
+    fn an_empty_file_is_warned_about() {
+        for text in ["", "# nothing\n", "[allow]\nmatch = []\n"] {
+            let report = inspected(text);
+            assert_eq!(report.errors, []);
+            assert_eq!(report.warnings.len(), 1, "{report:?}");
+            assert!(
+                report.warnings[0].starts_with("the file is empty"),
+                "{report:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn much_through_a_list_is_warned_about_and_a_closed_zone_is_not() {
+        let wide = "[list.wide]\nmatch = [\"4.0.0.0/6\", \"64.0.0.0/3\"]\n[[rule]]\nname = \"w\"\n\
+                    action = \"block\"\nmatch = [\"@wide\"]\n";
+        let report = inspected(wide);
+        let expected = "where nothing of it is dropped yet, it would newly drop 14 % of IPv4 \
+                        (603,979,776 addresses): 64.0.0.0/3 by rule `w` (from list @wide), \
+                        4.0.0.0/6 by rule `w` (from list @wide); that needs --wide";
+        assert_eq!(report.warnings, [expected]);
+        let closed = "[zone.lan]\ndefault = \"drop\"\nallow = [\"192.0.2.1\"]\n";
+        assert_eq!(inspected(closed).warnings, [""; 0]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `list list`, `list show`, `list add`, `list remove`, `list set`.
+//! `list list`, `list show`, `list add`, `list remove`, `list set`,
+//! `list accept`.
 
 use std::cmp::Reverse;
 
@@ -6,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     arguments::{StageArgs, address},
+    deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
     session::Session,
     sort::{by_state, by_text},
@@ -29,6 +31,15 @@ pub(crate) enum ListCommand {
     Add(AddArgs),
     Remove(RemoveArgs),
     Set(SetArgs),
+    /// Take what a list's file says now, once, although a guard keeps the old content
+    ///
+    /// `status` and `list list` say why a file is not followed. This lifts the guards against a file
+    /// that shrinks and against one that newly drops 1 % of an address family or more, no others.
+    Accept {
+        /// The list
+        #[arg(value_parser = list_name)]
+        name: ListName,
+    },
 }
 
 /// List the named lists
@@ -114,6 +125,12 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         ListCommand::Show { name } => {
             let list = session.client.list(name.as_str()).await?;
             session.show(&list, render_content)?;
+            return Ok(OK);
+        }
+        ListCommand::Accept { name } => {
+            let accept = session.client.accept_list(name.as_str());
+            let deployed = session.wait(DEPLOYING, accept).await?;
+            show_deployed(&deployed, session)?;
             return Ok(OK);
         }
         ListCommand::Add(args) => {

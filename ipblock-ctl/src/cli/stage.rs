@@ -64,6 +64,7 @@ pub(crate) async fn finish(
         comment: args.comment.clone().unwrap_or_default(),
         confirm_within: args.confirm_within,
         force: args.force,
+        wide: args.wide,
     };
     let deploy = session.client.deploy(&request);
     let deployed = session.wait(DEPLOYING, deploy).await;

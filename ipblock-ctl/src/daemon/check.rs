@@ -193,6 +193,7 @@ impl From<AddressError> for ApiError {
             kind: ErrorKind::Invalid,
             message: error.to_string(),
             hint: error.hint,
+            needs: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         error::{ApiError, ErrorKind},
         types::{Applied, ApplyRequest, DeployRequest, Deployed},
     },
-    policy::{Ruleset, document},
+    policy::{Ruleset, document, special},
 };
 
 impl Service {
@@ -33,6 +33,7 @@ impl Service {
             return Ok(nothing_to_do(revision, &before));
         };
         let plan = self.plan(Arc::clone(&before), staged.ruleset)?;
+        let mut special = special::new_warnings(&plan.before, &plan.after);
         if !plan.changes_anything() {
             self.store.clear_staged()?;
             self.write().staged = None;
@@ -48,9 +49,16 @@ impl Service {
             },
             caller: Some(caller),
             force: request.force,
+            wide: request.wide,
             clear_staged: true,
         })?;
-        Ok(Deployed { edits, ..deployed })
+        // `apply` and `rollback` show a diff, which says so as well.
+        special.extend(deployed.warnings);
+        Ok(Deployed {
+            edits,
+            warnings: special,
+            ..deployed
+        })
     }
 
     /// Makes a ruleset file the deployed one, or says what that would change.
@@ -75,7 +83,8 @@ impl Service {
                 ),
             );
         }
-        let mut after = document::parse(&request.ruleset, &request.file, request.force)?;
+        let read = document::parse_after(&request.ruleset, &request.file, request.force, &before)?;
+        let (mut after, origin) = (read.ruleset, read.origin);
         let kept = self.read_applied_lists(&mut after, &before, request.force)?;
         take_identities(&mut after, &before);
         // A dry run uses no identities up.
@@ -95,6 +104,8 @@ impl Service {
             });
         }
         if request.dry_run {
+            diff.warnings.extend(self.unsound(&plan, origin.as_ref())?);
+            self.show_amount(&plan, None, &mut diff);
             return Ok(Applied {
                 diff,
                 changed: true,
@@ -102,7 +113,10 @@ impl Service {
                 restored: None,
             });
         }
-        let deployed = self.execute(&Order {
+        // First what nothing allows.
+        self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        let mut forced = self.require_sound(&plan, origin.as_ref(), request.force)?;
+        let mut deployed = self.execute(&Order {
             plan: &plan,
             target: Target::New {
                 comment: &request.comment,
@@ -110,8 +124,11 @@ impl Service {
             },
             caller: Some(caller),
             force: request.force,
+            wide: request.wide,
             clear_staged: false,
         })?;
+        forced.append(&mut deployed.warnings);
+        deployed.warnings = forced;
         Ok(Applied {
             diff,
             changed: true,

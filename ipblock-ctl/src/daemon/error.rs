@@ -30,6 +30,7 @@ fn api_error(kind: ErrorKind, message: String, hint: Option<String>) -> ApiError
         kind,
         message,
         hint,
+        needs: None,
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
+    amounts::Asked,
     ends,
     guard::{Caller, log_forced},
     plan::{Plan, ZoneStep},
@@ -33,11 +34,20 @@ pub(super) struct Order<'a> {
     pub(super) caller: Option<&'a Caller>,
     /// Whether what is refused for safety is allowed.
     pub(super) force: bool,
+    /// Whether one percent of an address family or more may be newly dropped.
+    pub(super) wide: bool,
     /// Whether the staged set is what is deployed.
     pub(super) clear_staged: bool,
 }
 
 impl Order<'_> {
+    const fn asked(&self) -> Asked {
+        Asked {
+            wide: self.wide,
+            force: self.force,
+        }
+    }
+
     fn author(&self) -> Author {
         self.caller
             .map_or_else(Author::daemon, |caller| caller.author.clone())
@@ -80,6 +90,7 @@ impl Service {
         // Refused before anything is built where that is known.
         let guarded = self.guarded(order.caller, order.force)?;
         self.judge_beforehand(&guarded, plan, None)?;
+        let much = self.require_asked(plan, None, order.asked())?;
         let started = Instant::now();
         let mut built = Built::default();
         let prepared = self.prepare(order, &mut built).and_then(|revision| {
@@ -118,7 +129,7 @@ impl Service {
             deploy: Some((deploy, Arc::clone(&plan.after))),
             clear_staged: order.clear_staged,
         };
-        let warnings = match self.put_in_force(change, &Judge::Plan(plan, &guarded)) {
+        let mut warnings = match self.put_in_force(change, &Judge::Plan(plan, &guarded)) {
             Ok(forced) => forced,
             Err(error) => {
                 self.forget(order.target, revision);
@@ -126,6 +137,7 @@ impl Service {
             }
         };
         log_forced(&warnings);
+        warnings.extend(much);
         let deployed = Deployed {
             revision,
             changed: true,

@@ -12,17 +12,22 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
+    deploy::nothing_to_do,
     execute::{Order, Target},
+    guard::Caller,
     lists::{self, Stamp, keeps},
     state::Service,
 };
 use crate::{
-    api::error::ApiError,
+    api::{
+        error::{ApiError, ErrorKind, Needs},
+        types::Deployed,
+    },
     fault::{Step, reach},
     policy::{
         List, ListElement, ListFile, ListName, Ruleset,
         diff::{ListDiff, diff_lists},
-        edit,
+        edit, special,
     },
 };
 
@@ -265,8 +270,15 @@ impl Service {
         });
         let (read, outcome) = match read {
             Ok((stamp, elements)) => {
-                let deployed = self.deploy_list(name, file, &before, good, elements);
-                (Ok(stamp), deployed.map_err(|error| one_line(&error)))
+                let feed = Content {
+                    name,
+                    file,
+                    good,
+                    elements,
+                };
+                let deployed = self.deploy_list(feed, &before, None);
+                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name)));
+                (Ok(stamp), outcome.map(drop))
             }
             Err(error) => (seen.clone(), Err(error.in_one_line())),
         };
@@ -285,21 +297,64 @@ impl Service {
         }
     }
 
-    /// Deploys other content of a list, and nothing else: what is staged stays staged.
+    /// Takes what a deployed list's file says now, once, although it has shrunk or newly drops much.
+    /// Other guards stay.
+    pub fn accept_list(&self, name: &str, caller: &Caller) -> Result<Deployed, ApiError> {
+        let _change = self.begin_change();
+        let (before, revision) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let parsed: Option<ListName> = name.parse().ok();
+        let found = parsed.and_then(|name| before.lists.get_key_value(&name));
+        let (name, good) = found.ok_or_else(|| edit::no_such_list(name, &before))?;
+        let Some(file) = &good.file else {
+            let message = format!("list `{name}` is kept by hand: it has no file to accept");
+            return Err(ApiError::new(ErrorKind::Conflict, message)
+                .with_hint("`ipblock-ctl list list` names the files of lists"));
+        };
+        let (stamp, elements) = self
+            .read_list(name, file, good, true)
+            .map_err(|error| error.of_list(name))?;
+        let feed = Content {
+            name,
+            file,
+            good,
+            elements,
+        };
+        let deployed = self.deploy_list(feed, &before, Some(caller))?;
+        let mut state = self.write();
+        let feed = Feed::read_as(file, Ok(stamp), state.revision);
+        state.feeds.insert(name.clone(), feed);
+        drop(state);
+        self.audit(
+            &caller.author,
+            "list-accept",
+            &format!("list {name}, {file}"),
+        );
+        Ok(deployed.unwrap_or_else(|| nothing_to_do(revision, &before)))
+    }
+
+    /// Deploys other content of a list, and nothing else: what is staged stays staged. `accepted_by`
+    /// is the operator who takes it although it newly drops much.
     fn deploy_list(
         &self,
-        name: &ListName,
-        file: &ListFile,
+        content: Content<'_>,
         before: &Arc<Ruleset>,
-        good: &List,
-        elements: Vec<ListElement>,
-    ) -> Result<(), ApiError> {
+        accepted_by: Option<&Caller>,
+    ) -> Result<Option<Deployed>, ApiError> {
+        let Content {
+            name,
+            file,
+            good,
+            elements,
+        } = content;
         let list = List {
             file: Some(file.clone()),
             elements: elements.into(),
         };
         if holds_the_same(good, &list) {
-            return Ok(());
+            return Ok(None);
         }
         let comment = match diff_lists(good, &list) {
             ListDiff { more: 0, fewer: 0 } => format!("list {name}: other notes ({file})"),
@@ -310,19 +365,43 @@ impl Service {
         after.lists.insert(name.clone(), list);
         edit::require_no_new_danger(before, &after)?;
         let plan = self.plan(Arc::clone(before), Arc::new(after))?;
-        self.execute(&Order {
+        for warning in special::new_warnings(before, &plan.after) {
+            warn!("{warning}");
+        }
+        let deployed = self.execute(&Order {
             plan: &plan,
             target: Target::New {
                 comment: &comment,
                 confirm_within: None,
             },
-            // Nobody asked: what would lock out is refused, and the list stays as it is.
-            caller: None,
+            // Where no operator asked, what would lock out or newly drops much is refused, and the list
+            // stays as it is.
+            caller: accepted_by,
             force: false,
+            wide: accepted_by.is_some(),
             clear_staged: false,
         })?;
         self.rebase_staged_if_possible();
-        Ok(())
+        Ok(Some(deployed))
+    }
+}
+
+/// What a list's file says now.
+struct Content<'a> {
+    name: &'a ListName,
+    file: &'a ListFile,
+    /// What the list holds.
+    good: &'a List,
+    elements: Vec<ListElement>,
+}
+
+/// The same error; where the operator may take the content as it is, it says how.
+fn acceptable(error: ApiError, name: &ListName) -> ApiError {
+    match error.needs {
+        Some(Needs::Wide) => {
+            error.with_hint(format!("if that is right: ipblock-ctl list accept {name}"))
+        }
+        None => error,
     }
 }
 
@@ -379,10 +458,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_line_in_status() {
-        let error = ApiError::new(
-            crate::api::error::ErrorKind::Conflict,
-            "it would\n  lock out",
-        );
+        let error = ApiError::new(ErrorKind::Conflict, "it would\n  lock out");
         let shown = one_line(&error.with_hint("do this\nor that"));
         assert_eq!(shown, "it would; lock out (do this; or that)");
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tracing::{error, info};
 
 use super::{
+    amounts::Asked,
     answers::{Array, Refusal, Sink},
     connections::Room,
     deploy::nothing_to_do,
@@ -112,10 +113,15 @@ impl Service {
                 restored: None,
             });
         }
+        let asked = Asked {
+            wide: request.wide,
+            force: request.force,
+        };
         let deployed = if request.dry_run {
+            self.show_amount(&plan, None, &mut diff);
             None
         } else {
-            Some(self.go_back(&plan, request.revision, Some(caller), request.force)?)
+            Some(self.go_back(&plan, request.revision, Some(caller), asked)?)
         };
         Ok(Applied {
             diff,
@@ -130,13 +136,14 @@ impl Service {
         plan: &Plan,
         revision: u64,
         caller: Option<&Caller>,
-        force: bool,
+        asked: Asked,
     ) -> Result<Deployed, ApiError> {
         let deployed = self.execute(&Order {
             plan,
             target: Target::Back(revision),
             caller,
-            force,
+            force: asked.force,
+            wide: asked.wide,
             clear_staged: false,
         })?;
         self.doubt_lists(&plan.before, &plan.after);
@@ -233,7 +240,11 @@ impl Service {
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = self.plan(before, after)?;
         // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
-        self.go_back(&plan, previous, None, true)?;
+        let asked = Asked {
+            wide: true,
+            force: true,
+        };
+        self.go_back(&plan, previous, None, asked)?;
         Ok(())
     }
 

@@ -71,6 +71,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/exceptions", get(exceptions))
         .route("/v1/lists", get(lists))
         .route("/v1/lists/{name}", get(list))
+        .route("/v1/lists/{name}/accept", post(accept_list))
         .route("/v1/staged/edits", post(stage))
         .route("/v1/staged", delete(discard))
         .route("/v1/diff", get(diff))
@@ -247,6 +248,14 @@ async fn list(State(service): Shared, Path(name): Path<String>) -> impl IntoResp
     run(service, move |service| service.list(&name)).await
 }
 
+async fn accept_list(
+    State(service): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> impl IntoResponse {
+    run(service, move |service| service.accept_list(&name, &caller)).await
+}
+
 async fn stage(
     State(service): Shared,
     Extension(author): Extension<Author>,
@@ -396,7 +405,7 @@ async fn restore(
 }
 
 async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> impl IntoResponse {
-    run(service, move |service| Ok(service.ruleset(query.which))).await
+    run(service, move |service| service.ruleset(query.which)).await
 }
 
 async fn counters(State(service): Shared) -> impl IntoResponse {

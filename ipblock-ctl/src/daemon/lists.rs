@@ -21,6 +21,7 @@ use crate::{
     policy::{
         List, ListElement, ListFile, ListName, Ruleset, edit,
         exchange::{self, ContentError},
+        shrink::is_shrunk,
     },
 };
 
@@ -94,8 +95,6 @@ pub(super) enum ListReadError {
         path: PathBuf,
         /// The list.
         list: ListName,
-        /// The file below the lists directory.
-        file: ListFile,
         /// Prefixes that the last good content has.
         before: usize,
         /// Prefixes that the file has.
@@ -122,8 +121,8 @@ impl ListReadError {
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
             Self::Content { error, .. } => return error.hint.clone(),
             Self::Empty { .. } => "write an address, a prefix or a range a line".to_owned(),
-            Self::Shrunk { list, file, .. } => {
-                format!("if that is right: ipblock-ctl list set {list} --file {file} --deploy")
+            Self::Shrunk { list, .. } => {
+                format!("if that is right: ipblock-ctl list accept {list}")
             }
         })
     }
@@ -137,7 +136,7 @@ impl ListReadError {
     }
 
     /// As the answer to a request that named the list.
-    fn of_list(&self, list: &ListName) -> ApiError {
+    pub(super) fn of_list(&self, list: &ListName) -> ApiError {
         let error = ApiError::new(ErrorKind::Invalid, format!("list `{list}`: {self}"));
         match self.hint() {
             Some(hint) => error.with_hint(hint),
@@ -290,7 +289,7 @@ impl Service {
             }
         }
         if read_any && !force {
-            edit::require_no_new_danger(&Ruleset::default(), after)?;
+            edit::require_no_new_danger(before, after)?;
         }
         Ok(kept)
     }
@@ -326,18 +325,11 @@ impl Service {
         Err(ListReadError::Shrunk {
             path: self.settings.lists_dir.join(file.as_path()),
             list: name.clone(),
-            file: file.clone(),
             before,
             now,
             max_shrink,
         })
     }
-}
-
-/// Whether more than the share `max_shrink` of what was there is gone.
-fn is_shrunk(before: usize, now: usize, max_shrink: f64) -> bool {
-    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    number(now) < number(before) * (1.0 - max_shrink)
 }
 
 /// What is said of a list whose file is not followed.

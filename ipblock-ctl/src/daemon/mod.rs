@@ -4,7 +4,9 @@
 
 mod addresses;
 mod alerts;
+mod amounts;
 mod answers;
+mod applied;
 mod attach;
 mod backup;
 mod bans;

@@ -105,6 +105,15 @@ impl Plan {
         !self.changes.is_empty()
     }
 
+    /// Kernel entries before, over all zones and both families.
+    pub(super) fn entries_before(&self) -> u64 {
+        let before = self
+            .zones
+            .values()
+            .filter_map(|(before, _)| before.as_deref());
+        before.map(|zone| zone.entry_count() as u64).sum()
+    }
+
     /// Kernel entries after, over all zones and both families.
     pub(super) fn entries_after(&self) -> u64 {
         let after = self
@@ -128,10 +137,6 @@ impl Plan {
             })
             .collect();
         let addresses = diff_addresses(&pairs);
-        let before = self
-            .zones
-            .values()
-            .filter_map(|(before, _)| before.as_deref());
         Diff {
             rules: self
                 .changes
@@ -153,7 +158,7 @@ impl Plan {
                 newly_passed: addresses.newly_passed.to_string(),
             },
             entries: EntryChange {
-                before: before.map(|zone| zone.entry_count() as u64).sum(),
+                before: self.entries_before(),
                 after: self.entries_after(),
             },
             warnings: new_warnings(&self.before, &self.after),

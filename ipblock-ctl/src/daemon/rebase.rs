@@ -85,6 +85,7 @@ impl Service {
         let plan = self.plan(before, after)?;
         let mut diff = plan.to_diff();
         self.show_cut(&plan, Some(caller), &mut diff);
+        self.show_amount(&plan, None, &mut diff);
         Ok(diff)
     }
 

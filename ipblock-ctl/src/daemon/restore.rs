@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tracing::info;
 
 use super::{
+    amounts::Asked,
     bans::{StoredBans, stored_bans},
     deploy::take_identities,
     guard::{Caller, Guarded, log_forced},
@@ -66,6 +67,7 @@ impl Service {
         let asked = Some(caller).filter(|_| query.dry_run);
         self.show_cut_with_bans(&plan, Some(&accepted.bans), asked, &mut diff);
         if query.dry_run {
+            self.show_amount(&plan, Some(&accepted.bans), &mut diff);
             return Ok(Applied {
                 changed,
                 diff,
@@ -88,10 +90,16 @@ impl Service {
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         let guarded = self.guarded(Some(caller), query.force)?;
         self.judge_beforehand(&guarded, &plan, Some(&accepted.bans))?;
+        let asked = Asked {
+            wide: query.wide,
+            force: query.force,
+        };
+        let much = self.require_asked(&plan, Some(&accepted.bans), asked)?;
         let built = self.build_restored(&ruleset)?;
         let guarded = self.guarded(Some(caller), query.force)?;
-        let warnings = self.replace_by(accepted, built, &plan, &guarded)?;
+        let mut warnings = self.replace_by(accepted, built, &plan, &guarded)?;
         log_forced(&warnings);
+        warnings.extend(much);
         let confirm_deadline = {
             let state = self.read();
             let trial = state.confirmation.as_ref();

@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 
 use super::{
     answers::{RuleToml, RulesetToml},
+    applied::Held,
     durations, ends,
     kept::kept,
     state::{Service, StagedSet, to_stored},
@@ -43,7 +44,11 @@ impl Service {
         let mut done = Vec::new();
         let mut edits = Vec::new();
         for edit in &request.edits {
+            let replaced = Held::by_replaced(edit, &ruleset).filter(|_| !request.force);
             let summary = edit::apply(&mut ruleset, edit, now, request.force)?;
+            if let Some(replaced) = replaced {
+                self.require_most_kept(&replaced, &ruleset)?;
+            }
             edits.push(StagedEdit {
                 time: now,
                 author: author.clone(),
@@ -130,18 +135,27 @@ impl Service {
         })
     }
 
-    /// The deployed or the staged ruleset as TOML.
-    #[must_use]
-    pub(super) fn ruleset(&self, which: Which) -> RulesetText<RulesetToml> {
-        let state = self.read();
-        let (ruleset, revision) = match (which, &state.staged) {
-            (Which::Staged, Some(staged)) => (Arc::clone(&staged.ruleset), staged.base),
-            _ => (Arc::clone(&state.deployed), state.revision),
+    /// The deployed or the staged ruleset as TOML that says which revision it is made from.
+    pub(super) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
+        let (ruleset, base, revision) = {
+            let state = self.read();
+            let deployed = Arc::clone(&state.deployed);
+            match (which, &state.staged) {
+                (Which::Staged, Some(staged)) => {
+                    let base = (staged.base == state.revision).then_some(deployed);
+                    (Arc::clone(&staged.ruleset), base, staged.base)
+                }
+                _ => (Arc::clone(&deployed), Some(deployed), state.revision),
+            }
         };
-        RulesetText {
+        let base = match base {
+            Some(base) => base,
+            None => Arc::new(self.revision_ruleset(revision)?),
+        };
+        Ok(RulesetText {
             revision,
-            ruleset: RulesetToml(ruleset),
-        }
+            ruleset: self.exported(ruleset, revision, &base),
+        })
     }
 
     /// One rule, staged edits applied, as `rule edit` opens it.

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod address_set;
+pub mod amount;
 pub mod bans;
 pub mod compile;
 pub mod diff;
@@ -23,6 +24,8 @@ mod repeated;
 pub mod ruleset;
 mod safety;
 mod shared;
+pub mod shrink;
+pub mod special;
 pub(crate) mod suggest;
 pub mod text;
 

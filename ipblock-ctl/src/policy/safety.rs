@@ -23,6 +23,15 @@ pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
     }
 }
 
+/// Whether the rule of this name matched every address of the same family before.
+pub(super) fn was_wide(before: &Ruleset, after: &Ruleset, rule: &Rule) -> bool {
+    let Some(old) = before.rule(&rule.name) else {
+        return false;
+    };
+    let wide = wide_block(after, rule);
+    old.enabled >= rule.enabled && wide.is_some() && wide_block(before, old) == wide
+}
+
 pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
     format!("rule `{rule}` would block {}", every_address(family))
 }

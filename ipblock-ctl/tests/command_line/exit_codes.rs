@@ -128,7 +128,7 @@ fn a_dry_run_that_would_change_something_exits_with_6() {
         assert_eq!(
             sent[0].body,
             json!({"ruleset": "[allow]\n", "file": "<stdin>", "dry_run": true, "comment": "why",
-                "confirm_within": null, "force": false})
+                "confirm_within": null, "force": false, "wide": false})
         );
     }
 }

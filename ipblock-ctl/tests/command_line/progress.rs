@@ -32,7 +32,7 @@ fn late_daemon(delay: Duration) -> FakeDaemon {
         answer("POST", "/v1/apply", 200, applied()).after(delay),
         answer(
             "POST",
-            "/v1/restore?dry_run=false&force=false",
+            "/v1/restore?dry_run=false&force=false&wide=false",
             200,
             applied(),
         )

@@ -81,7 +81,7 @@ fn staging_and_deploying_in_one_sends_both() {
     assert_eq!(sent[0].body["edits"][0]["action"], json!("block"));
     assert_eq!(
         sent[1].body,
-        json!({"comment": "now", "confirm_within": 300, "force": true})
+        json!({"comment": "now", "confirm_within": 300, "force": true, "wide": false})
     );
 
     let assert = run(&daemon, &["rule", "promote", "abuse", "--deploy", "--json"]).code(0);

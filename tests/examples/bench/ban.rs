@@ -75,6 +75,7 @@ pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
             reason: String::new(),
             v6_prefix: None,
             force: false,
+            wide: false,
         };
         let started = Instant::now();
         let banned = runtime.block_on(client.ban(&request))?;

@@ -34,6 +34,17 @@ pub(crate) fn apply(daemon: &Daemon, ruleset: &str) -> anyhow::Result<Applied> {
     Ok(serde_json::from_str(&output.ok()?)?)
 }
 
+/// As [`apply`], for a ruleset that removes most of what is deployed.
+pub(crate) fn apply_forced(daemon: &Daemon, ruleset: &str) -> anyhow::Result<Applied> {
+    apply_with(daemon, "--force", ruleset)
+}
+
+/// As [`apply`], with a flag.
+pub(crate) fn apply_with(daemon: &Daemon, flag: &str, ruleset: &str) -> anyhow::Result<Applied> {
+    let output = daemon.ctl_with_input(&["--json", "apply", flag, "-"], ruleset)?;
+    Ok(serde_json::from_str(&output.ok()?)?)
+}
+
 /// Runs a command that stages, with `--deploy`.
 pub(crate) fn deploy(daemon: &Daemon, arguments: &[&str]) -> anyhow::Result<Deployed> {
     answer(daemon, &[arguments, &["--deploy"]].concat())

@@ -8,7 +8,10 @@ use std::{
 use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged};
 
 use crate::{
-    answers::{apply, check, count_of, counters, live_generations, pinned_generations, status},
+    answers::{
+        apply, apply_forced, check, count_of, counters, live_generations, pinned_generations,
+        status,
+    },
     scenario::{Scene, marked},
 };
 
@@ -50,7 +53,7 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     let history = scene.daemon.ctl_json(&["history"])?;
     scene.daemon.ctl(&["backup", &file])?.ok()?;
 
-    apply(&scene.daemon, "")?;
+    apply_forced(&scene.daemon, "")?;
     scene.daemon.ctl(&["unban", "203.0.113.200"])?.ok()?;
     scene
         .daemon

@@ -9,7 +9,7 @@ use ipblock::api::{
 use ipblock_tests::{DEADLINE, Daemon, packet::Frame, require_privileged, wait_for};
 
 use crate::{
-    answers::{answer, apply, check, count_of, counters},
+    answers::{answer, apply, apply_forced, check, count_of, counters},
     flood::Flood,
     scenario::{BLOCK, Scene, count, marked},
 };
@@ -309,7 +309,7 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
     // Bans come and go beside it, and no deploy is held up by them.
     ban(&scene.daemon, &["192.0.2.0/24", "--permanent"])?;
     unban(&scene.daemon, &["192.0.2.0/24"])?;
-    apply(&scene.daemon, "")?;
+    apply_forced(&scene.daemon, "")?;
     let rounds = flood.stop()?;
     let counters = scene.judged(rounds * frames.len() as u64)?;
     assert_eq!(counters.bans, count(&frames[..2], rounds));

@@ -124,6 +124,7 @@ fn bans_in_batches_are_in_force_when_each_call_returns() -> anyhow::Result<()> {
                 reason: "scan".to_owned(),
                 v6_prefix: None,
                 force: false,
+                wide: false,
             };
             let banned = client.ban(&request).await?;
             assert_eq!(banned.added, u64::from(BATCH));

@@ -33,8 +33,9 @@ fn deploy_on_trial(scene: &Scene, within: &str) -> anyhow::Result<String> {
     scene.daemon.ctl(&add)?.ok()
 }
 
+/// The ruleset may hold much less than the deployed one.
 fn apply_on_trial(scene: &Scene, ruleset: &str, within: &str) -> anyhow::Result<String> {
-    let apply = ["apply", "-", "--confirm-within", within];
+    let apply = ["apply", "-", "--force", "--confirm-within", within];
     scene.daemon.ctl_with_input(&apply, ruleset)?.ok()
 }
 

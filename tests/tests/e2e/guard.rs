@@ -12,7 +12,7 @@ use ipblock_tests::{
 };
 
 use crate::{
-    answers::{answer, apply, check, deploy, pinned_generations, status},
+    answers::{answer, apply, apply_forced, check, deploy, pinned_generations, status},
     scenario::{Scene, marked},
 };
 
@@ -141,7 +141,7 @@ fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()>
     let scene = Scene::attached(root, "native")?;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     scene.daemon.ctl(&block(PEER, &["--deploy"]))?.ok()?;
-    apply(&scene.daemon, "")?;
+    apply_forced(&scene.daemon, "")?;
     let refused = scene.daemon.ctl_through(&ssh, &["rollback", "1"], "")?;
     assert_refused(&refused, &[PEER, "your SSH session comes from it"]);
     assert_eq!(status(&scene.daemon)?.revision, 2);

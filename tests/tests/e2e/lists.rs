@@ -37,7 +37,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    fn start(root: Privileged) -> anyhow::Result<Self> {
+    pub(crate) fn start(root: Privileged) -> anyhow::Result<Self> {
         let directory = TempDir::new()?;
         let config = format!("lists_dir = {:?}\n", directory.path());
         let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
@@ -333,7 +333,7 @@ fn a_shrunk_file_is_taken_when_the_operator_says_so() -> anyhow::Result<()> {
     let root = require_privileged!();
     let lists = Lists::with_feed(root, "192.0.2.0/26\n192.0.2.128/25\n2001:db8::/32\n")?;
     lists.replace("198.51.100.0/24\n")?;
-    lists.wait_for_problem(Some("ipblock-ctl list set feed --file feed.txt --deploy"))?;
+    lists.wait_for_problem(Some("ipblock-ctl list accept feed"))?;
     let set = ["list", "set", "feed", "--file", "feed.txt", "--deploy"];
     lists.daemon().ctl(&set)?.ok()?;
     assert_eq!(lists.held()?, ["198.51.100.0/24"]);

@@ -10,7 +10,9 @@
 mod alert_sinks;
 mod alerts;
 mod alerts_flood;
+mod amounts;
 mod answers;
+mod applied;
 mod attach;
 mod backup;
 mod backup_damaged;

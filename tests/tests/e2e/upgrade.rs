@@ -93,6 +93,16 @@ fn forget_counts(value: &mut Value) {
             for key in ["packets", "bytes", "excepted", "last_hit", "seconds_left"] {
                 map.remove(key);
             }
+            // The release before does not write which revision a file is made from, nor why a list's
+            // file is not followed.
+            if map.get("problem").is_some_and(Value::is_null) {
+                map.remove("problem");
+            }
+            if let Some(Value::String(text)) = map.get_mut("ruleset") {
+                let lines = text.lines();
+                let kept = lines.filter(|line| !line.trim_start().starts_with("\"revision\": "));
+                *text = kept.collect::<Vec<_>>().join("\n");
+            }
             map.values_mut().for_each(forget_counts);
         }
         Value::Array(values) => values.iter_mut().for_each(forget_counts),

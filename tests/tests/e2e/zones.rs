@@ -10,7 +10,9 @@ use ipblock_tests::{
 };
 
 use crate::{
-    answers::{apply, check, count_of, counters, deploy, judged, let_through, status},
+    answers::{
+        apply, apply_forced, check, count_of, counters, deploy, judged, let_through, status,
+    },
     scenario::{count, marked},
 };
 
@@ -187,7 +189,7 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("zone `lan` would be gone"));
     daemon.ctl(&["detach", name])?.ok()?;
-    apply(&daemon, without)?;
+    apply_forced(&daemon, without)?;
     assert_eq!(status(&daemon)?.zones.len(), 1);
     // What was counted in it stays in the totals of all zones.
     assert_eq!(counters(&daemon)?.totals.dropped.packets, 1);

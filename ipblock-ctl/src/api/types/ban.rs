@@ -22,6 +22,9 @@ pub struct BanRequest {
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
+    /// Allows what newly drops one percent of an address family or more.
+    #[serde(default)]
+    pub wide: bool,
 }
 
 /// What a [`BanRequest`] did. It is on disk and in force.

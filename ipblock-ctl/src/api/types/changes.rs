@@ -138,6 +138,9 @@ pub struct DeployRequest {
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
+    /// Allows what newly drops one percent of an address family or more.
+    #[serde(default)]
+    pub wide: bool,
 }
 
 /// `POST /v1/apply`; answered with [`Applied`].
@@ -159,6 +162,9 @@ pub struct ApplyRequest {
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
+    /// Allows what newly drops one percent of an address family or more.
+    #[serde(default)]
+    pub wide: bool,
 }
 
 /// What a deploy did.
@@ -182,7 +188,8 @@ pub struct Deployed {
     /// The staged edits that were deployed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<StagedEditInfo>,
-    /// What would have been refused without `force`, one line each.
+    /// What would have been refused without `force`, and special-purpose addresses that staged edits
+    /// newly drop; one line each.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

@@ -56,6 +56,9 @@ pub struct RollbackRequest {
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
+    /// Allows what newly drops one percent of an address family or more.
+    #[serde(default)]
+    pub wide: bool,
 }
 
 /// `GET /v1/audit`: one element of the array, newest first.
@@ -94,4 +97,7 @@ pub struct RestoreQuery {
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
+    /// Allows what newly drops one percent of an address family or more.
+    #[serde(default)]
+    pub wide: bool,
 }

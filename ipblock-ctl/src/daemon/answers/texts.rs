@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::policy::{
     At, Element, Rule, Ruleset, Shared,
-    document::{Printed, PrintedRule},
+    document::{Exported, Origin, PrintedRule},
 };
 
 /// Elements as an array of texts.
@@ -53,12 +53,15 @@ impl Serialize for Text<'_> {
     }
 }
 
-/// A ruleset as TOML.
-pub(in crate::daemon) struct RulesetToml(pub(in crate::daemon) Arc<Ruleset>);
+/// A ruleset as TOML that says which revision it is made from.
+pub(in crate::daemon) struct RulesetToml(
+    pub(in crate::daemon) Arc<Ruleset>,
+    pub(in crate::daemon) Origin,
+);
 
 impl Serialize for RulesetToml {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Printed(&self.0))
+        serializer.collect_str(&Exported(&self.0, &self.1))
     }
 }
 

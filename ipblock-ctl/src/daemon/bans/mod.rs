@@ -3,6 +3,7 @@
 //! The store is written first, the kernel after it, and only then is a request answered. What is in
 //! memory is what should be in the kernel; the kernel is never asked for it.
 
+mod amount;
 mod listing;
 mod requests;
 mod warnings;
@@ -13,7 +14,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use super::{drift::Part, ends, state::Service};
+use self::amount::Unasked;
+use super::{amounts::live_prefixes, drift::Part, ends, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{BanTables, DatapathError, clock::Now},
@@ -41,6 +43,8 @@ pub(super) struct LiveBans {
     out_of_step: bool,
     /// Where somebody else had changed it.
     disagreed_at: Option<String>,
+    /// What was banned without asking.
+    unasked: Unasked,
 }
 
 impl LiveBans {
@@ -53,6 +57,7 @@ impl LiveBans {
             wall_offset: ends::wall_offset(&now),
             out_of_step: true,
             disagreed_at: None,
+            unasked: Unasked::default(),
         })
     }
 
@@ -66,6 +71,11 @@ impl LiveBans {
         let problem = "not every ban is in force: the kernel refused some (see ipblockd's log); \
                        it is tried again every second";
         self.out_of_step.then(|| problem.to_owned())
+    }
+
+    /// The prefixes of those that hold.
+    pub(super) fn live(&self, now: &Now) -> Vec<IpNet> {
+        live_prefixes(&self.bans, now)
     }
 
     /// How many hold.

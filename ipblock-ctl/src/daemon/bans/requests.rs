@@ -13,7 +13,9 @@ use crate::{
         types::{BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned},
     },
     daemon::{
-        addresses, ends,
+        addresses,
+        amounts::Asked,
+        ends,
         guard::{Caller, log_forced},
         state::Service,
     },
@@ -23,6 +25,7 @@ use crate::{
         Ruleset,
         address::{covered_family, every_address},
         edit::Expiry,
+        special,
         text::printable,
     },
     store::{self, AuditEntry, Author, End},
@@ -62,9 +65,15 @@ impl Service {
         // Judged while nothing else can newly drop: it holds until the ban does.
         let state = self.read();
         let mut live = self.bans();
-        let forced = guarded.judge_bans(&held, &state, &live)?;
+        let mut forced = guarded.judge_bans(&held, &state, &live)?;
         let deployed = Arc::clone(&state.deployed);
         drop(state);
+        let asked = Asked {
+            wide: request.wide,
+            force: request.force,
+        };
+        let (unasked, much) = live.unasked.judge(&prefixes, &live.bans, &now, asked)?;
+        forced.extend(much);
         reach(Step::Judged);
         let held = prefixes.iter().map(|prefix| live.bans.get(*prefix));
         let (mut known, mut moved) = (0, 0);
@@ -80,11 +89,13 @@ impl Service {
         let summary = summary(&prefixes, &ban);
         let entry = audit(author, "ban", &summary, &now);
         self.carry_out(&mut live, changes, Some(&entry))?;
+        live.unasked = unasked;
         drop(live);
 
         log_forced(&forced);
         warnings.extend(forced);
         warnings.extend(warnings::allowed(&deployed, &prefixes));
+        warnings.extend(special::banned(&prefixes));
         let added = prefixes.len() as u64 - moved;
         info!(author = %author.name, uid = author.uid, added, moved, "banned {summary}");
         let until = until(&ban, &now);

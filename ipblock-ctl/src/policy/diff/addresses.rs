@@ -7,6 +7,7 @@ use num_bigint::BigUint;
 
 use crate::policy::{
     DefaultVerdict,
+    address_set::AddressSet,
     compile::CompiledZone,
     prefix::{Bits, RangeSet},
 };
@@ -26,33 +27,50 @@ pub struct AddressDiff {
 /// O(n log n) in the number of entries. Rules that end later count as if they never did.
 #[must_use]
 pub fn diff_addresses(zones: &[(&CompiledZone, &CompiledZone)]) -> AddressDiff {
-    let (v4_blocked, v4_passed) = changed::<u32>(zones, |zone| &zone.ipv4);
-    let (v6_blocked, v6_passed) = changed::<u128>(zones, |zone| &zone.ipv6);
-    AddressDiff {
-        newly_blocked: v4_blocked + v6_blocked,
-        newly_passed: v4_passed + v6_passed,
-    }
-}
-
-/// How many addresses are dropped after and not before, and the reverse, in at least one zone.
-fn changed<B: Bits>(
-    zones: &[(&CompiledZone, &CompiledZone)],
-    entries: impl Fn(&CompiledZone) -> &[(B::Net, ClassId)],
-) -> (BigUint, BigUint) {
-    let mut newly_blocked = Vec::new();
-    let mut newly_passed = Vec::new();
+    let (mut newly_blocked, mut newly_passed) = (Vec::new(), Vec::new());
     for (before, after) in zones {
         if std::ptr::eq(*before, *after) {
             continue;
         }
-        let before = blocked::<B>(before, entries(before));
-        let after = blocked::<B>(after, entries(after));
-        newly_blocked.extend_from_slice(after.without(&before).ranges());
-        newly_passed.extend_from_slice(before.without(&after).ranges());
+        let (before, after) = (
+            dropped(before, before.default),
+            dropped(after, after.default),
+        );
+        newly_blocked.push(after.without(&before));
+        newly_passed.push(before.without(&after));
     }
-    (
-        count(&RangeSet::new(newly_blocked)),
-        count(&RangeSet::new(newly_passed)),
+    let count = |sets: &[AddressSet]| {
+        let all = AddressSet::union(sets);
+        count(all.ipv4()) + count(all.ipv6())
+    };
+    AddressDiff {
+        newly_blocked: count(&newly_blocked),
+        newly_passed: count(&newly_passed),
+    }
+}
+
+/// The addresses that a zone drops where its default is `default`; bans are not looked at.
+pub(in crate::policy) fn dropped(zone: &CompiledZone, default: DefaultVerdict) -> AddressSet {
+    judged(zone, |verdict| match verdict {
+        Some(ClassVerdict::Block) => true,
+        Some(ClassVerdict::Allow) => false,
+        Some(ClassVerdict::Default | ClassVerdict::Warn) | None => default == DefaultVerdict::Drop,
+    })
+}
+
+/// The addresses that an allow list of a zone holds.
+pub(in crate::policy) fn allowed(zone: &CompiledZone) -> AddressSet {
+    judged(zone, |verdict| verdict == Some(ClassVerdict::Allow))
+}
+
+fn judged(zone: &CompiledZone, counts: impl Fn(Option<ClassVerdict>) -> bool) -> AddressSet {
+    let counts = |id: Option<ClassId>| {
+        let class = id.and_then(|id| zone.class(id));
+        counts(class.map(|class| class.verdict))
+    };
+    AddressSet::of_ranges(
+        chosen::<u32>(&zone.ipv4, counts),
+        chosen::<u128>(&zone.ipv6, counts),
     )
 }
 
@@ -68,18 +86,11 @@ fn count<B: Bits>(set: &RangeSet<B>) -> BigUint {
     large + small
 }
 
-/// The addresses that are dropped. `entries` are those of one family of `zone`.
-fn blocked<B: Bits>(zone: &CompiledZone, entries: &[(B::Net, ClassId)]) -> RangeSet<B> {
-    let drops = |class: Option<ClassId>| {
-        let class = class.and_then(|id| zone.class(id));
-        match class.map(|class| class.verdict) {
-            Some(ClassVerdict::Block) => true,
-            Some(ClassVerdict::Allow) => false,
-            Some(ClassVerdict::Default | ClassVerdict::Warn) | None => {
-                zone.default == DefaultVerdict::Drop
-            }
-        }
-    };
+/// The addresses whose class counts; none where no entry holds them.
+fn chosen<B: Bits>(
+    entries: &[(B::Net, ClassId)],
+    counts: impl Fn(Option<ClassId>) -> bool,
+) -> RangeSet<B> {
     let mut ranges = Vec::new();
     // The lowest address that is not judged yet, and the entries around it, outermost first.
     let mut from = Some(B::MIN);
@@ -92,7 +103,7 @@ fn blocked<B: Bits>(zone: &CompiledZone, entries: &[(B::Net, ClassId)]) -> Range
             around.pop_if(|(last, _)| start.is_none_or(|start| *last < start))
         {
             if let Some(first) = from.filter(|first| *first <= last)
-                && drops(class)
+                && counts(class)
             {
                 ranges.push((first, last));
             }
@@ -104,7 +115,7 @@ fn blocked<B: Bits>(zone: &CompiledZone, entries: &[(B::Net, ClassId)]) -> Range
         let before = prefix.first.previous();
         if let (Some(first), Some(before), Some((_, outer))) = (from, before, around.last())
             && first <= before
-            && drops(*outer)
+            && counts(*outer)
         {
             ranges.push((first, before));
         }

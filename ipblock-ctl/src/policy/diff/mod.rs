@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, fmt::Display};
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+pub(super) use self::addresses::{allowed, dropped};
 pub use self::{
     addresses::{AddressDiff, diff_addresses},
     lists::{ListDiff, diff_lists},

@@ -4,6 +4,7 @@
 //! would have written. Neither keeps comments: a document stands for a ruleset and nothing else.
 
 mod elements;
+mod origin;
 mod print;
 mod problem;
 mod read;
@@ -11,25 +12,46 @@ mod rule;
 
 use toml::de::DeTable;
 
-pub use print::{Printed, PrintedRule, print, print_rule};
+pub use origin::Origin;
+pub use print::{Exported, Printed, PrintedRule, print, print_rule};
 pub use problem::{DocumentError, MAX_PROBLEMS, Problem};
 
 use super::ruleset::{Rule, Ruleset};
 use problem::Problems;
 
+/// A ruleset file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What it says. Rule identities are 0: the caller gives them.
+    pub ruleset: Ruleset,
+    /// Where it was made from, if it says so.
+    pub origin: Option<Origin>,
+}
+
 /// Reads a ruleset. Rule identities are 0: the caller gives them.
 ///
 /// `force` allows what is refused for safety, such as a block rule that matches `0.0.0.0/0`.
 pub fn parse(text: &str, file: &str, force: bool) -> Result<Ruleset, DocumentError> {
+    parse_after(text, file, force, &Ruleset::default()).map(|document| document.ruleset)
+}
+
+/// As [`parse`], for a file that takes the place of `before`: what is dangerous there already is
+/// not refused again.
+pub fn parse_after(
+    text: &str,
+    file: &str,
+    force: bool,
+    before: &Ruleset,
+) -> Result<Document, DocumentError> {
     let mut problems = Problems::new(force);
-    let ruleset = match DeTable::parse(text) {
-        Ok(document) => Some(read::ruleset(document.get_ref(), &mut problems)),
+    let document = match DeTable::parse(text) {
+        Ok(document) => Some(read::document(document.get_ref(), before, &mut problems)),
         Err(error) => {
             problems.add_syntax(&error);
             None
         }
     };
-    problems.finish(text, file, ruleset)
+    problems.finish(text, file, document)
 }
 
 /// Reads one rule, as `rule edit` opens it: the keys of `[[rule]]` without the header. `ruleset`

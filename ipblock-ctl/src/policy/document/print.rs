@@ -8,6 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::Origin;
 use crate::policy::{
     address::push_prefix,
     name::ListName,
@@ -69,6 +70,21 @@ impl fmt::Display for Printed<'_> {
             print_keys(&mut out, rule, false)?;
         }
         out.flush()
+    }
+}
+
+/// A ruleset as [`Printed`] writes it, after the key that says which revision it is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Exported<'a>(pub &'a Ruleset, pub &'a Origin);
+
+impl fmt::Display for Exported<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ruleset, origin) = self;
+        writeln!(f, "revision = \"{origin}\"")?;
+        if **ruleset != Ruleset::default() {
+            writeln!(f)?;
+        }
+        write!(f, "{}", Printed(ruleset))
     }
 }
 

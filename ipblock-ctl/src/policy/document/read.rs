@@ -8,6 +8,7 @@ use toml::{
 };
 
 use super::{
+    Document, Origin,
     elements::{Known, check_keys, checked_name, elements, list_elements, text, word, wrong_type},
     problem::Problems,
     rule::{RulePlace, rule},
@@ -21,10 +22,33 @@ use crate::policy::{
 };
 
 /// Reads a whole document; what has problems is left out.
-pub(super) fn ruleset(document: &DeTable<'_>, problems: &mut Problems) -> Ruleset {
+pub(super) fn document(
+    document: &DeTable<'_>,
+    before: &Ruleset,
+    problems: &mut Problems,
+) -> Document {
+    Document {
+        origin: origin(document, problems),
+        ruleset: ruleset(document, before, problems),
+    }
+}
+
+fn origin(document: &DeTable<'_>, problems: &mut Problems) -> Option<Origin> {
+    let (text, at) = text(document, "revision", problems)?;
+    let origin = text.parse().ok();
+    if origin.is_none() {
+        let message = format!("`revision` is not what an export writes: `{}`", shown(text));
+        let hint =
+            "leave the line out; it only tells `apply` which revision the file was made from";
+        problems.add(at, message, Some(hint.to_owned()));
+    }
+    origin
+}
+
+fn ruleset(document: &DeTable<'_>, before: &Ruleset, problems: &mut Problems) -> Ruleset {
     check_keys(
         document,
-        &["rule", "allow", "zone", "list"],
+        &["revision", "rule", "allow", "zone", "list"],
         "a ruleset",
         problems,
     );
@@ -69,10 +93,14 @@ pub(super) fn ruleset(document: &DeTable<'_>, problems: &mut Problems) -> Rulese
     }
     let places = rules(document, &known, &mut ruleset, problems);
     for (rule, place) in ruleset.rules.iter().zip(&places) {
-        refuse_wide_block(&ruleset, rule, place, problems);
+        if !safety::was_wide(before, &ruleset, rule) {
+            refuse_wide_block(&ruleset, rule, place, problems);
+        }
     }
     for (name, at) in &zone_places {
-        refuse_shut_zone(&ruleset, name, *at, problems);
+        if !safety::is_shut(before, name) {
+            refuse_shut_zone(&ruleset, name, *at, problems);
+        }
     }
     refuse_wide_open(
         document,

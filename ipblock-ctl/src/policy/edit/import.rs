@@ -66,7 +66,9 @@ fn into_rule(ruleset: &mut Ruleset, import: &Import, force: bool) -> Result<Stri
     let mut changed = rule.clone();
     let added = parsed(import)?;
     let counts = merge(&mut changed.matches, added, import.replace);
-    refuse_wide(ruleset, &changed, force)?;
+    if !safety::was_wide(ruleset, ruleset, &changed) {
+        refuse_wide(ruleset, &changed, force)?;
+    }
     let said = format!("rule {}: {counts}", changed.name);
     if let Some(rule) = ruleset.rules.get_mut(index) {
         *rule = changed;
@@ -83,16 +85,22 @@ fn into_list(
     let name: ListName = elements::name(name)?;
     lists::require_by_hand(&name, ruleset.lists.get(&name))?;
     let added = parsed(import)?;
+    let uses = |rule: &&Rule| {
+        let mut elements = rule.matches.iter();
+        elements.any(|element| element.at == At::List(name.clone()))
+    };
+    let using = ruleset.rules.iter().filter(uses);
+    let wide: Vec<_> = using
+        .filter(|rule| safety::wide_block(ruleset, rule).is_some())
+        .map(|rule| rule.name.clone())
+        .collect();
     let before = ruleset.lists.remove(&name);
     let created = if before.is_none() { "created, " } else { "" };
     let mut list = before.clone().unwrap_or_default();
     let counts = merge(&mut list.elements, added, import.replace);
     ruleset.lists.insert(name.clone(), list);
-    let uses = |element: &Element| element.at == At::List(name.clone());
-    let mut using = ruleset
-        .rules
-        .iter()
-        .filter(|rule| rule.matches.iter().any(uses));
+    let using = ruleset.rules.iter().filter(uses);
+    let mut using = using.filter(|rule| !wide.contains(&rule.name));
     let refused = using.try_for_each(|rule| refuse_wide(ruleset, rule, force));
     if let Err(error) = refused {
         match before {

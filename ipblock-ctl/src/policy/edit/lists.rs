@@ -110,11 +110,7 @@ pub fn require_no_new_danger(before: &Ruleset, after: &Ruleset) -> Result<(), Ed
         let Some(family) = safety::wide_block(after, rule) else {
             continue;
         };
-        let old = before.rule(&rule.name);
-        let was_wide = old.is_some_and(|old| {
-            old.enabled >= rule.enabled && safety::wide_block(before, old) == Some(family)
-        });
-        if !was_wide {
+        if !safety::was_wide(before, after, rule) {
             let rule = rule.name.clone();
             return Err(EditError::WideBlock { rule, family });
         }

@@ -16,4 +16,4 @@ pub use read::{
     ContentError, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, PassedOver, ReadError,
     ReadOptions, Refusal, SetSize, read, read_list, read_with, ruleset_toml,
 };
-pub use write::{Selection, csv, elements, ipset, json, nft, plain};
+pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

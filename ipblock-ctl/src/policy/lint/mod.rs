@@ -14,17 +14,14 @@ use super::{
     address_set::AddressSet,
     repeated::repeated,
     ruleset::{Action, At, Element, Rule, Ruleset},
+    special,
 };
 
 /// How many addresses a warning names; it says how many more there are.
 const NAMED: usize = 5;
 
-/// A block of a shorter IPv4 prefix holds more than 1/256 of all addresses.
-const SHORT_V4: u8 = 8;
-/// A block of a shorter IPv6 prefix holds more than the largest assignments to one network.
-const SHORT_V6: u8 = 19;
-
-/// Warnings about a ruleset, in a stable order, each one sentence with the names.
+/// Warnings about a ruleset, in a stable order, each one sentence with the names. How much it drops is
+/// `policy::amount`'s: that depends on what was dropped before.
 ///
 /// Rules are compared with each other up to a fixed amount of work; when that is used up, the last
 /// warning says so.
@@ -170,6 +167,7 @@ fn warnings(ruleset: &Ruleset, known: &mut Known) -> Vec<String> {
         covered.add(position, rule, Rc::new(effective));
     }
     covered.find(&mut warnings);
+    warnings.extend(special::warnings(ruleset));
     warnings
 }
 
@@ -181,19 +179,6 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Fa
     if rule.action != Action::Block {
         return;
     }
-    // Lists are left out here: who keeps them also takes addresses off them.
-    let own = rule.matches.iter().filter_map(|element| match &element.at {
-        At::Prefix(net) => Some(*net),
-        At::List(_) => None,
-    });
-    let short: Vec<_> = own.filter(is_short).collect();
-    if !short.is_empty() {
-        warnings.push(format!(
-            "rule `{name}` blocks very many addresses: {} (shorter than /{SHORT_V4}, in IPv6 \
-             than /{SHORT_V6})",
-            named(&short)
-        ));
-    }
     let single = matched.single;
     if rule.expires.is_none() && single > 0 {
         let addresses = if single == 1 { "address" } else { "addresses" };
@@ -201,13 +186,6 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Fa
             "rule `{name}` blocks {single} single {addresses} without an end, and dynamic \
              addresses change hands"
         ));
-    }
-}
-
-fn is_short(net: &IpNet) -> bool {
-    match net {
-        IpNet::V4(net) => net.prefix_len() < SHORT_V4,
-        IpNet::V6(net) => net.prefix_len() < SHORT_V6,
     }
 }
 

@@ -163,14 +163,23 @@ fn duplicates_are_named_where_they_are() {
 }
 
 #[test]
-fn short_prefixes_are_named_in_block_rules() {
-    let short = ["10.0.0.0/7", "2001::/18"];
-    let expected = "rule `abuse` blocks very many addresses: 10.0.0.0/7, 2001::/18 \
-                    (shorter than /8, in IPv6 than /19)";
-    assert_warns(&warnings([quiet("abuse", Block, &short)]), &[expected]);
-    assert_warns(&warnings([quiet("abuse", Warn, &short)]), &[]);
-    let long = quiet("abuse", Block, &["10.0.0.0/8", "2001::/19"]);
-    assert_warns(&warnings([long]), &[]);
+fn private_addresses_in_a_list_are_warned_about() {
+    let mut ruleset = Ruleset {
+        rules: vec![quiet("country", Block, &["@au"])],
+        ..Ruleset::default()
+    };
+    let entry = ListElement {
+        prefix: net("192.168.0.0/16"),
+        note: "".into(),
+    };
+    let au = List {
+        elements: vec![entry].into(),
+        ..List::default()
+    };
+    ruleset.lists.insert("au".parse().unwrap(), au);
+    let expected = "rule `country` blocks private addresses: 192.168.0.0/16 (from list @au)";
+    assert_warns(&lint(&ruleset), &[expected]);
+    assert_warns(&new_warnings(&Ruleset::default(), &ruleset), &[expected]);
 }
 
 #[test]
@@ -189,10 +198,11 @@ fn single_addresses_blocked_without_an_end_are_counted() {
 #[test]
 fn comparing_stops_when_there_are_too_many_rules_with_too_many_addresses() {
     // Each rule but for its last address is covered by every other one.
-    let hosts = (0..4_000_u32).map(|host| IpNet::from(IpAddr::from(Ipv4Addr::from_bits(host * 2))));
+    let hosts = (0..4_000_u32)
+        .map(|host| IpNet::from(IpAddr::from(Ipv4Addr::from_bits((1 << 24) + host * 2))));
     let shared: Vec<_> = hosts.collect();
     let rules = (0..100_u32).map(|index| {
-        let own = IpNet::from(IpAddr::from(Ipv4Addr::from_bits(u32::MAX - 2 * index)));
+        let own = IpNet::from(IpAddr::from(Ipv4Addr::from_bits((3 << 24) + 2 * index)));
         let element = |net| Element {
             at: At::Prefix(net),
             note: "".into(),

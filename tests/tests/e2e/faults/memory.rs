@@ -12,7 +12,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    answers::{apply, status},
+    answers::{apply_forced, status},
     control_group::Group,
 };
 
@@ -55,7 +55,7 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
         stage.daemon.restart()?;
         let side = stage.side()?;
         let small = stage.other_ruleset(side, 1);
-        apply(&stage.daemon, &small)?;
+        apply_forced(&stage.daemon, &small)?;
     }
     assert!(injected > 0, "memory never ran out");
     println!("{killed} of {injected} by the kernel's killer");

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::policy::{
+    document::Origin,
     list_file::ListFile,
     name::{ListName, ZoneName},
     ruleset::{
@@ -20,8 +21,15 @@ use crate::policy::{
 /// What has its default is left out, as in TOML.
 #[must_use]
 pub fn json(ruleset: &Ruleset) -> String {
+    json_from(ruleset, None)
+}
+
+/// As [`json`], with the key that says which revision the file is made from.
+#[must_use]
+pub fn json_from(ruleset: &Ruleset, origin: Option<&Origin>) -> String {
     let lists = ruleset.lists.iter();
     let document = Document {
+        revision: origin.map(ToString::to_string),
         list: lists.map(|(name, list)| (name, list_table(list))).collect(),
         allow: (!ruleset.allow.is_empty()).then(|| Table {
             matches: Elements(&ruleset.allow),
@@ -42,6 +50,8 @@ pub fn json(ruleset: &Ruleset) -> String {
 
 #[derive(Serialize)]
 struct Document<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     list: BTreeMap<&'r ListName, ListTable<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use crate::policy::{
     text::is_safe,
 };
 
-pub use json::json;
+pub use json::{json, json_from};
 use selection::resolved;
 pub use selection::{Selection, elements};
 pub use sets::{ipset, nft};
