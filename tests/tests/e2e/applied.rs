@@ -132,6 +132,7 @@ fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
     for text in [
         wide.to_owned(),
         format!("{wide}except = [\"198.51.100.0/24\"]\n"),
+        format!("[allow]\nmatch = [\"0.0.0.0/0\"]\n{wide}"),
     ] {
         apply_with(daemon, "--force", &text)?;
         for format in ["toml", "json"] {

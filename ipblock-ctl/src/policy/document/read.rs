@@ -104,38 +104,44 @@ fn ruleset(document: &DeTable<'_>, before: &Ruleset, problems: &mut Problems) ->
     }
     refuse_wide_open(
         document,
-        &ruleset,
+        (before, &ruleset),
         (zone_places.as_slice(), places.as_slice()),
         problems,
     );
     ruleset
 }
 
-/// Refuses allow lists and exceptions that let a whole family through.
+/// Refuses allow lists and exceptions that let a whole family through, and did not before.
 fn refuse_wide_open(
     document: &DeTable<'_>,
-    ruleset: &Ruleset,
+    (before, ruleset): (&Ruleset, &Ruleset),
     (zones, rules): (&[(ZoneName, usize)], &[RulePlace]),
     problems: &mut Problems,
 ) {
-    let mut refuse = |place: &str, elements: &[Element], at: usize| {
-        if let Some(family) = safety::wide_open(ruleset, elements) {
+    let mut refuse = |place: &str, old: &[Element], elements: &[Element], at: usize| {
+        if let Some(family) = safety::wide_open(ruleset, elements)
+            && safety::wide_open(before, old) != Some(family)
+        {
             let message = safety::wide_open_message(place, family);
             problems.add_forceable(at, message, safety::WIDE_BLOCK_HINT.to_owned());
         }
     };
     let at = document.get("allow").map_or(0, |value| value.span().start);
-    refuse("the allow list", &ruleset.allow, at);
+    refuse("the allow list", &before.allow, &ruleset.allow, at);
     for (name, at) in zones {
         if let Some(zone) = ruleset.zones.get(name) {
             let place = format!("the allow list of zone {name}");
-            refuse(&place, &zone.allow, *at);
+            let old = before.zones.get(name);
+            let old = old.map_or(&[][..], |zone| &zone.allow[..]);
+            refuse(&place, old, &zone.allow, *at);
         }
     }
     for (rule, place) in ruleset.rules.iter().zip(rules) {
         let at = place.name;
+        let old = before.rule(&rule.name);
         refuse(
             &format!("`except` of rule `{}`", rule.name),
+            old.map_or(&[][..], |rule| &rule.except[..]),
             &rule.except,
             at,
         );
