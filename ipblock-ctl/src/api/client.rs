@@ -20,7 +20,7 @@ use exchange::Patience;
 
 use super::types::{
     AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
-    BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
+    AuditQuery, BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
     DeployRequest, Deployed, DetachQuery, Diff, EditRequest, ExceptionInfo, HistoryEntry,
     ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery,
     RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
@@ -199,8 +199,8 @@ impl Client {
     }
 
     /// `GET /v1/audit`.
-    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditInfo>, ClientError> {
-        self.get(&format!("/v1/audit?limit={limit}")).await
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditInfo>, ClientError> {
+        self.get(&with_query("/v1/audit", query)?).await
     }
 
     /// `GET /v1/backup`: an SQLite database.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    arguments::{StageArgs, address},
+    arguments::{Addresses, StageArgs, addresses, each},
     error::{CliError, OK},
     session::Session,
     sort::{by_address, by_state, by_text},
@@ -48,8 +48,8 @@ enum SortKey {
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// The zone's own list, instead of the one for all zones
     #[arg(long)]
     zone: Option<ZoneName>,
@@ -64,8 +64,8 @@ pub(crate) struct AddArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// The zone's own list, instead of the one for all zones
     #[arg(long)]
     zone: Option<ZoneName>,
@@ -79,7 +79,7 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
         AllowCommand::Add(args) => {
             let edit = Edit::AddAllow {
                 zone: args.zone.map(String::from),
-                addresses: args.addresses,
+                addresses: each(args.addresses),
                 note: args.note.unwrap_or_default(),
             };
             stage(vec![edit], &args.stage, session).await
@@ -87,7 +87,7 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
         AllowCommand::Remove(args) => {
             let edit = Edit::RemoveAllow {
                 zone: args.zone.map(String::from),
-                addresses: args.addresses,
+                addresses: each(args.addresses),
             };
             stage(vec![edit], &args.stage, session).await
         }

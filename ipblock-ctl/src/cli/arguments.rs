@@ -2,10 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
-use super::expiry::parse_duration;
+use super::{expiry::parse_duration, lines::INPUT};
 use crate::{
     api::types::DeployRequest,
-    policy::{Action, DefaultVerdict, MalformedPolicy, name::check_interface_name},
+    policy::{
+        Action, DefaultVerdict, MalformedPolicy, RuleName, duration, name::check_interface_name,
+    },
 };
 
 /// An action as a flag's value.
@@ -68,7 +70,12 @@ pub(crate) struct DeployFlags {
     #[arg(long, value_name = "TEXT")]
     pub(crate) comment: Option<String>,
     /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        allow_hyphen_values = true
+    )]
     pub(crate) confirm_within: Option<u64>,
     /// Allow what newly drops 1 % of an address family or more; no other guard
     #[arg(long)]
@@ -109,6 +116,7 @@ pub(crate) struct StageArgs {
         value_name = "DURATION",
         requires = "deploy",
         value_parser = parse_duration,
+        allow_hyphen_values = true,
         help_heading = "Staging"
     )]
     pub(crate) confirm_within: Option<u64>,
@@ -120,28 +128,79 @@ pub(crate) struct StageArgs {
     pub(crate) force: bool,
 }
 
+/// One argument with addresses: commas separate them, and one at the end separates nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Addresses(Vec<String>);
+
+/// The addresses of arguments, in order.
+pub(crate) fn each(arguments: Vec<Addresses>) -> Vec<String> {
+    arguments.into_iter().flat_map(|one| one.0).collect()
+}
+
 /// An address argument. Whether it is well formed is decided where it is used; here it only has to
-/// look like one, so that a name in its place is noticed.
+/// look like one, so that a word in its place is noticed.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.starts_with('@') || text.contains(['.', ':']) {
         return Ok(text.to_owned());
     }
-    if text.is_empty() {
-        return Err("an address must not be empty".to_owned());
-    }
-    Err(format!(
-        "not an address, prefix, range or @list; write @{text} for a list, \
-         and put a NAME before the options"
-    ))
+    Err(match text {
+        "" => "an address must not be empty".to_owned(),
+        INPUT => "standard input is not read here: write the addresses".to_owned(),
+        text => format!(
+            "{NOT_AN_ADDRESS}; write @{text} for a list, and quotes around a text of several words"
+        ),
+    })
 }
 
-/// An address argument, or `-` for standard input.
-pub(crate) fn address_or_input(text: &str) -> Result<String, String> {
+const NOT_AN_ADDRESS: &str = "not an IP address, prefix, range or @list (names of hosts and \
+                              countries are not resolved)";
+
+/// Addresses with commas between them.
+pub(crate) fn addresses(text: &str) -> Result<Addresses, String> {
+    split(text, address)
+}
+
+/// The same, behind an option of a command with a NAME.
+pub(crate) fn addresses_after_name(text: &str) -> Result<Addresses, String> {
+    split(text, |text| {
+        if text.parse::<RuleName>().is_err() || address(text).is_ok() {
+            return address(text);
+        }
+        Err(format!(
+            "{NOT_AN_ADDRESS}; write @{text} for a list, and put a NAME before the options"
+        ))
+    })
+}
+
+/// The same, or `-` for standard input.
+pub(crate) fn addresses_or_input(text: &str) -> Result<Addresses, String> {
     match text {
-        "-" => Ok(text.to_owned()),
-        text => address(text),
+        INPUT => Ok(Addresses(vec![text.to_owned()])),
+        text => addresses(text),
     }
+}
+
+/// The same, where a duration may stand that was meant for `--for`.
+pub(crate) fn banned_addresses(text: &str) -> Result<Addresses, String> {
+    match duration::whole_seconds(text) {
+        Ok(_) => Err(format!("not an address: did you mean --for {text}?")),
+        Err(_) => addresses_or_input(text),
+    }
+}
+
+fn split(text: &str, one: impl Fn(&str) -> Result<String, String>) -> Result<Addresses, String> {
+    let text = text.trim();
+    let pieces = text.strip_suffix(',').unwrap_or(text).split(',');
+    let pieces: Vec<&str> = pieces.map(str::trim).collect();
+    if pieces.len() > 1 && pieces.contains(&"") {
+        return Err("nothing between two commas: write an address there".to_owned());
+    }
+    pieces
+        .into_iter()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(Addresses)
 }
 
 /// An interface name that Linux could have.
@@ -158,8 +217,44 @@ mod tests {
     fn a_name_in_the_place_of_an_address_is_noticed() {
         let error = address("office").expect_err("no address");
         assert!(error.contains("write @office for a list"), "{error}");
+        assert!(!error.contains("NAME"), "{error}");
+        let error = addresses_after_name("office").expect_err("no address");
+        assert!(error.contains("put a NAME before the options"), "{error}");
         for text in ["192.0.2.1", " 2001:db8::/32", "@office", "::"] {
             assert_eq!(address(text).as_deref(), Ok(text.trim()));
         }
+    }
+
+    #[test]
+    fn commas_separate_addresses_and_one_at_the_end_is_none() {
+        let of = |text: &str| addresses(text).map(|one| each(vec![one]));
+        let pieces = |list: &[&str]| Ok(list.iter().map(|&piece| piece.to_owned()).collect());
+        assert_eq!(of("1.1.1.1,"), pieces(&["1.1.1.1"]));
+        assert_eq!(of("1.1.1.1,@x, ::1 ,"), pieces(&["1.1.1.1", "@x", "::1"]));
+        for text in ["1.1.1.1,,1.2.3.4", ",1.1.1.1", "1.1.1.1,,"] {
+            let error = of(text).expect_err(text);
+            assert!(error.contains("between two commas"), "{text}: {error}");
+        }
+        for text in ["", ",", " "] {
+            let error = of(text).expect_err(text);
+            assert!(error.contains("must not be empty"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_or_a_word_in_the_place_of_an_address_is_explained() {
+        for (text, part) in [
+            ("2h", "did you mean --for 2h?"),
+            ("59m58.9s", "did you mean --for 59m58.9s?"),
+            ("scan", "quotes around a text of several words"),
+            ("DE", "names of hosts and countries are not resolved"),
+        ] {
+            let error = banned_addresses(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let error = addresses("-").expect_err("no input here");
+        assert!(error.contains("standard input is not read here"), "{error}");
+        assert!(addresses_or_input("-").is_ok());
+        assert!(banned_addresses("192.0.2.1").is_ok());
     }
 }

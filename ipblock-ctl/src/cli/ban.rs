@@ -3,25 +3,30 @@
 use clap::Args;
 
 use super::{
-    arguments::address_or_input,
-    error::{BAD_INPUT, CliError, OK},
+    arguments::{Addresses, banned_addresses, each},
+    error::{CliError, OK},
     expiry::ExpiryArgs,
-    lines::{self, Lines},
+    lines,
     session::Session,
 };
 use crate::{
-    api::types::{BanRequest, Banned},
+    api::{
+        client::Client,
+        types::{BanRequest, Banned},
+    },
     output::bans::render_banned,
 };
 
 /// Block addresses at once, for a time
 ///
 /// A ban is in force and on disk when the command returns; nothing is staged. It needs an end:
-/// --for, --until or --permanent. Repeating a ban moves its end. Addresses on an allow list pass all
-/// the same.
+/// --for, --until or --permanent. A second ban of the same prefix can prolong the first one and give
+/// it another reason; only --shorten makes it end earlier. Addresses on an allow list pass all the
+/// same.
 ///
-/// With `-` addresses are read as they come, one a line: the first field of each. Blank lines and
-/// lines that begin with # are skipped. A bad line is told, and the others are banned.
+/// With `-` addresses are read as they come, one or several a line, separated by white space or
+/// commas. Blank lines and what follows # are skipped. A bad line is reported, and the others are
+/// banned. When the daemon restarts, the command waits for it, for 5 minutes at most.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,13 +36,16 @@ Examples:
   tail -F offenders.txt | ipblock-ctl ban - --for 1h")]
 pub(crate) struct BanArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
-    #[arg(value_name = "A", required = true, value_parser = address_or_input)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = banned_addresses)]
+    addresses: Vec<Addresses>,
     #[command(flatten)]
     expiry: ExpiryArgs,
-    /// Kept with each of them
+    /// Kept with each of them; without it a ban that is prolonged keeps its reason
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Also shorten bans that end later
+    #[arg(long)]
+    shorten: bool,
     /// Widen longer IPv6 prefixes to this length; an IPv6 customer usually has a /64
     #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(1..=128))]
     v6_prefix: Option<u8>,
@@ -59,35 +67,28 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
     if let Some(reading) = args.expiry.reading() {
         session.note(reading);
     }
-    let from_input = lines::from_input(&args.addresses)?;
-    let mut request = BanRequest {
-        addresses: args.addresses,
+    let request = BanRequest {
+        addresses: each(args.addresses),
         expires,
         reason: args.reason.unwrap_or_default(),
         v6_prefix: args.v6_prefix,
+        shorten: args.shorten,
         force: args.force,
         wide: args.wide,
     };
-    if !from_input {
-        let banned = session.client.ban(&request).await?;
-        show(&banned, session)?;
-        return Ok(OK);
+    if lines::from_input(&request.addresses)? {
+        let ask = async |client: &Client, addresses| {
+            let part = BanRequest {
+                addresses,
+                ..request.clone()
+            };
+            client.ban(&part).await
+        };
+        return lines::stream(args.force, session, ask, show).await;
     }
-    let mut lines = Lines::of_standard_input();
-    while let Some(batch) = lines.batch(session).await? {
-        let mut parts = vec![lines.sound(batch, args.force, session)];
-        while let Some(part) = parts.pop() {
-            request.addresses = lines::addresses(&part);
-            if part.is_empty() {
-                continue;
-            }
-            match session.client.ban(&request).await {
-                Ok(banned) => show(&banned, session)?,
-                Err(error) => parts.extend(lines.refused(part, error, session)?),
-            }
-        }
-    }
-    Ok(if lines.all_good() { OK } else { BAD_INPUT })
+    let banned = session.client.ban(&request).await?;
+    show(&banned, session)?;
+    Ok(OK)
 }
 
 fn show(banned: &Banned, session: &mut Session<'_>) -> Result<(), CliError> {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    arguments::address,
+    arguments::{Addresses, addresses, each},
     error::{CliError, OK},
     session::Session,
 };
@@ -21,8 +21,8 @@ Examples:
   ipblock-ctl check 198.51.100.0/24 --json")]
 pub(crate) struct CheckArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// Only this zone
     #[arg(long)]
     zone: Option<ZoneName>,
@@ -30,7 +30,7 @@ pub(crate) struct CheckArgs {
 
 pub(crate) async fn run(args: CheckArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let request = CheckRequest {
-        addresses: args.addresses,
+        addresses: each(args.addresses),
         zone: args.zone.map(String::from),
     };
     let checks = session.client.check(&request).await?;

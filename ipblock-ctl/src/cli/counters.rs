@@ -38,7 +38,13 @@ pub(crate) struct CountersArgs {
     #[arg(long, short)]
     watch: bool,
     /// How often to look: 1s, 5s, 1m; 1s unless said otherwise
-    #[arg(long, value_name = "DURATION", value_parser = parse_interval, requires = "watch")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = parse_interval,
+        allow_hyphen_values = true,
+        requires = "watch"
+    )]
     interval: Option<u64>,
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    arguments::{StageArgs, address},
+    arguments::{Addresses, StageArgs, address, addresses, each},
     error::{CliError, OK},
     session::Session,
     sort::{by_address, by_state, by_text},
@@ -52,8 +52,8 @@ pub(crate) struct AddArgs {
     /// The rule
     rule: RuleName,
     /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -84,8 +84,8 @@ pub(crate) struct RemoveArgs {
     /// The rule
     rule: RuleName,
     /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     #[command(flatten)]
     stage: StageArgs,
 }
@@ -99,7 +99,7 @@ pub(crate) async fn run(
         ExceptionCommand::Add(args) => {
             let edit = Edit::AddException {
                 rule: args.rule.into(),
-                addresses: args.addresses,
+                addresses: each(args.addresses),
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)
@@ -115,7 +115,7 @@ pub(crate) async fn run(
         ExceptionCommand::Remove(args) => {
             let edit = Edit::RemoveException {
                 rule: args.rule.into(),
-                addresses: args.addresses,
+                addresses: each(args.addresses),
             };
             (edit, args.stage)
         }

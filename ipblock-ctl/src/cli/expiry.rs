@@ -13,7 +13,12 @@ use crate::policy::{
 #[group(multiple = false)]
 pub(crate) struct ExpiryArgs {
     /// End after this long: 90s, 15m, 2h, 7d, 2w, 1h30m
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        value_parser = parse_for,
+        allow_hyphen_values = true
+    )]
     duration: Option<u64>,
     /// End at this time: 2026-12-01, "2026-12-01 18:00" (local time), 2026-12-01T18:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_until)]
@@ -48,10 +53,21 @@ pub(crate) struct Until {
 
 /// Whole seconds, at least one. A day is 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
+    duration::whole_seconds(text).map_err(|error| error.to_string())
+}
+
+/// The same, of what can also end at a time, or never.
+fn parse_for(text: &str) -> Result<u64, String> {
     let advice = |error: DurationError| match error {
         DurationError::Calendar => format!("{error}, or a date with --until"),
         DurationError::Zero => "a duration of 0 ends at once: write at least 1s".to_owned(),
         DurationError::TooLong => format!("{error}: write --permanent instead"),
+        DurationError::Negative => {
+            "a duration is not negative: write for example 2h, or --permanent for no end".to_owned()
+        }
+        DurationError::Endless => {
+            "not a duration: write --permanent in the place of --for, for no end".to_owned()
+        }
         _ => error.to_string(),
     };
     duration::whole_seconds(text).map_err(advice)
@@ -114,9 +130,10 @@ mod tests {
             ("1d 2h", 93_600),
             ("2 hours", 7200),
             ("1.5h", 5400),
+            ("59m58.910348754s", 3599),
         ];
         for (text, seconds) in cases {
-            assert_eq!(parse_duration(text), Ok(seconds), "{text}");
+            assert_eq!(parse_for(text), Ok(seconds), "{text}");
         }
     }
 
@@ -128,8 +145,9 @@ mod tests {
             ("0s", "ends at once"),
             ("-2h", "not negative"),
             ("2h ago", "not negative"),
-            ("500ms", "whole seconds"),
-            ("1.5s", "whole seconds"),
+            ("-1", "--permanent for no end"),
+            ("permanent", "write --permanent"),
+            ("--until", "the duration is missing"),
             ("1mo", "differ in length"),
             ("1y", "differ in length"),
             ("6000w", "longer than 100 years"),
@@ -138,7 +156,7 @@ mod tests {
             ("", "not a duration"),
         ];
         for (text, part) in cases {
-            let error = parse_duration(text).expect_err(text);
+            let error = parse_for(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
         }
     }

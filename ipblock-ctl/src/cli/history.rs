@@ -3,12 +3,13 @@
 use clap::Args;
 
 use super::{
+    arguments::address,
     deploy::DEPLOYING,
     error::{CliError, OK, WOULD_CHANGE},
     session::Session,
 };
 use crate::{
-    api::types::RollbackRequest,
+    api::types::{AuditQuery, RollbackRequest},
     output::{
         changes::render_rolled_back,
         history::{render_audit, render_history},
@@ -43,8 +44,18 @@ pub(crate) struct RollbackArgs {
 }
 
 /// List who did what and when, newest first
+///
+/// With an address: who banned it, ended its ban, or named it in an edit. The audit trail keeps all
+/// prefixes of bans, up to 64 MiB, also when the bans are gone.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl audit --limit 200
+  ipblock-ctl audit 203.0.113.9")]
 pub(crate) struct AuditArgs {
+    /// Only what has to do with this address, prefix or range FROM-TO
+    #[arg(value_name = "A", value_parser = address)]
+    address: Option<String>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
@@ -84,7 +95,14 @@ pub(crate) async fn rollback(
 }
 
 pub(crate) async fn audit(args: &AuditArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let entries = session.client.audit(args.limit).await?;
-    session.show(&entries, |entries, view| render_audit(entries, view))?;
+    let query = AuditQuery {
+        address: args.address.clone(),
+        limit: args.limit,
+    };
+    let entries = session.client.audit(&query).await?;
+    session.show(&entries, |entries, view| match &args.address {
+        Some(address) if entries.is_empty() => format!("no entry that is kept names {address}\n"),
+        _ => render_audit(entries, view),
+    })?;
     Ok(OK)
 }

@@ -1,4 +1,4 @@
-//! Addresses from standard input, one a line, in batches as they come.
+//! Addresses from standard input, in batches as they come.
 
 use std::{
     io::{self, BufRead, Read as _},
@@ -9,31 +9,38 @@ use std::{
 use ipnet::IpNet;
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
-use super::{error::CliError, session::Session};
+use super::{
+    error::{BAD_INPUT, CliError, OK},
+    outage::{Outage, RETRY, is_passing},
+    session::Session,
+};
 use crate::{
     api::{
-        client::ClientError,
+        client::{Client, ClientError},
         error::{ErrorKind, Needs},
     },
+    output::view::visible,
     policy::{
         At,
-        address::{covered_family, parse_elements},
+        address::{AddressError, addresses_of_line, covered_family, parse_elements, unmarked_note},
         amount::Sum,
     },
 };
 
-/// Lines of one request at most.
+/// Addresses of one request at most.
 const BATCH: usize = 5_000;
 /// How long a complete line waits for others.
 const GATHER: Duration = Duration::from_millis(20);
-/// Bytes of a line that are looked at: more than the longest range of IPv6 addresses.
-const MAX_LINE: u64 = 4096;
+/// Bytes of a line; a longer one is refused, because the end of an address might be missing.
+const MAX_LINE: u64 = 64 << 10;
+/// How long a daemon may be away in the middle of a stream.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The argument that stands for standard input.
-const INPUT: &str = "-";
+pub(crate) const INPUT: &str = "-";
 
 /// Whether addresses come from standard input.
 pub(crate) fn from_input(arguments: &[String]) -> Result<bool, CliError> {
@@ -49,25 +56,62 @@ pub(crate) fn from_input(arguments: &[String]) -> Result<bool, CliError> {
 
 /// An address and the line that it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+struct Line {
     number: u64,
     address: String,
+    /// Text after the addresses, where the line's first address stands.
+    note: Option<String>,
 }
 
-/// The addresses of lines.
-pub(crate) fn addresses(lines: &[Line]) -> Vec<String> {
-    lines.iter().map(|line| line.address.clone()).collect()
+/// What was read: an address, or why a line has none.
+type Read = Result<Line, Refused>;
+
+/// A line that is not taken.
+#[derive(Debug)]
+struct Refused {
+    number: u64,
+    problem: String,
+    hint: Option<String>,
+}
+
+/// Sends the addresses of standard input as they come, and shows each answer; the exit code.
+///
+/// A daemon that has answered once may restart: what it did not acknowledge is sent again, which
+/// changes nothing where it was carried out.
+pub(crate) async fn stream<T>(
+    force: bool,
+    session: &mut Session<'_>,
+    ask: impl AsyncFn(&Client, Vec<String>) -> Result<T, ClientError>,
+    show: impl Fn(&T, &mut Session<'_>) -> Result<(), CliError>,
+) -> Result<u8, CliError> {
+    let mut lines = Lines::of_standard_input();
+    while let Some(batch) = lines.batch(session).await? {
+        let mut parts = vec![lines.sound(batch, force, session)];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match lines.sent(&part, session, &ask).await {
+                Ok(answer) => show(&answer, session)?,
+                Err(error) => parts.extend(lines.refused(part, error, session)?),
+            }
+        }
+    }
+    Ok(if lines.all_good { OK } else { BAD_INPUT })
 }
 
 /// Standard input, read on a thread of its own: nothing else can wait for a pipe and a clock.
-pub(crate) struct Lines {
-    lines: mpsc::Receiver<io::Result<Line>>,
+struct Lines {
+    input: mpsc::Receiver<io::Result<Read>>,
     all_good: bool,
+    has_answered: bool,
+    has_noted: bool,
+    outage: Outage,
 }
 
 impl Lines {
-    pub(crate) fn of_standard_input() -> Self {
-        let (sender, lines) = mpsc::channel(BATCH);
+    fn of_standard_input() -> Self {
+        let (sender, input) = mpsc::channel(BATCH);
         // It ends with its input, or with the process.
         thread::spawn(move || {
             read(io::stdin().lock(), |line| {
@@ -75,68 +119,68 @@ impl Lines {
             });
         });
         Self {
-            lines,
+            input,
             all_good: true,
+            has_answered: false,
+            has_noted: false,
+            outage: Outage::default(),
         }
     }
 
-    /// Whether every line so far was taken.
-    pub(crate) fn all_good(&self) -> bool {
-        self.all_good
-    }
-
     /// What is there once something is; `None` at the end.
-    pub(crate) async fn batch(
-        &mut self,
-        session: &mut Session<'_>,
-    ) -> Result<Option<Vec<Line>>, CliError> {
+    async fn batch(&mut self, session: &mut Session<'_>) -> Result<Option<Vec<Read>>, CliError> {
         let failed = |source| CliError::File {
             verb: "read",
             path: INPUT.into(),
             source,
         };
         session.output.flush()?;
-        let Some(first) = self.lines.recv().await else {
+        let Some(first) = self.input.recv().await else {
             return Ok(None);
         };
         let mut batch = vec![first.map_err(failed)?];
         let deadline = Instant::now() + GATHER;
         while batch.len() < BATCH
-            && let Ok(Some(line)) = timeout_at(deadline, self.lines.recv()).await
+            && let Ok(Some(line)) = timeout_at(deadline, self.input.recv()).await
         {
             batch.push(line.map_err(failed)?);
         }
         Ok(Some(batch))
     }
 
-    /// The lines that hold addresses; the others are told. Together they never are all addresses of
+    /// The addresses of a batch; refused lines are reported. Together they never are all addresses of
     /// a family, unless that is forced.
-    pub(crate) fn sound(
-        &mut self,
-        mut batch: Vec<Line>,
-        force: bool,
-        session: &mut Session<'_>,
-    ) -> Vec<Line> {
+    fn sound(&mut self, batch: Vec<Read>, force: bool, session: &mut Session<'_>) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(batch.len());
         let mut prefixes = Vec::new();
-        batch.retain(|line| match parse_elements(&line.address) {
-            Ok(elements) => {
-                prefixes.extend(elements.iter().filter_map(below_a_family));
-                true
+        for read in batch {
+            match read.and_then(|line| Ok((elements(&line)?, line))) {
+                Ok((elements, line)) => {
+                    if let Some(note) = line.note.as_ref().filter(|_| !self.has_noted) {
+                        session.note(&format!(
+                            "line {}: `{note}` after the addresses is not kept, nor is such text \
+                             of other lines; --reason keeps one text for all",
+                            line.number
+                        ));
+                        self.has_noted = true;
+                    }
+                    prefixes.extend(elements.iter().filter_map(below_a_family));
+                    lines.push(line);
+                }
+                Err(refused) => {
+                    let message = format!("line {}: {}", refused.number, refused.problem);
+                    session.output.report(&message, refused.hint.as_deref());
+                    self.all_good = false;
+                }
             }
-            Err(error) => {
-                let message = format!("line {}: {error}", line.number);
-                session.output.report(&message, error.hint.as_deref());
-                self.all_good = false;
-                false
-            }
-        });
+        }
         // One line with all of them is refused by the daemon, and told by its number.
         if !force && let Some(family) = covered_family(|| prefixes.iter().copied()) {
             let number = |line: Option<&Line>| line.map_or(0, |line| line.number);
             let message = format!(
                 "lines {} to {}: together they are {family}, and none of them was sent",
-                number(batch.first()),
-                number(batch.last())
+                number(lines.first()),
+                number(lines.last())
             );
             session
                 .output
@@ -144,12 +188,37 @@ impl Lines {
             self.all_good = false;
             return Vec::new();
         }
-        batch
+        lines
+    }
+
+    /// Sends lines, again and again while a daemon that has answered before is away.
+    async fn sent<T>(
+        &mut self,
+        lines: &[Line],
+        session: &mut Session<'_>,
+        ask: &impl AsyncFn(&Client, Vec<String>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut away_since = None;
+        loop {
+            let addresses = lines.iter().map(|line| line.address.clone()).collect();
+            let answer = ask(&session.client, addresses).await;
+            let Some(error) = answer.as_ref().err().filter(|error| is_passing(error)) else {
+                self.has_answered = true;
+                self.outage.is_over(session);
+                return answer;
+            };
+            let since = *away_since.get_or_insert_with(Instant::now);
+            if !self.has_answered || since.elapsed() > PATIENCE {
+                return answer;
+            }
+            self.outage.goes_on(&error.to_string(), session);
+            sleep(RETRY).await;
+        }
     }
 
     /// What to send in the place of refused lines: its halves, so that one bad line does not keep the
-    /// others; a single line is told.
-    pub(crate) fn refused(
+    /// others; a single line is reported.
+    fn refused(
         &mut self,
         mut lines: Vec<Line>,
         error: ClientError,
@@ -198,6 +267,21 @@ fn is_wide(line: &Line) -> bool {
     Sum::of_prefixes(prefixes).is_wide()
 }
 
+/// What a line's address stands for.
+fn elements(line: &Line) -> Result<Vec<At>, Refused> {
+    parse_elements(&line.address).map_err(|error| Refused::new(line.number, &error))
+}
+
+impl Refused {
+    fn new(number: u64, error: &AddressError) -> Self {
+        Self {
+            number,
+            problem: error.to_string(),
+            hint: error.hint.clone(),
+        }
+    }
+}
+
 fn below_a_family(element: &At) -> Option<IpNet> {
     match element {
         At::Prefix(prefix) => Some(*prefix).filter(|prefix| prefix.prefix_len() > 0),
@@ -205,8 +289,15 @@ fn below_a_family(element: &At) -> Option<IpNet> {
     }
 }
 
-/// Hands over the first field of each line until the input ends or nobody takes it.
-fn read(mut input: impl BufRead, mut take: impl FnMut(io::Result<Line>) -> bool) {
+/// The beginning of a note, for a message.
+fn shown(note: &str) -> String {
+    const SHOWN: usize = 40;
+    visible(note).chars().take(SHOWN).collect()
+}
+
+/// Hands over what each line holds until the input ends or the receiver is gone. A refused line is
+/// refused as a whole.
+fn read(mut input: impl BufRead, mut take: impl FnMut(io::Result<Read>) -> bool) {
     let mut number = 0;
     let mut bytes = Vec::new();
     loop {
@@ -220,21 +311,40 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(io::Result<Line>) -> bool)
                 return;
             }
         }
-        if bytes.last() != Some(&b'\n')
-            && let Err(error) = input.skip_until(b'\n')
-        {
-            take(Err(error));
-            return;
+        let is_cut = bytes.len() as u64 == MAX_LINE && bytes.last() != Some(&b'\n');
+        if is_cut {
+            if let Err(error) = input.skip_until(b'\n') {
+                take(Err(error));
+                return;
+            }
+            let refused = Refused {
+                number,
+                problem: format!("longer than {MAX_LINE} bytes"),
+                hint: Some("write fewer addresses a line".to_owned()),
+            };
+            if !take(Ok(Err(refused))) {
+                return;
+            }
+            continue;
         }
         let text = String::from_utf8_lossy(&bytes);
-        let Some(address) = text.split_whitespace().next() else {
-            continue;
+        let pieces: Result<Vec<_>, AddressError> = addresses_of_line(&text).into_iter().collect();
+        let goes_on = match pieces {
+            Err(error) => take(Ok(Err(Refused::new(number, &error)))),
+            Ok(pieces) => {
+                let mut note = unmarked_note(&text).map(shown);
+                pieces.into_iter().all(|address| {
+                    let address = address.into_owned();
+                    let note = note.take();
+                    take(Ok(Ok(Line {
+                        number,
+                        address,
+                        note,
+                    })))
+                })
+            }
         };
-        let line = Line {
-            number,
-            address: address.to_owned(),
-        };
-        if !address.starts_with('#') && !take(Ok(line)) {
+        if !goes_on {
             return;
         }
     }
@@ -247,17 +357,28 @@ mod tests {
     fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
         let mut lines = Vec::new();
         read(text, |line| {
-            let line = line.expect("a line");
-            lines.push((line.number, line.address));
+            lines.push(match line.expect("a line") {
+                Ok(line) => (line.number, line.address),
+                Err(refused) => (refused.number, format!("refused: {}", refused.problem)),
+            });
             true
         });
         lines
     }
 
     #[test]
-    fn the_first_field_of_each_line_is_its_address() {
-        let text = b"192.0.2.1\n\n  # a comment\n192.0.2.2 scan\t3 times\r\n\t2001:db8::1";
-        let expected = [(1, "192.0.2.1"), (4, "192.0.2.2"), (5, "2001:db8::1")];
+    fn every_address_of_a_line_is_read_and_comments_are_not() {
+        let text = b"192.0.2.1 seen twice\n\n  # a comment\n198.51.100.7 203.0.113.0/25\t2001:db8:bad::5\r\n\
+            192.0.2.2,192.0.2.3 # scan\n; 192.0.2.4\n\t2001:db8::1";
+        let expected = [
+            (1, "192.0.2.1"),
+            (4, "198.51.100.7"),
+            (4, "203.0.113.0/25"),
+            (4, "2001:db8:bad::5"),
+            (5, "192.0.2.2"),
+            (5, "192.0.2.3"),
+            (7, "2001:db8::1"),
+        ];
         assert_eq!(
             lines_of(text),
             expected.map(|(number, address)| (number, address.to_owned()))
@@ -265,10 +386,21 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_one_line() {
-        let text = format!("192.0.2.1 {}\n192.0.2.2\n", "x".repeat(100_000));
-        let expected = [(1, "192.0.2.1".to_owned()), (2, "192.0.2.2".to_owned())];
-        assert_eq!(lines_of(text.as_bytes()), expected);
+    fn a_line_with_a_bad_address_is_refused_as_a_whole() {
+        let lines = lines_of(b"192.0.2.1 192.0.2.300\n192.0.2.2\n");
+        assert!(
+            lines[0].1.starts_with("refused: `192.0.2.300`"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_and_the_next_one_is_read() {
+        let text = format!("192.0.2.1 {}\n192.0.2.2\n", "192.0.2.3 ".repeat(10_000));
+        let lines = lines_of(text.as_bytes());
+        assert_eq!(lines[0], (1, "refused: longer than 65536 bytes".to_owned()));
+        assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    arguments::{StageArgs, address},
+    arguments::{Addresses, StageArgs, addresses, each},
     deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
     session::Session,
@@ -72,8 +72,8 @@ pub(crate) struct AddArgs {
     #[arg(value_parser = list_name)]
     name: ListName,
     /// Addresses, prefixes, or ranges FROM-TO
-    #[arg(value_name = "A", required = true, value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -88,8 +88,8 @@ pub(crate) struct RemoveArgs {
     #[arg(value_parser = list_name)]
     name: ListName,
     /// Addresses, prefixes, or ranges FROM-TO; without any the list itself, which nothing may use
-    #[arg(value_name = "A", value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", value_parser = addresses)]
+    addresses: Vec<Addresses>,
     #[command(flatten)]
     stage: StageArgs,
 }
@@ -107,8 +107,8 @@ pub(crate) struct SetArgs {
     #[arg(value_parser = list_name)]
     name: ListName,
     /// Addresses, prefixes, or ranges FROM-TO
-    #[arg(value_name = "A", required_unless_present = "file", value_parser = address)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required_unless_present = "file", value_parser = addresses)]
+    addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT", conflicts_with = "file")]
     note: Option<String>,
@@ -136,7 +136,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         ListCommand::Add(args) => {
             let edit = Edit::AddToList {
                 list: args.name.into(),
-                addresses: args.addresses,
+                addresses: each(args.addresses),
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)
@@ -148,7 +148,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
             } else {
                 Edit::RemoveFromList {
                     list,
-                    addresses: args.addresses,
+                    addresses: each(args.addresses),
                 }
             };
             (edit, args.stage)
@@ -156,7 +156,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         ListCommand::Set(args) => {
             let edit = Edit::SetList {
                 list: args.name.into(),
-                addresses: args.file.is_none().then_some(args.addresses),
+                addresses: args.file.is_none().then(|| each(args.addresses)),
                 note: args.note.unwrap_or_default(),
                 file: args.file,
             };

@@ -31,6 +31,7 @@ pub(crate) struct PanicOffArgs {
         long = "for",
         value_name = "DURATION",
         value_parser = parse_duration,
+        allow_hyphen_values = true,
         default_value = "10m"
     )]
     duration: u64,

@@ -80,6 +80,7 @@ fn addresses_are_separated_by_spaces_commas_or_repetition() {
     let line = "ipblock-ctl rule add abuse --match 192.0.2.1,192.0.2.2 @x --action block \
                 --match 2001:db8:: --except 192.0.2.3 192.0.2.4";
     let text = format!("{:?}", parse(line).expect(line));
+    let text = text.replace("Addresses([", "").replace("])", "");
     assert!(
         text.contains(r#"matches: ["192.0.2.1", "192.0.2.2", "@x", "2001:db8::"]"#),
         "{text}"
@@ -88,6 +89,54 @@ fn addresses_are_separated_by_spaces_commas_or_repetition() {
         text.contains(r#"except: ["192.0.2.3", "192.0.2.4"]"#),
         "{text}"
     );
+}
+
+#[test]
+fn every_verb_takes_commas_between_addresses_and_at_the_end() {
+    for verb in [
+        "ban --for 1h",
+        "unban",
+        "check",
+        "allow add",
+        "allow remove",
+        "list add office",
+        "list remove office",
+        "list set office",
+        "exception add abuse",
+        "exception remove abuse",
+        "rule add abuse --action block --match",
+        "rule add abuse --action block --match 192.0.2.9 --except",
+        "rule edit abuse --add-match",
+        "rule edit abuse --remove-match",
+        "rule edit abuse --add-except",
+        "rule edit abuse --remove-except",
+    ] {
+        let line = format!("ipblock-ctl {verb} 192.0.2.1, 192.0.2.2,192.0.2.3");
+        let text = format!("{:?}", parse(&line).expect(&line));
+        let pieces = r#"Addresses(["192.0.2.1"]), Addresses(["192.0.2.2", "192.0.2.3"])"#;
+        assert!(text.contains(pieces), "{line}: {text}");
+        let error = refused(&format!("ipblock-ctl {verb} 192.0.2.1,,192.0.2.2"));
+        assert!(error.to_string().contains("between two commas"), "{verb}");
+    }
+}
+
+#[test]
+fn negative_and_endless_durations_are_refused_with_the_cure() {
+    for (line, part) in [
+        ("ban 192.0.2.1 --for -1s", "--permanent for no end"),
+        ("ban 192.0.2.1 --for -1", "--permanent for no end"),
+        ("ban 192.0.2.1 --for=-822.640361ms", "not negative"),
+        ("ban 192.0.2.1 --for permanent", "write --permanent"),
+        ("ban 192.0.2.1 --for --reason x", "the duration is missing"),
+        ("rule edit abuse --for -2h", "--permanent for no end"),
+        ("deploy --confirm-within -60s", "not negative"),
+        ("panic-off --for -1m", "not negative"),
+        ("counters --watch --interval -1s", "not negative"),
+    ] {
+        let error = refused(&format!("ipblock-ctl {line}"));
+        assert_eq!(error.exit_code(), 2, "{line}");
+        assert!(error.to_string().contains(part), "{line}: {error}");
+    }
 }
 
 #[test]
@@ -180,8 +229,8 @@ fn what_is_out_of_bounds_is_refused_with_what_to_write() {
             "a duration is not 0: write 1s or more",
         ),
         (
-            "ipblock-ctl counters --watch --interval 500ms",
-            "a duration has whole seconds: write 1s or more",
+            "ipblock-ctl counters --watch --interval -500ms",
+            "a duration is not negative",
         ),
         (
             "ipblock-ctl counters --watch --interval 5",

@@ -3,13 +3,16 @@
 use clap::Args;
 
 use super::{
-    arguments::address_or_input,
-    error::{BAD_INPUT, CliError, OK},
-    lines::{self, Lines},
+    arguments::{Addresses, addresses_or_input, each},
+    error::{CliError, OK},
+    lines,
     session::Session,
 };
 use crate::{
-    api::types::{UnbanRequest, Unbanned},
+    api::{
+        client::Client,
+        types::{UnbanRequest, Unbanned},
+    },
     output::bans::render_unbanned,
 };
 
@@ -17,43 +20,40 @@ use crate::{
 ///
 /// Each prefix is named as it was banned. What is not banned is said so and is no error; so is what
 /// another ban still covers.
+///
+/// With `-` addresses are read as they come, as `ban -` does.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ipblock-ctl unban 192.0.2.7
+  ipblock-ctl unban 203.0.113.0/24 --inside
   ipblock-ctl unban - < addresses.txt")]
 pub(crate) struct UnbanArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
-    #[arg(value_name = "A", required = true, value_parser = address_or_input)]
-    addresses: Vec<String>,
+    #[arg(value_name = "A", required = true, value_parser = addresses_or_input)]
+    addresses: Vec<Addresses>,
+    /// Also end the bans inside of the prefixes
+    #[arg(long)]
+    inside: bool,
 }
 
 pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let from_input = lines::from_input(&args.addresses)?;
-    let mut request = UnbanRequest {
-        addresses: args.addresses,
-    };
-    if !from_input {
-        let unbanned = session.client.unban(&request).await?;
-        show(&unbanned, session)?;
-        return Ok(OK);
-    }
-    let mut lines = Lines::of_standard_input();
-    while let Some(batch) = lines.batch(session).await? {
+    let addresses = each(args.addresses);
+    if lines::from_input(&addresses)? {
+        let ask = async |client: &Client, addresses| {
+            let inside = args.inside;
+            client.unban(&UnbanRequest { addresses, inside }).await
+        };
         // Nothing that is unbanned needs force.
-        let mut parts = vec![lines.sound(batch, true, session)];
-        while let Some(part) = parts.pop() {
-            request.addresses = lines::addresses(&part);
-            if part.is_empty() {
-                continue;
-            }
-            match session.client.unban(&request).await {
-                Ok(unbanned) => show(&unbanned, session)?,
-                Err(error) => parts.extend(lines.refused(part, error, session)?),
-            }
-        }
+        return lines::stream(true, session, ask, show).await;
     }
-    Ok(if lines.all_good() { OK } else { BAD_INPUT })
+    let request = UnbanRequest {
+        addresses,
+        inside: args.inside,
+    };
+    let unbanned = session.client.unban(&request).await?;
+    show(&unbanned, session)?;
+    Ok(OK)
 }
 
 fn show(unbanned: &Unbanned, session: &mut Session<'_>) -> Result<(), CliError> {

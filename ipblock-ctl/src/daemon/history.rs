@@ -21,13 +21,13 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            Applied, AuditInfo, Confirmed, Deployed, HistoryEntry, RevisionState as ApiState,
-            RollbackRequest,
+            Applied, AuditInfo, AuditQuery, Confirmed, Deployed, HistoryEntry,
+            RevisionState as ApiState, RollbackRequest,
         },
     },
     datapath::clock::Now,
-    policy::Ruleset,
-    store::{Author, Confirmation, RevisionState},
+    policy::{Ruleset, address::parse_prefixes},
+    store::{AuditMatch, Author, Confirmation, RevisionState},
 };
 
 /// Bytes that a thousand revisions take, their comments among them.
@@ -64,22 +64,31 @@ impl Service {
         Ok(entries)
     }
 
-    /// The newest entries of the audit trail, newest first, read page by page.
-    pub(super) fn audit_trail(self: &Arc<Self>, limit: u32) -> impl Serialize + use<> {
-        let service = Arc::clone(self);
-        Array::new(move |sink: Sink<'_, AuditInfo>| {
+    /// The newest entries of the audit trail, newest first, read page by page: all, or those that
+    /// name an address.
+    pub(super) fn audit_trail(
+        self: &Arc<Self>,
+        query: &AuditQuery,
+    ) -> Result<impl Serialize + use<>, ApiError> {
+        let wanted = query.address.as_deref().map(parse_prefixes).transpose()?;
+        let (service, limit) = (Arc::clone(self), query.limit);
+        Ok(Array::new(move |sink: Sink<'_, AuditInfo>| {
             let (mut before, mut left) = (None, limit);
             while left > 0 {
-                let page = service.store.audit_page(before, left.min(AUDIT_PAGE))?;
-                let Some((last, _)) = page.last() else { break };
-                before = Some(*last);
-                left -= u32::try_from(page.len()).unwrap_or(left);
-                for (_, entry) in page {
+                let page = match &wanted {
+                    None => service.store.audit_page(before, left.min(AUDIT_PAGE))?,
+                    Some(wanted) => service.store.audit_about(wanted, before, AUDIT_PAGE)?,
+                };
+                let Some(last) = page.last else { break };
+                before = Some(last);
+                for AuditMatch { entry, prefixes } in page.entries.into_iter().take(left as usize) {
+                    left -= 1;
                     let shown = AuditInfo {
                         time: entry.time,
                         author: entry.author.to_string(),
                         what: entry.what,
                         detail: entry.detail,
+                        prefixes,
                     };
                     if sink(shown).is_break() {
                         return Ok(());
@@ -87,7 +96,7 @@ impl Service {
                 }
             }
             Ok(())
-        })
+        }))
     }
 
     /// Puts the ruleset of an earlier revision in force again, or says what that would change.

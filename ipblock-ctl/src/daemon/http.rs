@@ -319,10 +319,7 @@ async fn rollback(
 }
 
 async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl IntoResponse {
-    answer(service, move |service, _| {
-        Ok(service.audit_trail(query.limit))
-    })
-    .await
+    answer(service, move |service, _| Ok(service.audit_trail(&query)?)).await
 }
 
 async fn back_up(State(service): Shared) -> Result<Response, Failure> {

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use super::{
     number::{counted, grouped},
     table::{Cell, Column, Table, cut},
     time::{clock, relative, span},
     view::{View, visible},
 };
-use crate::api::types::{BanInfo, Banned, Unbanned};
+use crate::api::types::{BanChange, BanInfo, Banned, BannedPrefix, Unbanned};
 
 /// Prefixes that are told one by one.
 const NAMED: usize = 10;
@@ -37,7 +39,7 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
         let end = |text: &dyn Fn() -> Option<String>| text().unwrap_or_else(|| "-".to_owned());
         table.row(vec![
             ban.prefix.to_string().into(),
-            ban.seconds_left.map_or("for ever".to_owned(), span).into(),
+            ban.seconds_left.map_or("permanent".to_owned(), span).into(),
             end(&|| Some(clock(ban.until?, &view.time_zone))).into(),
             ban.author.as_str().into(),
             relative(view.now, ban.time).into(),
@@ -64,43 +66,75 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
     table.render(view)
 }
 
-/// What was banned, and until when; many of them in one line.
+/// What was banned, and until when; many of them as counts.
 #[must_use]
 pub fn render_banned(banned: &Banned, view: &View) -> String {
-    let all = banned.added + banned.moved;
-    let Some(first) = banned.bans.first() else {
+    let all = banned.added + banned.moved + banned.unchanged;
+    if all == 0 {
         return "banned nothing\n".to_owned();
+    }
+    if all <= NAMED as u64 {
+        return banned.bans.iter().map(|ban| line(ban, view)).collect();
+    }
+    let mut text = String::new();
+    let changed = banned.added + banned.moved;
+    if changed > 0 {
+        // All that changed ends together.
+        let is_changed = |ban: &&BannedPrefix| ban.change != BanChange::Unchanged;
+        let end = banned.bans.iter().find(is_changed);
+        let end = end.map_or(String::new(), |ban| format!(" {}", end_of(ban.until, view)));
+        let prefixes = counted(changed, "prefix", "prefixes");
+        let _ = writeln!(text, "banned {prefixes}{end}");
+    }
+    if banned.moved > 0 {
+        let moved = counted(banned.moved, "was", "were");
+        let _ = writeln!(text, "{moved} banned before: another end or reason now");
+    }
+    if banned.unchanged > 0 {
+        let unchanged = counted(banned.unchanged, "is", "are");
+        let _ = writeln!(
+            text,
+            "{unchanged} banned as long or longer already, unchanged"
+        );
+    }
+    text
+}
+
+fn line(ban: &BannedPrefix, view: &View) -> String {
+    let (prefix, end) = (ban.prefix, end_of(ban.until, view));
+    let from_to = |verb: &str| {
+        let was = ban
+            .was
+            .map_or("permanent".to_owned(), |was| clock(was, &view.time_zone));
+        let to = match ban.until {
+            Some(until) => format!(
+                "{} ({})",
+                clock(until, &view.time_zone),
+                relative(view.now, until)
+            ),
+            None => "permanent".to_owned(),
+        };
+        format!("{prefix}: {verb} from {was} to {to}\n")
     };
-    // All bans of a request end together.
-    let end = match first.until {
+    match ban.change {
+        BanChange::Added => format!("banned {prefix} {end}\n"),
+        BanChange::Prolonged => from_to("prolonged"),
+        BanChange::Shortened => from_to("shortened"),
+        BanChange::Reason => format!("{prefix}: banned {end} already, with another reason now\n"),
+        BanChange::Unchanged => format!("{prefix}: banned {end} already, unchanged\n"),
+    }
+}
+
+/// `until … (in 2h)`, or `permanently`.
+fn end_of(until: Option<Timestamp>, view: &View) -> String {
+    match until {
         Some(until) => format!(
             "until {} ({})",
             clock(until, &view.time_zone),
             relative(view.now, until)
         ),
-        None => "for ever".to_owned(),
-    };
-    let mut text = String::new();
-    if all > NAMED as u64 {
-        let _ = writeln!(text, "banned {} {end}", counted(all, "prefix", "prefixes"));
-    } else {
-        for ban in &banned.bans {
-            let _ = writeln!(text, "banned {} {end}", ban.prefix);
-        }
+        None => "permanently".to_owned(),
     }
-    match banned.moved {
-        0 => {}
-        1 if all == 1 => text.push_str("it was banned before: its end is moved\n"),
-        1 => text.push_str("1 of them was banned before: its end is moved\n"),
-        moved => {
-            let moved = grouped(moved);
-            let _ = writeln!(
-                text,
-                "{moved} of them were banned before: their ends are moved"
-            );
-        }
-    }
-    text
 }
 
 /// How many bans are gone, what had none, and what is dropped all the same.
@@ -120,6 +154,10 @@ pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
         } else {
             writeln!(text, "{} is still banned by {}", still.prefix, still.by)
         };
+    }
+    if unbanned.more_still_banned > 0 {
+        let more = grouped(unbanned.more_still_banned);
+        let _ = writeln!(text, "and {more} more: `ipblock-ctl bans` lists them");
     }
     text
 }
@@ -193,15 +231,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_banned_is_told_with_its_end() {
+    fn what_was_banned_is_shown_with_its_old_and_new_end() {
         let mut banned = samples::banned();
-        let mut text = render_banned(&banned, &samples::view());
-        banned.moved = 0;
-        for ban in &mut banned.bans {
-            ban.until = None;
+        let later = banned.bans[0].until;
+        let mut text = String::new();
+        for (change, until, was) in [
+            (BanChange::Added, later, None),
+            (BanChange::Added, None, None),
+            (BanChange::Prolonged, later, Some(samples::now())),
+            (BanChange::Prolonged, None, later),
+            (BanChange::Shortened, later, None),
+            (BanChange::Unchanged, None, None),
+            (BanChange::Unchanged, later, later),
+            (BanChange::Reason, later, later),
+        ] {
+            for ban in &mut banned.bans {
+                (ban.change, ban.until, ban.was) = (change, until, was);
+            }
+            banned.bans.truncate(1);
+            text += &render_banned(&banned, &samples::view());
         }
+        (banned.added, banned.moved, banned.unchanged) = (4000, 17, 1);
+        banned.bans[0].change = BanChange::Added;
         text += &render_banned(&banned, &samples::view());
-        (banned.added, banned.moved) = (4000, 17);
+        (banned.added, banned.moved, banned.unchanged) = (0, 1, 4000);
         text += &render_banned(&banned, &samples::view());
         insta::assert_snapshot!(text);
     }
@@ -216,6 +269,7 @@ mod tests {
         let net = |text: &str| text.parse().expect("a prefix");
         let unbanned = Unbanned {
             removed: 2,
+            more_still_banned: 1_200,
             not_banned: vec![net("198.51.100.9/32")],
             still_banned: vec![
                 StillBanned {

@@ -91,9 +91,18 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
     let room = view.width.saturating_sub(heads.width_before_last());
     for entry in entries {
         // Nothing is left out: this is where one looks for what exactly was done.
+        let named = entry.prefixes.iter().map(ToString::to_string);
+        let beyond: Vec<String> = named
+            .filter(|prefix| !entry.detail.contains(prefix.as_str()))
+            .collect();
+        let beyond = match beyond.join(" ").as_str() {
+            "" => String::new(),
+            beyond => format!("among them {beyond}"),
+        };
         let lines: Vec<String> = entry
             .detail
             .lines()
+            .chain(beyond.lines())
             .flat_map(|line| wrapped(&visible(line), room.max(MIN_COMMENT_WIDTH)))
             .collect();
         let mut lines = lines.iter();
@@ -170,12 +179,24 @@ mod tests {
                 author: "uid 0 (root)".to_owned(),
                 what: "stage".to_owned(),
                 detail: "rule abuse: added, block 3 prefixes\nallow list: 1 entry added".to_owned(),
+                prefixes: Vec::new(),
+            },
+            AuditInfo {
+                time: samples::now(),
+                author: "uid 0 (root)".to_owned(),
+                what: "ban".to_owned(),
+                detail: "192.0.2.1/32 192.0.2.2/32 and 480 more until 2026-12-01T00:00:00Z"
+                    .to_owned(),
+                prefixes: ["192.0.2.1/32", "203.0.113.9/32"]
+                    .map(|prefix| prefix.parse().expect("a prefix"))
+                    .into(),
             },
             AuditInfo {
                 time: samples::now() - 1.hours(),
                 author: "uid 0 (ipblockd)".to_owned(),
                 what: "rollback".to_owned(),
                 detail: "revision 6".to_owned(),
+                prefixes: Vec::new(),
             },
         ];
         insta::assert_snapshot!(render_audit(&entries, &samples::view()));

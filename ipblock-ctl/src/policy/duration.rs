@@ -21,9 +21,12 @@ pub(crate) enum DurationError {
     /// Into the past.
     #[error("a duration is not negative: write for example 2h")]
     Negative,
-    /// Parts of a second.
-    #[error("a duration has whole seconds: write 1s or more")]
-    Fraction,
+    /// Without an end.
+    #[error("a duration has an end: write for example 2h")]
+    Endless,
+    /// An option in the place of the value.
+    #[error("the duration is missing: write for example 2h")]
+    Missing,
     /// Nothing.
     #[error("a duration is not 0: write 1s or more")]
     Zero,
@@ -32,11 +35,33 @@ pub(crate) enum DurationError {
     TooLong,
 }
 
-/// Reads whole seconds, at least one. A day is 24 hours.
+/// Words that people write for a duration without an end.
+const ENDLESS: [&str; 7] = [
+    "permanent",
+    "permanently",
+    "never",
+    "forever",
+    "infinite",
+    "inf",
+    "unlimited",
+];
+
+/// Reads whole seconds, at least one. A day is 24 hours. Parts of a second count as a whole one:
+/// programs write `59m58.91s`, and what ends early does not hold as long as was asked.
 pub(crate) fn whole_seconds(text: &str) -> Result<u64, DurationError> {
     let text = text.trim();
+    if let Some(positive) = text.strip_prefix('-') {
+        return Err(match whole_seconds(positive) {
+            _ if positive.starts_with('-') => DurationError::Missing,
+            Err(DurationError::Text) => DurationError::Text,
+            _ => DurationError::Negative,
+        });
+    }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(DurationError::Unit(text.to_owned()));
+    }
+    if ENDLESS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return Err(DurationError::Endless);
     }
     let span: Span = text
         .parse()
@@ -50,12 +75,43 @@ pub(crate) fn whole_seconds(text: &str) -> Result<u64, DurationError> {
     if duration.is_negative() {
         return Err(DurationError::Negative);
     }
-    if duration.subsec_nanos() != 0 {
-        return Err(DurationError::Fraction);
-    }
-    match duration.as_secs().unsigned_abs() {
+    let begun = u64::from(duration.subsec_nanos() > 0);
+    match duration.as_secs().unsigned_abs() + begun {
         0 => Err(DurationError::Zero),
         MAX_SECONDS.. => Err(DurationError::TooLong),
         seconds => Ok(seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_second_count_as_a_whole_one() {
+        let cases = [
+            ("59m58.910348754s", 3599),
+            ("1h0m0.000000001s", 3601),
+            ("500ms", 1),
+            ("822.640361ms", 1),
+            ("1s1us", 2),
+            ("1.5h", 5400),
+            ("1ns", 1),
+            ("3s0ms", 3),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(whole_seconds(text), Ok(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_negative_is_called_so() {
+        for text in ["-1", "-1s", "-822.640361ms", "-1h2m", "-0s", "2h ago"] {
+            assert_eq!(whole_seconds(text), Err(DurationError::Negative), "{text}");
+        }
+        assert_eq!(whole_seconds("-soon"), Err(DurationError::Text));
+        assert_eq!(whole_seconds("--until"), Err(DurationError::Missing));
+        assert_eq!(whole_seconds("0.0s"), Err(DurationError::Zero));
+        assert_eq!(whole_seconds("Forever"), Err(DurationError::Endless));
     }
 }

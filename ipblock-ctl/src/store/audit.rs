@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use tracing::info;
 
-use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
+use super::{AuditMatch, AuditPage, Author, Failure, Limits, Store, StoreError, value::Stored};
 use crate::policy::text::printable;
 
 /// One entry of the audit trail.
@@ -23,25 +23,26 @@ pub struct AuditEntry {
 impl Store {
     /// Adds an entry; the oldest goes when there are too many.
     pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.write(|transaction| record(transaction, entry, &self.limits))?;
+        self.write(|transaction| {
+            record(transaction, entry, &self.limits)?;
+            Ok(())
+        })?;
         tell(entry);
         Ok(())
     }
 
     /// The newest `limit` entries of those before entry `before` (none: of all), newest first, each with
     /// its number.
-    pub fn audit_page(
-        &self,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<(i64, AuditEntry)>, StoreError> {
+    pub fn audit_page(&self, before: Option<i64>, limit: u32) -> Result<AuditPage, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT number, time, uid, author, what, detail FROM audit WHERE number < ?1
                  ORDER BY number DESC LIMIT ?2",
             )?;
             let before = before.unwrap_or(i64::MAX);
-            let rows = statement.query_map((before, limit), |row| {
+            let mut page = AuditPage::default();
+            let mut rows = statement.query((before, limit))?;
+            while let Some(row) = rows.next()? {
                 let time: Stored<Timestamp> = row.get(1)?;
                 let entry = AuditEntry {
                     time: time.0,
@@ -52,16 +53,20 @@ impl Store {
                     what: row.get(4)?,
                     detail: row.get(5)?,
                 };
-                Ok((row.get(0)?, entry))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+                page.last = Some(row.get(0)?);
+                page.entries.push(AuditMatch {
+                    entry,
+                    prefixes: Vec::new(),
+                });
+            }
+            Ok(page)
         })
     }
 
     /// The newest `limit` entries, newest first.
     pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let page = self.audit_page(None, limit)?;
-        Ok(page.into_iter().map(|(_, entry)| entry).collect())
+        Ok(page.entries.into_iter().map(|found| found.entry).collect())
     }
 }
 
@@ -78,12 +83,12 @@ pub(super) fn tell(entry: &AuditEntry) {
     );
 }
 
-/// Adds an entry as part of what it tells of.
+/// Adds an entry as part of what it tells of, and returns its number.
 pub(super) fn record(
     transaction: &Transaction<'_>,
     entry: &AuditEntry,
     limits: &Limits,
-) -> Result<(), Failure> {
+) -> Result<i64, Failure> {
     let number = transaction
         .prepare_cached(
             "INSERT INTO audit (time, uid, author, what, detail)
@@ -100,7 +105,7 @@ pub(super) fn record(
     if number % i64::from(limits.audit_slack) == 0 {
         prune(transaction, limits)?;
     }
-    Ok(())
+    Ok(number)
 }
 
 /// Entries that may come in streams, by what they tell of.

@@ -9,7 +9,9 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
 
-use super::{AuditEntry, Author, End, Failure, Store, StoreError, audit, value::Stored};
+use super::{
+    AuditEntry, Author, End, Failure, Store, StoreError, audit, audit_prefixes, value::Stored,
+};
 
 /// What is known of a ban beside its prefix. Bans of one request share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,9 +20,9 @@ pub struct Ban {
     pub end: Option<End>,
     /// Why, in the operator's words.
     pub reason: String,
-    /// When it was made, or last repeated.
+    /// When it was made; a repetition leaves it as it is.
     pub time: Timestamp,
-    /// Who made or repeated it.
+    /// Who made it.
     pub author: Author,
 }
 
@@ -68,7 +70,8 @@ impl Store {
         })
     }
 
-    /// Carries out changes in their order, and records who made them: all or nothing.
+    /// Carries out changes in their order, and records who made them and all their prefixes: all or
+    /// nothing.
     pub fn change_bans<'a>(
         &self,
         changes: impl IntoIterator<Item = (IpNet, Option<&'a Ban>)>,
@@ -79,7 +82,11 @@ impl Store {
                 "INSERT OR REPLACE INTO ban VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             let mut remove = transaction.prepare_cached("DELETE FROM ban WHERE prefix = ?1")?;
+            let mut prefixes = Vec::new();
             for (prefix, ban) in changes {
+                if audit.is_some() {
+                    prefixes.push(prefix);
+                }
                 let prefix = prefix.to_string();
                 let Some(ban) = ban else {
                     remove.execute([prefix])?;
@@ -97,10 +104,11 @@ impl Store {
                     &ban.author.name,
                 ))?;
             }
-            match audit {
-                Some(entry) => audit::record(transaction, entry, &self.limits),
-                None => Ok(()),
+            if let Some(entry) = audit {
+                let number = audit::record(transaction, entry, &self.limits)?;
+                audit_prefixes::record(transaction, number, &prefixes, &self.limits)?;
             }
+            Ok(())
         })?;
         audit.map(audit::tell);
         Ok(())

@@ -23,6 +23,7 @@
 
 mod alerts;
 mod audit;
+mod audit_prefixes;
 mod backup;
 mod bans;
 mod confirmation;
@@ -59,6 +60,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
 pub use audit::AuditEntry;
+pub use audit_prefixes::{AuditMatch, AuditPage};
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
@@ -140,6 +142,8 @@ pub(crate) struct Limits {
     pub(crate) audit_slack: u32,
     /// Bytes of one entry's detail; the rest is cut off.
     pub(crate) audit_detail: usize,
+    /// Bytes of all prefixes that entries about bans name, oldest go first.
+    pub(crate) audit_prefix_bytes: u64,
 }
 
 impl Default for Limits {
@@ -155,6 +159,7 @@ impl Default for Limits {
             audit_stream: 20_000,
             audit_slack: 256,
             audit_detail: 4 << 10,
+            audit_prefix_bytes: 64 << 20,
         }
     }
 }

@@ -235,6 +235,17 @@ CREATE TABLE alert_total (
 ",
 ];
 
+/// Added to a store of any version: builds that do not know the table leave it alone, and its rows go
+/// with the entries that they delete.
+const AUDIT_PREFIXES: &str = "
+-- Every prefix of an audit entry about bans: see audit_prefixes.rs. `size` is that of `prefixes`.
+CREATE TABLE IF NOT EXISTS audit_prefixes (
+    entry INTEGER PRIMARY KEY REFERENCES audit (number) ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    prefixes BLOB NOT NULL
+) STRICT;
+";
+
 /// What [`VERSION`] adds; older builds leave empty tables alone.
 const PIECES: &str = "
 -- Where a ruleset has pieces, they are its text, and `toml` is empty.
@@ -318,6 +329,7 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
         migrate(&transaction, version).map_err(failed)?;
     }
     transaction.execute_batch(PIECES).map_err(failed)?;
+    transaction.execute_batch(AUDIT_PREFIXES).map_err(failed)?;
     transaction.commit().map_err(failed)
 }
 
@@ -334,6 +346,7 @@ fn empty() -> rusqlite::Result<Connection> {
     transaction.execute_batch(TABLES)?;
     migrate(&transaction, 1)?;
     transaction.execute_batch(PIECES)?;
+    transaction.execute_batch(AUDIT_PREFIXES)?;
     transaction.commit()?;
     Ok(connection)
 }

@@ -1,7 +1,7 @@
 //! `ban`, `unban` and `bans`.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Command, Stdio},
 };
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 fn banned() -> Value {
-    json!({"added": 1, "moved": 0, "warnings": ["it passes all the same"],
-        "bans": [{"prefix": "192.0.2.7/32", "until": null}]})
+    json!({"added": 1, "moved": 0, "unchanged": 0, "warnings": ["it passes all the same"],
+        "bans": [{"prefix": "192.0.2.7/32", "until": null, "change": "added", "was": null}]})
 }
 
 fn unbanned() -> Value {
@@ -37,12 +37,12 @@ fn a_ban_sends_its_end_and_tells_what_it_did() {
         "--force",
     ];
     let assert = run(&daemon, &arguments).code(0);
-    assert_eq!(stdout(&assert), "banned 192.0.2.7/32 for ever\n");
+    assert_eq!(stdout(&assert), "banned 192.0.2.7/32 permanently\n");
     assert_eq!(stderr(&assert), "warning: it passes all the same\n");
     assert_eq!(
         daemon.requests()[0].body,
         json!({"addresses": ["192.0.2.7", "@feed"], "expires": "never", "reason": "scan",
-            "v6_prefix": 56, "force": true, "wide": false})
+            "v6_prefix": 56, "shorten": false, "force": true, "wide": false})
     );
     let assert = run(&daemon, &["ban", "192.0.2.7", "--for", "2h", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
@@ -64,6 +64,33 @@ fn a_ban_without_an_end_is_refused_with_the_choices() {
     );
     run(&daemon, &["ban", "192.0.2.7", "--for", "2h", "--permanent"]).code(2);
     run(&daemon, &["ban", "-", "192.0.2.7", "--for", "2h"]).code(2);
+    assert!(daemon.requests().is_empty());
+}
+
+#[test]
+fn what_is_not_an_address_is_explained_with_what_may_be_meant() {
+    let daemon = FakeDaemon::start(Vec::new());
+    for (arguments, part) in [
+        (&["ban", "192.0.2.1", "2h"][..], "did you mean --for 2h?"),
+        (
+            &["ban", "192.0.2.1", "--for", "1h", "--reason", "ssh", "scan"],
+            "quotes around a text of several words",
+        ),
+        (&["check", "-"], "standard input is not read here"),
+        (
+            &["ban", "DE", "--for", "1h"],
+            "names of hosts and countries are not resolved",
+        ),
+        (
+            &["ban", "192.0.2.1", "--for", "-1s"],
+            "a duration is not negative",
+        ),
+    ] {
+        let assert = run(&daemon, arguments).code(2);
+        let text = stderr(&assert);
+        assert!(text.contains(part), "{arguments:?}: {text}");
+        assert!(!text.contains("NAME"), "{arguments:?}: {text}");
+    }
     assert!(daemon.requests().is_empty());
 }
 
@@ -137,6 +164,8 @@ fn a_stream_is_sent_without_its_bad_lines_which_are_told() {
         .assert()
         .code(2);
     let text = stderr(&assert);
+    let note = "line 3: `scan` after the addresses is not kept";
+    assert!(text.starts_with(note), "{text}");
     assert!(text.contains("error: line 4: `10.0.0.1/8`: "), "{text}");
     assert!(text.contains("hint: "), "{text}");
     let sent: Vec<Value> = daemon
@@ -202,6 +231,75 @@ fn an_unreachable_daemon_ends_a_stream_and_names_the_line() {
 }
 
 #[test]
+fn every_address_of_a_line_is_sent() {
+    let daemon = FakeDaemon::start(vec![
+        answer("POST", "/v1/bans", 200, banned()),
+        answer("POST", "/v1/unban", 200, unbanned()),
+    ]);
+    for arguments in [&["ban", "-", "--for", "1h"][..], &["unban", "-"]] {
+        ipblock_ctl()
+            .env("IPBLOCK_SOCKET", daemon.socket())
+            .args(arguments)
+            .write_stdin("198.51.100.7 203.0.113.0/25 2001:db8:bad::5\n192.0.2.1,192.0.2.2\n")
+            .assert()
+            .code(0);
+    }
+    for asked in daemon.requests() {
+        let expected = json!([
+            "198.51.100.7",
+            "203.0.113.0/25",
+            "2001:db8:bad::5",
+            "192.0.2.1",
+            "192.0.2.2"
+        ]);
+        assert_eq!(asked.body["addresses"], expected);
+    }
+}
+
+#[test]
+fn a_batch_that_was_not_acknowledged_is_sent_again_after_a_restart() {
+    let mut daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"))
+        .args(["ban", "-", "--permanent", "--shorten"])
+        .env("IPBLOCK_SOCKET", daemon.socket())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut input = child.stdin.take().expect("a pipe");
+    let mut output = child.stdout.take().expect("a pipe");
+    input.write_all(b"192.0.2.7\n").expect("written");
+    let mut shown = [0; 32];
+    output.read_exact(&mut shown).expect("an answer");
+    daemon.stop();
+    input.write_all(b"192.0.2.8\n").expect("written");
+    let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.ends_with("; retrying\n") {
+        line.clear();
+        assert!(errors.read_line(&mut line).expect("text") > 0, "no retry");
+    }
+    // A daemon that fails for a while is waited for as one that is away.
+    daemon.start_again(vec![
+        answer("POST", "/v1/bans", 500, failure("failed")),
+        answer("POST", "/v1/bans", 200, banned()),
+    ]);
+    drop(input);
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).expect("text");
+    assert!(rest.contains("ipblockd answers again\n"), "{rest}");
+    assert_eq!(child.wait().expect("ended").code(), Some(0), "{rest}");
+    let sent: Vec<Value> = daemon
+        .requests()
+        .iter()
+        .map(|asked| asked.body["addresses"].clone())
+        .collect();
+    let expected = [["192.0.2.7"], ["192.0.2.8"], ["192.0.2.8"]];
+    assert_eq!(sent, expected.map(|addresses| json!(addresses)));
+}
+
+#[test]
 fn lines_are_sent_while_the_stream_is_open_and_a_closed_pipe_ends_it() {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"))
@@ -215,9 +313,9 @@ fn lines_are_sent_while_the_stream_is_open_and_a_closed_pipe_ends_it() {
     let mut input = child.stdin.take().expect("a pipe");
     let mut output = child.stdout.take().expect("a pipe");
     input.write_all(b"192.0.2.7\n").expect("written");
-    let mut told = [0; 29];
+    let mut told = [0; 32];
     output.read_exact(&mut told).expect("an answer");
-    assert_eq!(&told, b"banned 192.0.2.7/32 for ever\n");
+    assert_eq!(&told, b"banned 192.0.2.7/32 permanently\n");
     drop(output);
     // It may have ended already when this is written.
     drop(input.write_all(b"192.0.2.8\n"));

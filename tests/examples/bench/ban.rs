@@ -74,6 +74,7 @@ pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
             expires: Expiry::Never,
             reason: String::new(),
             v6_prefix: None,
+            shorten: false,
             force: false,
             wide: false,
         };
@@ -105,7 +106,10 @@ pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
             if sample == 0 {
                 scene.assert_blocked(&addresses.concat())?;
             }
-            runtime.block_on(client.unban(&UnbanRequest { addresses }))?;
+            runtime.block_on(client.unban(&UnbanRequest {
+                addresses,
+                inside: false,
+            }))?;
         }
         found.push(Quartiles::of(&samples));
     }

@@ -200,32 +200,6 @@ fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
 }
 
 #[test]
-fn repeating_a_ban_moves_its_end_and_its_reason() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    let daemon = &scene.daemon;
-    ban(daemon, &["203.0.113.7", "--permanent", "--reason", "first"])?;
-    let banned = ban(
-        daemon,
-        &["203.0.113.7", "--for", "1h", "--reason", "second"],
-    )?;
-    assert_eq!((banned.added, banned.moved), (0, 1));
-    let found = bans(daemon)?;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].reason, "second");
-    assert!(
-        matches!(found[0].seconds_left, Some(3500..=3600)),
-        "{found:?}"
-    );
-    assert_eq!(found[0].until, banned.bans[0].until);
-    assert_eq!(found[0].author, "uid 0 (root)");
-    ban(daemon, &["203.0.113.7", "--for", "1s"])?;
-    wait_for(DEADLINE, "the shortened ban to end", || {
-        (!is_banned(daemon, "203.0.113.7").ok()?).then_some(())
-    })
-}
-
-#[test]
 fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
@@ -389,14 +363,16 @@ fn a_stream_bans_line_by_line_while_it_is_open() -> anyhow::Result<()> {
         .ctl_command(&[], &["ban", "-", "--for", "1h"])
         .spawn()?;
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"# offenders\n\n203.0.113.7 scan\nnonsense.example\n203.0.113.8\n")?;
-    wait_for(DEADLINE, "two bans while the stream is open", || {
-        (bans(&scene.daemon).ok()?.len() == 2).then_some(())
+    input.write_all(
+        b"# offenders\n\n203.0.113.7 scan\nnonsense.example\n203.0.113.8 203.0.113.10\n",
+    )?;
+    wait_for(DEADLINE, "three bans while the stream is open", || {
+        (bans(&scene.daemon).ok()?.len() == 3).then_some(())
     })?;
     // Half a line is none.
     input.write_all(b"203.0.113.9")?;
     thread::sleep(Duration::from_millis(200));
-    assert_eq!(bans(&scene.daemon)?.len(), 2);
+    assert_eq!(bans(&scene.daemon)?.len(), 3);
     input.write_all(b"9\n0.0.0.0/0\n")?;
     drop(input);
     let output = child.wait_with_output()?;
@@ -407,7 +383,7 @@ fn a_stream_bans_line_by_line_while_it_is_open() -> anyhow::Result<()> {
         stderr.contains("line 7: this would ban 0.0.0.0/0"),
         "{stderr}"
     );
-    let banned = ["203.0.113.7", "203.0.113.8", "203.0.113.99"];
+    let banned = ["203.0.113.7", "203.0.113.8", "203.0.113.10", "203.0.113.99"];
     Ledger::new().expect(&scene, &banned, &["203.0.113.9"]);
     Ok(())
 }

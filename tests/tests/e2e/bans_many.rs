@@ -102,6 +102,7 @@ fn a_hundred_thousand_bans_are_streamed_kept_and_taken_over() -> anyhow::Result<
     let client = Client::new(scene.daemon.socket());
     let request = UnbanRequest {
         addresses: addresses(0..BANS),
+        inside: false,
     };
     let unbanned = runtime.block_on(client.unban(&request))?;
     tell("100,000 bans taken away in one request", started);
@@ -123,6 +124,7 @@ fn bans_in_batches_are_in_force_when_each_call_returns() -> anyhow::Result<()> {
                 expires: Expiry::After(3600),
                 reason: "scan".to_owned(),
                 v6_prefix: None,
+                shorten: false,
                 force: false,
                 wide: false,
             };

@@ -19,6 +19,7 @@ mod backup_damaged;
 mod bad_input;
 mod bad_start;
 mod bans;
+mod bans_again;
 mod bans_many;
 mod bans_tables;
 mod bounded;

@@ -19,6 +19,9 @@ pub struct BanRequest {
     /// Widens longer IPv6 prefixes to this length.
     #[serde(default)]
     pub v6_prefix: Option<u8>,
+    /// Also shortens bans that end later; without it they stay as they are.
+    #[serde(default)]
+    pub shorten: bool,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
@@ -32,8 +35,11 @@ pub struct BanRequest {
 pub struct Banned {
     /// Prefixes that were not banned before.
     pub added: u64,
-    /// Prefixes whose ban got another end and reason.
+    /// Prefixes whose ban got another end, or another reason.
     pub moved: u64,
+    /// Prefixes whose ban stays as it was: it ends later, or is the same.
+    #[serde(default)]
+    pub unchanged: u64,
     /// What an operator should know.
     pub warnings: Vec<String>,
     /// The bans, 100 of them at most.
@@ -45,8 +51,31 @@ pub struct Banned {
 pub struct BannedPrefix {
     /// Its prefix.
     pub prefix: IpNet,
-    /// When it ends; null: never.
+    /// When it ends now; null: never.
     pub until: Option<Timestamp>,
+    /// What the request did to it.
+    #[serde(default)]
+    pub change: BanChange,
+    /// When it ended before; null: never, or it is new.
+    #[serde(default)]
+    pub was: Option<Timestamp>,
+}
+
+/// What a [`BanRequest`] did to one prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BanChange {
+    /// It was not banned before.
+    #[default]
+    Added,
+    /// It ends later than before.
+    Prolonged,
+    /// It ends earlier than before.
+    Shortened,
+    /// It ends as before, with another reason.
+    Reason,
+    /// Nothing: it ends later than asked, or is the same.
+    Unchanged,
 }
 
 /// `POST /v1/unban`: all of them or none; answered with [`Unbanned`].
@@ -54,6 +83,9 @@ pub struct BannedPrefix {
 pub struct UnbanRequest {
     /// Addresses, prefixes, ranges or deployed `@lists`, as they were banned.
     pub addresses: Vec<String>,
+    /// Also ends the bans inside of these prefixes.
+    #[serde(default)]
+    pub inside: bool,
 }
 
 /// What an [`UnbanRequest`] did.
@@ -65,6 +97,9 @@ pub struct Unbanned {
     pub not_banned: Vec<IpNet>,
     /// What another ban still covers, 100 of them at most.
     pub still_banned: Vec<StillBanned>,
+    /// How many more there are beside these.
+    #[serde(default)]
+    pub more_still_banned: u64,
 }
 
 /// One prefix in [`Unbanned`] that is dropped all the same.
@@ -97,7 +132,7 @@ pub struct BanInfo {
     pub reason: String,
     /// Packets are not counted for each ban: null.
     pub packets: Option<u64>,
-    /// Who made it, or repeated it last.
+    /// Who made it; the audit trail says who prolonged it.
     pub author: String,
     /// When that was.
     pub time: Timestamp,

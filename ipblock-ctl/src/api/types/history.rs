@@ -1,5 +1,6 @@
 //! Revisions, their confirmation and the way back; who did what.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -72,11 +73,17 @@ pub struct AuditInfo {
     pub what: String,
     /// With what.
     pub detail: String,
+    /// Where an address was asked for: prefixes of the entry that overlap it, 10 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<IpNet>,
 }
 
 /// `GET /v1/audit` query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditQuery {
+    /// Only entries that name a prefix which overlaps this address, prefix or range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// How many entries at most.
     #[serde(default = "AuditQuery::default_limit")]
     pub limit: u32,

@@ -20,7 +20,8 @@ pub use alerts::{
 };
 pub use attached::Attached;
 pub use ban::{
-    BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest, Unbanned,
+    BanChange, BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest,
+    Unbanned,
 };
 pub use changes::{
     AddressChange, Applied, ApplyRequest, BanChange, BeforeAfter, Change, ConflictInfo,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use clap::Args;
 
 use super::super::{
-    arguments::{ActionArg, StageArgs, address},
+    arguments::{ActionArg, Addresses, StageArgs, addresses_after_name, each},
     error::CliError,
     expiry::ExpiryArgs,
     prompt::{ask, choose},
@@ -52,19 +52,17 @@ pub(crate) struct AddArgs {
         value_name = "A",
         required = true,
         num_args = 1..,
-        value_delimiter = ',',
-        value_parser = address
+        value_parser = addresses_after_name
     )]
-    matches: Vec<String>,
+    matches: Vec<Addresses>,
     /// What the rule spares, in the same forms
     #[arg(
         long,
         value_name = "A",
         num_args = 1..,
-        value_delimiter = ',',
-        value_parser = address
+        value_parser = addresses_after_name
     )]
-    except: Vec<String>,
+    except: Vec<Addresses>,
     #[command(flatten)]
     expiry: ExpiryArgs,
     /// Kept with the rule
@@ -90,8 +88,8 @@ pub(crate) async fn run(args: AddArgs, session: &mut Session<'_>) -> Result<u8, 
     let rule = AddRule {
         name: args.name.map(String::from),
         action: args.action.into(),
-        matches: args.matches,
-        except: args.except,
+        matches: each(args.matches),
+        except: each(args.except),
         expires: args.expiry.expiry().unwrap_or_default(),
         note: args.note.unwrap_or_default(),
         alert: args.alert,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     super::{
-        arguments::{ActionArg, StageArgs, address},
+        arguments::{ActionArg, Addresses, StageArgs, addresses, each},
         error::CliError,
         expiry::ExpiryArgs,
         session::Session,
@@ -45,17 +45,17 @@ pub(crate) struct EditArgs {
     #[arg(long)]
     action: Option<ActionArg>,
     /// Match these, too: addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
-    add_match: Vec<String>,
+    #[arg(long, value_name = "A", num_args = 1.., value_parser = addresses)]
+    add_match: Vec<Addresses>,
     /// Match these no longer
-    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
-    remove_match: Vec<String>,
+    #[arg(long, value_name = "A", num_args = 1.., value_parser = addresses)]
+    remove_match: Vec<Addresses>,
     /// Spare these, too
-    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
-    add_except: Vec<String>,
+    #[arg(long, value_name = "A", num_args = 1.., value_parser = addresses)]
+    add_except: Vec<Addresses>,
     /// Spare these no longer
-    #[arg(long, value_name = "A", num_args = 1.., value_delimiter = ',', value_parser = address)]
-    remove_except: Vec<String>,
+    #[arg(long, value_name = "A", num_args = 1.., value_parser = addresses)]
+    remove_except: Vec<Addresses>,
     /// Call it this; it keeps its counters
     #[arg(long, value_name = "NAME")]
     rename: Option<RuleName>,
@@ -137,10 +137,10 @@ fn resolve(args: EditArgs) -> EditRule {
         name: String::new(),
         rename: args.rename.map(String::from),
         action: args.action.map(Into::into),
-        add_match: args.add_match,
-        remove_match: args.remove_match,
-        add_except: args.add_except,
-        remove_except: args.remove_except,
+        add_match: each(args.add_match),
+        remove_match: each(args.remove_match),
+        add_except: each(args.add_except),
+        remove_except: each(args.remove_except),
         note: args.note,
         expires: args.expiry.expiry(),
         enabled: on_or_off(args.enable, args.disable),

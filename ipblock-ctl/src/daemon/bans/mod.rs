@@ -4,17 +4,21 @@
 //! memory is what should be in the kernel; the kernel is never asked for it.
 
 mod amount;
+mod kept;
 mod listing;
+mod outcome;
+mod record;
 mod requests;
 mod warnings;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use ipblock_common::limits::MAX_BANS;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use self::amount::Unasked;
+use self::{amount::Unasked, kept::Kept};
 use super::{amounts::live_prefixes, drift::Part, ends, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
@@ -35,6 +39,8 @@ pub(super) type StoredBans = Bans<Arc<store::Ban>>;
 /// Every ban, and the kernel's tables.
 pub(super) struct LiveBans {
     bans: StoredBans,
+    /// Ended ones that a step of the clock can bring back. With `bans` the store's rows.
+    kept: Kept,
     tables: BanTables,
     /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
     /// clock are reckoned.
@@ -53,6 +59,7 @@ impl LiveBans {
         let now = Now::read();
         Ok(Self {
             bans: stored_bans(store, &now)?,
+            kept: Kept::new(&now),
             tables,
             wall_offset: ends::wall_offset(&now),
             out_of_step: true,
@@ -136,6 +143,7 @@ impl LiveBans {
     /// Takes up other bans; the tables stay as they are.
     pub(super) fn take_up(&mut self, bans: StoredBans) {
         self.bans = bans;
+        self.kept = Kept::new(&Now::read());
         self.out_of_step = true;
     }
 
@@ -145,6 +153,24 @@ impl LiveBans {
         if let Err(error) = self.mend() {
             error!(%error, "bans could not be put into the kernel");
         }
+    }
+
+    /// Every ban inside of one of these prefixes, ended ones too.
+    fn inside(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
+        let live = prefixes.iter().flat_map(|prefix| self.bans.inside(*prefix));
+        let live = live.map(|(prefix, _)| prefix);
+        live.chain(self.kept.inside(prefixes)).collect()
+    }
+
+    /// What the store has to hold of these prefixes.
+    fn stored<'a>(
+        &'a self,
+        prefixes: &'a [IpNet],
+    ) -> impl Iterator<Item = (IpNet, Option<&'a store::Ban>)> {
+        prefixes.iter().map(|&prefix| {
+            let live = self.bans.get(prefix).map(|ban| ban.info.as_ref());
+            (prefix, live.or_else(|| self.kept.get(prefix)))
+        })
     }
 
     /// Makes the tables hold what they should.
@@ -165,6 +191,18 @@ impl LiveBans {
         }
     }
 
+    /// Takes ended bans out that a step of the clock can bring back; the store keeps them.
+    fn set_aside(&mut self, ended: Vec<IpNet>, now: &Now) {
+        let gone = ended.into_iter().map(|prefix| (prefix, None));
+        let changed = self.bans.change(gone);
+        for (prefix, ban) in changed.before {
+            if let Some(ban) = ban {
+                self.kept.keep(prefix, ban.info, now);
+            }
+        }
+        self.write_or_mend_later(&changed.writes);
+    }
+
     /// Moves the deadlines of bans that go by the wall clock, when that was set.
     fn follow_wall_clock(&mut self, now: &Now) {
         let offset = ends::wall_offset(now);
@@ -172,7 +210,10 @@ impl LiveBans {
             return;
         }
         self.wall_offset = offset;
-        let moved = going_by_the_wall(&self.bans, now);
+        let mut moved = going_by_the_wall(&self.bans, now);
+        let room = (MAX_BANS as usize).saturating_sub(self.bans.len());
+        let back = self.kept.back(room, now).into_iter();
+        moved.extend(back.map(|(prefix, ban)| (prefix, Some(ban))));
         if !moved.is_empty() {
             info!(bans = moved.len(), "the clock was set: ends move with it");
             let changed = self.bans.change(moved);
@@ -203,15 +244,21 @@ impl Service {
             live.mend()?;
             mended = live.disagreed_at.take();
         }
-        let ended: Vec<Change> = live
-            .bans
-            .ended(now.boot_ns)
-            .take(CLEARED_A_TICK)
-            .map(|prefix| (prefix, None))
-            .collect();
-        if !ended.is_empty() {
-            debug!(bans = ended.len(), "bans have ended");
-            self.carry_out(&mut live, ended, None)?;
+        let ended = live.bans.ended(now.boot_ns).take(CLEARED_A_TICK);
+        let (aside, gone): (Vec<IpNet>, Vec<IpNet>) = ended.partition(|prefix| {
+            let ban = live.bans.get(*prefix);
+            ban.is_some_and(|ban| Kept::can_come_back(&ban.info))
+        });
+        if !aside.is_empty() {
+            debug!(bans = aside.len(), "bans have ended by the wall clock");
+            live.set_aside(aside, &now);
+        }
+        let too_old = live.kept.too_old(&now);
+        if !gone.is_empty() || !too_old.is_empty() {
+            debug!(bans = gone.len(), "bans have ended");
+            let changes = gone.into_iter().chain(too_old);
+            let changes = changes.map(|prefix| (prefix, None)).collect();
+            self.carry_out(&mut live, changes, None)?;
         }
         drop(live);
         if let Some(address) = mended {
@@ -231,16 +278,18 @@ impl Service {
         audit: Option<&AuditEntry>,
     ) -> Result<(), ApiError> {
         let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
+        let kept = live.kept.take(&prefixes);
         let done = live.bans.change(changes);
-        let stored = store_changes(&live.bans, &prefixes);
-        if let Err(error) = self.store.change_bans(stored, audit) {
+        if let Err(error) = self.store.change_bans(live.stored(&prefixes), audit) {
             live.bans.change(done.before);
+            live.kept.put_back(kept);
             return Err(error.into());
         }
         let Err(refused) = live.tables.write(&done.writes) else {
             return Ok(());
         };
         let undone = live.bans.change(done.before);
+        live.kept.put_back(kept);
         live.write_or_mend_later(&undone.writes);
         let undo = audit.map(|asked| AuditEntry {
             what: format!("{}-refused", asked.what),
@@ -251,7 +300,7 @@ impl Service {
         let error = ApiError::new(ErrorKind::Failed, message);
         match self
             .store
-            .change_bans(store_changes(&live.bans, &prefixes), undo.as_ref())
+            .change_bans(live.stored(&prefixes), undo.as_ref())
         {
             Ok(()) => Err(error.with_hint("no ban was changed; `ipblock-ctl bans` lists them")),
             Err(again) => {
@@ -291,16 +340,6 @@ fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
         .filter(|(_, ban)| goes_by_it(&ban.info))
         .map(|(prefix, ban)| (prefix, Some(reckoned(Arc::clone(&ban.info), now))))
         .collect()
-}
-
-/// What the store has to hold of these prefixes.
-fn store_changes<'a>(
-    bans: &'a StoredBans,
-    prefixes: &'a [IpNet],
-) -> impl Iterator<Item = (IpNet, Option<&'a store::Ban>)> {
-    prefixes
-        .iter()
-        .map(|prefix| (*prefix, bans.get(*prefix).map(|ban| ban.info.as_ref())))
 }
 
 /// A stored ban with its deadline on this boot's clock.

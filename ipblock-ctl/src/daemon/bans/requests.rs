@@ -6,11 +6,17 @@ use ipblock_common::limits::MAX_BANS;
 use ipnet::{IpNet, Ipv6Net};
 use tracing::info;
 
-use super::{Change, reckoned, until, warnings};
+use super::{
+    Change, LiveBans,
+    outcome::Wanted,
+    reckoned,
+    record::{Done, NAMED, audit, summary},
+    until, warnings,
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned},
+        types::{BanChange, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned},
     },
     daemon::{
         addresses,
@@ -28,13 +34,11 @@ use crate::{
         special,
         text::printable,
     },
-    store::{self, AuditEntry, Author, End},
+    store::{self, Author, End},
 };
 
 /// Prefixes that an answer shows.
 const SHOWN: usize = 100;
-/// Prefixes that a line of the log or of the audit trail names.
-const NAMED: usize = 20;
 /// Bytes that a reason may have.
 const MAX_REASON: usize = 256;
 
@@ -43,12 +47,13 @@ impl Service {
     pub fn ban(&self, request: &BanRequest, caller: &Caller) -> Result<Banned, ApiError> {
         let author = &caller.author;
         let now = Now::read();
-        let ban = Arc::new(store::Ban {
+        let ban = store::Ban {
             end: end(request.expires, &now)?,
             reason: reason(&request.reason)?,
             time: now.wall,
             author: author.clone(),
-        });
+        };
+        let mut wanted = Wanted::new(ban, request.shorten);
         let deployed = Arc::clone(&self.read().deployed);
         let mut prefixes = prefixes(&deployed, &request.addresses)?;
         let mut warnings = Vec::new();
@@ -75,40 +80,71 @@ impl Service {
         let (unasked, much) = live.unasked.judge(&prefixes, &live.bans, &now, asked)?;
         forced.extend(much);
         reach(Step::Judged);
-        let held = prefixes.iter().map(|prefix| live.bans.get(*prefix));
-        let (mut known, mut moved) = (0, 0);
-        for ban in held.flatten() {
-            known += 1;
-            moved += u64::from(now.boot_ns < ban.deadline);
+        let (mut changes, mut done) = (Vec::<Change>::new(), Vec::new());
+        let mut banned = Banned::default();
+        let mut new = 0;
+        for &prefix in &prefixes {
+            let held = live.bans.get(prefix);
+            new += usize::from(held.is_none());
+            let held = held.filter(|held| now.boot_ns < held.deadline);
+            let (change, ban) = wanted.of(held, &now);
+            let was = held.and_then(|held| until(&held.info, &now));
+            if banned.bans.len() < SHOWN {
+                let until = until(&ban, &now);
+                banned.bans.push(BannedPrefix {
+                    prefix,
+                    until,
+                    change,
+                    was,
+                });
+            }
+            match change {
+                BanChange::Unchanged => {
+                    banned.unchanged += 1;
+                    continue;
+                }
+                BanChange::Added => banned.added += 1,
+                BanChange::Prolonged | BanChange::Shortened | BanChange::Reason => {
+                    banned.moved += 1;
+                }
+            }
+            changes.push((prefix, Some(reckoned(ban, &now))));
+            done.push(Done {
+                prefix,
+                change,
+                was,
+            });
         }
-        refuse_too_many(live.bans.len() + prefixes.len() - known)?;
-        let changes: Vec<Change> = prefixes
-            .iter()
-            .map(|prefix| (*prefix, Some(reckoned(Arc::clone(&ban), &now))))
-            .collect();
-        let summary = summary(&prefixes, &ban);
-        let entry = audit(author, "ban", &summary, &now);
-        self.carry_out(&mut live, changes, Some(&entry))?;
-        live.unasked = unasked;
+        let bans = live.bans.len() + new;
+        refuse_too_many(bans)?;
+        if !changes.is_empty() {
+            self.make_room(&mut live, bans)?;
+            let summary = summary(&done, &wanted.ban);
+            let entry = audit(author, "ban", &summary, &now);
+            self.carry_out(&mut live, changes, Some(&entry))?;
+            live.unasked = unasked;
+            log_forced(&forced);
+            let (added, moved) = (banned.added, banned.moved);
+            let summary = printable(&summary);
+            info!(author = %author.name, uid = author.uid, added, moved, "banned {summary}");
+        }
         drop(live);
-
-        log_forced(&forced);
         warnings.extend(forced);
         warnings.extend(warnings::allowed(&deployed, &prefixes));
         warnings.extend(special::banned(&prefixes));
-        let added = prefixes.len() as u64 - moved;
-        info!(author = %author.name, uid = author.uid, added, moved, "banned {summary}");
-        let until = until(&ban, &now);
-        Ok(Banned {
-            added,
-            moved,
-            warnings,
-            bans: prefixes
-                .into_iter()
-                .take(SHOWN)
-                .map(|prefix| BannedPrefix { prefix, until })
-                .collect(),
-        })
+        banned.warnings = warnings;
+        Ok(banned)
+    }
+
+    /// Forgets ended bans so that the store never holds more than [`MAX_BANS`] when there are `bans`.
+    fn make_room(&self, live: &mut LiveBans, bans: usize) -> Result<(), ApiError> {
+        let over = (bans + live.kept.len()).saturating_sub(MAX_BANS as usize);
+        if over == 0 {
+            return Ok(());
+        }
+        let forgotten = live.kept.to_make_room(over).into_iter();
+        let forgotten = forgotten.map(|prefix| (prefix, None)).collect();
+        self.carry_out(live, forgotten, None)
     }
 
     /// Takes bans away, all of them or none: so stored and in force when this returns.
@@ -120,12 +156,25 @@ impl Service {
 
         let mut live = self.bans();
         let now = Now::read();
+        if request.inside {
+            let inside = live.inside(&prefixes);
+            prefixes.extend(inside);
+            prefixes.sort_unstable();
+            prefixes.dedup();
+        }
         let (mut changes, mut not_banned) = (Vec::new(), Vec::new());
+        let mut removed = 0;
         for prefix in &prefixes {
-            match live.bans.get(*prefix) {
-                // One that has ended goes by itself.
-                Some(ban) if now.boot_ns < ban.deadline => changes.push((*prefix, None)),
-                _ => not_banned.push(*prefix),
+            let ban = live.bans.get(*prefix);
+            if ban.is_some_and(|ban| now.boot_ns < ban.deadline) {
+                removed += 1;
+                changes.push((*prefix, None));
+                continue;
+            }
+            not_banned.push(*prefix);
+            // An ended one must not come back when the clock is set.
+            if ban.is_some() || live.kept.get(*prefix).is_some() {
+                changes.push((*prefix, None));
             }
         }
         let gone: Vec<IpNet> = changes.iter().map(|(prefix, _): &Change| *prefix).collect();
@@ -133,7 +182,7 @@ impl Service {
             let entry = audit(author, "unban", &warnings::named(&gone, NAMED), &now);
             self.carry_out(&mut live, changes, Some(&entry))?;
             let named = warnings::named(&gone, NAMED);
-            info!(author = %author.name, uid = author.uid, removed = gone.len(), "unbanned {named}");
+            info!(author = %author.name, uid = author.uid, removed, "unbanned {named}");
         }
         let still_banned = prefixes.iter().flat_map(|&prefix| {
             let wider = live.bans.covering(prefix, now.boot_ns);
@@ -144,9 +193,12 @@ impl Service {
                 .into_iter()
                 .chain(inside.map(|(prefix, _)| StillBanned { prefix, by: prefix }))
         });
+        let mut still_banned = still_banned.fuse();
+        let shown = still_banned.by_ref().take(SHOWN).collect();
         Ok(Unbanned {
-            removed: gone.len() as u64,
-            still_banned: still_banned.take(SHOWN).collect(),
+            removed,
+            still_banned: shown,
+            more_still_banned: still_banned.count() as u64,
             not_banned,
         })
     }
@@ -197,7 +249,7 @@ fn end(expires: Expiry, now: &Now) -> Result<Option<End>, ApiError> {
         Expiry::After(0) => Err(refused("a ban of 0 seconds ends at once".to_owned())),
         Expiry::After(seconds) => ends::after(seconds, now).map(Some).ok_or_else(|| {
             refused(format!("a ban of {seconds} seconds is too long"))
-                .with_hint("ban for ever instead: --permanent")
+                .with_hint("ban permanently instead: --permanent")
         }),
     }
 }
@@ -224,25 +276,4 @@ fn widen(prefixes: &mut [IpNet], length: u8) -> Result<(), ApiError> {
         })?;
     }
     Ok(())
-}
-
-fn summary(prefixes: &[IpNet], ban: &store::Ban) -> String {
-    let named = warnings::named(prefixes, NAMED);
-    let end = match &ban.end {
-        Some(end) => format!("until {:.0}", end.wall),
-        None => "for ever".to_owned(),
-    };
-    match &*printable(&ban.reason) {
-        "" => format!("{named} {end}"),
-        reason => format!("{named} {end}: {reason}"),
-    }
-}
-
-fn audit(author: &Author, what: &str, detail: &str, now: &Now) -> AuditEntry {
-    AuditEntry {
-        time: now.wall,
-        author: author.clone(),
-        what: what.to_owned(),
-        detail: detail.to_owned(),
-    }
 }

@@ -4,8 +4,8 @@ use jiff::ToSpan as _;
 
 use super::{now, texts};
 use crate::api::types::{
-    AllowInfo, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent, ListEntry,
-    ListInfo,
+    AllowInfo, BanChange, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent,
+    ListEntry, ListInfo,
 };
 
 pub(in crate::output) fn allow() -> Vec<AllowInfo> {
@@ -115,11 +115,14 @@ pub(in crate::output) fn banned() -> Banned {
     Banned {
         added: 2,
         moved: 1,
+        unchanged: 0,
         warnings: texts(&["on the allow list, so it passes all the same: 203.0.113.0/28"]),
         bans: bans
             .map(|ban| BannedPrefix {
                 prefix: ban.prefix,
                 until: Some(now() + 2.hours()),
+                change: BanChange::Added,
+                was: None,
             })
             .collect(),
     }

@@ -11,6 +11,8 @@ use super::{AddressError, parse_address, parse_address_set, parse_length};
 const FORMS: &str = "write an address (192.0.2.1, 2001:db8::1), a prefix (192.0.2.0/24) \
                      or a range (192.0.2.1-192.0.2.9)";
 
+const NOT_RESOLVED: &str = "host names are not resolved";
+
 /// A problem and what to write instead.
 type Problem = (String, Option<String>);
 
@@ -79,11 +81,23 @@ fn problem_of(text: &str) -> Problem {
     if text.is_empty() {
         return ("no address given".to_owned(), None);
     }
+    if text.contains([',', ';']) {
+        return several(text);
+    }
     if text.contains(char::is_whitespace) {
         return white_space(text);
     }
+    if let Some(problem) = url(text).or_else(|| wrapped(text)) {
+        return problem;
+    }
     if text.contains('%') {
         return zone_id(text);
+    }
+    if let Some((address, length)) = text.split_once('/')
+        && length.starts_with(['-', '+'])
+        && let Some(valid) = parse_address(address)
+    {
+        return not_a_length(valid);
     }
     if let Some((first, last)) = text.split_once('-') {
         return range(first, last);
@@ -92,6 +106,65 @@ fn problem_of(text: &str) -> Problem {
         Some((address, length)) => prefix(address, length),
         None => address(text),
     }
+}
+
+/// Commas and semicolons, between addresses or behind one.
+fn several(text: &str) -> Problem {
+    let pieces = text.split([',', ';']).map(str::trim);
+    let pieces: Vec<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
+    let all_good = pieces.iter().all(|piece| parse_address_set(piece).is_ok());
+    if let [one] = pieces.as_slice() {
+        let cured = wrapped(one).and_then(|(_, hint)| hint);
+        let hint = all_good.then(|| format!("write {one}")).or(cured);
+        return ("a comma or semicolon in an address".to_owned(), hint);
+    }
+    let hint = all_good.then(|| "give each address as a text of its own".to_owned());
+    ("several addresses in one text".to_owned(), hint)
+}
+
+/// An address as part of a URL.
+fn url(text: &str) -> Option<Problem> {
+    let (_, rest) = text.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let hint = match host_of(host) {
+        Some(address) => format!("write {address}"),
+        None => format!("write the address: {NOT_RESOLVED}"),
+    };
+    Some(("a URL in the place of an address".to_owned(), Some(hint)))
+}
+
+/// The address in `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` or `[2001:db8::1]:443`.
+fn host_of(text: &str) -> Option<IpAddr> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let port = port
+            .strip_prefix(':')
+            .or_else(|| port.is_empty().then_some("0"))?;
+        return port.parse::<u16>().ok().and(parse_address(address));
+    }
+    parse_address(text).or_else(|| {
+        let (address, port) = text.split_once(':')?;
+        port.parse::<u16>().ok().and(parse_address(address))
+    })
+}
+
+/// What a paste brings along: quotes and angle brackets around, `[.]` in the place of dots.
+fn wrapped(text: &str) -> Option<Problem> {
+    let plain = text
+        .trim_matches(['"', '\'', '`', '<', '>', '(', ')'])
+        .replace("[.]", ".")
+        .replace("[:]", ":");
+    if plain == text || parse_address_set(&plain).is_err() {
+        return None;
+    }
+    let problem = "more than an address".to_owned();
+    Some((problem, Some(format!("write {plain}"))))
+}
+
+fn not_a_length(address: IpAddr) -> Problem {
+    let hint = format!("write {address} for the one address, or its prefix length in bits");
+    ("the prefix length is not a number".to_owned(), Some(hint))
 }
 
 fn white_space(text: &str) -> Problem {
@@ -171,8 +244,7 @@ fn prefix(text: &str, length: &str) -> Problem {
         return ("a netmask instead of a prefix length".to_owned(), hint);
     }
     if !length.bytes().all(|byte| byte.is_ascii_digit()) {
-        let hint = format!("write {valid} for the one address, or its prefix length in bits");
-        return ("the prefix length is no number".to_owned(), Some(hint));
+        return not_a_length(valid);
     }
     let significant = match length.trim_start_matches('0') {
         "" => "0",
@@ -188,6 +260,11 @@ fn prefix(text: &str, length: &str) -> Problem {
 }
 
 fn address(text: &str) -> Problem {
+    if text.contains("]:")
+        && let Some(address) = host_of(text)
+    {
+        return with_port(address);
+    }
     let bare = text.trim_matches(['[', ']']);
     if bare.len() != text.len() {
         let hint = parse_address(bare).map(|address| format!("write {address}"));
@@ -203,16 +280,19 @@ fn address(text: &str) -> Problem {
     if text.bytes().all(dotted) {
         return dotted_decimal(text);
     }
-    let problem = "no address; names are not looked up".to_owned();
-    (problem, None)
+    (format!("not an IP address ({NOT_RESOLVED})"), None)
+}
+
+fn with_port(address: IpAddr) -> Problem {
+    let hint = format!("write {address}: every port of it is meant");
+    ("an address has no port".to_owned(), Some(hint))
 }
 
 fn with_colons(text: &str) -> Problem {
     if let Some((address, port)) = text.split_once(':')
         && let (Ok(address), Ok(_)) = (address.parse::<Ipv4Addr>(), port.parse::<u16>())
     {
-        let hint = format!("write {address}: every port of it is meant");
-        return ("an address has no port".to_owned(), Some(hint));
+        return with_port(address.into());
     }
     let foreign = |c: &char| !c.is_ascii_hexdigit() && *c != ':' && *c != '.';
     let problem = if let Some(character) = text.chars().find(foreign) {
@@ -228,7 +308,7 @@ fn with_colons(text: &str) -> Problem {
     } else if text.matches("::").count() > 1 || text.contains(":::") {
         "`::` may stand once in an IPv6 address".to_owned()
     } else {
-        "no IPv6 address: eight parts, or fewer and one `::`".to_owned()
+        "not an IPv6 address: it has eight parts, or fewer and one `::`".to_owned()
     };
     (problem, None)
 }

@@ -62,6 +62,14 @@ pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> 
     }
 }
 
+/// The text after the addresses of a line that no mark (`#`, `;`, `//`) makes a comment.
+#[must_use]
+pub fn unmarked_note(line: &str) -> Option<&str> {
+    let note = read_line(line).ok()??.note;
+    let before = line.trim().strip_suffix(note)?.trim_end();
+    (!note.is_empty() && !before.ends_with(['#', ';', '/'])).then_some(note)
+}
+
 /// Whether a line says nothing: empty, or a comment that begins with `#`, `;` or `//`.
 pub(in crate::policy) fn is_blank(line: &str) -> bool {
     let line = line.trim_start();

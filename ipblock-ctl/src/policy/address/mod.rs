@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub(in crate::policy) use super::text::shown;
 pub use convert::{Conversion, convert};
-pub use line::addresses_of_line;
+pub use line::{addresses_of_line, unmarked_note};
 pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
 pub(in crate::policy) use mask::{Mask, refuse_length, refuse_unnamed, with_mask};
 pub(in crate::policy) use print::push_prefix;

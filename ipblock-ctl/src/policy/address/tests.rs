@@ -172,9 +172,10 @@ fn prefix_lengths_are_exact() {
     assert_refused("192.0.2.0/024", "leading zeros", "192.0.2.0/24");
     assert_refused("0.0.0.0/00", "leading zeros", "0.0.0.0/0");
     assert_refused("192.0.2.0/", "missing", "192.0.2.0");
-    assert_refused("192.0.2.0/+24", "no number", "");
-    assert_refused("192.0.2.0/x", "no number", "");
-    assert_refused("192.0.2.0/24/24", "no number", "");
+    assert_refused("192.0.2.0/+24", "not a number", "write 192.0.2.0 for");
+    assert_refused("192.0.2.4/-1", "not a number", "write 192.0.2.4 for");
+    assert_refused("192.0.2.0/x", "not a number", "");
+    assert_refused("192.0.2.0/24/24", "not a number", "");
     assert_refused("192.0.2.7/255.255.255.0", "netmask", "write 192.0.2.0/24");
 }
 
@@ -198,15 +199,47 @@ fn every_other_garbage_is_told_what_to_write() {
     assert_refused("192.0.02.0/24", "leading zeros", "write 192.0.2.0/24");
     assert_refused("192.0.2.*", "`*`", "write 192.0.2.0/24");
     assert_refused("192.0.2.1:80", "no port", "write 192.0.2.1");
+    assert_refused("[2001:db8::1]:443", "no port", "write 2001:db8::1:");
+    assert_refused("[192.0.2.1]", "brackets", "write 192.0.2.1");
     assert_refused("[2001:db8::1]", "brackets", "write 2001:db8::1");
     assert_refused("fe80::1%eth0", "interface", "write fe80::1;");
     assert_refused("fe80::%eth0/64", "interface", "write fe80::/64;");
-    assert_refused("example.org", "not looked up", "");
+    assert_refused("example.org", "not resolved", "");
     assert_refused("2001:db8::g", "`g`", "");
     assert_refused("2001::db8::", "once", "");
     assert_refused("2001:db8", "eight parts", "");
     assert_refused("2001:0db80::", "four digits", "");
-    assert_refused("192.0.2.1\u{1b}[31m", "not looked up", "");
+    assert_refused("192.0.2.1\u{1b}[31m", "not resolved", "");
+}
+
+#[test]
+fn several_addresses_in_one_text_are_called_so() {
+    let own = "each address as a text of its own";
+    for text in [
+        "192.0.2.0/24,192.0.3.0/24",
+        "192.0.2.1;::1",
+        "192.0.2.1, 192.0.2.2",
+    ] {
+        assert_refused(text, "several addresses", own);
+    }
+    assert_refused("192.0.2.1,", "a comma or semicolon", "write 192.0.2.1");
+    assert_refused("192.0.2.1,x", "several addresses", "192.0.2.1");
+}
+
+#[test]
+fn what_a_paste_brings_along_is_told_with_the_address_in_it() {
+    for text in [
+        "\"192.0.2.1\"",
+        "<192.0.2.1>",
+        "192[.]0[.]2[.]1",
+        "'192.0.2.1'",
+    ] {
+        assert_refused(text, "more than an address", "write 192.0.2.1");
+    }
+    assert_refused("http://192.0.2.1/x?y=1", "URL", "write 192.0.2.1");
+    assert_refused("https://[2001:db8::1]:8443/", "URL", "write 2001:db8::1");
+    assert_refused("https://u@192.0.2.1:80", "URL", "write 192.0.2.1");
+    assert_refused("https://example.org/a-b", "URL", "not resolved");
 }
 
 #[test]

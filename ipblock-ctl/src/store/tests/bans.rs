@@ -98,6 +98,111 @@ fn a_change_and_its_audit_entry_are_one() {
     assert_eq!(all(&fixture).len(), 1);
 }
 
+fn entry(what: &str, detail: &str) -> AuditEntry {
+    AuditEntry {
+        time: at(300),
+        author: root(),
+        what: what.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn about(fixture: &Fixture, prefix: &str) -> Vec<(String, Vec<IpNet>)> {
+    let page = fixture.store.audit_about(&[net(prefix)], None, 10);
+    let found = page.unwrap().entries.into_iter();
+    found
+        .map(|found| (found.entry.detail, found.prefixes))
+        .collect()
+}
+
+#[test]
+fn every_prefix_of_a_change_is_found_in_the_audit_trail() {
+    let fixture = Fixture::new();
+    let new = ban("", None);
+    let prefixes = ["192.0.2.7/32", "203.0.113.0/24", "2001:db8::/64"].map(net);
+    let set = prefixes.map(|prefix| (prefix, Some(&new)));
+    let removed = prefixes.map(|prefix| (prefix, None));
+    let store = &fixture.store;
+    store
+        .change_bans(set, Some(&entry("ban", "three")))
+        .unwrap();
+    store
+        .change_bans(removed, Some(&entry("unban", "gone")))
+        .unwrap();
+    store
+        .audit(&entry("stage", "match: +203.0.113.7/32"))
+        .unwrap();
+    let fixture = fixture.after_power_loss();
+    let both = |prefix: &str| {
+        let one = |detail: &str| (detail.to_owned(), vec![net(prefix)]);
+        vec![one("gone"), one("three")]
+    };
+    assert_eq!(about(&fixture, "192.0.2.0/24"), both("192.0.2.7/32"));
+    assert_eq!(about(&fixture, "2001:db8::1/128"), both("2001:db8::/64"));
+    let found = about(&fixture, "203.0.113.7/32");
+    assert_eq!(found[0].0, "match: +203.0.113.7/32");
+    assert_eq!(found[1..], both("203.0.113.0/24"));
+    assert_eq!(about(&fixture, "192.0.2.8/32"), []);
+    let newest = fixture.store.audit_about(&prefixes, None, 1).unwrap();
+    assert_eq!(newest.entries.len(), 1);
+    let others = fixture.store.audit_about(&prefixes, newest.last, 10);
+    assert_eq!(others.unwrap().entries.len(), 2);
+}
+
+#[test]
+fn the_prefixes_of_the_audit_trail_are_bounded_and_the_oldest_go_first() {
+    let mut fixture = Fixture::new();
+    // Three entries of two IPv4 prefixes.
+    fixture.store.limits.audit_prefix_bytes = 30;
+    fixture.store.limits.audit_slack = 1;
+    for number in 1..=5 {
+        let prefixes = [1, 2].map(|last| net(&format!("192.0.{number}.{last}/32")));
+        let removed = prefixes.map(|prefix| (prefix, None));
+        let entry = entry("unban", &number.to_string());
+        fixture.store.change_bans(removed, Some(&entry)).unwrap();
+    }
+    let found = fixture.store.audit_about(&[net("192.0.0.0/16")], None, 10);
+    let found = found.unwrap().entries;
+    let found: Vec<_> = found
+        .iter()
+        .map(|found| found.entry.detail.as_str())
+        .collect();
+    assert_eq!(found, ["5", "4", "3"]);
+    assert_eq!(fixture.store.audit_list(10).unwrap().len(), 5);
+    // They go with their entries.
+    fixture.store.limits.audit_stream = 1;
+    fixture.store.audit(&entry("ban", "")).unwrap();
+    assert_eq!(about(&fixture, "192.0.5.1/32"), []);
+    let rows: i64 = fixture
+        .store
+        .connection()
+        .query_row("SELECT count(*) FROM audit_prefixes", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[test]
+fn a_store_without_the_prefixes_of_its_audit_trail_gets_a_table_for_them() {
+    let fixture = Fixture::new();
+    fixture
+        .store
+        .audit(&entry("ban", "192.0.2.7/32 until then"))
+        .unwrap();
+    let connection = fixture.store.connection();
+    connection
+        .execute_batch("DROP TABLE audit_prefixes")
+        .unwrap();
+    drop(connection);
+    let fixture = fixture.reopen();
+    assert_eq!(about(&fixture, "192.0.2.7/32").len(), 1);
+    let removed = [(net("192.0.2.8/32"), None)];
+    fixture
+        .store
+        .change_bans(removed, Some(&entry("unban", "")))
+        .unwrap();
+    assert_eq!(about(&fixture, "192.0.2.8/32").len(), 1);
+}
+
 #[test]
 fn what_bans_dropped_goes_through_checkpoint_and_base() {
     let fixture = Fixture::new();

@@ -9,7 +9,11 @@ use super::{
     ledger::{Entry, close},
     stage::Stage,
 };
-use crate::{answers::status, bans::bans};
+use crate::{
+    answers::status,
+    bans::{Ledger, ban, bans, unban},
+    scenario::Scene,
+};
 
 /// What intercepts what programs are told of the wall clock, wherever its package puts it.
 fn library() -> anyhow::Result<PathBuf> {
@@ -82,4 +86,70 @@ fn a_clock_that_steps_moves_ends_given_as_times_and_no_durations() -> anyhow::Re
         outcome: "`--until` moves with it, `--for` does not",
     };
     close(stage, entry)
+}
+
+#[test]
+fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let library = library()?;
+    let steps = tempfile::NamedTempFile::new()?;
+    fs::write(steps.path(), "+0")?;
+    let mut scene = Scene::attached_with(root, "native", |daemon| {
+        daemon
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME_TIMESTAMP_FILE", steps.path())
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    })?;
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let until = until.to_string();
+    let (by_wall, lifted, by_boot) = ("203.0.113.7", "203.0.113.8", "203.0.113.9");
+    ban(
+        &scene.daemon,
+        &[by_wall, lifted, "--until", &until, "--reason", "kept"],
+    )?;
+    ban(&scene.daemon, &[by_boot, "--for", "30m"])?;
+    let mut ledger = Ledger::new();
+    ledger.expect(&scene, &[by_wall, lifted, by_boot], &[]);
+    let live = |scene: &Scene, count: u64| {
+        wait_for(DEADLINE, &format!("{count} bans"), || {
+            (status(&scene.daemon).ok()?.bans == count).then_some(())
+        })
+    };
+    // An hour, and years: none is longer than they are kept.
+    for (round, step) in ["+3600", "+300000000", "+3600"].iter().enumerate() {
+        fs::write(steps.path(), step)?;
+        live(&scene, 1)?;
+        assert!(
+            bans(&scene.daemon)?[0]
+                .prefix
+                .contains(&by_boot.parse::<IpAddr>()?)
+        );
+        // Each passes while its time is over.
+        wait_for(DEADLINE, "the deadline in the kernel to pass", || {
+            let check = crate::bans::is_banned(&scene.daemon, by_wall).ok()?;
+            (!check).then_some(())
+        })?;
+        ledger.expect(&scene, &[by_boot], &[by_wall, lifted]);
+        if round == 1 {
+            // What an operator lifts meanwhile stays so, and a restart forgets nothing.
+            assert_eq!(unban(&scene.daemon, &[lifted])?.not_banned.len(), 1);
+            scene.daemon.restart()?;
+            live(&scene, 1)?;
+        }
+        fs::write(steps.path(), "+0")?;
+        live(&scene, if round == 0 { 3 } else { 2 })?;
+        if round == 0 {
+            ledger.expect(&scene, &[by_wall, lifted, by_boot], &[]);
+        } else {
+            ledger.expect(&scene, &[by_wall, by_boot], &[lifted]);
+        }
+        let found = bans(&scene.daemon)?;
+        assert_eq!(found[0].reason, "kept");
+        assert_eq!(
+            found[0].until.map(|until| until.as_second()),
+            Some(until.parse::<jiff::Timestamp>()?.as_second())
+        );
+    }
+    Ok(())
 }

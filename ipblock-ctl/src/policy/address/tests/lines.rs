@@ -86,6 +86,22 @@ fn text_after_the_addresses_is_a_note() {
 }
 
 #[test]
+fn a_note_without_a_mark_is_told_from_a_comment() {
+    for (line, note) in [
+        ("192.0.2.1 seen twice ", Some("seen twice")),
+        ("192.0.2.1, 192.0.2.2 seen", Some("seen")),
+        ("192.0.2.1 # seen", None),
+        ("192.0.2.1 ; seen", None),
+        ("192.0.2.1 // seen", None),
+        ("192.0.2.1", None),
+        ("# seen", None),
+        ("192.0.2.1 - 192.0.2.2", None),
+    ] {
+        assert_eq!(unmarked_note(line), note, "{line}");
+    }
+}
+
+#[test]
 fn a_range_in_words_is_refused_with_how_to_write_it() {
     let range = "write 192.0.2.1-192.0.2.9";
     for text in [

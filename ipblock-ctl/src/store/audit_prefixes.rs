@@ -1,0 +1,204 @@
+//! The prefixes of audit entries about bans, all of them: an entry's detail names a few.
+//!
+//! One row an entry, bounded in bytes over all rows; the oldest rows go first, and each goes with
+//! its entry. A prefix takes 5 bytes (IPv4) or 17 (IPv6): a byte for family and length, then the
+//! address.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use rusqlite::Transaction;
+
+use super::{AuditEntry, Author, Failure, Limits, Store, StoreError, value::Stored};
+
+/// Added to the length of an IPv6 prefix: IPv4 has lengths up to 32.
+const IPV6: u8 = 64;
+
+/// Prefixes that are named of an entry that was found.
+const NAMED: usize = 10;
+
+/// An entry of the audit trail that has to do with addresses, and how it names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditMatch {
+    /// The entry.
+    pub entry: AuditEntry,
+    /// Its prefixes that overlap what was looked for, at most 10.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// Some entries of the audit trail, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries that were looked for.
+    pub entries: Vec<AuditMatch>,
+    /// The number of the last entry that was looked at; none: there was none.
+    pub last: Option<i64>,
+}
+
+impl Store {
+    /// Of the newest `rows` entries before the number `before`, those that name a prefix which
+    /// overlaps one of `wanted`, newest first.
+    pub fn audit_about(
+        &self,
+        wanted: &[IpNet],
+        before: Option<i64>,
+        rows: u32,
+    ) -> Result<AuditPage, StoreError> {
+        let overlaps = |prefix: &IpNet| {
+            let mut wanted = wanted.iter();
+            wanted.any(|wanted| wanted.contains(prefix) || prefix.contains(wanted))
+        };
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT time, uid, author, what, detail, prefixes, number
+                 FROM audit LEFT JOIN audit_prefixes ON entry = number
+                 WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
+            )?;
+            let mut rows = statement.query((before.unwrap_or(i64::MAX), rows))?;
+            let mut page = AuditPage::default();
+            while let Some(row) = rows.next()? {
+                page.last = Some(row.get(6)?);
+                let detail = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
+                let stored = row.get_ref(5)?.as_blob_or_null();
+                let stored = stored.map_err(rusqlite::Error::from)?;
+                let named: Vec<IpNet> = match stored {
+                    Some(bytes) => decoded(bytes).filter(overlaps).take(NAMED).collect(),
+                    None => mentioned(detail).filter(overlaps).take(NAMED).collect(),
+                };
+                if named.is_empty() {
+                    continue;
+                }
+                let time: Stored<Timestamp> = row.get(0)?;
+                page.entries.push(AuditMatch {
+                    entry: AuditEntry {
+                        time: time.0,
+                        author: Author {
+                            uid: row.get(1)?,
+                            name: row.get(2)?,
+                        },
+                        what: row.get(3)?,
+                        detail: detail.to_owned(),
+                    },
+                    prefixes: named,
+                });
+            }
+            Ok(page)
+        })
+    }
+}
+
+/// Keeps the prefixes of the entry with this number.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    entry: i64,
+    prefixes: &[IpNet],
+    limits: &Limits,
+) -> Result<(), Failure> {
+    let encoded = encoded(prefixes);
+    let size = u64::try_from(encoded.len()).unwrap_or(u64::MAX);
+    transaction
+        .prepare_cached("INSERT INTO audit_prefixes VALUES (?1, ?2, ?3)")?
+        .execute((entry, Stored(size), encoded))?;
+    // Small ones now and then only: it walks over all rows.
+    if size > limits.audit_prefix_bytes / 1_024 || entry % i64::from(limits.audit_slack) == 0 {
+        prune(transaction, limits)?;
+    }
+    Ok(())
+}
+
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM audit_prefixes WHERE entry <= (
+                 SELECT entry FROM (
+                     SELECT entry, sum(size) OVER (ORDER BY entry DESC) AS kept
+                     FROM audit_prefixes)
+                 WHERE kept > ?1 ORDER BY entry DESC LIMIT 1)",
+        )?
+        .execute([Stored(limits.audit_prefix_bytes)])?;
+    Ok(())
+}
+
+fn encoded(prefixes: &[IpNet]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(prefixes.len() * 5);
+    for prefix in prefixes {
+        match prefix {
+            IpNet::V4(net) => {
+                bytes.push(net.prefix_len());
+                bytes.extend(net.addr().octets());
+            }
+            IpNet::V6(net) => {
+                bytes.push(IPV6 + net.prefix_len());
+                bytes.extend(net.addr().octets());
+            }
+        }
+    }
+    bytes
+}
+
+/// The prefixes in a row, up to the first byte that makes no sense: nothing else depends on them.
+fn decoded(mut bytes: &[u8]) -> impl Iterator<Item = IpNet> {
+    std::iter::from_fn(move || {
+        let (&tag, rest) = bytes.split_first()?;
+        let (address, length, rest) = if tag < IPV6 {
+            let (octets, rest) = rest.split_first_chunk::<4>()?;
+            (IpAddr::V4(Ipv4Addr::from(*octets)), tag, rest)
+        } else {
+            let (octets, rest) = rest.split_first_chunk::<16>()?;
+            (IpAddr::V6(Ipv6Addr::from(*octets)), tag - IPV6, rest)
+        };
+        bytes = rest;
+        IpNet::new(address, length).ok()
+    })
+}
+
+/// The addresses and prefixes that a text names.
+fn mentioned(text: &str) -> impl Iterator<Item = IpNet> {
+    let around = |c: char| !c.is_ascii_alphanumeric() && c != ':';
+    text.split_whitespace().filter_map(move |word| {
+        let word = word.trim_matches(around);
+        let address = |word: &str| word.parse::<IpAddr>().ok().map(IpNet::from);
+        let prefix = word.parse().ok().or_else(|| address(word));
+        prefix.or_else(|| address(word.trim_end_matches(':')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_in_details() {
+        let text = "rule abuse: match: +203.0.113.0/24, -198.51.100.7/32; 192.0.2.1: x 2001:db8::";
+        let found: Vec<String> = mentioned(text).map(|prefix| prefix.to_string()).collect();
+        assert_eq!(
+            found,
+            [
+                "203.0.113.0/24",
+                "198.51.100.7/32",
+                "192.0.2.1/32",
+                "2001:db8::/128"
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(addresses: Vec<(IpAddr, u8)>) {
+            let nets = addresses.into_iter().map(|(address, length)| {
+                let most = IpNet::from(address).max_prefix_len();
+                IpNet::new(address, length % (most + 1)).unwrap()
+            });
+            let nets: Vec<IpNet> = nets.collect();
+            prop_assert_eq!(decoded(&encoded(&nets)).collect::<Vec<_>>(), nets);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(decoded(&bytes).count() <= bytes.len());
+        }
+    }
+}
