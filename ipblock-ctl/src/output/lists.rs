@@ -1,5 +1,7 @@
 //! `list list` and `list show`.
 
+use std::fmt::Write as _;
+
 use super::{
     exceptions::fit_last_column,
     number::{counted, grouped},
