@@ -167,14 +167,11 @@ impl<'a> Held<'a> {
 
 /// How many prefixes the target of an import holds.
 fn held(ruleset: &Ruleset, into: &str) -> usize {
-    match into.strip_prefix('@') {
-        Some(list) => {
-            let list = list.parse().ok().and_then(|name| ruleset.lists.get(&name));
-            list.map_or(0, |list| list.elements.len())
-        }
-        None => {
-            let rule = into.parse().ok().and_then(|name| ruleset.rule(&name));
-            rule.map_or(0, |rule| rule.matches.len())
-        }
+    if let Some(list) = into.strip_prefix('@') {
+        let list = list.parse().ok().and_then(|name| ruleset.lists.get(&name));
+        list.map_or(0, |list| list.elements.len())
+    } else {
+        let rule = into.parse().ok().and_then(|name| ruleset.rule(&name));
+        rule.map_or(0, |rule| rule.matches.len())
     }
 }

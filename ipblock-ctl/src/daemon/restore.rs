@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{Applied, BanChange, BeforeAfter, Deployed, RestoreQuery, Restored},
+        types::{Applied, BeforeAfter, Deployed, RestoreQuery, Restored, RestoredBans},
     },
     datapath::{self, DatapathError, clock::Now},
     fault::{Step, reach},
@@ -340,8 +340,8 @@ fn is_same(one: &store::Ban, other: &store::Ban) -> bool {
 }
 
 /// Which bans hold that did not, and the other way round.
-fn ban_change(before: &StoredBans, after: &StoredBans, now: &Now) -> BanChange {
-    let mut change = BanChange::default();
+fn ban_change(before: &StoredBans, after: &StoredBans, now: &Now) -> RestoredBans {
+    let mut change = RestoredBans::default();
     for (prefix, ban) in after.iter().filter(|(_, ban)| ban.deadline > now.boot_ns) {
         match before.get(prefix).filter(|ban| ban.deadline > now.boot_ns) {
             None => change.added += 1,
@@ -416,7 +416,7 @@ mod tests {
             ("192.0.2.4/32", "comes", NEVER),
             ("192.0.2.6/32", "ended", ended),
         ]);
-        let expected = BanChange {
+        let expected = RestoredBans {
             added: 1,
             removed: 1,
             changed: 1,
@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(ban_change(&before, &after, &some_moment()), expected);
         assert_eq!(
             ban_change(&after, &after, &some_moment()),
-            BanChange::default()
+            RestoredBans::default()
         );
     }
 }

@@ -7,7 +7,7 @@ use super::{
     number::{counted, grouped},
     view::{Tone, View},
 };
-use crate::api::types::{Applied, BanChange, Restored};
+use crate::api::types::{Applied, Restored, RestoredBans};
 
 /// What a restore did, or would do.
 #[must_use]
@@ -72,7 +72,7 @@ fn rest(restored: &Restored) -> String {
     text
 }
 
-fn ban_change(bans: &BanChange) -> String {
+fn ban_change(bans: &RestoredBans) -> String {
     let mut parts = Vec::new();
     if bans.added > 0 {
         parts.push(format!("+{}", counted(bans.added, "ban", "bans")));
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_restore_says_what_becomes_of_bans_counters_and_history() {
         let restored = Restored {
-            bans: BanChange {
+            bans: RestoredBans {
                 added: 1,
                 removed: 1,
                 changed: 0,

@@ -24,13 +24,13 @@ use ipblock_common::{ClassId, ClassVerdict};
 
 /// Addresses of all of IPv4.
 const ALL_IPV4: u128 = 1 << 32;
-/// Addresses of 2000::/3, all that is given out of IPv6: one percent of all 2^128 addresses would
-/// let 2000::/7 pass unasked.
+/// Addresses of `2000::/3`, all that is given out of IPv6: one percent of all 2^128 addresses would
+/// let `2000::/7` pass unasked.
 const ALL_IPV6: u128 = 1 << 125;
 
 /// IPv4 addresses that are too many to drop unasked: one percent of all.
 pub const WIDE_IPV4: u128 = ALL_IPV4.div_ceil(100);
-/// IPv6 addresses that are too many to drop unasked: one percent of 2000::/3. Those outside of it
+/// IPv6 addresses that are too many to drop unasked: one percent of `2000::/3`. Those outside of it
 /// count like those in it.
 pub const WIDE_IPV6: u128 = ALL_IPV6.div_ceil(100);
 

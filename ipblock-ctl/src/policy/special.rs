@@ -6,9 +6,9 @@
 //! people mean it.
 //!
 //! Left out because a block of them does not hit the operator's own network: documentation (192.0.2.0/24,
-//! 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20), which no packet comes from, and what
-//! is special but routed like any other address (6to4 relays 192.88.99.0/24, Teredo 2001::/32, 6to4
-//! 2002::/16, NAT64 64:ff9b::/96).
+//! 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`), which no packet comes from, and what
+//! is special but routed like any other address (6to4 relays 192.88.99.0/24, Teredo `2001::/32`, 6to4
+//! `2002::/16`, NAT64 `64:ff9b::/96`).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -160,7 +160,8 @@ fn an_import_that_replaces_most_is_refused() -> anyhow::Result<()> {
         let arguments = [&["import", "-", "--into", into], flags].concat();
         daemon.ctl_with_input(&arguments, input)
     };
-    let hosts: String = (0..200).map(|n| format!("198.51.100.{n}\n")).collect();
+    let hosts: Vec<_> = (0..200).map(|n| format!("198.51.100.{n}\n")).collect();
+    let hosts = hosts.concat();
     import("@s", &[], &hosts)?.ok()?;
     let refused = import("@s", &["--replace"], "192.0.2.1\n")?;
     let said = ["@s would shrink from 200 prefixes to 1, by more than 50 %"];

@@ -43,7 +43,8 @@ fn a_large_file_is_taken_while_deploys_follow_closely() -> anyhow::Result<()> {
     let lists = Lists::with_feed(root, "192.0.2.0/24\n")?;
     let daemon = lists.daemon();
     let address = |number: u32| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * number);
-    let large: String = (0..50_000).map(|n| format!("{}\n", address(n))).collect();
+    let large: Vec<_> = (0..50_000).map(|n| format!("{}\n", address(n))).collect();
+    let large = large.concat();
     let is_over = AtomicBool::new(false);
     let deploys = std::thread::scope(|scope| {
         let storm = scope.spawn(|| -> anyhow::Result<u64> {

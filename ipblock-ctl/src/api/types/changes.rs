@@ -212,7 +212,7 @@ pub struct Applied {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
     /// Bans that hold.
-    pub bans: BanChange,
+    pub bans: RestoredBans,
     /// Packets judged in all zones since counting began.
     pub packets: BeforeAfter,
     /// Those of them that were dropped.
@@ -228,14 +228,14 @@ impl Restored {
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         let numbers = [self.packets, self.dropped, self.revision, self.staged];
-        self.bans != BanChange::default()
+        self.bans != RestoredBans::default()
             || numbers.iter().any(|number| number.before != number.after)
     }
 }
 
 /// Bans that a restore brings and takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BanChange {
+pub struct RestoredBans {
     /// They do not hold now.
     pub added: u64,
     /// They hold now.

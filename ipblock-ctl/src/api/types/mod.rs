@@ -24,8 +24,8 @@ pub use ban::{
     Unbanned,
 };
 pub use changes::{
-    AddressChange, Applied, ApplyRequest, BanChange, BeforeAfter, Change, ConflictInfo,
-    DeployRequest, Deployed, Diff, EditRequest, EntryChange, Restored, RuleChange, Staged,
+    AddressChange, Applied, ApplyRequest, BeforeAfter, Change, ConflictInfo, DeployRequest,
+    Deployed, Diff, EditRequest, EntryChange, Restored, RestoredBans, RuleChange, Staged,
     StagedEditInfo,
 };
 pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};

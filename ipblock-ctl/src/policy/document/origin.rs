@@ -85,7 +85,8 @@ impl FromStr for Origin {
 
 fn hex(bytes: &[u8]) -> String {
     let bytes = bytes.iter().take(SHORT);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    let pairs: Vec<String> = bytes.map(|byte| format!("{byte:02x}")).collect();
+    pairs.concat()
 }
 
 #[cfg(test)]

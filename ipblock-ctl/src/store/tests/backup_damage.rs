@@ -23,7 +23,8 @@ fn full() -> Fixture {
     let store = &fixture.store;
     store.allocate_rule_ids(2).unwrap();
     // Longer than the largest piece.
-    let long: String = (0..40_000).map(|line| format!("line {line}\n")).collect();
+    let long: Vec<_> = (0..40_000).map(|line| format!("line {line}\n")).collect();
+    let long = long.concat();
     fixture.revision(&ruleset(&long, &[("a", 1)]), RevisionState::Deployed);
     let live = fixture.live("default", 1);
     let trial = Trial {

@@ -147,7 +147,7 @@ fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
         let found = bans(&scene.daemon)?;
         assert_eq!(found[0].reason, "kept");
         assert_eq!(
-            found[0].until.map(|until| until.as_second()),
+            found[0].until.map(jiff::Timestamp::as_second),
             Some(until.parse::<jiff::Timestamp>()?.as_second())
         );
     }

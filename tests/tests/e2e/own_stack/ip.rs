@@ -196,7 +196,7 @@ pub(crate) fn fragments() -> Vec<Kind> {
                 let mut kind =
                     Kind::several(format!("{family} fragments, {name}, tags {tags}"), frames);
                 if is_accepted {
-                    kind = kind.is_accepted();
+                    kind = kind.that_is_accepted();
                 }
                 // Each fragment differs in its tags from the one before.
                 for (index, frame) in kind.frames.iter_mut().enumerate() {
@@ -286,7 +286,7 @@ pub(crate) fn extensions() -> Vec<Kind> {
         &home(listed),
     );
     let kind = Kind::asked("IPv6 with a blocked home address", from_other);
-    kinds.push(kind.from_another_source());
+    kinds.push(kind.with_another_source());
     kinds
 }
 
@@ -326,7 +326,7 @@ pub(crate) fn addresses() -> Vec<Kind> {
     ] {
         let frame = Frame::carrying(&Ipv6::from(source).with(udp()));
         let kind = Kind::asked(format!("UDP from {source}"), frame);
-        kinds.push(kind.from_another_source());
+        kinds.push(kind.with_another_source());
     }
     kinds
 }

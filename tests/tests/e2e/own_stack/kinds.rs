@@ -44,15 +44,15 @@ impl Kind {
 
     /// One that the stack accepts without a filter.
     pub(crate) fn accepted(name: impl Into<String>, frame: Frame) -> Self {
-        Self::asked(name, frame).is_accepted()
+        Self::asked(name, frame).that_is_accepted()
     }
 
-    pub(crate) fn is_accepted(mut self) -> Self {
+    pub(crate) fn that_is_accepted(mut self) -> Self {
         self.stack = Stack::Accepts;
         self
     }
 
-    pub(crate) fn from_another_source(mut self) -> Self {
+    pub(crate) fn with_another_source(mut self) -> Self {
         self.has_other_source = true;
         self
     }

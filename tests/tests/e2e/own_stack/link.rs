@@ -70,7 +70,7 @@ pub(crate) fn behind_devices() -> Vec<Kind> {
         &[(CTAG, 101), (CTAG, 102)],
         &[(STAG, 201), (CTAG, 202)],
         &[(CTAG, 0), (CTAG, 101)],
-        &[(CTAG, 0), (STAG, 0), (CTAG, 0), (CTAG, 0xe000 | 101)],
+        &[(CTAG, 0), (STAG, 0), (CTAG, 0), (CTAG, 0xe000 | 0x65)],
         &[(CTAG, 101), (CTAG, 0), (STAG, 0)],
         &[(CTAG, 0), (CTAG, 101), (CTAG, 0), (CTAG, 102), (CTAG, 0)],
         &[(CTAG, 0), (STAG, 201), (CTAG, 0), (CTAG, 0), (CTAG, 202)],

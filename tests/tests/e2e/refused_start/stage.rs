@@ -265,7 +265,7 @@ impl Refused {
             );
         }
         let more = |before: usize, after: usize| {
-            assert_eq!(before, after, "{name}: more than before\n{log}")
+            assert_eq!(before, after, "{name}: more than before\n{log}");
         };
         more(before.pins.len(), after.pins.len());
         more(before.files.len(), after.files.len());

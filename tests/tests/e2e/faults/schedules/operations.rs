@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -154,12 +155,12 @@ impl Shared {
                 let request =
                     json!({"addresses": [prefix], "expires": {"after": 3600}, "force": self.force});
                 let done = client.ban(&read(request)?).await;
-                self.told(done, &[(Key::Ban(*prefix), true)], begun)?
+                self.told(done, &[(Key::Ban(prefix), true)], begun)?
             }
             Operation::Ban(prefix, false) => {
                 let request = json!({"addresses": [prefix]});
                 let done = client.unban(&read(request)?).await;
-                self.told(done, &[(Key::Ban(*prefix), false)], begun)?
+                self.told(done, &[(Key::Ban(prefix), false)], begun)?
             }
             Operation::Edit { key, on, deploy } => {
                 let request = json!({"edits": [edit(*key, *on)?]});
@@ -300,8 +301,9 @@ pub(super) fn ruleset(facts: &Facts) -> String {
         if let Key::Rule(name) = key
             && let Ok(matched) = matched(name)
         {
-            text += &format!(
-                "[[rule]]\nname = \"{name}\"\naction = \"block\"\nmatch = [\"{matched}\"]\n"
+            let _ = writeln!(
+                text,
+                "[[rule]]\nname = \"{name}\"\naction = \"block\"\nmatch = [\"{matched}\"]"
             );
         }
     }
