@@ -177,7 +177,7 @@ pub struct AttachRequest {
 pub struct DetachQuery {
     /// Only devices that were attached by this name and have another one, or are in another network
     /// namespace.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moved: bool,
 }
 
