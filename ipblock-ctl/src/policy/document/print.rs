@@ -46,7 +46,7 @@ pub fn print_rule(rule: &Rule) -> String {
     PrintedRule(rule).to_string()
 }
 
-/// A ruleset as [`print`] writes it, for where the text as a whole would be too much.
+/// A ruleset as [`print()`] writes it, for where the text as a whole would be too much.
 #[derive(Clone, Copy, Debug)]
 pub struct Printed<'a>(pub &'a Ruleset);
 
