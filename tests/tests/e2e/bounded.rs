@@ -107,7 +107,7 @@ impl Laden {
         };
         laden.changed(
             "/v1/apply",
-            &json!({ "ruleset": ruleset(), "force": true, "wide": true }),
+            &json!({ "ruleset": ruleset(), "file": "rules.toml", "force": true, "wide": true }),
         )?;
         let addresses: Vec<_> = addresses([60, 0, 0, 1], size()).collect();
         for some in addresses.chunks(50_000) {
@@ -302,7 +302,7 @@ fn a_ruleset_that_is_too_dense_over_all_zones_is_refused_and_leaves_nothing() ->
     let rest = memory(daemon, "VmRSS")?;
     for dry_run in [true, false] {
         forget_peak(daemon)?;
-        let body = json!({ "ruleset": dense(), "dry_run": dry_run, "force": true, "wide": true });
+        let body = json!({ "ruleset": dense(), "file": "rules.toml", "dry_run": dry_run, "force": true, "wide": true });
         let answer = answer_to(&daemon.socket(), "/v1/apply", &body)?;
         assert!(answer.starts_with("HTTP/1.1 422 "), "{answer:.1000}");
         let said = "rules overlap too densely (at 10.0.";
