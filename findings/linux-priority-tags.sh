@@ -3,9 +3,8 @@
 #   gives the IP packet inside to its own sockets. The host needs no VLAN device and no setting.
 # Seen on: Linux 6.18 without CONFIG_VLAN_8021Q. The loop is `check_vlan_id` in
 #   __netif_receive_skb_core (net/core/dev.c).
-# Why it matters: a priority-tagged frame has one tag in the standard. A program at the XDP or tc hook
-#   that looks behind one or two tags, and passes what it does not understand, has no say over a packet
-#   that the host accepts. Count the tags that you skip, and drop what has more.
+# Why it matters: the standard knows one priority tag. A program at the XDP or tc hook that wants the
+#   addresses of the packet that the host will see has to skip tags in a loop, not one or two of them.
 # Needs: root, iproute2, Python 3. It makes two network namespaces of its own and removes them.
 # Expected output: "accepted" for 0, 1, 2, 3, 8 and 300 tags of either protocol; "refused" for tags of
 #   VLAN id 5 (no device has it) and for 0x9100. Exit status 1 when the kernel does anything else.

@@ -1,22 +1,17 @@
 //! Numbers for people. JSON never goes through here.
 
+use crate::api;
+
 /// With a comma before every three digits.
 #[must_use]
 pub fn grouped(number: u64) -> String {
-    grouped_text(&number.to_string())
+    api::grouped(number)
 }
 
 /// As [`grouped`], for a decimal string of any length.
 #[must_use]
 pub fn grouped_text(digits: &str) -> String {
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    api::grouped(digits)
 }
 
 /// Exact up to seven digits, then to three or four digits with a decimal prefix: `12.3M`.

@@ -1,7 +1,10 @@
 //! Text from outside, made safe to show: notes, names, reasons and file contents reach terminals,
 //! logs and files of other programs.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write as _},
+};
 
 /// Longest text from outside in a message, in characters.
 const LONGEST_IN_MESSAGE: usize = 100;
@@ -73,6 +76,20 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Returns a decimal number with a comma before every three digits.
+#[must_use]
+pub fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Returns the first 100 characters of `text` as [`printable`] shows them, for a message.

@@ -6,6 +6,7 @@ use super::{ALL_IPV4, ALL_IPV6, NewlyBanned, Sum, WIDE_IPV4, WIDE_IPV6, Wide};
 use crate::policy::{
     address_set::AddressSet,
     ruleset::{Action, At, Ruleset},
+    text::grouped,
 };
 use ipnet::IpNet;
 
@@ -65,7 +66,7 @@ impl Wide {
             .map(|net| format!("{net} by {}", self.cause(net, after, bans, now)))
             .collect();
         if more > 0 {
-            lines.push(format!("and {} more", grouped(more as u128)));
+            lines.push(format!("and {} more", grouped(more)));
         }
         lines
     }
@@ -144,7 +145,7 @@ fn widest(set: &AddressSet) -> String {
     let nets = nets.join(", ");
     match more {
         0 => nets,
-        more => format!("{nets} and {} more", grouped(more as u128)),
+        more => format!("{nets} and {} more", grouped(more)),
     }
 }
 
@@ -156,17 +157,4 @@ fn share(count: u128, all: u128) -> String {
         100.. => format!("{} %", tenths / 10),
         _ => format!("{}.{} %", tenths / 10, tenths % 10),
     }
-}
-
-/// With a comma before every three digits.
-fn grouped(count: u128) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -13,6 +13,7 @@ use crate::policy::{
     repeated::repeated,
     ruleset::{At, Element, ListElement, Rule, Ruleset},
     safety,
+    text::grouped,
 };
 
 /// See [`Edit::Import`](super::Edit::Import).
@@ -264,17 +265,4 @@ fn prefixes(count: usize) -> String {
         1 => "1 prefix".to_owned(),
         _ => format!("{} prefixes", grouped(count)),
     }
-}
-
-/// With a comma before every three digits.
-fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
