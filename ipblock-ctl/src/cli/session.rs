@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{error::CliError, input::read_text, progress::Progress};
@@ -27,6 +28,8 @@ impl Session<'_> {
         T: Serialize + ?Sized,
         F: FnOnce(&T, &View) -> String,
     {
+        // A stream prints for hours.
+        self.output.set_now(Timestamp::now());
         Ok(self.output.show(value, human)?)
     }
 

@@ -30,7 +30,10 @@ impl Service {
         let doubts = self.doubts(plan, origin)?;
         if force {
             let forced = doubts.into_iter();
-            return Ok(forced.map(|(what, _)| format!("forced: {what}")).collect());
+            let in_one_line = |what: String| what.replace("\n  ", "; ");
+            return Ok(forced
+                .map(|(what, _)| format!("forced: {}", in_one_line(what)))
+                .collect());
         }
         match doubts.into_iter().next() {
             None => Ok(Vec::new()),

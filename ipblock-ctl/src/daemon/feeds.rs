@@ -277,7 +277,7 @@ impl Service {
                     elements,
                 };
                 let deployed = self.deploy_list(feed, &before, None);
-                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name)));
+                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name, file)));
                 (Ok(stamp), outcome.map(drop))
             }
             Err(error) => (seen.clone(), Err(error.in_one_line())),
@@ -396,11 +396,16 @@ struct Content<'a> {
 }
 
 /// The same error; where the operator may take the content as it is, it says how.
-fn acceptable(error: ApiError, name: &ListName) -> ApiError {
+fn acceptable(error: ApiError, name: &ListName, file: &ListFile) -> ApiError {
     match error.needs {
         Some(Needs::Wide) => {
             error.with_hint(format!("if that is right: ipblock-ctl list accept {name}"))
         }
+        // What `list accept` does not lift.
+        None if error.kind == ErrorKind::Conflict => error.with_hint(format!(
+            "take it out of the file; if it is right: ipblock-ctl list set {name} --file {file} \
+             --deploy --force"
+        )),
         None => error,
     }
 }

@@ -72,6 +72,15 @@ impl Service {
                 done,
             });
         }
+        if self.read().is_as_deployed(&ruleset) {
+            self.drop_staged(author, "undo what was staged")?;
+            done.push("nothing is staged any more: the ruleset is as it is deployed".to_owned());
+            return Ok(Staged {
+                staged: 0,
+                base,
+                done,
+            });
+        }
         // What cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
@@ -117,12 +126,8 @@ impl Service {
             (edits, state.revision)
         };
         if edits > 0 {
-            self.store.clear_staged()?;
-            self.write().staged = None;
-            self.reload_durations();
-            info!(author = %author.name, uid = author.uid, edits, "discarded what was staged");
             let discarded = if edits == 1 { "edit" } else { "edits" };
-            self.audit(author, "discard", &format!("{edits} {discarded}"));
+            self.drop_staged(author, &format!("{edits} {discarded}"))?;
         }
         Ok(Staged {
             staged: 0,
@@ -133,6 +138,16 @@ impl Service {
                 _ => format!("discarded {edits} edits"),
             }],
         })
+    }
+
+    /// Drops what is staged, with what the audit trail keeps of it.
+    fn drop_staged(&self, author: &Author, detail: &str) -> Result<(), ApiError> {
+        self.store.clear_staged()?;
+        self.write().staged = None;
+        self.reload_durations();
+        info!(author = %author.name, uid = author.uid, detail, "discarded what was staged");
+        self.audit(author, "discard", detail);
+        Ok(())
     }
 
     /// The deployed or the staged ruleset as TOML that says which revision it is made from.

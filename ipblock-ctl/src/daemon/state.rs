@@ -270,6 +270,12 @@ impl State {
         zones.chain(lingering)
     }
 
+    /// Whether edits that lead to this ruleset, from what is deployed now, change nothing.
+    pub(super) fn is_as_deployed(&self, edited: &Ruleset) -> bool {
+        let staged = self.staged.as_ref();
+        staged.is_some_and(|staged| staged.base == self.revision) && *self.deployed == *edited
+    }
+
     /// The ruleset with staged edits applied.
     pub(super) fn edited(&self) -> &Arc<Ruleset> {
         match &self.staged {

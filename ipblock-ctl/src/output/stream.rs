@@ -8,6 +8,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
+use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
@@ -65,6 +66,11 @@ impl Output {
     #[must_use]
     pub const fn view(&self) -> &View {
         &self.view
+    }
+
+    /// Sets what "ago" and "in" are counted from, for what is printed next.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.view.now = now;
     }
 
     /// Prints data: as JSON when asked for, else as `human` renders it.

@@ -172,3 +172,27 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
     assert_eq!(shown.code, 2, "{shown:?}");
     Ok(())
 }
+
+#[test]
+fn edits_that_change_nothing_are_not_staged() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let edit = |arguments: &[&str]| scene.daemon.ctl(arguments)?.ok();
+    edit(&["rule", "promote", "abuse"])?;
+    assert_eq!(status(&scene.daemon)?.staged, 0, "it blocks already");
+    edit(&["rule", "edit", "abuse", "--note", "x"])?;
+    assert_eq!(status(&scene.daemon)?.staged, 1);
+    edit(&["rule", "edit", "abuse", "--note", "y"])?;
+    edit(&["rule", "edit", "abuse", "--note", "y"])?;
+    assert_eq!(
+        status(&scene.daemon)?.staged,
+        2,
+        "the last one changed nothing"
+    );
+    edit(&["rule", "edit", "abuse", "--note", ""])?;
+    assert_eq!(status(&scene.daemon)?.staged, 0, "all is as deployed");
+    // Nothing is in the way of a file now.
+    apply(&scene.daemon, RULESET)?;
+    Ok(())
+}

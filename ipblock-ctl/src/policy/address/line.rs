@@ -8,6 +8,7 @@ use std::{borrow::Cow, net::IpAddr};
 use super::{
     AddressError, Written,
     mask::{self, Mask},
+    member::MemberOptions,
     parse_address, parse_written,
 };
 
@@ -182,11 +183,18 @@ fn named_mask<'l>(
     word: &str,
     next: &'l str,
 ) -> Result<Option<(Written, &'l str)>, AddressError> {
-    let Some(kind) = Mask::named(word) else {
+    // `mask=24` in one word, or `mask 24`.
+    let one_word = word.split_once(['=', ':']);
+    let (name, joined) = one_word.map_or((word, ""), |(name, value)| (name, value));
+    let Some(kind) = Mask::named(name) else {
         return Ok(None);
     };
-    let (_, at) = cut_gap(next);
-    let (mask_text, after) = cut_word(at);
+    let (mask_text, after) = if joined.is_empty() {
+        let (_, at) = cut_gap(next);
+        cut_word(at)
+    } else {
+        (joined, next)
+    };
     let is_number = mask_text.starts_with(|c: char| c.is_ascii_digit() || c == '/');
     if !is_number {
         return Ok(None);
@@ -206,6 +214,12 @@ fn read_note<'l>(
         if options.is_nomatch {
             let hint = "it is an exception: ipblock-ctl exception add RULE ADDRESS".to_owned();
             return Err(AddressError::new(last, "`nomatch` entry", hint));
+        }
+        if options.is_limit {
+            let problem = "more than an address: a limit";
+            let hint = "the set limits its members and does not block them; \
+                        if that is meant, write the addresses alone";
+            return Err(AddressError::new(last, problem, hint.to_owned()));
         }
         (read.note, read.timed) = (options.comment, options.timed);
         return Ok(());
@@ -230,7 +244,9 @@ fn read_note<'l>(
 }
 
 /// What stands around an address in prose.
-const AROUND: [char; 12] = [',', ';', '(', ')', '[', ']', '"', '\'', '<', '>', '.', '='];
+const AROUND: [char; 16] = [
+    ',', ';', '(', ')', '[', ']', '"', '\'', '<', '>', '.', '=', '!', '-', '~', '^',
+];
 
 /// A note without the mark that begins it.
 fn note_of(at: &str) -> &str {
@@ -380,48 +396,4 @@ fn text_between(line: &str) -> AddressError {
     let problem = "several addresses with text between them, or a note that holds one";
     let hint = "write one address a line, and a note that holds an address after `#`";
     AddressError::new(line, problem, hint.to_owned())
-}
-
-/// What `ipset list` prints after a member.
-struct MemberOptions<'l> {
-    comment: &'l str,
-    timed: bool,
-    is_nomatch: bool,
-}
-
-impl<'l> MemberOptions<'l> {
-    /// Reads options up to the end of the line; `None` for any other text.
-    fn read(text: &'l str) -> Option<Self> {
-        let mut options = Self {
-            comment: "",
-            timed: false,
-            is_nomatch: false,
-        };
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
-            let after = after.trim_start();
-            if word == "nomatch" {
-                options.is_nomatch = true;
-                rest = after;
-                continue;
-            }
-            if word == "comment" {
-                let (comment, after) = after.strip_prefix('"')?.split_once('"')?;
-                options.comment = comment;
-                rest = after.trim_start();
-                continue;
-            }
-            let (value, after) = after.split_once(' ').unwrap_or((after, ""));
-            let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-            match word {
-                "timeout" if is_number => options.timed |= value != "0",
-                "packets" | "bytes" | "skbqueue" if is_number => {}
-                "skbmark" | "skbprio" if !value.is_empty() => {}
-                _ => return None,
-            }
-            rest = after.trim_start();
-        }
-        Some(options)
-    }
 }

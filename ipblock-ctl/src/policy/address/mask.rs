@@ -20,7 +20,9 @@ impl Mask {
     pub(in crate::policy) fn named(word: &str) -> Option<Self> {
         let word = word.trim_end_matches([':', '=']);
         match word.to_ascii_lowercase().as_str() {
-            "netmask" | "mask" => Some(Self::Net),
+            "netmask" | "mask" | "masklen" | "prefixlen" | "prefix" | "len" | "length" => {
+                Some(Self::Net)
+            }
             "wildcard" => Some(Self::Wildcard),
             _ => None,
         }

@@ -7,6 +7,7 @@ mod convert;
 mod diagnose;
 mod line;
 mod mask;
+mod member;
 mod print;
 mod sets;
 

@@ -16,11 +16,14 @@ use super::{
     lines::Lines,
 };
 use crate::policy::address::{
-    AddressError, is_blank, looks_like_address, read_line, refuse_length, refuse_unnamed, shown,
-    with_mask,
+    AddressError, is_address, is_blank, looks_like_address, read_line, refuse_length,
+    refuse_unnamed, shown, with_mask,
 };
 use columns::{Columns, Content, Header, content, header};
 use records::{cells, close_quotes, delimiter};
+
+/// What stands before an address that is meant to be left out.
+const NEGATION: [char; 4] = ['!', '-', '~', '^'];
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
@@ -186,6 +189,10 @@ fn entry(
             return Ok(());
         }
     }
+    if let Some(error) = unnamed_mask(text, cells, columns) {
+        out.refuse_address(line, error);
+        return Ok(());
+    }
     let entry = Entry {
         line,
         text,
@@ -203,7 +210,9 @@ fn entry(
         };
     }
     match cell(columns.last) {
-        Some(last) if !last.is_empty() && last != text => {
+        Some(last)
+            if last != text && (is_address(last) || !is_address(text)) && !last.is_empty() =>
+        {
             let text = format!("{text}-{last}");
             out.add(Entry {
                 text: &text,
@@ -212,6 +221,20 @@ fn entry(
         }
         _ => out.add(entry),
     }
+}
+
+/// Why a mask in a column that the header does not name as one is refused.
+fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressError> {
+    let address = text.parse::<IpAddr>().ok().filter(|_| columns.are_named)?;
+    let known = [
+        Some(columns.address),
+        columns.last,
+        columns.mask.map(|(_, at)| at),
+        columns.note,
+    ];
+    let others = cells.iter().enumerate();
+    let mut others = others.filter(|(at, _)| !known.contains(&Some(*at)));
+    others.find_map(|(_, cell)| refuse_unnamed(address, cell).err())
 }
 
 /// Refuses what stands after an address without a header and could belong to it.
@@ -225,7 +248,8 @@ fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressErro
         .enumerate()
         .filter(|(at, _)| *at != columns.address);
     for (_, cell) in others {
-        if cell.split_whitespace().any(looks_like_address) {
+        let plain = |word: &str| looks_like_address(word.trim_start_matches(NEGATION));
+        if cell.split_whitespace().any(plain) {
             let problem = "several addresses in one record";
             let hint = "write a header as the first line, with `address` over the column to read";
             return Err(AddressError {

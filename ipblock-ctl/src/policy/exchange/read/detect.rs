@@ -23,6 +23,11 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
     if let Some(rest) = line.strip_prefix('[') {
         return after_bracket(rest);
     }
+    // What `export` begins a ruleset with.
+    let revision = line.strip_prefix("revision");
+    if revision.is_some_and(|rest| rest.trim_start().starts_with('=')) {
+        return FileFormat::Toml;
+    }
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {
         (Some("add"), Some("table" | "set" | "element" | "chain" | "rule"))

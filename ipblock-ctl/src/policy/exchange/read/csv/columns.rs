@@ -35,8 +35,9 @@ const FIRST: [&str; 10] = [
     "start_address",
     "from_ip",
 ];
-const LAST: [&str; 10] = [
+const LAST: [&str; 11] = [
     "end",
+    "broadcast",
     "to",
     "last",
     "end_ip",
@@ -47,7 +48,13 @@ const LAST: [&str; 10] = [
     "end_address",
     "to_ip",
 ];
-const NETMASK: [&str; 12] = [
+const NETMASK: [&str; 18] = [
+    "bits",
+    "len",
+    "length",
+    "masklength",
+    "netmask_bits",
+    "prefixlength",
     "mask",
     "netmask",
     "net_mask",
@@ -131,6 +138,8 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     let find = |wanted: &[&str]| all(wanted).first().copied();
     let addresses = all(&ADDRESS);
     let (address, last) = match (addresses.as_slice(), find(&FIRST), find(&LAST)) {
+        // Where `last` is a day and not an address, its cells say so.
+        ([address], None, last) => (*address, last),
         ([address], ..) => (*address, None),
         ([first, second, ..], ..) => {
             let name = |index: usize| cells.get(index).copied().unwrap_or_default().to_owned();
@@ -144,7 +153,7 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     Some(Header::Columns(Columns {
         address,
         last,
-        mask: netmask.or(wildcard).filter(|_| last.is_none()),
+        mask: netmask.or(wildcard).filter(|_| find(&FIRST).is_none()),
         note: find(&NOTE),
         kind: find(&["kind"]),
         expires: find(&["expires"]),

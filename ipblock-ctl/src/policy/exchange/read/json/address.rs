@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::{Walk, ignored::Addresses};
-use crate::policy::address::is_address;
+use crate::policy::address::{Mask, Written, is_address, with_mask};
 
 /// Under which keys an object holds its address, or an array of them.
 const ADDRESS: [&str; 13] = [
@@ -24,10 +24,22 @@ const ADDRESS: [&str; 13] = [
     "ip_address",
     "ip_range",
 ];
+/// Under which keys the length or the mask of an address stands beside it.
+const MASK: [&str; 7] = [
+    "mask",
+    "netmask",
+    "masklen",
+    "prefix_len",
+    "prefix_length",
+    "prefixlen",
+    "bits",
+];
 const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
 
 pub(super) const NONE: &str = "no address";
 const TWO: &str = "two addresses in one object";
+const END: &str = "an address and an end: a range is under `start` and `end`";
+const MASKED: &str = "a mask that does not fit what is beside it: write 192.0.2.0/24 in one text";
 const RANGE: &str = "two addresses under `range`: a range, or a list";
 
 /// What an element says.
@@ -119,6 +131,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
         let mut found = self.of(Err(NONE));
         // `start` and `end`, or `addr` and `len`.
         let (mut first, mut last) = (None, None);
+        let mut mask = None;
         let mut separator = '-';
         while let Some(key) = object.next_key::<String>()? {
             let name = snake(&key);
@@ -131,6 +144,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
                 "end" | "to" | "last" => last = Some(text(object.next_value()?)),
                 "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
+                name if MASK.contains(&name) => mask = Some(text(object.next_value()?)),
                 "timeout" => found.timed = object.next_value::<Value>()? != 0,
                 "expires" => found.timed |= !object.next_value::<Value>()?.is_null(),
                 "kind" => found.except = text(object.next_value()?).starts_with("except"),
@@ -139,6 +153,16 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                     self.0.pass_over(&key, count);
                 }
             }
+        }
+        if first.is_none() && separator == '/' {
+            mask = mask.or(last.take());
+        }
+        if let Some(mask) = mask.filter(|mask| !mask.is_empty()) {
+            apply(&mut found, &mask);
+        }
+        // An end without a beginning, beside an address.
+        if first.is_none() && found.texts.is_ok() && last.as_deref().is_some_and(is_address) {
+            found.texts = Err(END);
         }
         if let (Some(first), Some(last)) = (first, last) {
             // Elsewhere they are the days when an address was seen first and last.
@@ -149,6 +173,19 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
             }
         }
         Ok(found)
+    }
+}
+
+/// Applies the mask that stands beside an address.
+fn apply(found: &mut Address, mask: &str) {
+    let Ok(texts) = &mut found.texts else { return };
+    let [(text, _)] = texts.as_mut_slice() else {
+        found.texts = Err(MASKED);
+        return;
+    };
+    match with_mask(text, mask, Mask::Net) {
+        Ok(Written::Prefix(prefix)) => *text = prefix.to_string(),
+        _ => found.texts = Err(MASKED),
     }
 }
 

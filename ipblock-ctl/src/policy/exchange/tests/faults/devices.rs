@@ -77,3 +77,21 @@ fn d9_a_file_that_is_not_text_is_named_in_one_line() {
         "a bad byte is told with its line"
     );
 }
+
+#[test]
+fn d07_members_of_a_meter_without_their_header_are_refused() {
+    for line in [
+        "192.0.2.1 limit rate over 10/second timeout 10m expires 9m59s996ms,\n",
+        "192.0.2.1 timeout 10m expires 9m limit rate over 10/second\n",
+        "192.0.2.1 ct count over 2,\n",
+        "192.0.2.1 counter packets 5 bytes 300 quota over 10 bytes used 10 bytes\n",
+    ] {
+        assert_refused(line, "more than an address: a limit", "");
+    }
+    let timed = read_text("192.0.2.1 timeout 10m expires 9m59s996ms,\n", None);
+    assert_eq!(timed.refused, []);
+    assert_eq!(&*timed.elements[0].note, "");
+    assert_eq!(timed.timed, 1);
+    let counted = read_text("192.0.2.1 counter packets 5 bytes 300\n", None);
+    assert_eq!((counted.refused.len(), counted.timed), (0, 0));
+}

@@ -327,3 +327,55 @@ fn f30_what_takes_entries_away_is_never_lenient() {
     let first = "create a hash:net\nflush a\nadd a 192.0.2.0/24\n";
     assert_eq!(prefixes(first), ["192.0.2.0/24"], "it was empty");
 }
+
+#[test]
+fn f07_a_mask_under_any_of_its_names_is_applied() {
+    for text in [
+        "network,bits\n192.0.2.0,24\n",
+        "network,netmask_bits\n192.0.2.0,24\n",
+        "address,length\n192.0.2.0,24\n",
+        "ip,end\n192.0.2.0,192.0.2.255\n",
+        "network,broadcast\n192.0.2.0,192.0.2.255\n",
+        "192.0.2.0 prefixlen 24\n",
+        "192.0.2.0 mask=24\n",
+        "192.0.2.0 netmask=255.255.255.0\n",
+        "[{\"ip\":\"192.0.2.0\",\"mask\":24}]",
+        "[{\"ip\":\"192.0.2.0\",\"prefix_length\":\"24\"}]",
+        "[{\"ip\":\"192.0.2.0\",\"netmask\":\"255.255.255.0\"}]",
+        "[{\"ip\":\"192.0.2.0\",\"len\":24}]",
+    ] {
+        assert_eq!(prefixes(text), ["192.0.2.0/24"], "{text}");
+    }
+    // A day is not an end.
+    let seen = "ip,last\n192.0.2.7,2026-01-01\n";
+    assert_eq!(prefixes(seen), ["192.0.2.7/32"]);
+}
+
+#[test]
+fn f07_a_mask_that_no_name_explains_is_refused() {
+    let text = "ip,x\n192.0.2.0,255.255.255.0\n";
+    assert_refused(text, "an address and a netmask", "write 192.0.2.0/24");
+    let text = "[{\"ip\":\"192.0.2.0\",\"end\":\"192.0.2.255\"}]";
+    assert_refused(text, "an address and an end", "");
+    let text = "[{\"ip\":\"192.0.2.0\",\"mask\":99}]";
+    assert_refused(text, "a mask that does not fit", "");
+}
+
+#[test]
+fn an_address_that_is_negated_is_not_a_note() {
+    for text in [
+        "192.0.2.0/24 !192.0.2.7\n",
+        "192.0.2.0/24,!192.0.2.7\n",
+        "192.0.2.1,-192.0.2.9\n",
+    ] {
+        let parsed = read_text(text, None);
+        assert_eq!(parsed.elements, [], "{text}");
+        assert_eq!(parsed.refused.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn an_exported_ruleset_is_recognised_by_its_revision() {
+    let text = "revision = \"21@a.b\"\n\n[[rule]]\nname = \"a\"\naction = \"block\"\nmatch = [\"192.0.2.7\"]\n";
+    assert_eq!(prefixes(text), ["192.0.2.7/32"]);
+}

@@ -1,0 +1,76 @@
+//! What `ipset list` and `nft list set` print after a member of a set.
+
+/// The options of a member.
+pub(super) struct MemberOptions<'l> {
+    pub(super) comment: &'l str,
+    /// Whether the member ends by itself.
+    pub(super) timed: bool,
+    /// ipset: the member is an exception.
+    pub(super) is_nomatch: bool,
+    /// nft: the set meters the member (nft(8), `limit`, `ct count` and `quota`).
+    pub(super) is_limit: bool,
+}
+
+impl<'l> MemberOptions<'l> {
+    /// Reads options up to the end of the line; `None` for any other text.
+    pub(super) fn read(text: &'l str) -> Option<Self> {
+        let mut options = Self {
+            comment: "",
+            timed: false,
+            is_nomatch: false,
+            is_limit: false,
+        };
+        let mut rest = text.trim().trim_end_matches(',').trim_end();
+        while !rest.is_empty() {
+            let (word, after) = word_of(rest);
+            let (value, after_value) = word_of(after);
+            match (word, value) {
+                ("limit", "rate") | ("ct", "count") => {
+                    options.is_limit = true;
+                    return Some(options);
+                }
+                ("quota", _) if value == "over" || value == "until" || is_number(value) => {
+                    options.is_limit = true;
+                    return Some(options);
+                }
+                ("nomatch", _) => {
+                    options.is_nomatch = true;
+                    rest = after;
+                    continue;
+                }
+                ("counter", _) => {
+                    rest = after;
+                    continue;
+                }
+                ("comment", _) => {
+                    let (comment, after) = after.strip_prefix('"')?.split_once('"')?;
+                    options.comment = comment;
+                    rest = after.trim_start();
+                    continue;
+                }
+                ("timeout" | "expires", _) if is_duration(value) => options.timed |= value != "0",
+                ("packets" | "bytes" | "skbqueue", _) if is_number(value) => {}
+                ("skbmark" | "skbprio", _) if !value.is_empty() => {}
+                _ => return None,
+            }
+            rest = after_value;
+        }
+        Some(options)
+    }
+}
+
+/// The first word, and what follows it.
+fn word_of(text: &str) -> (&str, &str) {
+    let (word, after) = text.split_once(' ').unwrap_or((text, ""));
+    (word, after.trim_start())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Seconds, or numbers with units: `9m59s996ms`.
+fn is_duration(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'd' | b'h' | b'm' | b's');
+    text.starts_with(|first: char| first.is_ascii_digit()) && text.bytes().all(is_part)
+}
