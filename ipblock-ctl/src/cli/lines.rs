@@ -7,6 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout_at},
@@ -201,6 +202,8 @@ impl Lines {
         let mut away_since = None;
         loop {
             let addresses = lines.iter().map(|line| line.address.clone()).collect();
+            // A stream lasts for hours; the end of a ban is counted from the request.
+            session.output.set_now(Timestamp::now());
             let answer = ask(&session.client, addresses).await;
             let Some(error) = answer.as_ref().err().filter(|error| is_passing(error)) else {
                 self.has_answered = true;

@@ -5,7 +5,6 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{error::CliError, input::read_text, progress::Progress};
@@ -28,8 +27,6 @@ impl Session<'_> {
         T: Serialize + ?Sized,
         F: FnOnce(&T, &View) -> String,
     {
-        // A stream prints for hours.
-        self.output.set_now(Timestamp::now());
         Ok(self.output.show(value, human)?)
     }
 

@@ -160,10 +160,11 @@ impl Store {
 
     /// The revision in force, confirmed or not; none before the first deploy.
     pub fn deployed_revision(&self) -> Result<Option<Revision>, StoreError> {
+        // A state that cannot be read is found, too, and refused: passed over, it would empty the filter.
         self.read(|connection| {
             one(
                 connection,
-                "state IN ('deployed', 'awaiting-confirmation')",
+                "state NOT IN ('prepared', 'superseded', 'rolled-back')",
                 [],
             )
         })

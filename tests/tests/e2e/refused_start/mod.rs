@@ -52,7 +52,7 @@ fn a_start_with_another_store_changes_nothing() -> anyhow::Result<()> {
         ("id", "UPDATE store SET id = zeroblob(16)", other),
         (
             "counter",
-            "INSERT INTO base_total VALUES ('default', 'passed', -1, 0)",
+            "INSERT OR REPLACE INTO base_total VALUES ('default', 'passed', -1, 0)",
             damaged,
         ),
         (
