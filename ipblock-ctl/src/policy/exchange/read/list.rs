@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::Refusal;
+use super::{PassedOver, Refusal};
 use crate::policy::ruleset::ListElement;
 
 /// Why the content of a list file is not taken.
@@ -24,7 +24,10 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     })?;
     let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
     let Some(first) = parsed.refused.into_iter().next() else {
-        return Ok(parsed.elements);
+        return match parsed.passed_over.first() {
+            None => Ok(parsed.elements),
+            Some(passed) => Err(not_read(passed)),
+        };
     };
     let more = match refused_lines - 1 {
         0 => String::new(),
@@ -45,6 +48,20 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
         problem: format!("line {line}:{text} {problem}{more}"),
         hint,
     })
+}
+
+/// Addresses that `import` would name as passed over: nobody reads what it says of a file that is
+/// followed, and an exception among them would be blocked.
+fn not_read(passed: &PassedOver) -> ContentError {
+    let PassedOver { what, count } = passed;
+    let addresses = if *count == 1 { "address" } else { "addresses" };
+    ContentError {
+        problem: format!("{count} {addresses} under `{what}`: not read as part of the list"),
+        hint: Some(
+            "a list file is taken as a whole: write the addresses alone, or use ipblock-ctl import"
+                .to_owned(),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +103,16 @@ mod tests {
             "line 2: `192.0.2.1/24`: host bits set (and 2 more)"
         );
         assert!(error.hint.unwrap().contains("192.0.2.0/24"));
+    }
+
+    #[test]
+    fn what_import_would_pass_over_is_refused_in_a_file_that_is_followed() {
+        for text in [
+            r#"{"addresses": ["192.0.2.0/24"], "except": ["192.0.2.7"]}"#,
+            r#"{"addresses": ["192.0.2.0/24"], "blocked6": ["2001:db8::/48"]}"#,
+        ] {
+            let error = read_list(text).unwrap_err();
+            assert!(error.problem.contains("not read as part"), "{error}");
+        }
     }
 }
