@@ -26,7 +26,7 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     let Some(first) = parsed.refused.into_iter().next() else {
         return match parsed.passed_over.first() {
             None => Ok(parsed.elements),
-            Some(passed) => Err(not_read(passed)),
+            Some(place) => Err(not_read(place)),
         };
     };
     let more = match refused_lines - 1 {
@@ -52,8 +52,8 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
 
 /// Addresses that `import` would name as passed over: nobody reads what it says of a file that is
 /// followed, and an exception among them would be blocked.
-fn not_read(passed: &PassedOver) -> ContentError {
-    let PassedOver { what, count } = passed;
+fn not_read(place: &PassedOver) -> ContentError {
+    let PassedOver { what, count } = place;
     let addresses = if *count == 1 { "address" } else { "addresses" };
     ContentError {
         problem: format!("{count} {addresses} under `{what}`: not read as part of the list"),
