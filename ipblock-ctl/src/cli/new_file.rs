@@ -54,7 +54,7 @@ impl NewFile {
 
     /// Writes it. The name stands for the old file until the new one is on the disk.
     ///
-    /// The new file has a random name of its own until then, which nobody can have prepared
+    /// The new file has a random name of its own until then, which no other user can have prepared
     /// (`O_EXCL`), in the same directory, and mode 0600.
     pub(super) fn write(&self, content: &[u8]) -> Result<(), CliError> {
         self.try_write(content).map_err(failed(&self.path))

@@ -126,7 +126,7 @@ fn elsewhere(link: &PinnedLink, interfaces: &[Interface]) -> Option<Finding> {
     }
 }
 
-/// The links that are pinned there. Unreadable pins are nobody's.
+/// The links that are pinned there. Pins that cannot be read are left out.
 fn our_links(bpffs: &Path) -> Vec<PinnedLink> {
     let Ok(pins) = PinDirectory::at(bpffs) else {
         return Vec::new();

@@ -16,7 +16,7 @@ pub(in crate::daemon) struct Texts {
 }
 
 impl Texts {
-    /// At most so many of them.
+    /// The first of them, at most `most`.
     pub(in crate::daemon) fn first(elements: &Shared<Element>, most: usize) -> Self {
         Self {
             elements: elements.clone(),

@@ -1,9 +1,13 @@
 //! A wall clock that jumps.
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
-use ipblock_tests::{DEADLINE, require_privileged, wait_for};
+use ipblock_tests::{DEADLINE, DaemonBuilder, require_privileged, wait_for};
 
 use super::{
     ledger::{Entry, close},
@@ -24,6 +28,15 @@ fn library() -> anyhow::Result<PathBuf> {
     found.context("no libfaketime.so.1 below /usr/lib: install faketime")
 }
 
+/// A daemon whose wall clock is as far off as `steps` says; its other clocks are the machine's.
+fn with_wall_clock(daemon: DaemonBuilder, library: &Path, steps: &Path) -> DaemonBuilder {
+    daemon
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME_TIMESTAMP_FILE", steps)
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+}
+
 /// Seconds that are left of a ban.
 fn left(stage: &Stage, address: &str) -> Option<i64> {
     let bans = bans(&stage.daemon).ok()?;
@@ -40,11 +53,7 @@ fn a_clock_that_steps_moves_ends_given_as_times_and_no_durations() -> anyhow::Re
     let steps = tempfile::NamedTempFile::new()?;
     fs::write(steps.path(), "+0")?;
     let mut stage = Stage::with(root, |daemon| {
-        daemon
-            .env("LD_PRELOAD", &library)
-            .env("FAKETIME_TIMESTAMP_FILE", steps.path())
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        with_wall_clock(daemon, &library, steps.path())
     })?;
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(10);
     let daemon = &stage.daemon;
@@ -95,11 +104,7 @@ fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
     let steps = tempfile::NamedTempFile::new()?;
     fs::write(steps.path(), "+0")?;
     let mut scene = Scene::attached_with(root, "native", |daemon| {
-        daemon
-            .env("LD_PRELOAD", &library)
-            .env("FAKETIME_TIMESTAMP_FILE", steps.path())
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        with_wall_clock(daemon, &library, steps.path())
     })?;
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
     let until = until.to_string();

@@ -50,8 +50,8 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     })
 }
 
-/// Addresses that `import` would name as passed over: nobody reads what it says of a file that is
-/// followed, and an exception among them would be blocked.
+/// Addresses that `import` would name as passed over. A followed file has no operator who
+/// reads that, and an exception among them would be blocked.
 fn not_read(place: &PassedOver) -> ContentError {
     let PassedOver { what, count } = place;
     let addresses = if *count == 1 { "address" } else { "addresses" };
