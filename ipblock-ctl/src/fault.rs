@@ -76,6 +76,16 @@ steps! {
     BanWritten = "ban-written",
     /// A map that all generations share is pinned.
     SharedMapPinned = "shared-map-pinned",
+    /// Devices above the one that is attached are held, and run their program.
+    UpperHeld = "upper-held",
+    /// They run none.
+    UpperOff = "upper-off",
+    /// The one below is attached.
+    LowerAttached = "lower-attached",
+    /// Those above run it again, and are held.
+    UpperBack = "upper-back",
+    /// A start has put pinned programs on interfaces that ran none.
+    StartCovered = "start-covered",
     /// A start has opened the store and the shared maps.
     StartOpened = "start-opened",
     /// The ban tables hold what the store says.

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::{
     alerts::Alerts,
+    attach::bare,
     backup::remove_left_aside,
     bans::LiveBans,
     counts::Counts,
@@ -102,6 +103,7 @@ impl Service {
         }
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
+        bare::cover(&pins, &store)?;
         let shared = SharedMaps::open_or_create(&pins)?;
         let bans = LiveBans::load(shared.bans, &store)?;
         let state = State::load(&store)?;
@@ -145,6 +147,7 @@ impl Service {
         service.build_missing_and_outdated()?;
         reach(Step::StartBuilt);
         service.attach_remembered()?;
+        bare::let_go(&service.pins, |_| true)?;
         reach(Step::StartAttached);
         service.remove_orphans()?;
         reach(Step::StartCleared);

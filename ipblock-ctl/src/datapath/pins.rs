@@ -4,6 +4,7 @@
 //! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
 //! BPFFS/ipblock/links/INTERFACE
 //! BPFFS/ipblock/moved/INTERFACE:ZONE:NUMBER
+//! BPFFS/ipblock/holds/INTERFACE
 //! BPFFS/ipblock/shared/ABI_VERSION/{BANS_*,BAN_*,ALERT_*,HITS,HIT_BUDGET,PANIC_OFF}
 //! ```
 
@@ -34,11 +35,7 @@ impl PinDirectory {
     pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
         let pins = Self::examine(bpffs)?;
         for directory in [pins.generations(), pins.links(), pins.shared()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&directory)
-                .map_err(|source| DatapathError::pin(directory, source))?;
+            make(&directory)?;
         }
         Ok(pins)
     }
@@ -52,6 +49,8 @@ impl PinDirectory {
             pins.root.clone(),
             pins.generations(),
             pins.links(),
+            pins.moved(),
+            pins.holds(),
             pins.root.join("shared"),
             pins.shared(),
         ];
@@ -138,6 +137,29 @@ impl PinDirectory {
         self.links().join(encode(interface))
     }
 
+    fn holds(&self) -> PathBuf {
+        self.root.join("holds")
+    }
+
+    /// The pin of the link that holds an interface (`datapath::hold`).
+    pub(super) fn hold(&self, interface: &str) -> PathBuf {
+        self.holds().join(encode(interface))
+    }
+
+    /// The place for the pin of a hold, with nothing there.
+    pub(super) fn make_hold(&self, interface: &str) -> Result<PathBuf, DatapathError> {
+        let directory = self.holds();
+        make(&directory)?;
+        let path = self.hold(interface);
+        removed(fs::remove_file(&path), path.clone())?;
+        Ok(path)
+    }
+
+    /// Names of the interfaces with a pinned hold, sorted.
+    pub fn held_interfaces(&self) -> Result<Vec<String>, DatapathError> {
+        interfaces_in(&self.holds())
+    }
+
     fn moved(&self) -> PathBuf {
         self.root.join("moved")
     }
@@ -174,12 +196,7 @@ impl PinDirectory {
 
     /// Names of the interfaces with a pinned link, sorted.
     pub fn linked_interfaces(&self) -> Result<Vec<String>, DatapathError> {
-        let mut names: Vec<String> = file_names(&self.links())?
-            .iter()
-            .map(|name| decode(name))
-            .collect();
-        names.sort_unstable();
-        Ok(names)
+        interfaces_in(&self.links())
     }
 
     /// Removes one generation's pins. The kernel frees it when no link runs its program any more.
@@ -193,6 +210,20 @@ impl PinDirectory {
         reach(Step::GenerationUnpinned);
         Ok(())
     }
+}
+
+fn make(directory: &Path) -> Result<(), DatapathError> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| DatapathError::pin(directory, source))
+}
+
+/// Names of the interfaces with a pin in a directory, sorted.
+fn interfaces_in(directory: &Path) -> Result<Vec<String>, DatapathError> {
+    let names = file_names(directory)?;
+    let mut names: Vec<String> = names.iter().map(|name| decode(name)).collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 fn remove_all(path: PathBuf) -> Result<(), DatapathError> {

@@ -34,6 +34,8 @@ const BPF_TCX_INGRESS: u32 = 46;
 /// In front of every other program there.
 const BPF_F_BEFORE: u32 = 1 << 3;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+/// What a hold counts time in: about a second, and a power of two, which a shift divides by.
+pub(super) const HOLD_TICK_NS: u64 = 1 << 30;
 // Flags of include/uapi/linux/if_link.h.
 pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 pub(super) const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
@@ -182,23 +184,53 @@ pub(super) fn create_xdp_link(
     bpf(BPF_LINK_CREATE, &attributes).map(own)
 }
 
-/// Drops every packet that comes in by an interface, behind XDP and before the stack, until the
-/// descriptor is closed. `EINVAL` before Linux 6.6.
-pub(super) fn drop_incoming(interface: u32) -> io::Result<OwnedFd> {
-    // `return TC_ACT_SHOT`: BPF_ALU64 | BPF_MOV | BPF_K into r0, BPF_JMP | BPF_EXIT
-    // (include/uapi/linux/bpf.h, struct bpf_insn).
-    const SHOT: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 2, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
-    const SHOT_BIG_ENDIAN: [[u8; 8]; 2] =
-        [[0xb7, 0, 0, 0, 0, 0, 0, 2], [0x95, 0, 0, 0, 0, 0, 0, 0]];
-    let instructions = if cfg!(target_endian = "big") {
-        SHOT_BIG_ENDIAN
-    } else {
-        SHOT
-    };
+/// One instruction without registers of its own: all of them are `r0` (`struct bpf_insn`).
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct Instruction {
+    code: u8,
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+impl Instruction {
+    const fn new(code: u8, offset: i16, immediate: i32) -> Self {
+        Self {
+            code,
+            registers: 0,
+            offset,
+            immediate,
+        }
+    }
+}
+
+/// Drops every packet that comes in by an interface, behind XDP and before the stack, for as long as
+/// the link lives and `CLOCK_BOOTTIME` is not past `until`, in units of [`HOLD_TICK_NS`]. `EINVAL`
+/// before Linux 6.6.
+pub(super) fn drop_incoming(interface: u32, until: i32) -> io::Result<OwnedFd> {
+    const BPF_FUNC_KTIME_GET_BOOT_NS: i32 = 125;
+    const TC_ACT_SHOT: i32 = 2;
+    /// On to the next program, or to the stack.
+    const TCX_NEXT: i32 = -1;
+    const CALL: u8 = 0x85;
+    const SHIFT_RIGHT: u8 = 0x77;
+    const JUMP_IF_GREATER: u8 = 0x25;
+    const MOVE: u8 = 0xb7;
+    const EXIT: u8 = 0x95;
+    let instructions = [
+        Instruction::new(CALL, 0, BPF_FUNC_KTIME_GET_BOOT_NS),
+        Instruction::new(SHIFT_RIGHT, 0, HOLD_TICK_NS.ilog2().cast_signed()),
+        Instruction::new(JUMP_IF_GREATER, 2, until),
+        Instruction::new(MOVE, 0, TC_ACT_SHOT),
+        Instruction::new(EXIT, 0, 0),
+        Instruction::new(MOVE, 0, TCX_NEXT),
+        Instruction::new(EXIT, 0, 0),
+    ];
     let license = c"GPL";
     let load = ProgramLoadAttributes {
         kind: BPF_PROG_TYPE_SCHED_CLS,
-        instruction_count: 2,
+        instruction_count: u32::try_from(instructions.len()).unwrap_or(u32::MAX),
         instructions: instructions.as_ptr().expose_provenance() as u64,
         license: license.as_ptr().expose_provenance() as u64,
     };

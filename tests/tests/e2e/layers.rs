@@ -1,151 +1,21 @@
 //! Devices that lie on each other: the kernel takes programs from below to above alone, and whatever
 //! order things come in, both are filtered and no packet of a blocked source passes.
 
-use std::{
-    fs,
-    net::UdpSocket,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{fs, sync::Arc};
 
 use aya::{Ebpf, EbpfLoader, programs::Xdp};
 use ipblock::{api::types::InterfaceState, datapath::object::BPF_OBJECT};
 use ipblock_common::names;
 use ipblock_tests::{
-    Bpffs, DEADLINE, Daemon, FrameReceiver, FrameSender, Netns, Privileged, VethOptions, VethPair,
-    packet::{Frame, Ipv4, Mac, Payload},
-    report_not_run, require_privileged, wait_for,
+    Bpffs, DEADLINE, Daemon, FrameSender, Netns, VethOptions, VethPair, report_not_run,
+    require_privileged, wait_for,
 };
 
 use crate::{
-    answers::{GENERIC, NATIVE, OnInterface, apply, interface, program_on, status},
-    scenario::{BLOCK, marked},
+    answers::{GENERIC, NATIVE, OnInterface, apply, interface, program_on},
+    bridged::{BLOCKED, BRIDGE, BlockedFlood, Bridged, OTHER, drain, to_bridge},
+    scenario::BLOCK,
 };
-
-const BRIDGE: &str = "br0";
-const BRIDGE_MAC: Mac = Mac([0x02, 0, 0, 0, 0x99, 1]);
-const BLOCKED: &str = "203.0.113.7";
-const OTHER: &str = "198.51.100.7";
-
-/// A host with a bridge of two ports, `host0` and `host1`, whose other ends are `peer0` and `peer1`.
-struct Bridged {
-    daemon: Daemon,
-    ports: Vec<VethPair>,
-    host: Arc<Netns>,
-    peer: Arc<Netns>,
-}
-
-impl Bridged {
-    /// `None` where the kernel has no bridges.
-    fn new(root: Privileged) -> anyhow::Result<Option<Self>> {
-        let host = Arc::new(Netns::new(root)?);
-        let peer = Arc::new(Netns::new(root)?);
-        let mac = BRIDGE_MAC.to_string();
-        let bridge = [
-            "ip",
-            "link",
-            "add",
-            "name",
-            BRIDGE,
-            "address",
-            &mac,
-            "type",
-            "bridge",
-            "forward_delay",
-            "0",
-        ];
-        if let Err(error) = host.run(bridge) {
-            report_not_run(&format!("a filtered bridge with ports: {error:#}"));
-            return Ok(None);
-        }
-        host.run(["ip", "link", "set", BRIDGE, "up"])?;
-        let daemon = Daemon::in_netns(root, &host).start()?;
-        apply(&daemon, BLOCK)?;
-        let mut bridged = Self {
-            daemon,
-            ports: Vec::new(),
-            host,
-            peer,
-        };
-        for number in 0..2 {
-            bridged.add_port(number)?;
-        }
-        Ok(Some(bridged))
-    }
-
-    fn add_port(&mut self, number: u8) -> anyhow::Result<()> {
-        let options = VethOptions {
-            number,
-            ..VethOptions::default()
-        };
-        let (host, peer) = (Arc::clone(&self.host), Arc::clone(&self.peer));
-        let pair = VethPair::between(host, peer, options)?;
-        let name = &pair.host.interface;
-        self.host.run(["ip", "addr", "flush", "dev", name])?;
-        self.host
-            .run(["ip", "link", "set", name, "master", BRIDGE])?;
-        self.ports.push(pair);
-        Ok(())
-    }
-
-    fn attach(&self, name: &str) -> anyhow::Result<()> {
-        self.daemon.ctl(&["attach", name])?.ok().map(drop)
-    }
-
-    /// Both are attached, and the kernel says so.
-    fn wait_until_attached(&self, names: &[&str]) -> anyhow::Result<()> {
-        wait_for(DEADLINE, &format!("{names:?} to be attached"), || {
-            let are = names.iter().all(|name| {
-                interface(&self.daemon, name)
-                    .is_ok_and(|shown| shown.state == InterfaceState::Attached)
-            });
-            are.then_some(())
-        })
-        .map_err(|error| error.context(format!("{:?}", status(&self.daemon))))?;
-        for name in names {
-            assert!(program_on(&self.host, name)?.is_some(), "{name}");
-        }
-        assert_eq!(status(&self.daemon)?.problems, Vec::<String>::new());
-        Ok(())
-    }
-
-    /// A blocked source does not cross the bridge from `host0` to `host1`, another does.
-    fn assert_crosses_filtered(&self, marker: u64) -> anyhow::Result<()> {
-        let sender = FrameSender::new(&self.peer, "peer0")?;
-        let receiver = FrameReceiver::new(&self.peer, "peer1")?;
-        let to_all = Mac([0xff; 6]);
-        for (source, marker) in [(BLOCKED, marker), (OTHER, marker + 1)] {
-            let frame = marked(source, marker).between(Mac([0x02, 0, 0, 0, 0, 9]), to_all);
-            for _ in 0..3 {
-                sender.send(&frame)?;
-            }
-        }
-        receiver.wait_for_count(marker + 1, 3, DEADLINE)?;
-        assert_eq!(
-            receiver.count(marker),
-            0,
-            "a blocked source crossed the bridge"
-        );
-        Ok(())
-    }
-
-    /// As after a reboot: nothing is pinned, nothing attached, and the store remembers.
-    fn reboot(&mut self, attached: &[&str]) -> anyhow::Result<()> {
-        self.daemon.terminate()?;
-        fs::remove_dir_all(self.daemon.bpffs().join("ipblock"))?;
-        for name in attached {
-            wait_for(DEADLINE, &format!("{name} to run no program"), || {
-                let on = program_on(&self.host, name).ok()?;
-                on.is_none().then_some(())
-            })?;
-        }
-        self.daemon.start()
-    }
-}
 
 #[test]
 fn a_bridge_is_attached_after_its_ports_when_the_machine_starts() -> anyhow::Result<()> {
@@ -187,19 +57,6 @@ fn a_port_that_is_made_anew_below_a_filtered_bridge_is_attached() -> anyhow::Res
     Ok(())
 }
 
-/// What the socket has got until now.
-fn drain(socket: &UdpSocket) -> anyhow::Result<u64> {
-    let mut buffer = [0; 64];
-    let mut count = 0;
-    loop {
-        match socket.recv(&mut buffer) {
-            Ok(_) => count += 1,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(count),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 /// The bridge is off its filter for some milliseconds each time; the flood comes in by its other port,
 /// which has no filter of its own.
 #[test]
@@ -208,51 +65,17 @@ fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> a
     let Some(bridged) = Bridged::new(root)? else {
         return Ok(());
     };
-    let host = &bridged.host;
-    host.run(["ip", "addr", "add", "192.0.2.1/28", "dev", BRIDGE])?;
-    host.run([
-        "ip",
-        "route",
-        "add",
-        "default",
-        "via",
-        "192.0.2.2",
-        "dev",
-        BRIDGE,
-    ])?;
-    let socket = host.enter(|| UdpSocket::bind("192.0.2.1:7777"))?;
-    socket.set_nonblocking(true)?;
-    let frame = |source: &str| -> Frame {
-        let packet = Ipv4::from(source).to([192, 0, 2, 1].into());
-        let packet = packet.with(Payload::udp(5000, 7777).marked(1));
-        Frame::carrying(&packet).between(Mac([0x02, 0, 0, 0, 0, 9]), BRIDGE_MAC)
-    };
+    let socket = bridged.listen()?;
     bridged.attach(BRIDGE)?;
     let sender = FrameSender::new(&bridged.peer, "peer1")?;
-    let stop = AtomicBool::new(false);
-    let (sent, passed) = thread::scope(|scope| -> anyhow::Result<(u64, u64)> {
-        let flood = scope.spawn(|| -> anyhow::Result<u64> {
-            let frames = [frame(BLOCKED)];
-            let mut sent = 0;
-            while !stop.load(Ordering::Relaxed) {
-                sent += sender.flood(&frames, 1000, Duration::from_secs(1))?;
-            }
-            Ok(sent)
-        });
-        let rounds = || -> anyhow::Result<u64> {
-            let mut passed = 0;
-            for _ in 0..10 {
-                bridged.attach("host0")?;
-                passed += drain(&socket)?;
-                bridged.daemon.ctl(&["detach", "host0"])?.ok()?;
-            }
-            Ok(passed)
-        };
-        let passed = rounds();
-        stop.store(true, Ordering::Relaxed);
-        let sent = flood.join().expect("the flood panicked")?;
-        Ok((sent, passed?))
-    })?;
+    let flood = BlockedFlood::start(&bridged)?;
+    let mut passed = 0;
+    for _ in 0..10 {
+        bridged.attach("host0")?;
+        passed += drain(&socket)?;
+        bridged.daemon.ctl(&["detach", "host0"])?.ok()?;
+    }
+    let sent = flood.stop()?;
     println!("{sent} packets of a blocked source were sent, {passed} passed");
     assert!(sent > 10_000, "{sent}");
     let log = bridged.daemon.log();
@@ -263,13 +86,13 @@ fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> a
         assert_eq!(passed, 0);
     }
     // What would have come through: others do, and the blocked one does without the filter.
-    sender.send(&frame(OTHER))?;
+    sender.send(&to_bridge(OTHER))?;
     wait_for(DEADLINE, "another source to pass", || {
         (drain(&socket).ok()? == 1).then_some(())
     })?;
     bridged.daemon.ctl(&["detach", BRIDGE])?.ok()?;
     wait_for(DEADLINE, "the blocked source to pass", || {
-        sender.send(&frame(BLOCKED)).ok()?;
+        sender.send(&to_bridge(BLOCKED)).ok()?;
         (drain(&socket).ok()? > 0).then_some(())
     })
 }

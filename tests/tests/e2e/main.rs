@@ -23,6 +23,7 @@ mod bans_again;
 mod bans_many;
 mod bans_tables;
 mod bounded;
+mod bridged;
 mod confirm;
 mod conflicts;
 mod control_group;

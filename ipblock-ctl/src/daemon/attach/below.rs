@@ -3,7 +3,8 @@
 //! The kernel takes no program on a device while one right above it has one. So what is above is taken
 //! off, the lower one is attached, and what is above is put back. Between the two nothing filters what
 //! comes in by the upper device's other ports: it is held meanwhile, so that no packet of it reaches
-//! the stack unjudged. Before Linux 6.6 there is no such hold, which is logged.
+//! the stack unjudged, also when this process is killed (`bare` puts the filter back at the next start).
+//! Before Linux 6.6 there is no such hold, which is logged.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -16,9 +17,12 @@ use super::{
     super::state::{AttachedState, Service, State},
     put_on::{Asked, Obstacle},
 };
-use crate::datapath::{
-    self, AttachMode, Attachment, DatapathError, Generation, Hold, InTheWay, Interface, link,
-    stack::{above, heights},
+use crate::{
+    datapath::{
+        self, AttachMode, Attachment, DatapathError, Generation, Hold, InTheWay, Interface, link,
+        stack::{above, heights},
+    },
+    fault::{Step, reach},
 };
 
 /// How long the daemon does not take others off again for an interface that could not be attached:
@@ -80,14 +84,19 @@ impl Service {
         let started = Instant::now();
         let mut holds = Vec::new();
         for upper in &uppers {
-            holds.extend(Hold::on(upper)?);
+            holds.extend(Hold::on(&self.pins, upper)?);
         }
         let is_held = holds.len() == uppers.len();
         // Packets that came before the hold have gone where they go.
         datapath::settle();
-        let outcome = take_off(state, &uppers)
-            .and_then(|()| link::attach(&self.pins, lift.interface, lift.mode, lift.generation));
+        reach(Step::UpperHeld);
+        let outcome = take_off(state, &uppers).and_then(|()| {
+            reach(Step::UpperOff);
+            link::attach(&self.pins, lift.interface, lift.mode, lift.generation)
+        });
+        reach(Step::LowerAttached);
         self.put_back(state, &uppers);
+        reach(Step::UpperBack);
         // Packets that met no program have met the hold.
         datapath::settle();
         drop(holds);

@@ -1,9 +1,10 @@
 //! Interfaces: attach, detach, and keep what should be attached attached.
 //!
 //! [`put_on`] puts one interface on its zone's generation, [`below`] does so under a filtered one,
-//! [`reconcile`] keeps all of them there, [`moved`] looks after devices that have another name or
-//! namespace now, [`shown`] says what the API shows.
+//! [`reconcile`] keeps all of them there, [`bare`] does so first at a start, [`moved`] looks after devices
+//! that have another name or namespace now, [`shown`] says what the API shows.
 
+pub(in crate::daemon) mod bare;
 mod below;
 mod moved;
 mod put_on;

@@ -107,7 +107,7 @@ impl Service {
 
 /// Orders interfaces so that none comes after one that lies on it: the kernel takes programs in this
 /// order alone.
-fn from_below<T>(wanted: &mut [T], present: &[Interface], name: impl Fn(&T) -> &str) {
+pub(super) fn from_below<T>(wanted: &mut [T], present: &[Interface], name: impl Fn(&T) -> &str) {
     let layers: Vec<_> = present.iter().map(Interface::layer).collect();
     let heights = heights(&layers);
     wanted.sort_by_key(|one| {

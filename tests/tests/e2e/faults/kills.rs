@@ -6,6 +6,7 @@ use ipblock::fault::Step;
 use ipblock_tests::require_privileged;
 
 use super::{
+    below::BELOW,
     ledger::{Entry, close},
     operations::{
         Attach, BanTwo, Confirm, Deploy, Expire, Operation, Rollback, StageEdit, Start, StartKind,
@@ -149,6 +150,7 @@ fn all_steps() -> BTreeSet<Step> {
         .chain(STORE)
         .chain(links)
         .chain([Step::Judged])
+        .chain(BELOW)
         .collect()
 }
 

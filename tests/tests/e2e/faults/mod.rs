@@ -6,6 +6,7 @@
 //! docs/reliability.md. To add a fault: a test that takes a `Stage`, breaks something, calls
 //! `converged` and `finish`, and a line in the ledger.
 
+mod below;
 mod clock;
 mod crowd;
 mod disk;

@@ -7,7 +7,8 @@ use ipblock::fault::Step;
 use super::{BANNING, Operation, SWITCHING, Stage, Told};
 use crate::answers::{live_generations, status};
 
-const START: [Step; 8] = [
+const START: [Step; 9] = [
+    Step::StartCovered,
     Step::StartOpened,
     Step::StartBansFilled,
     Step::StartUndone,

@@ -1,0 +1,84 @@
+//! What a start does first: interfaces that the filter is off get the program that is pinned, before
+//! bans are read and rulesets compiled, which takes seconds with a million of them. A daemon that was
+//! killed while it attached below a filtered device leaves such interfaces; so does a device that was
+//! made anew while no daemon ran.
+
+use tracing::{info, warn};
+
+use super::{put_on::required_mode, reconcile::from_below};
+use crate::{
+    api::error::ApiError,
+    datapath::{self, DatapathError, Generation, Interface, PinDirectory, PinnedLink, hold, link},
+    fault::{Step, reach},
+    store::{self, Store},
+};
+
+/// Puts remembered interfaces without a program on their zone's pinned generation, from below to above,
+/// and lets go of what is filtered again. One that cannot be attached is tried again later in the start.
+pub(in crate::daemon) fn cover(pins: &PinDirectory, store: &Store) -> Result<(), ApiError> {
+    let present = Interface::list()?;
+    let mut remembered = store.interfaces()?;
+    from_below(&mut remembered, &present, |interface| &interface.name);
+    for interface in &remembered {
+        match attach_pinned(pins, store, interface) {
+            Ok(true) => info!(interface = %interface.name, zone = %interface.zone,
+                "ran no program, runs the pinned one again"),
+            Ok(false) => {}
+            Err(error) => warn!(interface = %interface.name, %error, "not attached yet"),
+        }
+    }
+    reach(Step::StartCovered);
+    let here = Interface::list()?;
+    let is_filtered = |name: &str| {
+        let mut here = here.iter();
+        here.any(|there| there.name == name && there.xdp.is_some())
+    };
+    Ok(let_go(pins, is_filtered)?)
+}
+
+/// Ends the holds of a daemon that was killed, on interfaces that are meant.
+pub(in crate::daemon) fn let_go(
+    pins: &PinDirectory,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<(), DatapathError> {
+    let mut held = pins.held_interfaces()?;
+    held.retain(|name| is_meant(name));
+    if held.is_empty() {
+        return Ok(());
+    }
+    // Packets that met no program have met the hold.
+    datapath::settle();
+    for name in held {
+        hold::let_go(pins, &name)?;
+        info!(interface = %name, "an attach below it was interrupted: what comes in by it is judged again");
+    }
+    Ok(())
+}
+
+/// Whether the interface was attached: not where it is filtered, or nothing is pinned for it.
+fn attach_pinned(
+    pins: &PinDirectory,
+    store: &Store,
+    wanted: &store::Interface,
+) -> Result<bool, ApiError> {
+    let Some(here) = Interface::by_name(&wanted.name)? else {
+        return Ok(false);
+    };
+    if here.xdp.is_some() {
+        return Ok(false);
+    }
+    match PinnedLink::open(pins, &wanted.name)? {
+        // Its device is gone, and another one has its name.
+        Some(link) if link.index.is_none() => link.detach()?,
+        Some(_) => return Ok(false),
+        None => {}
+    }
+    let Some(live) = store.live_generation(&wanted.zone)? else {
+        return Ok(false);
+    };
+    let Some(generation) = Generation::open_pinned(pins, live.number)? else {
+        return Ok(false);
+    };
+    link::attach(pins, &here, required_mode(wanted.mode), &generation)?;
+    Ok(true)
+}
