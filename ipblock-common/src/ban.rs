@@ -11,7 +11,8 @@ use crate::lookup::filter::Place;
 /// Words of the filter of either family: 2^24 bits.
 pub const FILTER_WORDS: u32 = 1 << 18;
 
-/// A shorter net would set more than 8,192 bits of the IPv6 filter, which knows of none.
+/// Shortest IPv6 prefix in the filter. Shorter ones set [`BanGate::wide_v6`] instead of more than 8,192
+/// bits.
 pub const SHORTEST_NET_V6: u8 = 19;
 
 /// What the IPv6 filter knows of nets: the /32 that they lie in, or all those that they hold.
@@ -31,6 +32,39 @@ pub struct BanGate {
     pub wide_v6: u32,
     /// Always 0.
     pub padding: u32,
+}
+
+/// Gate and filters, wherever they are. `None` behind a map's end, which is never asked for.
+pub trait BanFilters {
+    /// What has to be asked at all.
+    fn gate(&self) -> Option<BanGate>;
+    /// A word of the IPv4 filter.
+    fn filter_v4(&self, word: u32) -> Option<u64>;
+    /// A word of the IPv6 filter.
+    fn filter_v6(&self, word: u32) -> Option<u64>;
+}
+
+/// Whether a ban may cover an IPv4 source, its first octet on top: the table has to be asked.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "each packet comes by here")]
+pub fn may_cover_v4(filters: &impl BanFilters, address: u32) -> bool {
+    let place = place_of_24(address);
+    filters.gate().is_some_and(|gate| gate.v4 != 0)
+        && place.is_set(filters.filter_v4(place.word).as_ref())
+}
+
+/// Whether a ban may cover an IPv6 source, by the upper half of its address: the table has to be asked.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "each packet comes by here")]
+pub fn may_cover_v6(filters: &impl BanFilters, upper: u64) -> bool {
+    let Some(gate) = filters.gate() else {
+        return false;
+    };
+    let (net, long) = (place_of_32(upper), place_of_64(upper));
+    gate.v6 != 0
+        && (gate.wide_v6 != 0
+            || net.is_set(filters.filter_v6(net.word).as_ref())
+            || long.is_set(filters.filter_v6(long.word).as_ref()))
 }
 
 /// The bit of a /24 that a ban touches, by an address in it, its first octet on top.

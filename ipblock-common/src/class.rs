@@ -1,6 +1,10 @@
 //! Classes: what a map entry points to.
 
+use core::borrow::Borrow;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::limits::MAX_EXPIRY_CHAIN;
 
 /// Index into the class map; the value of a trie entry. [`NO_CLASS`] is no class.
 pub type ClassId = u32;
@@ -28,6 +32,49 @@ pub struct Class {
     pub verdict: u16,
     /// 1 when a rule among those that match alerts, else 0.
     pub alert: u16,
+    /// What the verdict needs besides; 0, as no verdict needs anything yet.
+    pub argument: u32,
+    /// Always 0.
+    pub padding: u32,
+}
+
+/// The class in force, from the one that an entry carries on along those that follow when it ends;
+/// `None` when none is. `class` reads one by its id, `now` the boot clock, in nanoseconds: only classes
+/// with an end pay for it.
+///
+/// A chain longer than [`MAX_EXPIRY_CHAIN`], which the compiler does not make, ends in none: what has
+/// ended must not hold.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "each packet comes by here")]
+pub fn in_force<C: Borrow<Class>>(
+    first: ClassId,
+    class: impl Fn(ClassId) -> Option<C>,
+    now: impl FnOnce() -> u64,
+) -> Option<(ClassId, C)> {
+    let mut id = first;
+    if id == NO_CLASS {
+        return None;
+    }
+    let mut found = class(id)?;
+    if found.borrow().valid_until == 0 {
+        return Some((id, found));
+    }
+    let now = now();
+    // The class itself and all that may follow it.
+    for _ in 0..=MAX_EXPIRY_CHAIN {
+        let Class {
+            valid_until, next, ..
+        } = *found.borrow();
+        if valid_until == 0 || now < valid_until {
+            return Some((id, found));
+        }
+        id = next;
+        if id == NO_CLASS {
+            return None;
+        }
+        found = class(id)?;
+    }
+    None
 }
 
 /// What a class asks for.

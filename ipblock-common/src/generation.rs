@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of the maps' layout and meaning. A daemon that meets another number builds its own
 /// generation aside and replaces the program on the link.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Who made a generation. Map `generation` (array, one element), written and read by user space
 /// alone. This layout is frozen over all ABI versions: it is how another version is recognised.

@@ -30,7 +30,7 @@ pub use source::{HitBudget, HitCount, SourceKey};
 mod pod {
     use super::{
         AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class,
-        ClassCount, GenerationMeta, HitBudget, HitCount, SourceKey, Totals,
+        ClassCount, GenerationMeta, HitBudget, HitCount, SourceKey, Totals, lookup::layout::Layout,
     };
 
     // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
@@ -59,4 +59,6 @@ mod pod {
     unsafe impl aya::Pod for HitCount {}
     // SAFETY: as above.
     unsafe impl aya::Pod for HitBudget {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Layout {}
 }

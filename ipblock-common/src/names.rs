@@ -8,20 +8,6 @@ pub const IPV4: &str = "IPV4";
 /// LPM trie, IPv6 prefix to class id: all entries when nothing stands in front, else those of nets
 /// longer than /64.
 pub const IPV6: &str = "IPV6";
-/// Array of 64 bits each, what IPv4 entries touch.
-pub const FILTER_V4: &str = "FILTER_V4";
-/// Array of 64 bits each, what IPv6 entries touch.
-pub const FILTER_V6: &str = "FILTER_V6";
-/// Array of [`crate::lookup::hosts::HostsV4`].
-pub const HOSTS_V4: &str = "HOSTS_V4";
-/// Array of [`crate::lookup::hosts::HostsV6`].
-pub const HOSTS_V6: &str = "HOSTS_V6";
-/// Array of two roots each, first those of IPv4, then those of IPv6.
-pub const NET_ROOTS: &str = "NET_ROOTS";
-/// Array of [`crate::lookup::nets::NetLine`].
-pub const NET_LINES: &str = "NET_LINES";
-/// Array of [`crate::lookup::nets::NetLine`], by a hash of the first 32 bits of an IPv6 address.
-pub const NET_DOORS: &str = "NET_DOORS";
 /// LPM trie, banned IPv4 prefix to [`crate::BanDeadline`]. Shared by all generations.
 pub const BANS_IPV4: &str = "BANS_IPV4";
 /// LPM trie, banned IPv6 prefix to [`crate::BanDeadline`]. Shared by all generations.
@@ -62,25 +48,17 @@ pub const GENERATION: &str = "GENERATION";
 pub const DEFAULT_DROP: &str = "DEFAULT_DROP";
 /// `u8` constant: 1 when the zone drops malformed packets.
 pub const MALFORMED_DROP: &str = "MALFORMED_DROP";
-/// `u8` constant: 1 when tables stand in front of the tries.
-pub const HAS_TABLES: &str = "HAS_TABLES";
-/// `u64` constant: see [`crate::lookup::Tables::seed`].
-pub const SEED: &str = "SEED";
-/// `u32` constant: see [`crate::lookup::Tables::buckets_v4`].
-pub const BUCKETS_V4: &str = "BUCKETS_V4";
-/// `u32` constant: see [`crate::lookup::Tables::buckets_v6`].
-pub const BUCKETS_V6: &str = "BUCKETS_V6";
-/// `u8` constant: 1 when there are IPv4 nets.
-pub const HAS_NETS_V4: &str = "HAS_NETS_V4";
-/// `u32` constant: see [`crate::lookup::Tables::doors`].
-pub const DOORS: &str = "DOORS";
-/// `u8` constant: 1 when there are IPv6 nets up to /32.
-pub const HAS_SHORT_V6: &str = "HAS_SHORT_V6";
-/// `u32` constant: see [`crate::lookup::Tables::filter_v4_shift`].
-pub const FILTER_V4_SHIFT: &str = "FILTER_V4_SHIFT";
-/// `u32` constant: see [`crate::lookup::Tables::filter_v6_shift`].
-pub const FILTER_V6_SHIFT: &str = "FILTER_V6_SHIFT";
-/// `u32` constant: see [`crate::lookup::Tables::filter_v4_drop`].
-pub const FILTER_V4_DROP: &str = "FILTER_V4_DROP";
-/// `u8` constant: see [`crate::lookup::Tables::filters_short_v6`].
-pub const FILTERS_SHORT_V6: &str = "FILTERS_SHORT_V6";
+/// [`crate::lookup::layout::Layout`] constant.
+pub const LAYOUT: &str = "LAYOUT";
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
+        $(
+            $(#[$doc])*
+            pub const $map: &str = stringify!($map);
+        )*
+        /// Every map that [`crate::for_each_table`] lists.
+        pub const TABLES: &[&str] = &[$($map),*];
+    };
+}
+crate::for_each_table!(tables);

@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use ipblock_common::{
     BanDeadline, BanGate,
-    ban::{self, NEVER},
+    ban::{self, BanFilters, NEVER},
 };
 
 use crate::{
@@ -11,35 +11,44 @@ use crate::{
     source::{SourceV4, SourceV6},
 };
 
-/// Whether a ban covers the source that has not ended.
-#[inline(always)]
-pub(crate) fn cover_v4(source: SourceV4) -> bool {
-    let place = ban::place_of_24(source.0);
-    gate().is_some_and(|gate| gate.v4 != 0)
-        && place.is_set(BAN_FILTER_V4.get(place.word))
-        && holds(BANS_IPV4.get(Key::new(32, source.0.to_be_bytes())))
+/// A source that may be banned.
+pub(crate) trait Bannable {
+    /// Whether a ban covers it that has not ended.
+    fn is_banned(self) -> bool;
 }
 
-/// As [`cover_v4`].
-#[inline(always)]
-pub(crate) fn cover_v6(source: SourceV6) -> bool {
-    let Some(gate) = gate() else {
-        return false;
-    };
-    let (net, long) = (
-        ban::place_of_32(source.upper),
-        ban::place_of_64(source.upper),
-    );
-    gate.v6 != 0
-        && (gate.wide_v6 != 0
-            || net.is_set(BAN_FILTER_V6.get(net.word))
-            || long.is_set(BAN_FILTER_V6.get(long.word)))
-        && holds(BANS_IPV6.get(Key::new(128, source.octets())))
+impl Bannable for SourceV4 {
+    #[inline(always)]
+    fn is_banned(self) -> bool {
+        ban::may_cover_v4(&Maps, self.0) && holds(BANS_IPV4.get(Key::new(32, self.0.to_be_bytes())))
+    }
 }
 
-#[inline(always)]
-fn gate() -> Option<&'static BanGate> {
-    BAN_GATE.get(0)
+impl Bannable for SourceV6 {
+    #[inline(always)]
+    fn is_banned(self) -> bool {
+        ban::may_cover_v6(&Maps, self.upper) && holds(BANS_IPV6.get(Key::new(128, self.octets())))
+    }
+}
+
+/// The maps that all generations share.
+struct Maps;
+
+impl BanFilters for Maps {
+    #[inline(always)]
+    fn gate(&self) -> Option<BanGate> {
+        BAN_GATE.get(0).copied()
+    }
+
+    #[inline(always)]
+    fn filter_v4(&self, word: u32) -> Option<u64> {
+        BAN_FILTER_V4.get(word).copied()
+    }
+
+    #[inline(always)]
+    fn filter_v6(&self, word: u32) -> Option<u64> {
+        BAN_FILTER_V6.get(word).copied()
+    }
 }
 
 #[inline(always)]

@@ -1,23 +1,35 @@
 //! From a source address to a judgement.
 
-use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::{
+    bindings::xdp_action::{self, XDP_DROP, XDP_PASS},
+    helpers::bpf_ktime_get_boot_ns,
+};
 use aya_log_ebpf::debug;
 use ipblock_common::{
-    Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
+    Class, ClassId, ClassVerdict, Outcome,
+    class::{self, NO_CLASS},
 };
 
 use crate::{
     account, alert,
+    bans::Bannable,
+    essential::Spared,
     frame::Frame,
     hits,
     maps::{self, CLASSES},
     packet::{IpHeader, Malformed},
     source::Source,
+    tables::Classified,
 };
 
-/// What becomes of a packet, and under which total it is counted.
+/// A source that can be judged.
+pub(crate) trait Judged: Source + Classified + Bannable + Spared {}
+
+impl<S: Source + Classified + Bannable + Spared> Judged for S {}
+
+/// What is done with a packet, and under which total it is counted.
 pub(crate) struct Judgement {
-    pub(crate) drop: bool,
+    pub(crate) action: xdp_action::Type,
     pub(crate) outcome: Outcome,
 }
 
@@ -25,17 +37,17 @@ impl Judgement {
     #[inline(always)]
     pub(crate) const fn pass(outcome: Outcome) -> Self {
         Self {
-            drop: false,
+            action: XDP_PASS,
             outcome,
         }
     }
 
     const DROP: Self = Self {
-        drop: true,
+        action: XDP_DROP,
         outcome: Outcome::Dropped,
     };
 
-    /// What becomes of a packet that is not dropped after all. What matched has counted it.
+    /// What becomes of a packet that passes after all. What matched has counted it.
     #[inline(always)]
     pub(crate) fn called_off(self) -> Self {
         Self::pass(match self.outcome {
@@ -49,7 +61,7 @@ impl Judgement {
 /// Counts it for the class that the source falls into, or for bans alone, and alerts where a rule asks
 /// for that.
 #[inline(always)]
-pub(crate) fn judge<S: Source>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
+pub(crate) fn judge<S: Judged>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
     let source = header.source;
     let Some((id, class)) = find_class(source) else {
         if source.is_banned() {
@@ -77,7 +89,7 @@ pub(crate) fn judge<S: Source>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judge
 }
 
 #[inline(always)]
-fn judge_banned(frame: &Frame<'_>, source: impl Source) -> Judgement {
+fn judge_banned(frame: &Frame<'_>, source: impl Judged) -> Judgement {
     let now = account::class(frame, NO_CLASS);
     hits::count(frame, || source.key(NO_CLASS), now);
     Judgement::DROP
@@ -88,15 +100,16 @@ fn judge_banned(frame: &Frame<'_>, source: impl Source) -> Judgement {
 #[inline(always)]
 pub(crate) fn judge_malformed(frame: &Frame<'_>, why: Malformed) -> Judgement {
     debug!(frame.ctx(), "malformed frame of {} bytes", frame.len());
+    let is_dropped = why == Malformed::Tags || maps::malformed_is_drop();
     Judgement {
-        drop: why == Malformed::Tags || maps::malformed_is_drop(),
+        action: if is_dropped { XDP_DROP } else { XDP_PASS },
         outcome: Outcome::Malformed,
     }
 }
 
 /// The zone's default; `passed` is the outcome when it lets the packet through.
 #[inline(always)]
-fn judge_by_default<S: Source>(
+fn judge_by_default<S: Judged>(
     frame: &Frame<'_>,
     header: &IpHeader<S>,
     passed: Outcome,
@@ -109,29 +122,8 @@ fn judge_by_default<S: Source>(
 
 /// The class in force for a source, or `None` when nothing matches it (any more).
 #[inline(always)]
-fn find_class(source: impl Source) -> Option<(ClassId, &'static Class)> {
-    let mut id = source.find_class();
-    if id == NO_CLASS {
-        return None;
-    }
-    let mut class = CLASSES.get(id)?;
-    if class.valid_until == 0 {
-        return Some((id, class));
-    }
-    // Only entries with a deadline pay for the clock.
+fn find_class(source: impl Judged) -> Option<(ClassId, &'static Class)> {
     // SAFETY: the helper takes no argument.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
-    // The class itself and all that may follow it.
-    for _ in 0..=MAX_EXPIRY_CHAIN {
-        if class.valid_until == 0 || now < class.valid_until {
-            return Some((id, class));
-        }
-        id = class.next;
-        if id == NO_CLASS {
-            return None;
-        }
-        class = CLASSES.get(id)?;
-    }
-    // Longer than the compiler emits. What has ended must not hold, so the default decides.
-    None
+    let now = || unsafe { bpf_ktime_get_boot_ns() };
+    class::in_force(source.find_class(), |id| CLASSES.get(id), now)
 }

@@ -13,7 +13,10 @@ use network_types::{
     udp::UdpHdr,
 };
 
-use crate::frame::Frame;
+use crate::{
+    frame::Frame,
+    source::{SourceV4, SourceV6},
+};
 
 /// ICMPv6 router solicitation to redirect (RFC 4861).
 const NEIGHBOUR_DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
@@ -26,16 +29,24 @@ const DHCPV6_PORTS: [u16; 2] = [547, 546];
 /// "More fragments" and the fragment offset.
 const FRAGMENT_BITS: u16 = 0x3fff;
 
-/// Whether the zone's default spares this IPv4 packet. What cannot be read is not essential.
-#[inline(always)]
-pub(crate) fn is_essential_v4(frame: &Frame<'_>, ip: usize) -> bool {
-    is_dhcpv4(frame, ip).unwrap_or(false)
+/// A source whose packet the zone's default may spare.
+pub(crate) trait Spared {
+    /// Whether the packet whose IP header starts at `ip` is spared. What cannot be read is not.
+    fn is_essential(frame: &Frame<'_>, ip: usize) -> bool;
 }
 
-/// Whether the zone's default spares this IPv6 packet. What cannot be read is not essential.
-#[inline(always)]
-pub(crate) fn is_essential_v6(frame: &Frame<'_>, ip: usize) -> bool {
-    is_dhcpv6_or_neighbour_discovery(frame, ip).unwrap_or(false)
+impl Spared for SourceV4 {
+    #[inline(always)]
+    fn is_essential(frame: &Frame<'_>, ip: usize) -> bool {
+        is_dhcpv4(frame, ip).unwrap_or(false)
+    }
+}
+
+impl Spared for SourceV6 {
+    #[inline(always)]
+    fn is_essential(frame: &Frame<'_>, ip: usize) -> bool {
+        is_dhcpv6_or_neighbour_discovery(frame, ip).unwrap_or(false)
+    }
 }
 
 #[inline(always)]

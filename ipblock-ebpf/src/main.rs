@@ -21,11 +21,7 @@ mod panic_off;
 mod source;
 mod tables;
 
-use aya_ebpf::{
-    bindings::xdp_action::{XDP_DROP, XDP_PASS},
-    macros::xdp,
-    programs::XdpContext,
-};
+use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 use ipblock_common::Outcome;
 
 use crate::{
@@ -44,13 +40,13 @@ fn ipblock(ctx: XdpContext) -> u32 {
         Packet::NonIp => Judgement::pass(Outcome::NonIp),
         Packet::Malformed(why) => classify::judge_malformed(&frame, why),
     };
-    let judgement = if judgement.drop && panic_off::is_on() {
+    let judgement = if judgement.action != XDP_PASS && panic_off::is_on() {
         judgement.called_off()
     } else {
         judgement
     };
     account::total(&frame, judgement.outcome);
-    if judgement.drop { XDP_DROP } else { XDP_PASS }
+    judgement.action
 }
 
 /// A panic that the compiler could not prove unreachable ends in a loop that the verifier refuses.

@@ -15,10 +15,6 @@ use aya_ebpf::{
 use ipblock_common::{
     AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class, ClassCount,
     ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
-    lookup::{
-        hosts::{HostsV4, HostsV6},
-        nets::NetLine,
-    },
 };
 
 /// IPv4 prefix (network byte order, host bits zero) to class id. Asked when no tables stand in front.
@@ -34,33 +30,19 @@ pub(crate) static IPV4: LpmTrie<[u8; 4], ClassId> = LpmTrie::with_max_entries(1,
 #[map]
 pub(crate) static IPV6: LpmTrie<[u8; 16], ClassId> = LpmTrie::with_max_entries(1, 0);
 
-/// What IPv4 entries touch. A miss means that nothing matches (cannot happen), as in all that follow.
-#[map]
-pub(crate) static FILTER_V4: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// What IPv6 entries touch.
-#[map]
-pub(crate) static FILTER_V6: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// Buckets of IPv4 hosts.
-#[map]
-pub(crate) static HOSTS_V4: Array<HostsV4> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// Buckets of IPv6 hosts.
-#[map]
-pub(crate) static HOSTS_V6: Array<HostsV6> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// Where nets start, both families, two roots each.
-#[map]
-pub(crate) static NET_ROOTS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// Lines of nets.
-#[map]
-pub(crate) static NET_LINES: Array<NetLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-
-/// Lines of IPv6 nets longer than /32, by a hash.
-#[map]
-pub(crate) static NET_DOORS: Array<NetLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// Filled by the daemon before the program is on a link, in the size that the zone needs. A
+            /// miss means that nothing matches (cannot happen).
+            #[map]
+            pub(crate) static $map: Array<$element> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+        )*
+    };
+}
+ipblock_common::for_each_table!(tables);
 
 /// Banned IPv4 prefix (network byte order, host bits zero) to when all bans that cover it have ended.
 ///

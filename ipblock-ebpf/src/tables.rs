@@ -1,64 +1,67 @@
 //! Which class a source has: the tables that stand in front of the tries, and the tries.
 
-use aya_ebpf::{Global, maps::lpm_trie::Key};
+use core::arch::asm;
+
+use aya_ebpf::maps::lpm_trie::Key;
 use ipblock_common::{
     ClassId,
     class::NO_CLASS,
+    for_each_table,
     lookup::{
         self, Tables,
-        hosts::{HostsV4, HostsV6},
-        nets::{self, ASK_TRIE, NetLine},
+        layout::Layout,
+        nets::{self, ASK_TRIE},
     },
 };
 
 use crate::{
-    maps::{FILTER_V4, FILTER_V6, HOSTS_V4, HOSTS_V6, IPV4, IPV6, NET_DOORS, NET_LINES, NET_ROOTS},
+    maps::{self, IPV4, IPV6},
     source::{SourceV4, SourceV6},
 };
 
-/// 1 when the tables are filled. As the object stands, the tries hold all.
+/// Patched by the loader. As the object stands, the tries hold all.
 #[unsafe(no_mangle)]
-static HAS_TABLES: Global<u8> = Global::new(0);
-#[unsafe(no_mangle)]
-static SEED: Global<u64> = Global::new(0);
-#[unsafe(no_mangle)]
-static BUCKETS_V4: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static BUCKETS_V6: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static HAS_NETS_V4: Global<u8> = Global::new(0);
-#[unsafe(no_mangle)]
-static DOORS: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static HAS_SHORT_V6: Global<u8> = Global::new(0);
-#[unsafe(no_mangle)]
-static FILTER_V4_SHIFT: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static FILTER_V6_SHIFT: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static FILTER_V4_DROP: Global<u32> = Global::new(0);
-#[unsafe(no_mangle)]
-static FILTERS_SHORT_V6: Global<u8> = Global::new(0);
+static LAYOUT: Layout = Layout::NONE;
 
-/// The class of the longest entry that holds a source, expiry not looked at; [`NO_CLASS`] for none.
+/// [`LAYOUT`] as the loader has patched it: the compiler must not see what the object holds, the
+/// verifier is to see what stands there.
 #[inline(always)]
-pub(crate) fn find_v4(source: SourceV4) -> ClassId {
-    if HAS_TABLES.load() != 0 {
-        return lookup::find_v4(&Maps, source.0);
+fn layout() -> &'static Layout {
+    let mut layout: *const Layout = &raw const LAYOUT;
+    // SAFETY: no instruction at all; the pointer stays what it is, and points to a constant.
+    unsafe {
+        asm!("/* {0} */", inout(reg) layout, options(pure, nomem, nostack, preserves_flags));
+        &*layout
     }
-    class_of(IPV4.get(Key::new(32, source.0.to_be_bytes())))
 }
 
-/// As [`find_v4`].
-#[inline(always)]
-pub(crate) fn find_v6(source: SourceV6) -> ClassId {
-    if HAS_TABLES.load() != 0 {
-        let found = lookup::find_v6(&Maps, source.upper, source.lower);
-        if found != ASK_TRIE {
-            return found;
+/// A source whose class can be looked up.
+pub(crate) trait Classified {
+    /// The class of the longest entry that holds it, expiry not looked at; [`NO_CLASS`] for none.
+    fn find_class(self) -> ClassId;
+}
+
+impl Classified for SourceV4 {
+    #[inline(always)]
+    fn find_class(self) -> ClassId {
+        if layout().has_tables != 0 {
+            return lookup::find_v4(&Maps, self.0);
         }
+        class_of(IPV4.get(Key::new(32, self.0.to_be_bytes())))
     }
-    class_of(IPV6.get(Key::new(128, source.octets())))
+}
+
+impl Classified for SourceV6 {
+    #[inline(always)]
+    fn find_class(self) -> ClassId {
+        if layout().has_tables != 0 {
+            let found = lookup::find_v6(&Maps, self.upper, self.lower);
+            if found != ASK_TRIE {
+                return found;
+            }
+        }
+        class_of(IPV6.get(Key::new(128, self.octets())))
+    }
 }
 
 #[inline(always)]
@@ -69,99 +72,31 @@ fn class_of(found: Option<&ClassId>) -> ClassId {
 /// The maps of this generation.
 struct Maps;
 
-impl Tables for Maps {
-    #[inline(always)]
-    fn seed(&self) -> u64 {
-        SEED.load()
-    }
+macro_rules! read_from_maps {
+    ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
+        impl Tables for Maps {
+            #[inline(always)]
+            fn layout(&self) -> &Layout {
+                layout()
+            }
 
-    #[inline(always)]
-    fn buckets_v4(&self) -> u32 {
-        BUCKETS_V4.load()
-    }
+            $(
+                #[inline(always)]
+                fn $field(&self, index: u32) -> Option<&$element> {
+                    maps::$map.get(index)
+                }
+            )*
 
-    #[inline(always)]
-    fn buckets_v6(&self) -> u32 {
-        BUCKETS_V6.load()
-    }
-
-    #[inline(always)]
-    fn has_nets_v4(&self) -> bool {
-        HAS_NETS_V4.load() != 0
-    }
-
-    #[inline(always)]
-    fn doors(&self) -> u32 {
-        DOORS.load()
-    }
-
-    #[inline(always)]
-    fn has_short_v6(&self) -> bool {
-        HAS_SHORT_V6.load() != 0
-    }
-
-    #[inline(always)]
-    fn filter_v4_shift(&self) -> u32 {
-        FILTER_V4_SHIFT.load()
-    }
-
-    #[inline(always)]
-    fn filter_v6_shift(&self) -> u32 {
-        FILTER_V6_SHIFT.load()
-    }
-
-    #[inline(always)]
-    fn filter_v4_drop(&self) -> u32 {
-        FILTER_V4_DROP.load()
-    }
-
-    #[inline(always)]
-    fn filters_short_v6(&self) -> bool {
-        FILTERS_SHORT_V6.load() != 0
-    }
-
-    #[inline(always)]
-    fn filter_v4(&self, word: u32) -> Option<&u64> {
-        FILTER_V4.get(word)
-    }
-
-    #[inline(always)]
-    fn filter_v6(&self, word: u32) -> Option<&u64> {
-        FILTER_V6.get(word)
-    }
-
-    #[inline(always)]
-    fn hosts_v4(&self, bucket: u32) -> Option<&HostsV4> {
-        HOSTS_V4.get(bucket)
-    }
-
-    #[inline(always)]
-    fn hosts_v6(&self, bucket: u32) -> Option<&HostsV6> {
-        HOSTS_V6.get(bucket)
-    }
-
-    #[inline(always)]
-    fn net_roots(&self, pair: u32) -> Option<&u64> {
-        NET_ROOTS.get(pair)
-    }
-
-    #[inline(always)]
-    fn net_line(&self, line: u32) -> Option<&NetLine> {
-        NET_LINES.get(line)
-    }
-
-    #[inline(always)]
-    fn net_door(&self, door: u32) -> Option<&NetLine> {
-        NET_DOORS.get(door)
-    }
-
-    #[inline(always)]
-    fn descend(&self, value: u32, number: u32) -> ClassId {
-        descend(value, number)
-    }
+            #[inline(always)]
+            fn descend(&self, value: u32, number: u32) -> ClassId {
+                descend(value, number)
+            }
+        }
+    };
 }
+for_each_table!(read_from_maps);
 
-/// A function that the program calls: it would be there three times.
+/// Out of line: inlined it would appear three times.
 #[inline(never)]
 fn descend(value: u32, number: u32) -> ClassId {
     nets::descend(&Maps, value, number)

@@ -138,7 +138,7 @@ pub fn descend(tables: &impl Tables, mut value: u32, number: u32) -> ClassId {
         if value & IS_LINE == 0 {
             return value;
         }
-        let Some(line) = tables.net_line(value & !IS_LINE) else {
+        let Some(line) = tables.net_lines(value & !IS_LINE) else {
             break;
         };
         value = line.value_at(number);

@@ -4,6 +4,7 @@ mod alerts;
 mod sinks;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     collections::BTreeSet,

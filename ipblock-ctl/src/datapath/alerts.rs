@@ -16,7 +16,7 @@ use zerocopy::FromBytes as _;
 
 use super::{
     error::DatapathError,
-    maps::{Shape, map_error, open_map},
+    maps::{Shape, map_error, one_element, open_map},
 };
 
 /// What the maps have to be.
@@ -49,18 +49,6 @@ pub(super) const SHAPES: [Shape; 5] = [
     ),
     one_element(names::ALERT_RATE, MapType::Array, size_of::<AlertRate>()),
 ];
-
-/// An array with element 0 alone.
-pub(super) const fn one_element(name: &'static str, kind: MapType, value: usize) -> Shape {
-    Shape {
-        name,
-        kind,
-        key: size_of::<u32>(),
-        value,
-        entries: 1,
-        flags: 0,
-    }
-}
 
 /// Windows, counts and settings, open.
 pub struct AlertTables {

@@ -12,17 +12,16 @@ use std::{
 use aya::maps::{Array, MapData, MapType};
 use ipblock_common::{
     BanGate,
-    ban::{FILTER_WORDS, NET_BITS_V6, SHORTEST_NET_V6, place_of_24, place_of_32, place_of_64},
+    ban::{self, BanFilters, FILTER_WORDS, NET_BITS_V6, SHORTEST_NET_V6, place_of_32, place_of_64},
     lookup::filter::Place,
     names,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    alerts::one_element,
     error::DatapathError,
     mapped::Mapped,
-    maps::{MMAPABLE, Shape, map_error, open_map, open_words},
+    maps::{MMAPABLE, Shape, map_error, one_element, open_map, open_words},
 };
 
 /// What the maps have to be.
@@ -89,7 +88,7 @@ impl BanFilter {
         self.gone += 1;
     }
 
-    /// Whether so many bits may be left over that it is time to put them right, with so many entries.
+    /// Whether enough stale bits have collected, relative to `entries`, to rebuild the filter.
     pub(super) fn is_worn(&self, entries: usize) -> bool {
         self.gone > 1000 + entries / 8
     }
@@ -121,24 +120,30 @@ impl BanFilter {
 
     /// Whether a source is looked up in the tables.
     pub(super) fn asks_for(&self, address: IpAddr) -> bool {
-        let read = |words: &Mapped<AtomicU64>, place: Place| {
-            let word = words.words().get(place.word as usize);
-            let word = word.map(|word| word.load(Ordering::Acquire));
-            place.is_set(word.as_ref())
-        };
         match address {
-            IpAddr::V4(address) => {
-                self.open.v4 != 0 && read(&self.ipv4, place_of_24(address.to_bits()))
-            }
-            IpAddr::V6(address) => {
-                let upper = upper(address.to_bits());
-                self.open.v6 != 0
-                    && (self.open.wide_v6 != 0
-                        || read(&self.ipv6, place_of_32(upper))
-                        || read(&self.ipv6, place_of_64(upper)))
-            }
+            IpAddr::V4(address) => ban::may_cover_v4(self, address.to_bits()),
+            IpAddr::V6(address) => ban::may_cover_v6(self, upper(address.to_bits())),
         }
     }
+}
+
+impl BanFilters for BanFilter {
+    fn gate(&self) -> Option<BanGate> {
+        Some(self.open)
+    }
+
+    fn filter_v4(&self, word: u32) -> Option<u64> {
+        read(&self.ipv4, word)
+    }
+
+    fn filter_v6(&self, word: u32) -> Option<u64> {
+        read(&self.ipv6, word)
+    }
+}
+
+fn read(words: &Mapped<AtomicU64>, word: u32) -> Option<u64> {
+    let word = words.words().get(usize::try_from(word).ok()?)?;
+    Some(word.load(Ordering::Acquire))
 }
 
 /// All bits, apart from the kernel.

@@ -9,10 +9,18 @@ use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error;
 
 use super::{
-    features::Feature,
     in_the_way::{InTheWay, above_it, below_hint, take_off},
     mode::AttachMode,
 };
+
+/// Something that a kernel has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// What it is, and what it is for.
+    pub what: &'static str,
+    /// The version of Linux that brought it.
+    pub since: &'static str,
+}
 
 /// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
 #[derive(Debug, Error)]

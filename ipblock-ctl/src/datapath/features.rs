@@ -2,26 +2,12 @@
 //! version says little.
 
 use aya::{
-    EbpfLoader,
     maps::MapType,
-    programs::{ProgramType, Xdp},
+    programs::ProgramType,
     sys::{BpfHelper, is_helper_supported, is_map_supported},
 };
-use ipblock_common::names;
 
-use super::{
-    error::DatapathError,
-    object::{BPF_OBJECT, load_program},
-};
-
-/// Something that a kernel has or has not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Feature {
-    /// What it is, and what it is for.
-    pub what: &'static str,
-    /// The version of Linux that brought it.
-    pub since: &'static str,
-}
+use super::error::Feature;
 
 enum Probe {
     Helper(BpfHelper),
@@ -87,18 +73,4 @@ pub fn missing() -> Vec<Feature> {
         })
         .map(|&(_, feature)| feature)
         .collect()
-}
-
-/// Has the kernel take maps and program of this build, as they would be for no rules, and forgets them.
-///
-/// # Errors
-/// What the kernel says against it.
-pub fn try_program() -> Result<(), DatapathError> {
-    let mut ebpf = EbpfLoader::new()
-        .load(BPF_OBJECT)
-        .map_err(|error| DatapathError::Load(Box::new(error)))?;
-    let program = ebpf.program_mut(names::PROGRAM);
-    let program: Option<&mut Xdp> = program.and_then(|program| program.try_into().ok());
-    // That the object has it is what the tests of every build begin with.
-    program.map_or(Ok(()), load_program)
 }

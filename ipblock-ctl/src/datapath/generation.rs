@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData, MapError, PerCpuArray},
+    maps::{Array, MapData, PerCpuArray},
     programs::Xdp,
 };
 use ipblock_common::{
@@ -22,10 +22,10 @@ use super::{
     error::DatapathError,
     held::{self, HeldPin, PutRight},
     kernel_log,
-    lookup_maps::{self, LookupMaps},
-    maps::{map_error, open_map},
+    lookup_maps::{self, Lookup, LookupMaps},
+    maps::{map_error, no_such_map, open_map},
     object::{self, BPF_OBJECT, object_sha256},
-    pins::PinDirectory,
+    pins::{META, PinDirectory},
     shared::{self, SharedMapIds},
     sys,
 };
@@ -34,9 +34,6 @@ use crate::{
     policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone},
 };
 
-/// Pin of the map that tells who made the generation. Written last: its absence tells a
-/// generation that was never finished.
-pub(super) const META: &str = "generation";
 /// Pin of the program.
 const PROGRAM: &str = "program";
 
@@ -55,16 +52,6 @@ pub struct GenerationPlan<'a> {
     pub log_level: kernel_log::Level,
     /// Where the entries are.
     pub lookup: Lookup,
-}
-
-/// Where the program looks for entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lookup {
-    /// In the tables, and in a trie for what they leave to it.
-    #[default]
-    Tables,
-    /// In the tries alone: what the tables have to agree with, and are measured against.
-    Tries,
 }
 
 /// A pinned generation, open.
@@ -151,7 +138,7 @@ impl Generation {
         fs::create_dir(directory).map_err(|source| DatapathError::pin(directory, source))?;
         content.pin_layout(directory)?;
         reach(Step::GenerationMapPinned);
-        for name in MAP_NAMES.into_iter().chain(lookup_maps::NAMES) {
+        for name in MAP_NAMES.into_iter().chain(lookup_maps::names()) {
             let map = object.map(name).ok_or_else(|| no_such_map(name))?;
             let path = directory.join(name);
             map.pin(&path).map_err(pin_failed)?;
@@ -184,7 +171,7 @@ impl Generation {
         let pin_failed = |source| DatapathError::pin(path.clone(), source);
         let program = sys::open_pin(&path).map_err(pin_failed)?;
         let (program_id, map_ids) = sys::program_and_maps(&program).map_err(pin_failed)?;
-        let pins = HeldPin::open_all(directory, PINS)?;
+        let pins = HeldPin::open_all(directory, pin_names())?;
         let is_of_program = |name: &str| {
             let mut pins = pins.iter();
             pins.any(|pin| pin.name() == name && map_ids.contains(&pin.id()))
@@ -193,8 +180,7 @@ impl Generation {
         if let Some(name) = MAP_NAMES.into_iter().find(|name| !is_of_program(name)) {
             return Err(not_of_program(directory.join(name)));
         }
-        let is_readable =
-            meta.abi == ABI_VERSION && lookup_maps::NAMES.into_iter().all(is_of_program);
+        let is_readable = meta.abi == ABI_VERSION && lookup_maps::names().all(is_of_program);
         let lookup = is_readable
             .then(|| LookupMaps::open(directory).ok())
             .flatten();
@@ -291,43 +277,18 @@ impl Generation {
         address: IpAddr,
         now: &Now,
     ) -> Result<Option<(ClassId, Class)>, DatapathError> {
-        let Some(maps) = &self.lookup else {
-            return Ok(None);
-        };
-        let mut id = maps.find(address)?;
-        while id != NO_CLASS {
-            let class = maps.class(id)?;
-            if class.valid_until == 0 || now.boot_ns < class.valid_until {
-                return Ok(Some((id, class)));
-            }
-            id = class.next;
+        match &self.lookup {
+            Some(maps) => maps.class_in_force(address, now.boot_ns),
+            None => Ok(None),
         }
-        Ok(None)
     }
 }
 
 /// Every pin of a generation of this ABI. [`META`] comes last: it tells that the others are there.
-const PINS: [&str; 15] = {
-    let [a, b] = MAP_NAMES;
-    let [c, d, e, f, g, h, i, j, k, l] = lookup_maps::NAMES;
-    [
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        l,
-        lookup_maps::LAYOUT,
-        PROGRAM,
-        META,
-    ]
-};
+fn pin_names() -> impl Iterator<Item = &'static str> {
+    let maps = MAP_NAMES.into_iter().chain(lookup_maps::names());
+    maps.chain([lookup_maps::LAYOUT, PROGRAM, META])
+}
 
 fn not_of_program(path: PathBuf) -> DatapathError {
     DatapathError::StrangePin {
@@ -391,6 +352,7 @@ fn fill_classes(object: &mut Ebpf, zone: &CompiledZone) -> Result<(), DatapathEr
             next: class.next,
             verdict: class.verdict.number(),
             alert: class.alert.into(),
+            ..Class::default()
         };
         classes.set(id, value, 0).map_err(failed)?;
     }
@@ -411,14 +373,4 @@ fn write_meta(directory: &Path, plan: &GenerationPlan<'_>) -> Result<(), Datapat
     let path = directory.join(META);
     map.pin(&path)
         .map_err(|error| DatapathError::pin(path, std::io::Error::other(error)))
-}
-
-/// The object is part of this build, so this tells a broken build.
-pub(super) fn no_such_map(map: &'static str) -> DatapathError {
-    DatapathError::Map {
-        map,
-        source: Box::new(MapError::InvalidName {
-            name: map.to_owned(),
-        }),
-    }
 }

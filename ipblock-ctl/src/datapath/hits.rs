@@ -6,9 +6,8 @@ use aya::maps::MapType;
 use ipblock_common::{HitBudget, HitCount, SourceKey, limits, names};
 
 use super::{
-    alerts::one_element,
     error::DatapathError,
-    maps::Shape,
+    maps::{Shape, one_element},
     sys::{self, Batches},
 };
 

@@ -1,6 +1,6 @@
 //! The maps of a generation that a lookup goes through: filled once, then only read.
 
-use std::{net::IpAddr, os::fd::AsFd as _, path::Path};
+use std::{cell::Cell, net::IpAddr, os::fd::AsFd as _, path::Path};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
@@ -8,11 +8,9 @@ use aya::{
 };
 use ipblock_common::{
     Class, ClassId,
-    class::NO_CLASS,
-    lookup::{
-        hosts::{HostsV4, HostsV6},
-        nets::{ASK_TRIE, NetLine},
-    },
+    class::{self, NO_CLASS},
+    for_each_table,
+    lookup::{layout::Layout, nets::ASK_TRIE},
     names,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -20,26 +18,29 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::{
     error::DatapathError,
-    generation::{Lookup, no_such_map},
     mapped::{self, Mapped},
-    maps::{insert_patiently, map_error, open_finished, open_map},
-    tables::{Layout, TableImage, TableView},
+    maps::{insert_patiently, map_error, no_such_map, open_finished, open_map},
+    tables::{TableImage, TableView},
 };
 use crate::policy::compile::CompiledZone;
 
+/// Maps besides the tables that a lookup goes through.
+const OTHERS: [&str; 3] = [names::IPV4, names::IPV6, names::CLASSES];
+
 /// Maps that are pinned under their own names.
-pub(super) const NAMES: [&str; 10] = [
-    names::IPV4,
-    names::IPV6,
-    names::FILTER_V4,
-    names::FILTER_V6,
-    names::HOSTS_V4,
-    names::HOSTS_V6,
-    names::NET_ROOTS,
-    names::NET_LINES,
-    names::NET_DOORS,
-    names::CLASSES,
-];
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    OTHERS.into_iter().chain(names::TABLES.iter().copied())
+}
+
+/// Where the program looks for entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// In the tables, and in a trie for what they leave to it.
+    #[default]
+    Tables,
+    /// In the tries alone: what the tables have to agree with, and are measured against.
+    Tries,
+}
 
 /// Pin of the map that holds the [`Layout`]. The program has it as constants.
 pub(super) const LAYOUT: &str = "layout";
@@ -76,34 +77,15 @@ impl<'a> Content<'a> {
 
     /// Gives the maps their sizes and the program its constants.
     pub fn lay_out<'b>(&'b self, loader: &mut EbpfLoader<'b>) {
-        let image = &self.image;
-        for (name, len) in [
+        let tries = [
             (names::IPV4, self.trie_v4.len()),
             (names::IPV6, self.trie_v6().len()),
-            (names::FILTER_V4, image.filter_v4.len()),
-            (names::FILTER_V6, image.filter_v6.len()),
-            (names::HOSTS_V4, image.hosts_v4.len()),
-            (names::HOSTS_V6, image.hosts_v6.len()),
-            (names::NET_ROOTS, image.net_roots.len()),
-            (names::NET_LINES, image.net_lines.len()),
-            (names::NET_DOORS, image.net_doors.len()),
-        ] {
+        ];
+        for (name, len) in tries.into_iter().chain(self.table_sizes()) {
             let entries = u32::try_from(len.max(1)).unwrap_or(u32::MAX);
             loader.map_max_entries(name, entries);
         }
-        let layout = &image.layout;
-        loader
-            .override_global(names::SEED, &layout.seed, true)
-            .override_global(names::BUCKETS_V4, &layout.buckets_v4, true)
-            .override_global(names::BUCKETS_V6, &layout.buckets_v6, true)
-            .override_global(names::FILTER_V4_SHIFT, &layout.filter_v4_shift, true)
-            .override_global(names::FILTER_V6_SHIFT, &layout.filter_v6_shift, true)
-            .override_global(names::HAS_TABLES, &layout.has_tables, true)
-            .override_global(names::HAS_NETS_V4, &layout.has_nets_v4, true)
-            .override_global(names::DOORS, &layout.doors, true)
-            .override_global(names::HAS_SHORT_V6, &layout.has_short_v6, true)
-            .override_global(names::FILTER_V4_DROP, &layout.filter_v4_drop, true)
-            .override_global(names::FILTERS_SHORT_V6, &layout.filters_short_v6, true);
+        loader.override_global(names::LAYOUT, &self.image.layout, true);
     }
 
     /// Writes all entries; the program is on no link yet.
@@ -114,14 +96,7 @@ impl<'a> Content<'a> {
         fill_trie(object, names::IPV6, self.trie_v6(), |prefix| {
             Key::new(prefix.prefix_len().into(), prefix.network().octets())
         })?;
-        let image = &self.image;
-        fill_array(object, names::FILTER_V4, &image.filter_v4)?;
-        fill_array(object, names::FILTER_V6, &image.filter_v6)?;
-        fill_array(object, names::HOSTS_V4, &image.hosts_v4)?;
-        fill_array(object, names::HOSTS_V6, &image.hosts_v6)?;
-        fill_array(object, names::NET_ROOTS, &image.net_roots)?;
-        fill_array(object, names::NET_LINES, &image.net_lines)?;
-        fill_array(object, names::NET_DOORS, &image.net_doors)
+        self.fill_tables(object)
     }
 
     /// Pins the layout, for who opens the generation later.
@@ -162,45 +137,69 @@ fn fill_array<T: IntoBytes + Immutable>(
         .map_err(|source| DatapathError::Fill { map: name, source })
 }
 
+macro_rules! table_maps {
+    ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
+        impl Content<'_> {
+            /// Elements of each table.
+            fn table_sizes(&self) -> impl Iterator<Item = (&'static str, usize)> {
+                [$((names::$map, self.image.$field.len())),*].into_iter()
+            }
+
+            fn fill_tables(&self, object: &Ebpf) -> Result<(), DatapathError> {
+                $(fill_array(object, names::$map, &self.image.$field)?;)*
+                Ok(())
+            }
+        }
+
+        /// The tables of a pinned generation, in memory.
+        struct TableMaps {
+            layout: Layout,
+            $($field: Mapped<$element>,)*
+        }
+
+        impl TableMaps {
+            fn open(directory: &Path) -> Result<Self, DatapathError> {
+                let layout: Array<_, Layout> = open_map(directory, LAYOUT)?;
+                let layout = layout.get(&0, 0);
+                Ok(Self {
+                    layout: layout.map_err(|error| map_error(LAYOUT, error))?,
+                    $($field: open_finished(directory, names::$map)?,)*
+                })
+            }
+
+            fn view(&self) -> TableView<'_> {
+                TableView {
+                    layout: &self.layout,
+                    $($field: self.$field.elements(),)*
+                }
+            }
+        }
+    };
+}
+for_each_table!(table_maps);
+
 /// The maps of a pinned generation, open.
 pub(super) struct LookupMaps {
-    layout: Layout,
     ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
     ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
-    filter_v4: Mapped<u64>,
-    filter_v6: Mapped<u64>,
-    hosts_v4: Mapped<HostsV4>,
-    hosts_v6: Mapped<HostsV6>,
-    net_roots: Mapped<u64>,
-    net_lines: Mapped<NetLine>,
-    net_doors: Mapped<NetLine>,
+    tables: TableMaps,
     classes: Array<MapData, Class>,
 }
 
 impl LookupMaps {
     pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
-        let layout: Array<_, Layout> = open_map(directory, LAYOUT)?;
         Ok(Self {
-            layout: layout
-                .get(&0, 0)
-                .map_err(|error| map_error(LAYOUT, error))?,
             ipv4: open_map(directory, names::IPV4)?,
             ipv6: open_map(directory, names::IPV6)?,
-            filter_v4: open_finished(directory, names::FILTER_V4)?,
-            filter_v6: open_finished(directory, names::FILTER_V6)?,
-            hosts_v4: open_finished(directory, names::HOSTS_V4)?,
-            hosts_v6: open_finished(directory, names::HOSTS_V6)?,
-            net_roots: open_finished(directory, names::NET_ROOTS)?,
-            net_lines: open_finished(directory, names::NET_LINES)?,
-            net_doors: open_finished(directory, names::NET_DOORS)?,
+            tables: TableMaps::open(directory)?,
             classes: open_map(directory, names::CLASSES)?,
         })
     }
 
     /// The class that the program finds for an address, expiry not looked at; [`NO_CLASS`] for none.
-    pub(super) fn find(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
-        if self.layout.has_tables != 0 {
-            let found = self.tables().find(address);
+    fn find(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
+        if self.tables.layout.has_tables != 0 {
+            let found = self.tables.view().find(address);
             if found != ASK_TRIE {
                 return Ok(found);
             }
@@ -222,22 +221,24 @@ impl LookupMaps {
         }
     }
 
-    fn tables(&self) -> TableView<'_> {
-        TableView {
-            layout: self.layout,
-            filter_v4: self.filter_v4.elements(),
-            filter_v6: self.filter_v6.elements(),
-            hosts_v4: self.hosts_v4.elements(),
-            hosts_v6: self.hosts_v6.elements(),
-            net_roots: self.net_roots.elements(),
-            net_lines: self.net_lines.elements(),
-            net_doors: self.net_doors.elements(),
+    /// The class in force for an address when the boot clock shows `now`, as the program finds it.
+    pub(super) fn class_in_force(
+        &self,
+        address: IpAddr,
+        now: u64,
+    ) -> Result<Option<(ClassId, Class)>, DatapathError> {
+        let failed = Cell::new(None);
+        let read = |id: ClassId| match self.classes.get(&id, 0) {
+            Ok(class) => Some(class),
+            Err(error) => {
+                failed.set(Some(map_error(names::CLASSES, error)));
+                None
+            }
+        };
+        let found = class::in_force(self.find(address)?, read, || now);
+        match failed.take() {
+            Some(error) => Err(error),
+            None => Ok(found),
         }
-    }
-
-    /// A class by its id.
-    pub(super) fn class(&self, id: ClassId) -> Result<Class, DatapathError> {
-        let class = self.classes.get(&id, 0);
-        class.map_err(|error| map_error(names::CLASSES, error))
     }
 }

@@ -86,6 +86,16 @@ pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
     }
 }
 
+/// The object is part of this build, so this tells a broken build.
+pub(super) fn no_such_map(map: &'static str) -> DatapathError {
+    DatapathError::Map {
+        map,
+        source: Box::new(MapError::InvalidName {
+            name: map.to_owned(),
+        }),
+    }
+}
+
 /// What a map that all generations share has to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -98,6 +108,18 @@ pub(super) struct Shape {
     /// Of a ring buffer, its bytes.
     pub(super) entries: u32,
     pub(super) flags: u32,
+}
+
+/// An array with element 0 alone.
+pub(super) const fn one_element(name: &'static str, kind: MapType, value: usize) -> Shape {
+    Shape {
+        name,
+        kind,
+        key: size_of::<u32>(),
+        value,
+        entries: 1,
+        flags: 0,
+    }
 }
 
 /// Makes the map unless it is pinned; its id.

@@ -2,7 +2,11 @@
 
 use std::{fmt::Write as _, io::ErrorKind, sync::OnceLock};
 
-use aya::programs::{ProgramError, Xdp};
+use aya::{
+    EbpfLoader,
+    programs::{ProgramError, Xdp},
+};
+use ipblock_common::names;
 use sha2::{Digest as _, Sha256};
 
 use super::{error::DatapathError, features};
@@ -59,6 +63,20 @@ pub fn load_program(program: &mut Xdp) -> Result<(), DatapathError> {
             Err(error) => return Err(DatapathError::Program(Box::new(error))),
         }
     }
+}
+
+/// Has the kernel take maps and program of this build, as they would be for no rules, and forgets them.
+///
+/// # Errors
+/// What the kernel says against it.
+pub fn try_program() -> Result<(), DatapathError> {
+    let mut ebpf = EbpfLoader::new()
+        .load(BPF_OBJECT)
+        .map_err(|error| DatapathError::Load(Box::new(error)))?;
+    let program = ebpf.program_mut(names::PROGRAM);
+    let program: Option<&mut Xdp> = program.and_then(|program| program.try_into().ok());
+    // That the object has it is what the tests of every build begin with.
+    program.map_or(Ok(()), load_program)
 }
 
 /// Why it is refused stands at the end, before some figures.

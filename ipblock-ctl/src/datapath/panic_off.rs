@@ -7,9 +7,8 @@ use aya::maps::{Array, MapData, MapType};
 use ipblock_common::names;
 
 use super::{
-    alerts::one_element,
     error::DatapathError,
-    maps::{Shape, map_error, open_map},
+    maps::{Shape, map_error, one_element, open_map},
     pins::PinDirectory,
 };
 

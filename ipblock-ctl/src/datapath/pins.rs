@@ -1,7 +1,7 @@
 //! Where everything is pinned, as typed paths.
 //!
 //! ```text
-//! BPFFS/ipblock/generations/NUMBER/{program,IPV4,IPV6,CLASSES,CLASS_COUNTS,TOTALS,generation}
+//! BPFFS/ipblock/generations/NUMBER/{program,layout,generation,IPV4,IPV6,FILTER_*,HOSTS_*,NET_*,CLASS*,TOTALS}
 //! BPFFS/ipblock/links/INTERFACE
 //! BPFFS/ipblock/moved/INTERFACE:ZONE:NUMBER
 //! BPFFS/ipblock/holds/INTERFACE
@@ -21,8 +21,12 @@ use nix::{
     sys::{statfs, statfs::BPF_FS_MAGIC},
 };
 
-use super::{error::DatapathError, generation::META, trust};
+use super::{error::DatapathError, trust};
 use crate::fault::{Step, reach};
+
+/// Pin of the map that tells who made a generation. Written last: its absence tells a generation that
+/// was never finished.
+pub(super) const META: &str = "generation";
 
 /// The directory under which one daemon pins, on a bpffs.
 #[derive(Clone, Debug)]

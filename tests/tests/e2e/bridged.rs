@@ -148,7 +148,9 @@ impl Bridged {
         let host = &self.host;
         let (address, gateway) = ("192.0.2.1/28", "192.0.2.2");
         host.run(["ip", "addr", "add", address, "dev", BRIDGE])?;
-        host.run(["ip", "route", "add", "default", "via", gateway, "dev", BRIDGE])?;
+        host.run([
+            "ip", "route", "add", "default", "via", gateway, "dev", BRIDGE,
+        ])?;
         let socket = host.enter(|| UdpSocket::bind("192.0.2.1:7777"))?;
         socket.set_nonblocking(true)?;
         Ok(socket)

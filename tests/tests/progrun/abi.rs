@@ -10,6 +10,7 @@ use ipblock_common::{
     limits::{self, BAN_TABLE_ENTRIES},
     lookup::{
         hosts::{HostsV4, HostsV6},
+        layout::Layout,
         nets::NetLine,
     },
     names,
@@ -19,17 +20,18 @@ use ipblock_tests::require_privileged;
 use crate::{fixture::Fixture, zone::Zone};
 
 #[test]
-fn layouts_are_those_of_abi_version_5() {
-    assert_eq!(ipblock_common::ABI_VERSION, 5);
+fn layouts_are_those_of_abi_version_6() {
+    assert_eq!(ipblock_common::ABI_VERSION, 6);
 
     assert_eq!(size_of::<BanDeadline>(), 8);
     assert_eq!(align_of::<BanDeadline>(), 4);
 
-    assert_eq!(size_of::<Class>(), 16);
+    assert_eq!(size_of::<Class>(), 24);
     assert_eq!(offset_of!(Class, valid_until), 0);
     assert_eq!(offset_of!(Class, next), 8);
     assert_eq!(offset_of!(Class, verdict), 12);
     assert_eq!(offset_of!(Class, alert), 14);
+    assert_eq!(offset_of!(Class, argument), 16);
 
     assert_eq!(size_of::<Count>(), 16);
     assert_eq!(offset_of!(Count, packets), 0);
@@ -55,9 +57,13 @@ fn layouts_are_those_of_abi_version_5() {
 }
 
 #[test]
-fn layouts_of_lookup_tables_are_those_of_abi_version_5() {
+fn layouts_of_lookup_tables_are_those_of_abi_version_6() {
     assert_eq!(size_of::<HostsV4>(), 64);
     assert_eq!(size_of::<HostsV6>(), 64);
+    assert_eq!(size_of::<Layout>(), 40);
+    assert_eq!(offset_of!(Layout, seed), 0);
+    assert_eq!(offset_of!(Layout, buckets_v4), 8);
+    assert_eq!(offset_of!(Layout, has_tables), 32);
     assert_eq!(size_of::<NetLine>(), 64);
     assert_eq!(offset_of!(NetLine, tag), 0);
     assert_eq!(offset_of!(NetLine, starts), 4);
@@ -69,7 +75,7 @@ fn layouts_of_lookup_tables_are_those_of_abi_version_5() {
 }
 
 #[test]
-fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_5() {
+fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_6() {
     assert_eq!(size_of::<SourceKey>(), 32);
     assert_eq!(offset_of!(SourceKey, generation), 0);
     assert_eq!(offset_of!(SourceKey, class), 8);
@@ -116,7 +122,7 @@ fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_5() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_5() {
+fn numbers_that_maps_keep_are_those_of_abi_version_6() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),

@@ -42,7 +42,7 @@ fn zone_with_chain(root: Privileged, default_drop: bool, chain: &[(ClassVerdict,
             valid_until,
             next: if id == last { NO_CLASS } else { id + 1 },
             verdict: verdict.number(),
-            alert: 0,
+            ..Class::default()
         });
     }
     fixture.entry("203.0.113.7/32", 1).load(root)
@@ -148,7 +148,7 @@ fn a_chain_that_leads_in_a_circle_ends_in_the_default() {
         valid_until: past(),
         next: 1,
         verdict: ClassVerdict::Block.number(),
-        alert: 0,
+        ..Class::default()
     });
     let mut zone = fixture.entry("203.0.113.7/32", id).load(root);
     zone.expect(&frame(), Expected::PASSED);
@@ -162,7 +162,7 @@ fn a_successor_that_does_not_exist_leaves_it_to_the_default() {
         valid_until: past(),
         next: 1000,
         verdict: ClassVerdict::Block.number(),
-        alert: 0,
+        ..Class::default()
     });
     let mut zone = fixture.entry("203.0.113.7/32", id).load(root);
     zone.expect(&frame(), Expected::PASSED);

@@ -10,8 +10,7 @@ use ipblock::{
     policy::compile::CompiledZone,
 };
 use ipblock_common::{
-    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome, ban,
-    class::NO_CLASS, names,
+    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome, ban, names,
 };
 use ipblock_tests::{
     Privileged,
@@ -105,10 +104,8 @@ impl Fixture {
     /// Adds a class that never expires and returns its id.
     pub(crate) fn verdict(&mut self, verdict: ClassVerdict) -> ClassId {
         self.class(Class {
-            valid_until: 0,
-            next: NO_CLASS,
             verdict: verdict.number(),
-            alert: 0,
+            ..Class::default()
         })
     }
 

@@ -3,9 +3,10 @@
 use crate::{
     datapath::{
         DatapathError,
-        features::{Feature, missing, try_program},
+        error::Feature,
+        features::missing,
         missing_capabilities,
-        object::object_sha256_hex,
+        object::{object_sha256_hex, try_program},
     },
     output::doctor::Finding,
 };

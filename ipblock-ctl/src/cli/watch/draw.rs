@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     KEYS,
     model::{Mode, Model, Pane},
-    panes,
+    panes::{self, Parts},
 };
 use crate::output::{Tone, View, number::counted, table::cut, time::relative, view::visible};
 
@@ -28,9 +28,6 @@ const SOURCES_SHARE: (u16, u16) = (56, 64);
 const AIRY: u16 = 20;
 /// Zones that are shown without scrolling.
 const ZONES: u16 = 4;
-
-/// Text and what it conveys, in parts.
-pub(super) type Parts = Vec<(String, Tone)>;
 
 /// What is drawn on, and how.
 pub(super) struct Canvas<'a> {
@@ -253,12 +250,7 @@ fn footer(model: &Model) -> Parts {
 }
 
 /// Hours, minutes and seconds.
-pub(super) fn time_of_day(time: Timestamp, view: &View) -> String {
+fn time_of_day(time: Timestamp, view: &View) -> String {
     let time = time.to_zoned(view.time_zone.clone());
     time.strftime("%H:%M:%S").to_string()
-}
-
-/// How long ago, in few columns.
-pub(super) fn ago(time: Option<Timestamp>, view: &View) -> String {
-    time.map_or("never".to_owned(), |time| relative(view.now, time))
 }

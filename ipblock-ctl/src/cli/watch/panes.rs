@@ -2,13 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{
-    draw::{Parts, ago},
-    model::Model,
-    tracks::Tracks,
-};
+use super::{model::Model, tracks::Tracks};
 use crate::{
     api::types::ZoneStatus,
     output::{
@@ -17,7 +14,7 @@ use crate::{
         number::{bytes, short},
         rates,
         table::{cut, fit_list},
-        time::span,
+        time::{relative, span},
         top,
         view::{action_word, visible},
     },
@@ -36,7 +33,15 @@ const MIN_SPARKLINE: usize = 8;
 /// Widest name that gets room.
 const MAX_NAME: usize = 24;
 
-/// `text` in exactly so many columns.
+/// Text and what it conveys, in parts.
+pub(super) type Parts = Vec<(String, Tone)>;
+
+/// How long ago, in few columns.
+fn ago(time: Option<Timestamp>, view: &View) -> String {
+    time.map_or("never".to_owned(), |time| relative(view.now, time))
+}
+
+/// `text` cut or padded to `width` columns.
 fn left(text: &str, width: usize) -> String {
     let text = cut(&visible(text), width);
     let padding = " ".repeat(width.saturating_sub(text.width()));

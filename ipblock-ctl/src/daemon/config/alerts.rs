@@ -1,22 +1,17 @@
 //! `[alerts]`, `[metrics]` and `[log]` of the configuration file.
 
 use std::{
-    fmt,
     net::{Ipv4Addr, SocketAddr},
-    ops::RangeInclusive,
     time::Duration,
 };
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::sinks::{self, Sinks};
-use crate::{
-    daemon::settings::{AlertsConfig, LogFormat},
-    policy::duration,
+use super::{
+    sinks::{self, Sinks},
+    values::{duration, number},
 };
+use crate::daemon::settings::{AlertsConfig, LogFormat};
 
 const DAY: u64 = 86_400;
 
@@ -86,61 +81,6 @@ fn rate<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
 
 fn keep<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     number(value, 1..=10_000_000).map(Some)
-}
-
-/// A string; where something else stands, the error says what was expected instead.
-pub(super) fn text<'de, D: Deserializer<'de>>(
-    value: D,
-    expected: &'static str,
-) -> Result<String, D::Error> {
-    struct Text(&'static str);
-
-    impl Visitor<'_> for Text {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
-            Ok(text.to_owned())
-        }
-    }
-
-    value.deserialize_str(Text(expected))
-}
-
-/// A duration such as `"60s"` within bounds in seconds, which `wanted` says in words.
-pub(super) fn duration<'de, D: Deserializer<'de>>(
-    value: D,
-    bounds: RangeInclusive<u64>,
-    wanted: &str,
-) -> Result<Duration, D::Error> {
-    let text = text(value, "a duration in quotes, as in \"60s\"")?;
-    let seconds = duration::whole_seconds(&text)
-        .map_err(|error| D::Error::custom(format_args!("`{text}`: {error}")))?;
-    if bounds.contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    Err(D::Error::custom(format_args!(
-        "`{text}` is out of bounds: write {wanted}"
-    )))
-}
-
-/// A number within bounds.
-pub(super) fn number<'de, D: Deserializer<'de>>(
-    value: D,
-    bounds: RangeInclusive<u64>,
-) -> Result<u64, D::Error> {
-    let number = i64::deserialize(value)?;
-    match u64::try_from(number) {
-        Ok(number) if bounds.contains(&number) => Ok(number),
-        _ => Err(D::Error::custom(format_args!(
-            "{number} is out of bounds: write {} to {}",
-            bounds.start(),
-            bounds.end()
-        ))),
-    }
 }
 
 /// `ADDRESS:PORT`, or a port alone, which is one of the loopback address.

@@ -19,7 +19,7 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::{
     absolute_path,
-    alerts::{duration, number},
+    values::{duration, number, text},
 };
 use crate::daemon::settings::{
     DEFAULT_FILE_KEEP, DEFAULT_FILE_MAX, DEFAULT_SINK_QUEUE, DEFAULT_WEBHOOK_BATCH,
@@ -264,7 +264,7 @@ fn timeout<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Duration>, D::E
 /// A number with a unit: `"64MiB"`.
 fn size<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     const BOUNDS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
-    let text = super::alerts::text(value, "a size in quotes, as in \"64MiB\"")?;
+    let text = text(value, "a size in quotes, as in \"64MiB\"")?;
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let shift = match text.get(digits.len()..).map(str::trim) {
         Some("KiB") => Some(10),

@@ -13,14 +13,14 @@ use std::net::IpAddr;
 use ipblock_common::{
     ClassId,
     class::NO_CLASS,
+    for_each_table,
     lookup::{
         self, Tables,
-        hosts::{HostsV4, HostsV6},
-        nets::{self as walk, ASK_TRIE, LONGEST_V6, NetLine},
+        layout::Layout,
+        nets::{self as walk, ASK_TRIE, LONGEST_V6},
     },
 };
 use ipnet::{Ipv4Net, Ipv6Net};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use self::{
     hosts::Hashed,
@@ -28,101 +28,58 @@ use self::{
 };
 use crate::policy::compile::CompiledZone;
 
-/// Sizes and constants of a generation's tables. Pinned beside them for who reads them later.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[repr(C)]
-pub struct Layout {
-    /// See [`Tables::seed`].
-    pub seed: u64,
-    /// See [`Tables::buckets_v4`].
-    pub buckets_v4: u32,
-    /// See [`Tables::buckets_v6`].
-    pub buckets_v6: u32,
-    /// See [`Tables::doors`].
-    pub doors: u32,
-    /// See [`Tables::filter_v4_shift`].
-    pub filter_v4_shift: u32,
-    /// See [`Tables::filter_v4_drop`].
-    pub filter_v4_drop: u32,
-    /// See [`Tables::filter_v6_shift`].
-    pub filter_v6_shift: u32,
-    /// 1 when tables stand in front of the tries at all.
-    pub has_tables: u8,
-    /// 1 when there are IPv4 nets.
-    pub has_nets_v4: u8,
-    /// 1 when there are IPv6 nets up to /32.
-    pub has_short_v6: u8,
-    /// 1 when the IPv6 filter knows the nets up to /32.
-    pub filters_short_v6: u8,
-    /// Always 0.
-    pub padding: [u8; 4],
-}
+macro_rules! declare {
+    ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
+        /// The content of all tables of a generation. A table that is not needed is empty.
+        #[derive(Debug, Default)]
+        pub struct TableImage {
+            /// Sizes and constants.
+            pub layout: Layout,
+            $($(#[$doc])* pub $field: Vec<$element>,)*
+            /// What the IPv6 trie holds: nets longer than /64, and what holds in those /64 apart from
+            /// them.
+            pub trie_v6: Vec<(Ipv6Net, ClassId)>,
+        }
 
-// SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
-unsafe impl aya::Pod for Layout {}
+        impl TableImage {
+            /// The tables, to look something up.
+            #[must_use]
+            pub fn view(&self) -> TableView<'_> {
+                TableView {
+                    layout: &self.layout,
+                    $($field: &self.$field,)*
+                }
+            }
+        }
 
-/// The content of all tables of a generation. A table that is not needed is empty.
-#[derive(Debug, Default)]
-pub struct TableImage {
-    /// Sizes and constants.
-    pub layout: Layout,
-    /// See [`Tables::filter_v4`].
-    pub filter_v4: Vec<u64>,
-    /// See [`Tables::filter_v6`].
-    pub filter_v6: Vec<u64>,
-    /// See [`Tables::hosts_v4`].
-    pub hosts_v4: Vec<HostsV4>,
-    /// See [`Tables::hosts_v6`].
-    pub hosts_v6: Vec<HostsV6>,
-    /// See [`Tables::net_roots`].
-    pub net_roots: Vec<u64>,
-    /// See [`Tables::net_line`].
-    pub net_lines: Vec<NetLine>,
-    /// See [`Tables::net_door`].
-    pub net_doors: Vec<NetLine>,
-    /// What the IPv6 trie holds: nets longer than /64, and what holds in those /64 apart from them.
-    pub trie_v6: Vec<(Ipv6Net, ClassId)>,
-}
+        /// Tables wherever they are.
+        #[derive(Clone, Copy, Debug)]
+        pub struct TableView<'a> {
+            /// Sizes and constants.
+            pub layout: &'a Layout,
+            $($(#[$doc])* pub $field: &'a [$element],)*
+        }
 
-/// Tables wherever they are.
-#[derive(Clone, Copy, Debug)]
-pub struct TableView<'a> {
-    /// Sizes and constants.
-    pub layout: Layout,
-    /// See [`Tables::filter_v4`].
-    pub filter_v4: &'a [u64],
-    /// See [`Tables::filter_v6`].
-    pub filter_v6: &'a [u64],
-    /// See [`Tables::hosts_v4`].
-    pub hosts_v4: &'a [HostsV4],
-    /// See [`Tables::hosts_v6`].
-    pub hosts_v6: &'a [HostsV6],
-    /// See [`Tables::net_roots`].
-    pub net_roots: &'a [u64],
-    /// See [`Tables::net_line`].
-    pub net_lines: &'a [NetLine],
-    /// See [`Tables::net_door`].
-    pub net_doors: &'a [NetLine],
+        impl Tables for TableView<'_> {
+            fn layout(&self) -> &Layout {
+                self.layout
+            }
+
+            $(
+                fn $field(&self, index: u32) -> Option<&$element> {
+                    self.$field.get(usize::try_from(index).ok()?)
+                }
+            )*
+
+            fn descend(&self, value: u32, number: u32) -> ClassId {
+                walk::descend(self, value, number)
+            }
+        }
+    };
 }
+for_each_table!(declare);
 
 impl TableImage {
-    /// The tables, to look something up.
-    #[must_use]
-    pub fn view(&self) -> TableView<'_> {
-        TableView {
-            layout: self.layout,
-            filter_v4: &self.filter_v4,
-            filter_v6: &self.filter_v6,
-            hosts_v4: &self.hosts_v4,
-            hosts_v6: &self.hosts_v6,
-            net_roots: &self.net_roots,
-            net_lines: &self.net_lines,
-            net_doors: &self.net_doors,
-        }
-    }
-
     /// Builds all tables; whoever does not know `seed` cannot choose addresses that make them slow.
     #[must_use]
     pub fn build(zone: &CompiledZone, seed: u64) -> Self {
@@ -285,10 +242,6 @@ fn halves(net: &Ipv6Net) -> [u64; 2] {
     halves
 }
 
-fn at<T>(table: &[T], index: u32) -> Option<&T> {
-    table.get(usize::try_from(index).ok()?)
-}
-
 impl TableView<'_> {
     /// The class that the tables have for an address; [`ASK_TRIE`] when the IPv6 trie decides.
     #[must_use]
@@ -300,62 +253,5 @@ impl TableView<'_> {
                 lookup::find_v6(self, upper, lower)
             }
         }
-    }
-}
-
-impl Tables for TableView<'_> {
-    fn seed(&self) -> u64 {
-        self.layout.seed
-    }
-    fn buckets_v4(&self) -> u32 {
-        self.layout.buckets_v4
-    }
-    fn buckets_v6(&self) -> u32 {
-        self.layout.buckets_v6
-    }
-    fn has_nets_v4(&self) -> bool {
-        self.layout.has_nets_v4 != 0
-    }
-    fn has_short_v6(&self) -> bool {
-        self.layout.has_short_v6 != 0
-    }
-    fn doors(&self) -> u32 {
-        self.layout.doors
-    }
-    fn filter_v4_shift(&self) -> u32 {
-        self.layout.filter_v4_shift
-    }
-    fn filter_v6_shift(&self) -> u32 {
-        self.layout.filter_v6_shift
-    }
-    fn filter_v4_drop(&self) -> u32 {
-        self.layout.filter_v4_drop
-    }
-    fn filters_short_v6(&self) -> bool {
-        self.layout.filters_short_v6 != 0
-    }
-    fn filter_v4(&self, word: u32) -> Option<&u64> {
-        at(self.filter_v4, word)
-    }
-    fn filter_v6(&self, word: u32) -> Option<&u64> {
-        at(self.filter_v6, word)
-    }
-    fn hosts_v4(&self, bucket: u32) -> Option<&HostsV4> {
-        at(self.hosts_v4, bucket)
-    }
-    fn hosts_v6(&self, bucket: u32) -> Option<&HostsV6> {
-        at(self.hosts_v6, bucket)
-    }
-    fn net_roots(&self, pair: u32) -> Option<&u64> {
-        at(self.net_roots, pair)
-    }
-    fn net_line(&self, line: u32) -> Option<&NetLine> {
-        at(self.net_lines, line)
-    }
-    fn net_door(&self, door: u32) -> Option<&NetLine> {
-        at(self.net_doors, door)
-    }
-    fn descend(&self, value: u32, number: u32) -> ClassId {
-        walk::descend(self, value, number)
     }
 }

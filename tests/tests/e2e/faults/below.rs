@@ -22,7 +22,9 @@ pub(crate) const BELOW: [Step; 4] = [
 const AGAIN: [Step; 3] = [Step::LinkMade, Step::LinkPinned, Step::StartCovered];
 
 /// A bridge that is filtered and has two ports without filters; `None` where it cannot be held.
-fn filtered_bridge(root: ipblock_tests::Privileged) -> anyhow::Result<Option<(Bridged, UdpSocket)>> {
+fn filtered_bridge(
+    root: ipblock_tests::Privileged,
+) -> anyhow::Result<Option<(Bridged, UdpSocket)>> {
     let Some(bridged) = Bridged::new(root)? else {
         return Ok(None);
     };
@@ -32,7 +34,10 @@ fn filtered_bridge(root: ipblock_tests::Privileged) -> anyhow::Result<Option<(Br
 }
 
 fn can_hold(bridged: &Bridged) -> bool {
-    let can = !bridged.daemon.log().contains("this kernel cannot hold them");
+    let can = !bridged
+        .daemon
+        .log()
+        .contains("this kernel cannot hold them");
     if !can {
         report_not_run("a kill below a held bridge: this kernel is older than 6.6");
     }
