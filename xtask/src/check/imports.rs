@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     Violation,
+    circles::House,
     paths::{PathUse, Scan, Target, scan, tokens_of},
 };
 
@@ -95,11 +96,18 @@ pub(crate) fn check(sources: &[(String, String)]) -> Result<Vec<Violation>> {
         .values()
         .flat_map(|(scan, _)| scan.test_modules.clone())
         .collect();
-    Ok(scans
-        .iter()
-        .filter(|(_, (_, module))| !test_modules.iter().any(|test| module.starts_with(test)))
-        .flat_map(|(path, (scan, module))| check_file(path, scan, module))
-        .collect())
+    let own = || {
+        let is_test = |module: &[String]| test_modules.iter().any(|test| module.starts_with(test));
+        scans
+            .iter()
+            .filter(move |(_, (_, module))| !is_test(module))
+            .map(|(path, (scan, module))| (*path, module.as_slice(), scan))
+    };
+    let mut violations: Vec<_> = own()
+        .flat_map(|(path, module, scan)| check_file(path, scan, module))
+        .collect();
+    violations.extend(House::of(own()).circles());
+    Ok(violations)
 }
 
 /// `cli/rule/mod.rs` is the module `cli::rule`; `lib.rs` is the root, and so are the binaries.
@@ -322,6 +330,52 @@ mod tests {
         ];
         let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
         assert!(check(&files).unwrap().is_empty());
+    }
+
+    /// What is wrong with files that are given with their text.
+    fn of_files(files: &[(&str, &str)]) -> Vec<String> {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
+        let violations = check(&files).unwrap();
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn files_that_import_each_other_are_a_circle() {
+        let found = of_files(&[
+            ("daemon/mod.rs", ""),
+            ("daemon/a.rs", "use super::b::B;"),
+            ("daemon/b.rs", "use crate::daemon::c::C;"),
+            ("daemon/c.rs", "fn f() { super::a::f(); }"),
+            ("daemon/d.rs", "use super::a::f;"),
+        ]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("3 files import each other"), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_that_a_module_passes_on_is_followed_to_where_it_is_defined() {
+        let passed_on = |inside: &str| {
+            of_files(&[
+                ("daemon/mod.rs", "mod a; mod b; pub use a::{A, B as C};"),
+                ("daemon/a.rs", inside),
+                ("daemon/b.rs", "use super::{A, C};"),
+            ])
+        };
+        assert_eq!(passed_on(""), Vec::<String>::new());
+        let found = passed_on("use super::b::D;");
+        assert!(found[0].contains("2 files import each other"), "{found:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_module_may_use_what_the_module_defines() {
+        let files = [
+            ("daemon/mod.rs", "mod a; use a::A; pub struct B;"),
+            ("daemon/a.rs", "use super::B;"),
+        ];
+        assert_eq!(of_files(&files), Vec::<String>::new());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Every check runs, also when one before it failed, so that one run shows everything.
 
+mod circles;
 mod imports;
 mod object;
 mod paths;

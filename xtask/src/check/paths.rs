@@ -12,6 +12,17 @@ pub(crate) struct Scan {
     pub paths: Vec<PathUse>,
     /// Module paths of `#[cfg(test)] mod name;`: the files behind them are test code.
     pub test_modules: Vec<Vec<String>>,
+    /// Names that `use` brings into a module, which other modules may take from there: module, name,
+    /// and the path behind it.
+    pub imports: Vec<Import>,
+}
+
+/// A name that stands for a path of this crate.
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub module: Vec<String>,
+    pub name: String,
+    pub target: Target,
 }
 
 /// A path and the line where it starts, counted from 1.
@@ -103,10 +114,11 @@ impl Scan {
     fn use_tree(&mut self, tokens: &mut Tokens<'_>, prefix: &[String], module: &[String]) {
         let mut segments = prefix.to_vec();
         let mut line = None;
+        let mut alias = None;
         while let Some(tree) = tokens.next() {
             match tree {
                 TokenTree::Ident(ident) if ident == "as" => {
-                    tokens.next();
+                    alias = tokens.next().map(ToString::to_string);
                 }
                 TokenTree::Ident(ident) => {
                     line.get_or_insert(ident.span().start().line);
@@ -132,6 +144,13 @@ impl Scan {
             }
         }
         if let Some(line) = line {
+            let last = segments.iter().rfind(|segment| *segment != "self");
+            self.imports
+                .extend(alias.or(last.cloned()).map(|name| Import {
+                    module: module.to_vec(),
+                    name,
+                    target: resolve(segments.clone(), module),
+                }));
             self.found(segments, line, module);
         }
     }
