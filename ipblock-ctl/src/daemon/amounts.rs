@@ -7,7 +7,12 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use tracing::warn;
 
-use super::{bans::StoredBans, plan::Plan, state::Service};
+use super::{
+    asked::Asked,
+    bans::{StoredBans, live_prefixes},
+    plan::Plan,
+    state::Service,
+};
 use crate::{
     api::{
         error::{ApiError, ErrorKind, Needs},
@@ -16,15 +21,6 @@ use crate::{
     datapath::clock::Now,
     policy::amount::{WIDE_HINT, Wide, ZoneChange, newly_dropped},
 };
-
-/// What the operator has said already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
-    /// That much may be dropped.
-    pub(super) wide: bool,
-    /// That whatever is refused for safety may be done.
-    pub(super) force: bool,
-}
 
 /// A wide change with the bans that it leaves in force.
 struct Found {
@@ -98,10 +94,4 @@ impl Found {
     fn in_one_line(&self, plan: &Plan) -> String {
         self.wide.in_one_line(&plan.after, &self.bans, plan.now)
     }
-}
-
-/// The prefixes of bans that hold.
-pub(super) fn live_prefixes(bans: &StoredBans, now: &Now) -> Vec<IpNet> {
-    let holding = bans.iter().filter(|(_, ban)| now.boot_ns < ban.deadline);
-    holding.map(|(prefix, _)| prefix).collect()
 }

@@ -8,16 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use jiff::{SignedDuration, Timestamp};
-use tracing::{info, warn};
+use jiff::Timestamp;
 
-use super::{
-    ends,
-    state::Service,
-    switch::{Change, Judge},
-};
+use super::ends;
 use crate::{
-    api::error::ApiError,
     datapath::clock::Now,
     policy::{Rule, RuleId, Ruleset, edit::Edit, edit::Expiry},
     store::End,
@@ -91,73 +85,10 @@ fn length(edit: &Edit) -> Option<u64> {
     }
 }
 
-impl Service {
-    /// Reckons the kernel's deadlines of rules anew when the wall clock was set: a rule that ends at
-    /// a time ends at that time. Called every second.
-    pub(super) fn follow_wall_clock(&self) -> Result<(), ApiError> {
-        let offset = ends::wall_offset(&Now::read());
-        if ends::is_a_step(self.read().wall_offset, offset) {
-            let _change = self.begin_change();
-            let by = offset - self.read().wall_offset;
-            let by = SignedDuration::from_nanos_i128(by);
-            info!(by = %by, "the clock was set: rules that end at a time move with it");
-            self.rebuild_ending_zones()?;
-            self.write().wall_offset = offset;
-        }
-        Ok(())
-    }
-
-    /// Takes up which ends the store still keeps, where rules may have gone that were never deployed.
-    pub(super) fn reload_durations(&self) {
-        if self.read().durations.0.is_empty() {
-            return;
-        }
-        match self.store.rule_durations() {
-            Ok(kept) => self.write().durations = Durations(kept),
-            // More than there are: they are of rules that are nowhere.
-            Err(error) => warn!(%error, "ends of rules that are gone stay in memory"),
-        }
-    }
-
-    /// Replaces the generation of every zone in which a rule ends.
-    fn rebuild_ending_zones(&self) -> Result<(), ApiError> {
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
-        let mut fresh = BTreeMap::new();
-        for name in deployed.zone_names() {
-            let mut rules = deployed.rules.iter();
-            if !rules.any(|rule| rule.expires.is_some() && rule.holds_in(&name)) {
-                continue;
-            }
-            match self.build_for(&deployed, &name, revision) {
-                Ok(live) => drop(fresh.insert(name, live)),
-                Err(error) => {
-                    // It is tried again every second: nothing of this time may stay.
-                    for live in fresh.into_values() {
-                        self.unpin(live.generation.number());
-                        self.store.discard_built(live.generation.number())?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let change = Change {
-            fresh,
-            gone: Vec::new(),
-            deploy: None,
-            clear_staged: false,
-        };
-        self.put_in_force(change, &Judge::DropsNothingNew).map(drop)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::datapath::clock::some_moment as now;
     use crate::policy::document::parse;

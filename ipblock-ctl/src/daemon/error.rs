@@ -90,6 +90,43 @@ impl From<CompileError> for ApiError {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Others hold what it needs.
+    Busy(ApiError),
+    /// Any other error.
+    Api(ApiError),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+impl From<DatapathError> for Refusal {
+    fn from(error: DatapathError) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+impl Refusal {
+    /// The refusal as a response.
+    pub(super) fn into_response(self) -> Response {
+        match self {
+            Self::Busy(error) => (StatusCode::SERVICE_UNAVAILABLE, Failure(error)).into_response(),
+            Self::Api(error) => Failure(error).into_response(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,8 @@ use super::{
     bans::stored_bans,
     metrics::Record,
     settings::Settings,
+    start_error::StartError,
     state::{State, stored_ruleset},
-    takeover::StartError,
 };
 use crate::{
     datapath::{DatapathError, Generation, PinDirectory, PinnedLink, clock, clock::Now, shared},

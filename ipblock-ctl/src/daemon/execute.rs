@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::{
-    amounts::Asked,
+    asked::Asked,
     ends,
     guard::{Caller, log_forced},
     plan::{Plan, ZoneStep},
@@ -151,7 +151,8 @@ impl Service {
         };
         // The oldest revisions may have gone for it.
         self.reload_durations();
-        self.record.deployed(&self.store, order.target, &deployed);
+        let is_new = matches!(order.target, Target::New { .. });
+        self.record.deployed(&self.store, is_new, &deployed);
         self.tell(order, &deployed);
         Ok(deployed)
     }

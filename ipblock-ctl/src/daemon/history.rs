@@ -7,8 +7,8 @@ use serde::Serialize;
 use tracing::{error, info};
 
 use super::{
-    amounts::Asked,
     answers::{Array, Refusal, Sink},
+    asked::Asked,
     connections::Room,
     deploy::nothing_to_do,
     ends,

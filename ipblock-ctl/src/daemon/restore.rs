@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tracing::info;
 
 use super::{
-    amounts::Asked,
+    asked::Asked,
     bans::{StoredBans, stored_bans},
     deploy::take_identities,
     guard::{Caller, Guarded, log_forced},

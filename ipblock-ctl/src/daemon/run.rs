@@ -27,8 +27,8 @@ use super::{
     metrics,
     settings::Settings,
     socket::{self, SocketError},
+    start_error::StartError,
     state::Service,
-    takeover::StartError,
 };
 use crate::datapath::missing_capabilities;
 

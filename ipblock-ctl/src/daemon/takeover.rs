@@ -8,7 +8,6 @@ use std::{
 
 use ipblock_common::ABI_VERSION;
 use jiff::Timestamp;
-use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -23,69 +22,17 @@ use super::{
     metrics::Record,
     settings::Settings,
     sinks::Sinks,
+    start_error::StartError,
     state::{LiveZone, Service, State},
     switch::{Change, Judge},
 };
 use crate::{
-    api::error::{ApiError, ErrorKind},
-    datapath::{DatapathError, Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
+    api::error::ApiError,
+    datapath::{Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
     fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::compile},
-    store::{self, AskedMode, GenerationState, StoreError},
+    store::{self, AskedMode, GenerationState},
 };
-
-/// Why the daemon does not start. The kernel filters on as before.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The state store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The kernel side.
-    #[error(transparent)]
-    Datapath(#[from] DatapathError),
-    /// Everything else.
-    #[error(transparent)]
-    Other(#[from] ApiError),
-    /// What is pinned belongs to another state directory.
-    #[error(
-        "the filter pinned under {pins} was made from another state directory than {state_dir}; it \
-         keeps filtering"
-    )]
-    OtherStore {
-        /// Where it is pinned.
-        pins: String,
-        /// The state directory given.
-        state_dir: String,
-    },
-}
-
-impl StartError {
-    /// Whether the daemon lacks rights.
-    #[must_use]
-    pub fn is_not_permitted(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_not_permitted(),
-            Self::Datapath(error) => error.is_not_permitted(),
-            Self::Other(error) => error.kind == ErrorKind::NotPermitted,
-            Self::OtherStore { .. } => false,
-        }
-    }
-
-    /// What to do.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Store(error) => error.hint(),
-            Self::Datapath(error) => error.hint(),
-            Self::Other(error) => error.hint.clone(),
-            Self::OtherStore { pins, .. } => Some(format!(
-                "start with the --state-dir that it was made from, or put a backup of that in place; \
-                 to give its rules up, end the ipblockd that looks after it, stop filtering with \
-                 `rm -r {pins}`, and start again"
-            )),
-        }
-    }
-}
 
 /// Generations as they are pinned, whole ones only, by number.
 type Pinned = BTreeMap<u64, Generation>;

@@ -11,9 +11,9 @@ use tracing::{info, warn};
 use super::{
     counts::per_rule,
     examine::programs_on_links,
+    start_error::StartError,
     state::{LiveZone, Service},
     switch::{Change, Judge},
-    takeover::StartError,
 };
 use crate::{
     datapath::{Generation, clock::Now},

@@ -1,10 +1,11 @@
 //! The audit trail: who did what, when. Entries are added and grow old, never changed.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::Transaction;
 use tracing::info;
 
-use super::{AuditMatch, AuditPage, Author, Failure, Limits, Store, StoreError, value::Stored};
+use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
 use crate::policy::text::printable;
 
 /// One entry of the audit trail.
@@ -18,6 +19,24 @@ pub struct AuditEntry {
     pub what: String,
     /// With what; at most 4 KiB are kept, and `…` marks what was cut.
     pub detail: String,
+}
+
+/// An entry of the audit trail that has to do with addresses, and how it names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditMatch {
+    /// The entry.
+    pub entry: AuditEntry,
+    /// Its prefixes that overlap what was looked for, at most 10.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// Some entries of the audit trail, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries that were looked for.
+    pub entries: Vec<AuditMatch>,
+    /// The number of the last entry that was looked at; none: there was none.
+    pub last: Option<i64>,
 }
 
 impl Store {

@@ -10,31 +10,15 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::Transaction;
 
-use super::{AuditEntry, Author, Failure, Limits, Store, StoreError, value::Stored};
+use super::{
+    AuditEntry, AuditMatch, AuditPage, Author, Failure, Limits, Store, StoreError, value::Stored,
+};
 
 /// Added to the length of an IPv6 prefix: IPv4 has lengths up to 32.
 const IPV6: u8 = 64;
 
 /// Prefixes that are named of an entry that was found.
 const NAMED: usize = 10;
-
-/// An entry of the audit trail that has to do with addresses, and how it names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditMatch {
-    /// The entry.
-    pub entry: AuditEntry,
-    /// Its prefixes that overlap what was looked for, at most 10.
-    pub prefixes: Vec<IpNet>,
-}
-
-/// Some entries of the audit trail, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditPage {
-    /// The entries that were looked for.
-    pub entries: Vec<AuditMatch>,
-    /// The number of the last entry that was looked at; none: there was none.
-    pub last: Option<i64>,
-}
 
 impl Store {
     /// Of the newest `rows` entries before the number `before`, those that name a prefix which

@@ -59,8 +59,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
-pub use audit::AuditEntry;
-pub use audit_prefixes::{AuditMatch, AuditPage};
+pub use audit::{AuditEntry, AuditMatch, AuditPage};
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};

@@ -1,16 +1,11 @@
-//! What the kernel's classes stand for, of generations in force and of those before.
+//! What is remembered of generations that went out of force.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use ipblock_common::{ClassVerdict, SourceKey};
-
-use crate::{
-    daemon::state::State,
-    policy::{Action, RuleId, Ruleset, ZoneName, compile::CompiledClass},
-};
+use crate::policy::{RuleId, Ruleset, ZoneName, compile::CompiledClass};
 
 /// Generations that are remembered after they went out of force: what they announced may still be
 /// unread, and sources that hit them are still among the top.
@@ -37,24 +32,8 @@ struct Retired {
 /// What has to be known of a rule to tell of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::daemon) struct KnownRule {
-    name: String,
-    alerts: bool,
-}
-
-/// A class of any generation.
-pub(in crate::daemon) struct Found<'a> {
-    pub(in crate::daemon) zone: &'a ZoneName,
-    pub(in crate::daemon) class: &'a CompiledClass,
-}
-
-impl Found<'_> {
-    /// What the rules of the class ask for together.
-    pub(in crate::daemon) fn action(&self) -> Action {
-        match self.class.verdict {
-            ClassVerdict::Block => Action::Block,
-            _ => Action::Warn,
-        }
-    }
+    pub(super) name: String,
+    pub(super) alerts: bool,
 }
 
 /// The rules of a ruleset, as they are remembered with a generation that goes out of force.
@@ -95,6 +74,19 @@ impl Book {
         }
     }
 
+    /// Zone and classes of a generation that it remembers.
+    pub(super) fn classes_of(&self, generation: u64) -> Option<(&ZoneName, &Arc<[CompiledClass]>)> {
+        let mut retired = self.0.iter().rev();
+        let retired = retired.find(|retired| retired.number == generation)?;
+        Some((&retired.zone, &retired.classes))
+    }
+
+    /// What a rule was when it was last in force.
+    pub(super) fn rule(&self, id: RuleId) -> Option<&KnownRule> {
+        let mut retired = self.0.iter().rev();
+        retired.find_map(|retired| retired.rules.get(&id))
+    }
+
     fn listed(&self) -> usize {
         self.0.iter().map(|retired| retired.listed).sum()
     }
@@ -104,69 +96,10 @@ impl Book {
     }
 }
 
-impl State {
-    /// The class that a source fell into.
-    pub(in crate::daemon) fn class_of(&self, key: &SourceKey) -> Option<Found<'_>> {
-        let class = usize::try_from(key.class).ok()?;
-        let mut live = self.judging();
-        let found = live.find(|(_, live)| live.generation.number() == key.generation);
-        let (zone, classes) = if let Some((zone, live)) = found {
-            (zone, &live.classes)
-        } else {
-            let mut retired = self.book.0.iter().rev();
-            let retired = retired.find(|retired| retired.number == key.generation)?;
-            (&retired.zone, &retired.classes)
-        };
-        let class = classes.get(class)?;
-        Some(Found { zone, class })
-    }
-
-    /// Names and alert flags of all rules: those deployed, and those that were.
-    pub(in crate::daemon) fn rule_book(&self) -> RuleBook<'_> {
-        RuleBook {
-            deployed: self
-                .deployed
-                .rules
-                .iter()
-                .map(|rule| (rule.id, rule))
-                .collect(),
-            retired: &self.book,
-        }
-    }
-}
-
-/// Names and alert flags of rules.
-pub(in crate::daemon) struct RuleBook<'a> {
-    deployed: HashMap<RuleId, &'a crate::policy::Rule>,
-    retired: &'a Book,
-}
-
-impl RuleBook<'_> {
-    /// The name that a rule has, or had when it was last deployed.
-    pub(in crate::daemon) fn name(&self, id: RuleId) -> Option<String> {
-        match self.deployed.get(&id) {
-            Some(rule) => Some(rule.name.to_string()),
-            None => self.retired(id).map(|rule| rule.name.clone()),
-        }
-    }
-
-    /// Of a class's rules those that alert.
-    pub(in crate::daemon) fn alerting(&self, class: &CompiledClass) -> Arc<[RuleId]> {
-        let alerts = |id: &RuleId| match self.deployed.get(id) {
-            Some(rule) => rule.alerts(),
-            None => self.retired(*id).is_some_and(|rule| rule.alerts),
-        };
-        class.matched.iter().copied().filter(alerts).collect()
-    }
-
-    fn retired(&self, id: RuleId) -> Option<&KnownRule> {
-        let mut retired = self.retired.0.iter().rev();
-        retired.find_map(|retired| retired.rules.get(&id))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ipblock_common::ClassVerdict;
+
     use super::*;
 
     fn rules(names: &[&str]) -> Arc<HashMap<RuleId, KnownRule>> {

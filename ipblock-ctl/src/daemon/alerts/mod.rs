@@ -4,9 +4,11 @@
 //! carries alerts to the sinks and the store, `query` answers requests.
 
 mod book;
+mod classes;
 mod episodes;
 mod pump;
 pub(super) mod query;
+mod status;
 mod top;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,9 +18,8 @@ use tokio::sync::watch;
 
 pub(super) use self::book::{Book, known_rules};
 use self::episodes::Episodes;
-use super::{settings::AlertsConfig, state::Service, takeover::StartError};
+use super::{settings::AlertsConfig, start_error::StartError};
 use crate::{
-    api::{error::ApiError, types::AlertStatus},
     datapath::{AlertTables, clock},
     store::{AlertEpoch, AlertTotals, Store},
 };
@@ -64,28 +65,6 @@ impl Alerts {
     /// Begins every window anew: rules are others from now on, also those of one number.
     pub(super) fn forget_sources(&mut self) {
         self.episodes.clear();
-    }
-}
-
-impl Service {
-    /// What became of packets that hit rules that alert.
-    pub(super) fn alert_status(&self) -> Result<AlertStatus, ApiError> {
-        let config = &self.settings.alerts;
-        let alerts = self.alerts();
-        let totals = alerts.totals;
-        // After the totals: what they tell of the kernel has counted before.
-        let counts = alerts.tables.counts()?;
-        let seen = counts.announced + counts.held + counts.lost;
-        let lost = counts.lost + totals.lost;
-        Ok(AlertStatus {
-            seen,
-            reported: totals.reported,
-            suppressed: seen.saturating_sub(totals.reported + lost),
-            lost,
-            window: config.window.as_secs(),
-            rate: config.rate,
-            sinks: self.sinks.status(),
-        })
     }
 }
 

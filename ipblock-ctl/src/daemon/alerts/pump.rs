@@ -18,7 +18,7 @@ use tracing::{debug, error, warn};
 
 use super::{
     Alerts, address,
-    book::{Found, RuleBook},
+    classes::{Found, RuleBook},
     episodes::{Particulars, Subject, Told},
 };
 use crate::{

@@ -15,7 +15,7 @@ use std::{
 
 use axum::{
     body::Bytes,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::header::CONTENT_TYPE,
     response::{IntoResponse as _, Response},
 };
 use serde::{
@@ -27,24 +27,12 @@ use tokio::sync::oneshot;
 
 use self::parts::Parts;
 pub(super) use self::texts::{RuleToml, RulesetToml, Texts};
+pub(super) use super::error::Refusal;
 use super::{
     connections::{self, Room},
     error::Failure,
 };
-use crate::{
-    api::error::{ApiError, ErrorKind},
-    datapath::DatapathError,
-    store::StoreError,
-};
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// Others hold what it needs.
-    Busy(ApiError),
-    /// Any other error.
-    Api(ApiError),
-}
+use crate::api::error::{ApiError, ErrorKind};
 
 /// Answers with what `make` returns, as JSON.
 ///
@@ -158,33 +146,5 @@ where
         }
         made.map_err(S::Error::custom)?;
         array.end()
-    }
-}
-
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Api(error.into())
-    }
-}
-
-impl From<DatapathError> for Refusal {
-    fn from(error: DatapathError) -> Self {
-        Self::Api(error.into())
-    }
-}
-
-impl Refusal {
-    /// The refusal as a response.
-    fn into_response(self) -> Response {
-        match self {
-            Self::Busy(error) => (StatusCode::SERVICE_UNAVAILABLE, Failure(error)).into_response(),
-            Self::Api(error) => Failure(error).into_response(),
-        }
     }
 }

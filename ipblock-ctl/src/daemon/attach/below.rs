@@ -8,14 +8,15 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tracing::{error, info, warn};
 
 use super::{
     super::state::{AttachedState, Service, State},
-    put_on::{Asked, Obstacle},
+    obstacle::{Asked, Obstacle},
+    rest::Rest,
 };
 use crate::{
     datapath::{
@@ -25,23 +26,12 @@ use crate::{
     fault::{Step, reach},
 };
 
-/// How long the daemon does not take others off again for an interface that could not be attached:
-/// each time costs packets of the devices above.
-const REST: Duration = Duration::from_mins(5);
-
 /// What is to be attached below others.
 pub(super) struct Lift<'a> {
     pub(super) interface: &'a Interface,
     pub(super) mode: Option<AttachMode>,
     pub(super) generation: &'a Generation,
     pub(super) asked: Asked,
-}
-
-/// An interface that could not be attached although what was above it was taken off.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::daemon) struct Rest {
-    index: u32,
-    until: Instant,
 }
 
 /// Whether the kernel refused because of a device above.
@@ -69,7 +59,12 @@ impl Service {
         refused: DatapathError,
     ) -> Result<Attachment, Obstacle> {
         let name = &lift.interface.name;
-        if lift.asked == Asked::EachSecond && is_resting(state, lift.interface) {
+        if lift.asked == Asked::EachSecond
+            && state
+                .rests
+                .get(name)
+                .is_some_and(|rest| rest.holds_for(lift.interface))
+        {
             return Err(Obstacle::Resting);
         }
         let uppers = filtered_above(state, lift.interface)?;
@@ -113,10 +108,7 @@ impl Service {
         if outcome.is_ok() {
             state.rests.remove(name);
         } else {
-            let rest = Rest {
-                index: lift.interface.index,
-                until: started + REST,
-            };
+            let rest = Rest::of(lift.interface, started);
             state.rests.insert(name.clone(), rest);
         }
         Ok(outcome?)
@@ -153,13 +145,6 @@ impl Service {
             };
         }
     }
-}
-
-fn is_resting(state: &State, interface: &Interface) -> bool {
-    state
-        .rests
-        .get(&interface.name)
-        .is_some_and(|rest| rest.index == interface.index && Instant::now() < rest.until)
 }
 
 /// The filtered devices that have to go before a program can be put on `interface`, from below to above:

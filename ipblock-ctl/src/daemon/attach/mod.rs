@@ -7,8 +7,10 @@
 pub(in crate::daemon) mod bare;
 mod below;
 mod moved;
+mod obstacle;
 mod put_on;
 mod reconcile;
+mod rest;
 mod shown;
 
 use tracing::{info, warn};
@@ -27,10 +29,11 @@ use crate::{
     policy::{Ruleset, ZoneName, name::check_interface_name},
     store::{self, AskedMode, Author},
 };
-use put_on::{Asked, Obstacle, required_mode};
+use obstacle::{Asked, Obstacle};
+use put_on::required_mode;
 
-pub(super) use below::Rest;
 pub(super) use moved::problems as moved_problems;
+pub(super) use rest::Rest;
 
 impl Service {
     /// Attaches an interface, or moves it to another zone. Remembered over restarts.

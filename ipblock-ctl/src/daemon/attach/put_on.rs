@@ -5,43 +5,13 @@ use tracing::{info, warn};
 use super::{
     super::state::{AttachedState, InterfaceRecord, Service, State},
     below::{self, Lift},
+    obstacle::{Asked, Obstacle},
     unlike, without_zone,
 };
 use crate::{
     datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link},
-    policy::ZoneName,
     store::{self, AskedMode},
 };
-
-/// Who wants an interface to be attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Asked {
-    /// An operator, now.
-    Once,
-    /// The daemon, again and again.
-    EachSecond,
-}
-
-/// Why an interface does not run its zone's generation.
-pub(super) enum Obstacle {
-    /// There is no such interface.
-    Absent,
-    /// The zone has no generation.
-    NoZone(ZoneName),
-    /// It failed not long ago, and to try costs other packets.
-    Resting,
-    /// The kernel.
-    Datapath(DatapathError),
-}
-
-impl From<DatapathError> for Obstacle {
-    fn from(error: DatapathError) -> Self {
-        match error {
-            DatapathError::NoInterface { .. } => Self::Absent,
-            error => Self::Datapath(error),
-        }
-    }
-}
 
 impl Service {
     /// Attaches an interface that the store remembers, if it can: what stands in the way is kept for

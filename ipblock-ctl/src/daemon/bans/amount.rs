@@ -6,10 +6,10 @@
 
 use ipnet::IpNet;
 
-use super::StoredBans;
+use super::stored::{StoredBans, live_prefixes};
 use crate::{
     api::error::{ApiError, ErrorKind, Needs},
-    daemon::amounts::{Asked, live_prefixes},
+    daemon::asked::Asked,
     datapath::clock::Now,
     policy::amount::{NewlyBanned, Sum, WIDE_HINT},
 };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::reckoned;
+use super::stored::reckoned;
 use crate::{daemon::ends, datapath::clock::Now, policy::bans::Ban, store};
 
 /// How long they are kept, in nanoseconds: one day.

@@ -6,221 +6,31 @@
 mod amount;
 mod kept;
 mod listing;
+mod live;
 mod outcome;
 mod record;
 mod requests;
+mod stored;
 mod warnings;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
-
-use ipblock_common::limits::MAX_BANS;
 use ipnet::IpNet;
-use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use self::{amount::Unasked, kept::Kept};
-use super::{amounts::live_prefixes, drift::Part, ends, state::Service};
+use self::kept::Kept;
+use self::stored::{Change, reckoned, until};
+pub(super) use self::{
+    live::LiveBans,
+    stored::{StoredBans, covering, live_prefixes, stored_bans},
+};
+use super::{drift::Part, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
-    datapath::{BanTables, DatapathError, clock::Now},
-    policy::bans::{Ban, Bans, NEVER, Write},
-    store::{self, AuditEntry, End, Store, StoreError},
+    datapath::clock::Now,
+    store::AuditEntry,
 };
 
 /// Ended bans that one tick clears away, so that requests do not wait long behind it.
 const CLEARED_A_TICK: usize = 20_000;
-
-/// A change of one prefix's ban.
-type Change = (IpNet, Option<Ban<Arc<store::Ban>>>);
-
-/// The bans of a store, with their deadlines on this boot's clock.
-pub(super) type StoredBans = Bans<Arc<store::Ban>>;
-
-/// Every ban, and the kernel's tables.
-pub(super) struct LiveBans {
-    bans: StoredBans,
-    /// Ended ones that a step of the clock can bring back. With `bans` the store's rows.
-    kept: Kept,
-    tables: BanTables,
-    /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
-    /// clock are reckoned.
-    wall_offset: i128,
-    /// Whether the kernel has refused something that it has to have.
-    out_of_step: bool,
-    /// Where somebody else had changed it.
-    disagreed_at: Option<String>,
-    /// What was banned without asking.
-    unasked: Unasked,
-}
-
-impl LiveBans {
-    /// The bans of the store; the tables stay as they are.
-    pub(super) fn load(tables: BanTables, store: &Store) -> Result<Self, StoreError> {
-        let now = Now::read();
-        Ok(Self {
-            bans: stored_bans(store, &now)?,
-            kept: Kept::new(&now),
-            tables,
-            wall_offset: ends::wall_offset(&now),
-            out_of_step: true,
-            disagreed_at: None,
-            unasked: Unasked::default(),
-        })
-    }
-
-    /// Every ban, ended ones too.
-    pub(super) fn all(&self) -> &StoredBans {
-        &self.bans
-    }
-
-    /// What needs an operator's eye.
-    pub(super) fn problem(&self) -> Option<String> {
-        let problem = "not every ban is in force: the kernel refused some (see ipblockd's log); \
-                       it is tried again every second";
-        self.out_of_step.then(|| problem.to_owned())
-    }
-
-    /// The prefixes of those that hold.
-    pub(super) fn live(&self, now: &Now) -> Vec<IpNet> {
-        live_prefixes(&self.bans, now)
-    }
-
-    /// How many hold.
-    pub(super) fn count_live(&self) -> usize {
-        self.bans.count_live(Now::read().boot_ns)
-    }
-
-    /// The ban that covers all of `prefix` and ends last, and its end.
-    pub(super) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
-        covering(&self.bans, prefix, now)
-    }
-
-    /// The prefixes inside of `prefix` at which [`LiveBans::covering`] changes; `None` when they are
-    /// more than `limit`.
-    pub(super) fn borders(&self, prefix: IpNet, now: &Now, limit: usize) -> Option<Vec<IpNet>> {
-        let covering = |inner: IpNet| self.bans.covering(inner, now.boot_ns);
-        let inside = self.bans.inside(prefix).map(|(inner, _)| inner);
-        let borders = inside.filter(|&inner| covering(inner).is_some_and(|(by, _)| by == inner));
-        let borders: Vec<IpNet> = borders.take(limit + 1).collect();
-        (borders.len() <= limit).then_some(borders)
-    }
-
-    /// Whether the kernel finds the deadline for an address that it should.
-    pub(super) fn kernel_agrees(&self, address: IpAddr) -> Result<bool, DatapathError> {
-        Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
-    }
-
-    /// Lets the tables be filled anew by whoever looks after bans next: they disagree at an address.
-    pub(super) fn put_right_soon(&mut self, address: &str) {
-        if !self.out_of_step {
-            self.out_of_step = true;
-            self.disagreed_at = Some(address.to_owned());
-        }
-    }
-
-    /// At most `count` prefixes that are banned, evenly spaced from a place that `chance` gives.
-    pub(super) fn some(&self, count: usize, chance: usize) -> impl Iterator<Item = IpNet> {
-        let distance = self.bans.len().div_ceil(count.max(1)).max(1);
-        let prefixes = self.bans.iter().map(|(prefix, _)| prefix);
-        prefixes.skip(chance % distance).step_by(distance)
-    }
-
-    /// Makes the tables hold what these and other bans agree on, until
-    /// [`LiveBans::put_all_in_force`]: neither the old ruleset nor the new one drops by a ban what
-    /// both together pass.
-    pub(super) fn narrow_to(&mut self, bans: &StoredBans) {
-        let new: HashMap<IpNet, u64> = bans.entries().collect();
-        let both = self.bans.entries().filter_map(|(prefix, old)| {
-            let new = new.get(&prefix)?;
-            Some((prefix, old.min(*new)))
-        });
-        if let Err(error) = self.tables.make_hold(both) {
-            error!(%error, "bans that a backup does not have are still in the kernel");
-        }
-        self.out_of_step = true;
-    }
-
-    /// Takes up other bans; the tables stay as they are.
-    pub(super) fn take_up(&mut self, bans: StoredBans) {
-        self.bans = bans;
-        self.kept = Kept::new(&Now::read());
-        self.out_of_step = true;
-    }
-
-    /// Makes the tables hold every ban. What the kernel refuses is tried again every second, and
-    /// `status` says so meanwhile.
-    pub(super) fn put_all_in_force(&mut self) {
-        if let Err(error) = self.mend() {
-            error!(%error, "bans could not be put into the kernel");
-        }
-    }
-
-    /// Every ban inside of one of these prefixes, ended ones too.
-    fn inside(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
-        let live = prefixes.iter().flat_map(|prefix| self.bans.inside(*prefix));
-        let live = live.map(|(prefix, _)| prefix);
-        live.chain(self.kept.inside(prefixes)).collect()
-    }
-
-    /// What the store has to hold of these prefixes.
-    fn stored<'a>(
-        &'a self,
-        prefixes: &'a [IpNet],
-    ) -> impl Iterator<Item = (IpNet, Option<&'a store::Ban>)> {
-        prefixes.iter().map(|&prefix| {
-            let live = self.bans.get(prefix).map(|ban| ban.info.as_ref());
-            (prefix, live.or_else(|| self.kept.get(prefix)))
-        })
-    }
-
-    /// Makes the tables hold what they should.
-    fn mend(&mut self) -> Result<usize, DatapathError> {
-        let writes = self.tables.make_hold(self.bans.entries())?;
-        self.out_of_step = false;
-        Ok(writes)
-    }
-
-    /// Writes to the kernel what cannot be taken back; what it refuses is mended later.
-    fn write_or_mend_later(&mut self, writes: &[Write]) {
-        let entries = || self.bans.entries().map(|(prefix, _)| prefix);
-        let written = self.tables.write(writes);
-        let tidied = written.and_then(|()| self.tables.tidy(self.bans.len(), entries));
-        if let Err(error) = tidied {
-            error!(%error, "a ban table is not as it should be; trying again");
-            self.out_of_step = true;
-        }
-    }
-
-    /// Takes ended bans out that a step of the clock can bring back; the store keeps them.
-    fn set_aside(&mut self, ended: Vec<IpNet>, now: &Now) {
-        let gone = ended.into_iter().map(|prefix| (prefix, None));
-        let changed = self.bans.change(gone);
-        for (prefix, ban) in changed.before {
-            if let Some(ban) = ban {
-                self.kept.keep(prefix, ban.info, now);
-            }
-        }
-        self.write_or_mend_later(&changed.writes);
-    }
-
-    /// Moves the deadlines of bans that go by the wall clock, when that was set.
-    fn follow_wall_clock(&mut self, now: &Now) {
-        let offset = ends::wall_offset(now);
-        if !ends::is_a_step(self.wall_offset, offset) {
-            return;
-        }
-        self.wall_offset = offset;
-        let mut moved = going_by_the_wall(&self.bans, now);
-        let room = (MAX_BANS as usize).saturating_sub(self.bans.len());
-        let back = self.kept.back(room, now).into_iter();
-        moved.extend(back.map(|(prefix, ban)| (prefix, Some(ban))));
-        if !moved.is_empty() {
-            info!(bans = moved.len(), "the clock was set: ends move with it");
-            let changed = self.bans.change(moved);
-            self.write_or_mend_later(&changed.writes);
-        }
-    }
-}
 
 impl Service {
     /// Makes the kernel's tables hold the bans of the store: all of them after a reboot.
@@ -312,108 +122,5 @@ impl Service {
                 )))
             }
         }
-    }
-}
-
-/// The ban that covers all of `prefix` and ends last, and its end.
-pub(super) fn covering(
-    bans: &StoredBans,
-    prefix: IpNet,
-    now: &Now,
-) -> Option<(IpNet, Option<Timestamp>)> {
-    let (by, ban) = bans.covering(prefix, now.boot_ns)?;
-    Some((by, until(&ban.info, now)))
-}
-
-/// The bans that a store holds.
-pub(super) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreError> {
-    let mut bans = Bans::default();
-    let stored = store.bans()?.into_iter();
-    bans.change(stored.map(|(prefix, ban)| (prefix, Some(reckoned(ban, now)))));
-    Ok(bans)
-}
-
-/// The bans whose deadlines a step of the wall clock moves, reckoned anew.
-fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
-    let goes_by_it = |ban: &store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
-    bans.iter()
-        .filter(|(_, ban)| goes_by_it(&ban.info))
-        .map(|(prefix, ban)| (prefix, Some(reckoned(Arc::clone(&ban.info), now))))
-        .collect()
-}
-
-/// A stored ban with its deadline on this boot's clock.
-fn reckoned(ban: Arc<store::Ban>, now: &Now) -> Ban<Arc<store::Ban>> {
-    Ban {
-        deadline: deadline(ban.end.as_ref(), now),
-        info: ban,
-    }
-}
-
-fn deadline(end: Option<&End>, now: &Now) -> u64 {
-    end.map_or(NEVER, |end| ends::deadline_ns(end, now))
-}
-
-/// When a ban ends, for people.
-fn until(ban: &store::Ban, now: &Now) -> Option<Timestamp> {
-    ban.end.as_ref().map(|end| ends::shown(end, now))
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-
-    use super::*;
-    use crate::datapath::clock::some_moment as now;
-
-    fn ban(end: Option<End>) -> Arc<store::Ban> {
-        Arc::new(store::Ban {
-            end,
-            reason: String::new(),
-            time: now().wall,
-            author: store::Author {
-                uid: 0,
-                name: "root".to_owned(),
-            },
-        })
-    }
-
-    #[test]
-    fn a_step_of_the_wall_clock_moves_ends_given_as_times_alone() {
-        let until = End {
-            wall: "2026-01-01T00:01:00Z".parse().unwrap(),
-            boot: None,
-        };
-        let mut duration_of_another_boot = ends::after(60, &now()).unwrap();
-        duration_of_another_boot.boot.as_mut().unwrap().boot_id = "another boot".to_owned();
-        let all = [
-            ("192.0.2.1/32", None),
-            ("192.0.2.2/32", ends::after(60, &now())),
-            ("192.0.2.3/32", Some(until)),
-            ("192.0.2.4/32", Some(duration_of_another_boot)),
-        ];
-        let mut bans = Bans::default();
-        bans.change(
-            all.map(|(prefix, end)| (prefix.parse().unwrap(), Some(reckoned(ban(end), &now())))),
-        );
-        let mut stepped = now();
-        stepped.wall += SignedDuration::from_secs(20);
-        let moved = going_by_the_wall(&bans, &stepped);
-        let moved: Vec<_> = moved
-            .into_iter()
-            .map(|(prefix, ban)| (prefix.to_string(), ban.unwrap().deadline))
-            .collect();
-        let in_40_s = 45_000_000_000;
-        assert_eq!(
-            moved,
-            [
-                ("192.0.2.3/32".to_owned(), in_40_s),
-                ("192.0.2.4/32".to_owned(), in_40_s),
-            ]
-        );
-        assert!(ends::is_a_step(
-            ends::wall_offset(&now()),
-            ends::wall_offset(&stepped)
-        ));
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     daemon::{
         addresses,
-        amounts::Asked,
+        asked::Asked,
         ends,
         guard::{Caller, log_forced},
         state::Service,

@@ -6,6 +6,7 @@
 mod clock;
 mod http1;
 mod places;
+mod rank;
 mod reception;
 mod room;
 #[cfg(test)]
@@ -37,7 +38,8 @@ use clock::Clock;
 pub(super) use http1::{after_failed_accept, http1};
 #[cfg(test)]
 pub(super) use places::Tally;
-pub(super) use places::{Cut, Places, Rank, Ticket, Traffic};
+pub(super) use places::{Cut, Places, Ticket, Traffic};
+pub(super) use rank::Rank;
 use reception::{Identify, Received, Reception};
 pub(super) use room::{Room, Rooms};
 

@@ -13,7 +13,7 @@ use std::{
 use super::Rank;
 use crate::{
     api::error::{ApiError, ErrorKind},
-    daemon::answers::Refusal,
+    daemon::error::Refusal,
 };
 
 /// How long an answer waits for the room that others hold.
@@ -32,19 +32,6 @@ pub(in crate::daemon) struct Rooms {
 struct Taken {
     of_rank: HashMap<Rank, usize>,
     of_user: HashMap<(Rank, u32), usize>,
-}
-
-impl Rank {
-    /// Bytes that the answers of this rank may hold in all, and those of one user.
-    ///
-    /// Strangers get refusals alone, which need no room.
-    pub(super) const fn room(self) -> (usize, usize) {
-        match self {
-            Self::Root => (128 << 20, 128 << 20),
-            Self::Member | Self::Viewer => (64 << 20, 32 << 20),
-            Self::Stranger | Self::Unknown => (0, 0),
-        }
-    }
 }
 
 impl Default for Rooms {

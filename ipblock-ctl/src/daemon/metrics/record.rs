@@ -7,7 +7,6 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::super::execute::Target;
 use crate::{
     api::types::Deployed,
     store::{Store, StoreError},
@@ -41,19 +40,12 @@ impl Record {
         })
     }
 
-    /// A revision has been put in force.
-    pub(in crate::daemon) fn deployed(
-        &self,
-        store: &Store,
-        target: Target<'_>,
-        deployed: &Deployed,
-    ) {
+    /// A revision has been put in force: a new one, or one that came back.
+    pub(in crate::daemon) fn deployed(&self, store: &Store, is_new: bool, deployed: &Deployed) {
         // The time that the next process will read from the store, or its start would look like one
         // more deploy. A revision that came back is older than its coming back.
-        let made = match target {
-            Target::New { .. } => store.revision(deployed.revision).ok().flatten(),
-            Target::Back(_) => None,
-        };
+        let revision = || store.revision(deployed.revision).ok().flatten();
+        let made = if is_new { revision() } else { None };
         let last = LastDeploy {
             time: made.map_or_else(Timestamp::now, |revision| revision.time),
             took: Some(Duration::from_millis(
