@@ -157,10 +157,12 @@ fn check_list_file(text: &str, parsed: &Parsed) {
         Ok(elements) => {
             assert_eq!(parsed.refused, []);
             assert_eq!(parsed.passed_over, []);
+            assert_eq!(parsed.timed, 0, "a list has no ends");
             assert_eq!(elements, parsed.elements);
         }
         Err(error) => {
-            let is_partial = !parsed.refused.is_empty() || !parsed.passed_over.is_empty();
+            let is_partial =
+                !parsed.refused.is_empty() || !parsed.passed_over.is_empty() || parsed.timed > 0;
             assert!(is_partial, "{error}");
             assert!(!error.to_string().contains(char::is_control), "{error}");
         }

@@ -21,9 +21,10 @@ use exchange::Patience;
 use super::types::{
     AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
     AuditQuery, BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
-    DeployRequest, Deployed, DetachQuery, Diff, EditRequest, ExceptionInfo, HistoryEntry,
-    ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText, RulesQuery,
-    RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+    DeployRequest, Deployed, DetachQuery, Diff, DiscardQuery, EditRequest, ExceptionInfo,
+    HistoryEntry, ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText,
+    RulesQuery, RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which,
+    ZoneInfo,
 };
 
 /// Where the daemon listens unless told otherwise.
@@ -166,6 +167,12 @@ impl Client {
     /// `DELETE /v1/staged`.
     pub async fn discard(&self) -> Result<Staged, ClientError> {
         self.call(Method::DELETE, "/v1/staged", Vec::new()).await
+    }
+
+    /// `DELETE /v1/staged?own=N`.
+    pub async fn discard_own(&self, own: u64) -> Result<Staged, ClientError> {
+        let path = with_query("/v1/staged", &DiscardQuery { own: Some(own) })?;
+        self.call(Method::DELETE, &path, Vec::new()).await
     }
 
     /// `GET /v1/diff`.

@@ -79,7 +79,7 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
         AllowCommand::Add(args) => {
             let edit = Edit::AddAllow {
                 zone: args.zone.map(String::from),
-                addresses: each(args.addresses),
+                addresses: each(args.addresses)?,
                 note: args.note.unwrap_or_default(),
             };
             stage(vec![edit], &args.stage, session).await
@@ -87,7 +87,7 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
         AllowCommand::Remove(args) => {
             let edit = Edit::RemoveAllow {
                 zone: args.zone.map(String::from),
-                addresses: each(args.addresses),
+                addresses: each(args.addresses)?,
             };
             stage(vec![edit], &args.stage, session).await
         }

@@ -6,7 +6,10 @@ use super::{expiry::parse_duration, lines::INPUT};
 use crate::{
     api::types::DeployRequest,
     policy::{
-        Action, DefaultVerdict, MalformedPolicy, RuleName, duration, name::check_interface_name,
+        Action, DefaultVerdict, MalformedPolicy, RuleName,
+        address::{AddressError, refuse_masks},
+        duration,
+        name::check_interface_name,
     },
 };
 
@@ -132,9 +135,11 @@ pub(crate) struct StageArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Addresses(Vec<String>);
 
-/// The addresses of arguments, in order.
-pub(crate) fn each(arguments: Vec<Addresses>) -> Vec<String> {
-    arguments.into_iter().flat_map(|one| one.0).collect()
+/// The addresses of arguments, in order. Refuses two of which the second could be the mask of the first.
+pub(crate) fn each(arguments: Vec<Addresses>) -> Result<Vec<String>, AddressError> {
+    let addresses: Vec<String> = arguments.into_iter().flat_map(|one| one.0).collect();
+    refuse_masks(&addresses)?;
+    Ok(addresses)
 }
 
 /// An address argument. Whether it is well formed is decided where it is used; here it only has to
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn commas_separate_addresses_and_one_at_the_end_is_none() {
-        let of = |text: &str| addresses(text).map(|one| each(vec![one]));
+        let of = |text: &str| addresses(text).map(|one| each(vec![one]).expect("no mask"));
         let pieces = |list: &[&str]| Ok(list.iter().map(|&piece| piece.to_owned()).collect());
         assert_eq!(of("1.1.1.1,"), pieces(&["1.1.1.1"]));
         assert_eq!(of("1.1.1.1,@x, ::1 ,"), pieces(&["1.1.1.1", "@x", "::1"]));
@@ -239,6 +244,26 @@ mod tests {
             let error = of(text).expect_err(text);
             assert!(error.contains("must not be empty"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_mask_among_the_arguments_is_not_an_address() {
+        let of = |texts: &[&str]| {
+            let arguments = texts.iter().map(|text| addresses(text).expect(text));
+            each(arguments.collect())
+        };
+        for texts in [
+            &["10.1.0.0,255.255.0.0"][..],
+            &["10.1.0.0", "255.255.0.0"],
+            &["192.0.2.1,10.1.0.0", "0.0.255.255"],
+        ] {
+            let error = of(texts).expect_err("two readings");
+            let hint = error.hint.expect("what to write");
+            assert!(hint.contains("write 10.1.0.0/16 for the network"), "{hint}");
+            assert!(hint.contains("10.1.0.0/32 and "), "{hint}");
+        }
+        let both = of(&["10.1.0.0/32", "255.255.0.0/32"]).expect("two addresses");
+        assert_eq!(both, ["10.1.0.0/32", "255.255.0.0/32"]);
     }
 
     #[test]

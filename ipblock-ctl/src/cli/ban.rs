@@ -68,7 +68,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
         session.note(reading);
     }
     let request = BanRequest {
-        addresses: each(args.addresses),
+        addresses: each(args.addresses)?,
         expires,
         reason: args.reason.unwrap_or_default(),
         v6_prefix: args.v6_prefix,

@@ -30,7 +30,7 @@ pub(crate) struct CheckArgs {
 
 pub(crate) async fn run(args: CheckArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let request = CheckRequest {
-        addresses: each(args.addresses),
+        addresses: each(args.addresses)?,
         zone: args.zone.map(String::from),
     };
     let checks = session.client.check(&request).await?;

@@ -7,10 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{
-    api::{client::ClientError, types::Staged},
-    policy::address::AddressError,
-};
+use crate::{api::client::ClientError, policy::address::AddressError};
 
 /// Everything went well.
 pub(crate) const OK: u8 = 0;
@@ -36,8 +33,8 @@ pub enum CliError {
     NotDeployed {
         /// Why not.
         source: ClientError,
-        /// What is staged now.
-        staged: Staged,
+        /// Whether the edits were taken back; else they stay staged.
+        taken_back: bool,
     },
     /// An address argument.
     #[error("{0}")]
@@ -157,9 +154,13 @@ impl CliError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Client(error) => error.hint(),
-            Self::NotDeployed { source, .. } => {
-                let staged = "the edits stay staged: `ipblock-ctl deploy` tries again, \
-                              `ipblock-ctl discard` forgets all that is staged";
+            Self::NotDeployed { source, taken_back } => {
+                let staged = if *taken_back {
+                    "nothing stays staged: give the whole command again to try again"
+                } else {
+                    "the edits stay staged: `ipblock-ctl deploy` tries again, \
+                     `ipblock-ctl discard` forgets all that is staged"
+                };
                 Some(match source.hint() {
                     Some(hint) => format!("{hint}\n{staged}"),
                     None => staged.to_owned(),

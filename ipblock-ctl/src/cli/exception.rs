@@ -99,7 +99,7 @@ pub(crate) async fn run(
         ExceptionCommand::Add(args) => {
             let edit = Edit::AddException {
                 rule: args.rule.into(),
-                addresses: each(args.addresses),
+                addresses: each(args.addresses)?,
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)
@@ -115,7 +115,7 @@ pub(crate) async fn run(
         ExceptionCommand::Remove(args) => {
             let edit = Edit::RemoveException {
                 rule: args.rule.into(),
-                addresses: each(args.addresses),
+                addresses: each(args.addresses)?,
             };
             (edit, args.stage)
         }

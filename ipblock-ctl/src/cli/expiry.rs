@@ -60,7 +60,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
 fn parse_for(text: &str) -> Result<u64, String> {
     let advice = |error: DurationError| match error {
         DurationError::Calendar => format!("{error}, or a date with --until"),
-        DurationError::Zero => "a duration of 0 ends at once: write at least 1s".to_owned(),
+        DurationError::Zero => {
+            "a duration of 0 ends at once: write 1s or more, or --permanent in the \
+                                place of --for, for no end"
+                .to_owned()
+        }
         DurationError::TooLong => format!("{error}: write --permanent instead"),
         DurationError::Negative => {
             "a duration is not negative: write for example 2h, or --permanent for no end".to_owned()
@@ -141,7 +145,7 @@ mod tests {
     fn durations_that_cannot_be_meant_are_refused_with_advice() {
         let cases = [
             ("90", "write 90s"),
-            ("0", "write 0s"),
+            ("0", "--permanent in the place of --for"),
             ("0s", "ends at once"),
             ("-2h", "not negative"),
             ("2h ago", "not negative"),

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    error::{BAD_INPUT, CliError, OK},
+    error::{BAD_INPUT, CONFLICT, CliError, OK},
     outage::{Outage, RETRY, is_passing},
     session::Session,
 };
@@ -28,6 +28,7 @@ use crate::{
         At,
         address::{AddressError, addresses_of_line, covered_family, parse_elements, unmarked_note},
         amount::Sum,
+        exchange::refuse_binary,
     },
 };
 
@@ -98,13 +99,14 @@ pub(crate) async fn stream<T>(
             }
         }
     }
-    Ok(if lines.all_good { OK } else { BAD_INPUT })
+    Ok(lines.exit_code)
 }
 
 /// Standard input, read on a thread of its own: nothing else can wait for a pipe and a clock.
 struct Lines {
-    input: mpsc::Receiver<io::Result<Read>>,
-    all_good: bool,
+    input: mpsc::Receiver<Result<Read, CliError>>,
+    /// Of what was refused; bad input is worse than what is refused for safety.
+    exit_code: u8,
     has_answered: bool,
     has_noted: bool,
     outage: Outage,
@@ -121,7 +123,7 @@ impl Lines {
         });
         Self {
             input,
-            all_good: true,
+            exit_code: OK,
             has_answered: false,
             has_noted: false,
             outage: Outage::default(),
@@ -130,21 +132,16 @@ impl Lines {
 
     /// What is there once something is; `None` at the end.
     async fn batch(&mut self, session: &mut Session<'_>) -> Result<Option<Vec<Read>>, CliError> {
-        let failed = |source| CliError::File {
-            verb: "read",
-            path: INPUT.into(),
-            source,
-        };
         session.output.flush()?;
         let Some(first) = self.input.recv().await else {
             return Ok(None);
         };
-        let mut batch = vec![first.map_err(failed)?];
+        let mut batch = vec![first?];
         let deadline = Instant::now() + GATHER;
         while batch.len() < BATCH
             && let Ok(Some(line)) = timeout_at(deadline, self.input.recv()).await
         {
-            batch.push(line.map_err(failed)?);
+            batch.push(line?);
         }
         Ok(Some(batch))
     }
@@ -171,7 +168,7 @@ impl Lines {
                 Err(refused) => {
                     let message = format!("line {}: {}", refused.number, refused.problem);
                     session.output.report(&message, refused.hint.as_deref());
-                    self.all_good = false;
+                    self.exit_code = BAD_INPUT;
                 }
             }
         }
@@ -186,7 +183,7 @@ impl Lines {
             session
                 .output
                 .report(&message, Some("pass --force if that is meant"));
-            self.all_good = false;
+            self.refused_with(CONFLICT);
             return Vec::new();
         }
         lines
@@ -243,7 +240,7 @@ impl Lines {
             let last = lines.last().map_or(0, |line| line.number);
             let message = format!("lines {first} to {last}: {error}; none of them was banned");
             session.output.report(&message, error.hint().as_deref());
-            self.all_good = false;
+            self.refused_with(error.exit_code());
             return Ok(Vec::new());
         }
         if lines.len() > 1 {
@@ -253,8 +250,14 @@ impl Lines {
         }
         let message = format!("line {first}: {error}");
         session.output.report(&message, error.hint().as_deref());
-        self.all_good = false;
+        self.refused_with(error.exit_code());
         Ok(Vec::new())
+    }
+
+    fn refused_with(&mut self, exit_code: u8) {
+        if self.exit_code != BAD_INPUT {
+            self.exit_code = exit_code;
+        }
     }
 }
 
@@ -300,7 +303,23 @@ fn shown(note: &str) -> String {
 
 /// Hands over what each line holds until the input ends or the receiver is gone. A refused line is
 /// refused as a whole.
-fn read(mut input: impl BufRead, mut take: impl FnMut(io::Result<Read>) -> bool) {
+fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) -> bool) {
+    let failed = |source| CliError::File {
+        verb: "read",
+        path: INPUT.into(),
+        source,
+    };
+    let begin = input.fill_buf().map_err(failed);
+    let is_text = begin.and_then(|begin| {
+        refuse_binary(begin).map_err(|error| CliError::Usage {
+            message: format!("standard input: {error}"),
+            hint: error.hint.unwrap_or_default(),
+        })
+    });
+    if let Err(error) = is_text {
+        take(Err(error));
+        return;
+    }
     let mut number = 0;
     let mut bytes = Vec::new();
     loop {
@@ -310,14 +329,14 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(io::Result<Read>) -> bool)
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => {
-                take(Err(error));
+                take(Err(failed(error)));
                 return;
             }
         }
         let is_cut = bytes.len() as u64 == MAX_LINE && bytes.last() != Some(&b'\n');
         if is_cut {
             if let Err(error) = input.skip_until(b'\n') {
-                take(Err(error));
+                take(Err(failed(error)));
                 return;
             }
             let refused = Refused {
@@ -396,6 +415,37 @@ mod tests {
             "{lines:?}"
         );
         assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_not_text_is_named_and_nothing_of_it_is_read() {
+        for (bytes, what) in [
+            (&b"\x1f\x8b\x08\0\0\n192.0.2.1\n"[..], "gzip data"),
+            (b"\xff\xfe1\x009\x002\0", "text in UTF-16"),
+            (b"192.0.2.1\n\0\x07\x08", "binary data"),
+        ] {
+            let mut taken = Vec::new();
+            read(bytes, |line| {
+                taken.push(line);
+                true
+            });
+            let [Err(error)] = taken.as_slice() else {
+                panic!("{taken:?}");
+            };
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
+            assert_eq!(error.exit_code(), BAD_INPUT);
+        }
+    }
+
+    #[test]
+    fn an_end_of_an_entry_is_reported_as_not_kept() {
+        let mut notes = Vec::new();
+        read(&b"192.0.2.1 timeout 60 comment \"x\"\n"[..], |line| {
+            notes.push(line.expect("input").expect("a line").note);
+            true
+        });
+        assert_eq!(notes, [Some("timeout 60 comment \"x\"".to_owned())]);
     }
 
     #[test]

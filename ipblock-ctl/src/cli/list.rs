@@ -136,7 +136,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         ListCommand::Add(args) => {
             let edit = Edit::AddToList {
                 list: args.name.into(),
-                addresses: each(args.addresses),
+                addresses: each(args.addresses)?,
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)
@@ -148,15 +148,16 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
             } else {
                 Edit::RemoveFromList {
                     list,
-                    addresses: each(args.addresses),
+                    addresses: each(args.addresses)?,
                 }
             };
             (edit, args.stage)
         }
         ListCommand::Set(args) => {
+            let addresses = each(args.addresses)?;
             let edit = Edit::SetList {
                 list: args.name.into(),
-                addresses: args.file.is_none().then(|| each(args.addresses)),
+                addresses: args.file.is_none().then_some(addresses),
                 note: args.note.unwrap_or_default(),
                 file: args.file,
             };

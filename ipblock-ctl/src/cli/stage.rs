@@ -9,6 +9,7 @@ use super::{
 use crate::{
     api::{
         client::ClientError,
+        error::ErrorKind,
         types::{DeployRequest, EditRequest, Staged},
     },
     output::changes::render_staged,
@@ -68,12 +69,29 @@ pub(crate) async fn finish(
     };
     let deploy = session.client.deploy(&request);
     let deployed = session.wait(DEPLOYING, deploy).await;
-    let deployed = deployed.map_err(|source| {
-        let staged = staged.clone();
-        CliError::NotDeployed { source, staged }
-    })?;
-    show_deployed(&deployed, session)?;
+    match deployed {
+        Ok(deployed) => show_deployed(&deployed, session)?,
+        Err(source) => {
+            let taken_back = before == 0 && taken_back(own, &source, session).await;
+            return Err(CliError::NotDeployed { source, taken_back });
+        }
+    }
     Ok(OK)
+}
+
+/// Takes back edits whose deploy the daemon refused; whether nothing is staged any more. Left there, they
+/// would be part of the next deploy, whoever asks for it.
+async fn taken_back(own: u64, refusal: &ClientError, session: &Session<'_>) -> bool {
+    let is_refusal = matches!(refusal, ClientError::Api(error) if matches!(
+        error.kind,
+        ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound
+    ));
+    is_refusal
+        && session
+            .client
+            .discard_own(own)
+            .await
+            .is_ok_and(|left| left.staged == 0)
 }
 
 fn next_step(staged: u64) -> String {

@@ -153,9 +153,9 @@ fn a_name_after_the_addresses_is_noticed() {
 fn values_that_cannot_be_meant_are_usage_errors() {
     let add = "ipblock-ctl rule add abuse --action block --match 192.0.2.1";
     for (rest, part) in [
-        ("--for 0", "write 0s"),
+        ("--for 0", "--permanent in the place of --for"),
         ("--for 90", "write 90s"),
-        ("--for 0s", "write at least 1s"),
+        ("--for 0s", "write 1s or more"),
         ("--for 2h --until 2100-01-01", "cannot be used with"),
         ("--for 2h --permanent", "cannot be used with"),
         ("--until 2001-01-01", "in the past"),

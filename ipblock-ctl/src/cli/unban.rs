@@ -38,7 +38,7 @@ pub(crate) struct UnbanArgs {
 }
 
 pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let addresses = each(args.addresses);
+    let addresses = each(args.addresses)?;
     if lines::from_input(&addresses)? {
         let ask = async |client: &Client, addresses| {
             let inside = args.inside;

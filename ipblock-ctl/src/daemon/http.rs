@@ -37,8 +37,8 @@ use crate::{
     api::{
         error::{ApiError, ErrorKind},
         types::{
-            AlertQuery, AuditQuery, BansQuery, DetachQuery, RestoreQuery, RulesQuery, RulesetQuery,
-            TopQuery,
+            AlertQuery, AuditQuery, BansQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesQuery,
+            RulesetQuery, TopQuery,
         },
     },
     store::{Author, DATABASE},
@@ -268,8 +268,9 @@ async fn stage(
 async fn discard(
     State(service): Shared,
     Extension(author): Extension<Author>,
+    Query(query): Query<DiscardQuery>,
 ) -> impl IntoResponse {
-    run(service, move |service| service.discard(&author)).await
+    run(service, move |service| service.discard(query.own, &author)).await
 }
 
 async fn diff(State(service): Shared, Extension(caller): Extension<Caller>) -> impl IntoResponse {

@@ -195,14 +195,16 @@ pub(super) fn read(
     if before != after || bytes.len() as u64 != before.size {
         return Err(ListReadError::Written { path });
     }
+    let content = |error| ListReadError::Content {
+        path: path.clone(),
+        error,
+    };
+    exchange::refuse_binary(&bytes).map_err(content)?;
     let text = String::from_utf8(bytes).map_err(|error| ListReadError::NotText {
         path: path.clone(),
         valid: error.utf8_error().valid_up_to(),
     })?;
-    let elements = exchange::read_list(&text).map_err(|error| ListReadError::Content {
-        path: path.clone(),
-        error,
-    })?;
+    let elements = exchange::read_list(&text).map_err(content)?;
     if elements.is_empty() {
         return Err(ListReadError::Empty { path });
     }
@@ -397,6 +399,9 @@ mod tests {
         fs::write(at("comments"), "# nothing\n").unwrap();
         fs::write(at("latin"), b"192.0.2.1 caf\xe9\n").unwrap();
         fs::write(at("bad"), "192.0.2.1\n192.0.2.1/24\n").unwrap();
+        fs::write(at("gzip"), b"\x1f\x8b\x08\0\xff").unwrap();
+        fs::write(at("utf16"), b"\xff\xfe1\x009\x002\0").unwrap();
+        fs::write(at("timed"), "add a 192.0.2.1 timeout 60\n").unwrap();
         let large = File::create(at("large")).unwrap();
         large.set_len(MAX_FILE + 1).unwrap();
         symlink("loop", at("loop")).unwrap();
@@ -407,6 +412,9 @@ mod tests {
             ("comments", "holds no address"),
             ("latin", "not text in UTF-8, from byte 13 on"),
             ("bad", "line 2: `192.0.2.1/24`: host bits set"),
+            ("gzip", "gzip data"),
+            ("utf16", "text in UTF-16"),
+            ("timed", "1 entry has an end"),
             ("large", "larger than 67108864 bytes"),
             ("none", "No such file"),
             ("loop", "symbolic links"),

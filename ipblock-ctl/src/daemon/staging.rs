@@ -117,21 +117,37 @@ impl Service {
         Ok(Staged { staged, base, done })
     }
 
-    /// Drops what is staged.
-    pub fn discard(&self, author: &Author) -> Result<Staged, ApiError> {
+    /// Drops what is staged; with `own` only where it is so many edits, all of them by this author.
+    pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
         let _change = self.begin_change();
-        let (edits, base) = {
+        let (edits, staged_on, revision) = {
             let state = self.read();
-            let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
-            (edits, state.revision)
+            let staged = state.staged.as_ref();
+            let edits = staged.map_or(0, |staged| staged.edits);
+            (edits, staged.map(|staged| staged.base), state.revision)
         };
+        if let Some(own) = own {
+            let are_own = edits == own
+                && self
+                    .store
+                    .staged_edits()?
+                    .iter()
+                    .all(|edit| edit.author.uid == author.uid);
+            if !are_own {
+                return Ok(Staged {
+                    staged: edits,
+                    base: staged_on.unwrap_or(revision),
+                    done: vec!["other edits are staged, and stay so".to_owned()],
+                });
+            }
+        }
         if edits > 0 {
             let discarded = if edits == 1 { "edit" } else { "edits" };
             self.drop_staged(author, &format!("{edits} {discarded}"))?;
         }
         Ok(Staged {
             staged: 0,
-            base,
+            base: revision,
             done: vec![match edits {
                 0 => "nothing was staged".to_owned(),
                 1 => "discarded 1 edit".to_owned(),

@@ -46,6 +46,11 @@ const ENDLESS: [&str; 7] = [
     "unlimited",
 ];
 
+/// Whether a word says that there is no end.
+pub(crate) fn is_endless(text: &str) -> bool {
+    ENDLESS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Reads whole seconds, at least one. A day is 24 hours. Parts of a second count as a whole one:
 /// programs write `59m58.91s`, and what ends early does not hold as long as was asked.
 pub(crate) fn whole_seconds(text: &str) -> Result<u64, DurationError> {
@@ -57,10 +62,13 @@ pub(crate) fn whole_seconds(text: &str) -> Result<u64, DurationError> {
             _ => DurationError::Negative,
         });
     }
+    if !text.is_empty() && text.bytes().all(|byte| byte == b'0') {
+        return Err(DurationError::Zero);
+    }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(DurationError::Unit(text.to_owned()));
     }
-    if ENDLESS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+    if is_endless(text) {
         return Err(DurationError::Endless);
     }
     let span: Span = text
@@ -112,6 +120,7 @@ mod tests {
         assert_eq!(whole_seconds("-soon"), Err(DurationError::Text));
         assert_eq!(whole_seconds("--until"), Err(DurationError::Missing));
         assert_eq!(whole_seconds("0.0s"), Err(DurationError::Zero));
+        assert_eq!(whole_seconds("0"), Err(DurationError::Zero));
         assert_eq!(whole_seconds("Forever"), Err(DurationError::Endless));
     }
 }

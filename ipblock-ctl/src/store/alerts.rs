@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::{
-    Row, ToSql, Transaction,
+    OptionalExtension as _, Row, ToSql, Transaction,
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
 };
 
@@ -70,6 +70,8 @@ pub struct AlertTotals {
     pub reported: u64,
     /// Announced by the kernel, and not understood.
     pub lost: u64,
+    /// Those of both that came before the kernel's counts began anew, which it does not know.
+    pub before: u64,
 }
 
 /// Which of the kernel's counts totals belong to: they begin anew together.
@@ -79,6 +81,26 @@ pub struct AlertEpoch {
     pub boot_id: String,
     /// The kernel's id of the map that counts.
     pub map: u32,
+}
+
+impl AlertEpoch {
+    /// The text in the column `boot_id`: the boot, and what was before where anything was. Builds that do
+    /// not know the second part begin anew, as they do after a boot.
+    fn text(&self, before: u64) -> String {
+        match before {
+            0 => self.boot_id.clone(),
+            before => format!("{} {before}", self.boot_id),
+        }
+    }
+
+    /// What was before these counts, of the text in the column; `None` where it is of others.
+    fn before(&self, text: &str) -> Option<u64> {
+        let rest = text.strip_prefix(&self.boot_id)?;
+        match rest.strip_prefix(' ') {
+            Some(before) => before.parse().ok(),
+            None => rest.is_empty().then_some(0),
+        }
+    }
 }
 
 /// Which alerts to list.
@@ -139,7 +161,7 @@ impl Store {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO alert_total VALUES (1, ?1, ?2, ?3, ?4)")?
                 .execute((
-                    &epoch.boot_id,
+                    epoch.text(totals.before),
                     epoch.map,
                     Stored(totals.reported),
                     Stored(totals.lost),
@@ -157,20 +179,26 @@ impl Store {
         self.write(|transaction| prune(transaction, 0, retention, now))
     }
 
-    /// The totals of an epoch; zero when the store has those of another.
+    /// The totals of an epoch: they go on from those of the one before.
     pub fn alert_totals(&self, epoch: &AlertEpoch) -> Result<AlertTotals, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT reported, lost FROM alert_total WHERE boot_id = ?1 AND map = ?2",
-            )?;
-            let mut rows = statement.query_map((&epoch.boot_id, epoch.map), |row| {
-                let (reported, lost): (Stored<u64>, Stored<u64>) = (row.get(0)?, row.get(1)?);
-                Ok(AlertTotals {
-                    reported: reported.0,
-                    lost: lost.0,
+            let row = connection
+                .prepare_cached("SELECT boot_id, map, reported, lost FROM alert_total")?
+                .query_row([], |row| {
+                    let (text, map): (String, u32) = (row.get(0)?, row.get(1)?);
+                    let (reported, lost): (Stored<u64>, Stored<u64>) = (row.get(2)?, row.get(3)?);
+                    Ok((text, map, reported.0, lost.0))
                 })
-            })?;
-            Ok(rows.next().transpose()?.unwrap_or_default())
+                .optional()?;
+            let Some((text, map, reported, lost)) = row else {
+                return Ok(AlertTotals::default());
+            };
+            let before = epoch.before(&text).filter(|_| map == epoch.map);
+            Ok(AlertTotals {
+                reported,
+                lost,
+                before: before.unwrap_or(reported.saturating_add(lost)),
+            })
         })
     }
 

@@ -209,7 +209,7 @@ fn lines_that_add_up_to_a_family_are_not_sent() {
             .write_stdin("0.0.0.0/1\n128.0.0.0/1\n")
             .assert()
     };
-    let assert = stream(&[]).code(2);
+    let assert = stream(&[]).code(3);
     assert!(stderr(&assert).contains("lines 1 to 2: together they are 0.0.0.0/0"));
     assert!(daemon.requests().is_empty());
     stream(&["--force"]).code(0);

@@ -91,17 +91,37 @@ fn staging_and_deploying_in_one_sends_both() {
 }
 
 #[test]
-fn a_refused_deploy_says_that_the_edits_stay_staged() {
+fn a_refused_deploy_takes_its_edits_back_where_nothing_else_is_staged() {
+    let remove = ["allow", "remove", "192.0.2.1", "--deploy"];
+    let refused = |before: u64, left: u64| {
+        let daemon = FakeDaemon::start(vec![
+            answer("POST", "/v1/staged/edits", 200, staged(before + 1)),
+            answer("POST", "/v1/deploy", 409, failure("conflict")),
+            answer("DELETE", "/v1/staged?own=1", 200, staged(left)),
+        ]);
+        let said = stderr(&run(&daemon, &remove).code(3));
+        (said, daemon.requests().len())
+    };
+    let (said, requests) = refused(0, 0);
+    assert!(said.contains("      nothing stays staged: "), "{said}");
+    assert_eq!(requests, 3);
+    // Another edit came in between, or was there before.
+    for (before, left, expected) in [(0, 2, 3), (1, 0, 2)] {
+        let (said, requests) = refused(before, left);
+        assert!(said.contains("      the edits stay staged: "), "{said}");
+        assert_eq!(requests, expected);
+    }
+}
+
+#[test]
+fn edits_stay_staged_where_the_deploy_failed_and_was_not_refused() {
     let daemon = FakeDaemon::start(vec![
         answer("POST", "/v1/staged/edits", 200, staged(1)),
-        answer("POST", "/v1/deploy", 409, failure("conflict")),
+        answer("POST", "/v1/deploy", 500, failure("failed")),
     ]);
-    let assert = run(&daemon, &["allow", "remove", "192.0.2.1", "--deploy"]).code(3);
-    assert!(
-        stderr(&assert).contains("      the edits stay staged: "),
-        "{}",
-        stderr(&assert)
-    );
+    let assert = run(&daemon, &["allow", "remove", "192.0.2.1", "--deploy"]).code(1);
+    assert!(stderr(&assert).contains("      the edits stay staged: "));
+    assert_eq!(daemon.requests().len(), 2);
 }
 
 #[test]

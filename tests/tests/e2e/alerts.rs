@@ -208,6 +208,26 @@ fn what_came_while_the_daemon_was_dead_is_told_of_when_it_is_back() -> anyhow::R
     wait_for_balance(&scene.daemon, [8, 2, 6, 0])
 }
 
+/// B29: `status` said that there was no packet so far, while the history had alerts.
+#[test]
+fn totals_go_on_after_the_kernels_counts_are_gone() -> anyhow::Result<()> {
+    let (mut scene, asker) = scene(require_privileged!(), LONG)?;
+    scene.send(&[marked("198.51.100.7", 1)], 3)?;
+    asker.wait_for_alerts(1)?;
+    wait_for_balance(&scene.daemon, [3, 1, 2, 0])?;
+    scene.daemon.kill()?;
+    // What a reboot leaves of a bpffs.
+    std::fs::remove_dir_all(scene.daemon.bpffs().join("ipblock"))?;
+    scene.daemon.start()?;
+    // Packets that no alert tells of are gone with the counts.
+    wait_for_balance(&scene.daemon, [1, 1, 0, 0])?;
+    scene.send(&[marked("198.51.100.8", 2)], 4)?;
+    asker.wait_for_alerts(2)?;
+    wait_for_balance(&scene.daemon, [5, 2, 3, 0])?;
+    scene.daemon.restart()?;
+    wait_for_balance(&scene.daemon, [5, 2, 3, 0])
+}
+
 #[test]
 fn the_history_can_be_searched_and_outlives_the_daemon() -> anyhow::Result<()> {
     let (mut scene, asker) = scene(require_privileged!(), LONG)?;

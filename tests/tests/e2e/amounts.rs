@@ -77,6 +77,49 @@ fn many_prefixes_through_a_list_are_asked_about_like_one() -> anyhow::Result<()>
     Ok(())
 }
 
+/// F18: what one job was refused stopped the next one.
+#[test]
+fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let daemon = &scene.daemon;
+    let import = |list: &str, text: &str| {
+        daemon.ctl_with_input(&["import", "-", "--into", list, "--deploy"], text)
+    };
+    deploy(daemon, &["list", "add", "a", "192.0.2.66"])?;
+    deploy(
+        daemon,
+        &["rule", "add", "r", "--action", "block", "--match", "@a"],
+    )?;
+    let refused = import("@a", "64.0.0.0/2\n")?;
+    assert_asked(&refused, &["by rule `r`", "nothing stays staged"]);
+    assert_eq!(status(daemon)?.staged, 0);
+    import("@b", "192.0.2.67\n")?.ok()?;
+    // What somebody staged before stays, and with it what came after.
+    daemon.ctl(&["allow", "add", "192.0.2.68"])?.ok()?;
+    let refused = import("@a", "64.0.0.0/2\n")?;
+    assert_asked(&refused, &["the edits stay staged", "ipblock-ctl discard"]);
+    assert_eq!(status(daemon)?.staged, 2);
+    Ok(())
+}
+
+/// A stream that is refused for safety said that its input is bad.
+#[test]
+fn a_stream_that_is_too_wide_exits_with_3() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    let stream = |text: &str| {
+        scene
+            .daemon
+            .ctl_with_input(&["ban", "-", "--for", "1h"], text)
+    };
+    let wide = stream("64.0.0.0/2\n192.0.2.66\n")?;
+    assert_asked(&wide, &["line 1", "25 % of IPv4"]);
+    assert_eq!(stream("64.0.0.0/2\n192.0.2.300\n")?.code, 2);
+    assert_eq!(status(&scene.daemon)?.bans, 1);
+    Ok(())
+}
+
 #[test]
 fn an_exception_an_allowed_address_and_a_default_are_asked_about() -> anyhow::Result<()> {
     let root = require_privileged!();
@@ -87,13 +130,11 @@ fn an_exception_an_allowed_address_and_a_default_are_asked_about() -> anyhow::Re
     deploy(daemon, &spared)?;
     let remove = ["exception", "remove", "much", "96.0.0.0/3", "--deploy"];
     assert_asked(&daemon.ctl(&remove)?, &["96.0.0.0/3 by rule `much`"]);
-    daemon.ctl(&["discard"])?.ok()?;
     let remove = ["allow", "remove", "64.0.0.0/3", "--deploy"];
     assert_asked(&daemon.ctl(&remove)?, &["64.0.0.0/3 by rule `much`"]);
-    daemon.ctl(&["discard"])?.ok()?;
     let close = |zone| daemon.ctl(&["zone", "set", zone, "--default", "drop", "--deploy"]);
     assert_asked(&close("default")?, &["the default of zone `default`"]);
-    daemon.ctl(&["discard"])?.ok()?;
+    assert_eq!(status(daemon)?.staged, 0);
     // No interface is in this one.
     close("lan")?.ok()?;
     Ok(())

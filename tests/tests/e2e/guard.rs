@@ -78,7 +78,10 @@ fn is_guarded(
     assert_refused(&refused, &[&format!("ipblock-ctl allow add {address}")]);
     assert_unchanged(scene, address)?;
 
-    // Staged it stays; with the address on the allow list it is no danger.
+    // With the address on the allow list it is no danger.
+    daemon
+        .ctl_through(launcher, &block(address, &[]), "")?
+        .ok()?;
     let allow = ["allow", "add", address, "--deploy"];
     let allowed = daemon.ctl_through(launcher, &allow, "")?;
     assert_eq!(allowed.code, 0, "{allowed:?}");
@@ -90,7 +93,8 @@ fn is_guarded(
     assert_refused(&refused, said);
     assert_eq!(status(daemon)?.revision, 1);
 
-    let forced = daemon.ctl_through(launcher, &["--json", "deploy", "--force"], "")?;
+    let forced = [&["--json"], &remove[..], &["--force"]].concat();
+    let forced = daemon.ctl_through(launcher, &forced, "")?;
     let deployed: ipblock::api::types::Deployed = serde_json::from_str(&forced.ok()?)?;
     assert_eq!(deployed.revision, 2);
     assert!(deployed.warnings.concat().contains(address), "{deployed:?}");
@@ -183,7 +187,8 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     let refused = scene.daemon.ctl_through(&ssh, &remove, "")?;
     assert_refused(&refused, &said);
     assert_eq!(status(&scene.daemon)?.revision, 1);
-    let forced = scene.daemon.ctl_through(&ssh, &["deploy", "--force"], "")?;
+    let forced = [&remove[..], &["--force"]].concat();
+    let forced = scene.daemon.ctl_through(&ssh, &forced, "")?;
     assert_eq!(forced.code, 0, "{forced:?}");
     // Now that it is dropped, another end for the ban cuts nobody.
     scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;

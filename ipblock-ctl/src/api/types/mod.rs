@@ -172,6 +172,14 @@ pub struct AttachRequest {
     pub force: bool,
 }
 
+/// Query of `DELETE /v1/staged`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscardQuery {
+    /// Only where exactly so many edits are staged, all of them by who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<u64>,
+}
+
 /// Query of `DELETE /v1/interfaces/{name}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DetachQuery {

@@ -93,7 +93,7 @@ pub(crate) async fn run(args: EditArgs, session: &mut Session<'_>) -> Result<u8,
     let stage_args = args.stage.clone();
     let from = args.from.clone();
     let names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
-    let change = resolve(args);
+    let change = resolve(args)?;
     if change != EditRule::default() {
         if from.is_some() {
             return Err(CliError::Usage {
@@ -130,21 +130,21 @@ pub(super) fn changed(names: Vec<String>, change: &EditRule) -> Vec<Edit> {
 }
 
 /// What the flags change, of no rule yet.
-fn resolve(args: EditArgs) -> EditRule {
+fn resolve(args: EditArgs) -> Result<EditRule, CliError> {
     let on_or_off = |on: bool, off: bool| (on || off).then_some(on);
     let zones: Vec<String> = args.zones.into_iter().map(String::from).collect();
-    EditRule {
+    Ok(EditRule {
         name: String::new(),
         rename: args.rename.map(String::from),
         action: args.action.map(Into::into),
-        add_match: each(args.add_match),
-        remove_match: each(args.remove_match),
-        add_except: each(args.add_except),
-        remove_except: each(args.remove_except),
+        add_match: each(args.add_match)?,
+        remove_match: each(args.remove_match)?,
+        add_except: each(args.add_except)?,
+        remove_except: each(args.remove_except)?,
         note: args.note,
         expires: args.expiry.expiry(),
         enabled: on_or_off(args.enable, args.disable),
         alert: on_or_off(args.alert, args.no_alert),
         zones: (args.all_zones || !zones.is_empty()).then_some(zones),
-    }
+    })
 }

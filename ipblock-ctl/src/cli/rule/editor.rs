@@ -58,7 +58,16 @@ pub(super) async fn run(
             toml,
         };
         let source = match send(vec![edit], stage.force, session).await {
-            Ok(staged) => return finish(&staged, 1, stage, session).await,
+            Ok(staged) => match finish(&staged, 1, stage, session).await {
+                Err(CliError::NotDeployed {
+                    source,
+                    taken_back: true,
+                }) => {
+                    let (rule, kept) = (name.to_owned(), draft.keep()?);
+                    return Err(CliError::EditRefused { source, rule, kept });
+                }
+                finished => return finished,
+            },
             Err(error) => error,
         };
         if !somebody_is_there() {

@@ -13,7 +13,7 @@ impl Service {
         let totals = alerts.totals;
         // After the totals: what they tell of the kernel has counted before.
         let counts = alerts.tables.counts()?;
-        let seen = counts.announced + counts.held + counts.lost;
+        let seen = totals.before + counts.announced + counts.held + counts.lost;
         let lost = counts.lost + totals.lost;
         Ok(AlertStatus {
             seen,

@@ -7,9 +7,10 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     AddressError, Written,
+    end::names_end,
     mask::{self, Mask},
     member::MemberOptions,
-    parse_address, parse_written,
+    parse_address, parse_written, port,
 };
 
 /// One address, prefix, range or `@list`, and what it stands for.
@@ -42,6 +43,8 @@ pub(in crate::policy) struct Line<'l> {
     pub(in crate::policy) note: &'l str,
     /// Whether the entry has an end, as members of an ipset have.
     pub(in crate::policy) timed: bool,
+    /// What a set says of its member; empty for none.
+    options: &'l str,
 }
 
 impl<'l> Line<'l> {
@@ -66,7 +69,15 @@ pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> 
 /// The text after the addresses of a line that no mark (`#`, `;`, `//`) makes a comment.
 #[must_use]
 pub fn unmarked_note(line: &str) -> Option<&str> {
-    let note = read_line(line).ok()??.note;
+    let Line {
+        note,
+        timed,
+        options,
+        ..
+    } = read_line(line).ok()??;
+    if timed && !options.is_empty() {
+        return Some(options);
+    }
     let before = line.trim().strip_suffix(note)?.trim_end();
     (!note.is_empty() && !before.ends_with(['#', ';', '/'])).then_some(note)
 }
@@ -94,6 +105,7 @@ pub(in crate::policy) fn read_line(line: &str) -> Result<Option<Line<'_>>, Addre
         more: Vec::new(),
         note: "",
         timed: false,
+        options: "",
     };
     read_rest(line, rest, &mut read)?;
     Ok(Some(read))
@@ -142,6 +154,9 @@ fn read_rest<'l>(
             Some(Err(error)) => return Err(error),
             None if gap == Gap::Comma => return Err(after_comma(line, word)),
             None if gap == Gap::Semicolon && !after_semicolon => {
+                if port::names_port(word) {
+                    return Err(port::limited_to_port(last, word));
+                }
                 read.note = note_of(at);
                 return Ok(());
             }
@@ -195,8 +210,7 @@ fn named_mask<'l>(
     } else {
         (joined, next)
     };
-    let is_number = mask_text.starts_with(|c: char| c.is_ascii_digit() || c == '/');
-    if !is_number {
+    if !mask::may_be_mask(mask_text) {
         return Ok(None);
     }
     let written = mask::with_mask(last, mask_text, kind)?;
@@ -221,10 +235,21 @@ fn read_note<'l>(
                         if that is meant, write the addresses alone";
             return Err(AddressError::new(last, problem, hint.to_owned()));
         }
-        (read.note, read.timed) = (options.comment, options.timed);
+        (read.note, read.timed, read.options) = (options.comment, options.timed, at);
         return Ok(());
     }
     let (word, next) = cut_word(at);
+    let second = cut_word(cut_gap(next).1).0;
+    if port::names_port(word) {
+        return Err(port::limited_to_port(last, word));
+    }
+    if port::name_port(word, second) {
+        return Err(port::limited_to_port(last, &format!("{word} {second}")));
+    }
+    // `until 2026-12-01`: the note keeps it, and the entry ends there.
+    let name = word.trim_end_matches([':', '=']).to_ascii_lowercase();
+    let (name, value) = name.split_once(['=', ':']).unwrap_or((&name, second));
+    read.timed = names_end(name) && value.starts_with(|first: char| first.is_ascii_digit());
     if let Some(error) = joined(line, last, word, next) {
         return Err(error);
     }
@@ -328,11 +353,41 @@ fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressErro
     {
         return refuse("white space in a range", format!("{first}-{last}"));
     }
+    if parse_address(first).is_some() {
+        if BETWEEN.contains(&word.to_ascii_lowercase().as_str()) && is_part(second) {
+            let note = format!("{word} {second}");
+            return Some(range_or_note(line, first, second, &note));
+        }
+        let last = word.trim_start_matches(['-', '–', '—', '~', '.', '>', '=']);
+        if last != word && is_part(last) {
+            return Some(range_or_note(line, first, last, word));
+        }
+    }
     if let Some(length) = word.strip_prefix('/') {
         let length = if length.is_empty() { second } else { length };
         return refuse("white space in a prefix", format!("{first}/{length}"));
     }
     None
+}
+
+/// Whether a word could be the last parts of an address, or the length of a prefix.
+fn is_part(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_digit())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'/'))
+}
+
+/// Refuses `192.0.2.1 - 9`: a range whose end is cut short, or an address with a note.
+fn range_or_note(line: &str, first: &str, last: &str, note: &str) -> AddressError {
+    let range = parse_written(&format!("{first}-{last}")).err();
+    let range = range.and_then(|error| error.hint);
+    let range = range
+        .filter(|hint| hint.starts_with("write ") && hint.contains('-') && !hint.contains('('))
+        .unwrap_or_else(|| "write FROM-TO with both addresses".to_owned());
+    let problem = "a range or a prefix, or an address with a note";
+    let hint = format!("{range} for the range; for the one address write {first} # {note}");
+    AddressError::new(line, problem, hint)
 }
 
 /// Refuses a line of a hosts file, which means the name and not the address: `0.0.0.0 ads.example`.

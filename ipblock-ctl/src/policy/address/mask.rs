@@ -15,18 +15,62 @@ pub(in crate::policy) enum Mask {
     Wildcard,
 }
 
+/// Names of columns, keys and words for a mask or the length of a prefix, in snake case.
+const NET: [&str; 23] = [
+    "bits",
+    "cidr",
+    "genmask",
+    "len",
+    "length",
+    "mask",
+    "mask_bits",
+    "mask_len",
+    "mask_length",
+    "masklen",
+    "masklength",
+    "net_mask",
+    "netmask",
+    "netmask_bits",
+    "network_mask",
+    "plen",
+    "prefix",
+    "prefix_len",
+    "prefix_length",
+    "prefixlen",
+    "prefixlength",
+    "subnet_mask",
+    "subnetmask",
+];
+const WILDCARD: [&str; 6] = [
+    "host_mask",
+    "hostmask",
+    "inverse_mask",
+    "wildcard",
+    "wildcard_mask",
+    "wildcardmask",
+];
+
 impl Mask {
-    /// The kind of mask that a word before it names.
-    pub(in crate::policy) fn named(word: &str) -> Option<Self> {
-        let word = word.trim_end_matches([':', '=']);
-        match word.to_ascii_lowercase().as_str() {
-            "netmask" | "mask" | "masklen" | "prefixlen" | "prefix" | "len" | "length" => {
-                Some(Self::Net)
-            }
-            "wildcard" => Some(Self::Wildcard),
-            _ => None,
+    /// The kind of mask that a name says.
+    pub(in crate::policy) fn named(name: &str) -> Option<Self> {
+        let name = name.trim_end_matches([':', '=']);
+        let name = name.to_ascii_lowercase().replace(['-', ' '], "_");
+        if NET.contains(&name.as_str()) {
+            return Some(Self::Net);
         }
+        WILDCARD.contains(&name.as_str()).then_some(Self::Wildcard)
     }
+}
+
+/// Whether a word could be a mask or the length of a prefix, right or wrong.
+pub(super) fn may_be_mask(word: &str) -> bool {
+    let is_hex = word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex || word.starts_with(|first: char| first.is_ascii_digit() || first == '/')
+}
+
+/// Whether a text is the length of a prefix alone: `24` or `/24`.
+pub(in crate::policy) fn is_length(text: &str) -> bool {
+    parse_length(text.strip_prefix('/').unwrap_or(text)).is_some()
 }
 
 /// Reads an address together with the mask that a header or a word names.
@@ -92,7 +136,7 @@ pub(in crate::policy) fn refuse_unnamed(address: IpAddr, next: &str) -> Result<(
         let network = network.map_or_else(|_| address.to_string(), |net| net.to_string());
         let problem = format!("an address and a {name}, or two addresses");
         let hint = format!(
-            "write {network} for the network; for two addresses write each on a line of its own"
+            "write {network} for the network; for two addresses write {address}/32 and {next}/32"
         );
         return Err(AddressError::new(
             &format!("{address} {next}"),
@@ -123,4 +167,16 @@ pub(in crate::policy) fn refuse_length(address: IpAddr, number: &str) -> Result<
         problem,
         hint,
     ))
+}
+
+/// Refuses arguments of which one could be the mask of the one before it.
+pub fn refuse_masks(arguments: &[String]) -> Result<(), AddressError> {
+    for pair in arguments.windows(2) {
+        if let [first, next] = pair
+            && let Some(address) = parse_address(first)
+        {
+            refuse_unnamed(address, next)?;
+        }
+    }
+    Ok(())
 }

@@ -5,9 +5,11 @@
 
 mod convert;
 mod diagnose;
+mod end;
 mod line;
 mod mask;
 mod member;
+mod port;
 mod print;
 mod sets;
 
@@ -18,9 +20,12 @@ use thiserror::Error;
 
 pub(in crate::policy) use super::text::shown;
 pub use convert::{Conversion, convert};
+pub(in crate::policy) use end::{is_end, names_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
-pub(in crate::policy) use mask::{Mask, refuse_length, refuse_unnamed, with_mask};
+pub use mask::refuse_masks;
+pub(in crate::policy) use mask::{Mask, is_length, refuse_length, refuse_unnamed, with_mask};
+pub(in crate::policy) use port::{is_protocol, limited_to_port, names_port};
 pub(in crate::policy) use print::push_prefix;
 pub(crate) use print::push_short;
 pub use sets::{aggregate, count_addresses, covered_family, every_address, range_to_prefixes};

@@ -14,6 +14,6 @@ mod tests;
 
 pub use read::{
     ContentError, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, PassedOver, ReadError,
-    ReadOptions, Refusal, SetSize, read, read_list, read_with, ruleset_toml,
+    ReadOptions, Refusal, SetSize, read, read_list, read_with, refuse_binary, ruleset_toml,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

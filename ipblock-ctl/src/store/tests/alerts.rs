@@ -36,6 +36,7 @@ fn epoch(map: u32) -> AlertEpoch {
 
 fn add(fixture: &Fixture, alerts: &[Alert], now: i64) {
     let totals = AlertTotals {
+        before: 0,
         reported: 7,
         lost: 1,
     };
@@ -245,17 +246,29 @@ fn the_number_of_alerts_is_known_without_counting_them() {
 }
 
 #[test]
-fn totals_belong_to_the_kernels_counts_of_one_boot() {
+fn totals_go_on_when_the_kernels_counts_begin_anew() {
     let (fixture, _) = filled();
     let store = &fixture.store;
-    let totals = store.alert_totals(&epoch(1)).unwrap();
-    assert_eq!((totals.reported, totals.lost), (7, 1));
-    let of_other_maps = store.alert_totals(&epoch(2)).unwrap();
-    assert_eq!(of_other_maps, AlertTotals::default());
+    let totals = |reported, lost, before| AlertTotals {
+        reported,
+        lost,
+        before,
+    };
+    assert_eq!(store.alert_totals(&epoch(1)).unwrap(), totals(7, 1, 0));
     let other_boot = AlertEpoch {
         boot_id: "another boot".to_owned(),
         map: 1,
     };
-    let of_other_boot = store.alert_totals(&other_boot).unwrap();
-    assert_eq!(of_other_boot, AlertTotals::default());
+    for epoch in [&epoch(2), &other_boot] {
+        assert_eq!(store.alert_totals(epoch).unwrap(), totals(7, 1, 8));
+    }
+    // What was before stays so in the counts that it is before of.
+    let more = totals(12, 2, 8);
+    store
+        .add_alerts(&[], &epoch(2), more, RETENTION, at(1_000))
+        .unwrap();
+    let fixture = fixture.after_power_loss();
+    let store = &fixture.store;
+    assert_eq!(store.alert_totals(&epoch(2)).unwrap(), more);
+    assert_eq!(store.alert_totals(&other_boot).unwrap(), totals(12, 2, 14));
 }

@@ -64,6 +64,8 @@ struct Bucket {
     read: u64,
     duplicates: u64,
     timed: u64,
+    /// Whether the set gives every entry an end.
+    ends_all: bool,
     mapped: u64,
     refused: Vec<Refusal>,
     more_refused: u64,
@@ -72,6 +74,15 @@ struct Bucket {
 }
 
 impl Bucket {
+    /// How many of its entries have an end.
+    fn timed(&self) -> u64 {
+        if self.ends_all {
+            self.read - self.refused.len() as u64 - self.more_refused
+        } else {
+            self.timed
+        }
+    }
+
     /// Keeps a prefix; `None` when it is new and there is no room.
     fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
         if let Some(index) = self.places.find_or_put(prefix, self.elements.len()) {
@@ -197,6 +208,16 @@ impl Collector {
             problem: error.problem,
             hint: error.hint,
         });
+    }
+
+    /// Every entry of the present set ends by itself.
+    pub(super) fn end_all(&mut self) {
+        self.bucket().ends_all = true;
+    }
+
+    /// So many of the entries end by themselves.
+    pub(super) fn end_some(&mut self, count: u64) {
+        self.bucket().timed += count;
     }
 
     /// Counts what could be addresses and is not read.

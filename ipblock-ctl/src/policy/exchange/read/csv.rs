@@ -16,8 +16,8 @@ use super::{
     lines::Lines,
 };
 use crate::policy::address::{
-    AddressError, is_address, is_blank, looks_like_address, read_line, refuse_length,
-    refuse_unnamed, shown, with_mask,
+    AddressError, is_address, is_blank, is_end, is_protocol, limited_to_port, looks_like_address,
+    names_port, read_line, refuse_length, refuse_unnamed, shown, with_mask,
 };
 use columns::{Columns, Content, Header, content, header};
 use records::{cells, close_quotes, delimiter};
@@ -62,6 +62,14 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
                     out.spoil(number, &record, &problem, hint);
                     return Ok(());
                 }
+                Some(Header::Half(name)) => {
+                    let name = shown(&name);
+                    let problem = format!("a column `{name}`, and none with the ends of ranges");
+                    let hint =
+                        "name the column `address`, or the one with the last addresses `end`";
+                    out.spoil(number, &record, &problem, hint);
+                    return Ok(());
+                }
                 // A header in other words.
                 Some(Header::Other) => continue,
                 None => {}
@@ -89,7 +97,7 @@ pub(super) fn begins(first: &str, second: Option<&str>) -> bool {
     let (mut quoted, mut quoted_second) = (StringRecord::new(), StringRecord::new());
     let names = cells(first, separator, &mut quoted);
     match header(&names) {
-        Some(Header::Columns(_) | Header::Two(..)) => return true,
+        Some(Header::Columns(_) | Header::Two(..) | Header::Half(_)) => return true,
         Some(Header::Other) => {
             let Some(second) = second.filter(|_| names.len() > 1) else {
                 return false;
@@ -197,7 +205,7 @@ fn entry(
         line,
         text,
         note: cell(columns.note).unwrap_or_default(),
-        timed: cell(columns.expires).is_some_and(|expires| !expires.is_empty()),
+        timed: cell(columns.expires).is_some_and(is_end),
     };
     if let Some((kind, column)) = columns.mask {
         let mask = cell(Some(column)).unwrap_or_default();
@@ -248,6 +256,9 @@ fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressErro
         .enumerate()
         .filter(|(at, _)| *at != columns.address);
     for (_, cell) in others {
+        if names_port(cell) || is_protocol(cell) {
+            return Err(limited_to_port(text, cell));
+        }
         let plain = |word: &str| looks_like_address(word.trim_start_matches(NEGATION));
         if cell.split_whitespace().any(plain) {
             let problem = "several addresses in one record";

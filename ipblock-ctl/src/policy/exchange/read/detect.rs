@@ -49,6 +49,9 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
             ),
             Some(_),
         ) => FileFormat::Ipset,
+        (Some("Name:"), Some(_)) if text.lines().any(|line| line.trim() == "Members:") => {
+            FileFormat::Ipset
+        }
         _ if csv::begins(line, lines.next()) => FileFormat::Csv,
         _ => FileFormat::Plain,
     }

@@ -1,4 +1,5 @@
-//! What `ipset save` prints: `create` and `add` lines.
+//! What `ipset save` prints, `create` and `add` lines, and what `ipset list` prints: `Name:`,
+//! `Header:` and so on, and a member a line after `Members:`.
 
 use std::io::BufRead;
 
@@ -11,44 +12,94 @@ use super::{
 };
 use crate::policy::address::{Mask, is_blank, with_mask};
 
+const SAVE_HINT: &str = "write what `ipset save` prints: add NAME 192.0.2.1";
+
 const TAKES: &str = "it takes entries away";
 const TAKES_HINT: &str =
     "load the file into ipset and import what `ipset save` prints, or take the line out";
 
-/// What `create` says of a set that changes what its members are: the mask of hash:ip.
-type Masks = FxHashMap<String, (Mask, String)>;
+/// What `create` says of the members of a set.
+#[derive(Clone, Debug, Default)]
+struct About {
+    /// The mask of hash:ip, which changes what its members are.
+    mask: Option<(Mask, String)>,
+    /// Whether members end by themselves that say nothing of it.
+    is_timed: bool,
+}
+
+type Sets = FxHashMap<String, About>;
+
+/// Where a line of `ipset list` stands.
+enum Listing {
+    /// In none.
+    None,
+    /// Above the members of a set.
+    Head(String),
+    /// Among them.
+    Members(String),
+}
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
-    let mut masks = Masks::default();
+    let mut sets = Sets::default();
+    let mut listing = Listing::None;
     while let Some((number, line)) = lines.next(out)? {
         let line = line.trim();
         if is_blank(line) {
             continue;
         }
-        // Says that an entry that is there already is no error, wherever it stands.
-        let mut words = Words(line).filter(|word| !matches!(*word, "-exist" | "-!" | "--exist"));
-        match words.next() {
-            Some("add" | "-A" | "--add") => add(number, line, words, &masks, out)?,
-            Some("create" | "-N" | "--create") => create(words, &mut masks),
-            Some("flush" | "-F" | "destroy" | "-X" | "--flush" | "--destroy") => {
-                empty(number, line, words.next(), out);
+        if let Some(name) = line.strip_prefix("Name: ") {
+            let name = name.trim();
+            create(std::iter::once(name), number, &mut sets, out)?;
+            listing = Listing::Head(name.to_owned());
+            continue;
+        }
+        match &listing {
+            Listing::None => command(number, line, &mut sets, out)?,
+            Listing::Head(name) if line == "Members:" => {
+                listing = Listing::Members(name.clone());
             }
-            Some("swap" | "-W" | "rename" | "-E" | "--swap" | "--rename") => {
-                swap(number, line, words, &mut masks, out)?;
-            }
-            Some("COMMIT" | "quit") => {}
-            Some("del" | "-D" | "--del") => {
-                let hint = "take the line and the `add` line of the address out";
-                enter(words.next().unwrap_or_default(), number, out)?;
-                out.spoil(number, line, "it takes an entry away", hint);
+            Listing::Head(name) => match line.split_once(": ") {
+                Some(("Header", options)) => {
+                    let words = std::iter::once(name.as_str()).chain(Words(options));
+                    create(words, number, &mut sets, out)?;
+                }
+                Some(_) => {}
+                None => out.refuse(number, line, "not a line of `ipset list`", Some(SAVE_HINT)),
+            },
+            Listing::Members(name) => {
+                let mut words = Words(line);
+                let element = words.next().unwrap_or_default();
+                enter(name, number, out)?;
+                member(number, element, words, sets.get(name), out)?;
                 out.leave();
             }
-            _ => {
-                let hint = "write what `ipset save` prints: add NAME 192.0.2.1";
-                out.refuse(number, line, "no `create` or `add` line", Some(hint));
-            }
         }
+    }
+    Ok(())
+}
+
+/// Reads a line of `ipset save`.
+fn command(number: u64, line: &str, sets: &mut Sets, out: &mut Collector) -> Result<(), ReadError> {
+    // Says that an entry that is there already is no error, wherever it stands.
+    let mut words = Words(line).filter(|word| !matches!(*word, "-exist" | "-!" | "--exist"));
+    match words.next() {
+        Some("add" | "-A" | "--add") => add(number, line, words, sets, out)?,
+        Some("create" | "-N" | "--create") => create(words, number, sets, out)?,
+        Some("flush" | "-F" | "destroy" | "-X" | "--flush" | "--destroy") => {
+            empty(number, line, words.next(), out);
+        }
+        Some("swap" | "-W" | "rename" | "-E" | "--swap" | "--rename") => {
+            swap(number, line, words, sets, out)?;
+        }
+        Some("COMMIT" | "quit") => {}
+        Some("del" | "-D" | "--del") => {
+            let hint = "take the line and the `add` line of the address out";
+            enter(words.next().unwrap_or_default(), number, out)?;
+            out.spoil(number, line, "it takes an entry away", hint);
+            out.leave();
+        }
+        _ => out.refuse(number, line, "no `create` or `add` line", Some(SAVE_HINT)),
     }
     Ok(())
 }
@@ -60,19 +111,31 @@ fn enter(name: &str, line: u64, out: &mut Collector) -> Result<(), ReadError> {
     Err(ReadError::TooManySets { line })
 }
 
-/// Keeps the mask that a set applies to its members.
-fn create<'l>(mut words: impl Iterator<Item = &'l str>, masks: &mut Masks) {
+/// Keeps what a set does with its members. A set without any is known, too.
+fn create<'l>(
+    mut words: impl Iterator<Item = &'l str>,
+    line: u64,
+    sets: &mut Sets,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
     let Some(name) = words.next() else {
-        return;
+        return Ok(());
     };
-    masks.remove(name);
+    enter(name, line, out)?;
+    out.leave();
+    let mut about = About::default();
     while let Some(word) = words.next() {
-        if matches!(word, "netmask" | "bitmask")
-            && let Some(mask) = words.next()
-        {
-            masks.insert(name.to_owned(), (Mask::Net, mask.to_owned()));
+        match word {
+            "netmask" | "bitmask" => {
+                let mask = words.next();
+                about.mask = mask.map(|mask| (Mask::Net, mask.to_owned()));
+            }
+            "timeout" => about.is_timed = words.next().is_some_and(|seconds| seconds != "0"),
+            _ => {}
         }
     }
+    sets.insert(name.to_owned(), about);
+    Ok(())
 }
 
 /// A set that has entries already is not emptied.
@@ -92,7 +155,7 @@ fn swap<'l>(
     number: u64,
     line: &str,
     mut words: impl Iterator<Item = &'l str>,
-    masks: &mut Masks,
+    sets: &mut Sets,
     out: &mut Collector,
 ) -> Result<(), ReadError> {
     let (Some(one), Some(other)) = (words.next(), words.next()) else {
@@ -103,9 +166,9 @@ fn swap<'l>(
     if !out.swap(one, other) {
         return Err(ReadError::TooManySets { line: number });
     }
-    let (first, second) = (masks.remove(one), masks.remove(other));
-    masks.extend(first.map(|mask| (other.to_owned(), mask)));
-    masks.extend(second.map(|mask| (one.to_owned(), mask)));
+    let (first, second) = (sets.remove(one), sets.remove(other));
+    sets.extend(first.map(|about| (other.to_owned(), about)));
+    sets.extend(second.map(|about| (one.to_owned(), about)));
     Ok(())
 }
 
@@ -113,7 +176,7 @@ fn add<'l>(
     number: u64,
     line: &str,
     mut words: impl Iterator<Item = &'l str>,
-    masks: &Masks,
+    sets: &Sets,
     out: &mut Collector,
 ) -> Result<(), ReadError> {
     let set = words.next();
@@ -124,7 +187,7 @@ fn add<'l>(
     };
     let set = set.unwrap_or_default();
     enter(set, number, out)?;
-    member(number, element, words, masks.get(set), out)?;
+    member(number, element, words, sets.get(set), out)?;
     out.leave();
     Ok(())
 }
@@ -133,7 +196,7 @@ fn member<'l>(
     number: u64,
     element: &str,
     mut words: impl Iterator<Item = &'l str>,
-    mask: Option<&(Mask, String)>,
+    about: Option<&About>,
     out: &mut Collector,
 ) -> Result<(), ReadError> {
     if element.contains(',') {
@@ -141,7 +204,7 @@ fn member<'l>(
         out.refuse(number, element, "more than an address", Some(hint));
         return Ok(());
     }
-    let (mut note, mut timed) = ("", false);
+    let (mut note, mut timed) = ("", about.is_some_and(|about| about.is_timed));
     while let Some(word) = words.next() {
         match word {
             "nomatch" => {
@@ -152,7 +215,13 @@ fn member<'l>(
             "comment" => note = words.next().unwrap_or_default().trim_matches('"'),
             // A timeout of 0 is none.
             "timeout" => timed = words.next().is_some_and(|seconds| seconds != "0"),
-            _ => {}
+            "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" => drop(words.next()),
+            _ => {
+                let hint = "write one address a line, and text about it as comment \"...\"";
+                let text = format!("{element} {word}");
+                out.refuse(number, &text, "more than a member of a set", Some(hint));
+                return Ok(());
+            }
         }
     }
     let entry = Entry {
@@ -161,7 +230,7 @@ fn member<'l>(
         note,
         timed,
     };
-    let Some((kind, mask)) = mask else {
+    let Some((kind, mask)) = about.and_then(|about| about.mask.as_ref()) else {
         return out.add(entry);
     };
     match with_mask(element, mask, *kind) {

@@ -2,7 +2,7 @@
 //! `{"prefixes": [...]}` as cloud providers publish it, a ruleset as `export --format json` prints
 //! it, and `nft -j list ruleset`.
 
-mod address;
+pub(super) mod address;
 mod ignored;
 mod nft;
 
@@ -249,7 +249,13 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
         }
         let walk = self.walk;
+        let entries = || walk.out.borrow().entries(|_| true);
+        let (before, mut is_timed) = (entries(), false);
         while let Some(key) = object.next_key::<String>()? {
+            if self.role == Role::Rule && key == "expires" {
+                is_timed = !object.next_value::<serde_json::Value>()?.is_null();
+                continue;
+            }
             if is_address(&key) {
                 walk.pass_over("keys of objects", 1);
             }
@@ -261,6 +267,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             }
             walk.found.set(true);
             object.next_value_seed(Node { walk, role })?;
+        }
+        if is_timed {
+            let read = entries() - before;
+            walk.out.borrow_mut().end_some(read);
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
     let Some(first) = parsed.refused.into_iter().next() else {
         return match parsed.passed_over.first() {
+            None if parsed.timed > 0 => Err(ends(parsed.timed)),
             None => Ok(parsed.elements),
             Some(place) => Err(not_read(place)),
         };
@@ -62,6 +63,32 @@ fn not_read(place: &PassedOver) -> ContentError {
                 .to_owned(),
         ),
     }
+}
+
+/// Entries that end by themselves: a list has no ends, and its rules would block them for longer.
+fn ends(count: u64) -> ContentError {
+    let entries = if count == 1 {
+        "1 entry has an end (timeout, expiry), and entries of a list have none".to_owned()
+    } else {
+        format!("{count} entries have an end (timeout, expiry), and entries of a list have none")
+    };
+    ContentError {
+        problem: entries,
+        hint: Some(
+            "ban them for as long as they hold: ipblock-ctl ban - --for 1h; where the file is \
+             written anew as entries end, leave the ends out of it"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Refuses bytes that are not text, and says what they are.
+pub fn refuse_binary(bytes: &[u8]) -> Result<(), ContentError> {
+    let refused = super::binary::refuse(bytes, std::io::empty());
+    refused.map_err(|error| ContentError {
+        problem: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    })
 }
 
 #[cfg(test)]

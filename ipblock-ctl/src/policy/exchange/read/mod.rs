@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::policy::ruleset::ListElement;
 use collect::Collector;
 
-pub use list::{ContentError, read_list};
+pub use list::{ContentError, read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
 pub use ruleset::ruleset_toml;

@@ -210,6 +210,9 @@ impl<R: BufRead> Script<'_, R> {
     /// Reads the body of a set.
     fn set(&mut self, name: &str) -> Result<(), ReadError> {
         let mut problem = None;
+        // One without elements is known, too.
+        self.enter(name)?;
+        self.out.leave();
         while let Some(token) = self.tokens.next()? {
             match token {
                 Token::Mark(b'}') => return Ok(()),
@@ -238,6 +241,15 @@ impl<R: BufRead> Script<'_, R> {
                         };
                         self.set_elements(purpose)?;
                         self.out.leave();
+                    }
+                    "timeout" => {
+                        let (words, end) = self.words()?;
+                        if words.first().is_some_and(|time| time != "0s") {
+                            self.enter(name)?;
+                            self.out.end_all();
+                            self.out.leave();
+                        }
+                        self.skip_rest(end)?;
                     }
                     "limit" | "ct" | "quota" => {
                         problem = Some(LIMIT.to_owned());

@@ -40,7 +40,11 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("rule", DeValue::Array(rules)) => {
                 for rule in rules.iter().filter_map(|rule| rule.get_ref().as_table()) {
+                    let first = found.len();
                     collect(rule, "match", Use::Match, &mut found);
+                    let matched = found.iter_mut().skip(first);
+                    let is_timed = rule.contains_key("expires");
+                    matched.for_each(|element| element.timed = is_timed);
                     collect(rule, "except", Use::Except, &mut found);
                 }
             }
@@ -62,11 +66,13 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
     }
     found.sort_by_key(|element| element.at);
     for element in found {
-        add(
-            element.purpose,
-            Entry::new(places.line(element.at), element.text, element.note),
-            out,
-        )?;
+        let entry = Entry {
+            line: places.line(element.at),
+            text: element.text,
+            note: element.note,
+            timed: element.timed,
+        };
+        add(element.purpose, entry, out)?;
     }
     Ok(())
 }
@@ -89,6 +95,8 @@ struct Found<'t> {
     purpose: Use,
     text: &'t str,
     note: &'t str,
+    /// Whether its rule has an end.
+    timed: bool,
 }
 
 fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<Found<'v>>) {
@@ -107,6 +115,7 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
             note: note
                 .and_then(|note| note.get_ref().as_str())
                 .unwrap_or_default(),
+            timed: false,
         });
     }
 }

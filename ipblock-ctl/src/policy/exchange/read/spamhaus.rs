@@ -5,14 +5,16 @@
 
 use std::{borrow::Cow, io::BufRead};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use super::{
     ReadError,
     collect::{Collector, Entry},
+    json::address::text,
     lines::Lines,
 };
-use crate::policy::address::is_blank;
+use crate::policy::address::{is_blank, is_end};
 
 const FORM: &str = "write {\"cidr\":\"192.0.2.0/24\",\"sblid\":\"...\"}, one object a line";
 
@@ -25,6 +27,29 @@ struct Record<'a> {
     cidr: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     sblid: Option<Cow<'a, str>>,
+    #[serde(
+        default,
+        alias = "expires_at",
+        alias = "expiry",
+        alias = "expiration",
+        alias = "timeout",
+        alias = "ttl",
+        alias = "until",
+        alias = "valid_until",
+        alias = "duration"
+    )]
+    expires: Option<Value>,
+    #[serde(
+        default,
+        alias = "netmask",
+        alias = "mask_length",
+        alias = "prefix",
+        alias = "prefix_length",
+        alias = "prefixlen",
+        alias = "bits",
+        alias = "len"
+    )]
+    mask: Option<IgnoredAny>,
 }
 
 /// Whether a line is one of this format.
@@ -41,13 +66,22 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
             continue;
         }
         match serde_json::from_str::<Record<'_>>(line) {
+            Ok(Record { mask: Some(_), .. }) => {
+                let problem = "a mask or a prefix length beside `cidr`";
+                out.refuse(number, line, problem, Some(FORM));
+            }
             Ok(Record {
                 cidr: Some(cidr),
                 sblid,
+                expires,
                 ..
             }) => {
-                let note = sblid.unwrap_or_default();
-                out.add(Entry::new(number, &cidr, &note))?;
+                out.add(Entry {
+                    line: number,
+                    text: &cidr,
+                    note: &sblid.unwrap_or_default(),
+                    timed: expires.is_some_and(|expires| is_end(&text(expires))),
+                })?;
             }
             Ok(Record {
                 kind: Some(kind), ..

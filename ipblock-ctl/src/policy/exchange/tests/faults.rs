@@ -5,6 +5,7 @@ use super::*;
 
 mod devices;
 mod nft;
+mod partly;
 mod texts;
 
 /// The prefixes that a text is read as when its format is found out; nothing of it is refused.

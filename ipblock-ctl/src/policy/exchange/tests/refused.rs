@@ -14,8 +14,8 @@ fn addresses_are_refused_with_their_line_and_what_to_write() {
         .iter()
         .map(|refusal| (refusal.line, refusal.hint.as_deref().unwrap_or_default()))
         .collect();
-    let network = "write 192.0.2.0/24 for the network; for two addresses write each on a line of \
-                   its own";
+    let network = "write 192.0.2.0/24 for the network; for two addresses write 192.0.2.0/32 and \
+                   255.255.255.0/32";
     assert_eq!(
         refused,
         [
@@ -99,7 +99,7 @@ fn json_is_refused_where_it_is_wrong() {
     assert_eq!(
         problems(&parsed),
         [
-            (3, "", "no address"),
+            (3, "", "a number in the place of an address"),
             (4, "", "no address"),
             (5, "192.0.2.1/24", "host bits set"),
             (7, "", "two addresses in one object"),

@@ -93,6 +93,7 @@ impl Collector {
                 taken.is_spoilt = true;
             }
         }
+        let timed = taken.timed();
         taken.refused.sort_by_key(|refusal| refusal.line);
         if taken.is_spoilt {
             taken.elements.clear();
@@ -102,7 +103,7 @@ impl Collector {
             elements: taken.elements,
             read: taken.read,
             duplicates: taken.duplicates,
-            timed: taken.timed,
+            timed,
             mapped: taken.mapped,
             refused: taken.refused,
             more_refused: taken.more_refused,
@@ -137,6 +138,7 @@ impl Collector {
             }
             match matching.as_slice() {
                 [] => return Err(missing(wanted, &sets)),
+                [set] if set.read == 0 => return Err(empty(&set.name)),
                 [_] => {}
                 matching => return Err(several(matching)),
             }
@@ -159,6 +161,7 @@ impl Bucket {
         if other.read == 0 {
             return;
         }
+        (self.timed, self.ends_all) = (self.timed() + other.timed(), false);
         for element in other.elements {
             // All sets together have no more.
             let has_room = self.elements.len() < MAX_PREFIXES;
@@ -166,7 +169,6 @@ impl Bucket {
         }
         self.read += other.read;
         self.duplicates += other.duplicates;
-        self.timed += other.timed;
         self.mapped += other.mapped;
         self.refused.extend(other.refused);
         self.more_refused += other.more_refused;
@@ -237,6 +239,15 @@ fn missing(wanted: &str, sets: &[Bucket]) -> Refusal {
         text: String::new(),
         problem: format!("there is no set `{}` in the file", shown(wanted)),
         hint: Some(hint),
+    }
+}
+
+fn empty(name: &str) -> Refusal {
+    Refusal {
+        line: 1,
+        text: String::new(),
+        problem: format!("the set `{}` has no entries", shown(name)),
+        hint: Some("there is nothing to read; look whether it is the set that you mean".to_owned()),
     }
 }
 

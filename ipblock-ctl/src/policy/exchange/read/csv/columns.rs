@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::policy::address::{Mask, is_address, looks_like_address};
+use crate::policy::address::{Mask, is_address, looks_like_address, names_end};
 
 const ADDRESS: [&str; 17] = [
     "address",
@@ -48,33 +48,6 @@ const LAST: [&str; 11] = [
     "end_address",
     "to_ip",
 ];
-const NETMASK: [&str; 18] = [
-    "bits",
-    "len",
-    "length",
-    "masklength",
-    "netmask_bits",
-    "prefixlength",
-    "mask",
-    "netmask",
-    "net_mask",
-    "network_mask",
-    "subnet_mask",
-    "subnetmask",
-    "genmask",
-    "masklen",
-    "mask_length",
-    "prefix_length",
-    "prefix_len",
-    "prefixlen",
-];
-const WILDCARD: [&str; 5] = [
-    "wildcard",
-    "wildcard_mask",
-    "wildcardmask",
-    "hostmask",
-    "inverse_mask",
-];
 const NOTE: [&str; 6] = [
     "note",
     "comment",
@@ -106,6 +79,8 @@ pub(super) enum Header {
     Columns(Columns),
     /// Two columns are named as addresses.
     Two(String, String),
+    /// A column is named as the first address of ranges, and none as the last.
+    Half(String),
     /// None of the names says where the address stands.
     Other,
 }
@@ -146,17 +121,26 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
             return Some(Header::Two(name(*first), name(*second)));
         }
         ([], Some(first), Some(last)) => (first, Some(last)),
+        ([], Some(first), None) => {
+            let name = cells.get(first).copied().unwrap_or_default();
+            return Some(Header::Half(name.to_owned()));
+        }
         _ => return Some(Header::Other),
     };
-    let netmask = find(&NETMASK).map(|index| (Mask::Net, index));
-    let wildcard = find(&WILDCARD).map(|index| (Mask::Wildcard, index));
+    let mask_of = |kind: Mask| {
+        let is_mask =
+            |name: &String| Mask::named(name) == Some(kind) && !ADDRESS.contains(&name.as_str());
+        names.iter().position(is_mask).map(|index| (kind, index))
+    };
     Some(Header::Columns(Columns {
         address,
         last,
-        mask: netmask.or(wildcard).filter(|_| find(&FIRST).is_none()),
+        mask: mask_of(Mask::Net)
+            .or_else(|| mask_of(Mask::Wildcard))
+            .filter(|_| find(&FIRST).is_none()),
         note: find(&NOTE),
         kind: find(&["kind"]),
-        expires: find(&["expires"]),
+        expires: names.iter().position(|name| names_end(name)),
         are_named: true,
     }))
 }

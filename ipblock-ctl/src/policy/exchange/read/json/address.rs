@@ -1,12 +1,14 @@
 //! An element of an array of addresses: a text, or an object that holds one or several.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::{Walk, ignored::Addresses};
-use crate::policy::address::{Mask, Written, is_address, with_mask};
+use crate::policy::address::{
+    Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask,
+};
 
 /// Under which keys an object holds its address, or an array of them.
 const ADDRESS: [&str; 13] = [
@@ -24,29 +26,20 @@ const ADDRESS: [&str; 13] = [
     "ip_address",
     "ip_range",
 ];
-/// Under which keys the length or the mask of an address stands beside it.
-const MASK: [&str; 7] = [
-    "mask",
-    "netmask",
-    "masklen",
-    "prefix_len",
-    "prefix_length",
-    "prefixlen",
-    "bits",
-];
 const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
 
 pub(super) const NONE: &str = "no address";
 const TWO: &str = "two addresses in one object";
 const END: &str = "an address and an end: a range is under `start` and `end`";
-const MASKED: &str = "a mask that does not fit what is beside it: write 192.0.2.0/24 in one text";
+const MASKED: &str = "a mask that does not fit what is beside it";
+const NUMBER: &str = "a number in the place of an address";
 const RANGE: &str = "two addresses under `range`: a range, or a list";
 
 /// What an element says.
 #[derive(Debug)]
 pub(super) struct Address {
     /// The addresses, prefixes or ranges, and where their texts end; else what is wrong.
-    pub(super) texts: Result<Vec<(String, u64)>, &'static str>,
+    pub(super) texts: Result<Vec<(String, u64)>, Cow<'static, str>>,
     /// Where it ends.
     pub(super) line: u64,
     pub(super) note: String,
@@ -59,7 +52,7 @@ pub(super) struct Address {
 pub(super) struct AddressSeed<'s, 'w>(pub(super) &'s Walk<'w>);
 
 impl AddressSeed<'_, '_> {
-    fn of(self, texts: Result<Vec<(String, u64)>, &'static str>) -> Address {
+    fn of(self, texts: Result<Vec<(String, u64)>, Cow<'static, str>>) -> Address {
         Address {
             texts,
             line: self.0.line.get(),
@@ -67,6 +60,10 @@ impl AddressSeed<'_, '_> {
             timed: false,
             except: false,
         }
+    }
+
+    fn none(self, problem: &'static str) -> Address {
+        self.of(Err(problem.into()))
     }
 
     fn one(self, text: &str) -> Address {
@@ -94,23 +91,23 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Address, E> {
-        Ok(self.of(Err(NONE)))
+        Ok(self.none(NONE))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Address, E> {
-        Ok(self.of(Err(NONE)))
+        Ok(self.none(NUMBER))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Address, E> {
-        Ok(self.of(Err(NONE)))
+        Ok(self.none(NUMBER))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Address, E> {
-        Ok(self.of(Err(NONE)))
+        Ok(self.none(NUMBER))
     }
 
     fn visit_unit<E>(self) -> Result<Address, E> {
-        Ok(self.of(Err(NONE)))
+        Ok(self.none(NONE))
     }
 
     /// Several addresses, never a range.
@@ -123,46 +120,67 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 Err(found) => problem = Some(found),
             }
         }
-        let problem = problem.or(texts.is_empty().then_some(NONE));
+        let problem = problem.or(texts.is_empty().then_some(NONE.into()));
         Ok(self.of(problem.map_or(Ok(texts), Err)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Address, A::Error> {
-        let mut found = self.of(Err(NONE));
+        let mut found = self.none(NONE);
         // `start` and `end`, or `addr` and `len`.
         let (mut first, mut last) = (None, None);
-        let mut mask = None;
+        let mut mask: Option<(String, Value, Mask)> = None;
+        // A number under a key for addresses, which may be the length of what is beside it.
+        let mut number = None;
         let mut separator = '-';
         while let Some(key) = object.next_key::<String>()? {
             let name = snake(&key);
             match name.as_str() {
                 name if ADDRESS.contains(&name) => {
                     let value = object.next_value_seed(self)?;
-                    merge(&mut found, value, name);
+                    if is_number(&value) {
+                        number = Some(key);
+                    } else {
+                        merge(&mut found, value, name);
+                    }
                 }
                 name if NOTE.contains(&name) => found.note = text(object.next_value()?),
                 "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
-                "end" | "to" | "last" => last = Some(text(object.next_value()?)),
+                "end" | "to" | "last" => {
+                    let value = text(object.next_value()?);
+                    // A day, of which `last` says that the address was seen then.
+                    found.timed |= name == "end" && !is_address(&value) && is_end(&value);
+                    last = Some(value);
+                }
                 "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
-                name if MASK.contains(&name) => mask = Some(text(object.next_value()?)),
-                "timeout" => found.timed = object.next_value::<Value>()? != 0,
-                "expires" => found.timed |= !object.next_value::<Value>()?.is_null(),
                 "kind" => found.except = text(object.next_value()?).starts_with("except"),
-                _ => {
+                name if names_end(name) => {
+                    found.timed |= is_end(&text(object.next_value()?));
+                }
+                name => {
+                    if let Some(kind) = Mask::named(name) {
+                        let value: Value = object.next_value()?;
+                        // Null says that there is none.
+                        mask = (!value.is_null()).then_some((key, value, kind)).or(mask);
+                        continue;
+                    }
                     let count = object.next_value_seed(Addresses)?;
                     self.0.pass_over(&key, count);
                 }
             }
         }
-        if first.is_none() && separator == '/' {
-            mask = mask.or(last.take());
+        if first.is_none()
+            && separator == '/'
+            && let Some(length) = last.take()
+        {
+            mask = mask.or(Some(("len".to_owned(), Value::String(length), Mask::Net)));
         }
-        if let Some(mask) = mask.filter(|mask| !mask.is_empty()) {
-            apply(&mut found, &mask);
+        if let Some((key, value, kind)) = mask {
+            apply(&mut found, &key, value, kind);
         }
         // An end without a beginning, beside an address.
-        if first.is_none() && found.texts.is_ok() && last.as_deref().is_some_and(is_address) {
-            found.texts = Err(END);
+        let is_cut = |last: &str| is_address(last) || is_length(last);
+        if first.is_none() && found.texts.is_ok() && last.as_deref().is_some_and(is_cut) {
+            found.texts = Err(END.into());
         }
         if let (Some(first), Some(last)) = (first, last) {
             // Elsewhere they are the days when an address was seen first and last.
@@ -172,21 +190,50 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 merge(&mut found, pair, "");
             }
         }
+        if let Some(key) = number {
+            let is_alone = matches!(&found.texts, Err(problem) if problem == NONE);
+            if !is_alone {
+                found.texts = Err(beside(&key));
+            }
+        }
         Ok(found)
     }
 }
 
-/// Applies the mask that stands beside an address.
-fn apply(found: &mut Address, mask: &str) {
-    let Ok(texts) = &mut found.texts else { return };
-    let [(text, _)] = texts.as_mut_slice() else {
-        found.texts = Err(MASKED);
-        return;
-    };
-    match with_mask(text, mask, Mask::Net) {
-        Ok(Written::Prefix(prefix)) => *text = prefix.to_string(),
-        _ => found.texts = Err(MASKED),
+/// Whether a value is a number, or a text that is nothing but the length of a prefix.
+fn is_number(value: &Address) -> bool {
+    match &value.texts {
+        Err(problem) => problem == NUMBER,
+        Ok(texts) => matches!(texts.as_slice(), [(text, _)] if is_length(text)),
     }
+}
+
+/// What is wrong with a number beside an address.
+fn beside(key: &str) -> Cow<'static, str> {
+    format!(
+        "`{}` has a number beside the address, its prefix length or something else: write \
+         192.0.2.0/24 in one text, or leave the number out",
+        shown(key)
+    )
+    .into()
+}
+
+/// Applies the mask that stands beside an address.
+fn apply(found: &mut Address, key: &str, mask: Value, kind: Mask) {
+    let texts = match &mut found.texts {
+        Ok(texts) => texts.as_mut_slice(),
+        Err(problem) if problem == NONE => &mut [],
+        Err(_) => return,
+    };
+    if let [(address, _)] = texts
+        && let Ok(Written::Prefix(prefix)) = with_mask(address, &text(mask), kind)
+    {
+        *address = prefix.to_string();
+        return;
+    }
+    let key = shown(key);
+    let problem = format!("{MASKED}: `{key}`: write 192.0.2.0/24 in one text");
+    found.texts = Err(problem.into());
 }
 
 /// Takes over what stands under one key.
@@ -194,11 +241,11 @@ fn merge(found: &mut Address, value: Address, key: &str) {
     let ambiguous = |texts: &Vec<(String, u64)>| key == "range" && texts.len() == 2;
     match (&found.texts, value.texts) {
         // A key that is there with null or nothing of use.
-        (_, Err(NONE)) => return,
+        (_, Err(problem)) if problem == NONE => return,
         (_, Err(problem)) => found.texts = Err(problem),
-        (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE),
-        (Ok(_), Ok(_)) => found.texts = Err(TWO),
-        (Err(problem), Ok(_)) if *problem != NONE => {}
+        (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE.into()),
+        (Ok(_), Ok(_)) => found.texts = Err(TWO.into()),
+        (Err(problem), Ok(_)) if problem != NONE => {}
         (Err(_), Ok(texts)) => found.texts = Ok(texts),
     }
     found.line = value.line;
@@ -227,7 +274,7 @@ pub(super) fn snake(key: &str) -> String {
 }
 
 /// A text as it is, a number in digits, anything else as nothing.
-pub(super) fn text(value: Value) -> String {
+pub(in crate::policy::exchange::read) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),

@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
         let (mut family, mut table, mut name) = (String::new(), String::new(), String::new());
         let mut problem = self.is_map.then(|| "a map".to_owned());
         let kind = if self.is_map { "map" } else { "set" };
-        let mut has_elements = false;
+        let (mut has_elements, mut ends_all) = (false, false);
         while let Some(key) = object.next_key::<String>()? {
             match key.as_str() {
                 "family" => family = text(object.next_value()?),
@@ -146,6 +146,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
                         problem = Some(LIMIT.to_owned());
                     }
                 }
+                "timeout" => ends_all = object.next_value::<Value>()? != 0,
                 "elem" => {
                     let full = full_name(&family, &table, &name);
                     self.walk.stop(enter(self.walk, &full))?;
@@ -168,6 +169,15 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
                     object.next_value_seed(Addresses)?;
                 }
             }
+        }
+        if !self.is_map {
+            self.walk
+                .stop(enter(self.walk, &full_name(&family, &table, &name)))?;
+            let mut out = self.walk.out.borrow_mut();
+            if ends_all {
+                out.end_all();
+            }
+            out.leave();
         }
         // What says that they are no addresses may stand after them.
         if let Some(problem) = problem.filter(|_| has_elements) {
@@ -252,8 +262,10 @@ fn add(walk: &Walk<'_>, element: &Value) -> Result<(), ReadError> {
     let (inner, note, timed) = match element.get("elem") {
         Some(inner) => {
             let note = inner.get("comment").and_then(Value::as_str);
-            let timeout = inner.get("timeout");
-            let timed = timeout.is_some_and(|timeout| *timeout != 0);
+            let mut ends = ["timeout", "expires"]
+                .iter()
+                .filter_map(|key| inner.get(key));
+            let timed = ends.any(|seconds| *seconds != 0);
             (inner, note.unwrap_or_default(), timed)
         }
         None => (element, "", false),

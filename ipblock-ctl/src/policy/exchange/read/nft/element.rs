@@ -75,8 +75,8 @@ impl Element {
             _ if word.starts_with(['-', '/']) || self.text.ends_with(['-', '/']) => {
                 self.text.push_str(word);
             }
-            "timeout" => self.next = Next::Timeout,
-            "expires" | "packets" | "bytes" | "used" => self.next = Next::Value,
+            "timeout" | "expires" => self.next = Next::Timeout,
+            "packets" | "bytes" | "used" => self.next = Next::Value,
             "comment" => self.next = Next::Comment,
             "counter" | "last" | "never" => {}
             "limit" | "ct" | "quota" => self.problem = Some(LIMIT),

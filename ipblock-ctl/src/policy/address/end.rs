@@ -1,0 +1,54 @@
+//! Which names and values say that an entry ends by itself.
+
+use crate::policy::duration::is_endless;
+
+/// Names of columns, keys and words, in snake case.
+const NAMES: [&str; 33] = [
+    "ban_until",
+    "banned_until",
+    "block_until",
+    "blocked_until",
+    "duration",
+    "end_date",
+    "end_time",
+    "ends",
+    "ends_at",
+    "expiration",
+    "expiration_date",
+    "expiration_time",
+    "expire",
+    "expire_at",
+    "expire_date",
+    "expire_time",
+    "expires",
+    "expires_at",
+    "expires_in",
+    "expires_on",
+    "expiry",
+    "expiry_date",
+    "expiry_time",
+    "lifetime",
+    "remaining",
+    "seconds_left",
+    "time_left",
+    "time_to_live",
+    "timeout",
+    "ttl",
+    "until",
+    "valid_to",
+    "valid_until",
+];
+
+/// Whether a name, in snake case, is that of an end or of a time that is left.
+pub(in crate::policy) fn names_end(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+/// Whether what stands under such a name is an end.
+pub(in crate::policy) fn is_end(value: &str) -> bool {
+    let value = value.trim();
+    let is_none = ["", "0", "0s", "-", "none", "null", "false", "no", "n/a"]
+        .iter()
+        .any(|none| value.eq_ignore_ascii_case(none));
+    !is_none && !is_endless(value)
+}

@@ -1,0 +1,211 @@
+//! Texts of which a part was read and the rest dropped in silence.
+
+use super::*;
+
+/// How many entries of a text have an end; nothing of it is refused.
+#[track_caller]
+fn timed(text: &str) -> u64 {
+    let parsed = read_text(text, None);
+    assert_eq!(parsed.refused, [], "{text}");
+    parsed.timed
+}
+
+#[test]
+fn an_end_of_an_entry_is_counted_in_every_format() {
+    for text in [
+        "create a hash:ip timeout 0\nadd a 192.0.2.1 timeout 60\n",
+        "create a hash:ip timeout 300\nadd a 192.0.2.1\nadd a 192.0.2.2 timeout 0\n",
+        "192.0.2.1 timeout 600\n",
+        "192.0.2.1 until 2026-12-01\n",
+        "192.0.2.1 expires=2026-12-01 scanner\n",
+        "table t { set s { type ipv4_addr; timeout 1h; elements = { 192.0.2.1 } } }\n",
+        "table t { set s { type ipv4_addr; elements = { 192.0.2.1 expires 59m } } }\n",
+        r#"{"nftables":[{"set":{"family":"ip","table":"t","name":"s","type":"ipv4_addr",
+            "timeout":60,"elem":["192.0.2.1"]}}]}"#,
+        r#"{"nftables":[{"set":{"family":"ip","table":"t","name":"s","type":"ipv4_addr",
+            "elem":[{"elem":{"val":"192.0.2.1","expires":9}}]}}]}"#,
+        "ip,expiration\n192.0.2.1,2026-12-01\n192.0.2.2,never\n192.0.2.3,\n",
+        "ip;TTL\n192.0.2.1;3600\n192.0.2.2;0\n",
+        r#"[{"ip":"192.0.2.1","validUntil":"2026-12-01"},{"ip":"192.0.2.2","validUntil":null}]"#,
+        r#"[{"ip":"192.0.2.1","end":"2026-12-01"}]"#,
+        "{\"cidr\":\"192.0.2.0/24\",\"expires\":1790000000}\n{\"cidr\":\"198.51.100.0/24\"}\n",
+        "[[rule]]\nname = \"a\"\naction = \"block\"\nexpires = 2030-01-01T00:00:00Z\n\
+         match = [\"192.0.2.1\"]\n[list.b]\nmatch = [\"192.0.2.2\"]\n",
+        r#"{"rule":[{"match":["192.0.2.1"],"expires":"2030-01-01T00:00:00Z"}],
+            "list":{"b":{"match":["192.0.2.2"]}}}"#,
+    ] {
+        assert_eq!(timed(text), 1, "{text}");
+        let error = read_list(text).unwrap_err();
+        assert!(error.problem.contains("1 entry has an end"), "{error}");
+        assert!(error.hint.unwrap().contains("ban - --for 1h"), "{text}");
+    }
+    assert!(read_list("create a hash:ip timeout 0\nadd a 192.0.2.1 timeout 0\n").is_ok());
+}
+
+#[test]
+fn a_range_whose_end_is_cut_short_is_refused() {
+    for (text, hint) in [
+        (
+            "192.0.2.1 to 9\n",
+            "write 192.0.2.1-192.0.2.9 for the range",
+        ),
+        ("192.0.2.1 - 24\n", "write 192.0.2.1 # - 24"),
+        ("192.0.2.1 -9\n", "write 192.0.2.1 # -9"),
+        ("192.0.2.1 .. 2.9\n", "for the range"),
+        ("192.0.2.1 until 9\n", "for the range"),
+        ("2001:db8::1 - 9\n", "for the range"),
+    ] {
+        assert_refused(text, "a range or a prefix, or an address with a note", hint);
+    }
+    for note in [
+        "- scanner",
+        "- - [29/Nov/2026]",
+        "# - 24",
+        "-scanner",
+        "9 times",
+    ] {
+        assert_eq!(prefixes(&format!("192.0.2.7 {note}\n")), ["192.0.2.7/32"]);
+    }
+    assert_eq!(prefixes("192.0.2.0/24 - 256 addresses\n"), ["192.0.2.0/24"]);
+}
+
+const LISTED: &str = "Name: blacklist\nType: hash:net\nRevision: 7\n\
+    Header: family inet hashsize 1024 maxelem 65536 comment bucketsize 12 initval 0x9dd3f3ab\n\
+    Size in memory: 600\nReferences: 1\nNumber of entries: 2\nMembers:\n\
+    192.0.2.0/24 comment \"ticket 42\"\n198.51.100.7\n";
+
+#[test]
+fn what_ipset_list_prints_is_read() {
+    let expected_pairs = expected(&[("192.0.2.0/24", "ticket 42"), ("198.51.100.7/32", "")]);
+    let parsed = read_text(LISTED, None);
+    assert_eq!(
+        (parsed.format, parsed.refused.len()),
+        (FileFormat::Ipset, 0)
+    );
+    assert_eq!(pairs(&parsed), expected_pairs);
+    let other = LISTED.replace("blacklist", "whitelist");
+    let both = format!("{LISTED}\n{other}");
+    assert_refused(
+        &both,
+        "2 sets in one file: blacklist (2 entries)",
+        "--set NAME",
+    );
+    let one = read_sets(&both, &["blacklist"]);
+    assert_eq!((pairs(&one), one.refused.len()), (expected_pairs, 0));
+    let masked = "Name: a\nType: hash:ip\nHeader: family inet netmask 24 timeout 60\nMembers:\n\
+                  192.0.2.0 timeout 59\n";
+    let parsed = read_text(masked, None);
+    assert_eq!(pairs(&parsed), expected(&[("192.0.2.0/24", "")]));
+    assert_eq!(parsed.timed, 1);
+    let ports = "Name: a\nType: hash:ip,port\nHeader: family inet\nMembers:\n192.0.2.5,tcp:80\n";
+    assert_refused(ports, "more than an address", "hash:ip and hash:net");
+    let nomatch = "Name: a\nType: hash:net\nHeader: family inet\nMembers:\n10.0.0.0/25 nomatch\n";
+    assert_refused(nomatch, "`nomatch` entry", "exception add");
+}
+
+#[test]
+fn words_that_no_option_explains_are_refused_in_ipset() {
+    let text = "create a hash:ip\nadd a 192.0.2.1 192.0.2.2\n";
+    assert_refused(text, "more than a member of a set", "one address a line");
+}
+
+#[test]
+fn a_number_beside_an_address_in_json_is_refused_by_its_key() {
+    for (object, key) in [
+        (r#"{"ip":"192.0.2.0","prefix":24}"#, "`prefix`"),
+        (r#"{"prefix":24,"ip":"192.0.2.0"}"#, "`prefix`"),
+        (r#"{"ip":"192.0.2.0","cidr":"24"}"#, "`cidr`"),
+        (r#"{"ip":"192.0.2.0","CIDR":"/24"}"#, "`CIDR`"),
+        (r#"{"ip":"192.0.2.0","subnet":{"bits":24}}"#, "`bits`"),
+        (r#"{"ip":"192.0.2.0","mask":"x"}"#, "`mask`"),
+        (r#"{"ip":"192.0.2.0","mask":""}"#, "`mask`"),
+        (r#"{"ip":"192.0.2.0","prefix_len":[24]}"#, "`prefix_len`"),
+        (r#"{"ip":"192.0.2.1","end":9}"#, "an end"),
+    ] {
+        assert_refused(&format!("[{object}]"), key, "192.0.2.0/24");
+    }
+    for object in [
+        r#"{"ip":"192.0.2.0","maskLength":24}"#,
+        r#"{"ip":"192.0.2.0","subnet-mask":"255.255.255.0"}"#,
+        r#"{"ip":"192.0.2.0","wildcard":"0.0.0.255"}"#,
+        r#"{"ip":"192.0.2.0/24","mask":null,"prefix":null}"#,
+    ] {
+        assert_eq!(
+            prefixes(&format!("[{object}]")),
+            ["192.0.2.0/24"],
+            "{object}"
+        );
+    }
+    let line = "{\"cidr\":\"192.0.2.0\",\"mask\":24}\n";
+    assert_refused(
+        line,
+        "a mask or a prefix length beside `cidr`",
+        "192.0.2.0/24",
+    );
+}
+
+#[test]
+fn a_member_that_is_limited_to_a_port_is_refused() {
+    let problem = "a port, a protocol or a mark";
+    for text in [
+        "192.0.2.5,tcp:80\n",
+        "192.0.2.5,443/tcp\n",
+        "192.0.2.5,80,tcp\n",
+        "192.0.2.5,0x63\n",
+        "192.0.2.5 udp:53\n",
+        "192.0.2.5;tcp:80\n",
+        "192.0.2.5 port 80\n",
+        "192.0.2.5 --dport 22\n",
+    ] {
+        assert_refused(text, problem, "192.0.2.5 alone");
+    }
+    let named = "ip,service\n192.0.2.5,tcp:80\n";
+    assert_eq!(
+        prefixes(named),
+        ["192.0.2.5/32"],
+        "the header says what it is"
+    );
+    for note in ["port scan", "# tcp:80", "ssh tcp:22"] {
+        assert_eq!(prefixes(&format!("192.0.2.5 {note}\n")), ["192.0.2.5/32"]);
+    }
+}
+
+#[test]
+fn a_first_address_without_a_last_one_is_refused() {
+    let text = "start,count\n192.0.2.0,256\n";
+    assert_refused(
+        text,
+        "a column `start`, and none with the ends",
+        "`address`",
+    );
+}
+
+#[test]
+fn a_set_without_entries_is_named() {
+    let ipset = "create a hash:net\ncreate b hash:net\nadd b 192.0.2.1\n";
+    let nft = "table t { set a { type ipv4_addr; }\n set b { type ipv4_addr; elements = { 192.0.2.1 } } }\n";
+    let json = r#"{"nftables":[{"set":{"family":"ip","table":"t","name":"a","type":"ipv4_addr"}},
+        {"set":{"family":"ip","table":"t","name":"b","type":"ipv4_addr","elem":["192.0.2.1"]}}]}"#;
+    let listed = LISTED.replace("blacklist", "b");
+    let listed = format!("Name: a\nType: hash:net\nHeader: family inet\nMembers:\n\n{listed}");
+    for text in [ipset, nft, json, &listed] {
+        let parsed = read_sets(text, &["a"]);
+        let said = &parsed.refused[0].problem;
+        assert!(
+            said.contains("` has no entries") && said.contains('a'),
+            "{said}"
+        );
+        assert!(parsed.is_spoilt);
+    }
+}
+
+#[test]
+fn a_mask_that_cannot_be_read_is_refused() {
+    assert_refused(
+        "192.0.2.0 netmask ffffff00\n",
+        "not a mask",
+        "255.255.255.0",
+    );
+    assert_eq!(prefixes("192.0.2.0 bits 24\n"), ["192.0.2.0/24"]);
+    assert_eq!(prefixes("192.0.2.0 mask of the office\n"), ["192.0.2.0/32"]);
+}
