@@ -218,7 +218,7 @@ fn many_small_bans_are_asked_about_when_they_are_much() -> anyhow::Result<()> {
     // However the stream is cut into requests.
     let lines = prefixes(40, 1_000).join("\n");
     let refused = daemon.ctl_with_input(&["ban", "-", "--for", "1h"], &lines)?;
-    assert_eq!(refused.code, 2, "{refused:?}");
+    assert_eq!(refused.code, 3, "{refused:?}");
     for part in ["none of them was banned", "--wide"] {
         assert!(refused.stderr.contains(part), "{part}: {refused:?}");
     }

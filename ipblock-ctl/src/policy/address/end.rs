@@ -3,9 +3,12 @@
 use crate::policy::duration::is_endless;
 
 /// Names of columns, keys and words, in snake case.
-const NAMES: [&str; 33] = [
+const NAMES: [&str; 36] = [
+    "ban_time",
     "ban_until",
+    "banned_for",
     "banned_until",
+    "bantime",
     "block_until",
     "blocked_until",
     "duration",
@@ -51,4 +54,16 @@ pub(in crate::policy) fn is_end(value: &str) -> bool {
         .iter()
         .any(|none| value.eq_ignore_ascii_case(none));
     !is_none && !is_endless(value)
+}
+
+/// Whether a note begins with an end: `until 2026-12-01`, `ttl=600`, `expires in 2 days`.
+pub(in crate::policy) fn says_end(note: &str) -> bool {
+    let mut words = note.split_whitespace();
+    let word = words.next().unwrap_or_default().to_ascii_lowercase();
+    let bare = word.trim_end_matches([':', '=']);
+    let next = words.next().unwrap_or_default();
+    let (name, value) = bare.split_once([':', '=']).unwrap_or((bare, next));
+    let is_value = value.starts_with(|first: char| first.is_ascii_digit())
+        || matches!(value, "in" | "on" | "at" | "after");
+    is_value && names_end(name)
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     AddressError, Written,
-    end::names_end,
+    end::says_end,
     mask::{self, Mask},
     member::MemberOptions,
     parse_address, parse_written, port,
@@ -153,7 +153,10 @@ fn read_rest<'l>(
             }
             Some(Err(error)) => return Err(error),
             None if gap == Gap::Comma => return Err(after_comma(line, word)),
-            None if gap == Gap::Semicolon && !after_semicolon => {
+            None if gap == Gap::Semicolon && !after_semicolon && Mask::named(word).is_none() => {
+                if let Some(address) = parse_address(last) {
+                    mask::refuse_length(address, word)?;
+                }
                 if port::names_port(word) {
                     return Err(port::limited_to_port(last, word));
                 }
@@ -240,16 +243,17 @@ fn read_note<'l>(
     }
     let (word, next) = cut_word(at);
     let second = cut_word(cut_gap(next).1).0;
+    if is_opposite(word) {
+        return Err(let_through(line, last, word));
+    }
     if port::names_port(word) {
         return Err(port::limited_to_port(last, word));
     }
     if port::name_port(word, second) {
         return Err(port::limited_to_port(last, &format!("{word} {second}")));
     }
-    // `until 2026-12-01`: the note keeps it, and the entry ends there.
-    let name = word.trim_end_matches([':', '=']).to_ascii_lowercase();
-    let (name, value) = name.split_once(['=', ':']).unwrap_or((&name, second));
-    read.timed = names_end(name) && value.starts_with(|first: char| first.is_ascii_digit());
+    // The note keeps it.
+    read.timed = says_end(at);
     if let Some(error) = joined(line, last, word, next) {
         return Err(error);
     }
@@ -266,6 +270,37 @@ fn read_note<'l>(
     }
     read.note = note_of(at);
     Ok(())
+}
+
+/// Whether the word after an address may say that it, or a part of it, is let through.
+fn is_opposite(word: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "!",
+        "accept",
+        "allow",
+        "but",
+        "except",
+        "excluding",
+        "ignore",
+        "minus",
+        "pass",
+        "permit",
+        "without",
+    ];
+    WORDS.contains(&word.to_ascii_lowercase().as_str())
+}
+
+fn let_through(line: &str, first: &str, word: &str) -> AddressError {
+    let problem = format!(
+        "an exception, or a note that begins with `{}`",
+        super::shown(word)
+    );
+    let hint = format!(
+        "an exception is added with ipblock-ctl exception add RULE ADDRESS; for a note write \
+         {first} # {}",
+        super::shown(word)
+    );
+    AddressError::new(line, problem, hint)
 }
 
 /// What stands around an address in prose.
@@ -335,6 +370,8 @@ fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressErro
     const BETWEEN: [&str; 14] = [
         "to", "until", "till", "through", "thru", "..", "...", "->", "=>", ">", "–", "—", "~", "-",
     ];
+    /// Words that may join an address and a number.
+    const OTHERS: [&str; 7] = ["|", "+", "&", "\\", "and", "or", "x"];
     let (_, at) = cut_gap(next);
     let (second, _) = cut_word(at);
     let refuse = |problem: &str, joined: String| {
@@ -354,7 +391,8 @@ fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressErro
         return refuse("white space in a range", format!("{first}-{last}"));
     }
     if parse_address(first).is_some() {
-        if BETWEEN.contains(&word.to_ascii_lowercase().as_str()) && is_part(second) {
+        let joins = |word: &str| BETWEEN.contains(&word) || OTHERS.contains(&word);
+        if joins(&word.to_ascii_lowercase()) && is_part(second) {
             let note = format!("{word} {second}");
             return Some(range_or_note(line, first, second, &note));
         }

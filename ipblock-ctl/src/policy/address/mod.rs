@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub(in crate::policy) use super::text::shown;
 pub use convert::{Conversion, convert};
-pub(in crate::policy) use end::{is_end, names_end};
+pub(in crate::policy) use end::{is_end, names_end, says_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;

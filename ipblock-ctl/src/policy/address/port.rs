@@ -36,17 +36,21 @@ pub(in crate::policy) fn names_port(word: &str) -> bool {
     is_mark || is_port
 }
 
-/// Whether two words name a port: `port 80`, `dport 22`.
+/// Whether two words name a port: `port 80`, `dport 22`, `tcp 80`, `: 80`.
 pub(super) fn name_port(word: &str, next: &str) -> bool {
+    let is_colon = word == ":";
     let word = word
         .trim_start_matches('-')
         .trim_end_matches([':', '='])
         .to_ascii_lowercase();
-    let is_name = matches!(
-        word.as_str(),
-        "port" | "ports" | "dport" | "dports" | "sport" | "sports" | "dpt" | "spt"
-    );
-    is_name && next.starts_with(|first: char| first.is_ascii_digit())
+    let is_name = is_colon
+        || is_protocol(&word)
+        || matches!(
+            word.as_str(),
+            "port" | "ports" | "dport" | "dports" | "sport" | "sports" | "dpt" | "spt"
+        );
+    let is_port = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b',' | b';');
+    is_name && next.starts_with(|first: char| first.is_ascii_digit()) && next.bytes().all(is_port)
 }
 
 /// Whether a cell is a protocol alone.

@@ -14,12 +14,15 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
     lines::Lines,
+    opposite,
+    ruleset::{ALLOW, ALLOW_HINT, EXCEPT, EXCEPT_HINT},
 };
 use crate::policy::address::{
-    AddressError, is_address, is_blank, is_end, is_protocol, limited_to_port, looks_like_address,
-    names_port, read_line, refuse_length, refuse_unnamed, shown, with_mask,
+    AddressError, is_address, is_blank, is_end, is_length, is_protocol, limited_to_port,
+    looks_like_address, names_port, read_line, refuse_length, refuse_unnamed, says_end, shown,
+    with_mask,
 };
-use columns::{Columns, Content, Header, content, header};
+use columns::{Columns, Content, Header, content, header, names};
 use records::{cells, close_quotes, delimiter};
 
 /// What stands before an address that is meant to be left out.
@@ -31,6 +34,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
     let mut quoted = StringRecord::new();
     let mut layout: Option<(char, Columns)> = None;
     let mut is_first = true;
+    let mut titles = Vec::new();
     while let Some((number, line)) = lines.next(out)? {
         if is_blank(line) {
             continue;
@@ -46,12 +50,15 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         }
         let cells = cells(&record, delimiter, &mut quoted);
         if let Some((_, columns)) = layout {
-            entry(number, &record, &cells, columns, out)?;
+            if !unread(number, &cells, columns, &titles, out) {
+                entry(number, &record, &cells, columns, out)?;
+            }
             continue;
         }
         if std::mem::take(&mut is_first) {
             match header(&cells) {
                 Some(Header::Columns(columns)) => {
+                    titles = names(&cells);
                     layout = Some((delimiter, columns));
                     continue;
                 }
@@ -181,8 +188,11 @@ fn entry(
         return Ok(());
     }
     if cell(columns.kind).is_some_and(|kind| kind.starts_with("except")) {
-        let hint = "add it with ipblock-ctl exception add RULE ADDRESS";
-        out.refuse(line, text, "an exception of a rule", Some(hint));
+        out.refuse(line, text, EXCEPT, Some(EXCEPT_HINT));
+        return Ok(());
+    }
+    if cell(columns.kind) == Some("allow") {
+        out.refuse(line, text, ALLOW, Some(ALLOW_HINT));
         return Ok(());
     }
     if !columns.are_named {
@@ -205,7 +215,8 @@ fn entry(
         line,
         text,
         note: cell(columns.note).unwrap_or_default(),
-        timed: cell(columns.expires).is_some_and(is_end),
+        timed: cell(columns.expires).is_some_and(|end| is_end(end) && !is_address(end))
+            || !columns.are_named && cell(columns.note).is_some_and(says_end),
     };
     if let Some((kind, column)) = columns.mask {
         let mask = cell(Some(column)).unwrap_or_default();
@@ -217,18 +228,40 @@ fn entry(
             }
         };
     }
-    match cell(columns.last) {
-        Some(last)
-            if last != text && (is_address(last) || !is_address(text)) && !last.is_empty() =>
-        {
-            let text = format!("{text}-{last}");
-            out.add(Entry {
-                text: &text,
-                ..entry
-            })
-        }
-        _ => out.add(entry),
+    let last = cell(columns.last).unwrap_or_default();
+    let is_end = |last: &str| is_address(last) || is_length(last) || !is_address(text);
+    if last != text && (columns.are_ranges || !last.is_empty() && is_end(last)) {
+        let text = format!("{text}-{last}");
+        return out.add(Entry {
+            text: &text,
+            ..entry
+        });
     }
+    out.add(entry)
+}
+
+/// Looks at the columns that are not read: whether one says that the entry is let through, which is
+/// refused. Addresses in others are counted by the name of the column.
+fn unread(
+    line: u64,
+    cells: &[&str],
+    columns: Columns,
+    titles: &[String],
+    out: &mut Collector,
+) -> bool {
+    let text = cells.get(columns.address).copied().unwrap_or_default();
+    let mask = columns.mask.map(|(_, at)| at);
+    let read = [Some(columns.address), columns.last, columns.note, mask];
+    for (at, (cell, title)) in cells.iter().zip(titles).enumerate() {
+        if opposite::says_so(title, cell) {
+            opposite::refuse(line, text, out);
+            return true;
+        }
+        if !read.contains(&Some(at)) && is_address(cell) {
+            out.pass_over(title, 1);
+        }
+    }
+    false
 }
 
 /// Why a mask in a column that the header does not name as one is refused.
@@ -245,10 +278,18 @@ fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressE
     others.find_map(|(_, cell)| refuse_unnamed(address, cell).err())
 }
 
+/// Whether a cell is the address of a network card, as members of hash:ip,mac have it.
+fn is_mac(cell: &str) -> bool {
+    let is_byte = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    cell.split(':').count() == 6 && cell.split(':').all(is_byte)
+}
+
 /// Refuses what stands after an address without a header and could belong to it.
 fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressError> {
-    if let (Ok(address), Some(next)) = (text.parse::<IpAddr>(), cells.get(columns.address + 1)) {
-        refuse_length(address, next)?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        for cell in cells.iter().skip(columns.address + 1) {
+            refuse_length(address, cell)?;
+        }
     }
     // A note in which another address stands is not told apart from a list.
     let others = cells
@@ -256,11 +297,12 @@ fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressErro
         .enumerate()
         .filter(|(at, _)| *at != columns.address);
     for (_, cell) in others {
-        if names_port(cell) || is_protocol(cell) {
+        let mut parts = cell.split([' ', ',', ';']);
+        if parts.any(names_port) || is_protocol(cell) || is_mac(cell) {
             return Err(limited_to_port(text, cell));
         }
         let plain = |word: &str| looks_like_address(word.trim_start_matches(NEGATION));
-        if cell.split_whitespace().any(plain) {
+        if cell.split([' ', '\t', ',', ';']).any(plain) {
             let problem = "several addresses in one record";
             let hint = "write a header as the first line, with `address` over the column to read";
             return Err(AddressError {

@@ -49,7 +49,7 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
             ),
             Some(_),
         ) => FileFormat::Ipset,
-        (Some("Name:"), Some(_)) if text.lines().any(|line| line.trim() == "Members:") => {
+        (Some("Name:"), Some(_)) if text.contains("\nMembers:") || text.contains("\nType: ") => {
             FileFormat::Ipset
         }
         _ if csv::begins(line, lines.next()) => FileFormat::Csv,

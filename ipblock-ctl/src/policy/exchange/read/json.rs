@@ -3,7 +3,7 @@
 //! it, and `nft -j list ruleset`.
 
 pub(super) mod address;
-mod ignored;
+pub(super) mod ignored;
 mod nft;
 
 use std::{
@@ -17,6 +17,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::{
     ReadError,
     collect::{Collector, Entry},
+    opposite,
     ruleset::{self, Use},
 };
 use crate::policy::address::is_address;
@@ -117,6 +118,12 @@ impl Walk<'_> {
             }
         };
         let purpose = if address.except { Use::Except } else { purpose };
+        if address.is_let_through {
+            for (text, line) in texts {
+                opposite::refuse(*line, text, &mut out);
+            }
+            return Ok(());
+        }
         for (text, line) in texts {
             let entry = Entry {
                 line: *line,

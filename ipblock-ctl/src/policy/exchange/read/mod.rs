@@ -9,6 +9,7 @@ mod json;
 mod lines;
 mod list;
 mod nft;
+mod opposite;
 mod plain;
 mod ruleset;
 mod spamhaus;

@@ -6,6 +6,7 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
 };
+use crate::policy::address::{is_address, names_end};
 
 pub(super) const EXCEPT: &str = "an exception of a rule";
 pub(super) const EXCEPT_HINT: &str = "add it with ipblock-ctl exception add RULE ADDRESS";
@@ -44,7 +45,7 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
                     collect(rule, "match", Use::Match, &mut found);
                     let matched = found.iter_mut().skip(first);
                     let is_timed = rule.contains_key("expires");
-                    matched.for_each(|element| element.timed = is_timed);
+                    matched.for_each(|element| element.timed |= is_timed);
                     collect(rule, "except", Use::Except, &mut found);
                 }
             }
@@ -59,9 +60,12 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
                     .filter_map(|table| table.get_ref().as_table())
                 {
                     collect(table, key, purpose, &mut found);
+                    if !table.contains_key(key) && kind == "list" {
+                        out.pass_over("a list of another file", 1);
+                    }
                 }
             }
-            _ => {}
+            _ => out.pass_over(key.get_ref(), addresses(value.get_ref())),
         }
     }
     found.sort_by_key(|element| element.at);
@@ -99,9 +103,29 @@ struct Found<'t> {
     timed: bool,
 }
 
+/// How many addresses stand in a value that is not read.
+fn addresses(value: &DeValue<'_>) -> u64 {
+    match value {
+        DeValue::String(text) => u64::from(is_address(text)),
+        DeValue::Array(values) => values.iter().map(|value| addresses(value.get_ref())).sum(),
+        DeValue::Table(table) => table.values().map(|value| addresses(value.get_ref())).sum(),
+        _ => 0,
+    }
+}
+
 fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<Found<'v>>) {
-    let elements = table.get(key).and_then(|value| value.get_ref().as_array());
-    for element in elements.into_iter().flatten() {
+    let Some(value) = table.get(key) else { return };
+    let Some(elements) = value.get_ref().as_array() else {
+        found.push(Found {
+            at: value.span().start,
+            purpose,
+            text: "",
+            note: "",
+            timed: false,
+        });
+        return;
+    };
+    for element in elements {
         let (value, note) = match element.get_ref() {
             DeValue::Table(table) => (table.get("at"), table.get("note")),
             _ => (Some(element), None),
@@ -115,9 +139,15 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
             note: note
                 .and_then(|note| note.get_ref().as_str())
                 .unwrap_or_default(),
-            timed: false,
+            timed: has_end(element.get_ref()),
         });
     }
+}
+
+/// Whether an element says when it ends.
+fn has_end(element: &DeValue<'_>) -> bool {
+    let mut keys = element.as_table().into_iter().flat_map(DeTable::keys);
+    keys.any(|key| names_end(key.get_ref()))
 }
 
 /// Lines of byte offsets that only grow.

@@ -3,18 +3,22 @@
 //! `{"cidr":"1.10.16.0/20","sblid":"SBL256894","rir":"apnic"}`, and a last line about the file
 //! itself: `{"type":"metadata",...}`. See <https://www.spamhaus.org/blocklists/do-not-route-or-peer/>.
 
-use std::{borrow::Cow, io::BufRead};
+use std::{borrow::Cow, collections::BTreeMap, io::BufRead};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, de::DeserializeSeed as _};
 use serde_json::Value;
 
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    json::address::text,
+    json::{
+        address::{snake, word},
+        ignored::Addresses,
+    },
     lines::Lines,
+    opposite,
 };
-use crate::policy::address::{is_blank, is_end};
+use crate::policy::address::{Mask, is_blank, is_end, names_end};
 
 const FORM: &str = "write {\"cidr\":\"192.0.2.0/24\",\"sblid\":\"...\"}, one object a line";
 
@@ -27,29 +31,9 @@ struct Record<'a> {
     cidr: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     sblid: Option<Cow<'a, str>>,
-    #[serde(
-        default,
-        alias = "expires_at",
-        alias = "expiry",
-        alias = "expiration",
-        alias = "timeout",
-        alias = "ttl",
-        alias = "until",
-        alias = "valid_until",
-        alias = "duration"
-    )]
-    expires: Option<Value>,
-    #[serde(
-        default,
-        alias = "netmask",
-        alias = "mask_length",
-        alias = "prefix",
-        alias = "prefix_length",
-        alias = "prefixlen",
-        alias = "bits",
-        alias = "len"
-    )]
-    mask: Option<IgnoredAny>,
+    /// What the list itself does not have.
+    #[serde(flatten)]
+    other: BTreeMap<String, Value>,
 }
 
 /// Whether a line is one of this format.
@@ -66,22 +50,14 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
             continue;
         }
         match serde_json::from_str::<Record<'_>>(line) {
-            Ok(Record { mask: Some(_), .. }) => {
-                let problem = "a mask or a prefix length beside `cidr`";
-                out.refuse(number, line, problem, Some(FORM));
-            }
             Ok(Record {
                 cidr: Some(cidr),
                 sblid,
-                expires,
+                other,
                 ..
             }) => {
-                out.add(Entry {
-                    line: number,
-                    text: &cidr,
-                    note: &sblid.unwrap_or_default(),
-                    timed: expires.is_some_and(|expires| is_end(&text(expires))),
-                })?;
+                let note = sblid.unwrap_or_default();
+                add(number, &cidr, &note, other, out)?;
             }
             Ok(Record {
                 kind: Some(kind), ..
@@ -94,4 +70,36 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         }
     }
     Ok(())
+}
+
+fn add(
+    line: u64,
+    text: &str,
+    note: &str,
+    other: BTreeMap<String, Value>,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
+    let mut timed = false;
+    for (key, value) in other {
+        let name = snake(&key);
+        let said = word(&value);
+        if Mask::named(&name).is_some() {
+            let problem = "a mask or a prefix length beside `cidr`";
+            out.refuse(line, text, problem, Some(FORM));
+            return Ok(());
+        }
+        if opposite::says_so(&name, &said) {
+            opposite::refuse(line, text, out);
+            return Ok(());
+        }
+        timed |= names_end(&name) && is_end(&said);
+        let count = Addresses.deserialize(value);
+        out.pass_over(&key, count.unwrap_or_default());
+    }
+    out.add(Entry {
+        line,
+        text,
+        note,
+        timed,
+    })
 }

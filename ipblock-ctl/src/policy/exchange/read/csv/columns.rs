@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::super::json::address::snake;
 use crate::policy::address::{Mask, is_address, looks_like_address, names_end};
 
 const ADDRESS: [&str; 17] = [
@@ -63,6 +64,8 @@ pub(super) struct Columns {
     pub(super) address: usize,
     /// The last address, where two columns make a range.
     pub(super) last: Option<usize>,
+    /// Whether every record is a range: its first column is named so, too.
+    pub(super) are_ranges: bool,
     pub(super) mask: Option<(Mask, usize)>,
     pub(super) note: Option<usize>,
     /// `match` or `except`, as `export` writes it.
@@ -93,15 +96,19 @@ pub(super) fn could_be_header(cells: &[&str]) -> bool {
     !cells.iter().any(is_record) && cells.iter().any(is_text)
 }
 
+/// The names of a header in snake case.
+pub(super) fn names(cells: &[&str]) -> Vec<String> {
+    // `expires (UTC)`
+    let bare = |cell: &&str| snake(cell.split('(').next().unwrap_or_default().trim());
+    cells.iter().map(bare).collect()
+}
+
 /// The columns as a header names them; `None` where the record is not a header.
 pub(super) fn header(cells: &[&str]) -> Option<Header> {
     if !could_be_header(cells) {
         return None;
     }
-    let names: Vec<String> = cells
-        .iter()
-        .map(|cell| cell.to_ascii_lowercase().replace([' ', '-'], "_"))
-        .collect();
+    let names = names(cells);
     let all = |wanted: &[&str]| -> Vec<usize> {
         let is_wanted = |name: &String| wanted.contains(&name.as_str());
         let places = names.iter().enumerate();
@@ -127,6 +134,8 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
         }
         _ => return Some(Header::Other),
     };
+    // A day under `end` is one.
+    let end = last.filter(|last| names.get(*last).is_some_and(|name| name == "end"));
     let mask_of = |kind: Mask| {
         let is_mask =
             |name: &String| Mask::named(name) == Some(kind) && !ADDRESS.contains(&name.as_str());
@@ -140,7 +149,8 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
             .filter(|_| find(&FIRST).is_none()),
         note: find(&NOTE),
         kind: find(&["kind"]),
-        expires: names.iter().position(|name| names_end(name)),
+        expires: names.iter().position(|name| names_end(name)).or(end),
+        are_ranges: addresses.is_empty(),
         are_named: true,
     }))
 }

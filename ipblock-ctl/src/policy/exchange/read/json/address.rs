@@ -9,6 +9,7 @@ use super::{Walk, ignored::Addresses};
 use crate::policy::address::{
     Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask,
 };
+use crate::policy::exchange::read::opposite;
 
 /// Under which keys an object holds its address, or an array of them.
 const ADDRESS: [&str; 13] = [
@@ -45,6 +46,8 @@ pub(super) struct Address {
     pub(super) note: String,
     pub(super) timed: bool,
     pub(super) except: bool,
+    /// Whether it says that it is the opposite of what is read.
+    pub(super) is_let_through: bool,
 }
 
 /// Reads an [`Address`].
@@ -59,6 +62,7 @@ impl AddressSeed<'_, '_> {
             note: String::new(),
             timed: false,
             except: false,
+            is_let_through: false,
         }
     }
 
@@ -163,7 +167,13 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                         mask = (!value.is_null()).then_some((key, value, kind)).or(mask);
                         continue;
                     }
-                    let count = object.next_value_seed(Addresses)?;
+                    let count = if opposite::concerns(name) {
+                        let value: Value = object.next_value()?;
+                        found.is_let_through |= opposite::says_so(name, &word(&value));
+                        Addresses.deserialize(value).unwrap_or_default()
+                    } else {
+                        object.next_value_seed(Addresses)?
+                    };
                     self.0.pass_over(&key, count);
                 }
             }
@@ -251,13 +261,14 @@ fn merge(found: &mut Address, value: Address, key: &str) {
     found.line = value.line;
     found.timed |= value.timed;
     found.except |= value.except;
+    found.is_let_through |= value.is_let_through;
     if found.note.is_empty() {
         found.note = value.note;
     }
 }
 
 /// `ipv4Prefix` and `IP-Address` as `ipv4_prefix` and `ip_address`.
-pub(super) fn snake(key: &str) -> String {
+pub(in crate::policy::exchange::read) fn snake(key: &str) -> String {
     let mut out = String::new();
     let mut was_lower = false;
     for character in key.chars() {
@@ -279,5 +290,13 @@ pub(in crate::policy::exchange::read) fn text(value: Value) -> String {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),
         _ => String::new(),
+    }
+}
+
+/// The same, and a flag in words.
+pub(in crate::policy::exchange::read) fn word(value: &Value) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        value => text(value.clone()),
     }
 }

@@ -25,6 +25,10 @@ fn an_end_of_an_entry_is_counted_in_every_format() {
         r#"{"nftables":[{"set":{"family":"ip","table":"t","name":"s","type":"ipv4_addr",
             "elem":[{"elem":{"val":"192.0.2.1","expires":9}}]}}]}"#,
         "ip,expiration\n192.0.2.1,2026-12-01\n192.0.2.2,never\n192.0.2.3,\n",
+        "ip,expiresAt\n192.0.2.1,2026-12-01\n",
+        "ip,expires (UTC)\n192.0.2.1,2026-12-01\n",
+        "192.0.2.1,until 2026-12-01\n",
+        "192.0.2.1 expires in 2 days\n",
         "ip;TTL\n192.0.2.1;3600\n192.0.2.2;0\n",
         r#"[{"ip":"192.0.2.1","validUntil":"2026-12-01"},{"ip":"192.0.2.2","validUntil":null}]"#,
         r#"[{"ip":"192.0.2.1","end":"2026-12-01"}]"#,
@@ -53,6 +57,8 @@ fn a_range_whose_end_is_cut_short_is_refused() {
         ("192.0.2.1 -9\n", "write 192.0.2.1 # -9"),
         ("192.0.2.1 .. 2.9\n", "for the range"),
         ("192.0.2.1 until 9\n", "for the range"),
+        ("192.0.2.1 | 24 | scanner\n", "write 192.0.2.1 # | 24"),
+        ("192.0.2.1 + 8\n", "for the range"),
         ("2001:db8::1 - 9\n", "for the range"),
     ] {
         assert_refused(text, "a range or a prefix, or an address with a note", hint);
@@ -156,6 +162,10 @@ fn a_member_that_is_limited_to_a_port_is_refused() {
         "192.0.2.5;tcp:80\n",
         "192.0.2.5 port 80\n",
         "192.0.2.5 --dport 22\n",
+        "192.0.2.5 tcp 80\n",
+        "192.0.2.5 : 80\n",
+        "192.0.2.5,22/tcp;80/tcp\n",
+        "192.0.2.5,01:02:03:0a:0b:0c\n",
     ] {
         assert_refused(text, problem, "192.0.2.5 alone");
     }
@@ -201,6 +211,12 @@ fn a_set_without_entries_is_named() {
 
 #[test]
 fn a_mask_that_cannot_be_read_is_refused() {
+    let number = "an address and its prefix length, or an address and a number";
+    assert_refused("192.0.2.0;24\n", number, "192.0.2.0/24");
+    assert_refused("192.0.2.0,office,24\n", number, "192.0.2.0/24");
+    assert_eq!(prefixes("192.0.2.0;mask 24\n"), ["192.0.2.0/24"]);
+    let cell = "192.0.2.1,192.0.2.2;until noon\n";
+    assert_refused(cell, "several addresses in one record", "`address`");
     assert_refused(
         "192.0.2.0 netmask ffffff00\n",
         "not a mask",
@@ -208,4 +224,75 @@ fn a_mask_that_cannot_be_read_is_refused() {
     );
     assert_eq!(prefixes("192.0.2.0 bits 24\n"), ["192.0.2.0/24"]);
     assert_eq!(prefixes("192.0.2.0 mask of the office\n"), ["192.0.2.0/32"]);
+}
+
+#[test]
+fn a_range_of_two_columns_has_both_ends() {
+    let error = "range";
+    assert_refused("from,to\n192.0.2.1,\n", error, "");
+    assert_refused("from,to\n192.0.2.1,9\n", error, "");
+    assert_refused("ip,end\n192.0.2.1,9\n", error, "");
+    assert_eq!(prefixes("ip,end\n192.0.2.1,\n"), ["192.0.2.1/32"]);
+    assert_eq!(timed("ip,end\n192.0.2.1,2026-12-01\n"), 1);
+}
+
+#[test]
+fn what_is_let_through_is_refused() {
+    let said = "an entry that is let through";
+    for text in [
+        "ip,action\n192.0.2.1,Allow\n",
+        "ip,exclude\n192.0.2.1,true\n",
+        r#"[{"ip":"192.0.2.1","negate":true}]"#,
+        r#"[{"action":"pass","ip":"192.0.2.1"}]"#,
+        "{\"cidr\":\"192.0.2.0/24\",\"whitelisted\":true}\n",
+    ] {
+        assert_refused(text, said, "ipblock-ctl allow add");
+    }
+    for text in ["192.0.2.1 allow\n", "192.0.2.0/24 except .7\n"] {
+        assert_refused(
+            text,
+            "an exception, or a note that begins with",
+            "exception add",
+        );
+    }
+    let exported = "rule,action,address,kind,note,expires\n,,203.0.113.0/28,allow,first floor,\n";
+    assert_refused(exported, "an entry of an allow list", "allow add");
+    assert_eq!(prefixes("ip,action\n192.0.2.1,block\n"), ["192.0.2.1/32"]);
+    assert_eq!(
+        prefixes(r#"[{"ip":"192.0.2.1","excluded":false}]"#),
+        ["192.0.2.1/32"]
+    );
+}
+
+#[test]
+fn addresses_beside_those_that_are_read_are_named() {
+    for (text, place) in [
+        ("ip,spared\n192.0.2.0/24,192.0.2.7\n", "spared"),
+        (
+            "{\"cidr\":\"192.0.2.0/24\",\"spared\":[\"192.0.2.7\"]}\n",
+            "spared",
+        ),
+        (
+            "[list.a]\nmatch = [\"192.0.2.1\"]\n[lists.b]\nmatch = [\"192.0.2.2\"]\n",
+            "lists",
+        ),
+        (
+            "[list.a]\nmatch = [\"192.0.2.1\"]\n[list.b]\nfile = \"b\"\n",
+            "a list of another file",
+        ),
+    ] {
+        let parsed = read_text(text, None);
+        assert_eq!(
+            (parsed.refused.len(), parsed.elements.len()),
+            (0, 1),
+            "{text}"
+        );
+        assert_eq!(passed_over(&parsed), [(place, 1)], "{text}");
+        assert!(read_list(text).is_err(), "{text}");
+    }
+    let text = "[[rule]]\nname = \"a\"\nmatch = \"192.0.2.1\"\n";
+    let parsed = read_text(text, Some(FileFormat::Toml));
+    assert_eq!(parsed.refused.len(), 1, "{parsed:?}");
+    let element = "[list.a]\nmatch = [{ at = \"192.0.2.1\", until = \"2030-01-01\" }]\n";
+    assert_eq!(timed(element), 1);
 }
