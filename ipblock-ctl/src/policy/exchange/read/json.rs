@@ -2,8 +2,7 @@
 //! `{"prefixes": [...]}` as cloud providers publish it, a ruleset as `export --format json` prints
 //! it, and `nft -j list ruleset`.
 
-pub(super) mod address;
-pub(super) mod ignored;
+mod address;
 mod nft;
 
 use std::{
@@ -17,12 +16,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::{
     ReadError,
     collect::{Collector, Entry},
+    ignored::Addresses,
+    keys::snake,
     opposite,
     ruleset::{self, Use},
 };
 use crate::policy::address::is_address;
-use address::{Address, AddressSeed, snake};
-use ignored::Addresses;
+use address::{Address, AddressSeed};
 
 const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
                     or {\"prefixes\": [...]}";

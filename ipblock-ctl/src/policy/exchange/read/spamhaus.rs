@@ -11,10 +11,8 @@ use serde_json::Value;
 use super::{
     ReadError,
     collect::{Collector, Entry},
-    json::{
-        address::{snake, word},
-        ignored::Addresses,
-    },
+    ignored::Addresses,
+    keys::{snake, word},
     lines::Lines,
     opposite,
 };

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::json::address::snake;
-use crate::policy::address::{Mask, is_address, looks_like_address, names_end};
+use crate::policy::{
+    address::{Mask, is_address, looks_like_address, names_end},
+    exchange::read::keys::snake,
+};
 
 const ADDRESS: [&str; 17] = [
     "address",

@@ -5,11 +5,15 @@ use std::{borrow::Cow, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Walk, ignored::Addresses};
-use crate::policy::address::{
-    Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask,
+use super::Walk;
+use crate::policy::{
+    address::{Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask},
+    exchange::read::{
+        ignored::Addresses,
+        keys::{snake, text, word},
+        opposite,
+    },
 };
-use crate::policy::exchange::read::opposite;
 
 /// Under which keys an object holds its address, or an array of them.
 const ADDRESS: [&str; 13] = [
@@ -264,39 +268,5 @@ fn merge(found: &mut Address, value: Address, key: &str) {
     found.is_let_through |= value.is_let_through;
     if found.note.is_empty() {
         found.note = value.note;
-    }
-}
-
-/// `ipv4Prefix` and `IP-Address` as `ipv4_prefix` and `ip_address`.
-pub(in crate::policy::exchange::read) fn snake(key: &str) -> String {
-    let mut out = String::new();
-    let mut was_lower = false;
-    for character in key.chars() {
-        if character.is_ascii_uppercase() && was_lower {
-            out.push('_');
-        }
-        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
-        out.push(match character {
-            ' ' | '-' => '_',
-            other => other.to_ascii_lowercase(),
-        });
-    }
-    out
-}
-
-/// A text as it is, a number in digits, anything else as nothing.
-pub(in crate::policy::exchange::read) fn text(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// The same, and a flag in words.
-pub(in crate::policy::exchange::read) fn word(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => flag.to_string(),
-        value => text(value.clone()),
     }
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Walk, address::text, ignored::Addresses};
+use super::Walk;
 use crate::policy::{
     address::shown,
     exchange::read::{
         ReadError,
         collect::Entry,
+        ignored::Addresses,
+        keys::text,
         nft::element::{CONCATENATION, LIMIT, MORE, OF_A_MAP, SETS_HINT},
     },
 };

@@ -8,7 +8,7 @@ use crate::policy::address::is_address;
 
 /// Counts the texts of a value that are addresses, also as keys of objects.
 #[derive(Clone, Copy)]
-pub(in crate::policy::exchange::read) struct Addresses;
+pub(super) struct Addresses;
 
 impl<'de> DeserializeSeed<'de> for Addresses {
     type Value = u64;
