@@ -1,6 +1,9 @@
 //! Arguments that several commands share, and how they are read.
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 
 use super::{expiry::parse_duration, lines::INPUT};
 use crate::{
@@ -13,22 +16,11 @@ use crate::{
     },
 };
 
-/// An action as a flag's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ActionArg {
-    /// Drop
-    Block,
-    /// Count and alert, and let pass
-    Warn,
-}
-
-impl From<ActionArg> for Action {
-    fn from(action: ActionArg) -> Self {
-        match action {
-            ActionArg::Block => Self::Block,
-            ActionArg::Warn => Self::Warn,
-        }
-    }
+/// Reads an action as an argument, whose values `--help` and completions list.
+pub(crate) fn action_parser() -> impl TypedValueParser<Value = Action> {
+    let values =
+        Action::ALL.map(|action| PossibleValue::new(action.as_str()).help(action.summary()));
+    PossibleValuesParser::new(values).try_map(|text| text.parse::<Action>())
 }
 
 /// `pass` or `drop` as a flag's value.

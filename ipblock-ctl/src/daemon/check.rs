@@ -169,20 +169,12 @@ fn agrees(
         ids
     };
     let (expect_matched, expect_excepted) = (ids(false), ids(true));
-    let has = |action: Action| {
-        let rules = explanation.rules.iter();
-        rules
-            .filter(|found| found.excepted_by.is_none())
-            .any(|found| found.rule.action == action)
-    };
-    let expected = if has(Action::Block) {
-        Some(ClassVerdict::Block)
-    } else if has(Action::Warn) {
-        Some(ClassVerdict::Warn)
-    } else if expect_excepted.is_empty() {
-        None
-    } else {
-        Some(ClassVerdict::Default)
+    let unspared = explanation.rules.iter();
+    let unspared = unspared.filter(|found| found.excepted_by.is_none());
+    let expected = match Action::strongest(unspared.map(|found| found.rule.action)) {
+        Some(action) => Some(action.verdict()),
+        None if expect_excepted.is_empty() => None,
+        None => Some(ClassVerdict::Default),
     };
     Ok(verdict == expected && matched == expect_matched && excepted == expect_excepted)
 }

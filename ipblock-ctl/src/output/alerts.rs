@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     number::grouped,
     table::{cut, fit_list},
-    view::{Tone, View, action_word, visible},
+    view::{Tone, View, visible},
 };
 use crate::api::types::AlertInfo;
 
@@ -133,7 +133,7 @@ impl Columns {
         let cells = [
             plain(self.time(alert.time, &view.time_zone)),
             plain(rules),
-            (action_word(alert.action).to_owned(), alert.action.into()),
+            (alert.action.as_str().to_owned(), alert.action.into()),
             plain(grouped(alert.packets)),
             plain(alert.source.to_string()),
             plain(destination(alert)),

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     time::{clock, relative},
-    view::{Tone, View, action_word},
+    view::{Tone, View},
 };
-use crate::api::types::{Action, Check, CheckRule, CheckVerdict, Reason};
+use crate::api::types::{Check, CheckRule, CheckVerdict, Reason};
 
 /// Verdict, why, and whether the kernel agrees, for each address.
 #[must_use]
@@ -86,7 +86,7 @@ fn why(check: &Check) -> String {
 }
 
 fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
-    let action = view.paint(rule.action.into(), action_word(rule.action));
+    let action = view.paint(rule.action.into(), rule.action.as_str());
     let mut line = format!("{} ({action})", rule.name);
     match &rule.excepted_by {
         Some(exception) => {
@@ -100,7 +100,7 @@ fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
             let _ = write!(line, " would match {}", rule.matched);
         }
         None => {
-            let counts_only = rule.action == Action::Warn && check.verdict == CheckVerdict::Block;
+            let counts_only = !rule.action.drops() && check.verdict == CheckVerdict::Block;
             let counts = if counts_only { " (counts only)" } else { "" };
             let _ = write!(line, " matches {}{counts}", rule.matched);
         }

@@ -8,7 +8,7 @@ use super::{
     status::named_totals,
     table::{Cell, Column, Table},
     time::relative,
-    view::{View, action_word},
+    view::View,
 };
 use crate::api::types::{Count, Counters, RuleCount};
 
@@ -66,7 +66,7 @@ fn rule_table(counters: &Counters, view: &View) -> String {
     for rule in &counters.rules {
         table.row(vec![
             rule.name.as_str().into(),
-            Cell::toned(action_word(rule.action), rule.action.into()),
+            Cell::toned(rule.action.as_str(), rule.action.into()),
             grouped(rule.packets).into(),
             grouped(rule.bytes).into(),
             grouped(rule.excepted).into(),
@@ -142,7 +142,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
         let last_hit = rule.last_hit.map(|time| relative(view.now, time));
         table.row(vec![
             rule.name.as_str().into(),
-            Cell::toned(action_word(rule.action), rule.action.into()),
+            Cell::toned(rule.action.as_str(), rule.action.into()),
             grouped(rule.packets).into(),
             rates::shown(rate.map(|rate| rate.packets)).into(),
             grouped(rule.bytes).into(),

@@ -4,7 +4,7 @@ use super::{
     number::{bytes, grouped, short},
     table::{Cell, Column, Table, fit_beginning},
     time::{clock, relative},
-    view::{Tone, View, action_word, visible},
+    view::{Tone, View, visible},
 };
 use crate::api::types::{EntryState, RuleInfo};
 
@@ -75,7 +75,7 @@ fn list_table(rules: &[RuleInfo], view: &View) -> Table {
     );
     for rule in rules {
         let action = if rule.enabled {
-            Cell::toned(action_word(rule.action), rule.action.into())
+            Cell::toned(rule.action.as_str(), rule.action.into())
         } else {
             Cell::toned("off", Tone::Faint)
         };
@@ -101,7 +101,7 @@ fn list_table(rules: &[RuleInfo], view: &View) -> Table {
 /// Everything about one rule.
 #[must_use]
 pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
-    let action = view.paint(rule.action.into(), action_word(rule.action));
+    let action = view.paint(rule.action.into(), rule.action.as_str());
     let enabled = if rule.enabled { "" } else { ", switched off" };
     let state = match rule.state {
         EntryState::Deployed => "",

@@ -61,9 +61,10 @@ impl Tone {
 
 impl From<Action> for Tone {
     fn from(action: Action) -> Self {
-        match action {
-            Action::Block => Self::Bad,
-            Action::Warn => Self::Caution,
+        if action.drops() {
+            Self::Bad
+        } else {
+            Self::Caution
         }
     }
 }
@@ -103,15 +104,6 @@ impl View {
             Some(escape) if self.color && !text.is_empty() => format!("{escape}{text}\x1b[0m"),
             _ => text.to_owned(),
         }
-    }
-}
-
-/// The word for an action, as on the command line.
-#[must_use]
-pub const fn action_word(action: Action) -> &'static str {
-    match action {
-        Action::Block => "block",
-        Action::Warn => "warn",
     }
 }
 

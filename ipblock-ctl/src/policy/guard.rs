@@ -14,7 +14,6 @@ use ipnet::IpNet;
 use super::{
     explain::{Explainer, Explanation, Reason, Verdict},
     name::{RuleName, ZoneName},
-    ruleset::Action,
 };
 
 /// How many addresses, and rules of one address, a message names; it says how many more there are.
@@ -97,8 +96,8 @@ impl Cause {
     pub fn of(explanation: &Explanation<'_>) -> Self {
         if explanation.verdict == Verdict::Block && explanation.reason == Reason::Rule {
             let matching = explanation.rules.iter();
-            let blocking = matching
-                .filter(|found| found.excepted_by.is_none() && found.rule.action == Action::Block);
+            let blocking =
+                matching.filter(|found| found.excepted_by.is_none() && found.rule.action.drops());
             return Self::Rules(blocking.map(|found| found.rule.name.clone()).collect());
         }
         Self::Default

@@ -3,6 +3,7 @@
 //! Pure: no aya, no tokio, no files and no clock. Time is always an argument.
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod address;
 mod address_set;
 pub mod amount;
@@ -29,10 +30,10 @@ pub mod special;
 pub(crate) mod suggest;
 pub mod text;
 
+pub use action::Action;
 pub use list_file::ListFile;
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
-    Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
-    Zone,
+    At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,
 };
 pub use shared::Shared;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    action::Action,
     list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     shared::Shared,
@@ -59,16 +60,6 @@ pub struct Rule {
     pub alert: bool,
     /// The zones that the rule holds in; empty: in all.
     pub zones: Vec<ZoneName>,
-}
-
-/// What a rule asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Drop.
-    Block,
-    /// Count and alert.
-    Warn,
 }
 
 /// One element of a list of addresses.
@@ -267,6 +258,6 @@ impl Rule {
     /// Whether hits of the rule are alerted.
     #[must_use]
     pub fn alerts(&self) -> bool {
-        self.alert || self.action == Action::Warn
+        self.alert || self.action.always_alerts()
     }
 }

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::{
     address::{covered_family, every_address},
     name::{RuleName, ZoneName},
-    ruleset::{Action, DefaultVerdict, Element, Rule, Ruleset},
+    ruleset::{DefaultVerdict, Element, Rule, Ruleset},
     shared::Shared,
 };
 
@@ -17,10 +17,10 @@ pub(super) const SHUT_ZONE_HINT: &str =
 /// The family, as `0.0.0.0/0` or `::/0`, of which a block rule matches every address; exceptions
 /// and whether it is enabled are not looked at.
 pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
-    match rule.action {
-        Action::Block => covered_family(|| ruleset.prefixes(&rule.matches)),
-        Action::Warn => None,
+    if !rule.action.drops() {
+        return None;
     }
+    covered_family(|| ruleset.prefixes(&rule.matches))
 }
 
 /// Whether the rule of this name matched every address of the same family before.

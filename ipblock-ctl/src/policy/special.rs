@@ -17,7 +17,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{
     address_set::AddressSet,
     name::ListName,
-    ruleset::{Action, At, Rule, Ruleset},
+    ruleset::{At, Rule, Ruleset},
 };
 
 /// Prefixes that a warning names; it says how many more there are.
@@ -109,7 +109,7 @@ pub fn warnings(ruleset: &Ruleset) -> Vec<String> {
     let mut allowed = None;
     for rule in &ruleset.rules {
         // A warn rule drops nothing.
-        if rule.action == Action::Block && rule.enabled {
+        if rule.action.drops() && rule.enabled {
             of_rule(ruleset, rule, &mut allowed, &mut warnings);
         }
     }

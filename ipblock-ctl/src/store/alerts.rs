@@ -59,7 +59,7 @@ impl Word for AlertKind {
 }
 
 impl Word for Action {
-    const WORDS: &'static [(Self, &'static str)] = &[(Self::Block, "block"), (Self::Warn, "warn")];
+    const WORDS: &'static [(Self, &'static str)] = &Self::WORDS;
 }
 
 /// Packets that alerts told of, and those that none can tell of any more, as far as the kernel does

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use clap::Args;
 
 use super::super::{
-    arguments::{ActionArg, Addresses, StageArgs, addresses_after_name, each},
+    arguments::{Addresses, StageArgs, action_parser, addresses_after_name, each},
     error::CliError,
     expiry::ExpiryArgs,
     prompt::{ask, choose},
@@ -14,7 +14,6 @@ use super::super::{
 };
 use crate::{
     api::types::{EntryState, RuleInfo, RulesQuery, Staged},
-    output::view::action_word,
     policy::{
         Action, RuleName, ZoneName,
         edit::{AddRule, Edit, EditRule, Expiry},
@@ -44,8 +43,8 @@ pub(crate) struct AddArgs {
     /// The rule's name; letters, digits, `_`, `-` and `.`
     name: Option<RuleName>,
     /// What the rule does
-    #[arg(long)]
-    action: ActionArg,
+    #[arg(long, value_parser = action_parser())]
+    action: Action,
     /// Addresses, prefixes, ranges FROM-TO, or @lists
     #[arg(
         long = "match",
@@ -87,7 +86,7 @@ pub(crate) async fn run(args: AddArgs, session: &mut Session<'_>) -> Result<u8, 
     }
     let rule = AddRule {
         name: args.name.map(String::from),
-        action: args.action.into(),
+        action: args.action,
         matches: each(args.matches)?,
         except: each(args.except)?,
         expires: args.expiry.expiry().unwrap_or_default(),
@@ -180,11 +179,8 @@ fn ask_what_is_meant(
     same: &[String],
     taken: &[&str],
 ) -> io::Result<Meant> {
-    let other = match rule.action {
-        Action::Block => Action::Warn,
-        Action::Warn => Action::Block,
-    };
-    let (word, other_word) = (action_word(rule.action), action_word(other));
+    let other = rule.action.alternative();
+    let (word, other_word) = (rule.action.as_str(), other.as_str());
     let (title, extend) = match same {
         [only] => (
             format!("Rule `{only}` has the action {word} already."),

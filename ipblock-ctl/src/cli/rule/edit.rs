@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     super::{
-        arguments::{ActionArg, Addresses, StageArgs, addresses, each},
+        arguments::{Addresses, StageArgs, action_parser, addresses, each},
         error::CliError,
         expiry::ExpiryArgs,
         session::Session,
@@ -15,7 +15,7 @@ use super::{
     editor,
 };
 use crate::policy::{
-    RuleName, ZoneName,
+    Action, RuleName, ZoneName,
     edit::{Edit, EditRule},
 };
 
@@ -42,8 +42,8 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Do this from now on
-    #[arg(long)]
-    action: Option<ActionArg>,
+    #[arg(long, value_parser = action_parser())]
+    action: Option<Action>,
     /// Match these, too: addresses, prefixes, ranges FROM-TO, or @lists
     #[arg(long, value_name = "A", num_args = 1.., value_parser = addresses)]
     add_match: Vec<Addresses>,
@@ -136,7 +136,7 @@ fn resolve(args: EditArgs) -> Result<EditRule, CliError> {
     Ok(EditRule {
         name: String::new(),
         rename: args.rename.map(String::from),
-        action: args.action.map(Into::into),
+        action: args.action,
         add_match: each(args.add_match)?,
         remove_match: each(args.remove_match)?,
         add_except: each(args.add_except)?,

@@ -16,7 +16,7 @@ use crate::{
         table::{cut, fit_list},
         time::{relative, span},
         top,
-        view::{action_word, visible},
+        view::visible,
     },
 };
 
@@ -159,7 +159,7 @@ pub(super) fn rules(model: &Model, width: usize, view: &View) -> (String, Vec<Pa
         let _ = write!(rest, " {}", model.rules.sparkline(&rule.name, sparkline));
         vec![
             (format!("{} ", left(&rule.name, name)), Tone::Plain),
-            (left(action_word(rule.action), ACTION), rule.action.into()),
+            (left(rule.action.as_str(), ACTION), rule.action.into()),
             (rest, Tone::Plain),
         ]
     });
@@ -270,7 +270,7 @@ pub(super) fn alerts(model: &Model, width: usize, view: &View) -> (String, Vec<P
                 ),
                 Tone::Plain,
             ),
-            (left(action_word(alert.action), ACTION), alert.action.into()),
+            (left(alert.action.as_str(), ACTION), alert.action.into()),
             (
                 format!(
                     " {} {} -> {}",

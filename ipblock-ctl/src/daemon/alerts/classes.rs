@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ipblock_common::{ClassVerdict, SourceKey};
+use ipblock_common::SourceKey;
 
 use super::Book;
 use crate::{
@@ -19,10 +19,8 @@ pub(in crate::daemon) struct Found<'a> {
 impl Found<'_> {
     /// What the rules of the class ask for together.
     pub(in crate::daemon) fn action(&self) -> Action {
-        match self.class.verdict {
-            ClassVerdict::Block => Action::Block,
-            _ => Action::Warn,
-        }
+        // Others neither alert nor count hits.
+        Action::of_verdict(self.class.verdict).unwrap_or(Action::Warn)
     }
 }
 

@@ -6,8 +6,8 @@ use prometheus::TextEncoder;
 
 use super::{super::connections::Traffic, Snapshot, family::Family};
 use crate::api::types::{
-    Action, AlertStatus, Counters, InterfaceState, InterfaceStatus, Mode, SinkKind, SinkState,
-    SinkStatus, Status, ZoneStatus,
+    AlertStatus, Counters, InterfaceState, InterfaceStatus, Mode, SinkKind, SinkState, SinkStatus,
+    Status, ZoneStatus,
 };
 
 /// The page in Prometheus' text format 0.0.4. A family without a series is left out.
@@ -48,7 +48,7 @@ fn rules(counters: &Counters) -> [Family; 3] {
     for rule in &counters.rules {
         let labels = [
             ("rule", rule.name.as_str()),
-            ("action", action(rule.action)),
+            ("action", rule.action.as_str()),
         ];
         packets.add(&labels, rule.packets);
         bytes.add(&labels, rule.bytes);
@@ -264,13 +264,6 @@ fn daemon(snapshot: &Snapshot) -> [Family; 4] {
         )
         .of_time(Some(snapshot.started)),
     ]
-}
-
-const fn action(action: Action) -> &'static str {
-    match action {
-        Action::Block => "block",
-        Action::Warn => "warn",
-    }
 }
 
 const fn mode(mode: Mode) -> &'static str {

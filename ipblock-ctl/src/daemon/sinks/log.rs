@@ -3,10 +3,7 @@
 use tracing::warn;
 
 use super::{Batch, Failure, Receiver};
-use crate::{
-    api::types::{AlertInfo, AlertKind},
-    policy::Action,
-};
+use crate::api::types::{AlertInfo, AlertKind};
 
 /// Alerts between two looks at the queue.
 const BATCH: usize = 256;
@@ -31,10 +28,7 @@ fn tell(alert: &AlertInfo) {
         AlertKind::First => "first",
         AlertKind::Aggregate => "aggregate",
     };
-    let action = match alert.action {
-        Action::Block => "block",
-        Action::Warn => "warn",
-    };
+    let action = alert.action.as_str();
     warn!(
         target: "alert",
         id = alert.id,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{ALL_IPV4, ALL_IPV6, NewlyBanned, Sum, WIDE_IPV4, WIDE_IPV6, Wide};
 use crate::policy::{
     address_set::AddressSet,
-    ruleset::{Action, At, Ruleset},
+    ruleset::{At, Ruleset},
     text::grouped,
 };
 use ipnet::IpNet;
@@ -79,7 +79,7 @@ impl Wide {
         let mut causes = Vec::new();
         for rule in &after.rules {
             let holds = zones.iter().any(|zone| rule.holds_in(zone));
-            if rule.action != Action::Block || !rule.is_live(now) || !holds {
+            if !rule.action.drops() || !rule.is_live(now) || !holds {
                 continue;
             }
             let mut own = false;

@@ -10,7 +10,7 @@ use super::{
     CompileError, CompiledClass, MAX_CLASS_MEMBERS,
     tag::{Meaning, Tag},
 };
-use crate::policy::ruleset::{Action, Rule};
+use crate::policy::{action::Action, ruleset::Rule};
 
 const MAX_CLASSES: usize = limits::MAX_CLASSES as usize;
 const MAX_EXPIRY_CHAIN: usize = limits::MAX_EXPIRY_CHAIN as usize;
@@ -126,12 +126,7 @@ impl<'a> Classes<'a> {
             return ClassVerdict::Allow;
         }
         let actions = self.rules(&members.matched).map(|rule| rule.action);
-        actions.fold(ClassVerdict::Default, |verdict, action| {
-            match (verdict, action) {
-                (ClassVerdict::Block, _) | (_, Action::Block) => ClassVerdict::Block,
-                (_, Action::Warn) => ClassVerdict::Warn,
-            }
-        })
+        Action::strongest(actions).map_or(ClassVerdict::Default, Action::verdict)
     }
 
     /// When members end, sorted, each time once.

@@ -17,7 +17,7 @@ pub use self::{
 };
 use super::{
     repeated::repeated,
-    ruleset::{Action, At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset},
+    ruleset::{At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset},
 };
 
 /// How many elements a line names; it says how many more there are.
@@ -112,7 +112,7 @@ fn rule_changes(before: &Ruleset, after: &Ruleset) -> Vec<RuleChange> {
 
 /// What a rule that comes or goes says; `sign` stands before its elements.
 fn fields(rule: &Rule, sign: char) -> Vec<String> {
-    let mut lines = vec![format!("action: {}", word(rule.action))];
+    let mut lines = vec![format!("action: {}", rule.action)];
     for (field, elements) in [("match", &rule.matches), ("except", &rule.except)] {
         if !elements.is_empty() {
             let signed = elements.iter().map(|element| (sign, &element.at));
@@ -143,7 +143,7 @@ fn changed_fields(old: &Rule, new: &Rule) -> Vec<String> {
         lines.push(format!("renamed from `{}`", old.name));
     }
     lines.extend(changed("action", &old.action, &new.action, |action| {
-        word(*action)
+        action.as_str()
     }));
     lines.extend(changed_elements("match", &old.matches, &new.matches));
     lines.extend(changed_elements("except", &old.except, &new.except));
@@ -296,13 +296,6 @@ fn other_changes(before: &Ruleset, after: &Ruleset) -> Vec<String> {
         ));
     }
     lines
-}
-
-fn word(action: Action) -> &'static str {
-    match action {
-        Action::Block => "block",
-        Action::Warn => "warn",
-    }
 }
 
 fn until(end: Option<Timestamp>) -> String {

@@ -5,6 +5,7 @@ use num_bigint::BigUint;
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::Action;
 use crate::policy::{
     Zone,
     compile::{

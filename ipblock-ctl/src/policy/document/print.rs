@@ -13,8 +13,7 @@ use crate::policy::{
     address::push_prefix,
     name::ListName,
     ruleset::{
-        Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
-        Zone,
+        At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
     },
     text::is_safe,
 };
@@ -160,10 +159,7 @@ fn print_zone(out: &mut Out<'_, '_>, zone: &Zone) -> fmt::Result {
 }
 
 fn print_keys(out: &mut Out<'_, '_>, rule: &Rule, all: bool) -> fmt::Result {
-    let action = match rule.action {
-        Action::Block => "block",
-        Action::Warn => "warn",
-    };
+    let action = rule.action;
     writeln!(out.text, "name = \"{}\"\naction = \"{action}\"", rule.name)?;
     array(out, "match", &rule.matches)?;
     if all || !rule.except.is_empty() {

@@ -8,9 +8,10 @@ use super::{
     problem::Problems,
 };
 use crate::policy::{
+    action::Action,
     address::shown,
     name::{RuleName, ZoneName},
-    ruleset::{Action, Rule, RuleId},
+    ruleset::{Rule, RuleId},
     suggest::did_you_mean,
 };
 
@@ -91,19 +92,23 @@ fn name(table: &DeTable<'_>, start: usize, problems: &mut Problems) -> Option<(R
 }
 
 fn action(table: &DeTable<'_>, start: usize, problems: &mut Problems) -> Option<Action> {
-    let hint = "write action = \"block\" or action = \"warn\"".to_owned();
+    let hint = || {
+        let words = Action::ALL.map(|action| format!("action = \"{action}\""));
+        format!("write {}", words.join(" or "))
+    };
     if !table.contains_key("action") {
-        problems.add(start, "a rule without `action`".to_owned(), Some(hint));
+        problems.add(start, "a rule without `action`".to_owned(), Some(hint()));
         return None;
     }
     let (text, at) = text(table, "action", problems)?;
+    if let Ok(action) = text.parse() {
+        return Some(action);
+    }
     let message = match text {
-        "block" => return Some(Action::Block),
-        "warn" => return Some(Action::Warn),
         "reject" | "throttle" => format!("action `{text}` is not supported by this version"),
         _ => format!("unknown action `{}`", shown(text)),
     };
-    problems.add(at, message, Some(hint));
+    problems.add(at, message, Some(hint()));
     None
 }
 

@@ -6,11 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::{
+    action::Action,
     list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
-    ruleset::{
-        Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, RuleId, Zone,
-    },
+    ruleset::{At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, RuleId, Zone},
 };
 
 mod refused;

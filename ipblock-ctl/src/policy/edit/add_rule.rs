@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::{
     AddRule, Expiry, elements,
-    error::{EditError, word},
+    error::EditError,
     rules::{self, end_of},
 };
 use crate::policy::{
+    action::Action,
     name::{RuleName, ZoneName},
-    ruleset::{Action, Element, Rule, RuleId, Ruleset},
+    ruleset::{Element, Rule, RuleId, Ruleset},
 };
 
 pub(super) fn add(
@@ -64,7 +65,7 @@ pub(super) fn add(
 }
 
 fn summary(rule: &Rule) -> String {
-    let action = word(rule.action);
+    let action = rule.action;
     let mut parts = vec![format!(
         "added, {action} {}",
         elements::count(&rule.matches)
@@ -93,7 +94,7 @@ fn nameless(ruleset: &Ruleset, new: &AddRule, zones: &[ZoneName]) -> Result<Rule
         .map(|r| r.name.clone())
         .collect();
     match existing.first() {
-        None => elements::name(word(new.action)),
+        None => elements::name(new.action.as_str()),
         Some(first) => Err(EditError::SameAction {
             action: new.action,
             commands: commands(ruleset, new, first),
@@ -104,10 +105,7 @@ fn nameless(ruleset: &Ruleset, new: &AddRule, zones: &[ZoneName]) -> Result<Rule
 
 /// The three ways on, as commands that can be run as they are.
 fn commands(ruleset: &Ruleset, new: &AddRule, first: &RuleName) -> [String; 3] {
-    let other = match new.action {
-        Action::Block => Action::Warn,
-        Action::Warn => Action::Block,
-    };
+    let other = new.action.alternative();
     let mut extend = vec![format!("ipblock-ctl rule edit {first}")];
     extend.extend(arguments("--add-match", &new.matches));
     extend.extend(arguments("--add-except", &new.except));
@@ -120,7 +118,7 @@ fn commands(ruleset: &Ruleset, new: &AddRule, first: &RuleName) -> [String; 3] {
 
 /// What adds `new` with this action under a name that is free.
 fn add_command(ruleset: &Ruleset, new: &AddRule, action: Action) -> String {
-    let action = word(action);
+    let action = action.as_str();
     let taken = ruleset
         .rules
         .iter()

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::policy::{
+    action::Action,
     address::AddressError,
     document::DocumentError,
     list_file::{ListFile, ListFileError},
     name::{ListName, NameError, RuleName, ZoneName},
-    ruleset::{Action, At},
+    ruleset::At,
     safety,
 };
 
@@ -73,7 +74,7 @@ pub enum EditError {
         free: String,
     },
     /// A rule without a name, where its zones have rules with its action.
-    #[error("there is a {} rule already: {}", word(*action), join(existing))]
+    #[error("there is a {action} rule already: {}", join(existing))]
     SameAction {
         /// What both ask for.
         action: Action,
@@ -269,14 +270,6 @@ fn same_action_hint(existing: &[RuleName], commands: &[String; 3]) -> String {
          give them the other action:\n    {other}\n\
          make a separate rule:\n    {separate}"
     )
-}
-
-/// The word for an action on the command line and in documents.
-pub(super) const fn word(action: Action) -> &'static str {
-    match action {
-        Action::Block => "block",
-        Action::Warn => "warn",
-    }
 }
 
 /// At most five names, and how many more there are.

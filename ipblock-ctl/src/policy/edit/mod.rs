@@ -22,7 +22,10 @@ pub use import::Import;
 pub use lists::require_no_new_danger;
 pub use texts::Texts;
 
-use super::ruleset::{Action, DefaultVerdict, MalformedPolicy, Ruleset};
+use super::{
+    action::Action,
+    ruleset::{DefaultVerdict, MalformedPolicy, Ruleset},
+};
 
 /// One change. Addresses and names are texts as the operator wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

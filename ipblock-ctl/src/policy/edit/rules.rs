@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     EditRule, Expiry, elements,
-    error::{EditError, Kind, word},
+    error::{EditError, Kind},
 };
 use crate::policy::{
     document,
@@ -90,7 +90,7 @@ fn change_fields(
     }
     if let Some(action) = change.action {
         rule.action = action;
-        said.push(format!("action {}", word(action)));
+        said.push(format!("action {action}"));
     }
     if let Some(note) = &change.note {
         rule.note.clone_from(note);

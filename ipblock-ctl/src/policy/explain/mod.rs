@@ -11,10 +11,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
+    action::Action,
     address_set::AddressSet,
     name::ZoneName,
     prefix::{Bits, Prefix, by_family, longest_cover},
-    ruleset::{Action, DefaultVerdict, Rule, Ruleset},
+    ruleset::{DefaultVerdict, Rule, Ruleset},
 };
 
 /// What happens to an address, and why.
@@ -185,21 +186,15 @@ impl<'a> Explainer<'a> {
     }
 
     fn judge(&self, allowed_by: Option<IpNet>, rules: &[RuleMatch<'_>]) -> (Verdict, Reason) {
-        let asks = |action| {
-            let mut unspared = rules.iter().filter(|m| m.excepted_by.is_none());
-            unspared.any(|matching| matching.rule.action == action)
-        };
-        if allowed_by.is_some() {
-            (Verdict::Pass, Reason::Allow)
-        } else if asks(Action::Block) {
-            (Verdict::Block, Reason::Rule)
-        } else if self.default == DefaultVerdict::Drop {
+        let unspared = rules.iter().filter(|rule| rule.excepted_by.is_none());
+        let decides = Action::strongest(unspared.map(|found| found.rule.action));
+        match decides {
+            _ if allowed_by.is_some() => (Verdict::Pass, Reason::Allow),
+            Some(action) if action.drops() => (Verdict::Block, Reason::Rule),
             // A warn is counted, and the default drops all the same.
-            (Verdict::Block, Reason::Default)
-        } else if asks(Action::Warn) {
-            (Verdict::Warn, Reason::Rule)
-        } else {
-            (Verdict::Pass, Reason::Default)
+            _ if self.default == DefaultVerdict::Drop => (Verdict::Block, Reason::Default),
+            Some(_) => (Verdict::Warn, Reason::Rule),
+            None => (Verdict::Pass, Reason::Default),
         }
     }
 }

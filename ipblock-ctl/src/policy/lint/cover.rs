@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::policy::{
     address_set::AddressSet,
-    ruleset::{Action, Rule, Ruleset},
+    ruleset::{Rule, Ruleset},
 };
 
 /// How many steps comparing rules may take in all: some seconds.
@@ -73,7 +73,7 @@ impl<'a> CoveredRules<'a> {
 
     /// Whether `other` asks for at least as much as `rule`, in each of its zones, as long as it.
     fn outlasts(&self, other: &Rule, rule: &Rule) -> bool {
-        let stronger = other.action == Action::Block || rule.action == Action::Warn;
+        let stronger = other.action.is_at_least(rule.action);
         let everywhere = match (other.zones.is_empty(), rule.zones.is_empty()) {
             (true, _) => true,
             (false, true) => self

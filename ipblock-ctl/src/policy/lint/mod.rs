@@ -13,7 +13,7 @@ use self::cover::CoveredRules;
 use super::{
     address_set::AddressSet,
     repeated::repeated,
-    ruleset::{Action, At, Element, Rule, Ruleset},
+    ruleset::{At, Element, Rule, Ruleset},
     special,
 };
 
@@ -176,7 +176,7 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Fa
     let name = &rule.name;
     duplicates(warnings, &format!("`match` of rule `{name}`"), matched);
     duplicates(warnings, &format!("`except` of rule `{name}`"), spared);
-    if rule.action != Action::Block {
+    if !rule.action.drops() {
         return;
     }
     let single = matched.single;

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::policy::{
-    Action::{Block, Warn},
+    Action::{self, Block, Warn},
     List, ListElement,
     compile::oracle::{NOW, at, elements, net, rule, zone},
 };

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::policy::{
+    action::Action,
     document::Origin,
     list_file::ListFile,
     name::{ListName, ZoneName},
     ruleset::{
-        Action, At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset,
-        Zone,
+        At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
     },
     text::printable_json,
 };

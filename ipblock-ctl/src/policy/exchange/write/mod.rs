@@ -8,7 +8,7 @@ use csv::{QuoteStyle, WriterBuilder};
 use jiff::Timestamp;
 
 use crate::policy::{
-    ruleset::{Action, Element, ListElement, Ruleset},
+    ruleset::{Element, ListElement, Ruleset},
     text::is_safe,
 };
 
@@ -71,10 +71,7 @@ impl Records {
     }
 
     fn rule(&mut self, ruleset: &Ruleset, rule: &crate::policy::Rule) {
-        let action = match rule.action {
-            Action::Block => "block",
-            Action::Warn => "warn",
-        };
+        let action = rule.action.as_str();
         let name = rule.name.as_str();
         let expires = rule.expires.map(|end| end.to_string()).unwrap_or_default();
         self.elements(ruleset, &rule.matches, [name, action, "match", &expires]);

@@ -9,7 +9,7 @@ use crate::policy::{
     address::{aggregate, range_to_prefixes},
     name::ListName,
     prefix::{Bits, Prefix, RangeSet, by_family},
-    ruleset::{Action, At, Element, List, ListElement, Rule, Ruleset},
+    ruleset::{At, Element, List, ListElement, Rule, Ruleset},
 };
 
 /// What is exported.
@@ -63,7 +63,7 @@ pub(super) fn resolved<'r>(
 }
 
 fn blocked(ruleset: &Ruleset, now: Timestamp) -> Vec<ListElement> {
-    let blocking = |rule: &&Rule| rule.action == Action::Block && rule.is_live(now);
+    let blocking = |rule: &&Rule| rule.action.drops() && rule.is_live(now);
     let mut prefixes = Vec::new();
     for rule in ruleset.rules.iter().filter(blocking) {
         let (ipv4, ipv6) = by_family(ruleset.prefixes(&rule.matches));
