@@ -6,7 +6,7 @@ pub mod client;
 pub mod error;
 pub mod types;
 
-pub use crate::policy::text::{grouped, printable, printable_json};
+pub use crate::policy::text::{counted, grouped, printable, printable_json};
 
 /// Header of a request: the addresses that the operator's SSH session comes from, separated by
 /// commas. The daemon cuts none of them off unless it is forced.

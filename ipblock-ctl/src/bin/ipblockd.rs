@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Without a log: where the log goes to is the same, and a plain line is what editors
             // and scripts read.
-            drop(writeln!(io::stderr(), "error: {error}"));
+            for line in error.to_string().lines() {
+                drop(writeln!(io::stderr(), "error: {line}"));
+            }
             return ExitCode::from(BAD_INPUT);
         }
     };

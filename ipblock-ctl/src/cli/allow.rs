@@ -16,8 +16,10 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AllowCommand {
+    #[command(aliases = ["ls", "show"])]
     List(ListArgs),
     Add(AddArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
 }
 

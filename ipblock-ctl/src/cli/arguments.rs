@@ -138,7 +138,8 @@ pub(crate) fn each(arguments: Vec<Addresses>) -> Result<Vec<String>, AddressErro
 /// look like one, so that a word in its place is noticed.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.starts_with('@') || text.contains(['.', ':']) {
+    // Why it is refused is said where it is read, for what no list is called as well.
+    if text.starts_with('@') || text.contains(['.', ':', '/', '*']) {
         return Ok(text.to_owned());
     }
     Err(match text {
@@ -175,6 +176,17 @@ pub(crate) fn addresses_or_input(text: &str) -> Result<Addresses, String> {
     match text {
         INPUT => Ok(Addresses(vec![text.to_owned()])),
         text => addresses(text),
+    }
+}
+
+/// The same, where no duration can stand.
+pub(crate) fn unbanned_addresses(text: &str) -> Result<Addresses, String> {
+    match duration::whole_seconds(text) {
+        Ok(_) => Err(format!(
+            "not an address: unban ends bans at once; to have one end later: \
+             ipblock-ctl ban ADDRESS --for {text} --shorten"
+        )),
+        Err(_) => addresses_or_input(text),
     }
 }
 
@@ -219,6 +231,10 @@ mod tests {
         assert!(error.contains("put a NAME before the options"), "{error}");
         for text in ["192.0.2.1", " 2001:db8::/32", "@office", "::"] {
             assert_eq!(address(text).as_deref(), Ok(text.trim()));
+        }
+        // The reader of addresses knows better what is wrong with these.
+        for text in ["*", "0/0", "10/8"] {
+            assert_eq!(address(text).as_deref(), Ok(text));
         }
     }
 
@@ -269,6 +285,8 @@ mod tests {
             let error = banned_addresses(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
         }
+        let error = unbanned_addresses("2h").expect_err("a duration");
+        assert!(error.contains("--for 2h --shorten"), "{error}");
         let error = addresses("-").expect_err("no input here");
         assert!(error.contains("standard input is not read here"), "{error}");
         assert!(addresses_or_input("-").is_ok());

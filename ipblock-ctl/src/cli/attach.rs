@@ -26,7 +26,7 @@ pub(crate) struct AttachArgs {
     /// How to attach
     #[arg(long, default_value = "auto")]
     mode: ModeArg,
-    /// The zone that it belongs to [default: default]
+    /// The zone that it belongs to [default: the one it is in, else default]
     #[arg(long)]
     zone: Option<ZoneName>,
     /// Attach also where the zone drops an address that you need, such as that of your SSH session

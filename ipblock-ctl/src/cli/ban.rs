@@ -88,6 +88,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
     }
     let banned = session.client.ban(&request).await?;
     show(&banned, session)?;
+    session.note_mapped(&request.addresses);
     Ok(OK)
 }
 

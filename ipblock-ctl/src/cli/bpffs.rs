@@ -32,10 +32,14 @@ impl BpffsOption {
         }
     }
 
-    /// Where the daemon has pinned, or is going to.
+    /// The one that is named.
+    pub(super) fn named(&self) -> Option<PathBuf> {
+        self.bpffs.clone()
+    }
+
+    /// Where a daemon has pinned, or is going to.
     pub(super) fn place(&self) -> PathBuf {
-        let named = self.bpffs.clone();
-        named
+        self.named()
             .or_else(|| self.everywhere().into_iter().find(|place| is_pinned(place)))
             .unwrap_or_else(|| DEFAULT_BPFFS.into())
     }

@@ -35,5 +35,7 @@ pub(crate) async fn run(args: CheckArgs, session: &mut Session<'_>) -> Result<u8
     };
     let checks = session.client.check(&request).await?;
     session.show(&checks, |checks, view| render(checks, view))?;
+    session.output.flush()?;
+    session.note_mapped(&request.addresses);
     Ok(OK)
 }

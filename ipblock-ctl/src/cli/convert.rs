@@ -30,10 +30,16 @@ pub(crate) struct ConvertArgs {
 pub(crate) fn run(args: &ConvertArgs, output: &mut Output) -> Result<u8, CliError> {
     let conversions = address::convert(&args.addresses)?;
     output.show(&conversions, |conversions, view| render(conversions, view))?;
-    if let ([only], false) = (conversions.as_slice(), output.is_json()) {
-        // A closed pipe ends it here, silently.
-        output.flush()?;
+    if output.is_json() {
+        return Ok(OK);
+    }
+    // A closed pipe ends it here, silently.
+    output.flush()?;
+    if let [only] = conversions.as_slice() {
         output.note(&summary(only));
+    }
+    if let Some(remark) = address::read_as_ipv4(args.addresses.iter().map(String::as_str)) {
+        output.note(&remark);
     }
     Ok(OK)
 }

@@ -17,6 +17,7 @@ use crate::{
     output::{
         View,
         counters::{Earlier, render, render_rates},
+        number::counted,
         stream::terminal_size,
         time::{clock, span},
     },
@@ -148,7 +149,8 @@ fn fitting(block: &str, height: usize) -> (String, usize) {
     }
     let left_out = rows - (room - 1);
     let shown = block.lines().take(room - 1).map(|line| format!("{line}\n"));
-    let more = format!("({left_out} more lines: `ipblock-ctl counters` shows all)\n");
+    let more = counted(left_out, "more line", "more lines");
+    let more = format!("({more}: `ipblock-ctl counters` shows all)\n");
     (shown.chain([more]).collect(), room)
 }
 

@@ -17,9 +17,11 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExceptionCommand {
+    #[command(aliases = ["ls", "show"])]
     List(ListArgs),
     Add(AddArgs),
     Edit(EditArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
 }
 

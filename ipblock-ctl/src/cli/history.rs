@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    arguments::address,
+    arguments::{address, limit},
     deploy::DEPLOYING,
     error::{CliError, OK, WOULD_CHANGE},
     session::Session,
@@ -20,8 +20,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// Only so many
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<u32>,
 }
 
 /// Put the ruleset of an earlier revision in force again
@@ -57,13 +57,13 @@ pub(crate) struct AuditArgs {
     #[arg(value_name = "A", value_parser = address)]
     address: Option<String>,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: u32,
 }
 
 pub(crate) async fn history(args: &HistoryArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut revisions = session.client.history().await?;
-    revisions.truncate(args.limit.unwrap_or(usize::MAX));
+    revisions.truncate(args.limit.map_or(usize::MAX, |limit| limit as usize));
     session.show(&revisions, |revisions, view| {
         render_history(revisions, view)
     })?;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     output::{
         import::{ImportReport, PassedOver, Refused, SetEntries, refused_line, remarks, render},
-        number::grouped,
+        number::{counted, grouped},
     },
     policy::{
         ListName, RuleName,
@@ -249,10 +249,10 @@ fn refuse(
     };
     Err(CliError::Usage {
         message: format!(
-            "{}: {} of {} entries refused, nothing is staged",
+            "{}: {} of {} refused, nothing is staged",
             report.file,
             grouped(refused),
-            grouped(report.read)
+            counted(report.read, "entry", "entries")
         ),
         hint: hint.to_owned(),
     })

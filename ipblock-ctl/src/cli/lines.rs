@@ -94,7 +94,10 @@ pub(crate) async fn stream<T>(
                 continue;
             }
             match lines.sent(&part, session, &ask).await {
-                Ok(answer) => show(&answer, session)?,
+                Ok(answer) => {
+                    show(&answer, session)?;
+                    session.note_mapped(part.iter().map(|line| &line.address));
+                }
                 Err(error) => parts.extend(lines.refused(part, error, session)?),
             }
         }

@@ -21,6 +21,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ListCommand {
+    #[command(alias = "ls")]
     List(ListArgs),
     /// Show what a list holds and what uses it
     Show {
@@ -29,6 +30,7 @@ pub(crate) enum ListCommand {
         name: ListName,
     },
     Add(AddArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
     Set(SetArgs),
     /// Take what a list's file says now, once, although a guard keeps the old content

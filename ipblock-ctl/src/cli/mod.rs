@@ -53,7 +53,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::{Timestamp, tz::TimeZone};
@@ -201,8 +201,10 @@ enum Command {
 #[must_use]
 pub fn main() -> u8 {
     completions::answer_shell();
-    let cli = Cli::try_parse().unwrap_or_else(|error| {
-        words::with_our_word(error, std::env::args_os(), &command()).exit()
+    let arguments = words::with_help_option(std::env::args_os().collect(), &command());
+    let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
+        let error = as_typed(error, &arguments);
+        words::with_our_word(error, arguments, &command()).exit()
     });
     let mut output = standard_output(&cli.global);
     let result = run(cli, &mut output).and_then(|code| {
@@ -218,6 +220,26 @@ pub fn main() -> u8 {
             error.exit_code()
         }
     }
+}
+
+/// The same usage error without the environment: clap counts what comes from there as typed, and shows
+/// it in the usage line.
+fn as_typed(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    if !error.use_stderr() {
+        return error;
+    }
+    let typed = ["doctor", "panic-off"]
+        .into_iter()
+        .fold(command(), |command, verb| {
+            command.mut_subcommand(verb, |verb| verb.mut_arg("bpffs", without_environment))
+        })
+        .mut_arg("socket", without_environment);
+    let typed = typed.try_get_matches_from(arguments);
+    typed.err().unwrap_or(error)
+}
+
+fn without_environment(argument: clap::Arg) -> clap::Arg {
+    argument.env(None::<&str>)
 }
 
 /// The command as clap sees it, for completions and manual pages.

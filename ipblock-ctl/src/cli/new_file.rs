@@ -2,6 +2,7 @@
 //! never through what another user has put there.
 
 use std::{
+    error::Error,
     fs::{self, File, FileType, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
@@ -67,7 +68,8 @@ impl NewFile {
         };
         let mut file = tempfile::Builder::new()
             .prefix(".ipblock-")
-            .tempfile_in(directory)?;
+            .tempfile_in(directory)
+            .map_err(unnamed)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         let named = if self.exists {
@@ -77,6 +79,14 @@ impl NewFile {
         };
         named.map_err(|error| error.error)?;
         File::open(directory)?.sync_all()
+    }
+}
+
+/// The same error without the random name, which nobody has typed.
+fn unnamed(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(Error::source) {
+        Some(source) => io::Error::new(error.kind(), source.to_string()),
+        None => error,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{error::CliError, input::read_text, progress::Progress};
 use crate::{
     api::client::Client,
     output::{Output, View},
-    policy::exchange,
+    policy::{address::read_as_ipv4, exchange},
 };
 
 /// The daemon and the two streams.
@@ -34,6 +34,14 @@ impl Session<'_> {
     pub(crate) async fn wait<T>(&self, what: &str, answer: impl Future<Output = T>) -> T {
         let _progress = Progress::spinner(self.output, what);
         answer.await
+    }
+
+    /// Says which of these addresses are read as IPv4.
+    pub(crate) fn note_mapped<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) {
+        let texts = texts.into_iter().map(String::as_str);
+        if let Some(remark) = read_as_ipv4(texts) {
+            self.note(&remark);
+        }
     }
 
     /// Says what comes next, to people only.

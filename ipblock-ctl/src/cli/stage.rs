@@ -12,7 +12,7 @@ use crate::{
         error::ErrorKind,
         types::{DeployRequest, EditRequest, Staged},
     },
-    output::changes::render_staged,
+    output::{changes::render_staged, number::counted},
     policy::edit::Edit,
 };
 
@@ -103,8 +103,5 @@ fn next_step(staged: u64) -> String {
 }
 
 fn edits(number: u64) -> String {
-    match number {
-        1 => "1 edit".to_owned(),
-        number => format!("{number} edits"),
-    }
+    counted(number, "edit", "edits")
 }

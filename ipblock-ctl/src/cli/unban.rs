@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    arguments::{Addresses, addresses_or_input, each},
+    arguments::{Addresses, each, unbanned_addresses},
     error::{CliError, OK},
     lines,
     session::Session,
@@ -30,7 +30,7 @@ Examples:
   ipblock-ctl unban - < addresses.txt")]
 pub(crate) struct UnbanArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
-    #[arg(value_name = "A", required = true, value_parser = addresses_or_input)]
+    #[arg(value_name = "A", required = true, value_parser = unbanned_addresses)]
     addresses: Vec<Addresses>,
     /// Also end the bans inside of the prefixes
     #[arg(long)]
@@ -53,6 +53,7 @@ pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8
     };
     let unbanned = session.client.unban(&request).await?;
     show(&unbanned, session)?;
+    session.note_mapped(&request.addresses);
     Ok(OK)
 }
 

@@ -23,6 +23,7 @@ const STATELESS: &str = "note: the filter keeps no connection state. With defaul
 #[derive(Debug, Subcommand)]
 pub(crate) enum ZoneCommand {
     /// List all zones
+    #[command(alias = "ls")]
     List,
     /// Show a zone and its allow list
     Show {

@@ -10,6 +10,7 @@ use crate::{
         document::{Origin, Printed},
         edit::{Edit, Import},
         shrink::{is_shrunk, too_much_goes},
+        text::counted,
     },
 };
 
@@ -138,7 +139,8 @@ impl Service {
             return Ok(());
         }
         let message = format!(
-            "{into} would shrink from {before} prefixes to {now}, by more than {} %",
+            "{into} would shrink from {} to {now}, by more than {} %",
+            counted(before, "prefix", "prefixes"),
             max_shrink * 100.0
         );
         Err(ApiError::new(ErrorKind::Conflict, message).with_hint(FORCE))

@@ -1,6 +1,7 @@
 //! The daemon's configuration file as it is written; `flags` puts it together with the flags.
 
 mod alerts;
+mod problems;
 mod sinks;
 #[cfg(test)]
 mod tests;
@@ -105,16 +106,10 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It says what cannot be meant.
-    #[error("{path}:{line}:{column}: {message}", path = .path.display())]
+    #[error("{}", .problems.join("\n"))]
     Invalid {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
-        /// What is wrong, with the value and what to write.
-        message: String,
+        /// `FILE:LINE:COLUMN: ` and what is wrong, with the value and what to write.
+        problems: Vec<String>,
     },
 }
 
@@ -151,14 +146,13 @@ impl ConfigFile {
 
     /// Reads a text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let (line, column) = line_and_column(text, at);
+        problems::read(text).map_err(|problems| {
+            let problems = problems.into_iter().map(|(at, message)| {
+                let (line, column) = line_and_column(text, at);
+                format!("{}:{line}:{column}: {message}", path.display())
+            });
             ConfigError::Invalid {
-                path: path.to_owned(),
-                line,
-                column,
-                message: error.message().replace('\n', ", "),
+                problems: problems.collect(),
             }
         })
     }

@@ -84,8 +84,8 @@ impl Feed {
         let file = &self.file;
         Some(format!(
             "list {list} is not read: a rollback put revision {revision} back, and {file} holds \
-             something else; it is read when the file changes (now: ipblock-ctl list set {list} \
-             --file {file} --deploy)"
+             something else; it is read when the file changes (now: ipblock-ctl list accept \
+             {list})"
         ))
     }
 }

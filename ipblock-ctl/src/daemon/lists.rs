@@ -22,6 +22,7 @@ use crate::{
         List, ListElement, ListFile, ListName, Ruleset, edit,
         exchange::{self, ContentError},
         shrink::is_shrunk,
+        text::counted,
     },
 };
 
@@ -88,8 +89,9 @@ pub(super) enum ListReadError {
         path: PathBuf,
     },
     /// Much less than before.
-    #[error("{path}: has shrunk from {before} prefixes to {now}, by more than {percent} %",
-        path = .path.display(), percent = max_shrink * 100.0)]
+    #[error("{path}: has shrunk from {prefixes} to {now}, by more than {percent} %",
+        path = .path.display(), prefixes = counted(.before, "prefix", "prefixes"),
+        percent = max_shrink * 100.0)]
     Shrunk {
         /// The file.
         path: PathBuf,
@@ -252,10 +254,8 @@ impl Service {
             };
             let (_, elements) =
                 read(&self.settings.lists_dir, &file).map_err(|error| error.of_list(name))?;
-            said.push(match elements.len() {
-                1 => format!("list {name}: 1 prefix read from {file}"),
-                count => format!("list {name}: {count} prefixes read from {file}"),
-            });
+            let prefixes = counted(elements.len(), "prefix", "prefixes");
+            said.push(format!("list {name}: {prefixes} read from {file}"));
             list.elements = elements.into();
         }
         Ok(said)
@@ -336,11 +336,8 @@ impl Service {
 
 /// What is said of a list whose file is not followed.
 pub(super) fn keeps(name: &ListName, good: &List, why: &str) -> String {
-    let content = match good.elements.len() {
-        1 => "the 1 prefix".to_owned(),
-        count => format!("the {count} prefixes"),
-    };
-    format!("list {name} keeps {content} read last: {why}")
+    let content = counted(good.elements.len(), "prefix", "prefixes");
+    format!("list {name} keeps the {content} read last: {why}")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::{
         types::{EditRequest, RuleText, RulesetText, Staged, Which},
     },
     datapath::clock::Now,
-    policy::{RuleId, RuleName, edit},
+    policy::{RuleId, RuleName, edit, text::counted},
     store::{AuditEntry, Author, StagedEdit},
 };
 
@@ -142,16 +142,14 @@ impl Service {
             }
         }
         if edits > 0 {
-            let discarded = if edits == 1 { "edit" } else { "edits" };
-            self.drop_staged(author, &format!("{edits} {discarded}"))?;
+            self.drop_staged(author, &counted(edits, "edit", "edits"))?;
         }
         Ok(Staged {
             staged: 0,
             base: revision,
             done: vec![match edits {
                 0 => "nothing was staged".to_owned(),
-                1 => "discarded 1 edit".to_owned(),
-                _ => format!("discarded {edits} edits"),
+                _ => format!("discarded {}", counted(edits, "edit", "edits")),
             }],
         })
     }

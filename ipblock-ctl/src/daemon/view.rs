@@ -90,6 +90,7 @@ impl Service {
             problems: problems.chain(sink_problems(&alerts)).collect(),
             alerts,
             object_sha256: object_sha256_hex(),
+            bpffs: self.settings.bpffs.display().to_string(),
         })
     }
 
@@ -97,7 +98,7 @@ impl Service {
     fn called_off(&self) -> Option<String> {
         let until = self.called_off_until(&Now::read())?;
         Some(format!(
-            "nothing is dropped until {until}: `panic-off` was called"
+            "nothing is dropped until {until:.0}: `panic-off` was called"
         ))
     }
 

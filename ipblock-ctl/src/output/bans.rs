@@ -94,7 +94,7 @@ pub fn render_banned(banned: &Banned, view: &View) -> String {
         let unchanged = counted(banned.unchanged, "is", "are");
         let _ = writeln!(
             text,
-            "{unchanged} banned as long or longer already, unchanged"
+            "{unchanged} banned as long or longer already, unchanged, with the reasons from before"
         );
     }
     text
@@ -116,12 +116,22 @@ fn line(ban: &BannedPrefix, view: &View) -> String {
         };
         format!("{prefix}: {verb} from {was} to {to}\n")
     };
+    let shown = |end: Option<Timestamp>| end.map(|end| clock(end, &view.time_zone));
     match ban.change {
+        BanChange::Prolonged if shown(ban.was) == shown(ban.until) => {
+            format!("{prefix}: banned {end} already, prolonged by less than a second\n")
+        }
         BanChange::Added => format!("banned {prefix} {end}\n"),
         BanChange::Prolonged => from_to("prolonged"),
         BanChange::Shortened => from_to("shortened"),
         BanChange::Reason => format!("{prefix}: banned {end} already, with another reason now\n"),
-        BanChange::Unchanged => format!("{prefix}: banned {end} already, unchanged\n"),
+        BanChange::Unchanged if ban.reason.is_empty() => {
+            format!("{prefix}: banned {end} already, unchanged\n")
+        }
+        BanChange::Unchanged => format!(
+            "{prefix}: banned {end} already, unchanged; its reason stays `{}`\n",
+            visible(&ban.reason)
+        ),
     }
 }
 
@@ -240,6 +250,7 @@ mod tests {
             (BanChange::Added, None, None),
             (BanChange::Prolonged, later, Some(samples::now())),
             (BanChange::Prolonged, None, later),
+            (BanChange::Prolonged, later, later),
             (BanChange::Shortened, later, None),
             (BanChange::Unchanged, None, None),
             (BanChange::Unchanged, later, later),
@@ -251,6 +262,9 @@ mod tests {
             banned.bans.truncate(1);
             text += &render_banned(&banned, &samples::view());
         }
+        banned.bans[0].change = BanChange::Unchanged;
+        banned.bans[0].reason = "court order".to_owned();
+        text += &render_banned(&banned, &samples::view());
         (banned.added, banned.moved, banned.unchanged) = (4000, 17, 1);
         banned.bans[0].change = BanChange::Added;
         text += &render_banned(&banned, &samples::view());

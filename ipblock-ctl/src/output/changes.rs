@@ -32,10 +32,7 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
     for rule in &diff.rules {
         push_rule(&mut text, rule, view);
     }
-    for line in &diff.other {
-        let mark = view.paint(Tone::Caution, "~");
-        let _ = writeln!(text, "{mark} {}", visible(line));
-    }
+    push_other(&mut text, &diff.other, view);
     let blocked = &diff.addresses.newly_blocked;
     let _ = writeln!(
         text,
@@ -104,13 +101,37 @@ fn push_conflict(text: &mut String, conflict: &ConflictInfo, view: &View) {
     }
 }
 
-fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
-    let (mark, word, tone) = match rule.change {
+/// Lists, zones and allow lists. What follows on one that is new is below it.
+fn push_other(text: &mut String, lines: &[String], view: &View) {
+    let mut new = None;
+    for line in lines {
+        let (subject, said) = line.split_once(": ").unwrap_or((line, ""));
+        if new == Some(subject) {
+            push_detail(text, said, view);
+            continue;
+        }
+        let change = match said.split(',').next() {
+            Some("added") => Change::Added,
+            Some("removed") => Change::Removed,
+            _ => Change::Changed,
+        };
+        new = (change == Change::Added).then_some(subject);
+        let (mark, _) = mark_and_word(change, view);
+        let _ = writeln!(text, "{mark} {}", visible(line));
+    }
+}
+
+fn mark_and_word(change: Change, view: &View) -> (String, &'static str) {
+    let (mark, word, tone) = match change {
         Change::Added => ("+", "added", Tone::Good),
         Change::Changed => ("~", "changed", Tone::Caution),
         Change::Removed => ("-", "removed", Tone::Bad),
     };
-    let mark = view.paint(tone, mark);
+    (view.paint(tone, mark), word)
+}
+
+fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
+    let (mark, word) = mark_and_word(rule.change, view);
     let _ = writeln!(text, "{mark} rule {}: {word}", rule.name);
     for line in &rule.detail {
         push_detail(text, line, view);
@@ -254,6 +275,35 @@ mod tests {
               +198.51.100.13/32, +198.51.100.14/32, +198.51.100.15/32,
               +198.51.100.16/32, +198.51.100.17/32, +198.51.100.18/32, +198.51.100.19/32
               and 10 more
+        ");
+    }
+
+    #[test]
+    fn a_new_list_or_zone_is_marked_as_new_once() {
+        let diff = Diff {
+            other: [
+                "allow: +192.0.2.7/32",
+                "zone `dmz`: added",
+                "zone `dmz`: default: pass -> drop",
+                "zone `lan`: removed",
+                "list `feed`: added, read from feed.txt",
+                "list `feed`: 2 prefixes more: +192.0.2.1/32, +192.0.2.2/32",
+                "list `office`: 1 prefix fewer: -198.51.100.0/24",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            ..Diff::default()
+        };
+        let text = render_diff(&diff, &samples::view());
+        let (changes, _) = text.split_once("\n\n").expect("changes, then counts");
+        insta::assert_snapshot!(changes, @"
+        ~ allow: +192.0.2.7/32
+        + zone `dmz`: added
+            default: pass -> drop
+        - zone `lan`: removed
+        + list `feed`: added, read from feed.txt
+            2 prefixes more: +192.0.2.1/32, +192.0.2.2/32
+        ~ list `office`: 1 prefix fewer: -198.51.100.0/24
         ");
     }
 

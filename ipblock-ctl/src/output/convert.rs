@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    number::{counted, grouped_text},
+    number::counted,
     view::{Tone, View},
 };
 use crate::api::types::Conversion;
@@ -15,9 +15,9 @@ pub fn render(conversions: &[Conversion], view: &View) -> String {
     for conversion in conversions {
         if conversions.len() > 1 {
             let title = format!(
-                "# {} ({} addresses)",
+                "# {} ({})",
                 conversion.input,
-                grouped_text(&conversion.addresses)
+                counted(&conversion.addresses, "address", "addresses")
             );
             let _ = writeln!(text, "{}", view.paint(Tone::Faint, &title));
         }
@@ -31,10 +31,7 @@ pub fn render(conversions: &[Conversion], view: &View) -> String {
 /// How many addresses a conversion holds, in how many prefixes.
 #[must_use]
 pub fn summary(conversion: &Conversion) -> String {
-    let addresses = match conversion.addresses.as_str() {
-        "1" => "1 address".to_owned(),
-        more => format!("{} addresses", grouped_text(more)),
-    };
+    let addresses = counted(&conversion.addresses, "address", "addresses");
     let prefixes = u64::try_from(conversion.cidrs.len()).unwrap_or(u64::MAX);
     format!("{addresses} in {}", counted(prefixes, "prefix", "prefixes"))
 }

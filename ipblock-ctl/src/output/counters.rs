@@ -94,9 +94,9 @@ pub fn render_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &Vi
     let mut totals = Table::new(&[
         Column::left("TOTAL"),
         Column::right("PACKETS"),
-        Column::right("PER SEC"),
+        Column::right("PACKETS/S"),
         Column::right("BYTES"),
-        Column::right("PER SEC"),
+        Column::right("BYTES/S"),
     ]);
     let mut line = |name: &str, count: Count, before: Option<Count>| {
         let rate = rate(count, before, earlier);
@@ -126,7 +126,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
         Column::name("RULE"),
         Column::left("ACTION"),
         Column::right("PACKETS"),
-        Column::right("PER SEC"),
+        Column::right("PACKETS/S"),
         Column::right("BYTES"),
         Column::right("BYTES/S"),
         Column::right("EXCEPTED"),

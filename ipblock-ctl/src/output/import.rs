@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    number::{counted, grouped, grouped_text},
+    number::{counted, grouped},
     view::{View, visible},
 };
 use crate::api::types::Staged;
@@ -88,10 +88,7 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
         report.format,
         counted(report.read, "entry", "entries"),
         counted(report.prefixes, "prefix", "prefixes"),
-        match report.addresses.as_str() {
-            "1" => "1 address".to_owned(),
-            many => format!("{} addresses", grouped_text(many)),
-        },
+        counted(&report.addresses, "address", "addresses"),
     );
     if report.duplicates > 0 {
         text.push_str(", ");

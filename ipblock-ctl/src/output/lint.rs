@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
-    number::{counted, grouped},
+    number::counted,
     view::{Tone, View, visible},
 };
 
@@ -68,11 +68,7 @@ pub fn render(report: &LintReport, view: &View) -> String {
     }
     let warnings = match report.warnings.len() {
         0 => "no warnings".to_owned(),
-        1 => "1 warning".to_owned(),
-        many => format!(
-            "{} warnings",
-            grouped(u64::try_from(many).unwrap_or(u64::MAX))
-        ),
+        many => counted(many, "warning", "warnings"),
     };
     let _ = writeln!(
         text,

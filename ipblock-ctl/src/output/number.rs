@@ -1,6 +1,7 @@
 //! Numbers for people. JSON never goes through here.
 
 use crate::api;
+pub use crate::api::counted;
 
 /// With a comma before every three digits.
 #[must_use]
@@ -50,15 +51,6 @@ fn scaled<'a>(number: u64, base: u64, units: &[&'a str]) -> (String, &'a str) {
     }
     let tenths = (u128::from(number) * 10) / u128::from(worth);
     (format!("{}.{}", tenths / 10, tenths % 10), chosen)
-}
-
-/// `1 rule`, `2 rules`.
-#[must_use]
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        number => format!("{} {many}", grouped(number)),
-    }
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ pub(super) fn status() -> Status {
             "alerts do not reach sink pager: https://pager.example/hook: connection refused",
         ]),
         object_sha256: "0123456789abcdef".repeat(4),
+        bpffs: "/sys/fs/bpf".to_owned(),
     }
 }
 

@@ -218,8 +218,9 @@ pub fn refusal_hint(cut: &[CutOff], deploy: bool) -> String {
         .map(ToString::to_string)
         .collect();
     let deploy = if deploy { " --deploy" } else { "" };
+    let them = if named.len() == 1 { "it" } else { "them" };
     format!(
-        "let them through first: `ipblock-ctl allow add {}{deploy}`\nor pass --force if that is \
+        "let {them} through first: `ipblock-ctl allow add {}{deploy}`\nor pass --force if that is \
          meant",
         named.join(" ")
     )
@@ -443,5 +444,6 @@ mod tests {
             "let them through first: `ipblock-ctl allow add 192.0.2.1 192.0.2.2 --deploy`\n\
              or pass --force if that is meant"
         );
+        assert!(refusal_hint(&cut[..1], false).starts_with("let it through first: "));
     }
 }

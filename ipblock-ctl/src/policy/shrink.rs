@@ -2,7 +2,10 @@
 //!
 //! A download that failed leaves an empty or short file, which the next command takes as it is.
 
-use super::ruleset::Ruleset;
+use super::{
+    ruleset::Ruleset,
+    text::{counted, grouped},
+};
 
 /// Whether more than the share `max_shrink` of what was there is gone.
 #[must_use]
@@ -17,7 +20,7 @@ pub fn is_shrunk(before: usize, now: usize, max_shrink: f64) -> bool {
 pub fn too_much_goes(before: &Ruleset, after: &Ruleset, entries: (u64, u64)) -> Option<String> {
     let rules = match before.rules.len() {
         1 => "the only rule".to_owned(),
-        count => format!("all {count} rules"),
+        count => format!("all {}", counted(count, "rule", "rules")),
     };
     if *after == Ruleset::default() && *before != Ruleset::default() {
         let what = match before.rules.len() {
@@ -31,7 +34,8 @@ pub fn too_much_goes(before: &Ruleset, after: &Ruleset, entries: (u64, u64)) -> 
     }
     let (before, after) = entries;
     (after < before.div_ceil(2)).then(|| {
-        format!("the file would leave {after} of {before} entries: more than half would go")
+        let (after, before) = (grouped(after), counted(before, "entry", "entries"));
+        format!("the file would leave {after} of {before}: more than half would go")
     })
 }
 

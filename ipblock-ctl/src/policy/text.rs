@@ -92,6 +92,14 @@ pub fn grouped(number: impl Display) -> String {
     text
 }
 
+/// Returns a number and its noun: `1 rule`, `2,000 rules`.
+#[must_use]
+pub fn counted(number: impl Display, one: &str, many: &str) -> String {
+    let number = grouped(number);
+    let noun = if number == "1" { one } else { many };
+    format!("{number} {noun}")
+}
+
 /// Returns the first 100 characters of `text` as [`printable`] shows them, for a message.
 pub(in crate::policy) fn shown(text: &str) -> String {
     let mut out = String::new();
@@ -152,6 +160,16 @@ mod tests {
         assert!(safe.starts_with("[\n  "), "{safe}");
         let read: Vec<String> = serde_json::from_str(&safe).unwrap();
         assert_eq!(read, [value]);
+    }
+
+    #[test]
+    fn a_number_has_its_noun_and_one_has_no_plural() {
+        let rules = |number| counted(number, "rule", "rules");
+        assert_eq!(
+            [rules(0), rules(1), rules(11), rules(2_001)],
+            ["0 rules", "1 rule", "11 rules", "2,001 rules"]
+        );
+        assert_eq!(counted("1", "address", "addresses"), "1 address");
     }
 
     #[test]

@@ -391,8 +391,8 @@ fn counters_are_watched_block_by_block_and_as_json_line_by_line() {
     assert_eq!(
         block[1..3],
         [
-            "RULE   ACTION  PACKETS  PER SEC   BYTES  BYTES/S  EXCEPTED  LAST HIT",
-            "abuse  block     1,000        -  60,000        -         0  never",
+            "RULE   ACTION  PACKETS  PACKETS/S   BYTES  BYTES/S  EXCEPTED  LAST HIT",
+            "abuse  block     1,000          -  60,000        -         0  never",
         ]
     );
     assert_eq!(block[12], "");

@@ -76,6 +76,10 @@ fn what_is_not_an_address_is_explained_with_what_may_be_meant() {
             &["ban", "192.0.2.1", "--for", "1h", "--reason", "ssh", "scan"],
             "quotes around a text of several words",
         ),
+        (
+            &["unban", "192.0.2.1", "2h"],
+            "ban ADDRESS --for 2h --shorten",
+        ),
         (&["check", "-"], "standard input is not read here"),
         (
             &["ban", "DE", "--for", "1h"],
@@ -92,6 +96,46 @@ fn what_is_not_an_address_is_explained_with_what_may_be_meant() {
         assert!(!text.contains("NAME"), "{arguments:?}: {text}");
     }
     assert!(daemon.requests().is_empty());
+}
+
+#[test]
+fn a_usage_line_shows_only_what_is_to_be_typed() {
+    let daemon = FakeDaemon::start(Vec::new());
+    let assert = run(&daemon, &["ban"]).code(2);
+    let text = stderr(&assert);
+    assert!(text.contains("Usage: ipblock-ctl ban <A>...\n"), "{text}");
+    let assert = ipblock_ctl()
+        .env("IPBLOCK_BPFFS", "/x")
+        .args(["panic-off", "--fro", "1h"])
+        .assert()
+        .code(2);
+    let text = stderr(&assert);
+    assert!(!text.contains("--bpffs"), "{text}");
+}
+
+#[test]
+fn a_mapped_address_is_said_to_be_read_as_ipv4() {
+    let unban = || answer("POST", "/v1/unban", 200, unbanned());
+    let daemon = FakeDaemon::start(vec![
+        answer("POST", "/v1/bans", 200, banned()),
+        unban(),
+        unban(),
+        answer("POST", "/v1/check", 200, json!([])),
+    ]);
+    let said = "read ::ffff:192.0.2.7 as 192.0.2.7\n";
+    let mapped = "::ffff:192.0.2.7";
+    for arguments in [
+        &["ban", mapped, "--for", "1h"][..],
+        &["unban", mapped],
+        &["unban", mapped, "--json"],
+        &["check", mapped],
+        &["convert", mapped],
+    ] {
+        let assert = run(&daemon, arguments).code(0);
+        let is_for_people = !arguments.contains(&"--json");
+        let text = stderr(&assert);
+        assert_eq!(text.ends_with(said), is_for_people, "{arguments:?}: {text}");
+    }
 }
 
 #[test]

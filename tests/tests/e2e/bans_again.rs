@@ -31,10 +31,10 @@ fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
     assert_eq!(again.bans[0].change, BanChange::Unchanged);
     assert_eq!(again.bans[0].until, None);
     assert_eq!(only(daemon)?, first);
-    let text = daemon.ctl(&["ban", address, "--for", "1s"])?.ok()?;
+    let text = daemon.ctl(&["ban", address, "--for", "1s", "--reason", "sshd"])?;
     assert_eq!(
-        text,
-        "203.0.113.9/32: banned permanently already, unchanged\n"
+        text.ok()?,
+        "203.0.113.9/32: banned permanently already, unchanged; its reason stays `court order`\n"
     );
 
     // A feed that meets it leaves it alone.

@@ -37,6 +37,33 @@ fn assert_says(findings: &[[String; 4]], state: &str, detail: &str, advice: &str
 }
 
 #[test]
+fn the_daemon_says_where_it_pins_and_no_other_filter_is_looked_at() -> anyhow::Result<()> {
+    let scene = Scene::attached(require_privileged!(), "native")?;
+    apply(&scene.daemon, BLOCK)?;
+    let netns = scene.pair.host.netns.name();
+    let doctor = || {
+        let launcher = ["ip", "netns", "exec", netns, "env", "-u", "IPBLOCK_BPFFS"];
+        scene.daemon.ctl_through(&launcher, &["doctor"], "")
+    };
+    let output = doctor()?;
+    let bpffs = format!("mounted at {}", scene.daemon.bpffs().display());
+    assert!(output.stdout.contains(&bpffs), "{output:?}");
+    assert!(
+        output.stdout.contains("native mode, ipblock's"),
+        "{output:?}"
+    );
+    let Scene {
+        mut daemon, pair, ..
+    } = scene;
+    daemon.terminate()?;
+    let launcher = ["ip", "netns", "exec", pair.host.netns.name()];
+    let output = daemon.ctl_through(&launcher, &["doctor"], "")?;
+    assert!(output.stdout.contains("not looked at"), "{output:?}");
+    assert!(output.stdout.contains("perhaps ipblock's"), "{output:?}");
+    Ok(())
+}
+
+#[test]
 fn a_host_that_is_well_has_a_line_for_everything() -> anyhow::Result<()> {
     let scene = Scene::attached(require_privileged!(), "native")?;
     apply(&scene.daemon, BLOCK)?;

@@ -106,6 +106,24 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     lists.wait_for_problem(Some(said))?;
     assert_eq!(lists.held()?, ["192.0.2.0/24"]);
 
+    // The command that is named reads it, whatever else is staged.
+    lists
+        .daemon()
+        .ctl(&["allow", "add", "203.0.113.10"])?
+        .ok()?;
+    let problem = problem_of(&lists)?.to_string();
+    assert!(
+        problem.contains("(now: ipblock-ctl list accept feed)"),
+        "{problem}"
+    );
+    lists.daemon().ctl(&["list", "accept", "feed"])?.ok()?;
+    assert_eq!(lists.held()?, ["192.0.2.0/24", "198.51.100.0/24"]);
+    assert_eq!(problem_of(&lists)?, serde_json::Value::Null);
+    assert_eq!(lists.wait_for_problem(None)?.staged, 1);
+    lists.daemon().ctl(&["discard"])?.ok()?;
+    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.wait_for_problem(Some(said))?;
+
     // Back to what the file says: nothing is wrong.
     lists.daemon().ctl(&["rollback", "2"])?.ok()?;
     lists.wait_for_problem(None)?;

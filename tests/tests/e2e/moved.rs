@@ -146,6 +146,30 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
     Ok(())
 }
 
+/// It may neither leave its zone for one that goes with the trial, nor lose its zone unasked.
+#[test]
+fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, BLOCK)?;
+    let zone = ["zone", "set", "lan", "--default", "pass", "--deploy"];
+    scene.daemon.ctl(&zone)?.ok()?;
+    scene.daemon.ctl(&["attach", NAME, "--zone", "lan"])?.ok()?;
+    rename(&scene.pair.host.netns, NAME, "ens9")?;
+    let trial = ["zone", "set", "dmz", "--default", "pass", "--deploy"];
+    let trial = [&trial[..], &["--confirm-within", "10m"]].concat();
+    scene.daemon.ctl(&trial)?.ok()?;
+    let refused = scene.daemon.ctl(&["attach", "ens9", "--zone", "dmz"])?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("awaits confirmation"),
+        "{refused:?}"
+    );
+    let said = scene.daemon.ctl(&["attach", "ens9"])?.ok()?;
+    assert!(said.ends_with("zone lan\n"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn a_device_that_went_to_another_namespace_is_told_and_can_be_let_go() -> anyhow::Result<()> {
     let root = require_privileged!();

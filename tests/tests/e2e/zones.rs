@@ -173,6 +173,9 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     side.sender.send(&unlisted)?;
     side.judged(&daemon, 1)?;
     let name = &second.host.interface;
+    // Without a zone it keeps the one that it is in.
+    let said = daemon.ctl(&["attach", name])?.ok()?;
+    assert!(said.ends_with("zone lan\n"), "{said}");
     daemon.ctl(&["attach", name, "--zone", "default"])?.ok()?;
     side.sender.send(&unlisted)?;
     side.receiver.wait_for_count(1, 1, DEADLINE)?;

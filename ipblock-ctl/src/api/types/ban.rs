@@ -59,6 +59,9 @@ pub struct BannedPrefix {
     /// When it ended before; null: never, or it is new.
     #[serde(default)]
     pub was: Option<Timestamp>,
+    /// Its reason now; one that was given is not kept where the ban is unchanged.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// What a [`BanRequest`] did to one prefix.

@@ -87,6 +87,9 @@ pub struct Status {
     pub problems: Vec<String>,
     /// SHA-256 of the BPF object, in hexadecimal.
     pub object_sha256: String,
+    /// The bpffs under which the daemon pins.
+    #[serde(default)]
+    pub bpffs: String,
 }
 
 /// One zone in [`Status`].
@@ -164,7 +167,7 @@ pub struct AttachRequest {
     /// Mode asked for.
     #[serde(default)]
     pub mode: Mode,
-    /// Zone name; `default` when absent.
+    /// Zone name; when absent, the zone that it is in, and `default` for another interface.
     #[serde(default)]
     pub zone: Option<String>,
     /// Attaches also where the zone drops an address that must not be cut off.

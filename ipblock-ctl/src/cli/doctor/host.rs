@@ -77,7 +77,14 @@ pub(super) fn jit() -> Vec<Finding> {
         .collect()
 }
 
-pub(super) fn bpffs(bpffs: &Path) -> Vec<Finding> {
+pub(super) fn bpffs(bpffs: Option<&Path>) -> Vec<Finding> {
+    let Some(bpffs) = bpffs else {
+        return vec![Finding::warning(
+            "bpffs",
+            "not looked at: the daemon does not answer and cannot say where it pins",
+            "pass --bpffs DIR, as ipblockd is started with",
+        )];
+    };
     vec![match mounted() {
         Ok(places) => judge_mounts(&places, bpffs),
         Err(error) => Finding::warning(

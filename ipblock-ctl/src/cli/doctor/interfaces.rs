@@ -12,7 +12,7 @@ use crate::{
 const CHECK: &str = "XDP programs";
 
 /// What runs an XDP program that is not ours, and everything else about interfaces.
-pub(super) fn interfaces(bpffs: &Path) -> Vec<Finding> {
+pub(super) fn interfaces(bpffs: Option<&Path>) -> Vec<Finding> {
     let interfaces = match Interface::list() {
         Ok(interfaces) => interfaces,
         Err(error) => {
@@ -20,7 +20,7 @@ pub(super) fn interfaces(bpffs: &Path) -> Vec<Finding> {
             return vec![Finding::warning(CHECK, error.to_string(), advice)];
         }
     };
-    let links = our_links(bpffs);
+    let links = bpffs.map(our_links).unwrap_or_default();
     let ours: BTreeSet<u32> = links.iter().map(|link| link.program).collect();
     let mut findings = programs(&interfaces, &ours, bpffs);
     findings.extend(links.iter().filter_map(|link| elsewhere(link, &interfaces)));
@@ -29,7 +29,7 @@ pub(super) fn interfaces(bpffs: &Path) -> Vec<Finding> {
 }
 
 /// One finding for each interface that runs an XDP program, or one that says that none does.
-fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: &Path) -> Vec<Finding> {
+fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: Option<&Path>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for interface in interfaces {
         let Some(xdp) = interface.xdp else {
@@ -40,20 +40,18 @@ fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: &Path) -> Vec
             "{}: program {}{name}, {} mode",
             interface.name, xdp.program, xdp.mode
         );
-        findings.push(if ours.contains(&xdp.program) {
-            Finding::ok(CHECK, format!("{what}, ipblock's"))
-        } else {
-            Finding::warning(
-                CHECK,
-                format!(
-                    "{what}, not one that is pinned under {}",
-                    bpffs.join("ipblock").display()
-                ),
-                format!(
-                    "ipblock cannot attach there; `bpftool prog show id {}` tells whose it is",
-                    xdp.program
-                ),
-            )
+        let advice = format!(
+            "ipblock cannot attach there; `bpftool prog show id {}` tells whose it is",
+            xdp.program
+        );
+        findings.push(match bpffs {
+            _ if ours.contains(&xdp.program) => Finding::ok(CHECK, format!("{what}, ipblock's")),
+            Some(bpffs) => {
+                let pins = bpffs.join("ipblock");
+                let what = format!("{what}, not one that is pinned under {}", pins.display());
+                Finding::warning(CHECK, what, advice)
+            }
+            None => Finding::warning(CHECK, format!("{what}, perhaps ipblock's"), advice),
         });
     }
     if findings.is_empty() {

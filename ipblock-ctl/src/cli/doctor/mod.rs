@@ -7,7 +7,7 @@ mod host;
 mod interfaces;
 mod room;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -17,7 +17,10 @@ use super::{
     session::Session,
 };
 use crate::{
-    api::client::{Client, ClientError},
+    api::{
+        client::{ClientError, DEFAULT_SOCKET},
+        types::Status,
+    },
     datapath::{PinDirectory, inspect},
     output::doctor::{Finding, FindingState, render},
 };
@@ -34,9 +37,12 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let bpffs = args.place.place();
-    let mut findings = host(&bpffs);
-    findings.extend(daemon(&session.client, &bpffs).await);
+    let status = session.client.status().await;
+    let socket = session.client.socket();
+    let told = status.as_ref().ok().map(|status| status.bpffs.as_str());
+    let bpffs = place(&args.place, told, socket);
+    let mut findings = host(bpffs.as_deref());
+    findings.extend(daemon(status, socket, bpffs.as_deref()));
     session.show(&findings, |findings, view| render(findings, view))?;
     let broken = findings
         .iter()
@@ -44,8 +50,19 @@ pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<
     Ok(if broken { FAILED } else { OK })
 }
 
+/// Where the daemon pins: as it is named, as the daemon says, or where a filter is pinned. What another
+/// daemon pinned is not taken for that of one that does not answer at a socket of its own.
+fn place(option: &BpffsOption, told: Option<&str>, socket: &Path) -> Option<PathBuf> {
+    // Empty: a daemon that does not know the question yet.
+    let told = told.filter(|told| !told.is_empty());
+    option
+        .named()
+        .or_else(|| told.map(PathBuf::from))
+        .or_else(|| (socket == Path::new(DEFAULT_SOCKET)).then(|| option.place()))
+}
+
 /// What is looked at without the daemon, in the order in which it is shown.
-fn host(bpffs: &Path) -> Vec<Finding> {
+fn host(bpffs: Option<&Path>) -> Vec<Finding> {
     [
         host::kernel(),
         host::jit(),
@@ -58,9 +75,13 @@ fn host(bpffs: &Path) -> Vec<Finding> {
     .concat()
 }
 
-async fn daemon(client: &Client, bpffs: &Path) -> Vec<Finding> {
-    let socket = client.socket().display();
-    let status = match client.status().await {
+fn daemon(
+    status: Result<Status, ClientError>,
+    socket: &Path,
+    bpffs: Option<&Path>,
+) -> Vec<Finding> {
+    let socket = socket.display();
+    let status = match status {
         Ok(status) => status,
         Err(error @ ClientError::NotPermitted { .. }) => {
             let advice = error.hint().unwrap_or_default();
@@ -82,7 +103,56 @@ async fn daemon(client: &Client, bpffs: &Path) -> Vec<Finding> {
     }
     findings.extend(room::capacity(&status));
     // Root alone sees the maps.
-    let maps = PinDirectory::at(bpffs).and_then(|pins| inspect::generations_bytes(&pins));
-    findings.extend(room::memory(&status, maps.ok()));
+    let maps = bpffs.and_then(|bpffs| {
+        let pins = PinDirectory::at(bpffs).ok()?;
+        inspect::generations_bytes(&pins).ok()
+    });
+    findings.extend(room::memory(&status, maps));
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        place: BpffsOption,
+    }
+
+    fn option(words: &[&str]) -> BpffsOption {
+        let words = ["doctor"].iter().chain(words);
+        Line::try_parse_from(words).expect("options").place
+    }
+
+    #[test]
+    fn the_bpffs_is_the_one_of_the_daemon_that_was_asked() {
+        let told = Some("/run/other");
+        let socket = Path::new("/run/other.sock");
+        let named = place(&option(&["--bpffs", "/x"]), told, socket);
+        assert_eq!(named, Some("/x".into()));
+        let asked = place(&option(&[]), told, socket);
+        assert_eq!(asked, told.map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_another_daemon_pins_is_not_looked_at() {
+        assert_eq!(
+            place(&option(&[]), None, Path::new("/run/other.sock")),
+            None
+        );
+        assert!(place(&option(&[]), None, Path::new(DEFAULT_SOCKET)).is_some());
+        let findings = host::bpffs(None);
+        assert!(findings[0].detail.starts_with("not looked at"));
+        assert!(
+            findings[0]
+                .advice
+                .as_ref()
+                .expect("advice")
+                .contains("--bpffs")
+        );
+    }
 }

@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuleCommand {
     Add(add::AddArgs),
+    #[command(alias = "ls")]
     List(list::ListArgs),
     /// Show everything about a rule
     Show {
@@ -32,6 +33,7 @@ pub(crate) enum RuleCommand {
         name: RuleName,
     },
     Edit(edit::EditArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
     Promote(PromoteArgs),
 }

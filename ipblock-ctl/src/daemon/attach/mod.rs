@@ -42,9 +42,15 @@ impl Service {
         let _change = self.begin_change();
         let name = &request.interface;
         check_interface_name(name).map_err(|error| ApiError::new(ErrorKind::Invalid, error))?;
-        let zone = self.deployed_zone(request.zone.as_deref())?;
         // Seen now: a device may have got this name since the last second.
         self.set_all_aside()?;
+        let zone = match &request.zone {
+            Some(zone) => self.deployed_zone(zone)?,
+            None => match self.zone_of(name)? {
+                Some(zone) => self.deployed_zone(zone.as_str())?,
+                None => ZoneName::default(),
+            },
+        };
         let asked = asked_mode(request.mode);
         self.require_same_mode(name, asked)?;
         self.require_way_back(name, &zone)?;
@@ -201,14 +207,8 @@ impl Service {
     /// Refuses to move an interface out of its zone into one that is on trial: were that taken back,
     /// nothing would filter it.
     fn require_way_back(&self, name: &str, zone: &ZoneName) -> Result<(), ApiError> {
-        let trial = {
-            let state = self.read();
-            let is_moved = state
-                .interfaces
-                .get(name)
-                .is_some_and(|record| record.zone != *zone);
-            state.confirmation.clone().filter(|_| is_moved)
-        };
+        let is_moved = self.zone_of(name)?.is_some_and(|before| before != *zone);
+        let trial = self.read().confirmation.clone().filter(|_| is_moved);
         let Some(trial) = trial else { return Ok(()) };
         let previous = self.revision_ruleset(trial.trial.previous)?;
         if previous.zone(zone).is_some() {
@@ -227,11 +227,15 @@ impl Service {
         Ok(interfaces.find(|interface| interface.name == name))
     }
 
-    /// A deployed zone; `default` when none is named.
-    fn deployed_zone(&self, name: Option<&str>) -> Result<ZoneName, ApiError> {
-        let Some(name) = name else {
-            return Ok(ZoneName::default());
-        };
+    /// The zone that an interface is in: by the filter that its device carries, or as it is remembered.
+    fn zone_of(&self, name: &str) -> Result<Option<ZoneName>, ApiError> {
+        if let Some(zone) = self.zone_of_moved(name)? {
+            return Ok(Some(zone));
+        }
+        Ok(self.remembered(name)?.map(|interface| interface.zone))
+    }
+
+    fn deployed_zone(&self, name: &str) -> Result<ZoneName, ApiError> {
         let state = self.read();
         let zone = name
             .parse()

@@ -86,6 +86,19 @@ impl Service {
         Ok(Some(moved.link))
     }
 
+    /// The zone of the moved link that the interface of this name carries.
+    pub(super) fn zone_of_moved(&self, name: &str) -> Result<Option<ZoneName>, DatapathError> {
+        let Some(here) = Interface::by_name(name)? else {
+            return Ok(None);
+        };
+        let mut state = self.write();
+        for moved in &mut state.moved {
+            moved.link.look_again();
+        }
+        let carried = state.moved.iter().find(|moved| moved.link.is_on(&here));
+        Ok(carried.map(|moved| moved.zone.clone()))
+    }
+
     /// Finds the moved links that are pinned.
     pub(in crate::daemon) fn adopt_moved(&self) -> Result<(), DatapathError> {
         let found = PinnedLink::open_moved(&self.pins)?.into_iter();

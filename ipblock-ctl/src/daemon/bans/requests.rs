@@ -96,6 +96,7 @@ impl Service {
                     until,
                     change,
                     was,
+                    reason: ban.reason.clone(),
                 });
             }
             match change {

@@ -1,6 +1,8 @@
 //! What an operator should know of a ban that is carried out all the same.
 
-use ipnet::IpNet;
+use std::net::Ipv6Addr;
+
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::policy::{Ruleset, bans::allow_entries};
 
@@ -8,6 +10,9 @@ use crate::policy::{Ruleset, bans::allow_entries};
 const NAMED: usize = 3;
 /// A network of one IPv6 customer is this long: whoever has an address has all of them.
 const V6_NETWORK: u8 = 64;
+/// Global unicast: what providers give to customers. Elsewhere (loopback, link-local, IPv4-mapped) the
+/// /64 around an address belongs to no one customer.
+const V6_CUSTOMERS: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Prefixes as text, so many of them at most.
 pub(super) fn named(prefixes: &[IpNet], at_most: usize) -> String {
@@ -27,7 +32,10 @@ pub(super) fn part_of_a_64(prefixes: &[IpNet]) -> Option<String> {
     let mut long: Vec<IpNet> = prefixes
         .iter()
         .copied()
-        .filter(|prefix| prefix.addr().is_ipv6() && prefix.prefix_len() > V6_NETWORK)
+        .filter(|prefix| match prefix {
+            IpNet::V4(_) => false,
+            IpNet::V6(net) => net.prefix_len() > V6_NETWORK && V6_CUSTOMERS.contains(net),
+        })
         .collect();
     long.sort_unstable();
     long.dedup();
@@ -54,4 +62,28 @@ pub(super) fn allowed(deployed: &Ruleset, prefixes: &[IpNet]) -> Vec<String> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_64_is_advised_for_addresses_of_customers_alone() {
+        let advised = |text: &str| part_of_a_64(&[text.parse().expect("a prefix")]).is_some();
+        for customer in ["2001:db8::7/128", "2a00:1450::/65", "2001:db8:0:1::/120"] {
+            assert!(advised(customer), "{customer}");
+        }
+        for other in [
+            "::1/128",
+            "::/128",
+            "fe80::1/128",
+            "::ffff:192.0.2.0/120",
+            "ff02::1/128",
+            "2001:db8::/64",
+            "192.0.2.1/32",
+        ] {
+            assert!(!advised(other), "{other}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
         state::{LiveZone, Service},
     },
     datapath::clock::Now,
-    policy::{At, Ruleset, ZoneName, explain::Explainer},
+    policy::{At, Ruleset, ZoneName, explain::Explainer, text::counted},
 };
 
 /// How many differently judged parts of one prefix are told apart.
@@ -206,12 +206,12 @@ impl Tally {
     fn too_many_rules(&self) -> ApiError {
         let answers = self.answers;
         let message = format!(
-            "the answers would list more than {MAX_LISTED} rules: so many match the first {answers} \
-             addresses"
+            "the answers would list more than {MAX_LISTED} rules, for the first {} alone",
+            counted(answers, "address", "addresses")
         );
         let hint = format!(
-            "check at most {} addresses at once, or name one zone",
-            answers.max(1)
+            "check at most {} at once, or name one zone",
+            counted(answers.max(1), "address", "addresses")
         );
         ApiError::new(ErrorKind::Invalid, message).with_hint(hint)
     }
@@ -271,11 +271,11 @@ mod tests {
         let refused = refused.expect("a refusal");
         assert_eq!(
             refused.message,
-            "the answers would list more than 1000000 rules: so many match the first 3333 addresses"
+            "the answers would list more than 1000000 rules, for the first 3,333 addresses alone"
         );
         assert_eq!(
             refused.hint.unwrap(),
-            "check at most 3333 addresses at once, or name one zone"
+            "check at most 3,333 addresses at once, or name one zone"
         );
         assert_eq!((tally.answers, tally.listed), (3_333, 1_000_200));
     }

@@ -350,3 +350,42 @@ fn a_sink_without_a_type_is_told_with_its_name_and_place() {
         );
     }
 }
+
+#[test]
+fn every_mistake_is_told_once_and_in_order() {
+    let text = r#"sockett = "/x"
+socket = "relative"
+capacity = 0
+[alert]
+rate = 1
+[alerts]
+rat = 1
+window = "25h"
+[[alerts.sink]]
+type = "file"
+path = "relative"
+[[alerts.sink]]
+type = "fil"
+[[alerts.sink]]
+type = "webhook"
+[[alerts.sink]]
+type = "webhook"
+url = "https://alerts.example.com"
+name = "x y"
+queue = 0
+"#;
+    let told = parse(text).unwrap_err();
+    insta::assert_snapshot!(told, @"
+    d.toml:1:1: unknown field `sockett`: did you mean `socket`?
+    d.toml:2:10: `relative` is no absolute path: write it from the root, as in /var/lib/ipblock
+    d.toml:3:12: invalid value: integer `0`, expected a nonzero u32
+    d.toml:4:2: unknown field `alert`: did you mean `alerts`?
+    d.toml:7:1: unknown field `rat`: did you mean `rate`?
+    d.toml:8:10: `25h` is out of bounds: write 1s to 24h
+    d.toml:11:8: `relative` is no absolute path: write it from the root, as in /var/lib/ipblock
+    d.toml:13:8: unknown variant `fil`, expected one of `log`, `file`, `webhook`
+    d.toml:14:1: sink 3 (`webhook`) needs a `url`
+    d.toml:19:8: `x y` is no name of a sink: 1 to 32 letters, digits, `_`, `-` and `.`
+    d.toml:20:9: 0 is out of bounds: write 1 to 1000000
+    ");
+}

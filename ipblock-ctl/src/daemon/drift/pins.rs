@@ -3,14 +3,18 @@
 use tracing::error;
 
 use super::{Part, Service, State};
-use crate::datapath::{PinDirectory, PinnedLink, PutRight};
+use crate::{
+    datapath::{PinDirectory, PinnedLink, PutRight},
+    policy::text::counted,
+};
 
 impl Service {
     /// Pins again what somebody has unpinned or replaced. Called every second, while nothing changes.
     pub(in crate::daemon) fn put_pins_right(&self) {
         let PutRight { count, failed } = self.pins_put_right(&self.read());
         if count > 0 {
-            self.repaired(Part::Pins, &format!("{count} pins were gone or replaced"));
+            let pins = counted(count, "pin was", "pins were");
+            self.repaired(Part::Pins, &format!("{pins} gone or replaced"));
         }
         let problem = failed.map(|error| match error.hint() {
             Some(hint) => format!("{error}; {hint}"),

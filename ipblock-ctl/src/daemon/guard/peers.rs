@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use crate::policy::text::counted;
+
 /// `TCP_ESTABLISHED` and `TCP_LISTEN` of `include/net/tcp_states.h`.
 const ESTABLISHED: &str = "01";
 const LISTEN: &str = "0A";
@@ -111,19 +113,20 @@ impl Connections {
             .map(|(peer, services)| {
                 let named = services.iter().take(NAMED_PORTS);
                 let mut parts: Vec<_> = named
-                    .map(|(service, count)| match count {
-                        1 => format!("{service}: 1 connection"),
-                        count => format!("{service}: {count} connections"),
+                    .map(|(service, count)| {
+                        let connections = counted(count, "connection", "connections");
+                        format!("{service}: {connections}")
                     })
                     .collect();
                 if services.len() > NAMED_PORTS {
-                    parts.push(format!("{} more ports", services.len() - NAMED_PORTS));
+                    let more = services.len() - NAMED_PORTS;
+                    parts.push(counted(more, "more port", "more ports"));
                 }
                 format!("{peer} ({})", parts.join(", "))
             })
             .collect();
         if more > 0 {
-            texts.push(format!("and {more} more peers"));
+            texts.push(format!("and {}", counted(more, "more peer", "more peers")));
         }
         texts
     }

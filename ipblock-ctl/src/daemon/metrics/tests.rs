@@ -86,6 +86,7 @@ pub(super) fn sample() -> Snapshot {
             },
             problems: vec!["one".to_owned(), "two".to_owned(), "three".to_owned()],
             object_sha256: "ab".repeat(32),
+            bpffs: "/sys/fs/bpf".to_owned(),
         },
         counters: Counters {
             rules: vec![

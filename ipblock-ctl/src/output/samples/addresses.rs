@@ -123,6 +123,7 @@ pub(in crate::output) fn banned() -> Banned {
                 until: Some(now() + 2.hours()),
                 change: BanChange::Added,
                 was: None,
+                reason: String::new(),
             })
             .collect(),
     }

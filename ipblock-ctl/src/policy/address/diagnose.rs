@@ -11,6 +11,8 @@ use super::{AddressError, parse_address, parse_address_set, parse_length};
 const FORMS: &str = "write an address (192.0.2.1, 2001:db8::1), a prefix (192.0.2.0/24) \
                      or a range (192.0.2.1-192.0.2.9)";
 
+const ALL: &str = "write 0.0.0.0/0 for all of IPv4, ::/0 for all of IPv6";
+
 const NOT_RESOLVED: &str = "host names are not resolved";
 
 /// A problem and what to write instead.
@@ -62,9 +64,14 @@ pub(super) fn range_refused(text: &str, first: IpAddr, last: IpAddr) -> AddressE
 pub(super) fn range_of_mapped(text: &str, first: IpAddr, last: IpAddr) -> AddressError {
     let problem = "an IPv4-mapped address is the end of a range: IPv4 or IPv6 sources may be meant";
     let hint = match (first, last) {
-        (IpAddr::V4(_), IpAddr::V4(_)) => format!(
-            "write {first}-{last} for IPv4, or prefixes such as ::ffff:{first}/120 for IPv6 sources"
-        ),
+        (IpAddr::V4(low), IpAddr::V4(high)) => {
+            let (low, high) = (low.min(high), low.max(high));
+            let network = Ipv4Net::new_assert(low, 24).network();
+            format!(
+                "write {low}-{high} for IPv4, or prefixes such as ::ffff:{network}/120 for IPv6 \
+                 sources"
+            )
+        }
         _ => "write both ends as IPv4 or both as IPv6".to_owned(),
     };
     AddressError::new(text, problem, hint)
@@ -226,6 +233,9 @@ fn end_by_last_part(first: Ipv4Addr, last: &str) -> Option<String> {
 fn prefix(text: &str, length: &str) -> Problem {
     let Some(valid) = parse_address(text) else {
         let (problem, hint) = address(text);
+        if (text, length) == ("0", "0") {
+            return (problem, Some(ALL.to_owned()));
+        }
         let swap = |hint: String| match parse_length(length) {
             // The hint of a bare address may name another length.
             Some(_) if !hint.contains('/') => format!("{hint}/{length}"),
@@ -346,6 +356,9 @@ fn is_too_great(part: &str) -> bool {
 }
 
 fn wildcard(parts: &[&str]) -> Problem {
+    if parts == ["*"] {
+        return ("`*` is not an address".to_owned(), Some(ALL.to_owned()));
+    }
     let known: Vec<u8> = parts.iter().map_while(|part| part.parse().ok()).collect();
     let rest = parts.get(known.len()..).unwrap_or_default();
     let hint = (parts.len() == 4 && rest.iter().all(|part| *part == "*"))

@@ -182,9 +182,23 @@ fn mapped(address: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
+/// Says which texts are IPv4-mapped addresses and so read as IPv4, if any are: some by name, and how
+/// many more.
+pub fn read_as_ipv4<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    const NAMED: usize = 3;
+    let mut mapped = texts
+        .into_iter()
+        .filter_map(|text| written_as_mapped(text).map(|address| format!("{text} as {address}")));
+    let named: Vec<String> = mapped.by_ref().take(NAMED).collect();
+    let more = match mapped.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| format!("read {}{more}", named.join(", ")))
+}
+
 /// The IPv4 address that a text is read as, when it writes it as an IPv4-mapped one.
-#[must_use]
-pub fn read_as_ipv4(text: &str) -> Option<Ipv4Addr> {
+pub(in crate::policy) fn written_as_mapped(text: &str) -> Option<Ipv4Addr> {
     // Quick: nearly all texts are not IPv6.
     if !text.contains("::") && !text.contains(":0:") {
         return None;

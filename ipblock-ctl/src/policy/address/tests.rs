@@ -82,10 +82,10 @@ fn a_single_mapped_address_becomes_ipv4() {
         assert_eq!(parse_prefixes(text), Ok(nets(&["192.0.2.1/32"])), "{text}");
     }
     let ipv4 = Some(Ipv4Addr::new(192, 0, 2, 1));
-    assert_eq!(read_as_ipv4("::ffff:192.0.2.1"), ipv4);
-    assert_eq!(read_as_ipv4("0:0:0:0:0:ffff:c000:201/128"), ipv4);
-    assert_eq!(read_as_ipv4("::ffff:192.0.2.0/120"), None);
-    assert_eq!(read_as_ipv4("192.0.2.1"), None);
+    assert_eq!(written_as_mapped("::ffff:192.0.2.1"), ipv4);
+    assert_eq!(written_as_mapped("0:0:0:0:0:ffff:c000:201/128"), ipv4);
+    assert_eq!(written_as_mapped("::ffff:192.0.2.0/120"), None);
+    assert_eq!(written_as_mapped("192.0.2.1"), None);
 }
 
 #[test]
@@ -407,4 +407,43 @@ fn addresses_of(prefix: &IpNet) -> Vec<IpAddr> {
     let (_, first, last) = ends(prefix);
     let address = |number: u128| Ipv4Addr::from(u32::try_from(number).unwrap()).into();
     (first..=last).map(address).collect()
+}
+
+#[test]
+fn what_a_hint_says_to_write_is_taken() {
+    for text in [
+        "*",
+        "0/0",
+        "10/8",
+        "192.0.2.*",
+        "192.0.2.1/24",
+        "192.0.2.1/33",
+        "192.0.2.1/-1",
+        "192.0.2.1/255.255.255.0",
+        "192.0.2.01",
+        "192.0.2.1:443",
+        "[2001:db8::1]:443",
+        "https://192.0.2.1/x",
+        "192[.]0[.]2[.]1",
+        "192.0.2.9-192.0.2.1",
+        "192.0.2.1-9",
+        "::ffff:192.0.2.1/24",
+        "::ffff:192.0.2.1-::ffff:192.0.2.9",
+        "::ffff:192.0.2.9-::ffff:192.0.2.1",
+        "::ffff:192.0.2.1-192.0.2.9",
+        "192.0.2.1 192.0.2.2",
+        "fe80::1%eth0/64",
+        "2001:db8::1/64",
+    ] {
+        let hint = parse_prefixes(text).unwrap_err().hint.unwrap();
+        let written = hint.split_whitespace().filter_map(|word| {
+            let word = word
+                .trim_start_matches('(')
+                .trim_end_matches([',', ';', ':']);
+            word.contains(|c: char| c.is_ascii_digit()).then_some(word)
+        });
+        for word in written.filter(|word| word.contains(['.', ':'])) {
+            assert!(parse_prefixes(word).is_ok(), "{text}: {hint}: {word}");
+        }
+    }
 }

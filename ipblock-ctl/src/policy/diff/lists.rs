@@ -7,6 +7,7 @@ use crate::policy::{
     list_file::ListFile,
     name::ListName,
     ruleset::{At, Element, List},
+    text::{counted, grouped},
 };
 
 /// How many prefixes come into a list and go from it.
@@ -39,15 +40,12 @@ impl ListDiff {
     /// `3 prefixes more, 1 fewer`.
     #[must_use]
     pub fn in_words(self) -> String {
-        let prefixes = |count| match count {
-            1 => "1 prefix".to_owned(),
-            count => format!("{count} prefixes"),
-        };
+        let prefixes = |count| counted(count, "prefix", "prefixes");
         match (self.more, self.fewer) {
             (0, 0) => "the same prefixes".to_owned(),
             (more, 0) => format!("{} more", prefixes(more)),
             (0, fewer) => format!("{} fewer", prefixes(fewer)),
-            (more, fewer) => format!("{} more, {fewer} fewer", prefixes(more)),
+            (more, fewer) => format!("{} more, {} fewer", prefixes(more), grouped(fewer)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use thiserror::Error;
 
-use crate::policy::name::RuleName;
+use crate::policy::{name::RuleName, text::counted};
 
 /// How many problems a [`DocumentError`] spells out; the rest is counted.
 pub const MAX_PROBLEMS: usize = 100;
@@ -56,7 +56,8 @@ impl fmt::Display for DocumentError {
             }
         }
         if self.more > 0 {
-            write!(f, "\n{}: and {} more problems", self.file, self.more)?;
+            let more = counted(self.more, "more problem", "more problems");
+            write!(f, "\n{}: and {more}", self.file)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::policy::{
     name::{ListName, NameError, RuleName, ZoneName},
     ruleset::{At, Element, Ruleset},
     suggest::{did_you_mean, name_hint},
+    text::counted,
 };
 
 /// Reads a name.
@@ -156,8 +157,7 @@ pub(super) fn add(elements: &mut Vec<Element>, added: Vec<At>, note: &str, place
     let added = noun.count(new);
     let there = match held {
         0 => String::new(),
-        1 => " (1 was there already)".to_owned(),
-        _ => format!(" ({held} were there already)"),
+        _ => format!(" ({} there already)", counted(held, "was", "were")),
     };
     let renoted = match noted {
         0 => String::new(),

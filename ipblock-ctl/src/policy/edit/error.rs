@@ -14,6 +14,7 @@ use crate::policy::{
     name::{ListName, NameError, RuleName, ZoneName},
     ruleset::At,
     safety,
+    text::counted,
 };
 
 /// What a name stands for.
@@ -103,7 +104,7 @@ pub enum EditError {
     #[error("{0}: nothing to do was given")]
     NothingGiven(String),
     /// Notes that do not stand beside addresses one to one.
-    #[error("{notes} notes for {addresses} addresses")]
+    #[error("{} for {}", counted(.notes, "note", "notes"), counted(.addresses, "address", "addresses"))]
     Notes {
         /// How many addresses are given.
         addresses: usize,

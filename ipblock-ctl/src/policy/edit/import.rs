@@ -13,7 +13,7 @@ use crate::policy::{
     repeated::repeated,
     ruleset::{At, Element, ListElement, Rule, Ruleset},
     safety,
-    text::grouped,
+    text::{counted, grouped},
 };
 
 /// See [`Edit::Import`](super::Edit::Import).
@@ -261,8 +261,5 @@ fn drop_repeated(added: &mut Vec<ListElement>) -> usize {
 }
 
 fn prefixes(count: usize) -> String {
-    match count {
-        1 => "1 prefix".to_owned(),
-        _ => format!("{} prefixes", grouped(count)),
-    }
+    counted(count, "prefix", "prefixes")
 }

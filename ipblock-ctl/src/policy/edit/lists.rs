@@ -8,6 +8,7 @@ use crate::policy::{
     ruleset::{At, Element, List, ListElement, Ruleset},
     safety,
     shared::Shared,
+    text::counted,
 };
 
 pub(super) fn add(
@@ -84,10 +85,10 @@ pub(super) fn set(
     };
     let holds = match &new.file {
         Some(file) => format!("follows the file {file}"),
-        None => match new.elements.len() {
-            1 => "holds 1 prefix".to_owned(),
-            count => format!("holds {count} prefixes"),
-        },
+        None => format!(
+            "holds {}",
+            counted(new.elements.len(), "prefix", "prefixes")
+        ),
     };
     put(ruleset, name.clone(), new, force)?;
     Ok(vec![format!("list {name}: {holds}")])

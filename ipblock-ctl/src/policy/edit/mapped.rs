@@ -3,22 +3,9 @@
 use super::Edit;
 use crate::policy::address::read_as_ipv4;
 
-/// Addresses that are named; the others are counted.
-const NAMED: usize = 3;
-
 /// What is said of the IPv4-mapped addresses that an edit gives, if it gives any.
 pub(super) fn remark(edit: &Edit) -> Option<String> {
-    let texts = addresses(edit);
-    let mapped = texts
-        .iter()
-        .filter_map(|text| read_as_ipv4(text).map(|address| format!("{text} as {address}")));
-    let mapped: Vec<String> = mapped.collect();
-    let named = mapped.get(..NAMED.min(mapped.len())).unwrap_or_default();
-    let more = match mapped.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!mapped.is_empty()).then(|| format!("read {}{more}", named.join(", ")))
+    read_as_ipv4(addresses(edit))
 }
 
 fn addresses(edit: &Edit) -> Vec<&str> {

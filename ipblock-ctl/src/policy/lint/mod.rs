@@ -15,6 +15,7 @@ use super::{
     repeated::repeated,
     ruleset::{At, Element, Rule, Ruleset},
     special,
+    text::counted,
 };
 
 /// How many addresses a warning names; it says how many more there are.
@@ -181,10 +182,9 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Fa
     }
     let single = matched.single;
     if rule.expires.is_none() && single > 0 {
-        let addresses = if single == 1 { "address" } else { "addresses" };
+        let single = counted(single, "single address", "single addresses");
         warnings.push(format!(
-            "rule `{name}` blocks {single} single {addresses} without an end, and dynamic \
-             addresses change hands"
+            "rule `{name}` blocks {single} without an end, and dynamic addresses change hands"
         ));
     }
 }

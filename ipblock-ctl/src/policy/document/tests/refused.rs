@@ -337,5 +337,5 @@ fn more_than_a_hundred_problems_are_counted() {
     let error = parse(&text, "rules.toml", false).unwrap_err();
     assert_eq!((error.problems.len(), error.more), (MAX_PROBLEMS, 1134));
     assert_eq!(error.problems[99].line, 102);
-    assert!(error.to_string().ends_with("and 1134 more problems"));
+    assert!(error.to_string().ends_with("and 1,134 more problems"));
 }

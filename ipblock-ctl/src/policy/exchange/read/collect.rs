@@ -176,7 +176,7 @@ impl Collector {
             }
         }
         let is_mapped = matches!(written, Written::Prefix(IpNet::V4(_)))
-            && address::read_as_ipv4(entry.text).is_some();
+            && address::written_as_mapped(entry.text).is_some();
         let bucket = self.bucket();
         bucket.read += 1;
         bucket.timed += u64::from(entry.timed);

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{PassedOver, Refusal};
-use crate::policy::ruleset::ListElement;
+use crate::policy::{ruleset::ListElement, text::counted};
 
 /// Why the content of a list file is not taken.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,7 +32,6 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
     };
     let more = match refused_lines - 1 {
         0 => String::new(),
-        1 => " (and 1 more)".to_owned(),
         more => format!(" (and {more} more)"),
     };
     let Refusal {
@@ -55,9 +54,9 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
 /// reads that, and an exception among them would be blocked.
 fn not_read(place: &PassedOver) -> ContentError {
     let PassedOver { what, count } = place;
-    let addresses = if *count == 1 { "address" } else { "addresses" };
+    let addresses = counted(count, "address", "addresses");
     ContentError {
-        problem: format!("{count} {addresses} under `{what}`: not read as part of the list"),
+        problem: format!("{addresses} under `{what}`: not read as part of the list"),
         hint: Some(
             "a list file is taken as a whole: write the addresses alone, or use ipblock-ctl import"
                 .to_owned(),

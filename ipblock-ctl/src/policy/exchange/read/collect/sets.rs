@@ -9,6 +9,7 @@ use super::{Bucket, Collector, MAX_PREFIXES, MAX_SETS};
 use crate::policy::{
     address::shown,
     exchange::read::{Parsed, Refusal, SetSize},
+    text::counted,
 };
 
 /// Where a message stops to name sets, in bytes.
@@ -259,11 +260,10 @@ fn listed(sets: &[&Bucket]) -> String {
             let _ = write!(listed, " and {more} more");
             break;
         }
-        let (name, read) = (shown(&set.name), set.read);
-        let entries = if read == 1 { "entry" } else { "entries" };
+        let (name, entries) = (shown(&set.name), counted(set.read, "entry", "entries"));
         let comma = if index == 0 { "" } else { ", " };
         // Writing into a String does not fail.
-        let _ = write!(listed, "{comma}{name} ({read} {entries})");
+        let _ = write!(listed, "{comma}{name} ({entries})");
     }
     listed
 }
