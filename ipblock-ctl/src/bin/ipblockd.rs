@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!("{error:#}");
+            error!("{}", once(&error));
             let hint = error.downcast_ref::<RunError>().and_then(RunError::hint);
             if let Some(hint) = hint {
                 error!("hint: {hint}");
@@ -92,6 +92,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// An error and its causes, each once: many an error shows its cause already.
+fn once(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
+}
+
 fn start(settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -99,4 +112,17 @@ fn start(settings: Settings) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     runtime.block_on(daemon::run(settings))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let shown = anyhow::anyhow!("no such file").context("cannot read /x: no such file");
+        assert_eq!(once(&shown), "cannot read /x: no such file");
+        let hidden = anyhow::anyhow!("no such file").context("cannot read /x");
+        assert_eq!(once(&hidden), "cannot read /x: no such file");
+    }
 }

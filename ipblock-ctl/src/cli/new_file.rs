@@ -2,7 +2,6 @@
 //! never through what another user has put there.
 
 use std::{
-    error::Error,
     fs::{self, File, FileType, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
@@ -84,8 +83,8 @@ impl NewFile {
 
 /// The same error without the random name, which nobody has typed.
 fn unnamed(error: io::Error) -> io::Error {
-    match error.get_ref().and_then(Error::source) {
-        Some(source) => io::Error::new(error.kind(), source.to_string()),
+    match error.to_string().split_once(" at path ") {
+        Some((why, _)) => io::Error::new(error.kind(), why),
         None => error,
     }
 }
@@ -165,6 +164,19 @@ mod tests {
             assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
             assert_eq!(names(directory.path())?, ["backup"]);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_refusal_names_the_file_that_was_asked_for() -> anyhow::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("none").join("backup");
+        let error = write(&path, false).expect_err("no such directory");
+        let said = "No such file or directory (os error 2)";
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}: {said}", path.display())
+        );
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use clap::{
 use crate::policy::suggest::did_you_mean;
 
 /// What is typed after `rule`, `allow` and the like, and what is meant.
-const VERBS: [(&str, &str); 8] = [
+static VERBS: [(&str, &str); 8] = [
     ("new", "add"),
     ("create", "add"),
     ("cat", "show"),
@@ -23,7 +23,7 @@ const VERBS: [(&str, &str); 8] = [
 ];
 
 /// What is typed first, and what is meant.
-const COMMANDS: [(&str, &str); 24] = [
+static COMMANDS: [(&str, &str); 24] = [
     ("add", "rule add"),
     ("block", "ban"),
     ("block", "rule add"),
@@ -51,7 +51,7 @@ const COMMANDS: [(&str, &str); 24] = [
 ];
 
 /// Options that other programs have, and what is meant.
-const OPTIONS: [(&str, &str); 9] = [
+static OPTIONS: [(&str, &str); 9] = [
     ("--duration", "--for"),
     ("--time", "--for"),
     ("--timeout", "--for"),
@@ -64,7 +64,7 @@ const OPTIONS: [(&str, &str); 9] = [
 ];
 
 /// Values of options, and what is meant.
-const VALUES: [(&str, &str); 8] = [
+static VALUES: [(&str, &str); 8] = [
     ("drop", "block"),
     ("deny", "block"),
     ("log", "warn"),
@@ -76,26 +76,37 @@ const VALUES: [(&str, &str); 8] = [
 ];
 
 /// What we call what was typed.
-fn ours<'t>(words: &'t [(&str, &str)], typed: &'t str) -> impl Iterator<Item = &'t str> {
-    words
-        .iter()
-        .filter(move |(theirs, _)| *theirs == typed)
-        .map(|(_, ours)| *ours)
+fn ours(words: &'static [(&'static str, &'static str)], typed: &str) -> Vec<&'static str> {
+    let ours = words.iter().filter(|(theirs, _)| *theirs == typed);
+    ours.map(|(_, ours)| *ours).collect()
 }
 
 /// `help`, `help rule add` and `rule help` with `--help` in the place of `help`.
 pub(super) fn with_help_option(mut arguments: Vec<OsString>, command: &Command) -> Vec<OsString> {
     let is_help = |at: usize| arguments.get(at).is_some_and(|word| word == "help");
-    let group = arguments.get(1);
+    let first = first_word(&arguments);
+    let group = arguments.get(first);
     let group = group.and_then(|word| command.find_subcommand(word));
     let at = match group {
-        _ if is_help(1) => 1,
-        Some(group) if group.has_subcommands() && is_help(2) => 2,
+        _ if is_help(first) => first,
+        Some(group) if group.has_subcommands() && is_help(first + 1) => first + 1,
         _ => return arguments,
     };
     arguments.remove(at);
     arguments.push("--help".into());
     arguments
+}
+
+/// Where the command stands, behind the program's name and options.
+fn first_word(arguments: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(argument) = arguments.get(at)
+        && argument.as_encoded_bytes().starts_with(b"-")
+    {
+        let has_value = argument == "--socket" || argument == "--color";
+        at += if has_value { 2 } else { 1 };
+    }
+    at
 }
 
 /// `error` with our word as its tip, where it is about something that we call otherwise.
@@ -112,11 +123,17 @@ pub(super) fn with_our_word(
 }
 
 fn with_our_value(mut error: clap::Error) -> clap::Error {
-    if let (Some(ContextValue::String(typed)), Some(ContextValue::Strings(valid))) = (
+    let ours = match (
         error.get(ContextKind::InvalidValue),
         error.get(ContextKind::ValidValue),
-    ) && let Some(ours) = ours(&VALUES, typed).find(|ours| valid.iter().any(|one| one == ours))
-    {
+    ) {
+        (Some(ContextValue::String(typed)), Some(ContextValue::Strings(valid))) => {
+            let mut ours = ours(&VALUES, typed).into_iter();
+            ours.find(|ours| valid.iter().any(|one| one == ours))
+        }
+        _ => None,
+    };
+    if let Some(ours) = ours {
         let tip = ContextValue::String(ours.to_owned());
         error.insert(ContextKind::SuggestedValue, tip);
     }
@@ -153,7 +170,10 @@ fn with_our_option(
         error.insert(ContextKind::Suggested, tip);
         return error;
     }
-    if let Some(ours) = ours(&OPTIONS, &typed).find(|option| has(option)) {
+    if let Some(ours) = ours(&OPTIONS, &typed)
+        .into_iter()
+        .find(|option| has(option))
+    {
         let tip = ContextValue::String(ours.to_owned());
         error.insert(ContextKind::SuggestedArg, tip);
     } else if let Some(ContextValue::String(tip)) = error.get(ContextKind::SuggestedArg)
@@ -184,6 +204,7 @@ fn with_our_command(
     };
     let exists = |word: &&str| group.is_none_or(|group| group.find_subcommand(word).is_some());
     let ours: Vec<String> = ours(words, typed)
+        .into_iter()
         .filter(exists)
         .map(str::to_owned)
         .collect();
@@ -287,6 +308,8 @@ mod tests {
             ("help rule add", "rule add --help"),
             ("rule help", "rule --help"),
             ("rule help add", "rule add --help"),
+            ("--json help ban", "--json ban --help"),
+            ("--socket help rule help", "--socket help rule --help"),
             ("list show help", "list show help"),
             ("check help", "check help"),
             ("", ""),

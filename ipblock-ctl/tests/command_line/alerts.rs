@@ -399,7 +399,7 @@ fn counters_are_watched_block_by_block_and_as_json_line_by_line() {
     let second: Vec<String> = (0..13).map(|_| piped.line()).collect();
     assert_eq!(
         second[2],
-        "abuse  block     1,000        0  60,000      0 B         0  never"
+        "abuse  block     1,000          0  60,000      0 B         0  never"
     );
     let pid = i32::try_from(piped.child.id()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a signal");

@@ -439,7 +439,7 @@ fn what_a_hint_says_to_write_is_taken() {
         let written = hint.split_whitespace().filter_map(|word| {
             let word = word
                 .trim_start_matches('(')
-                .trim_end_matches([',', ';', ':']);
+                .trim_end_matches([',', ';', ':', ')']);
             word.contains(|c: char| c.is_ascii_digit()).then_some(word)
         });
         for word in written.filter(|word| word.contains(['.', ':'])) {
