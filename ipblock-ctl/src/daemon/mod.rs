@@ -34,7 +34,6 @@ mod history;
 mod http;
 mod kept;
 mod kernel_log;
-mod lists;
 mod live_counts;
 pub mod log;
 mod manual;

@@ -13,15 +13,12 @@ use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
 };
 use thiserror::Error;
-use tracing::warn;
 
-use super::state::Service;
 use crate::{
     api::error::{ApiError, ErrorKind},
     policy::{
-        List, ListElement, ListFile, ListName, Ruleset, edit,
+        ListElement, ListFile, ListName,
         exchange::{self, ContentError},
-        shrink::is_shrunk,
         text::counted,
     },
 };
@@ -31,7 +28,7 @@ const MAX_FILE: u64 = 64 << 20;
 
 /// Why a list file gives no content.
 #[derive(Debug, Error)]
-pub(super) enum ListReadError {
+pub(in crate::daemon) enum ListReadError {
     /// The lists directory or the file cannot be opened or read.
     #[error("{path}: {source}", path = .path.display())]
     Unreadable {
@@ -108,7 +105,7 @@ pub(super) enum ListReadError {
 
 impl ListReadError {
     /// What to do.
-    pub(super) fn hint(&self) -> Option<String> {
+    pub(in crate::daemon) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unreadable { .. } => return None,
             Self::Outside { directory, .. } => format!(
@@ -130,7 +127,7 @@ impl ListReadError {
     }
 
     /// The error with its hint, on one line.
-    pub(super) fn in_one_line(&self) -> String {
+    pub(in crate::daemon) fn in_one_line(&self) -> String {
         match self.hint() {
             Some(hint) => format!("{self} ({hint})"),
             None => self.to_string(),
@@ -138,7 +135,7 @@ impl ListReadError {
     }
 
     /// As the answer to a request that named the list.
-    pub(super) fn of_list(&self, list: &ListName) -> ApiError {
+    pub(in crate::daemon) fn of_list(&self, list: &ListName) -> ApiError {
         let error = ApiError::new(ErrorKind::Invalid, format!("list `{list}`: {self}"));
         match self.hint() {
             Some(hint) => error.with_hint(hint),
@@ -149,7 +146,7 @@ impl ListReadError {
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(in crate::daemon) struct Stamp {
     inode: (u64, u64),
     size: u64,
     /// Seconds and nanoseconds.
@@ -170,12 +167,12 @@ impl From<&Metadata> for Stamp {
 }
 
 /// The present state of a list file.
-pub(super) fn stamp(directory: &Path, file: &ListFile) -> Result<Stamp, ListReadError> {
+pub(in crate::daemon) fn stamp(directory: &Path, file: &ListFile) -> Result<Stamp, ListReadError> {
     open(directory, file).map(|(_, metadata)| Stamp::from(&metadata))
 }
 
 /// Reads a list file; what it holds is never empty.
-pub(super) fn read(
+pub(in crate::daemon) fn read(
     directory: &Path,
     file: &ListFile,
 ) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
@@ -240,104 +237,6 @@ fn open(directory: &Path, file: &ListFile) -> Result<(File, Metadata), ListReadE
         return Err(ListReadError::NotRegular { path });
     }
     Ok((opened, metadata))
-}
-
-impl Service {
-    /// Reads the files of lists that are unread, because an edit has just named them.
-    ///
-    /// Returns what was read, a line a list.
-    pub(super) fn read_unread_lists(&self, ruleset: &mut Ruleset) -> Result<Vec<String>, ApiError> {
-        let mut said = Vec::new();
-        for (name, list) in &mut ruleset.lists {
-            let Some(file) = list.file.clone().filter(|_| list.is_unread()) else {
-                continue;
-            };
-            let (_, elements) =
-                read(&self.settings.lists_dir, &file).map_err(|error| error.of_list(name))?;
-            let prefixes = counted(elements.len(), "prefix", "prefixes");
-            said.push(format!("list {name}: {prefixes} read from {file}"));
-            list.elements = elements.into();
-        }
-        Ok(said)
-    }
-
-    /// Reads the files of every list of an applied ruleset. One that gives no good content keeps
-    /// the content that was read last, when the ruleset says one; each such is a line of the result.
-    pub(super) fn read_applied_lists(
-        &self,
-        after: &mut Ruleset,
-        before: &Ruleset,
-        force: bool,
-    ) -> Result<Vec<String>, ApiError> {
-        let mut kept = Vec::new();
-        let mut read_any = false;
-        for (name, list) in &mut after.lists {
-            let Some(file) = list.file.clone() else {
-                continue;
-            };
-            read_any = true;
-            let deployed = before.lists.get(name).filter(|old| old.file == list.file);
-            let good = deployed.unwrap_or(list).clone();
-            let fresh = self.read_list(name, &file, &good, force);
-            match fresh {
-                Ok((_, elements)) => list.elements = elements.into(),
-                Err(error) if list.is_unread() => return Err(error.of_list(name)),
-                Err(error) => {
-                    let line = keeps(name, &good, &error.in_one_line());
-                    warn!("{line}");
-                    kept.push(line);
-                    *list = good;
-                }
-            }
-        }
-        if read_any && !force {
-            edit::require_no_new_danger(before, after)?;
-        }
-        Ok(kept)
-    }
-
-    /// Reads a list's file, and refuses what has lost too much since the last good content.
-    pub(super) fn read_list(
-        &self,
-        name: &ListName,
-        file: &ListFile,
-        good: &List,
-        force: bool,
-    ) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
-        let (stamp, elements) = read(&self.settings.lists_dir, file)?;
-        if !force {
-            self.require_not_shrunk(name, file, good, &elements)?;
-        }
-        Ok((stamp, elements))
-    }
-
-    /// Refuses content that has lost too much since the last good one.
-    pub(super) fn require_not_shrunk(
-        &self,
-        name: &ListName,
-        file: &ListFile,
-        good: &List,
-        elements: &[ListElement],
-    ) -> Result<(), ListReadError> {
-        let (before, now) = (good.elements.len(), elements.len());
-        let max_shrink = self.settings.max_shrink;
-        if !is_shrunk(before, now, max_shrink) {
-            return Ok(());
-        }
-        Err(ListReadError::Shrunk {
-            path: self.settings.lists_dir.join(file.as_path()),
-            list: name.clone(),
-            before,
-            now,
-            max_shrink,
-        })
-    }
-}
-
-/// What is said of a list whose file is not followed.
-pub(super) fn keeps(name: &ListName, good: &List, why: &str) -> String {
-    let content = counted(good.elements.len(), "prefix", "prefixes");
-    format!("list {name} keeps the {content} read last: {why}")
 }
 
 #[cfg(test)]
@@ -422,15 +321,6 @@ mod tests {
         let gone = directory.path().join("gone");
         let said = read(&gone, &file("a")).unwrap_err().to_string();
         assert!(said.starts_with(&gone.display().to_string()), "{said}");
-    }
-
-    #[test]
-    fn a_file_may_lose_its_share_and_not_a_prefix_more() {
-        assert!(!is_shrunk(100, 50, 0.5));
-        assert!(is_shrunk(100, 49, 0.5));
-        assert!(!is_shrunk(0, 1, 0.5));
-        assert!(is_shrunk(10, 9, 0.0));
-        assert!(!is_shrunk(10, 1, 1.0));
     }
 
     #[test]

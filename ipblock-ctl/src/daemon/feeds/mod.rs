@@ -1,21 +1,26 @@
 //! Following the files of deployed lists: a change of one is a deploy of its own.
 //!
 //! A file that gives no good content, or content that must not be deployed, leaves its list as it
-//! is; `status` says so until the file is good again.
+//! is; `status` says so until the file is good again. [`file`] reads one, [`feed`] is what is known of it,
+//! [`edits`] reads those that an edit or an applied ruleset names.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod edits;
+mod feed;
+mod file;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
+pub(super) use self::feed::{Feeds, problem, problems};
+use self::{
+    edits::keeps,
+    feed::{Back, Feed, Look},
+};
 use super::{
     deploy::nothing_to_do,
     execute::{Order, Target},
     guard::Caller,
-    lists::{self, Stamp, keeps},
     state::Service,
 };
 use crate::{
@@ -33,75 +38,6 @@ use crate::{
 
 /// How soon what was refused is tried again, although its file has not changed.
 const RETRY: Duration = Duration::from_mins(1);
-
-/// The state of a file, or why it cannot be opened.
-type Look = Result<Stamp, String>;
-
-/// What is known of a deployed list's file.
-#[derive(Clone, Debug)]
-pub(super) struct Feed {
-    file: ListFile,
-    /// At the last look.
-    seen: Look,
-    /// At the last reading.
-    read: Look,
-    /// Why its list is not what it says.
-    problem: Option<String>,
-    /// When that was found, and the revision that it was found with.
-    found: (Instant, u64),
-    back: Back,
-}
-
-/// What a rollback has made of a feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Back {
-    /// Nothing: its list is what the file says.
-    No,
-    /// Its list is of another revision; whether the file says the same is not known yet.
-    Unknown,
-    /// Its list is what this revision has, which was put back, and not what the file says.
-    Holds(u64, List),
-}
-
-impl Feed {
-    /// One that was read, or taken as read, in this state.
-    fn read_as(file: &ListFile, read: Look, revision: u64) -> Self {
-        Self {
-            file: file.clone(),
-            seen: read.clone(),
-            read,
-            problem: None,
-            found: (Instant::now(), revision),
-            back: Back::No,
-        }
-    }
-
-    /// Why its list is not what the file says.
-    fn says(&self, list: &ListName) -> Option<String> {
-        let Back::Holds(revision, _) = self.back else {
-            return self.problem.clone();
-        };
-        let file = &self.file;
-        Some(format!(
-            "list {list} is not read: a rollback put revision {revision} back, and {file} holds \
-             something else; it is read when the file changes (now: ipblock-ctl list accept \
-             {list})"
-        ))
-    }
-}
-
-/// Feeds by the list that they fill.
-pub(super) type Feeds = BTreeMap<ListName, Feed>;
-
-/// What `status` says of feeds.
-pub(super) fn problems(feeds: &Feeds) -> impl Iterator<Item = String> {
-    feeds.iter().filter_map(|(list, feed)| feed.says(list))
-}
-
-/// What is to be said of the feed that fills a list.
-pub(super) fn problem(feeds: &Feeds, list: &ListName) -> Option<String> {
-    feeds.get(list)?.says(list)
-}
 
 impl Service {
     /// Looks at the file of every deployed list and reads those that changed; `all` reads them
@@ -132,7 +68,7 @@ impl Service {
             state.feeds.retain(|name, feed| is_followed(name, feed));
         }
         for (name, file) in &files {
-            let seen = lists::stamp(&self.settings.lists_dir, file);
+            let seen = file::stamp(&self.settings.lists_dir, file);
             let seen = seen.map_err(|error| error.to_string());
             if all || self.is_due(name, file, &seen) {
                 self.reread(name, file, &seen);
@@ -219,7 +155,7 @@ impl Service {
             };
             (good.clone(), revision)
         };
-        let read = lists::read(&self.settings.lists_dir, file);
+        let read = file::read(&self.settings.lists_dir, file);
         let is_same = read.is_ok_and(|(_, elements)| {
             let list = List {
                 file: Some(file.clone()),
@@ -248,7 +184,7 @@ impl Service {
     /// Reads a list's file and deploys what it says.
     fn reread(&self, name: &ListName, file: &ListFile, seen: &Look) {
         // A large file takes a while: other changes need not wait for that.
-        let read = lists::read(&self.settings.lists_dir, file);
+        let read = file::read(&self.settings.lists_dir, file);
         reach(Step::ListRead);
         let _change = self.begin_change();
         // What is deployed may be another revision than a moment ago. What was read is still that.
