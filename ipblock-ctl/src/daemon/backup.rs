@@ -20,7 +20,7 @@ const ASIDE: &str = ".aside-";
 impl Service {
     /// A backup as an open file; it is nowhere on the disk any more when that is closed.
     pub fn back_up(&self) -> Result<File, ApiError> {
-        let _change = self.begin_change();
+        let _changing = self.begin_change();
         // What live generations have counted is part of it.
         self.checkpoint()?;
         let aside = self.directory_aside()?;

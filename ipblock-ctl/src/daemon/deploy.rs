@@ -18,9 +18,9 @@ use crate::{
 impl Service {
     /// Deploys the staged edits.
     pub fn deploy(&self, request: &DeployRequest, caller: &Caller) -> Result<Deployed, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         self.require_confirmed()?;
-        self.rebase_staged(request.force)?;
+        self.rebase_staged(changing, request.force)?;
         let (before, staged, revision) = {
             let state = self.read();
             (
@@ -41,17 +41,20 @@ impl Service {
             return Ok(nothing_to_do(revision, &before));
         }
         let edits = self.staged_edits()?;
-        let deployed = self.execute(&Order {
-            plan: &plan,
-            target: Target::New {
-                comment: &request.comment,
-                confirm_within: request.confirm_within,
+        let deployed = self.execute(
+            changing,
+            &Order {
+                plan: &plan,
+                target: Target::New {
+                    comment: &request.comment,
+                    confirm_within: request.confirm_within,
+                },
+                caller: Some(caller),
+                force: request.force,
+                wide: request.wide,
+                clear_staged: true,
             },
-            caller: Some(caller),
-            force: request.force,
-            wide: request.wide,
-            clear_staged: true,
-        })?;
+        )?;
         // `apply` and `rollback` show a diff, which says so as well.
         special.extend(deployed.warnings);
         Ok(Deployed {
@@ -63,7 +66,7 @@ impl Service {
 
     /// Makes a ruleset file the deployed one, or says what that would change.
     pub fn apply(&self, request: &ApplyRequest, caller: &Caller) -> Result<Applied, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         if !request.dry_run {
             self.require_confirmed()?;
         }
@@ -116,17 +119,20 @@ impl Service {
         // First what nothing allows.
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         let mut forced = self.require_sound(&plan, origin.as_ref(), request.force)?;
-        let mut deployed = self.execute(&Order {
-            plan: &plan,
-            target: Target::New {
-                comment: &request.comment,
-                confirm_within: request.confirm_within,
+        let mut deployed = self.execute(
+            changing,
+            &Order {
+                plan: &plan,
+                target: Target::New {
+                    comment: &request.comment,
+                    confirm_within: request.confirm_within,
+                },
+                caller: Some(caller),
+                force: request.force,
+                wide: request.wide,
+                clear_staged: false,
             },
-            caller: Some(caller),
-            force: request.force,
-            wide: request.wide,
-            clear_staged: false,
-        })?;
+        )?;
         forced.append(&mut deployed.warnings);
         deployed.warnings = forced;
         Ok(Applied {

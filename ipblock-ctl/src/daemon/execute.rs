@@ -7,10 +7,12 @@ use tracing::{info, warn};
 
 use super::{
     asked::Asked,
+    changing::Changing,
     ends,
+    fresh::Fresh,
     guard::{Caller, log_forced},
     plan::{Plan, ZoneStep},
-    state::{LiveZone, Service, to_stored},
+    state::{Service, to_stored},
     switch::{Change, Judge},
 };
 use crate::{
@@ -69,16 +71,20 @@ pub(super) enum Target<'a> {
 
 /// What there is on the way to a revision.
 #[derive(Default)]
-struct Built {
+struct Built<'a> {
     /// Once it has a number.
     revision: Option<u64>,
-    fresh: BTreeMap<ZoneName, LiveZone>,
+    fresh: BTreeMap<ZoneName, Fresh<'a>>,
     gone: Vec<ZoneName>,
 }
 
 impl Service {
     /// Carries an order out, or leaves everything as it was.
-    pub(super) fn execute(&self, order: &Order<'_>) -> Result<Deployed, ApiError> {
+    pub(super) fn execute(
+        &self,
+        changing: &Changing<'_>,
+        order: &Order<'_>,
+    ) -> Result<Deployed, ApiError> {
         let plan = order.plan;
         if let Target::New { comment, .. } = order.target {
             require_short(comment)?;
@@ -93,18 +99,21 @@ impl Service {
         let much = self.require_asked(plan, None, order.asked())?;
         let started = Instant::now();
         let mut built = Built::default();
-        let prepared = self.prepare(order, &mut built).and_then(|revision| {
-            // Both once more: building may have taken part of the time, and new sessions have come.
-            let guarded = self.guarded(order.caller, order.force)?;
-            Ok((revision, guarded, self.trial(order.target)?))
-        });
+        let prepared = self
+            .prepare(changing, order, &mut built)
+            .and_then(|revision| {
+                // Both once more: building may have taken part of the time, and new sessions have come.
+                let guarded = self.guarded(order.caller, order.force)?;
+                Ok((revision, guarded, self.trial(order.target)?))
+            });
         let (revision, guarded, trial) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                for live in built.fresh.values() {
-                    self.unpin(live.generation.number());
-                }
-                if let Some(revision) = built.revision {
+                let Built {
+                    revision, fresh, ..
+                } = built;
+                drop(fresh);
+                if let Some(revision) = revision {
                     self.forget(order.target, revision);
                 }
                 return Err(error);
@@ -129,7 +138,7 @@ impl Service {
             deploy: Some((deploy, Arc::clone(&plan.after))),
             clear_staged: order.clear_staged,
         };
-        let mut warnings = match self.put_in_force(change, &Judge::Plan(plan, &guarded)) {
+        let mut warnings = match self.put_in_force(changing, change, &Judge::Plan(plan, &guarded)) {
             Ok(forced) => forced,
             Err(error) => {
                 self.forget(order.target, revision);
@@ -191,7 +200,12 @@ impl Service {
     }
 
     /// Builds what is new and records it under its revision, which is prepared when it is new.
-    fn prepare(&self, order: &Order<'_>, built: &mut Built) -> Result<u64, ApiError> {
+    fn prepare<'a>(
+        &'a self,
+        changing: &Changing<'_>,
+        order: &Order<'_>,
+        built: &mut Built<'a>,
+    ) -> Result<u64, ApiError> {
         let plan = order.plan;
         let mut compiled = Vec::new();
         for (name, step) in plan.steps(&self.read()) {
@@ -202,7 +216,9 @@ impl Service {
             }
         }
         for (name, zone) in &compiled {
-            built.fresh.insert((*name).clone(), self.build(zone)?);
+            built
+                .fresh
+                .insert((*name).clone(), self.build(changing, zone)?);
         }
         // What is staged was stored when it was staged.
         let is_new = matches!(order.target, Target::New { .. }) && !order.clear_staged;
@@ -222,12 +238,12 @@ impl Service {
         };
         built.revision = Some(revision);
         for (name, zone) in compiled {
-            if let Some(live) = built.fresh.get(name) {
-                self.record_built(name, live, zone, revision)?;
+            if let Some(fresh) = built.fresh.get_mut(name) {
+                fresh.record(self, name, zone, revision)?;
             }
         }
         if order.caller.is_none() {
-            self.take_off_without_zone(&plan.before, &plan.after)?;
+            self.take_off_without_zone(changing, &plan.before, &plan.after)?;
         }
         Ok(revision)
     }

@@ -9,6 +9,7 @@ use tracing::{error, info};
 use super::{
     answers::{Array, Refusal, Sink},
     asked::Asked,
+    changing::Changing,
     connections::Room,
     deploy::nothing_to_do,
     ends,
@@ -105,7 +106,7 @@ impl Service {
         request: &RollbackRequest,
         caller: &Caller,
     ) -> Result<Applied, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let (before, current) = {
             let state = self.read();
             (Arc::clone(&state.deployed), state.revision)
@@ -130,7 +131,7 @@ impl Service {
             self.show_amount(&plan, None, &mut diff);
             None
         } else {
-            Some(self.go_back(&plan, request.revision, Some(caller), asked)?)
+            Some(self.go_back(changing, &plan, request.revision, Some(caller), asked)?)
         };
         Ok(Applied {
             diff,
@@ -142,27 +143,31 @@ impl Service {
 
     fn go_back(
         &self,
+        changing: &Changing<'_>,
         plan: &Plan,
         revision: u64,
         caller: Option<&Caller>,
         asked: Asked,
     ) -> Result<Deployed, ApiError> {
-        let deployed = self.execute(&Order {
-            plan,
-            target: Target::Back(revision),
-            caller,
-            force: asked.force,
-            wide: asked.wide,
-            clear_staged: false,
-        })?;
+        let deployed = self.execute(
+            changing,
+            &Order {
+                plan,
+                target: Target::Back(revision),
+                caller,
+                force: asked.force,
+                wide: asked.wide,
+                clear_staged: false,
+            },
+        )?;
         self.doubt_lists(&plan.before, &plan.after);
-        self.rebase_staged_if_possible();
+        self.rebase_staged_if_possible(changing);
         Ok(deployed)
     }
 
     /// Confirms the deployed revision: it stays.
     pub fn confirm(&self, author: &Author) -> Result<Confirmed, ApiError> {
-        let _change = self.begin_change();
+        let _changing = self.begin_change();
         let (trial, revision) = {
             let state = self.read();
             (state.confirmation.clone(), state.revision)
@@ -218,12 +223,12 @@ impl Service {
         if !self.read().confirmation.as_ref().is_some_and(is_over) {
             return;
         }
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         // It may have been confirmed while this waited.
         let Some(trial) = self.read().confirmation.clone().filter(is_over) else {
             return;
         };
-        let gone_back = self.go_back_unconfirmed(&trial);
+        let gone_back = self.go_back_unconfirmed(changing, &trial);
         let problem = gone_back.err().map(|error| {
             format!(
                 "revision {} was not confirmed, and going back to revision {} failed: {error}",
@@ -239,7 +244,11 @@ impl Service {
         state.rollback_problem = problem;
     }
 
-    fn go_back_unconfirmed(&self, trial: &Confirmation) -> Result<(), ApiError> {
+    fn go_back_unconfirmed(
+        &self,
+        changing: &Changing<'_>,
+        trial: &Confirmation,
+    ) -> Result<(), ApiError> {
         let previous = trial.trial.previous;
         info!(
             revision = trial.revision,
@@ -253,7 +262,7 @@ impl Service {
             wide: true,
             force: true,
         };
-        self.go_back(&plan, previous, None, asked)?;
+        self.go_back(changing, &plan, previous, None, asked)?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::{
+    changing::Changing,
     guard::Caller,
     state::{Service, StagedSet, to_stored},
 };
@@ -92,7 +93,7 @@ impl Service {
     /// Carries the staged edits over to the deployed revision where that is another one than they
     /// started from. What both changed differently is refused, and stays staged as it is. So is,
     /// unless forced, what only both together make dangerous: nobody was asked about that.
-    pub(super) fn rebase_staged(&self, force: bool) -> Result<(), ApiError> {
+    pub(super) fn rebase_staged(&self, _: &Changing<'_>, force: bool) -> Result<(), ApiError> {
         let (deployed, revision, staged) = {
             let state = self.read();
             (
@@ -138,8 +139,8 @@ impl Service {
 
     /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
     /// whoever deploys the edits.
-    pub(super) fn rebase_staged_if_possible(&self) {
-        if let Err(error) = self.rebase_staged(false) {
+    pub(super) fn rebase_staged_if_possible(&self, changing: &Changing<'_>) {
+        if let Err(error) = self.rebase_staged(changing, false) {
             info!(%error, "staged edits stay as they are");
         }
     }

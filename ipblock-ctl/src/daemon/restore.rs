@@ -13,7 +13,9 @@ use tracing::info;
 use super::{
     asked::Asked,
     bans::{StoredBans, stored_bans},
+    changing::Changing,
     deploy::take_identities,
+    fresh::{self, Fresh},
     guard::{Caller, Guarded, log_forced},
     plan::Plan,
     state::{LiveZone, Service, State, stored_ruleset},
@@ -34,7 +36,7 @@ use crate::{
 };
 
 /// A zone of a ruleset that is to be restored, with its generation.
-type BuiltZone = (ZoneName, CompiledZone, LiveZone);
+type BuiltZone<'a> = (ZoneName, CompiledZone, Fresh<'a>);
 
 /// A backup that a daemon can start from.
 struct Accepted {
@@ -55,7 +57,7 @@ impl Service {
         query: RestoreQuery,
         caller: &Caller,
     ) -> Result<Applied, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let accepted = self.accept(aside)?;
         let revision = accepted.state.revision;
         let ruleset = Arc::clone(&accepted.state.deployed);
@@ -95,9 +97,9 @@ impl Service {
             force: query.force,
         };
         let much = self.require_asked(&plan, Some(&accepted.bans), asked)?;
-        let built = self.build_restored(&ruleset)?;
+        let built = self.build_restored(changing, &ruleset)?;
         let guarded = self.guarded(Some(caller), query.force)?;
-        let mut warnings = self.replace_by(accepted, built, &plan, &guarded)?;
+        let mut warnings = self.replace_by(changing, accepted, built, &plan, &guarded)?;
         log_forced(&warnings);
         warnings.extend(much);
         let confirm_deadline = {
@@ -204,25 +206,19 @@ impl Service {
     }
 
     /// Builds every zone of a ruleset that is to be restored; nothing is in force or recorded yet.
-    fn build_restored(&self, ruleset: &Ruleset) -> Result<Vec<BuiltZone>, ApiError> {
+    fn build_restored(
+        &self,
+        changing: &Changing<'_>,
+        ruleset: &Ruleset,
+    ) -> Result<Vec<BuiltZone<'_>>, ApiError> {
         let mut built = Vec::new();
         for name in ruleset.zone_names() {
             let zone = compile(ruleset, &name, Timestamp::now()).map_err(ApiError::from);
-            match zone.and_then(|zone| Ok((self.build(&zone)?, zone))) {
-                Ok((live, zone)) => built.push((name, zone, live)),
-                Err(error) => {
-                    self.unpin_built(&built);
-                    return Err(error);
-                }
-            }
+            let zone = zone?;
+            let fresh = self.build(changing, &zone)?;
+            built.push((name, zone, fresh));
         }
         Ok(built)
-    }
-
-    fn unpin_built(&self, built: &[BuiltZone]) {
-        for (.., live) in built {
-            self.unpin(live.generation.number());
-        }
     }
 
     /// Puts the restored ruleset and bans in force, and replaces the store in the same transaction:
@@ -232,22 +228,24 @@ impl Service {
     /// backup with another end, and no ban may be judged by rules that go.
     fn replace_by(
         &self,
+        _: &Changing<'_>,
         accepted: Accepted,
-        built: Vec<BuiltZone>,
+        built: Vec<BuiltZone<'_>>,
         plan: &Plan,
         guarded: &Guarded,
     ) -> Result<Vec<String>, ApiError> {
         let mut state = self.write();
         let mut live_bans = self.bans();
         let judged = guarded.judge_plan(plan, Some(&accepted.bans), &state, &live_bans);
-        let forced = judged.inspect_err(|_| self.unpin_built(&built))?;
+        let forced = judged?;
         let revision = accepted.state.revision;
         let mut compiled = Vec::new();
         let mut fresh = BTreeMap::new();
-        for (name, zone, live) in built {
+        for (name, zone, built) in built {
             compiled.push((name.clone(), zone));
-            fresh.insert(name, live);
+            fresh.insert(name, built);
         }
+        let fresh = fresh::put_in_force(fresh);
         let records: Vec<_> = compiled
             .iter()
             .filter_map(|(name, zone)| {
@@ -308,7 +306,9 @@ impl Service {
             if let Some(live) = fresh.get_mut(name) {
                 live.classes = Arc::default();
                 // Where this fails the counts are lost, and the pins go at the next start.
-                self.record_built(name, live, zone, revision).ok();
+                self.store
+                    .record_built(&live.record(name, zone, revision))
+                    .ok();
             }
         }
         self.back_out(state, fresh);

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::{
     answers::{RuleToml, RulesetToml},
     applied::Held,
+    changing::Changing,
     durations, ends,
     kept::kept,
     state::{Service, StagedSet, to_stored},
@@ -29,7 +30,7 @@ impl Service {
             return Err(ApiError::new(ErrorKind::Invalid, "a request without edits")
                 .with_hint("docs/api.md lists the edits"));
         }
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let (mut ruleset, base, count) = {
             let state = self.read();
             let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
@@ -73,7 +74,7 @@ impl Service {
             });
         }
         if self.read().is_as_deployed(&ruleset) {
-            self.drop_staged(author, "undo what was staged")?;
+            self.drop_staged(changing, author, "undo what was staged")?;
             done.push("nothing is staged any more: the ruleset is as it is deployed".to_owned());
             return Ok(Staged {
                 staged: 0,
@@ -119,7 +120,7 @@ impl Service {
 
     /// Drops what is staged; with `own` only where it is so many edits, all of them by this author.
     pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let (edits, staged_on, revision) = {
             let state = self.read();
             let staged = state.staged.as_ref();
@@ -142,7 +143,7 @@ impl Service {
             }
         }
         if edits > 0 {
-            self.drop_staged(author, &counted(edits, "edit", "edits"))?;
+            self.drop_staged(changing, author, &counted(edits, "edit", "edits"))?;
         }
         Ok(Staged {
             staged: 0,
@@ -155,7 +156,7 @@ impl Service {
     }
 
     /// Drops what is staged, with what the audit trail keeps of it.
-    fn drop_staged(&self, author: &Author, detail: &str) -> Result<(), ApiError> {
+    fn drop_staged(&self, _: &Changing<'_>, author: &Author, detail: &str) -> Result<(), ApiError> {
         self.store.clear_staged()?;
         self.write().staged = None;
         self.reload_durations();

@@ -41,7 +41,7 @@ pub struct Service {
     pub(super) store: Store,
     /// Whom a change must not cut off.
     pub(super) guard: Sources,
-    /// Held by whatever changes something, for as long as it takes: one change at a time.
+    /// See [`super::changing::Changing`].
     pub(super) change: Mutex<()>,
     /// Held for writing only while a change is put in force, so that reading never waits for a
     /// build, and never sees half a switch.
@@ -172,11 +172,6 @@ pub(super) enum AttachedState {
 }
 
 impl Service {
-    /// Waits for whatever changes something just now; nothing else changes while this is held.
-    pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
-        self.change.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn bans(&self) -> MutexGuard<'_, LiveBans> {
         self.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 
 use super::{
     alerts,
+    changing::Changing,
+    fresh::{self, Fresh},
     guard::Guarded,
     plan::Plan,
     state::{LiveZone, Service, State},
@@ -25,9 +27,9 @@ use crate::{
 };
 
 /// What is to be in force.
-pub(super) struct Change {
+pub(super) struct Change<'a> {
     /// New generations, built and recorded.
-    pub(super) fresh: BTreeMap<ZoneName, LiveZone>,
+    pub(super) fresh: BTreeMap<ZoneName, Fresh<'a>>,
     /// Zones whose generation goes without a successor.
     pub(super) gone: Vec<ZoneName>,
     /// The revision that this puts in force; none when only the program is another one.
@@ -49,7 +51,11 @@ pub(super) enum Judge<'a> {
 
 impl Service {
     /// Builds and pins a zone's generation; nothing is in force or recorded yet.
-    pub(super) fn build(&self, zone: &CompiledZone) -> Result<LiveZone, ApiError> {
+    pub(super) fn build(
+        &self,
+        _: &Changing<'_>,
+        zone: &CompiledZone,
+    ) -> Result<Fresh<'_>, ApiError> {
         // It may have been unmounted since the start.
         PinDirectory::at(&self.settings.bpffs)?;
         let plan = GenerationPlan {
@@ -61,27 +67,15 @@ impl Service {
             lookup: Lookup::Tables,
         };
         let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
-        Ok(LiveZone {
+        let live = LiveZone {
             generation,
             classes: Arc::clone(&zone.classes),
             default: zone.default,
             ipv4_entries: zone.ipv4.len() as u64,
             ipv6_entries: zone.ipv6.len() as u64,
             rule_entries: zone.rule_entries().into_iter().collect(),
-        })
-    }
-
-    /// Records a built generation, so that whoever finds it on a link knows what it counts.
-    pub(super) fn record_built(
-        &self,
-        name: &ZoneName,
-        live: &LiveZone,
-        zone: &CompiledZone,
-        revision: u64,
-    ) -> Result<(), ApiError> {
-        self.store
-            .record_built(&live.record(name, zone, revision))?;
-        Ok(())
+        };
+        Ok(Fresh::built(live, &self.pins))
     }
 
     /// Puts a change in force, or leaves everything as it was. Returns what was forced.
@@ -90,7 +84,8 @@ impl Service {
     /// granted after is judged by this change (decision 0017).
     pub(super) fn put_in_force(
         &self,
-        change: Change,
+        _: &Changing<'_>,
+        change: Change<'_>,
         judge: &Judge<'_>,
     ) -> Result<Vec<String>, ApiError> {
         let mut state = self.write();
@@ -99,15 +94,7 @@ impl Service {
             Judge::DropsNothingNew => Ok(Vec::new()),
             Judge::Plan(plan, guarded) => guarded.judge_plan(plan, None, &state, &bans),
         };
-        let forced = match judged {
-            Ok(forced) => forced,
-            Err(refused) => {
-                for live in change.fresh.values() {
-                    self.unpin(live.generation.number());
-                }
-                return Err(refused);
-            }
-        };
+        let forced = judged?;
         if matches!(judge, Judge::Plan(..)) {
             reach(Step::Judged);
         }
@@ -121,27 +108,38 @@ impl Service {
     ///
     /// The state is held for writing from the first replaced program until the counts are folded,
     /// so that no counter is ever seen to go backwards.
-    pub(super) fn switch(&self, state: &mut State, change: Change) -> Result<Replaced, ApiError> {
+    pub(super) fn switch(
+        &self,
+        state: &mut State,
+        change: Change<'_>,
+    ) -> Result<Replaced, ApiError> {
         let started = Instant::now();
-        if let Err(error) = switch_links(state, &change.fresh) {
-            self.back_out(state, change.fresh);
+        let Change {
+            fresh,
+            gone,
+            deploy,
+            clear_staged,
+        } = change;
+        let fresh = fresh::put_in_force(fresh);
+        if let Err(error) = switch_links(state, &fresh) {
+            self.back_out(state, fresh);
             return Err(error.into());
         }
         datapath::settle();
         reach(Step::LinksSettled);
-        let committed = retire(state, &change).and_then(|zones| {
+        let committed = retire(state, &fresh, &gone).and_then(|zones| {
             reach(Step::CountsRead);
             self.store.commit_switch(&Switch {
                 zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
-                deploy: change.deploy.as_ref().map(|(deploy, _)| deploy.clone()),
-                clear_staged: change.clear_staged,
+                deploy: deploy.as_ref().map(|(deploy, _)| deploy.clone()),
+                clear_staged,
             })?;
             Ok(zones)
         });
         let zones = match committed {
             Ok(zones) => zones,
             Err(error) => {
-                self.back_out(state, change.fresh);
+                self.back_out(state, fresh);
                 return Err(error);
             }
         };
@@ -151,10 +149,10 @@ impl Service {
             }
         }
         let mut old = Vec::new();
-        for name in change.gone {
+        for name in gone {
             old.extend(state.zones.remove(&name).map(|live| (name, live)));
         }
-        for (name, live) in change.fresh {
+        for (name, live) in fresh {
             state.drift.unbuilt.remove(&name);
             let before = state.zones.insert(name.clone(), Arc::new(live));
             old.extend(before.map(|live| (name, live)));
@@ -166,7 +164,7 @@ impl Service {
                 .book
                 .retire(number, name.clone(), classes, Arc::clone(&rules));
         }
-        if let Some((deploy, ruleset)) = change.deploy {
+        if let Some((deploy, ruleset)) = deploy {
             state.revision = deploy.revision;
             let before = std::mem::replace(&mut state.deployed, ruleset);
             state.previous = deploy.trial.as_ref().map(|_| before);
@@ -176,7 +174,7 @@ impl Service {
                 trial,
             });
         }
-        if change.clear_staged {
+        if clear_staged {
             state.staged = None;
         }
         info!(
@@ -246,7 +244,7 @@ impl Service {
     }
 
     /// Folds undone generations that the links have left at last.
-    pub(super) fn fold_lingering(&self) {
+    pub(super) fn fold_lingering(&self, _: &Changing<'_>) {
         let mut state = self.write();
         if state.lingering.is_empty() {
             return;
@@ -264,9 +262,7 @@ impl Service {
 
     /// Lets a generation's pins go. One that stays is removed at the next start.
     pub(super) fn unpin(&self, generation: u64) {
-        if let Err(error) = self.pins.remove_generation(generation) {
-            warn!(generation, %error, "pins of an old generation stay");
-        }
+        fresh::unpin(&self.pins, generation);
     }
 }
 
@@ -317,8 +313,12 @@ pub(super) fn switch_links(
 }
 
 /// Reads the final counts of every generation that the change takes out of force.
-fn retire(state: &State, change: &Change) -> Result<Vec<(ZoneName, ZoneSwitch)>, ApiError> {
-    let names = change.fresh.keys().chain(&change.gone);
+fn retire(
+    state: &State,
+    fresh: &BTreeMap<ZoneName, LiveZone>,
+    gone: &[ZoneName],
+) -> Result<Vec<(ZoneName, ZoneSwitch)>, ApiError> {
+    let names = fresh.keys().chain(gone);
     names
         .map(|name| {
             let retired = state.zones.get(name).map(|old| {
@@ -329,7 +329,7 @@ fn retire(state: &State, change: &Change) -> Result<Vec<(ZoneName, ZoneSwitch)>,
             });
             let zone = ZoneSwitch {
                 retired: retired.transpose()?,
-                live: change.fresh.get(name).map(|live| live.generation.number()),
+                live: fresh.get(name).map(|live| live.generation.number()),
             };
             Ok((name.clone(), zone))
         })

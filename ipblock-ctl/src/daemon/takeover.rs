@@ -16,8 +16,10 @@ use super::{
     attach::bare,
     backup::remove_left_aside,
     bans::LiveBans,
+    changing::Changing,
     counts::Counts,
     examine::examine,
+    fresh::Fresh,
     guard::Sources,
     metrics::Record,
     settings::Settings,
@@ -79,6 +81,7 @@ impl Service {
             places: Arc::default(),
         };
         reach(Step::StartOpened);
+        let changing = service.begin_change();
         let mut pinned = service.open_pinned()?;
         // Before anything new is on a link.
         service.fill_ban_tables();
@@ -89,15 +92,16 @@ impl Service {
         service.adopt_moved()?;
         service.adopt_links()?;
         reach(Step::StartAdopted);
-        service.finish(unfinished, &mut pinned)?;
+        service.finish(&changing, unfinished, &mut pinned)?;
         reach(Step::StartFinished);
-        service.build_missing_and_outdated()?;
+        service.build_missing_and_outdated(&changing)?;
         reach(Step::StartBuilt);
-        service.attach_remembered()?;
+        service.attach_remembered(&changing)?;
         bare::let_go(&service.pins, |_| true)?;
         reach(Step::StartAttached);
         service.remove_orphans()?;
         reach(Step::StartCleared);
+        drop(changing);
         Ok(service)
     }
 
@@ -180,7 +184,7 @@ impl Service {
 
     /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
     /// another program after an upgrade.
-    fn build_missing_and_outdated(&self) -> Result<(), StartError> {
+    fn build_missing_and_outdated(&self, changing: &Changing<'_>) -> Result<(), StartError> {
         let deployed = Arc::clone(&self.read().deployed);
         let mut outdated = BTreeSet::new();
         for name in deployed.zone_names() {
@@ -202,23 +206,27 @@ impl Service {
             info!(zone = %name, why, "to be built");
             outdated.insert(name);
         }
-        Ok(self.build_anew(&outdated)?)
+        Ok(self.build_anew(changing, &outdated)?)
     }
 
     /// Builds generations of the deployed revision for these zones and puts them in force. One that
     /// cannot be built is told of and tried again: the other zones, and what is in the kernel of this
     /// one, go on.
-    pub(super) fn build_anew(&self, zones: &BTreeSet<ZoneName>) -> Result<(), ApiError> {
+    pub(super) fn build_anew(
+        &self,
+        changing: &Changing<'_>,
+        zones: &BTreeSet<ZoneName>,
+    ) -> Result<(), ApiError> {
         let (deployed, revision) = {
             let state = self.read();
             (Arc::clone(&state.deployed), state.revision)
         };
         let mut fresh = BTreeMap::new();
         for name in zones {
-            match self.build_for(&deployed, name, revision) {
-                Ok(live) => {
-                    info!(zone = %name, generation = live.generation.number(), "built");
-                    fresh.insert(name.clone(), live);
+            match self.build_for(changing, &deployed, name, revision) {
+                Ok(built) => {
+                    info!(zone = %name, "built");
+                    fresh.insert(name.clone(), built);
                 }
                 Err(error) => self.could_not_build(name, &error),
             }
@@ -233,7 +241,9 @@ impl Service {
             deploy: None,
             clear_staged: false,
         };
-        let put = self.put_in_force(change, &Judge::DropsNothingNew).map(drop);
+        let put = self
+            .put_in_force(changing, change, &Judge::DropsNothingNew)
+            .map(drop);
         if let Err(error) = &put {
             for name in &names {
                 self.could_not_build(name, error);
@@ -254,30 +264,27 @@ impl Service {
     /// Compiles, builds and records a zone's generation for a revision.
     pub(super) fn build_for(
         &self,
+        changing: &Changing<'_>,
         ruleset: &Arc<Ruleset>,
         name: &ZoneName,
         revision: u64,
-    ) -> Result<LiveZone, ApiError> {
+    ) -> Result<Fresh<'_>, ApiError> {
         let now = Now::read();
         let ruleset = self.read().durations.as_of(ruleset, &now);
         let compiled = compile(&ruleset, name, now.wall)?;
-        let live = self.build(&compiled)?;
-        if let Err(error) = self.record_built(name, &live, &compiled, revision) {
-            // It may be tried again and again: nothing of this time may stay.
-            self.unpin(live.generation.number());
-            return Err(error);
-        }
-        Ok(live)
+        let mut fresh = self.build(changing, &compiled)?;
+        fresh.record(self, name, &compiled, revision)?;
+        Ok(fresh)
     }
 
     /// Puts every remembered interface, and those of `--interface`, on its zone's generation. One
     /// that cannot be attached does not keep the others from it: `status` shows it.
-    fn attach_remembered(&self) -> Result<(), StartError> {
+    fn attach_remembered(&self, changing: &Changing<'_>) -> Result<(), StartError> {
         self.remember_links_without_an_interface()?;
         for interface in &self.settings.interfaces {
             self.store.add_interface(interface)?;
         }
-        Ok(self.put_all_on(self.store.interfaces()?)?)
+        Ok(self.put_all_on(changing, self.store.interfaces()?)?)
     }
 
     /// A link that the store does not know (it was restored from a backup, say) filters all the

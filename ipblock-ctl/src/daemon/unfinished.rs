@@ -9,10 +9,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use tracing::{info, warn};
 
 use super::{
+    changing::Changing,
     counts::per_rule,
     examine::programs_on_links,
+    fresh::Fresh,
     start_error::StartError,
-    state::{LiveZone, Service},
+    state::Service,
     switch::{Change, Judge},
 };
 use crate::{
@@ -89,6 +91,7 @@ impl Service {
     /// and the change is recorded.
     pub(super) fn finish(
         &self,
+        changing: &Changing<'_>,
         unfinished: Unfinished,
         pinned: &mut BTreeMap<u64, Generation>,
     ) -> Result<(), StartError> {
@@ -107,8 +110,10 @@ impl Service {
             let mut fresh = BTreeMap::new();
             for recorded in generations {
                 let live = match pinned.remove(&recorded.number) {
-                    Some(generation) => self.live_zone(generation, &recorded, &ruleset)?,
-                    None => self.build_again(&recorded, &ruleset)?,
+                    Some(generation) => {
+                        Fresh::adopted(self.live_zone(generation, &recorded, &ruleset)?)
+                    }
+                    None => self.build_again(changing, &recorded, &ruleset)?,
                 };
                 fresh.insert(recorded.zone, live);
             }
@@ -133,7 +138,7 @@ impl Service {
                 clear_staged: is_staged,
             };
             // Nothing was granted since it was judged: no daemon was there.
-            self.put_in_force(change, &Judge::DropsNothingNew)?;
+            self.put_in_force(changing, change, &Judge::DropsNothingNew)?;
         }
         Ok(())
     }
@@ -159,14 +164,15 @@ impl Service {
     /// Builds a generation anew whose pins are gone or damaged, under another number.
     fn build_again(
         &self,
+        changing: &Changing<'_>,
         recorded: &store::Generation,
         ruleset: &Arc<Ruleset>,
-    ) -> Result<LiveZone, StartError> {
+    ) -> Result<Fresh<'_>, StartError> {
         warn!(
             generation = recorded.number,
             "its pins are gone: building it again"
         );
-        let live = self.build_for(ruleset, &recorded.zone, recorded.revision)?;
+        let live = self.build_for(changing, ruleset, &recorded.zone, recorded.revision)?;
         self.store.discard_built(recorded.number)?;
         Ok(live)
     }

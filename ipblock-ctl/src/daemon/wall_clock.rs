@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tracing::{info, warn};
 
 use super::{
+    changing::Changing,
     durations::Durations,
     ends,
     state::Service,
@@ -19,11 +20,11 @@ impl Service {
     pub(super) fn follow_wall_clock(&self) -> Result<(), ApiError> {
         let offset = ends::wall_offset(&Now::read());
         if ends::is_a_step(self.read().wall_offset, offset) {
-            let _change = self.begin_change();
+            let changing = &self.begin_change();
             let by = offset - self.read().wall_offset;
             let by = SignedDuration::from_nanos_i128(by);
             info!(by = %by, "the clock was set: rules that end at a time move with it");
-            self.rebuild_ending_zones()?;
+            self.rebuild_ending_zones(changing)?;
             self.write().wall_offset = offset;
         }
         Ok(())
@@ -42,7 +43,7 @@ impl Service {
     }
 
     /// Replaces the generation of every zone in which a rule ends.
-    fn rebuild_ending_zones(&self) -> Result<(), ApiError> {
+    fn rebuild_ending_zones(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
         let (deployed, revision) = {
             let state = self.read();
             (Arc::clone(&state.deployed), state.revision)
@@ -53,17 +54,8 @@ impl Service {
             if !rules.any(|rule| rule.expires.is_some() && rule.holds_in(&name)) {
                 continue;
             }
-            match self.build_for(&deployed, &name, revision) {
-                Ok(live) => drop(fresh.insert(name, live)),
-                Err(error) => {
-                    // It is tried again every second: nothing of this time may stay.
-                    for live in fresh.into_values() {
-                        self.unpin(live.generation.number());
-                        self.store.discard_built(live.generation.number())?;
-                    }
-                    return Err(error);
-                }
-            }
+            let built = self.build_for(changing, &deployed, &name, revision)?;
+            fresh.insert(name, built);
         }
         if fresh.is_empty() {
             return Ok(());
@@ -74,6 +66,7 @@ impl Service {
             deploy: None,
             clear_staged: false,
         };
-        self.put_in_force(change, &Judge::DropsNothingNew).map(drop)
+        self.put_in_force(changing, change, &Judge::DropsNothingNew)
+            .map(drop)
     }
 }

@@ -14,6 +14,7 @@ use std::{
 use tracing::{error, info, warn};
 
 use super::{
+    super::changing::Changing,
     super::state::{AttachedState, Service, State},
     obstacle::{Asked, Obstacle},
     rest::Rest,
@@ -54,6 +55,7 @@ impl Service {
     /// also when it fails.
     pub(super) fn attach_below(
         &self,
+        _: &Changing<'_>,
         state: &mut State,
         lift: &Lift<'_>,
         refused: DatapathError,

@@ -16,6 +16,7 @@ mod shown;
 use tracing::{info, warn};
 
 use super::{
+    changing::Changing,
     guard::{Caller, log_forced},
     state::{AttachedState, Service, State},
 };
@@ -39,11 +40,11 @@ impl Service {
     /// Attaches an interface, or moves it to another zone. Remembered over restarts.
     pub fn attach(&self, request: &AttachRequest, caller: &Caller) -> Result<Attached, ApiError> {
         let author = &caller.author;
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let name = &request.interface;
         check_interface_name(name).map_err(|error| ApiError::new(ErrorKind::Invalid, error))?;
         // Seen now: a device may have got this name since the last second.
-        self.set_all_aside()?;
+        self.set_all_aside(changing)?;
         let zone = match &request.zone {
             Some(zone) => self.deployed_zone(zone)?,
             None => match self.zone_of(name)? {
@@ -68,7 +69,7 @@ impl Service {
         let before = self.remembered(name)?;
         // Remembered first: a daemon that dies in between attaches at its next start.
         self.store.add_interface(&wanted)?;
-        let put_on = self.put_on(&mut state, &wanted, Asked::Once);
+        let put_on = self.put_on(changing, &mut state, &wanted, Asked::Once);
         drop((state, bans));
         if let Err(obstacle) = put_on {
             // As it was: an attach that failed is not tried again behind the operator's back.
@@ -116,10 +117,10 @@ impl Service {
     /// Detaches an interface and forgets it, and devices that were attached by its name; with `moved`
     /// these devices alone. What a failure left half-way is finished by doing it again.
     pub fn detach(&self, name: &str, moved: bool, author: &Author) -> Result<(), ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         // Seen now: a device may have moved since the last second.
-        self.set_all_aside()?;
-        let devices = self.detach_moved(name)?;
+        self.set_all_aside(changing)?;
+        let devices = self.detach_moved(changing, name)?;
         if devices > 0 {
             info!(author = %author.name, uid = author.uid, interface = %name, devices,
                 "detached from devices that moved");
@@ -177,6 +178,7 @@ impl Service {
     /// as their zone is deployed again.
     pub(super) fn take_off_without_zone(
         &self,
+        _: &Changing<'_>,
         before: &Ruleset,
         after: &Ruleset,
     ) -> Result<(), DatapathError> {

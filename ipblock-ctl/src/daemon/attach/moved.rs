@@ -4,6 +4,7 @@
 
 use tracing::{info, warn};
 
+use super::super::changing::Changing;
 use super::super::state::{AttachedState, MovedLink, Service, State};
 use crate::{
     datapath::{DatapathError, Interface, MovedPin, PinnedLink},
@@ -31,7 +32,7 @@ impl Service {
     }
 
     /// Sets every link aside whose device does not have its name here any more.
-    pub(super) fn set_all_aside(&self) -> Result<(), DatapathError> {
+    pub(super) fn set_all_aside(&self, _: &Changing<'_>) -> Result<(), DatapathError> {
         let present = Interface::list()?;
         let gone: Vec<String> = {
             let state = self.read();
@@ -111,7 +112,7 @@ impl Service {
     }
 
     /// Lets go of moved links whose device is gone, and brings the others up to date.
-    pub(super) fn look_after_moved(&self) {
+    pub(super) fn look_after_moved(&self, _: &Changing<'_>) {
         if self.read().moved.is_empty() {
             return;
         }
@@ -136,7 +137,11 @@ impl Service {
 
     /// Takes the filter off devices that were attached by this name, or have it now, and are not what
     /// has it as attached. Returns how many there were.
-    pub(super) fn detach_moved(&self, name: &str) -> Result<usize, DatapathError> {
+    pub(super) fn detach_moved(
+        &self,
+        _: &Changing<'_>,
+        name: &str,
+    ) -> Result<usize, DatapathError> {
         let present = Interface::list()?;
         let here = present.iter().find(|interface| interface.name == name);
         let mut state = self.write();

@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 
 use super::{
+    super::changing::Changing,
     super::state::{AttachedState, InterfaceRecord, Service, State},
     below::{self, Lift},
     obstacle::{Asked, Obstacle},
@@ -16,9 +17,13 @@ use crate::{
 impl Service {
     /// Attaches an interface that the store remembers, if it can: what stands in the way is kept for
     /// `status`.
-    pub(super) fn put_on_or_remember(&self, interface: &store::Interface) -> bool {
+    pub(super) fn put_on_or_remember(
+        &self,
+        changing: &Changing<'_>,
+        interface: &store::Interface,
+    ) -> bool {
         let name = &interface.name;
-        let put_on = self.put_on(&mut self.write(), interface, Asked::EachSecond);
+        let put_on = self.put_on(changing, &mut self.write(), interface, Asked::EachSecond);
         let attached = match put_on {
             Ok(()) => {
                 let status = self.interface_status(name);
@@ -66,6 +71,7 @@ impl Service {
     /// generation on it.
     pub(super) fn put_on(
         &self,
+        changing: &Changing<'_>,
         state: &mut State,
         wanted: &store::Interface,
         asked: Asked,
@@ -96,6 +102,7 @@ impl Service {
             let mode = required_mode(wanted.mode);
             let new = match link::attach(&self.pins, here, mode, &live.generation) {
                 Err(error) if below::is_refused(&error) => self.attach_below(
+                    changing,
                     state,
                     &Lift {
                         interface: here,

@@ -1,6 +1,7 @@
 //! Keeping attached what should be attached, each second and at the start.
 
 use super::super::{
+    changing::Changing,
     drift::Part,
     state::{AttachedState, InterfaceRecord, Service},
 };
@@ -14,10 +15,10 @@ impl Service {
     /// Attaches what has appeared, notices what has gone, and puts right what does not run its zone's
     /// generation. Called every second.
     pub fn reconcile(&self) -> Result<(), ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         self.put_pins_right();
-        self.set_all_aside()?;
-        self.look_after_moved();
+        self.set_all_aside(changing)?;
+        self.look_after_moved(changing);
         let present = Interface::list()?;
         let mut wanted = Vec::new();
         {
@@ -47,7 +48,7 @@ impl Service {
         }
         from_below(&mut wanted, &present, |(interface, _)| &interface.name);
         for (interface, was_attached) in wanted {
-            let is_on = self.put_on_or_remember(&interface);
+            let is_on = self.put_on_or_remember(changing, &interface);
             if is_on && was_attached {
                 let what = format!(
                     "interface {} did not run its zone's program",
@@ -56,7 +57,7 @@ impl Service {
                 self.repaired(Part::Links, &what);
             }
         }
-        self.fold_lingering();
+        self.fold_lingering(changing);
         Ok(())
     }
 
@@ -64,12 +65,13 @@ impl Service {
     /// attached does not keep the others from it: `status` shows it.
     pub(in crate::daemon) fn put_all_on(
         &self,
+        changing: &Changing<'_>,
         mut interfaces: Vec<store::Interface>,
     ) -> Result<(), DatapathError> {
         let present = Interface::list()?;
         from_below(&mut interfaces, &present, |interface| &interface.name);
         for interface in interfaces {
-            self.put_on_or_remember(&interface);
+            self.put_on_or_remember(changing, &interface);
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Service {
             }
             return Ok(());
         }
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         // Once more: a change may have come between two looks.
         let suspects = self.suspects(&sample);
         if let Some(address) = suspects.ban {
@@ -56,7 +56,7 @@ impl Service {
         if zones.is_empty() || !self.may_build() {
             return Ok(());
         }
-        self.build_anew(&zones)?;
+        self.build_anew(changing, &zones)?;
         let unbuilt = self.read().drift.unbuilt.clone();
         for zone in zones.iter().filter(|zone| !unbuilt.contains_key(zone)) {
             let what = format!("zone {zone} was not as deployed");

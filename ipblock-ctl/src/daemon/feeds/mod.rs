@@ -18,6 +18,7 @@ use self::{
     feed::{Back, Feed, Look},
 };
 use super::{
+    changing::Changing,
     deploy::nothing_to_do,
     execute::{Order, Target},
     guard::Caller,
@@ -186,7 +187,7 @@ impl Service {
         // A large file takes a while: other changes need not wait for that.
         let read = file::read(&self.settings.lists_dir, file);
         reach(Step::ListRead);
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         // What is deployed may be another revision than a moment ago. What was read is still that.
         let (before, is_on_trial) = {
             let state = self.read();
@@ -212,7 +213,7 @@ impl Service {
                     good,
                     elements,
                 };
-                let deployed = self.deploy_list(feed, &before, None);
+                let deployed = self.deploy_list(changing, feed, &before, None);
                 let outcome = deployed.map_err(|error| one_line(&acceptable(error, name, file)));
                 (Ok(stamp), outcome.map(drop))
             }
@@ -236,7 +237,7 @@ impl Service {
     /// Takes what a deployed list's file says now, once, although it has shrunk or newly drops much.
     /// Other guards stay.
     pub fn accept_list(&self, name: &str, caller: &Caller) -> Result<Deployed, ApiError> {
-        let _change = self.begin_change();
+        let changing = &self.begin_change();
         let (before, revision) = {
             let state = self.read();
             (Arc::clone(&state.deployed), state.revision)
@@ -258,7 +259,7 @@ impl Service {
             good,
             elements,
         };
-        let deployed = self.deploy_list(feed, &before, Some(caller))?;
+        let deployed = self.deploy_list(changing, feed, &before, Some(caller))?;
         let mut state = self.write();
         let feed = Feed::read_as(file, Ok(stamp), state.revision);
         state.feeds.insert(name.clone(), feed);
@@ -275,6 +276,7 @@ impl Service {
     /// is the operator who takes it although it newly drops much.
     fn deploy_list(
         &self,
+        changing: &Changing<'_>,
         content: Content<'_>,
         before: &Arc<Ruleset>,
         accepted_by: Option<&Caller>,
@@ -304,20 +306,23 @@ impl Service {
         for warning in special::new_warnings(before, &plan.after) {
             warn!("{warning}");
         }
-        let deployed = self.execute(&Order {
-            plan: &plan,
-            target: Target::New {
-                comment: &comment,
-                confirm_within: None,
+        let deployed = self.execute(
+            changing,
+            &Order {
+                plan: &plan,
+                target: Target::New {
+                    comment: &comment,
+                    confirm_within: None,
+                },
+                // Where no operator asked, what would lock out or newly drops much is refused, and the list
+                // stays as it is.
+                caller: accepted_by,
+                force: false,
+                wide: accepted_by.is_some(),
+                clear_staged: false,
             },
-            // Where no operator asked, what would lock out or newly drops much is refused, and the list
-            // stays as it is.
-            caller: accepted_by,
-            force: false,
-            wide: accepted_by.is_some(),
-            clear_staged: false,
-        })?;
-        self.rebase_staged_if_possible();
+        )?;
+        self.rebase_staged_if_possible(changing);
         Ok(Some(deployed))
     }
 }
