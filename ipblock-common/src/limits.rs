@@ -32,6 +32,6 @@ pub const HIT_SOURCES: u32 = 1 << 16;
 /// Hits that one CPU counts exactly in one tick of the coarse clock (1 to 10 ms, by kernel).
 pub const EXACT_HITS_PER_TICK: u64 = 64;
 
-/// Of the hits beyond that, one in so many is counted, as so many, where its source is known. A power
-/// of two.
+/// Sampling factor beyond [`EXACT_HITS_PER_TICK`]: every 64th hit of a known source counts as 64. A
+/// power of two.
 pub const HIT_SAMPLE: u64 = 64;

@@ -1,4 +1,4 @@
-//! DESIGN.md, "Which verdict a packet gets", word by word: a walk over every rule and element.
+//! Which verdict a packet gets (docs/datapath.md), as simple as can be: a walk over every rule and element.
 
 use std::net::IpAddr;
 

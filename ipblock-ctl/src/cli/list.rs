@@ -114,7 +114,7 @@ pub(crate) struct SetArgs {
     /// Kept with each of them
     #[arg(long, value_name = "TEXT", conflicts_with = "file")]
     note: Option<String>,
-    /// A file below the daemon's lists directory: an address, prefix or range a line
+    /// A file below the daemon's lists directory, in any format that `import` reads
     #[arg(long, conflicts_with = "addresses")]
     file: Option<String>,
     #[command(flatten)]

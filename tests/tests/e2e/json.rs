@@ -1,4 +1,4 @@
-//! The JSON that DESIGN.md section 4 promises, from the real daemon: every field and nothing else.
+//! The JSON that docs/api.md promises, from the real daemon: every field and nothing else.
 
 use ipblock_common::limits::DEFAULT_CAPACITY;
 use ipblock_tests::require_privileged;

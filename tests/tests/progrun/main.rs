@@ -3,7 +3,7 @@
 //! Every packet is run by [`zone::Zone`], which asserts the verdict and the whole counter state of
 //! the zone: all totals, all classes, packets and bytes; what is kept of sources is in
 //! [`sources`]. To add a case, find the module that its
-//! rule of DESIGN.md section 2 belongs to and compose a packet; a new way in which a filter was
+//! rule (docs/datapath.md) belongs to and compose a packet; a new way in which a filter was
 //! fooled is a test of its own, named by what happened.
 #![cfg(test)]
 

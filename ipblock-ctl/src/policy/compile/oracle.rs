@@ -70,7 +70,7 @@ pub(in crate::policy) fn allowed_by(
     found.into_iter().flatten().max_by_key(IpNet::prefix_len)
 }
 
-/// DESIGN.md section 2, word by word.
+/// Which verdict an address gets, rule by rule: too simple to be wrong.
 pub(in crate::policy) fn naive(
     ruleset: &Ruleset,
     zone: &ZoneName,
