@@ -3,7 +3,7 @@
 //! These layouts are frozen over all values of [`crate::ABI_VERSION`]: a daemon that takes over
 //! another version's pins still reads their counts.
 
-use core::ops::AddAssign;
+use core::ops::{AddAssign, Index, IndexMut};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -67,46 +67,58 @@ impl Outcome {
         Self::NonIp,
         Self::Malformed,
     ];
+
+    /// The word for it in JSON, in metrics and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Dropped => "dropped",
+            Self::Warned => "warned",
+            Self::Allowed => "allowed",
+            Self::NonIp => "non_ip",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 /// What one CPU counted per [`Outcome`]. Map `TOTALS`, one element.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
-#[repr(C)]
-pub struct Totals {
-    /// Passed, and neither warned about nor on an allow list.
-    pub passed: Count,
-    /// Dropped by a block rule, a ban or the zone's default.
-    pub dropped: Count,
-    /// Passed with a warn.
-    pub warned: Count,
-    /// Passed because an allow list holds the source.
-    pub allowed: Count,
-    /// Not IP: passed.
-    pub non_ip: Count,
-    /// Not parseable up to the source address, whatever the policy did with it.
-    pub malformed: Count,
-}
+#[repr(transparent)]
+pub struct Totals([Count; Outcome::ALL.len()]);
 
 impl Totals {
-    /// The count that a packet with this outcome belongs to.
+    /// Every outcome with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Outcome, Count)> {
+        Outcome::ALL.into_iter().zip(self.0)
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "as many counts as outcomes")]
+impl Index<Outcome> for Totals {
+    type Output = Count;
+
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "as many counts as outcomes")]
-    pub fn of_mut(&mut self, outcome: Outcome) -> &mut Count {
+    fn index(&self, outcome: Outcome) -> &Count {
+        &self.0[outcome as usize]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "as many counts as outcomes")]
+impl IndexMut<Outcome> for Totals {
+    #[inline]
+    fn index_mut(&mut self, outcome: Outcome) -> &mut Count {
         // By its number: every packet comes by here, and a match is a chain of branches.
-        let counts: &mut [Count; Outcome::ALL.len()] = zerocopy::transmute_mut!(self);
-        &mut counts[outcome as usize]
+        &mut self.0[outcome as usize]
     }
 }
 
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.dropped += other.dropped;
-        self.warned += other.warned;
-        self.allowed += other.allowed;
-        self.non_ip += other.non_ip;
-        self.malformed += other.malformed;
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
     }
 }

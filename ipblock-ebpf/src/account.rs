@@ -32,7 +32,8 @@ pub(crate) fn total(frame: &Frame<'_>, outcome: Outcome) {
         return;
     };
     // SAFETY: the element belongs to this CPU, and XDP programs do not preempt one another on it.
-    let count = unsafe { &mut *totals }.of_mut(outcome);
+    let totals = unsafe { &mut *totals };
+    let count = &mut totals[outcome];
     count.packets += 1;
     count.bytes += frame.len();
 }

@@ -19,7 +19,7 @@ use ipblock::{
     },
     policy::compile::{CompiledZone, DEFAULT_CAPACITY},
 };
-use ipblock_common::{Class, ClassVerdict, Totals, names};
+use ipblock_common::{Class, ClassVerdict, Outcome, Totals, names};
 use ipblock_tests::{
     Bpffs, Privileged, bpf,
     source_pool::{Front, SourcePool},
@@ -206,20 +206,12 @@ impl Variant {
 
 /// Packets of these totals that were judged as they should be, and all.
 pub(crate) fn judged(totals: &Totals, traffic: Traffic) -> (u64, u64) {
-    let Totals {
-        passed,
-        dropped,
-        warned,
-        allowed,
-        non_ip,
-        malformed,
-    } = *totals;
     let right = match traffic {
-        Traffic::Clean => passed,
-        Traffic::Attack => dropped,
+        Traffic::Clean => Outcome::Passed,
+        Traffic::Attack => Outcome::Dropped,
     };
-    let all = [passed, dropped, warned, allowed, non_ip, malformed];
-    (right.packets, all.iter().map(|count| count.packets).sum())
+    let all = totals.iter().map(|(_, count)| count.packets).sum();
+    (totals[right].packets, all)
 }
 
 /// Prefix length in the order of this machine, then the address.

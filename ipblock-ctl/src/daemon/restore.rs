@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ipblock_common::{Count, limits::MAX_BANS};
+use ipblock_common::{Outcome, Totals, limits::MAX_BANS};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tracing::info;
@@ -187,12 +187,12 @@ impl Service {
         Ok(Restored {
             bans: ban_change(self.bans().all(), &accepted.bans, &Now::read()),
             packets: BeforeAfter {
-                before: all_packets(now),
-                after: all_packets(then),
+                before: all_packets(&now),
+                after: all_packets(&then),
             },
             dropped: BeforeAfter {
-                before: now.dropped.packets,
-                after: then.dropped.packets,
+                before: now[Outcome::Dropped].packets,
+                after: then[Outcome::Dropped].packets,
             },
             revision: BeforeAfter {
                 before: state.revision,
@@ -315,12 +315,9 @@ impl Service {
     }
 }
 
-fn all_packets(mut totals: ipblock_common::Totals) -> u64 {
-    let outcomes = ipblock_common::Outcome::ALL.into_iter();
-    let counts = outcomes.map(|outcome| *totals.of_mut(outcome));
-    counts.fold(0, |sum: u64, count: Count| {
-        sum.saturating_add(count.packets)
-    })
+fn all_packets(totals: &Totals) -> u64 {
+    let counts = totals.iter();
+    counts.fold(0, |sum: u64, (_, count)| sum.saturating_add(count.packets))
 }
 
 /// Whether two bans are one; the store keeps microseconds.

@@ -8,6 +8,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+use ipblock_common::Outcome;
 use jiff::Timestamp;
 
 use super::{
@@ -324,7 +325,7 @@ impl State {
         Counters {
             rules: rules.collect(),
             bans: bans.into(),
-            allow: totals.allowed.into(),
+            allow: totals[Outcome::Allowed].into(),
             totals: totals.into(),
         }
     }
@@ -447,12 +448,12 @@ impl From<ipblock_common::Count> for Count {
 impl From<ipblock_common::Totals> for Totals {
     fn from(totals: ipblock_common::Totals) -> Self {
         Self {
-            passed: totals.passed.into(),
-            dropped: totals.dropped.into(),
-            warned: totals.warned.into(),
-            allowed: totals.allowed.into(),
-            non_ip: totals.non_ip.into(),
-            malformed: totals.malformed.into(),
+            passed: totals[Outcome::Passed].into(),
+            dropped: totals[Outcome::Dropped].into(),
+            warned: totals[Outcome::Warned].into(),
+            allowed: totals[Outcome::Allowed].into(),
+            non_ip: totals[Outcome::NonIp].into(),
+            malformed: totals[Outcome::Malformed].into(),
         }
     }
 }

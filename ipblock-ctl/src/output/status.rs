@@ -145,14 +145,10 @@ fn totals_in_columns(totals: &Totals, view: &View) -> String {
 /// The totals in the order in which they are shown.
 #[must_use]
 pub fn named_totals(totals: &Totals) -> [(&'static str, Count); 6] {
-    [
-        ("passed", totals.passed),
-        ("dropped", totals.dropped),
-        ("warned", totals.warned),
-        ("allowed", totals.allowed),
-        ("non-IP", totals.non_ip),
-        ("malformed", totals.malformed),
-    ]
+    totals.each().map(|(name, count)| match name {
+        "non_ip" => ("non-IP", count),
+        name => (name, count),
+    })
 }
 
 /// The word for an attach mode.

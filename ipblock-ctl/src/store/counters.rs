@@ -76,21 +76,20 @@ enum Counted {
 }
 
 impl Word for Counted {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Outcome(Outcome::Passed), "passed"),
-        (Self::Outcome(Outcome::Dropped), "dropped"),
-        (Self::Outcome(Outcome::Warned), "warned"),
-        (Self::Outcome(Outcome::Allowed), "allowed"),
-        (Self::Outcome(Outcome::NonIp), "non_ip"),
-        (Self::Outcome(Outcome::Malformed), "malformed"),
-        (Self::Bans, "bans"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] = &{
+        const fn of(outcome: Outcome) -> (Counted, &'static str) {
+            (Counted::Outcome(outcome), outcome.as_str())
+        }
+        let [a, b, c, d, e, f] = Outcome::ALL;
+        let bans = (Self::Bans, "bans");
+        [of(a), of(b), of(c), of(d), of(e), of(f), bans]
+    };
 }
 
 impl ZoneCounts {
     fn of_mut(&mut self, counted: Counted) -> &mut Count {
         match counted {
-            Counted::Outcome(outcome) => self.totals.of_mut(outcome),
+            Counted::Outcome(outcome) => &mut self.totals[outcome],
             Counted::Bans => &mut self.bans,
         }
     }

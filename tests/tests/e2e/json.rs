@@ -92,9 +92,11 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
     let sha256 = take(&mut status, "/object_sha256");
     let sha256 = sha256.as_str().unwrap_or_default();
     assert!(sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let bpffs = take(&mut status, "/bpffs");
+    assert_eq!(bpffs.as_str(), scene.daemon.bpffs().to_str());
     let none = packets(0);
     let expected = json!({
-        "version": null, "pid": null, "revision": 1, "staged": 0, "confirm_deadline": null,
+        "version": null, "pid": null, "bpffs": null, "revision": 1, "staged": 0, "confirm_deadline": null,
         "zones": [
             {
                 "name": "default", "default": "pass", "generation": null,

@@ -24,7 +24,7 @@ impl Counters {
     /// Adds one packet.
     pub(crate) fn add(&mut self, outcome: Outcome, class: Option<(ClassId, u64)>, bytes: u64) {
         let one = Count { packets: 1, bytes };
-        *self.totals.of_mut(outcome) += one;
+        self.totals[outcome] += one;
         if let Some((id, last_hit)) = class {
             let class = &mut self.classes[id as usize];
             class.count += one;
@@ -50,9 +50,8 @@ impl Counters {
     }
 
     fn rows(&self) -> Vec<(String, String)> {
-        let mut totals = self.totals;
         let totals = Outcome::ALL.map(|outcome| {
-            let Count { packets, bytes } = *totals.of_mut(outcome);
+            let Count { packets, bytes } = self.totals[outcome];
             (
                 format!("total {outcome:?}"),
                 format!("{packets} packets, {bytes} bytes"),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipblock::datapath::Lookup;
-use ipblock_common::ClassVerdict;
+use ipblock_common::{ClassVerdict, Outcome};
 use ipblock_tests::{
     packet::{Frame, Ipv4, Ipv6},
     random::Random,
@@ -95,8 +95,8 @@ fn the_program_finds_in_the_tables_what_it_finds_in_the_tries() {
             (counters.totals, classes.collect::<Vec<_>>())
         });
         assert_eq!(packets[0], packets[1], "{nets:?}");
-        dropped += packets[0].0.dropped.packets;
-        passed += packets[0].0.passed.packets;
+        dropped += packets[0].0[Outcome::Dropped].packets;
+        passed += packets[0].0[Outcome::Passed].packets;
     }
     assert!(dropped > 1000 && passed > 1000, "{dropped} {passed}");
 }

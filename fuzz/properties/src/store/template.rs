@@ -10,7 +10,7 @@ use ipblock::{
         RuleCounts, StagedEdit, Store, StoredRuleset, Switch, Trial, ZoneSwitch,
     },
 };
-use ipblock_common::{ClassVerdict, Count, Totals};
+use ipblock_common::{ClassVerdict, Count, Outcome, Totals};
 use jiff::Timestamp;
 
 use super::database;
@@ -175,15 +175,14 @@ fn generation(store: &Store, revision: u64, is_live: bool) {
         excepted: 1,
         last_hit: Some(at(NOW)),
     };
+    let mut totals = Totals::default();
+    totals[Outcome::Dropped] = Count {
+        packets: 3,
+        bytes: 180,
+    };
     let counts = GenerationCounts {
         rules: [(RuleId(1), of_rule)].into(),
-        totals: Totals {
-            dropped: Count {
-                packets: 3,
-                bytes: 180,
-            },
-            ..Totals::default()
-        },
+        totals,
         bans: Count::default(),
     };
     store.checkpoint(number, &counts).unwrap();

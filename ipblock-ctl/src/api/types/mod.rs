@@ -62,6 +62,21 @@ pub struct Totals {
     pub malformed: Count,
 }
 
+impl Totals {
+    /// Each total with the name of its field.
+    #[must_use]
+    pub const fn each(&self) -> [(&'static str, Count); 6] {
+        [
+            ("passed", self.passed),
+            ("dropped", self.dropped),
+            ("warned", self.warned),
+            ("allowed", self.allowed),
+            ("non_ip", self.non_ip),
+            ("malformed", self.malformed),
+        ]
+    }
+}
+
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

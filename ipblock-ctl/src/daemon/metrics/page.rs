@@ -80,15 +80,7 @@ fn zones(zones: &[ZoneStatus]) -> [Family; 5] {
     );
     for zone in zones {
         let name = ("zone", zone.name.as_str());
-        let totals = &zone.totals;
-        for (verdict, count) in [
-            ("passed", totals.passed),
-            ("dropped", totals.dropped),
-            ("warned", totals.warned),
-            ("allowed", totals.allowed),
-            ("non_ip", totals.non_ip),
-            ("malformed", totals.malformed),
-        ] {
+        for (verdict, count) in zone.totals.each() {
             let labels = [name, ("verdict", verdict)];
             packets.add(&labels, count.packets);
             bytes.add(&labels, count.bytes);

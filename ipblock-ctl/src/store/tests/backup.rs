@@ -64,7 +64,7 @@ fn a_restored_store_has_the_history_and_the_counts_of_the_backup() {
     assert_eq!(other.store.ruleset(2).unwrap().toml, "b");
     // The live generation's counts of the backup are part of the base, and nothing of the other's.
     assert_eq!(other.rule(1).packets, 7);
-    assert_eq!(other.totals("default").dropped.packets, 7);
+    assert_eq!(other.totals("default")[Outcome::Dropped].packets, 7);
     assert_eq!(other.store.open_generations().unwrap(), []);
     // Numbers go on where each of them was: identities as in the backup, generations as here.
     assert_eq!(other.store.allocate_rule_ids(1).unwrap(), [RuleId(3)]);

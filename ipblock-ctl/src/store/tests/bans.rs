@@ -229,5 +229,5 @@ fn what_bans_dropped_goes_through_checkpoint_and_base() {
     let fixture = fixture.reopen();
     assert_eq!(fixture.zone("default").bans, dropped(3));
     assert_eq!(fixture.zone("dmz").bans, dropped(4));
-    assert_eq!(fixture.zone("dmz").totals.dropped, dropped(10));
+    assert_eq!(fixture.zone("dmz").totals[Outcome::Dropped], dropped(10));
 }

@@ -199,7 +199,7 @@ fn a_counter_stops_at_the_largest_number_that_the_store_holds() {
     for packets in [u64::MAX, most - 5, 10, u64::MAX] {
         let live = fixture.live("default", 1);
         let mut last = counts(1, 1, None);
-        last.totals.dropped.bytes = packets;
+        last.totals[Outcome::Dropped].bytes = packets;
         last.rules.get_mut(&RuleId(1)).unwrap().packets = packets;
         let switch = Switch {
             zones: vec![zone(Some((live, last)), None)],
@@ -207,7 +207,7 @@ fn a_counter_stops_at_the_largest_number_that_the_store_holds() {
         };
         fixture.store.commit_switch(&switch).unwrap();
         assert_eq!(fixture.rule(1).packets, most);
-        assert_eq!(fixture.totals("default").dropped.bytes, most);
+        assert_eq!(fixture.totals("default")[Outcome::Dropped].bytes, most);
     }
     assert_eq!(fixture.rule(1).bytes, 240);
 }

@@ -12,7 +12,7 @@ mod staged;
 
 use std::fs;
 
-use ipblock_common::{ClassVerdict, Count, Totals};
+use ipblock_common::{ClassVerdict, Count, Outcome, Totals};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -166,16 +166,14 @@ fn counts(rule: u64, packets: u64, last_hit: Option<i64>) -> GenerationCounts {
         excepted: 1,
         last_hit: last_hit.map(at),
     };
-    let dropped = Count {
+    let mut totals = Totals::default();
+    totals[Outcome::Dropped] = Count {
         packets,
         bytes: packets * 60,
     };
     GenerationCounts {
         rules: [(RuleId(rule), count)].into(),
-        totals: Totals {
-            dropped,
-            ..Totals::default()
-        },
+        totals,
         bans: Count::default(),
     }
 }
