@@ -97,7 +97,7 @@ fn a_file_sink_that_cannot_be_written_exits_with_2_and_says_what_to_do() {
         ),
         (
             at(""),
-            "it is no regular file".to_owned(),
+            "it is not a regular file".to_owned(),
             "write another `path`".to_owned(),
         ),
     ] {

@@ -56,7 +56,7 @@ pub(crate) struct AlertsArgs {
     /// Those of sources in this address, prefix or range FROM-TO
     #[arg(long, value_name = "A", value_parser = address)]
     source: Option<String>,
-    /// Only the newest so many; 1000 unless said otherwise, 10 before those that --follow waits for
+    /// Show at most N of the newest alerts [default: 1000; 10 with --follow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LIMIT.into()))]
     limit: Option<u32>,
     /// Go on with new ones as they come, until Ctrl-C

@@ -33,7 +33,7 @@ pub(crate) struct ListArgs {
     /// [default: the global list, then zone by zone, in the order in which they were added]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
 }

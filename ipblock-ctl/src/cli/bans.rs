@@ -20,7 +20,7 @@ pub(crate) struct BansArgs {
     /// first
     #[arg(long, value_name = "COLUMN", default_value = "prefix")]
     sort: SortKey,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
 }

@@ -35,7 +35,7 @@ pub(crate) struct ListArgs {
     /// [default: rule by rule, in the order in which they were added]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
 }

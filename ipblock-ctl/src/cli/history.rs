@@ -19,7 +19,7 @@ use crate::{
 /// List the revisions that were deployed, newest first
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
-    /// Only so many
+    /// Show at most N revisions
     #[arg(long, value_name = "N", value_parser = limit)]
     limit: Option<u32>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct AuditArgs {
     /// Only what has to do with this address, prefix or range FROM-TO
     #[arg(value_name = "A", value_parser = address)]
     address: Option<String>,
-    /// At most so many
+    /// Show at most N entries
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: u32,
 }

@@ -51,7 +51,7 @@ pub(crate) struct ListArgs {
     /// [default: name]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
 }

@@ -25,7 +25,7 @@ pub(crate) struct TopArgs {
     /// What counts
     #[arg(long, value_name = "WHAT", default_value = "packets")]
     by: By,
-    /// At most so many
+    /// Show at most N sources
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
     limit: u32,
 }

@@ -172,7 +172,7 @@ fn absolute_path<'de, D: Deserializer<'de>>(value: D) -> Result<Option<PathBuf>,
     }
     let text = path.display();
     Err(D::Error::custom(format_args!(
-        "`{text}` is no absolute path: write it from the root, as in /var/lib/ipblock"
+        "`{text}` is not an absolute path: write it from the root, as in /var/lib/ipblock"
     )))
 }
 

@@ -61,6 +61,12 @@ impl<'a> Fresh<'a> {
         Ok(())
     }
 
+    /// Its number.
+    pub(super) fn number(&self) -> Option<u64> {
+        let live = self.live.as_ref();
+        live.map(|live| live.generation.number())
+    }
+
     /// The generation, which is about to be put in force and undoes itself no more.
     pub(super) fn put_in_force(mut self) -> Option<LiveZone> {
         self.live.take()

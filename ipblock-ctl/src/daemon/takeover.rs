@@ -225,7 +225,7 @@ impl Service {
         for name in zones {
             match self.build_for(changing, &deployed, name, revision) {
                 Ok(built) => {
-                    info!(zone = %name, "built");
+                    info!(zone = %name, generation = built.number(), "built");
                     fresh.insert(name.clone(), built);
                 }
                 Err(error) => self.could_not_build(name, &error),

@@ -246,7 +246,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
     let log = scene.daemon.log();
     let built: Vec<&str> = log[log_before..]
         .lines()
-        .filter(|line| line.contains("built"))
+        .filter(|line| line.contains("to be built"))
         .collect();
     assert!(
         built.len() == 1 && built[0].contains("another ABI"),

@@ -190,7 +190,7 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
         } else {
             Finding::warning(
                 CHECK,
-                format!("{name} is a VLAN device, for which there is no native mode"),
+                format!("{name} is a VLAN device, which has no native mode"),
                 format!(
                     "attach {parent_name} in its place, where all its VLANs may have the same \
                      rules: the filter looks behind up to eight VLAN tags"

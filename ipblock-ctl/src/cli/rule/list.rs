@@ -22,7 +22,7 @@ pub(crate) struct ListArgs {
     /// were added]
     #[arg(long, value_name = "COLUMN")]
     sort: Option<SortKey>,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
 }

@@ -122,7 +122,7 @@ impl Service {
             .store
             .add_alerts(&alerts, &epoch, totals, retention, now.wall);
         if let Err(error) = added {
-            warn!(alerts = alerts.len(), %error, "alerts are told of and not in the history");
+            warn!(alerts = alerts.len(), %error, "alerts are reported and not in the history");
         }
         if !alerts.is_empty() {
             self.alerts().last.send_replace(id);

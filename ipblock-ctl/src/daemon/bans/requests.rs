@@ -271,7 +271,8 @@ fn widen(prefixes: &mut [IpNet], length: u8) -> Result<(), ApiError> {
         let wide = Ipv6Net::new(net.addr(), length.min(net.prefix_len()));
         let wide = wide.ok().filter(|_| (1..=128).contains(&length));
         *prefix = wide.map(|wide| wide.trunc().into()).ok_or_else(|| {
-            let message = format!("`{length}` is no length to widen an IPv6 prefix to");
+            let message =
+                format!("`{length}` is not a length that an IPv6 prefix can be widened to");
             ApiError::new(ErrorKind::Invalid, message)
                 .with_hint("write 64, or another from 1 to 128")
         })?;

@@ -44,7 +44,7 @@ pub(super) fn part_of_a_64(prefixes: &[IpNet]) -> Option<String> {
     }
     let named = named(&long, NAMED);
     Some(format!(
-        "{named}: whoever has it usually has the whole /64 around it; --v6-prefix 64 bans that"
+        "{named}: its user usually has the whole /64 around it; --v6-prefix 64 bans that"
     ))
 }
 

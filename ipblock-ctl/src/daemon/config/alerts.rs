@@ -97,7 +97,7 @@ fn listen<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::
     };
     address.map(Some).map_err(|_source| {
         D::Error::custom(format_args!(
-            "`{text}` is no address with a port: write \"127.0.0.1:9477\", \"[::1]:9477\", or 9477 \
+            "`{text}` is not an address with a port: write \"127.0.0.1:9477\", \"[::1]:9477\", or 9477 \
              for the loopback address"
         ))
     })

@@ -238,7 +238,7 @@ fn name<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error>
         return Ok(Some(name));
     }
     Err(D::Error::custom(format_args!(
-        "`{name}` is no name of a sink: 1 to 32 letters, digits, `_`, `-` and `.`"
+        "`{name}` is not a name for a sink: 1 to 32 letters, digits, `_`, `-` and `.`"
     )))
 }
 
@@ -277,7 +277,7 @@ fn size<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     match bytes {
         Some(bytes) if BOUNDS.contains(&bytes) => Ok(Some(bytes)),
         _ => Err(D::Error::custom(format_args!(
-            "`{text}` is no size: write \"64KiB\" to \"1024GiB\", as in \"64MiB\""
+            "`{text}` is not a size: write \"64KiB\" to \"1024GiB\", as in \"64MiB\""
         ))),
     }
 }
@@ -306,7 +306,7 @@ fn headers<'de, D: Deserializer<'de>>(
     for name in headers.keys() {
         let Ok(parsed) = name.parse::<HeaderName>() else {
             return Err(D::Error::custom(format_args!(
-                "`{name}` is no name of a header"
+                "`{name}` is not the name of a header"
             )));
         };
         if OWN_HEADERS.contains(&parsed.as_str()) {
@@ -356,7 +356,7 @@ fn secret(path: &Path) -> Result<String, String> {
     let shown = path.display();
     if !path.is_absolute() {
         return Err(format!(
-            "`{shown}` is no absolute path: write it from the root"
+            "`{shown}` is not an absolute path: write it from the root"
         ));
     }
     let mut text = String::new();

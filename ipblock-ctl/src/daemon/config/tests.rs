@@ -82,7 +82,7 @@ fn what_is_wrong_is_told_with_its_place_and_value() {
         ("socket = 7", "d.toml:1:10: invalid type: integer `7`"),
         (
             "socket = \"a.sock\"",
-            "d.toml:1:10: `a.sock` is no absolute",
+            "d.toml:1:10: `a.sock` is not an absolute",
         ),
         ("capacity = 0", "d.toml:1:12: invalid value: integer `0`"),
         ("capacity = -1", "d.toml:1:12: "),
@@ -135,11 +135,11 @@ fn what_is_wrong_is_told_with_its_place_and_value() {
         ),
         (
             "[metrics]\nlisten = \"localhost\"",
-            "d.toml:2:10: `localhost` is no address with a port: write \"127.0.0.1:9477\"",
+            "d.toml:2:10: `localhost` is not an address with a port: write \"127.0.0.1:9477\"",
         ),
         (
             "[metrics]\nlisten = 70000",
-            "d.toml:2:10: `70000` is no address",
+            "d.toml:2:10: `70000` is not an address",
         ),
         (
             "[log]\nformat = \"xml\"",
@@ -260,7 +260,7 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         ),
         (
             format!("{LOG}name = \"a b\""),
-            "3:8: `a b` is no name of a sink",
+            "3:8: `a b` is not a name for a sink",
         ),
         (
             format!("{LOG}queue = 0"),
@@ -268,11 +268,11 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         ),
         (
             format!("{FILE}path = \"a\""),
-            "3:8: `a` is no absolute path",
+            "3:8: `a` is not an absolute path",
         ),
         (
             format!("{FILE}max_size = \"1KiB\""),
-            "3:12: `1KiB` is no size",
+            "3:12: `1KiB` is not a size",
         ),
         (
             format!("{FILE}max_size = 67108864"),
@@ -280,7 +280,7 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         ),
         (
             format!("{FILE}max_size = \"64MB\""),
-            "3:12: `64MB` is no size",
+            "3:12: `64MB` is not a size",
         ),
         (
             format!("{HOOK}timeout = \"6m\""),
@@ -297,7 +297,7 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         ),
         (
             format!("{HOOK}headers = {{ \"a b\" = \"\" }}"),
-            "3:11: `a b` is no name",
+            "3:11: `a b` is not a name",
         ),
         (
             format!("{HOOK}headers = {{ Content-Type = \"\" }}"),
@@ -377,15 +377,15 @@ queue = 0
     let told = parse(text).unwrap_err();
     insta::assert_snapshot!(told, @"
     d.toml:1:1: unknown field `sockett`: did you mean `socket`?
-    d.toml:2:10: `relative` is no absolute path: write it from the root, as in /var/lib/ipblock
+    d.toml:2:10: `relative` is not an absolute path: write it from the root, as in /var/lib/ipblock
     d.toml:3:12: invalid value: integer `0`, expected a nonzero u32
     d.toml:4:2: unknown field `alert`: did you mean `alerts`?
     d.toml:7:1: unknown field `rat`: did you mean `rate`?
     d.toml:8:10: `25h` is out of bounds: write 1s to 24h
-    d.toml:11:8: `relative` is no absolute path: write it from the root, as in /var/lib/ipblock
+    d.toml:11:8: `relative` is not an absolute path: write it from the root, as in /var/lib/ipblock
     d.toml:13:8: unknown variant `fil`, expected one of `log`, `file`, `webhook`
     d.toml:14:1: sink 3 (`webhook`) needs a `url`
-    d.toml:19:8: `x y` is no name of a sink: 1 to 32 letters, digits, `_`, `-` and `.`
+    d.toml:19:8: `x y` is not a name for a sink: 1 to 32 letters, digits, `_`, `-` and `.`
     d.toml:20:9: 0 is out of bounds: write 1 to 1000000
     ");
 }

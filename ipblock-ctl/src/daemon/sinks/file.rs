@@ -73,7 +73,7 @@ impl File {
             .open(&self.path)?;
         let found = file.metadata()?;
         if !found.is_file() {
-            return Err(io::Error::other("is no regular file"));
+            return Err(io::Error::other("is not a regular file"));
         }
         if found.nlink() > 1 {
             let why = "has a second name (a hard link), and could be any file: remove one of them";
@@ -149,7 +149,7 @@ pub(in crate::daemon) fn obstacle(path: &Path) -> Option<(String, String)> {
     }
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
-            Some(("it is no regular file".to_owned(), other.to_owned()))
+            Some(("it is not a regular file".to_owned(), other.to_owned()))
         }
         Ok(_) | Err(_) => None,
     }

@@ -127,7 +127,7 @@ fn expires(table: &DeTable<'_>, problems: &mut Problems) -> Option<Timestamp> {
     };
     let parsed = written.parse().ok();
     if parsed.is_none() {
-        let message = format!("`expires`: `{}` is no point in time", shown(&written));
+        let message = format!("`expires`: `{}` is not a point in time", shown(&written));
         problems.add(value.span().start, message, Some(hint.to_owned()));
     }
     parsed

@@ -146,7 +146,7 @@ fn a_torn_line_spoils_no_other() {
 fn what_is_no_file_is_refused_until_it_is_one() {
     let mut file = File::new("/dev/null".into(), LARGE, 1);
     let failure = file.deliver(&Batch::from(vec![alert(1)])).unwrap_err();
-    assert_eq!(failure, Failure::again("/dev/null: is no regular file"));
+    assert_eq!(failure, Failure::again("/dev/null: is not a regular file"));
 }
 
 #[test]

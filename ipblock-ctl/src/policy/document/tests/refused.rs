@@ -258,7 +258,12 @@ fn an_end_needs_an_offset() {
         "\"2030-12-31T00:00:00\"",
     ] {
         let text = rule_with(&format!("expires = {value}"));
-        assert_problem(&text, (5, 11), "no point in time", "2030-12-31T23:59:00Z");
+        assert_problem(
+            &text,
+            (5, 11),
+            "not a point in time",
+            "2030-12-31T23:59:00Z",
+        );
     }
     assert_problem(
         &rule_with("expires = 5"),
