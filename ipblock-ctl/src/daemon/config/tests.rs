@@ -297,7 +297,7 @@ fn what_is_wrong_with_a_sink_is_told_with_its_number_and_place() {
         ),
         (
             format!("{HOOK}headers = {{ \"a b\" = \"\" }}"),
-            "3:11: `a b` is not a name",
+            "3:11: `a b` is not the name of a header",
         ),
         (
             format!("{HOOK}headers = {{ Content-Type = \"\" }}"),
