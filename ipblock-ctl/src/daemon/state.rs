@@ -9,18 +9,18 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    alerts::{Alerts, Book},
-    attach::Rest,
-    bans::LiveBans,
+    alerts::{Alerts, book::Book},
+    attach::rest::Rest,
+    bans::live::LiveBans,
     compiled::CompiledRulesets,
-    connections::Places,
+    connections::places::Places,
     counts::Counts,
-    drift::Drift,
+    drift::report::Drift,
     durations::Durations,
     ends,
-    feeds::Feeds,
-    guard::Sources,
-    metrics::Record,
+    feeds::feed::Feeds,
+    guard::sources::Sources,
+    metrics::record::Record,
     settings::Settings,
     sinks::Sinks,
 };

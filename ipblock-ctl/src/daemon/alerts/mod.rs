@@ -3,7 +3,7 @@
 //! `episodes` decides when there is an alert, `book` knows what the kernel's classes stand for, `pump`
 //! carries alerts to the sinks and the store, `query` answers requests.
 
-mod book;
+pub(super) mod book;
 mod classes;
 mod episodes;
 mod pump;

@@ -10,7 +10,7 @@ mod moved;
 mod obstacle;
 mod put_on;
 mod reconcile;
-mod rest;
+pub(super) mod rest;
 mod shown;
 
 use tracing::{info, warn};
@@ -34,7 +34,6 @@ use obstacle::{Asked, Obstacle};
 use put_on::required_mode;
 
 pub(super) use moved::problems as moved_problems;
-pub(super) use rest::Rest;
 
 impl Service {
     /// Attaches an interface, or moves it to another zone. Remembered over restarts.

@@ -2,7 +2,7 @@
 
 use super::super::{
     changing::Changing,
-    drift::Part,
+    drift::report::Part,
     state::{AttachedState, InterfaceRecord, Service},
 };
 use crate::{

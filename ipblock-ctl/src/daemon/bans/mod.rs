@@ -6,11 +6,11 @@
 mod amount;
 mod kept;
 mod listing;
-mod live;
+pub(super) mod live;
 mod outcome;
 mod record;
 mod requests;
-mod stored;
+pub(super) mod stored;
 mod warnings;
 
 use ipnet::IpNet;
@@ -22,7 +22,7 @@ pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},
 };
-use super::{drift::Part, state::Service};
+use super::{drift::report::Part, state::Service};
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::clock::Now,

@@ -5,10 +5,10 @@
 
 mod clock;
 mod http1;
-mod places;
-mod rank;
+pub(super) mod places;
+pub(super) mod rank;
 mod reception;
-mod room;
+pub(super) mod room;
 #[cfg(test)]
 mod tests;
 

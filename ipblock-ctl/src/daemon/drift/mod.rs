@@ -5,13 +5,13 @@
 
 mod look;
 mod pins;
-mod report;
+pub(super) mod report;
 
 use std::collections::BTreeSet;
 
 use tracing::warn;
 
-pub(super) use report::{Drift, Part};
+use report::Part;
 
 use super::state::{Service, State};
 use crate::{policy::ZoneName, store::Author};

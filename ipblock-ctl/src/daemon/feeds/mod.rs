@@ -5,7 +5,7 @@
 //! [`edits`] reads those that an edit or an applied ruleset names.
 
 mod edits;
-mod feed;
+pub(super) mod feed;
 mod file;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -7,7 +7,7 @@
 mod judge;
 mod peers;
 mod resolvers;
-mod sources;
+pub(super) mod sources;
 mod sshd;
 mod text;
 

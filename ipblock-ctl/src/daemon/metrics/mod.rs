@@ -6,7 +6,7 @@
 mod family;
 mod listen;
 mod page;
-mod record;
+pub(super) mod record;
 
 #[cfg(test)]
 mod shipped;
