@@ -5,37 +5,44 @@
 
 mod error;
 mod exchange;
+mod target;
 
 use std::{
-    fmt::Write as _,
     net::IpAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use hyper::{Method, body::Bytes};
+use hyper::body::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use error::ClientError;
-use exchange::Patience;
-
-use super::types::{
-    AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
-    AuditQuery, BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed, Counters,
-    DeployRequest, Deployed, DetachQuery, Diff, DiscardQuery, EditRequest, ExceptionInfo,
-    HistoryEntry, ListContent, ListInfo, RestoreQuery, RollbackRequest, RuleInfo, RuleText,
-    RulesQuery, RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which,
-    ZoneInfo,
+pub use self::error::ClientError;
+use self::target::Target;
+use super::{
+    routes::Route,
+    types::{
+        AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
+        AuditQuery, BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed,
+        Counters, DeployRequest, Deployed, DetachQuery, Diff, DiscardQuery, EditRequest,
+        ExceptionInfo, HistoryEntry, ListContent, ListInfo, RestoreQuery, RollbackRequest,
+        RuleInfo, RuleText, RulesQuery, RulesetQuery, RulesetText, Staged, Status, TopInfo,
+        TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+    },
 };
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
+
+/// How long a client tries to connect: several times what a small machine takes.
+const TO_CONNECT: Duration = Duration::from_secs(5);
 
 /// A client of one socket.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
     ssh_peers: Vec<IpAddr>,
-    patience: Patience,
+    /// How long it tries to connect.
+    to_connect: Duration,
 }
 
 impl Client {
@@ -45,7 +52,7 @@ impl Client {
         Self {
             socket,
             ssh_peers: Vec::new(),
-            patience: Patience::USUAL,
+            to_connect: TO_CONNECT,
         }
     }
 
@@ -62,252 +69,212 @@ impl Client {
         &self.socket
     }
 
-    /// `GET /v1/status`.
+    /// [`Route::Status`].
     pub async fn status(&self) -> Result<Status, ClientError> {
-        self.get("/v1/status").await
+        self.call(Route::Status).await
     }
 
-    /// `POST /v1/interfaces`.
+    /// [`Route::Attach`].
     pub async fn attach(&self, request: &AttachRequest) -> Result<Attached, ClientError> {
-        self.post("/v1/interfaces", request).await
+        self.call_with(Route::Attach, request).await
     }
 
-    /// `DELETE /v1/interfaces/{name}`; with `moved` only devices that were attached by this name and have
-    /// another one, or are in another network namespace.
+    /// [`Route::Detach`]; with `moved` only devices that were attached by this name and have another one, or
+    /// are in another network namespace.
     pub async fn detach(&self, interface: &str, moved: bool) -> Result<(), ClientError> {
-        let path = format!("/v1/interfaces/{}", path_segment(interface));
-        let path = with_query(&path, &DetachQuery { moved })?;
-        self.send(Method::DELETE, &path, Vec::new()).await?;
+        let target = Target::named(Route::Detach, interface).with(&DetachQuery { moved })?;
+        self.send(target, Vec::new()).await?;
         Ok(())
     }
 
-    /// `GET /v1/zones`.
+    /// [`Route::Zones`].
     pub async fn zones(&self) -> Result<Vec<ZoneInfo>, ClientError> {
-        self.get("/v1/zones").await
+        self.call(Route::Zones).await
     }
 
-    /// `GET /v1/rules`.
+    /// [`Route::Rules`].
     pub async fn rules(&self, query: RulesQuery) -> Result<Vec<RuleInfo>, ClientError> {
-        self.get(&with_query("/v1/rules", &query)?).await
+        self.call(Target::from(Route::Rules).with(&query)?).await
     }
 
-    /// `GET /v1/rules/{name}`.
+    /// [`Route::Rule`].
     pub async fn rule(&self, name: &str, query: RulesQuery) -> Result<RuleInfo, ClientError> {
-        let path = format!("/v1/rules/{}", path_segment(name));
-        self.get(&with_query(&path, &query)?).await
-    }
-
-    /// `GET /v1/rules/{name}/toml`.
-    pub async fn rule_text(&self, name: &str) -> Result<RuleText, ClientError> {
-        self.get(&format!("/v1/rules/{}/toml", path_segment(name)))
+        self.call(Target::named(Route::Rule, name).with(&query)?)
             .await
     }
 
-    /// `GET /v1/allow`.
+    /// [`Route::RuleText`].
+    pub async fn rule_text(&self, name: &str) -> Result<RuleText, ClientError> {
+        self.call(Target::named(Route::RuleText, name)).await
+    }
+
+    /// [`Route::Allow`].
     pub async fn allow(&self) -> Result<Vec<AllowInfo>, ClientError> {
-        self.get("/v1/allow").await
+        self.call(Route::Allow).await
     }
 
-    /// `GET /v1/alerts`.
+    /// [`Route::Alerts`].
     pub async fn alerts(&self, query: &AlertQuery) -> Result<Alerts, ClientError> {
-        self.get(&with_query("/v1/alerts", query)?).await
+        self.call(Target::from(Route::Alerts).with(query)?).await
     }
 
-    /// `GET /v1/top`.
+    /// [`Route::Top`].
     pub async fn top(&self, query: &TopQuery) -> Result<Vec<TopInfo>, ClientError> {
-        self.get(&with_query("/v1/top", query)?).await
+        self.call(Target::from(Route::Top).with(query)?).await
     }
 
-    /// `GET /metrics`: the text that Prometheus reads.
+    /// [`Route::Metrics`]: the text that Prometheus reads.
     pub async fn metrics(&self) -> Result<Bytes, ClientError> {
-        self.send(Method::GET, "/metrics", Vec::new()).await
+        self.send(Route::Metrics.into(), Vec::new()).await
     }
 
-    /// `GET /v1/bans`.
+    /// [`Route::Bans`].
     pub async fn bans(&self, query: BansQuery) -> Result<Vec<BanInfo>, ClientError> {
-        self.get(&with_query("/v1/bans", &query)?).await
+        self.call(Target::from(Route::Bans).with(&query)?).await
     }
 
-    /// `POST /v1/bans`.
+    /// [`Route::Ban`].
     pub async fn ban(&self, request: &BanRequest) -> Result<Banned, ClientError> {
-        self.post("/v1/bans", request).await
+        self.call_with(Route::Ban, request).await
     }
 
-    /// `POST /v1/unban`.
+    /// [`Route::Unban`].
     pub async fn unban(&self, request: &UnbanRequest) -> Result<Unbanned, ClientError> {
-        self.post("/v1/unban", request).await
+        self.call_with(Route::Unban, request).await
     }
 
-    /// `GET /v1/exceptions`.
+    /// [`Route::Exceptions`].
     pub async fn exceptions(&self) -> Result<Vec<ExceptionInfo>, ClientError> {
-        self.get("/v1/exceptions").await
+        self.call(Route::Exceptions).await
     }
 
-    /// `GET /v1/lists`.
+    /// [`Route::Lists`].
     pub async fn lists(&self) -> Result<Vec<ListInfo>, ClientError> {
-        self.get("/v1/lists").await
+        self.call(Route::Lists).await
     }
 
-    /// `GET /v1/lists/{name}`.
+    /// [`Route::List`].
     pub async fn list(&self, name: &str) -> Result<ListContent, ClientError> {
-        self.get(&format!("/v1/lists/{}", path_segment(name))).await
+        self.call(Target::named(Route::List, name)).await
     }
 
-    /// `POST /v1/lists/{name}/accept`.
+    /// [`Route::AcceptList`].
     pub async fn accept_list(&self, name: &str) -> Result<Deployed, ClientError> {
-        let path = format!("/v1/lists/{}/accept", path_segment(name));
-        self.post(&path, &()).await
+        self.call_with(Target::named(Route::AcceptList, name), &())
+            .await
     }
 
-    /// `POST /v1/staged/edits`.
+    /// [`Route::Stage`].
     pub async fn edit(&self, request: &EditRequest) -> Result<Staged, ClientError> {
-        self.post("/v1/staged/edits", request).await
+        self.call_with(Route::Stage, request).await
     }
 
-    /// `DELETE /v1/staged`.
+    /// [`Route::Discard`].
     pub async fn discard(&self) -> Result<Staged, ClientError> {
-        self.call(Method::DELETE, "/v1/staged", Vec::new()).await
+        self.call(Route::Discard).await
     }
 
-    /// `DELETE /v1/staged?own=N`.
+    /// [`Route::Discard`] with `own`.
     pub async fn discard_own(&self, own: u64) -> Result<Staged, ClientError> {
-        let path = with_query("/v1/staged", &DiscardQuery { own: Some(own) })?;
-        self.call(Method::DELETE, &path, Vec::new()).await
+        let query = DiscardQuery { own: Some(own) };
+        self.call(Target::from(Route::Discard).with(&query)?).await
     }
 
-    /// `GET /v1/diff`.
+    /// [`Route::Diff`].
     pub async fn diff(&self) -> Result<Diff, ClientError> {
-        self.get("/v1/diff").await
+        self.call(Route::Diff).await
     }
 
-    /// `POST /v1/deploy`.
+    /// [`Route::Deploy`].
     pub async fn deploy(&self, request: &DeployRequest) -> Result<Deployed, ClientError> {
-        self.post("/v1/deploy", request).await
+        self.call_with(Route::Deploy, request).await
     }
 
-    /// `POST /v1/apply`.
+    /// [`Route::Apply`].
     pub async fn apply(&self, request: &ApplyRequest) -> Result<Applied, ClientError> {
-        self.post("/v1/apply", request).await
+        self.call_with(Route::Apply, request).await
     }
 
-    /// `POST /v1/confirm`.
+    /// [`Route::Confirm`].
     pub async fn confirm(&self) -> Result<Confirmed, ClientError> {
-        self.post("/v1/confirm", &()).await
+        self.call_with(Route::Confirm, &()).await
     }
 
-    /// `GET /v1/history`.
+    /// [`Route::History`].
     pub async fn history(&self) -> Result<Vec<HistoryEntry>, ClientError> {
-        self.get("/v1/history").await
+        self.call(Route::History).await
     }
 
-    /// `POST /v1/rollback`.
+    /// [`Route::Rollback`].
     pub async fn rollback(&self, request: &RollbackRequest) -> Result<Applied, ClientError> {
-        self.post("/v1/rollback", request).await
+        self.call_with(Route::Rollback, request).await
     }
 
-    /// `GET /v1/audit`.
+    /// [`Route::Audit`].
     pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditInfo>, ClientError> {
-        self.get(&with_query("/v1/audit", query)?).await
+        self.call(Target::from(Route::Audit).with(query)?).await
     }
 
-    /// `GET /v1/backup`: an SQLite database.
+    /// [`Route::Backup`]: an SQLite database.
     pub async fn backup(&self) -> Result<Bytes, ClientError> {
-        self.send(Method::GET, "/v1/backup", Vec::new()).await
+        self.send(Route::Backup.into(), Vec::new()).await
     }
 
-    /// `POST /v1/restore`.
+    /// [`Route::Restore`].
     pub async fn restore(
         &self,
         backup: Vec<u8>,
         query: RestoreQuery,
     ) -> Result<Applied, ClientError> {
-        let path = with_query("/v1/restore", &query)?;
-        self.call(Method::POST, &path, backup).await
+        self.ask(Target::from(Route::Restore).with(&query)?, backup)
+            .await
     }
 
-    /// `GET /v1/ruleset`.
+    /// [`Route::Ruleset`].
     pub async fn ruleset(&self, which: Which) -> Result<RulesetText, ClientError> {
-        self.get(match which {
-            Which::Deployed => "/v1/ruleset?which=deployed",
-            Which::Staged => "/v1/ruleset?which=staged",
-        })
-        .await
+        let query = RulesetQuery { which };
+        self.call(Target::from(Route::Ruleset).with(&query)?).await
     }
 
-    /// `GET /v1/counters`.
+    /// [`Route::Counters`].
     pub async fn counters(&self) -> Result<Counters, ClientError> {
-        self.get("/v1/counters").await
+        self.call(Route::Counters).await
     }
 
-    /// `POST /v1/check`.
+    /// [`Route::Check`].
     pub async fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ClientError> {
-        self.post("/v1/check", request).await
+        self.call_with(Route::Check, request).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::GET, path, Vec::new()).await
+    /// The answer to a request without a body.
+    async fn call<T: DeserializeOwned>(&self, target: impl Into<Target>) -> Result<T, ClientError> {
+        self.ask(target.into(), Vec::new()).await
     }
 
-    async fn post<T: DeserializeOwned>(
+    /// The answer to a request with a body of JSON.
+    async fn call_with<T: DeserializeOwned>(
         &self,
-        path: &str,
+        target: impl Into<Target>,
         request: &impl Serialize,
     ) -> Result<T, ClientError> {
+        let target = target.into();
         let body = serde_json::to_vec(request).map_err(|error| ClientError::Protocol {
-            route: format!("POST {path}"),
+            route: target.to_string(),
             problem: format!("the request cannot be written as JSON: {error}"),
         })?;
-        self.call(Method::POST, path, body).await
+        self.ask(target, body).await
     }
 
-    async fn call<T: DeserializeOwned>(
+    async fn ask<T: DeserializeOwned>(
         &self,
-        method: Method,
-        path: &str,
+        target: Target,
         body: Vec<u8>,
     ) -> Result<T, ClientError> {
-        let route = format!("{method} {path}");
-        let answer = self.send(method, path, body).await?;
+        let route = target.to_string();
+        let answer = self.send(target, body).await?;
         serde_json::from_slice(&answer).map_err(|error| ClientError::Protocol {
             route,
             problem: error.to_string(),
         })
-    }
-}
-
-/// A path with the query that `axum` reads back.
-fn with_query(path: &str, query: &impl Serialize) -> Result<String, ClientError> {
-    match serde_urlencoded::to_string(query) {
-        Ok(query) if query.is_empty() => Ok(path.to_owned()),
-        Ok(query) => Ok(format!("{path}?{query}")),
-        Err(error) => Err(ClientError::Protocol {
-            route: format!("GET {path}"),
-            problem: format!("the query cannot be written: {error}"),
-        }),
-    }
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3: interface names may
-/// hold any byte but `/`.
-fn path_segment(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_segment_holds_no_delimiters() {
-        assert_eq!(path_segment("eth0.7"), "eth0.7");
-        assert_eq!(path_segment("a?b#c/d%é"), "a%3Fb%23c%2Fd%25%C3%A9");
     }
 }

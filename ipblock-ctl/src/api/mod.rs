@@ -1,9 +1,10 @@
-//! What travels over the unix socket: request and response types, the client.
+//! What travels over the unix socket: routes, request and response types, the client.
 //!
 //! docs/api.md documents the same routes. Field names are stable.
 
 pub mod client;
 pub mod error;
+pub mod routes;
 pub mod types;
 
 pub use crate::policy::text::{counted, grouped, printable, printable_json};

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     api::{
         client::ClientError,
+        routes::Route,
         types::{RulesetText, Which},
     },
     policy::{
@@ -120,7 +121,7 @@ fn parse(text: &RulesetText) -> Result<Document, CliError> {
     let nothing = Ruleset::default();
     document::parse_after(&text.ruleset, "ruleset", true, &nothing).map_err(|error| {
         CliError::Client(ClientError::Protocol {
-            route: "GET /v1/ruleset".to_owned(),
+            route: Route::Ruleset.to_string(),
             problem: error.to_string(),
         })
     })

@@ -1,6 +1,6 @@
-//! The routes: JSON in, a method of the service on a blocking thread, JSON out.
+//! What answers each route: JSON in, a method of the service on a blocking thread, JSON out.
 //!
-//! docs/api.md documents the same routes.
+//! `api::routes` declares the routes.
 
 use std::{
     fs::File,
@@ -12,22 +12,23 @@ use std::{
 use axum::{
     Extension, Router,
     body::{Body, Bytes, HttpBody as _},
-    extract::{DefaultBodyLimit, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
+    handler::Handler,
     http::header::CONTENT_TYPE,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{MethodFilter, MethodRouter, any, on},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
     alerts::query,
-    answers::{self, answer},
+    answers::{Refusal, answer, parse},
     bodies::{self, Bodies},
-    connections::{self, AnswerTime},
+    connections::{self, AnswerTime, Room},
     error::Failure,
     guard::Caller,
     metrics, peer,
@@ -36,12 +37,10 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{
-            AlertQuery, AuditQuery, BansQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesQuery,
-            RulesetQuery, TopQuery,
-        },
+        routes::{BodyKind, Method, Route},
+        types::{AlertQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesetQuery},
     },
-    store::{Author, DATABASE},
+    store::DATABASE,
 };
 
 /// Largest backup that is taken back.
@@ -51,64 +50,168 @@ pub(super) const MAX_BACKUP: usize = 1 << 30;
 const CHUNK: usize = 256 << 10;
 
 type Shared = State<Arc<Service>>;
+type Handlers = MethodRouter<Arc<Service>>;
 
 /// Every route, each request authorised.
 pub(super) fn router(service: Arc<Service>) -> Router {
+    routes().with_state(service)
+}
+
+fn routes() -> Router<Arc<Service>> {
     let bodies = Bodies::new();
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/interfaces", post(attach))
-        .route("/v1/interfaces/{name}", delete(detach))
-        .route("/v1/zones", get(zones))
-        .route("/v1/rules", get(rules))
-        .route("/v1/rules/{name}", get(rule))
-        .route("/v1/rules/{name}/toml", get(rule_text))
-        .route("/v1/allow", get(allow))
-        .route("/v1/alerts", get(alerts))
-        .route("/v1/top", get(top))
-        .route("/v1/bans", get(bans).post(ban))
-        .route("/v1/unban", post(unban))
-        .route("/v1/exceptions", get(exceptions))
-        .route("/v1/lists", get(lists))
-        .route("/v1/lists/{name}", get(list))
-        .route("/v1/lists/{name}/accept", post(accept_list))
-        .route("/v1/staged/edits", post(stage))
-        .route("/v1/staged", delete(discard))
-        .route("/v1/diff", get(diff))
-        .route("/v1/deploy", post(deploy))
-        .route("/v1/apply", post(apply))
-        .route("/v1/confirm", post(confirm))
-        .route("/v1/history", get(history))
-        .route("/v1/rollback", post(rollback))
-        .route("/v1/audit", get(audit))
-        .route("/v1/ruleset", get(ruleset))
-        .route("/v1/counters", get(counters))
-        .route("/v1/check", post(check))
-        .route("/metrics", get(metrics::on_socket))
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_route)
-        .route("/v1/backup", get(back_up))
-        .layer(middleware::from_fn_with_state(
-            bodies.clone(),
-            bodies::whole,
-        ))
-        .route(
-            "/v1/restore",
-            post(restore).layer(middleware::from_fn_with_state(bodies, bodies::in_parts)),
-        )
+    let unknown = guarded(any(no_such_route), None, &bodies);
+    let mut router = Router::new();
+    for route in Route::ALL {
+        let handler = guarded(handler(*route), Some(*route), &bodies);
+        router = router.route(route.path(), handler);
+    }
+    router
+        .fallback(unknown.clone())
+        .method_not_allowed_fallback(unknown)
         // `bodies` has read it.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(errors_as_json))
-        .layer(middleware::from_fn(peer::authorise))
-        .with_state(service)
 }
 
-/// Runs a method of the service where it may block, and answers with what it returns.
-async fn run<T: Serialize>(
-    service: Arc<Service>,
-    method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
-) -> Response {
-    answer(service, move |service, _| Ok(method(service)?)).await
+/// Lets only peers through that have the right which the route needs, and bounds the bodies. The requests
+/// without a route go through here, too.
+fn guarded(handlers: Handlers, route: Option<Route>, bodies: &Bodies) -> Handlers {
+    let bodies = bodies.clone();
+    let bounded: Handlers = match route.map(Route::body) {
+        Some(BodyKind::InParts) => {
+            handlers.layer(middleware::from_fn_with_state(bodies, bodies::in_parts))
+        }
+        Some(BodyKind::Whole) | None => {
+            handlers.layer(middleware::from_fn_with_state(bodies, bodies::whole))
+        }
+    };
+    bounded.layer(middleware::from_fn_with_state(route, peer::authorise))
+}
+
+/// What answers a route. The audit trail takes an `Author`; a `Caller` also has the addresses that the
+/// guard keeps from being cut off.
+fn handler(route: Route) -> Handlers {
+    match route {
+        Route::Status => answers(route, |service, (), _| Ok(service.status()?)),
+        Route::Attach => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.attach(&parse(body)?, &caller)?)
+        }),
+        Route::Detach => answers(
+            route,
+            |service, (Extension(author), Path::<String>(name), Query::<DetachQuery>(query)), _| {
+                Ok(service.detach(&name, query.moved, &author)?)
+            },
+        ),
+        Route::Zones => answers(route, |service, (), _| Ok(service.zones())),
+        Route::Rules => answers(route, |service, Query(query), room| {
+            service.rules(query, room)
+        }),
+        Route::Rule => answers(
+            route,
+            |service, (Path::<String>(name), Query(query)), room| service.rule(&name, query, room),
+        ),
+        Route::RuleText => answers(route, |service, Path::<String>(name), _| {
+            Ok(service.rule_text(&name)?)
+        }),
+        Route::Allow => answers(route, |service, (), room| service.allow(room)),
+        Route::Bans => answers(route, |service, Query(query), room| {
+            service.list_bans(query, room)
+        }),
+        Route::Ban => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.ban(&parse(body)?, &caller)?)
+        }),
+        Route::Unban => answers(route, |service, (Extension(author), body), _| {
+            Ok(service.unban(&parse(body)?, &author)?)
+        }),
+        Route::Exceptions => answers(route, |service, (), room| service.exceptions(room)),
+        Route::Lists => answers(route, |service, (), _| Ok(service.lists())),
+        Route::List => answers(route, |service, Path::<String>(name), _| {
+            Ok(service.list(&name)?)
+        }),
+        Route::AcceptList => answers(
+            route,
+            |service, (Extension(caller), Path::<String>(name)), _| {
+                Ok(service.accept_list(&name, &caller)?)
+            },
+        ),
+        Route::Stage => answers(route, |service, (Extension(author), body), _| {
+            Ok(service.stage(&parse(body)?, &author)?)
+        }),
+        Route::Discard => answers(
+            route,
+            |service, (Extension(author), Query::<DiscardQuery>(query)), _| {
+                Ok(service.discard(query.own, &author)?)
+            },
+        ),
+        Route::Diff => answers(route, |service, Extension(caller), room| {
+            room.need(service.room_of_a_diff())?;
+            Ok(service.diff(&caller)?)
+        }),
+        Route::Deploy => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.deploy(&parse(body)?, &caller)?)
+        }),
+        Route::Confirm => answers(route, |service, Extension(author), _| {
+            Ok(service.confirm(&author)?)
+        }),
+        Route::Apply => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.apply(&parse(body)?, &caller)?)
+        }),
+        Route::History => answers(route, |service, (), room| service.history(room)),
+        Route::Rollback => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.rollback(&parse(body)?, &caller)?)
+        }),
+        Route::Audit => answers(route, |service, Query(query), _| {
+            Ok(service.audit_trail(&query)?)
+        }),
+        Route::Backup => handled_by(route, back_up),
+        Route::Restore => handled_by(route, restore),
+        Route::Ruleset => answers(route, |service, Query::<RulesetQuery>(query), _| {
+            Ok(service.ruleset(query.which)?)
+        }),
+        Route::Counters => answers(route, |service, (), room| service.counters(room)),
+        Route::Alerts => handled_by(route, alerts),
+        Route::Top => answers(route, |service, Query(query), room| {
+            service.top(query, room)
+        }),
+        Route::Metrics => handled_by(route, metrics::on_socket),
+        Route::Check => answers(route, |service, body, room| {
+            service.answer_check(body, room)
+        }),
+    }
+}
+
+/// Answers with what a method of the service makes from parts of the request, where it may block.
+fn answers<I, M, T>(
+    route: Route,
+    method: impl FnOnce(&Arc<Service>, I, &mut Room) -> Result<T, Refusal>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
+) -> Handlers
+where
+    I: FromRequest<Arc<Service>, M> + Send + 'static,
+    M: Send + 'static,
+    T: Serialize + 'static,
+{
+    handled_by(route, move |State(service): Shared, input: I| {
+        answer(service, move |service: &Arc<Service>, room: &mut Room| {
+            method(service, input, room)
+        })
+    })
+}
+
+fn handled_by<H, T>(route: Route, handler: H) -> Handlers
+where
+    H: Handler<T, Arc<Service>>,
+    T: 'static,
+{
+    let filter = match route.method() {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    on(filter, handler)
 }
 
 pub(super) async fn run_blocking<T: Send + 'static>(
@@ -129,62 +232,6 @@ pub(super) async fn run_blocking<T: Send + 'static>(
                 .with_hint("this is a bug in ipblockd; its log tells more"),
         )),
     }
-}
-
-fn parse<T: DeserializeOwned>(body: Bytes) -> Result<T, Failure> {
-    answers::parse(body).map_err(Failure)
-}
-
-async fn status(State(service): Shared) -> impl IntoResponse {
-    run(service, Service::status).await
-}
-
-async fn attach(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.attach(&request, &caller)).await)
-}
-
-async fn detach(
-    State(service): Shared,
-    Extension(author): Extension<Author>,
-    Path(name): Path<String>,
-    Query(query): Query<DetachQuery>,
-) -> impl IntoResponse {
-    run(service, move |service| {
-        service.detach(&name, query.moved, &author)
-    })
-    .await
-}
-
-async fn zones(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.zones())).await
-}
-
-async fn rules(State(service): Shared, Query(query): Query<RulesQuery>) -> impl IntoResponse {
-    answer(service, move |service, room| service.rules(query, room)).await
-}
-
-async fn rule(
-    State(service): Shared,
-    Path(name): Path<String>,
-    Query(query): Query<RulesQuery>,
-) -> impl IntoResponse {
-    answer(service, move |service, room| {
-        service.rule(&name, query, room)
-    })
-    .await
-}
-
-async fn rule_text(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
-    run(service, move |service| service.rule_text(&name)).await
-}
-
-async fn allow(State(service): Shared) -> impl IntoResponse {
-    answer(service, |service, room| service.allow(room)).await
 }
 
 async fn alerts(
@@ -208,119 +255,6 @@ async fn alerts(
         query.after = Some(newest);
     }
     Ok(answer(service, move |service, _| Ok(service.list_alerts(&query)?)).await)
-}
-
-async fn top(State(service): Shared, Query(query): Query<TopQuery>) -> impl IntoResponse {
-    answer(service, move |service, room| service.top(query, room)).await
-}
-
-async fn bans(State(service): Shared, Query(query): Query<BansQuery>) -> impl IntoResponse {
-    answer(service, move |service, room| service.list_bans(query, room)).await
-}
-
-async fn ban(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.ban(&request, &caller)).await)
-}
-
-async fn unban(
-    State(service): Shared,
-    Extension(author): Extension<Author>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.unban(&request, &author)).await)
-}
-
-async fn exceptions(State(service): Shared) -> impl IntoResponse {
-    answer(service, |service, room| service.exceptions(room)).await
-}
-
-async fn lists(State(service): Shared) -> impl IntoResponse {
-    run(service, |service| Ok(service.lists())).await
-}
-
-async fn list(State(service): Shared, Path(name): Path<String>) -> impl IntoResponse {
-    run(service, move |service| service.list(&name)).await
-}
-
-async fn accept_list(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> impl IntoResponse {
-    run(service, move |service| service.accept_list(&name, &caller)).await
-}
-
-async fn stage(
-    State(service): Shared,
-    Extension(author): Extension<Author>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.stage(&request, &author)).await)
-}
-
-async fn discard(
-    State(service): Shared,
-    Extension(author): Extension<Author>,
-    Query(query): Query<DiscardQuery>,
-) -> impl IntoResponse {
-    run(service, move |service| service.discard(query.own, &author)).await
-}
-
-async fn diff(State(service): Shared, Extension(caller): Extension<Caller>) -> impl IntoResponse {
-    answer(service, move |service, room| {
-        room.need(service.room_of_a_diff())?;
-        Ok(service.diff(&caller)?)
-    })
-    .await
-}
-
-async fn deploy(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.deploy(&request, &caller)).await)
-}
-
-async fn apply(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.apply(&request, &caller)).await)
-}
-
-async fn confirm(
-    State(service): Shared,
-    Extension(author): Extension<Author>,
-) -> impl IntoResponse {
-    run(service, move |service| service.confirm(&author)).await
-}
-
-async fn history(State(service): Shared) -> impl IntoResponse {
-    answer(service, |service, room| service.history(room)).await
-}
-
-async fn rollback(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<impl IntoResponse, Failure> {
-    let request = parse(body)?;
-    Ok(run(service, move |service| service.rollback(&request, &caller)).await)
-}
-
-async fn audit(State(service): Shared, Query(query): Query<AuditQuery>) -> impl IntoResponse {
-    answer(service, move |service, _| Ok(service.audit_trail(&query)?)).await
 }
 
 async fn back_up(State(service): Shared) -> Result<Response, Failure> {
@@ -396,25 +330,10 @@ async fn restore(
         Err(_) => return Err(bodies::too_slow(bodies::BACKUP_TIME)),
     }
     drop(file);
-    Ok(run(service, move |service| {
-        service.restore(&aside, query, &caller)
+    Ok(answer(service, move |service, _| {
+        Ok(service.restore(&aside, query, &caller)?)
     })
     .await)
-}
-
-async fn ruleset(State(service): Shared, Query(query): Query<RulesetQuery>) -> impl IntoResponse {
-    run(service, move |service| service.ruleset(query.which)).await
-}
-
-async fn counters(State(service): Shared) -> impl IntoResponse {
-    answer(service, |service, room| service.counters(room)).await
-}
-
-async fn check(State(service): Shared, body: Bytes) -> impl IntoResponse {
-    answer(service, move |service, room| {
-        service.answer_check(body, room)
-    })
-    .await
 }
 
 async fn no_such_route(request: Request) -> Failure {
@@ -441,4 +360,16 @@ async fn errors_as_json(request: Request, next: Next) -> Response {
     };
     let message = format!("the request was refused: {status}");
     Failure(ApiError::new(kind, message)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_have_the_same_method_and_path() {
+        // The router panics where two overlap.
+        let router = routes();
+        assert!(router.has_routes());
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Extension,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -20,6 +20,7 @@ use crate::{
     api::{
         SSH_PEER_HEADER,
         error::{ApiError, ErrorKind},
+        routes::{Right, Route},
     },
     store::Author,
 };
@@ -31,13 +32,6 @@ const MAX_SSH_PEERS: usize = 64;
 const GROUP: &str = "ipblock";
 /// Members may look at everything.
 const VIEW_GROUP: &str = "ipblock-view";
-
-/// What a request needs, and what a peer may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Right {
-    View,
-    Change,
-}
 
 /// Who connected, as the kernel vouches for it (`SO_PEERCRED`, `SO_PEERGROUPS`), and what they may.
 #[derive(Clone, Debug)]
@@ -139,24 +133,25 @@ fn group_id(name: &str) -> Option<u32> {
     Some(group.gid.as_raw())
 }
 
-/// A backup holds all that there is in one file, so whoever takes it has to be trusted with all.
-fn needed(method: &Method, path: &str) -> Right {
-    let looks = matches!(*method, Method::GET | Method::HEAD) && path != "/v1/backup";
-    if looks || path == "/v1/check" {
-        Right::View
-    } else {
-        Right::Change
+/// What a request needs. One to no route is refused by its method, so that a peer without the right
+/// does not learn which routes there are.
+fn needed(route: Option<Route>, method: &Method) -> Right {
+    match route {
+        Some(route) => route.right(),
+        None if matches!(*method, Method::GET | Method::HEAD) => Right::View,
+        None => Right::Change,
     }
 }
 
 /// Lets those through who may; what handlers get is the author, and the caller with where they come
 /// from.
 pub(super) async fn authorise(
+    State(route): State<Option<Route>>,
     Extension(peer): Extension<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let needed = needed(request.method(), request.uri().path());
+    let needed = needed(route, request.method());
     let Some(uid) = peer.uid.filter(|_| peer.right >= Some(needed)) else {
         return Failure(refusal(&peer, needed)).into_response();
     };
@@ -247,18 +242,23 @@ mod tests {
     }
 
     #[test]
-    fn only_looking_takes_less_than_changing() {
-        for (method, path, right) in [
-            (Method::GET, "/v1/status", Right::View),
-            (Method::HEAD, "/metrics", Right::View),
-            (Method::POST, "/v1/check", Right::View),
-            (Method::GET, "/v1/backup", Right::Change),
-            (Method::POST, "/v1/bans", Right::Change),
-            (Method::DELETE, "/v1/staged", Right::Change),
-            (Method::PUT, "/v1/status", Right::Change),
+    fn a_request_to_no_route_needs_what_its_method_says() {
+        for (method, right) in [
+            (Method::GET, Right::View),
+            (Method::HEAD, Right::View),
+            (Method::POST, Right::Change),
+            (Method::DELETE, Right::Change),
+            (Method::PUT, Right::Change),
         ] {
-            assert_eq!(needed(&method, path), right, "{method} {path}");
+            assert_eq!(needed(None, &method), right, "{method}");
         }
+    }
+
+    #[test]
+    fn a_request_to_a_route_needs_the_routes_right() {
+        assert_eq!(needed(Some(Route::Check), &Method::POST), Right::View);
+        assert_eq!(needed(Some(Route::Backup), &Method::GET), Right::Change);
+        assert_eq!(needed(Some(Route::Backup), &Method::HEAD), Right::Change);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! One request and its answer: how long each may take, and what an answer means.
+//! One request and its answer: connecting, waiting, and what an answer means.
 
 use std::{io, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Method, Request, StatusCode,
+    Request, StatusCode,
     body::Bytes,
     client::conn::http1,
     header::{ACCEPT, CONTENT_TYPE, HOST},
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     super::{SSH_PEER_HEADER, error::ApiError},
     Client, ClientError,
+    target::Target,
 };
 
 /// Largest answer that is read, in bytes: above any real ruleset, below what hurts the host.
@@ -26,47 +27,13 @@ const MAX_ANSWER: usize = 1 << 30;
 /// How soon to knock again where others crowd the door.
 const KNOCK_AGAIN: Duration = Duration::from_millis(20);
 
-/// After how long a daemon that does nothing is given up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// Until it accepts.
-    connect: Duration,
-    /// Until it has told something: a reading waits for no change, and an answer of 30 s at most for
-    /// an alert.
-    look: Duration,
-    /// Until it has done something. Changes are made one after the other, and one of millions of
-    /// entries takes its time.
-    change: Duration,
-}
-
-impl Patience {
-    /// Several times what the slowest of each takes on a small machine.
-    pub(super) const USUAL: Self = Self {
-        connect: Duration::from_secs(5),
-        look: Duration::from_mins(2),
-        change: Duration::from_mins(15),
-    };
-
-    fn with(self, method: &Method, path: &str) -> Duration {
-        // A backup is a copy of the whole store.
-        let looks = (method == Method::GET && path != "/v1/backup") || path == "/v1/check";
-        if looks { self.look } else { self.change }
-    }
-}
-
 impl Client {
     /// The body of a 2xx answer; any other answer is an error.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<Bytes, ClientError> {
-        let route = format!("{method} {path}");
-        let patience = self.patience.with(&method, path);
+    pub(super) async fn send(&self, target: Target, body: Vec<u8>) -> Result<Bytes, ClientError> {
+        let (route, patience) = (target.to_string(), target.patience);
         let mut request = Request::builder()
-            .method(method)
-            .uri(path)
+            .method(target.method.as_str())
+            .uri(target.path)
             .header(HOST, "ipblockd")
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json");
@@ -113,7 +80,7 @@ impl Client {
     /// Connects; where the queue of the socket is full, which the kernel says at once (`EAGAIN` of
     /// `unix_stream_connect` in `net/unix/af_unix.c`), again and again.
     async fn knock(&self) -> io::Result<UnixStream> {
-        let patience = self.patience.connect;
+        let patience = self.to_connect;
         let deadline = Instant::now() + patience;
         loop {
             match timeout(patience, UnixStream::connect(&self.socket)).await {
@@ -173,6 +140,7 @@ mod tests {
     use tokio::runtime::Runtime;
 
     use super::*;
+    use crate::api::routes::Route;
 
     /// Longer than any machine takes.
     const LONG: Duration = Duration::from_mins(2);
@@ -198,28 +166,18 @@ mod tests {
     }
 
     #[test]
-    fn looking_is_given_up_sooner_than_changing() {
-        let usual = Patience::USUAL;
-        for (method, path, patience) in [
-            (Method::GET, "/v1/status", usual.look),
-            (Method::GET, "/v1/alerts?after=1&wait=20", usual.look),
-            (Method::POST, "/v1/check", usual.look),
-            (Method::GET, "/v1/backup", usual.change),
-            (Method::POST, "/v1/deploy", usual.change),
-            (Method::DELETE, "/v1/staged", usual.change),
-        ] {
-            assert_eq!(usual.with(&method, path), patience, "{method} {path}");
-        }
-    }
-
-    #[test]
     fn a_daemon_that_accepts_and_says_nothing_is_given_up() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("socket");
         let _silent = UnixListener::bind(&socket).unwrap();
-        let mut client = Client::new(socket);
-        client.patience.look = Duration::from_millis(1);
-        let error = Runtime::new().unwrap().block_on(client.status());
+        let target = Target {
+            patience: Duration::from_millis(1),
+            ..Target::from(Route::Status)
+        };
+        let client = Client::new(socket);
+        let error = Runtime::new()
+            .unwrap()
+            .block_on(client.send(target, Vec::new()));
         let error = error.unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert_eq!(
@@ -243,10 +201,10 @@ mod tests {
                 crowd.push(stream);
             }
             let mut client = Client::new(socket.clone());
-            client.patience.connect = Duration::ZERO;
+            client.to_connect = Duration::ZERO;
             let error = client.connect().await.unwrap_err();
             assert!(error.to_string().contains("too many others"), "{error}");
-            client.patience.connect = LONG;
+            client.to_connect = LONG;
             let knocking = tokio::spawn(async move { client.connect().await.is_ok() });
             listener.accept().await.unwrap();
             assert!(timeout(LONG, knocking).await.unwrap().unwrap());

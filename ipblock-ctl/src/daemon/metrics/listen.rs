@@ -25,7 +25,7 @@ use super::{
     super::connections::{after_failed_accept, http1},
     FORMAT,
 };
-use crate::api::error::ApiError;
+use crate::api::{error::ApiError, routes::Route};
 
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 16;
@@ -116,7 +116,7 @@ async fn connection(stream: TcpStream, pages: Arc<Pages>, _place: OwnedSemaphore
 
 async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => pages.page().await,
+        (&Method::GET, path) if path == Route::Metrics.path() => pages.page().await,
         (&Method::GET, "/") => text(StatusCode::OK, INDEX),
         _ => text(
             StatusCode::NOT_FOUND,
