@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    io::{Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -85,9 +86,14 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
     let program = Program::for_everyone(&binaries().ipblock_ctl)?;
 
     let look: [&[&str]; 3] = [&["status"], &["check", "192.0.2.7"], &["diff"]];
-    let change: [&[&str]; 3] = [
+    let directory = tempfile::tempdir()?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777))?;
+    let backup = directory.path().join("backup");
+    let change: [&[&str]; 4] = [
         &["rule", "edit", "abuse", "--note", "by a member"],
         &["ban", "192.0.2.7", "--for", "1h"],
+        // It only looks, at everything in one file.
+        &["backup", backup.to_str().unwrap()],
         &["discard"],
     ];
     for (group, supplementary, may_look, may_change) in [
@@ -99,7 +105,7 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
         (64103, "64103", false, false),
         (65534, "", false, false),
     ] {
-        for (commands, may) in [(look, may_look), (change, may_change)] {
+        for (commands, may) in [(&look[..], may_look), (&change[..], may_change)] {
             for command in commands {
                 let output = program.run(&scene.daemon, group, supplementary, command)?;
                 let who = format!("{group} {supplementary} {command:?}: {output:?}");
@@ -121,6 +127,30 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
     let audit = scene.daemon.ctl(&["audit"])?.ok()?;
     assert!(audit.contains("uid 64200"), "{audit}");
     assert_eq!(status(&scene.daemon)?.revision, 1);
+    Ok(())
+}
+
+#[test]
+fn a_wrong_path_or_method_is_not_found() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns).start()?;
+    for route in [
+        "GET /v1/nope",
+        "GET /v1/lists/a/accept",
+        "POST /v1/status",
+        "POST /v1/backup",
+        "GET /v1/restore",
+        "DELETE /v1/check",
+    ] {
+        let mut stream = UnixStream::connect(daemon.socket())?;
+        let head = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        write!(stream, "{route} {head}")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{route}: {answer}");
+        assert!(answer.contains(&format!("no route {route}")), "{answer}");
+    }
     Ok(())
 }
 
