@@ -15,7 +15,9 @@ use axum::{
 use nix::unistd::{Group, Uid, User};
 use tokio::net::UnixStream;
 
-use super::{connections::Rank, credentials::supplementary_groups, error::Failure, guard::Caller};
+use super::{
+    connections::rank::Rank, credentials::supplementary_groups, error::Failure, guard::Caller,
+};
 use crate::{
     api::{
         SSH_PEER_HEADER,
