@@ -11,7 +11,9 @@ use super::{
     state::{State, stored_ruleset},
 };
 use crate::{
-    datapath::{DatapathError, Generation, PinDirectory, PinnedLink, clock, clock::Now, shared},
+    datapath::{
+        DatapathError, Generation, PinDirectory, PinLock, PinnedLink, clock, clock::Now, shared,
+    },
     store::{AlertEpoch, GenerationState, Look, Store},
 };
 
@@ -27,6 +29,8 @@ pub(super) fn examine(settings: &Settings) -> Result<Look, StartError> {
         require_readable(store, alert_counts)?;
         require_countable(store, &pinned, &running)?;
     }
+    // Last: what is wrong with the store is worth more to know.
+    PinLock::take(&pins)?;
     Ok(look)
 }
 

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     api::error::{ApiError, ErrorKind},
     datapath::{
-        AlertEvents, AttachMode, Generation, HitTable, PanicOff, PinDirectory, PinnedLink,
+        AlertEvents, AttachMode, Generation, HitTable, PanicOff, PinDirectory, PinLock, PinnedLink,
         SharedMapIds, SharedPins, clock::Now,
     },
     policy::{DefaultVerdict, RuleId, Ruleset, ZoneName, compile::CompiledClass, document},
@@ -38,6 +38,7 @@ use crate::{
 pub struct Service {
     pub(super) settings: Settings,
     pub(super) pins: PinDirectory,
+    pub(super) _pin_lock: Option<PinLock>,
     pub(super) store: Store,
     /// Whom a change must not cut off.
     pub(super) guard: Sources,

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::error::ApiError,
-    datapath::{Generation, PinDirectory, PinnedLink, SharedMaps, clock::Now},
+    datapath::{Generation, PinDirectory, PinLock, PinnedLink, SharedMaps, clock::Now},
     fault::{Step, reach},
     policy::{Ruleset, ZoneName, compile::compile},
     store::{self, AskedMode, GenerationState},
@@ -52,6 +52,7 @@ impl Service {
         }
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
+        let pin_lock = PinLock::take(&pins)?;
         bare::cover(&pins, &store)?;
         let shared = SharedMaps::open_or_create(&pins)?;
         let bans = LiveBans::load(shared.bans, &store)?;
@@ -64,6 +65,7 @@ impl Service {
             guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
             pins,
+            _pin_lock: pin_lock,
             store,
             change: Mutex::new(()),
             state: RwLock::new(state),

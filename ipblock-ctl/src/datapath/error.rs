@@ -59,6 +59,12 @@ pub enum DatapathError {
         /// What to do.
         cure: String,
     },
+    /// Another daemon looks after what is pinned there.
+    #[error("another ipblockd looks after the filter pinned under {path}", path = .path.display())]
+    PinsInUse {
+        /// Where it is pinned.
+        path: PathBuf,
+    },
     /// A pin is there and holds something else.
     #[error("pin {path} is not what ipblock pinned there: {problem}", path = .path.display())]
     StrangePin {
@@ -236,6 +242,9 @@ impl DatapathError {
             Self::Bpffs { path, .. } => mount_command(path),
             Self::NotPermitted { .. } => NOT_PERMITTED.to_owned(),
             Self::Untrusted { cure, .. } => cure.clone(),
+            Self::PinsInUse { .. } => "end it first (`systemctl stop ipblockd`; `pgrep -a ipblockd` \
+                 lists them): its filter goes on, and this one takes it over"
+                .to_owned(),
             Self::NoFilter { .. } => {
                 "then nothing is dropped, unless ipblockd has a bpffs that is not mounted here, as \
                  under `ip netns exec`; `ip -details link` tells which interfaces run an XDP program"

@@ -5,10 +5,11 @@ use std::{
     process::{Command, Output},
 };
 
+use ipblock::api::types::Reason;
 use ipblock_tests::{Daemon, binaries, require_privileged};
 
 use crate::{
-    answers::{apply, pinned_generations, program_on, status},
+    answers::{apply, check, pinned_generations, program_on, status},
     scenario::Scene,
 };
 
@@ -86,6 +87,33 @@ fn a_daemon_with_another_state_directory_leaves_what_is_pinned_alone() -> anyhow
     let output = second_daemon(daemon, &socket, elsewhere.path(), daemon.bpffs())?;
     assert_said(&output, &["made from another state directory", "hint: "]);
     assert_eq!(pinned_generations(daemon)?, generations);
+    Ok(())
+}
+
+#[test]
+fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let scene = Scene::attached(root, "native")?;
+    apply(&scene.daemon, RULESET)?;
+    let daemon = &scene.daemon;
+    let elsewhere = tempfile::tempdir()?;
+    let copy = elsewhere.path().join("ipblock.db");
+    daemon.ctl(&["backup", copy.to_str().unwrap()])?.ok()?;
+    daemon.ctl(&["ban", "198.51.100.7", "--for", "1h"])?.ok()?;
+    let generations = pinned_generations(daemon)?;
+    let socket = elsewhere.path().join("socket");
+    let output = second_daemon(daemon, &socket, elsewhere.path(), daemon.bpffs())?;
+    assert_said(
+        &output,
+        &["another ipblockd looks after the filter", "hint: "],
+    );
+    assert_eq!(pinned_generations(daemon)?, generations);
+    for answer in check(daemon, &["198.51.100.7"])? {
+        assert!(
+            answer.kernel_agrees && answer.reason == Reason::Ban,
+            "{answer:?}"
+        );
+    }
     Ok(())
 }
 
