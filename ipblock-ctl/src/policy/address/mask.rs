@@ -169,6 +169,22 @@ pub(in crate::policy) fn refuse_length(address: IpAddr, number: &str) -> Result<
     ))
 }
 
+/// Refuses `/24` beside an address, in a column whose name says nothing: it has one reading alone.
+pub(in crate::policy) fn refuse_slash(address: IpAddr, cell: &str) -> Result<(), AddressError> {
+    let length: Option<u8> = cell.strip_prefix('/').and_then(|text| text.parse().ok());
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    if length.is_none_or(|length| length >= whole) {
+        return Ok(());
+    }
+    let problem = "an address, and its prefix length in a column that is not read";
+    let hint = format!("write {address}{cell} in the column of addresses");
+    Err(AddressError::new(
+        &format!("{address} {cell}"),
+        problem,
+        hint,
+    ))
+}
+
 /// Refuses arguments of which one could be the mask of the one before it.
 pub fn refuse_masks(arguments: &[String]) -> Result<(), AddressError> {
     for pair in arguments.windows(2) {

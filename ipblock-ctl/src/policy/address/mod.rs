@@ -24,7 +24,9 @@ pub(in crate::policy) use end::{is_end, names_end, says_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(in crate::policy) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;
-pub(in crate::policy) use mask::{Mask, is_length, refuse_length, refuse_unnamed, with_mask};
+pub(in crate::policy) use mask::{
+    Mask, is_length, refuse_length, refuse_slash, refuse_unnamed, with_mask,
+};
 pub(in crate::policy) use port::{is_protocol, limited_to_port, names_port};
 pub(in crate::policy) use print::push_prefix;
 pub(crate) use print::push_short;

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::policy::address::{
     AddressError, is_address, is_blank, is_end, is_length, is_protocol, limited_to_port,
-    looks_like_address, names_port, read_line, refuse_length, refuse_unnamed, says_end, shown,
-    with_mask,
+    looks_like_address, names_port, read_line, refuse_length, refuse_slash, refuse_unnamed,
+    says_end, shown, with_mask,
 };
 use columns::{Columns, Content, Header, content, header, names};
 use records::{cells, close_quotes, delimiter};
@@ -275,7 +275,10 @@ fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressE
     ];
     let others = cells.iter().enumerate();
     let mut others = others.filter(|(at, _)| !known.contains(&Some(*at)));
-    others.find_map(|(_, cell)| refuse_unnamed(address, cell).err())
+    others.find_map(|(_, cell)| {
+        let refused = refuse_unnamed(address, cell).and_then(|()| refuse_slash(address, cell));
+        refused.err()
+    })
 }
 
 /// Whether a cell is the address of a network card, as members of hash:ip,mac have it.

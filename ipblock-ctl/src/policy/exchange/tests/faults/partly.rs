@@ -47,6 +47,24 @@ fn an_end_of_an_entry_is_counted_in_every_format() {
 }
 
 #[test]
+fn a_length_in_a_column_of_any_name_is_refused() {
+    for name in ["x", "cidr_suffix", "netbits", "CIDR Mask"] {
+        for row in ["192.0.2.0,/24", "192.0.2.7,/24", "2001:db8::,/32"] {
+            let parsed = read_text(&format!("ip,{name}\n{row}\n"), None);
+            assert_eq!(parsed.refused.len(), 1, "{name}: {row}");
+            let hint = parsed.refused[0].hint.clone().unwrap();
+            let whole = row.replace(',', "");
+            assert!(hint.contains(&whole), "{hint}");
+        }
+    }
+    let parsed = read_text(
+        "ip,path\n192.0.2.1,/32\n192.0.2.2,/index\n192.0.2.3,24\n",
+        None,
+    );
+    assert_eq!(parsed.refused, []);
+}
+
+#[test]
 fn a_range_whose_end_is_cut_short_is_refused() {
     for (text, hint) in [
         (
