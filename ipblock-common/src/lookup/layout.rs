@@ -5,14 +5,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Sizes and constants of a generation's tables.
 ///
 /// The program has it as its constant `LAYOUT`, which the kernel's verifier reads: code for tables that
-/// a zone lacks is removed. User space pins it as the map `layout` (array, one element), for whoever
-/// opens the generation later. All zero, as in the object: the tries decide everything.
+/// a zone lacks is removed. User space pins it as the map `layout` (array, one element), for a daemon
+/// that opens the generation later. All zero, as in the object: the tries decide everything.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Layout {
-    /// Drawn for each generation, so that nobody can choose addresses that fall into one bucket.
+    /// Drawn for each generation, so that no attacker can choose addresses that fall into one bucket.
     pub seed: u64,
     /// Buckets that IPv4 hosts fall into; 0 when there are no hosts.
     pub buckets_v4: u32,

@@ -81,7 +81,7 @@ impl NewFile {
     }
 }
 
-/// The same error without the random name, which nobody has typed.
+/// The same error without the random name, which the operator has not typed.
 fn unnamed(error: io::Error) -> io::Error {
     match error.to_string().split_once(" at path ") {
         Some((why, _)) => io::Error::new(error.kind(), why),

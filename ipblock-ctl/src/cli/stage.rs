@@ -80,7 +80,7 @@ pub(crate) async fn finish(
 }
 
 /// Takes back edits whose deploy the daemon refused; whether nothing is staged any more. Left there, they
-/// would be part of the next deploy, whoever asks for it.
+/// would be part of the next deploy of any operator.
 async fn taken_back(own: u64, refusal: &ClientError, session: &Session<'_>) -> bool {
     let is_refusal = matches!(refusal, ClientError::Api(error) if matches!(
         error.kind,

@@ -118,7 +118,7 @@ impl Service {
         Ok(Staged { staged, base, done })
     }
 
-    /// Drops what is staged; with `own` only where it is so many edits, all of them by this author.
+    /// Drops what is staged; with `own` only where that many edits are staged, all of them by this author.
     pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
         let changing = &self.begin_change();
         let (edits, staged_on, revision) = {

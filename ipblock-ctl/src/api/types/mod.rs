@@ -193,7 +193,7 @@ pub struct AttachRequest {
 /// Query of `DELETE /v1/staged`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardQuery {
-    /// Only where exactly so many edits are staged, all of them by who asks.
+    /// Only where exactly this many edits are staged, all of them by the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<u64>,
 }

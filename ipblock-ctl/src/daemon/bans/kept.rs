@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::stored::reckoned;
+use super::stored::with_deadline;
 use crate::{daemon::ends, datapath::clock::Now, policy::bans::Ban, store};
 
 /// How long they are kept, in nanoseconds: one day.
@@ -88,7 +88,7 @@ impl Kept {
     pub(super) fn back(&mut self, room: usize, now: &Now) -> Vec<(IpNet, Ban<Arc<store::Ban>>)> {
         self.steady_since_ns = now.boot_ns;
         let all = self.bans.iter();
-        let live = all.map(|(prefix, ended)| (*prefix, reckoned(Arc::clone(&ended.ban), now)));
+        let live = all.map(|(prefix, ended)| (*prefix, with_deadline(Arc::clone(&ended.ban), now)));
         let live = live.filter(|(_, ban)| now.boot_ns < ban.deadline);
         let live: Vec<_> = live.take(room).collect();
         for (prefix, _) in &live {

@@ -10,7 +10,7 @@ use tracing::{error, info};
 use super::{
     amount::Unasked,
     kept::Kept,
-    stored::{Change, StoredBans, covering, live_prefixes, reckoned, stored_bans},
+    stored::{Change, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
 };
 use crate::{
     daemon::ends,
@@ -26,7 +26,7 @@ pub(in crate::daemon) struct LiveBans {
     pub(super) kept: Kept,
     pub(super) tables: BanTables,
     /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
-    /// clock are reckoned.
+    /// clock are computed.
     wall_offset: i128,
     /// Whether the kernel has refused something that it has to have.
     pub(super) out_of_step: bool,
@@ -102,7 +102,7 @@ impl LiveBans {
         Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
     }
 
-    /// Lets the tables be filled anew by whoever looks after bans next: they disagree at an address.
+    /// Has the tables filled anew at the next look after bans: they disagree at an address.
     pub(in crate::daemon) fn put_right_soon(&mut self, address: &str) {
         if !self.out_of_step {
             self.out_of_step = true;
@@ -218,12 +218,12 @@ impl LiveBans {
     }
 }
 
-/// The bans whose deadlines a step of the wall clock moves, reckoned anew.
+/// The bans whose deadlines a step of the wall clock moves, with the new ones.
 fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
     let goes_by_it = |ban: &store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
     bans.iter()
         .filter(|(_, ban)| goes_by_it(&ban.info))
-        .map(|(prefix, ban)| (prefix, Some(reckoned(Arc::clone(&ban.info), now))))
+        .map(|(prefix, ban)| (prefix, Some(with_deadline(Arc::clone(&ban.info), now))))
         .collect()
 }
 
@@ -261,9 +261,12 @@ mod tests {
             ("192.0.2.4/32", Some(duration_of_another_boot)),
         ];
         let mut bans = Bans::default();
-        bans.change(
-            all.map(|(prefix, end)| (prefix.parse().unwrap(), Some(reckoned(ban(end), &now())))),
-        );
+        bans.change(all.map(|(prefix, end)| {
+            (
+                prefix.parse().unwrap(),
+                Some(with_deadline(ban(end), &now())),
+            )
+        }));
         let mut stepped = now();
         stepped.wall += SignedDuration::from_secs(20);
         let moved = going_by_the_wall(&bans, &stepped);

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use tracing::{debug, error, info, warn};
 
 use self::kept::Kept;
-use self::stored::{Change, reckoned, until};
+use self::stored::{Change, until, with_deadline};
 pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},

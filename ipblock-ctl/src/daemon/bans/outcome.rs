@@ -86,7 +86,7 @@ fn compare(one: Option<&End>, other: Option<&End>, now: &Now) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{daemon::bans::reckoned, datapath::clock::some_moment as now, store::Author};
+    use crate::{daemon::bans::with_deadline, datapath::clock::some_moment as now, store::Author};
 
     fn ban(end: Option<End>, reason: &str, author: &str) -> store::Ban {
         store::Ban {
@@ -118,7 +118,7 @@ mod tests {
         reason: &str,
         shorten: bool,
     ) -> (BanChange, Arc<store::Ban>) {
-        let held = reckoned(Arc::new(ban(first, "first", "ada")), &now());
+        let held = with_deadline(Arc::new(ban(first, "first", "ada")), &now());
         let mut wanted = Wanted::new(ban(second, reason, "nils"), shorten);
         let (change, result) = wanted.of(Some(&held), &now());
         // Who was first stays in every case.
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn bans_of_one_request_share_what_they_become() {
-        let held = reckoned(Arc::new(ban(after(60), "first", "ada")), &now());
+        let held = with_deadline(Arc::new(ban(after(60), "first", "ada")), &now());
         let mut wanted = Wanted::new(ban(None, "", "nils"), false);
         let (_, one) = wanted.of(Some(&held), &now());
         let (_, other) = wanted.of(Some(&held), &now());

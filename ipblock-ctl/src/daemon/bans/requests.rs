@@ -9,9 +9,8 @@ use tracing::info;
 use super::{
     Change, LiveBans,
     outcome::Wanted,
-    reckoned,
     record::{Done, NAMED, audit, summary},
-    until, warnings,
+    until, warnings, with_deadline,
 };
 use crate::{
     api::{
@@ -109,7 +108,7 @@ impl Service {
                     banned.moved += 1;
                 }
             }
-            changes.push((prefix, Some(reckoned(ban, &now))));
+            changes.push((prefix, Some(with_deadline(ban, &now))));
             done.push(Done {
                 prefix,
                 change,

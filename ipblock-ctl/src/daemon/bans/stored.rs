@@ -38,12 +38,12 @@ pub(in crate::daemon) fn covering(
 pub(in crate::daemon) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreError> {
     let mut bans = Bans::default();
     let stored = store.bans()?.into_iter();
-    bans.change(stored.map(|(prefix, ban)| (prefix, Some(reckoned(ban, now)))));
+    bans.change(stored.map(|(prefix, ban)| (prefix, Some(with_deadline(ban, now)))));
     Ok(bans)
 }
 
 /// A stored ban with its deadline on this boot's clock.
-pub(super) fn reckoned(ban: Arc<store::Ban>, now: &Now) -> Ban<Arc<store::Ban>> {
+pub(super) fn with_deadline(ban: Arc<store::Ban>, now: &Now) -> Ban<Arc<store::Ban>> {
     Ban {
         deadline: deadline(ban.end.as_ref(), now),
         info: ban,
