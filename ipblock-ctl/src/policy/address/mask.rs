@@ -171,13 +171,14 @@ pub(in crate::policy) fn refuse_length(address: IpAddr, number: &str) -> Result<
 
 /// Refuses `/24` beside an address, in a column whose name says nothing: it has one reading alone.
 pub(in crate::policy) fn refuse_slash(address: IpAddr, cell: &str) -> Result<(), AddressError> {
-    let length: Option<u8> = cell.strip_prefix('/').and_then(|text| text.parse().ok());
-    let whole = if address.is_ipv4() { 32 } else { 128 };
-    if length.is_none_or(|length| length >= whole) {
+    let length = cell.strip_prefix('/').and_then(parse_length);
+    let network = length.and_then(|length| IpNet::new(address, length).ok());
+    // The length of the one address changes nothing.
+    let Some(network) = network.filter(|net| net.prefix_len() < net.max_prefix_len()) else {
         return Ok(());
-    }
+    };
     let problem = "an address, and its prefix length in a column that is not read";
-    let hint = format!("write {address}{cell} in the column of addresses");
+    let hint = format!("write {} in the column of addresses", network.trunc());
     Err(AddressError::new(
         &format!("{address} {cell}"),
         problem,

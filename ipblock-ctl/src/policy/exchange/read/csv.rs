@@ -250,14 +250,12 @@ fn unread(
     out: &mut Collector,
 ) -> bool {
     let text = cells.get(columns.address).copied().unwrap_or_default();
-    let mask = columns.mask.map(|(_, at)| at);
-    let read = [Some(columns.address), columns.last, columns.note, mask];
     for (at, (cell, title)) in cells.iter().zip(titles).enumerate() {
         if opposite::says_so(title, cell) {
             opposite::refuse(line, text, out);
             return true;
         }
-        if !read.contains(&Some(at)) && is_address(cell) {
+        if !columns.hold_entry(at) && is_address(cell) {
             out.pass_over(title, 1);
         }
     }
@@ -267,14 +265,8 @@ fn unread(
 /// Why a mask in a column that the header does not name as one is refused.
 fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressError> {
     let address = text.parse::<IpAddr>().ok().filter(|_| columns.are_named)?;
-    let known = [
-        Some(columns.address),
-        columns.last,
-        columns.mask.map(|(_, at)| at),
-        columns.note,
-    ];
     let others = cells.iter().enumerate();
-    let mut others = others.filter(|(at, _)| !known.contains(&Some(*at)));
+    let mut others = others.filter(|(at, _)| !columns.hold_entry(*at));
     others.find_map(|(_, cell)| {
         let refused = refuse_unnamed(address, cell).and_then(|()| refuse_slash(address, cell));
         refused.err()

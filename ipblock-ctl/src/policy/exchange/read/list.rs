@@ -66,13 +66,9 @@ fn not_read(place: &PassedOver) -> ContentError {
 
 /// Entries that end by themselves: a list has no ends, and its rules would block them for longer.
 fn ends(count: u64) -> ContentError {
-    let entries = if count == 1 {
-        "1 entry has an end (timeout, expiry), and entries of a list have none".to_owned()
-    } else {
-        format!("{count} entries have an end (timeout, expiry), and entries of a list have none")
-    };
+    let entries = counted(count, "entry has", "entries have");
     ContentError {
-        problem: entries,
+        problem: format!("{entries} an end (timeout, expiry), and entries of a list have none"),
         hint: Some(
             "ban them for as long as they hold: ipblock-ctl ban - --for 1h; where the file is \
              written anew as entries end, leave the ends out of it"

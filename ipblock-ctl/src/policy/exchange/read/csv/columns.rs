@@ -77,6 +77,14 @@ pub(super) struct Columns {
     pub(super) are_named: bool,
 }
 
+impl Columns {
+    /// Whether a column holds an address, what belongs to it, or its note.
+    pub(super) fn hold_entry(self, at: usize) -> bool {
+        let mask = self.mask.map(|(_, at)| at);
+        [Some(self.address), self.last, mask, self.note].contains(&Some(at))
+    }
+}
+
 /// What the names of a header say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Header {
