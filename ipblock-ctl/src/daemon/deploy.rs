@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    asked::Asked,
     execute::{Order, Target},
     guard::Caller,
     state::Service,
@@ -50,8 +51,10 @@ impl Service {
                     confirm_within: request.confirm_within,
                 },
                 caller: Some(caller),
-                force: request.force,
-                wide: request.wide,
+                asked: Asked {
+                    wide: request.wide,
+                    force: request.force,
+                },
                 clear_staged: true,
             },
         )?;
@@ -128,8 +131,10 @@ impl Service {
                     confirm_within: request.confirm_within,
                 },
                 caller: Some(caller),
-                force: request.force,
-                wide: request.wide,
+                asked: Asked {
+                    wide: request.wide,
+                    force: request.force,
+                },
                 clear_staged: false,
             },
         )?;

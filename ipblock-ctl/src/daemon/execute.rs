@@ -34,22 +34,12 @@ pub(super) struct Order<'a> {
     pub(super) target: Target<'a>,
     /// Who asked for it; none: the daemon itself.
     pub(super) caller: Option<&'a Caller>,
-    /// Whether what is refused for safety is allowed.
-    pub(super) force: bool,
-    /// Whether one percent of an address family or more may be newly dropped.
-    pub(super) wide: bool,
+    pub(super) asked: Asked,
     /// Whether the staged set is what is deployed.
     pub(super) clear_staged: bool,
 }
 
 impl Order<'_> {
-    const fn asked(&self) -> Asked {
-        Asked {
-            wide: self.wide,
-            force: self.force,
-        }
-    }
-
     fn author(&self) -> Author {
         self.caller
             .map_or_else(Author::daemon, |caller| caller.author.clone())
@@ -94,16 +84,16 @@ impl Service {
             self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         }
         // Refused before anything is built where that is known.
-        let guarded = self.guarded(order.caller, order.force)?;
+        let guarded = self.guarded(order.caller, order.asked.force)?;
         self.judge_beforehand(&guarded, plan, None)?;
-        let much = self.require_asked(plan, None, order.asked())?;
+        let much = self.require_asked(plan, None, order.asked)?;
         let started = Instant::now();
         let mut built = Built::default();
         let prepared = self
             .prepare(changing, order, &mut built)
             .and_then(|revision| {
                 // Both once more: building may have taken part of the time, and new sessions have come.
-                let guarded = self.guarded(order.caller, order.force)?;
+                let guarded = self.guarded(order.caller, order.asked.force)?;
                 Ok((revision, guarded, self.trial(order.target)?))
             });
         let (revision, guarded, trial) = match prepared {
@@ -238,8 +228,8 @@ impl Service {
         };
         built.revision = Some(revision);
         for (name, zone) in compiled {
-            if let Some(fresh) = built.fresh.get_mut(name) {
-                fresh.record(self, name, zone, revision)?;
+            if let Some(fresh) = built.fresh.get(name) {
+                fresh.record(&self.store, name, zone, revision)?;
             }
         }
         if order.caller.is_none() {

@@ -7,7 +7,6 @@ use tracing::warn;
 use super::state::{LiveZone, Service};
 use crate::{
     api::error::ApiError,
-    datapath::PinDirectory,
     policy::{ZoneName, compile::CompiledZone},
     store::Store,
 };
@@ -17,22 +16,16 @@ use crate::{
 pub(super) struct Fresh<'a> {
     /// `None` once it is put in force.
     live: Option<LiveZone>,
-    undo: Undo<'a>,
-}
-
-enum Undo<'a> {
-    /// It is an interrupted change's, which is finished or tried again.
-    Never,
-    Unpin(&'a PinDirectory),
-    UnpinAndForget(&'a PinDirectory, &'a Store),
+    /// What undoes it; `None` for one of an interrupted change, which is finished or tried again.
+    undone_by: Option<&'a Service>,
 }
 
 impl<'a> Fresh<'a> {
     /// One that was just built.
-    pub(super) fn built(live: LiveZone, pins: &'a PinDirectory) -> Self {
+    pub(super) fn built(live: LiveZone, service: &'a Service) -> Self {
         Self {
             live: Some(live),
-            undo: Undo::Unpin(pins),
+            undone_by: Some(service),
         }
     }
 
@@ -40,24 +33,21 @@ impl<'a> Fresh<'a> {
     pub(super) fn adopted(live: LiveZone) -> Self {
         Self {
             live: Some(live),
-            undo: Undo::Never,
+            undone_by: None,
         }
     }
 
-    /// Records it, so that whoever finds it on a link knows what it counts.
+    /// Records it, so that a daemon that finds it on a link knows what it counts.
     pub(super) fn record(
-        &mut self,
-        service: &'a Service,
+        &self,
+        store: &Store,
         name: &ZoneName,
         zone: &CompiledZone,
         revision: u64,
     ) -> Result<(), ApiError> {
         if let Some(live) = &self.live {
-            service
-                .store
-                .record_built(&live.record(name, zone, revision))?;
+            store.record_built(&live.record(name, zone, revision))?;
         }
-        self.undo = Undo::UnpinAndForget(&service.pins, &service.store);
         Ok(())
     }
 
@@ -75,15 +65,12 @@ impl<'a> Fresh<'a> {
 
 impl Drop for Fresh<'_> {
     fn drop(&mut self) {
-        let Some(live) = self.live.take() else { return };
-        let number = live.generation.number();
-        let (pins, store) = match self.undo {
-            Undo::Never => return,
-            Undo::Unpin(pins) => (pins, None),
-            Undo::UnpinAndForget(pins, store) => (pins, Some(store)),
+        let (Some(live), Some(service)) = (self.live.take(), self.undone_by) else {
+            return;
         };
-        unpin(pins, number);
-        if let Some(Err(error)) = store.map(|store| store.discard_built(number)) {
+        let number = live.generation.number();
+        service.unpin(number);
+        if let Err(error) = service.store.discard_built(number) {
             warn!(generation = number, %error, "a generation that was not put in force stays recorded");
         }
     }
@@ -94,11 +81,4 @@ pub(super) fn put_in_force(fresh: BTreeMap<ZoneName, Fresh<'_>>) -> BTreeMap<Zon
     let live = fresh.into_iter();
     live.filter_map(|(name, fresh)| Some((name, fresh.put_in_force()?)))
         .collect()
-}
-
-/// Lets a generation's pins go. One that stays is removed at the next start.
-pub(super) fn unpin(pins: &PinDirectory, generation: u64) {
-    if let Err(error) = pins.remove_generation(generation) {
-        warn!(generation, %error, "pins of an old generation stay");
-    }
 }

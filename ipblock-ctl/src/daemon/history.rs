@@ -155,8 +155,7 @@ impl Service {
                 plan,
                 target: Target::Back(revision),
                 caller,
-                force: asked.force,
-                wide: asked.wide,
+                asked,
                 clear_staged: false,
             },
         )?;

@@ -75,7 +75,7 @@ impl Service {
             ipv6_entries: zone.ipv6.len() as u64,
             rule_entries: zone.rule_entries().into_iter().collect(),
         };
-        Ok(Fresh::built(live, &self.pins))
+        Ok(Fresh::built(live, self))
     }
 
     /// Puts a change in force, or leaves everything as it was. Returns what was forced.
@@ -102,6 +102,25 @@ impl Service {
         drop((state, bans));
         self.let_go(replaced);
         Ok(forced)
+    }
+
+    /// Puts other generations of the deployed revision in force.
+    pub(super) fn replace_generations(
+        &self,
+        changing: &Changing<'_>,
+        fresh: BTreeMap<ZoneName, Fresh<'_>>,
+    ) -> Result<(), ApiError> {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let change = Change {
+            fresh,
+            gone: Vec::new(),
+            deploy: None,
+            clear_staged: false,
+        };
+        self.put_in_force(changing, change, &Judge::DropsNothingNew)
+            .map(drop)
     }
 
     /// Switches the links and takes the change up; returns what it replaced, still pinned.
@@ -262,7 +281,9 @@ impl Service {
 
     /// Lets a generation's pins go. One that stays is removed at the next start.
     pub(super) fn unpin(&self, generation: u64) {
-        fresh::unpin(&self.pins, generation);
+        if let Err(error) = self.pins.remove_generation(generation) {
+            warn!(generation, %error, "pins of an old generation stay");
+        }
     }
 }
 

@@ -26,7 +26,6 @@ use super::{
     sinks::Sinks,
     start_error::StartError,
     state::{LiveZone, Service, State},
-    switch::{Change, Judge},
 };
 use crate::{
     api::error::ApiError,
@@ -99,7 +98,7 @@ impl Service {
         service.build_missing_and_outdated(&changing)?;
         reach(Step::StartBuilt);
         service.attach_remembered(&changing)?;
-        bare::let_go(&service.pins, |_| true)?;
+        bare::let_go(&service.pins, |_| Ok(true))?;
         reach(Step::StartAttached);
         service.remove_orphans()?;
         reach(Step::StartCleared);
@@ -233,19 +232,8 @@ impl Service {
                 Err(error) => self.could_not_build(name, &error),
             }
         }
-        if fresh.is_empty() {
-            return Ok(());
-        }
         let names: Vec<ZoneName> = fresh.keys().cloned().collect();
-        let change = Change {
-            fresh,
-            gone: Vec::new(),
-            deploy: None,
-            clear_staged: false,
-        };
-        let put = self
-            .put_in_force(changing, change, &Judge::DropsNothingNew)
-            .map(drop);
+        let put = self.replace_generations(changing, fresh);
         if let Err(error) = &put {
             for name in &names {
                 self.could_not_build(name, error);
@@ -274,8 +262,8 @@ impl Service {
         let now = Now::read();
         let ruleset = self.read().durations.as_of(ruleset, &now);
         let compiled = compile(&ruleset, name, now.wall)?;
-        let mut fresh = self.build(changing, &compiled)?;
-        fresh.record(self, name, &compiled, revision)?;
+        let fresh = self.build(changing, &compiled)?;
+        fresh.record(&self.store, name, &compiled, revision)?;
         Ok(fresh)
     }
 

@@ -5,13 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
-use super::{
-    changing::Changing,
-    durations::Durations,
-    ends,
-    state::Service,
-    switch::{Change, Judge},
-};
+use super::{changing::Changing, durations::Durations, ends, state::Service};
 use crate::{api::error::ApiError, datapath::clock::Now};
 
 impl Service {
@@ -57,16 +51,6 @@ impl Service {
             let built = self.build_for(changing, &deployed, &name, revision)?;
             fresh.insert(name, built);
         }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let change = Change {
-            fresh,
-            gone: Vec::new(),
-            deploy: None,
-            clear_staged: false,
-        };
-        self.put_in_force(changing, change, &Judge::DropsNothingNew)
-            .map(drop)
+        self.replace_generations(changing, fresh)
     }
 }

@@ -75,19 +75,24 @@ fn a_second_daemon_on_the_same_state_directory_refuses_and_names_the_first() -> 
     Ok(())
 }
 
+/// A second daemon with another state directory ends and leaves what is pinned as it is.
+fn assert_leaves_pins_alone(daemon: &Daemon, state_dir: &Path, said: &str) -> anyhow::Result<()> {
+    let generations = pinned_generations(daemon)?;
+    let socket = state_dir.join("socket");
+    let output = second_daemon(daemon, &socket, state_dir, daemon.bpffs())?;
+    assert_said(&output, &[said, "hint: "]);
+    assert_eq!(pinned_generations(daemon)?, generations);
+    Ok(())
+}
+
 #[test]
 fn a_daemon_with_another_state_directory_leaves_what_is_pinned_alone() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
-    let daemon = &scene.daemon;
-    let generations = pinned_generations(daemon)?;
     let elsewhere = tempfile::tempdir()?;
-    let socket = elsewhere.path().join("socket");
-    let output = second_daemon(daemon, &socket, elsewhere.path(), daemon.bpffs())?;
-    assert_said(&output, &["made from another state directory", "hint: "]);
-    assert_eq!(pinned_generations(daemon)?, generations);
-    Ok(())
+    let said = "made from another state directory";
+    assert_leaves_pins_alone(&scene.daemon, elsewhere.path(), said)
 }
 
 #[test]
@@ -100,14 +105,8 @@ fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow:
     let copy = elsewhere.path().join("ipblock.db");
     daemon.ctl(&["backup", copy.to_str().unwrap()])?.ok()?;
     daemon.ctl(&["ban", "198.51.100.7", "--for", "1h"])?.ok()?;
-    let generations = pinned_generations(daemon)?;
-    let socket = elsewhere.path().join("socket");
-    let output = second_daemon(daemon, &socket, elsewhere.path(), daemon.bpffs())?;
-    assert_said(
-        &output,
-        &["another ipblockd looks after the filter", "hint: "],
-    );
-    assert_eq!(pinned_generations(daemon)?, generations);
+    let said = "another ipblockd looks after the filter";
+    assert_leaves_pins_alone(daemon, elsewhere.path(), said)?;
     for answer in check(daemon, &["198.51.100.7"])? {
         assert!(
             answer.kernel_agrees && answer.reason == Reason::Ban,

@@ -20,7 +20,11 @@ pub(in crate::daemon) fn cover(pins: &PinDirectory, store: &Store) -> Result<(),
     let mut remembered = store.interfaces()?;
     from_below(&mut remembered, &present, |interface| &interface.name);
     for interface in &remembered {
-        match attach_pinned(pins, store, interface) {
+        let here = present.iter().find(|here| here.name == interface.name);
+        let Some(here) = here.filter(|here| here.xdp.is_none()) else {
+            continue;
+        };
+        match attach_pinned(pins, store, interface, here) {
             Ok(true) => info!(interface = %interface.name, zone = %interface.zone,
                 "ran no program, runs the pinned one again"),
             Ok(false) => {}
@@ -28,10 +32,9 @@ pub(in crate::daemon) fn cover(pins: &PinDirectory, store: &Store) -> Result<(),
         }
     }
     reach(Step::StartCovered);
-    let here = Interface::list()?;
     let is_filtered = |name: &str| {
-        let mut here = here.iter();
-        here.any(|there| there.name == name && there.xdp.is_some())
+        let here = Interface::by_name(name)?;
+        Ok(here.is_some_and(|here| here.xdp.is_some()))
     };
     Ok(let_go(pins, is_filtered)?)
 }
@@ -39,10 +42,14 @@ pub(in crate::daemon) fn cover(pins: &PinDirectory, store: &Store) -> Result<(),
 /// Ends the holds of a daemon that was killed, on interfaces that are meant.
 pub(in crate::daemon) fn let_go(
     pins: &PinDirectory,
-    is_meant: impl Fn(&str) -> bool,
+    is_meant: impl Fn(&str) -> Result<bool, DatapathError>,
 ) -> Result<(), DatapathError> {
-    let mut held = pins.held_interfaces()?;
-    held.retain(|name| is_meant(name));
+    let mut held = Vec::new();
+    for name in pins.held_interfaces()? {
+        if is_meant(&name)? {
+            held.push(name);
+        }
+    }
     if held.is_empty() {
         return Ok(());
     }
@@ -55,18 +62,13 @@ pub(in crate::daemon) fn let_go(
     Ok(())
 }
 
-/// Whether the interface was attached: not where it is filtered, or nothing is pinned for it.
+/// Attaches an interface that runs no program; false where nothing is pinned for it.
 fn attach_pinned(
     pins: &PinDirectory,
     store: &Store,
     wanted: &store::Interface,
+    here: &Interface,
 ) -> Result<bool, ApiError> {
-    let Some(here) = Interface::by_name(&wanted.name)? else {
-        return Ok(false);
-    };
-    if here.xdp.is_some() {
-        return Ok(false);
-    }
     match PinnedLink::open(pins, &wanted.name)? {
         // Its device is gone, and another one has its name.
         Some(link) if link.index.is_none() => link.detach()?,
@@ -79,6 +81,6 @@ fn attach_pinned(
     let Some(generation) = Generation::open_pinned(pins, live.number)? else {
         return Ok(false);
     };
-    link::attach(pins, &here, required_mode(wanted.mode), &generation)?;
+    link::attach(pins, here, required_mode(wanted.mode), &generation)?;
     Ok(true)
 }

@@ -18,6 +18,7 @@ use self::{
     feed::{Back, Feed, Look},
 };
 use super::{
+    asked::Asked,
     changing::Changing,
     deploy::nothing_to_do,
     execute::{Order, Target},
@@ -317,8 +318,10 @@ impl Service {
                 // Where no operator asked, what would lock out or newly drops much is refused, and the list
                 // stays as it is.
                 caller: accepted_by,
-                force: false,
-                wide: accepted_by.is_some(),
+                asked: Asked {
+                    wide: accepted_by.is_some(),
+                    force: false,
+                },
                 clear_staged: false,
             },
         )?;
