@@ -1,13 +1,10 @@
 //! ipblock: blocks IP addresses at the network interface.
 //!
-//! The library behind `ipblockd` and `ipblock-ctl`. Imports run downwards only, as
-//! docs/architecture.md says and `cargo xtask check` enforces.
+//! The parts of `ipblockd` and `ipblock-ctl` under one name, for tests and tools. Each is a crate of
+//! its own beside this one; their manifests say which may use which (docs/architecture.md).
 
-pub mod api;
-pub mod cli;
-pub mod daemon;
-pub mod datapath;
-pub mod fault;
-pub mod output;
-pub mod policy;
-pub mod store;
+pub use {
+    ipblock_api as api, ipblock_cli as cli, ipblock_daemon as daemon, ipblock_datapath as datapath,
+    ipblock_fault as fault, ipblock_output as output, ipblock_policy as policy,
+    ipblock_store as store,
+};

@@ -9,7 +9,7 @@ use std::{
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ipblock::{
-    policy::ZoneName,
+    policy::{Hinted as _, ZoneName},
     store::{AlertEpoch, AlertFilter, Author, DATABASE, Store, StoreError, StoredRuleset},
 };
 use rusqlite::{Connection, OpenFlags, types::Value};

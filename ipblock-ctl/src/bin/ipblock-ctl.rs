@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(ipblock::cli::main())
+    ExitCode::from(ipblock_cli::main())
 }

@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use ipblock::daemon::{self, ConfigFile, Flags, RunError, Settings};
+use ipblock_daemon::{self as daemon, ConfigFile, Flags, RunError, Settings};
+use ipblock_policy::Hinted as _;
 use tracing::{error, warn};
 
 /// Bad flags end with this code too, as clap has it.

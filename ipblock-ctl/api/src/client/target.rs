@@ -1,0 +1,102 @@
+//! What a request asks for: a route with its name and query filled in.
+
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    super::routes::{Method, Route},
+    error::ClientError,
+};
+
+/// A route with its name and query filled in.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) method: Method,
+    /// With the query.
+    pub(super) path: String,
+    /// How long to wait for the answer.
+    pub(super) patience: Duration,
+}
+
+impl From<Route> for Target {
+    fn from(route: Route) -> Self {
+        Self {
+            method: route.method(),
+            path: route.path().to_owned(),
+            patience: route.patience(),
+        }
+    }
+}
+
+impl Target {
+    /// A route to what has this name.
+    pub(super) fn named(route: Route, name: &str) -> Self {
+        Self {
+            path: route.path().replace("{name}", &path_segment(name)),
+            ..Self::from(route)
+        }
+    }
+
+    /// The same with a query that `axum` reads back.
+    pub(super) fn with(mut self, query: &impl Serialize) -> Result<Self, ClientError> {
+        match serde_urlencoded::to_string(query) {
+            Ok(query) if query.is_empty() => Ok(self),
+            Ok(query) => {
+                let _ = write!(self.path, "?{query}");
+                Ok(self)
+            }
+            Err(error) => Err(ClientError::Protocol {
+                route: self.to_string(),
+                problem: format!("the query cannot be written: {error}"),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.path)
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3: interface names may
+/// hold any byte but `/`.
+fn path_segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::DetachQuery;
+
+    #[test]
+    fn a_path_segment_holds_no_delimiters() {
+        assert_eq!(path_segment("eth0.7"), "eth0.7");
+        assert_eq!(path_segment("a?b#c/d%é"), "a%3Fb%23c%2Fd%25%C3%A9");
+    }
+
+    #[test]
+    fn a_target_has_the_name_and_the_query() {
+        let target = Target::named(Route::RuleText, "a b");
+        assert_eq!(target.to_string(), "GET /v1/rules/a%20b/toml");
+        let detach = |moved| {
+            let target = Target::named(Route::Detach, "{name}").with(&DetachQuery { moved });
+            target.unwrap().to_string()
+        };
+        assert_eq!(detach(false), "DELETE /v1/interfaces/%7Bname%7D");
+        assert_eq!(detach(true), "DELETE /v1/interfaces/%7Bname%7D?moved=true");
+    }
+}

@@ -1,0 +1,78 @@
+//! The error that every route may answer with.
+
+pub use ipblock_policy::ErrorKind;
+use ipblock_policy::{Classified, Hinted};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a request failed; body of every answer that is not 2xx.
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct ApiError {
+    /// What sort of failure; decides the HTTP status and the exit code.
+    pub kind: ErrorKind,
+    /// What failed and with what value.
+    pub message: String,
+    /// What to do instead; may be several lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The field of the request that allows it, where one does and nothing else is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+}
+
+/// A field of a request that allows what is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// `wide`: one percent of an address family or more is newly dropped.
+    Wide,
+}
+
+impl<E: Classified> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl Hinted for ApiError {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+impl ApiError {
+    /// The answer of a request that meets this error.
+    pub fn of(error: &dyn Classified) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            hint: error.hint(),
+            needs: None,
+        }
+    }
+
+    /// An error without a hint.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            needs: None,
+        }
+    }
+
+    /// The same error with the field that allows it.
+    #[must_use]
+    pub const fn needing(mut self, needs: Needs) -> Self {
+        self.needs = Some(needs);
+        self
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,116 @@
+//! `allow list`, `allow add`, `allow remove`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use ipblock_output::allow::render;
+use ipblock_policy::{ZoneName, edit::Edit};
+
+use super::{
+    arguments::{Addresses, StageArgs, addresses, each},
+    error::{CliError, OK},
+    session::Session,
+    sort::{by_address, by_state, by_text},
+    stage::stage,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AllowCommand {
+    #[command(aliases = ["ls", "show"])]
+    List(ListArgs),
+    Add(AddArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
+    Remove(RemoveArgs),
+}
+
+/// List what is allowed, in all zones or in one
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only what holds in this zone: its own entries and the global ones
+    #[arg(long)]
+    zone: Option<ZoneName>,
+    /// Sort by this column: addresses by number, what is staged first, the others from A to Z
+    /// [default: the global list, then zone by zone, in the order in which they were added]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<SortKey>,
+    /// Reverse the order
+    #[arg(long)]
+    reverse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SortKey {
+    Address,
+    Zone,
+    Note,
+    State,
+}
+
+/// Stage addresses for an allow list: they pass, whatever rules and bans say
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Addresses, prefixes, ranges FROM-TO, or @lists
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    /// The zone's own list, instead of the one for all zones
+    #[arg(long)]
+    zone: Option<ZoneName>,
+    /// Kept with each of them
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage the removal of addresses from an allow list
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Addresses, prefixes, ranges FROM-TO, or @lists
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    /// The zone's own list, instead of the one for all zones
+    #[arg(long)]
+    zone: Option<ZoneName>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
+    match command {
+        AllowCommand::List(args) => list(&args, session).await,
+        AllowCommand::Add(args) => {
+            let edit = Edit::AddAllow {
+                zone: args.zone.map(String::from),
+                addresses: each(args.addresses)?,
+                note: args.note.unwrap_or_default(),
+            };
+            stage(vec![edit], &args.stage, session).await
+        }
+        AllowCommand::Remove(args) => {
+            let edit = Edit::RemoveAllow {
+                zone: args.zone.map(String::from),
+                addresses: each(args.addresses)?,
+            };
+            stage(vec![edit], &args.stage, session).await
+        }
+    }
+}
+
+async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut entries = session.client.allow().await?;
+    if let Some(zone) = &args.zone {
+        let holds_there = |of: Option<&str>| of.is_none_or(|of| of == zone.as_str());
+        entries.retain(|entry| holds_there(entry.zone.as_deref()));
+    }
+    match args.sort {
+        None => {}
+        Some(SortKey::Address) => entries.sort_by_cached_key(|entry| by_address(&entry.address)),
+        // What holds in all zones comes first.
+        Some(SortKey::Zone) => entries.sort_by(|a, b| a.zone.cmp(&b.zone)),
+        Some(SortKey::Note) => entries.sort_by_cached_key(|entry| by_text(&entry.note)),
+        Some(SortKey::State) => entries.sort_by_key(|entry| by_state(entry.state)),
+    }
+    if args.reverse {
+        entries.reverse();
+    }
+    session.show(&entries, |entries, view| render(entries, view))?;
+    Ok(OK)
+}

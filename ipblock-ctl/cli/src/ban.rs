@@ -1,0 +1,99 @@
+//! `ban`.
+
+use clap::Args;
+use ipblock_api::{
+    client::Client,
+    types::{BanRequest, Banned},
+};
+use ipblock_output::bans::render_banned;
+
+use super::{
+    arguments::{Addresses, banned_addresses, each},
+    error::{CliError, OK},
+    expiry::ExpiryArgs,
+    lines,
+    session::Session,
+};
+
+/// Block addresses at once, for a time
+///
+/// A ban is in force and on disk when the command returns; nothing is staged. It needs an end:
+/// --for, --until or --permanent. A second ban of the same prefix can prolong the first one and give
+/// it another reason; only --shorten makes it end earlier. Addresses on an allow list pass all the
+/// same.
+///
+/// With `-` addresses are read as they come, one or several a line, separated by white space or
+/// commas. Blank lines and what follows # are skipped. A bad line is reported, and the others are
+/// banned. When the daemon restarts, the command waits for it, for 5 minutes at most.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl ban 192.0.2.7 --for 2h --reason 'ssh scan'
+  ipblock-ctl ban 198.51.100.0/24 @scanners --until 2030-12-01
+  ipblock-ctl ban 2001:db8::7 --v6-prefix 64 --for 7d
+  tail -F offenders.txt | ipblock-ctl ban - --for 1h")]
+pub(crate) struct BanArgs {
+    /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
+    #[arg(value_name = "A", required = true, value_parser = banned_addresses)]
+    addresses: Vec<Addresses>,
+    #[command(flatten)]
+    expiry: ExpiryArgs,
+    /// Kept with each of them; without it a ban that is prolonged keeps its reason
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Also shorten bans that end later
+    #[arg(long)]
+    shorten: bool,
+    /// Widen longer IPv6 prefixes to this length; an IPv6 customer usually has a /64
+    #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(1..=128))]
+    v6_prefix: Option<u8>,
+    /// Allow what newly bans 1 % of an address family or more; no other guard
+    #[arg(long)]
+    wide: bool,
+    /// Allow whatever is refused for safety, such as banning 0.0.0.0/0
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let Some(expires) = args.expiry.expiry() else {
+        return Err(CliError::Usage {
+            message: "a ban needs an end".to_owned(),
+            hint: "write --for 2h, --until 2030-12-01, or --permanent".to_owned(),
+        });
+    };
+    if let Some(reading) = args.expiry.reading() {
+        session.note(reading);
+    }
+    let request = BanRequest {
+        addresses: each(args.addresses)?,
+        expires,
+        reason: args.reason.unwrap_or_default(),
+        v6_prefix: args.v6_prefix,
+        shorten: args.shorten,
+        force: args.force,
+        wide: args.wide,
+    };
+    if lines::from_input(&request.addresses)? {
+        let ask = async |client: &Client, addresses| {
+            let part = BanRequest {
+                addresses,
+                ..request.clone()
+            };
+            client.ban(&part).await
+        };
+        return lines::stream(args.force, session, ask, show).await;
+    }
+    let banned = session.client.ban(&request).await?;
+    show(&banned, session)?;
+    session.note_mapped(&request.addresses);
+    Ok(OK)
+}
+
+fn show(banned: &Banned, session: &mut Session<'_>) -> Result<(), CliError> {
+    session.show(banned, render_banned)?;
+    for warning in &banned.warnings {
+        session.note(&format!("warning: {warning}"));
+    }
+    Ok(session.output.flush()?)
+}

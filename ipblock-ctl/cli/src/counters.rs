@@ -1,0 +1,180 @@
+//! `counters`.
+
+use std::time::Duration;
+
+use clap::Args;
+use ipblock_api::types::Counters;
+use ipblock_output::{
+    View,
+    counters::{Earlier, render, render_rates},
+    number::counted,
+    stream::terminal_size,
+    time::{clock, span},
+};
+use ipblock_policy::duration;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    error::{CliError, OK},
+    outage::{Outage, is_passing},
+    session::Session,
+};
+
+/// Show hits of each rule, and totals
+///
+/// With --watch also what came a second since the look before, until Ctrl-C: in place on a terminal,
+/// elsewhere one block after the other, and with --json one object a line.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl counters
+  ipblock-ctl counters --watch --interval 5s
+  ipblock-ctl counters --watch --json >> counters.jsonl")]
+pub(crate) struct CountersArgs {
+    /// Go on, with rates
+    #[arg(long, short)]
+    watch: bool,
+    /// How often to look: 1s, 5s, 1m; 1s unless said otherwise
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = parse_interval,
+        allow_hyphen_values = true,
+        requires = "watch"
+    )]
+    interval: Option<u64>,
+}
+
+/// Counters as a line of JSON.
+#[derive(Serialize)]
+struct Look<'a> {
+    /// When.
+    time: Timestamp,
+    #[serde(flatten)]
+    counters: &'a Counters,
+}
+
+fn parse_interval(text: &str) -> Result<u64, String> {
+    duration::whole_seconds(text).map_err(|error| error.to_string())
+}
+
+pub(crate) async fn run(args: &CountersArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    if args.watch {
+        return watch(args.interval.unwrap_or(1), session).await;
+    }
+    let counters = session.client.counters().await?;
+    session.show(&counters, render)?;
+    Ok(OK)
+}
+
+async fn watch(interval: u64, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut before: Option<(Counters, Instant)> = None;
+    let mut outage = Outage::default();
+    let mut rows_above = 0;
+    loop {
+        let asked = Instant::now();
+        match session.client.counters().await {
+            Ok(counters) => {
+                let looked = Instant::now();
+                outage.is_over(session);
+                let earlier = before.as_ref().map(|(counters, at)| Earlier {
+                    counters,
+                    elapsed: looked - *at,
+                });
+                rows_above = print(&counters, earlier, interval, rows_above, session)?;
+                before = Some((counters, looked));
+            }
+            // What cannot be reached at first is more likely named wrongly than away.
+            Err(error) if before.is_some() && is_passing(&error) => {
+                outage.goes_on(&error.to_string(), session);
+                // What is on the screen now is no longer the block alone.
+                rows_above = 0;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sleep_until(asked + Duration::from_secs(interval)).await;
+    }
+}
+
+/// Prints one look; on a terminal in the place of the one before, which has so many rows. Returns
+/// how many this one has.
+fn print(
+    counters: &Counters,
+    earlier: Option<Earlier<'_>>,
+    interval: u64,
+    rows_above: usize,
+    session: &mut Session<'_>,
+) -> Result<usize, CliError> {
+    let output = &mut *session.output;
+    let time = Timestamp::now();
+    if output.is_json() {
+        output.json_line(&Look { time, counters })?;
+        output.flush()?;
+        return Ok(0);
+    }
+    let size = terminal_size();
+    let view = View {
+        now: time,
+        width: size.map_or(output.view().width, |(width, _)| width),
+        ..output.view().clone()
+    };
+    let block = format!(
+        "{}, every {}\n{}",
+        clock(time, &view.time_zone),
+        span(interval),
+        render_rates(counters, earlier, &view)
+    );
+    let Some((_, height)) = size else {
+        let gap = if earlier.is_some() { "\n" } else { "" };
+        output.raw(format!("{gap}{block}").as_bytes())?;
+        output.flush()?;
+        return Ok(0);
+    };
+    let (block, rows) = fitting(&block, height);
+    output.raw(in_place(&block, rows_above).as_bytes())?;
+    output.flush()?;
+    Ok(rows)
+}
+
+/// The rows of `block` that a terminal of this height can hold above the cursor, and their number.
+fn fitting(block: &str, height: usize) -> (String, usize) {
+    let rows = block.lines().count();
+    let room = height.saturating_sub(1).max(1);
+    if rows <= room {
+        return (block.to_owned(), rows);
+    }
+    let left_out = rows - (room - 1);
+    let shown = block.lines().take(room - 1).map(|line| format!("{line}\n"));
+    let more = counted(left_out, "more line", "more lines");
+    let more = format!("({more}: `ipblock-ctl counters` shows all)\n");
+    (shown.chain([more]).collect(), room)
+}
+
+/// What a terminal is sent: back over the rows of the last block, which go, then the new one. Lines
+/// that are too long end at the margin meanwhile, so that each takes one row.
+fn in_place(block: &str, rows_above: usize) -> String {
+    let back = match rows_above {
+        0 => String::new(),
+        rows => format!("\x1b[{rows}A"),
+    };
+    format!("\r{back}\x1b[J\x1b[?7l{block}\x1b[?7h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_too_high_is_cut_and_says_so() {
+        assert_eq!(fitting("a\nb\n", 3), ("a\nb\n".to_owned(), 2));
+        let (shown, rows) = fitting("a\nb\nc\nd\n", 4);
+        assert_eq!(
+            shown,
+            "a\nb\n(2 more lines: `ipblock-ctl counters` shows all)\n"
+        );
+        assert_eq!(rows, 3);
+        assert_eq!(fitting("a\nb\n", 0).1, 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! Why a command failed, what it says and which exit code it has.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use ipblock_api::client::ClientError;
+use ipblock_policy::{Hinted, address::AddressError};
+use thiserror::Error;
+
+/// Everything went well.
+pub(crate) const OK: u8 = 0;
+/// It failed.
+pub(crate) const FAILED: u8 = 1;
+/// Usage, bad input, or a name that does not exist.
+pub(crate) const BAD_INPUT: u8 = 2;
+/// Conflict, or refused for safety.
+pub(crate) const CONFLICT: u8 = 3;
+/// Not permitted.
+pub(crate) const NOT_PERMITTED: u8 = 5;
+/// `apply --dry-run` would change something.
+pub(crate) const WOULD_CHANGE: u8 = 6;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Staging went well, and the deploy that was to follow did not.
+    #[error("{source}")]
+    NotDeployed {
+        /// Why not.
+        source: ClientError,
+        /// Whether the edits were taken back; else they stay staged.
+        taken_back: bool,
+    },
+    /// An address argument.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+    /// The operating system gave no event loop.
+    #[error("cannot start: {source}")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    File {
+        /// `read`, `write`.
+        verb: &'static str,
+        /// The file; `-` for standard input.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of that name is there, and something else.
+    #[error("{} exists and is not a backup", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What the kernel was asked without the daemon failed.
+    #[error("{message}")]
+    Kernel {
+        /// What failed.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Only root may.
+    #[error("not permitted: {what} needs root")]
+    NeedsRoot {
+        /// The command.
+        what: &'static str,
+    },
+    /// The arguments say nothing that can be done.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// The operator chose to stop.
+    #[error("stopped, nothing was staged")]
+    Stopped,
+    /// The editor failed, or could not be started.
+    #[error("the editor `{editor}` {problem}")]
+    Editor {
+        /// The command.
+        editor: String,
+        /// What happened.
+        problem: String,
+    },
+    /// An edited rule was refused; the text is kept.
+    #[error("{source}")]
+    EditRefused {
+        /// Why.
+        source: ClientError,
+        /// The rule.
+        rule: String,
+        /// Where the text is.
+        kept: PathBuf,
+    },
+    /// The operator chose to stop after an edited rule was refused; the text is kept.
+    #[error("stopped, nothing was staged")]
+    EditStopped {
+        /// The rule.
+        rule: String,
+        /// Where the text is.
+        kept: PathBuf,
+    },
+}
+
+impl Hinted for CliError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => error.hint(),
+            Self::NotDeployed { source, taken_back } => {
+                let staged = if *taken_back {
+                    "nothing stays staged: give the whole command again to try again"
+                } else {
+                    "the edits stay staged: `ipblock-ctl deploy` tries again, \
+                     `ipblock-ctl discard` forgets all that is staged"
+                };
+                Some(match source.hint() {
+                    Some(hint) => format!("{hint}\n{staged}"),
+                    None => staged.to_owned(),
+                })
+            }
+            Self::Address(error) => error.hint(),
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Exists { .. } => {
+                Some("give another name, or pass --force to replace it".to_owned())
+            }
+            Self::Kernel { hint, .. } => hint.clone(),
+            Self::NeedsRoot { what } => Some(format!("sudo ipblock-ctl {what}")),
+            Self::Editor { .. } => {
+                Some("set EDITOR, or edit with flags: ipblock-ctl rule edit --help".to_owned())
+            }
+            Self::EditStopped { rule, kept } => Some(kept_text(rule, kept)),
+            Self::EditRefused { source, rule, kept } => {
+                let kept = kept_text(rule, kept);
+                Some(match source.hint() {
+                    Some(hint) => format!("{hint}\n{kept}"),
+                    None => kept,
+                })
+            }
+            Self::File { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => Some(
+                "look whether it is the right file, or whether what feeds a pipe ends; split a large \
+                 one, or put its addresses into list files"
+                    .to_owned(),
+            ),
+            Self::Output(_) | Self::Runtime { .. } | Self::File { .. } | Self::Stopped => None,
+        }
+    }
+}
+
+impl CliError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Client(source)
+            | Self::NotDeployed { source, .. }
+            | Self::EditRefused { source, .. } => source.exit_code(),
+            // Whoever read the output has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
+            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } | Self::Kernel { .. } => {
+                FAILED
+            }
+            Self::NeedsRoot { .. } => NOT_PERMITTED,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::IsADirectory => BAD_INPUT,
+                _ => FAILED,
+            },
+            Self::Address(_) | Self::Usage { .. } => BAD_INPUT,
+            Self::Stopped | Self::EditStopped { .. } | Self::Exists { .. } => CONFLICT,
+        }
+    }
+
+    /// Whether there is nothing to say: the reader of standard output is gone.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Where the text of a rule is that was not staged, and how to go on with it.
+pub(crate) fn kept_text(rule: &str, kept: &Path) -> String {
+    let kept = kept.display();
+    format!(
+        "your text is kept in {kept}\nto go on with it: ipblock-ctl rule edit {rule} --from {kept}"
+    )
+}

@@ -1,0 +1,153 @@
+//! `exception list`, `exception add`, `exception edit`, `exception remove`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use ipblock_api::types::{ExceptionInfo, RulesQuery};
+use ipblock_output::exceptions::render;
+use ipblock_policy::{RuleName, edit::Edit};
+
+use super::{
+    arguments::{Addresses, StageArgs, address, addresses, each},
+    error::{CliError, OK},
+    session::Session,
+    sort::{by_address, by_state, by_text},
+    stage::stage,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExceptionCommand {
+    #[command(aliases = ["ls", "show"])]
+    List(ListArgs),
+    Add(AddArgs),
+    Edit(EditArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
+    Remove(RemoveArgs),
+}
+
+/// List the exceptions of all rules, or of one
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only those of this rule
+    #[arg(long)]
+    rule: Option<RuleName>,
+    /// Sort by this column: addresses by number, what is staged first, the others from A to Z
+    /// [default: rule by rule, in the order in which they were added]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<SortKey>,
+    /// Reverse the order
+    #[arg(long)]
+    reverse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SortKey {
+    Rule,
+    Address,
+    Note,
+    State,
+}
+
+/// Stage addresses that a rule spares
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The rule
+    rule: RuleName,
+    /// Addresses, prefixes, ranges FROM-TO, or @lists
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    /// Kept with each of them
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage another address in the place of one that a rule spares
+///
+/// Its note stays.
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// The rule
+    rule: RuleName,
+    /// What it spares: an address, prefix, range FROM-TO, or @list
+    #[arg(value_parser = address)]
+    old: String,
+    /// What it is to spare instead
+    #[arg(value_parser = address)]
+    new: String,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage that a rule spares addresses no longer
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The rule
+    rule: RuleName,
+    /// Addresses, prefixes, ranges FROM-TO, or @lists
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+pub(crate) async fn run(
+    command: ExceptionCommand,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    let (edit, args) = match command {
+        ExceptionCommand::List(args) => return list(&args, session).await,
+        ExceptionCommand::Add(args) => {
+            let edit = Edit::AddException {
+                rule: args.rule.into(),
+                addresses: each(args.addresses)?,
+                note: args.note.unwrap_or_default(),
+            };
+            (edit, args.stage)
+        }
+        ExceptionCommand::Edit(args) => {
+            let edit = Edit::EditException {
+                rule: args.rule.into(),
+                old: args.old,
+                new: args.new,
+            };
+            (edit, args.stage)
+        }
+        ExceptionCommand::Remove(args) => {
+            let edit = Edit::RemoveException {
+                rule: args.rule.into(),
+                addresses: each(args.addresses)?,
+            };
+            (edit, args.stage)
+        }
+    };
+    stage(vec![edit], &args, session).await
+}
+
+async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut exceptions = session.client.exceptions().await?;
+    if let Some(rule) = &args.rule {
+        exceptions.retain(|exception| exception.rule == rule.as_str());
+        if exceptions.is_empty() {
+            // A rule without exceptions is one thing, a mistyped name another.
+            let query = RulesQuery { elements: Some(0) };
+            session.client.rule(rule.as_str(), query).await?;
+        }
+    }
+    if let Some(key) = args.sort {
+        sort(&mut exceptions, key);
+    }
+    if args.reverse {
+        exceptions.reverse();
+    }
+    session.show(&exceptions, |exceptions, view| render(exceptions, view))?;
+    Ok(OK)
+}
+
+fn sort(exceptions: &mut [ExceptionInfo], key: SortKey) {
+    match key {
+        SortKey::Rule => exceptions.sort_by(|a, b| a.rule.cmp(&b.rule)),
+        SortKey::Address => exceptions.sort_by_cached_key(|one| by_address(&one.address)),
+        SortKey::Note => exceptions.sort_by_cached_key(|one| by_text(&one.note)),
+        SortKey::State => exceptions.sort_by_key(|one| by_state(one.state)),
+    }
+}

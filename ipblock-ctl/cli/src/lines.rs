@@ -1,0 +1,469 @@
+//! Addresses from standard input, in batches as they come.
+
+use std::{
+    io::{self, BufRead, Read as _},
+    thread,
+    time::Duration,
+};
+
+use ipblock_api::{
+    client::{Client, ClientError},
+    error::{ErrorKind, Needs},
+};
+use ipblock_output::view::visible;
+use ipblock_policy::{
+    At, Hinted,
+    address::{AddressError, addresses_of_line, covered_family, parse_elements, unmarked_note},
+    amount::Sum,
+    exchange::refuse_binary,
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    error::{BAD_INPUT, CONFLICT, CliError, OK},
+    outage::{Outage, RETRY, is_passing},
+    session::Session,
+};
+
+/// Addresses of one request at most.
+const BATCH: usize = 5_000;
+/// How long a complete line waits for others.
+const GATHER: Duration = Duration::from_millis(20);
+/// Bytes of a line; a longer one is refused, because the end of an address might be missing.
+const MAX_LINE: u64 = 64 << 10;
+/// How long a daemon may be away in the middle of a stream.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The argument that stands for standard input.
+pub(crate) const INPUT: &str = "-";
+
+/// Whether addresses come from standard input.
+pub(crate) fn from_input(arguments: &[String]) -> Result<bool, CliError> {
+    if arguments.len() > 1 && arguments.iter().any(|argument| argument == INPUT) {
+        return Err(CliError::Usage {
+            message: "`-` stands alone: addresses come from standard input or from arguments"
+                .to_owned(),
+            hint: "leave the other addresses out, or the `-`".to_owned(),
+        });
+    }
+    Ok(arguments.first().is_some_and(|argument| argument == INPUT))
+}
+
+/// An address and the line that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    number: u64,
+    address: String,
+    /// Text after the addresses, where the line's first address stands.
+    note: Option<String>,
+}
+
+/// What was read: an address, or why a line has none.
+type Read = Result<Line, Refused>;
+
+/// A line that is not taken.
+#[derive(Debug)]
+struct Refused {
+    number: u64,
+    problem: String,
+    hint: Option<String>,
+}
+
+/// Sends the addresses of standard input as they come, and shows each answer; the exit code.
+///
+/// A daemon that has answered once may restart: what it did not acknowledge is sent again, which
+/// changes nothing where it was carried out.
+pub(crate) async fn stream<T>(
+    force: bool,
+    session: &mut Session<'_>,
+    ask: impl AsyncFn(&Client, Vec<String>) -> Result<T, ClientError>,
+    show: impl Fn(&T, &mut Session<'_>) -> Result<(), CliError>,
+) -> Result<u8, CliError> {
+    let mut lines = Lines::of_standard_input();
+    while let Some(batch) = lines.batch(session).await? {
+        let mut parts = vec![lines.sound(batch, force, session)];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match lines.sent(&part, session, &ask).await {
+                Ok(answer) => {
+                    show(&answer, session)?;
+                    session.note_mapped(part.iter().map(|line| &line.address));
+                }
+                Err(error) => parts.extend(lines.refused(part, error, session)?),
+            }
+        }
+    }
+    Ok(lines.exit_code)
+}
+
+/// Standard input, read on a thread of its own: nothing else can wait for a pipe and a clock.
+struct Lines {
+    input: mpsc::Receiver<Result<Read, CliError>>,
+    /// Of what was refused; bad input is worse than what is refused for safety.
+    exit_code: u8,
+    has_answered: bool,
+    has_noted: bool,
+    outage: Outage,
+}
+
+impl Lines {
+    fn of_standard_input() -> Self {
+        let (sender, input) = mpsc::channel(BATCH);
+        // It ends with its input, or with the process.
+        thread::spawn(move || {
+            read(io::stdin().lock(), |line| {
+                sender.blocking_send(line).is_ok()
+            });
+        });
+        Self {
+            input,
+            exit_code: OK,
+            has_answered: false,
+            has_noted: false,
+            outage: Outage::default(),
+        }
+    }
+
+    /// What is there once something is; `None` at the end.
+    async fn batch(&mut self, session: &mut Session<'_>) -> Result<Option<Vec<Read>>, CliError> {
+        session.output.flush()?;
+        let Some(first) = self.input.recv().await else {
+            return Ok(None);
+        };
+        let mut batch = vec![first?];
+        let deadline = Instant::now() + GATHER;
+        while batch.len() < BATCH
+            && let Ok(Some(line)) = timeout_at(deadline, self.input.recv()).await
+        {
+            batch.push(line?);
+        }
+        Ok(Some(batch))
+    }
+
+    /// The addresses of a batch; refused lines are reported. Together they never are all addresses of
+    /// a family, unless that is forced.
+    fn sound(&mut self, batch: Vec<Read>, force: bool, session: &mut Session<'_>) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(batch.len());
+        let mut prefixes = Vec::new();
+        for read in batch {
+            match read.and_then(|line| Ok((elements(&line)?, line))) {
+                Ok((elements, line)) => {
+                    if let Some(note) = line.note.as_ref().filter(|_| !self.has_noted) {
+                        session.note(&format!(
+                            "line {}: `{note}` after the addresses is not kept, nor is such text \
+                             of other lines; --reason keeps one text for all",
+                            line.number
+                        ));
+                        self.has_noted = true;
+                    }
+                    prefixes.extend(elements.iter().filter_map(below_a_family));
+                    lines.push(line);
+                }
+                Err(refused) => {
+                    let message = format!("line {}: {}", refused.number, refused.problem);
+                    session.output.report(&message, refused.hint.as_deref());
+                    self.exit_code = BAD_INPUT;
+                }
+            }
+        }
+        // One line with all of them is refused by the daemon, and told by its number.
+        if !force && let Some(family) = covered_family(|| prefixes.iter().copied()) {
+            let number = |line: Option<&Line>| line.map_or(0, |line| line.number);
+            let message = format!(
+                "lines {} to {}: together they are {family}, and none of them was sent",
+                number(lines.first()),
+                number(lines.last())
+            );
+            session
+                .output
+                .report(&message, Some("pass --force if that is meant"));
+            self.refused_with(CONFLICT);
+            return Vec::new();
+        }
+        lines
+    }
+
+    /// Sends lines, again and again while a daemon that has answered before is away.
+    async fn sent<T>(
+        &mut self,
+        lines: &[Line],
+        session: &mut Session<'_>,
+        ask: &impl AsyncFn(&Client, Vec<String>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut away_since = None;
+        loop {
+            let addresses = lines.iter().map(|line| line.address.clone()).collect();
+            // A stream lasts for hours; the end of a ban is counted from the request.
+            session.output.set_now(Timestamp::now());
+            let answer = ask(&session.client, addresses).await;
+            let Some(error) = answer.as_ref().err().filter(|error| is_passing(error)) else {
+                self.has_answered = true;
+                self.outage.is_over(session);
+                return answer;
+            };
+            let since = *away_since.get_or_insert_with(Instant::now);
+            if !self.has_answered || since.elapsed() > PATIENCE {
+                return answer;
+            }
+            self.outage.goes_on(&error.to_string(), session);
+            sleep(RETRY).await;
+        }
+    }
+
+    /// What to send in the place of refused lines: its halves, so that one bad line does not keep the
+    /// others; a single line is reported.
+    fn refused(
+        &mut self,
+        mut lines: Vec<Line>,
+        error: ClientError,
+        session: &mut Session<'_>,
+    ) -> Result<Vec<Vec<Line>>, CliError> {
+        let first = lines.first().map_or(0, |line| line.number);
+        let by_content = matches!(&error, ClientError::Api(error) if matches!(
+            error.kind,
+            ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict
+        ));
+        if !by_content {
+            session.note(&format!(
+                "line {first} and all after it were not carried out"
+            ));
+            return Err(error.into());
+        }
+        let is_sum = matches!(&error, ClientError::Api(error) if error.needs == Some(Needs::Wide));
+        if lines.len() > 1 && is_sum && !lines.iter().any(is_wide) {
+            let last = lines.last().map_or(0, |line| line.number);
+            let message = format!("lines {first} to {last}: {error}; none of them was banned");
+            session.output.report(&message, error.hint().as_deref());
+            self.refused_with(error.exit_code());
+            return Ok(Vec::new());
+        }
+        if lines.len() > 1 {
+            let second = lines.split_off(lines.len() / 2);
+            // The last is taken first.
+            return Ok(vec![second, lines]);
+        }
+        let message = format!("line {first}: {error}");
+        session.output.report(&message, error.hint().as_deref());
+        self.refused_with(error.exit_code());
+        Ok(Vec::new())
+    }
+
+    fn refused_with(&mut self, exit_code: u8) {
+        if self.exit_code != BAD_INPUT {
+            self.exit_code = exit_code;
+        }
+    }
+}
+
+/// Whether a line alone is too much to ban unasked. Lists are not looked into.
+fn is_wide(line: &Line) -> bool {
+    let elements = parse_elements(&line.address)
+        .unwrap_or_default()
+        .into_iter();
+    let prefixes = elements.filter_map(|element| match element {
+        At::Prefix(prefix) => Some(prefix),
+        At::List(_) => None,
+    });
+    Sum::of_prefixes(prefixes).is_wide()
+}
+
+/// What a line's address stands for.
+fn elements(line: &Line) -> Result<Vec<At>, Refused> {
+    parse_elements(&line.address).map_err(|error| Refused::new(line.number, &error))
+}
+
+impl Refused {
+    fn new(number: u64, error: &AddressError) -> Self {
+        Self {
+            number,
+            problem: error.to_string(),
+            hint: error.hint.clone(),
+        }
+    }
+}
+
+fn below_a_family(element: &At) -> Option<IpNet> {
+    match element {
+        At::Prefix(prefix) => Some(*prefix).filter(|prefix| prefix.prefix_len() > 0),
+        At::List(_) => None,
+    }
+}
+
+/// The beginning of a note, for a message.
+fn shown(note: &str) -> String {
+    const SHOWN: usize = 40;
+    visible(note).chars().take(SHOWN).collect()
+}
+
+/// Hands over what each line holds until the input ends or the receiver is gone. A refused line is
+/// refused as a whole.
+fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) -> bool) {
+    let failed = |source| CliError::File {
+        verb: "read",
+        path: INPUT.into(),
+        source,
+    };
+    let begin = input.fill_buf().map_err(failed);
+    let is_text = begin.and_then(|begin| {
+        refuse_binary(begin).map_err(|error| CliError::Usage {
+            message: format!("standard input: {error}"),
+            hint: error.hint.unwrap_or_default(),
+        })
+    });
+    if let Err(error) = is_text {
+        take(Err(error));
+        return;
+    }
+    let mut number = 0;
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        number += 1;
+        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                take(Err(failed(error)));
+                return;
+            }
+        }
+        let is_cut = bytes.len() as u64 == MAX_LINE && bytes.last() != Some(&b'\n');
+        if is_cut {
+            if let Err(error) = input.skip_until(b'\n') {
+                take(Err(failed(error)));
+                return;
+            }
+            let refused = Refused {
+                number,
+                problem: format!("longer than {MAX_LINE} bytes"),
+                hint: Some("write fewer addresses a line".to_owned()),
+            };
+            if !take(Ok(Err(refused))) {
+                return;
+            }
+            continue;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let pieces: Result<Vec<_>, AddressError> = addresses_of_line(&text).into_iter().collect();
+        let goes_on = match pieces {
+            Err(error) => take(Ok(Err(Refused::new(number, &error)))),
+            Ok(pieces) => {
+                let mut note = unmarked_note(&text).map(shown);
+                pieces.into_iter().all(|address| {
+                    let address = address.into_owned();
+                    let note = note.take();
+                    take(Ok(Ok(Line {
+                        number,
+                        address,
+                        note,
+                    })))
+                })
+            }
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
+        let mut lines = Vec::new();
+        read(text, |line| {
+            lines.push(match line.expect("a line") {
+                Ok(line) => (line.number, line.address),
+                Err(refused) => (refused.number, format!("refused: {}", refused.problem)),
+            });
+            true
+        });
+        lines
+    }
+
+    #[test]
+    fn every_address_of_a_line_is_read_and_comments_are_not() {
+        let text = b"192.0.2.1 seen twice\n\n  # a comment\n198.51.100.7 203.0.113.0/25\t2001:db8:bad::5\r\n\
+            192.0.2.2,192.0.2.3 # scan\n; 192.0.2.4\n\t2001:db8::1";
+        let expected = [
+            (1, "192.0.2.1"),
+            (4, "198.51.100.7"),
+            (4, "203.0.113.0/25"),
+            (4, "2001:db8:bad::5"),
+            (5, "192.0.2.2"),
+            (5, "192.0.2.3"),
+            (7, "2001:db8::1"),
+        ];
+        assert_eq!(
+            lines_of(text),
+            expected.map(|(number, address)| (number, address.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_line_with_a_bad_address_is_refused_as_a_whole() {
+        let lines = lines_of(b"192.0.2.1 192.0.2.300\n192.0.2.2\n");
+        assert!(
+            lines[0].1.starts_with("refused: `192.0.2.300`"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_not_text_is_named_and_nothing_of_it_is_read() {
+        for (bytes, what) in [
+            (&b"\x1f\x8b\x08\0\0\n192.0.2.1\n"[..], "gzip data"),
+            (b"\xff\xfe1\x009\x002\0", "text in UTF-16"),
+            (b"192.0.2.1\n\0\x07\x08", "binary data"),
+        ] {
+            let mut taken = Vec::new();
+            read(bytes, |line| {
+                taken.push(line);
+                true
+            });
+            let [Err(error)] = taken.as_slice() else {
+                panic!("{taken:?}");
+            };
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
+            assert_eq!(error.exit_code(), BAD_INPUT);
+        }
+    }
+
+    #[test]
+    fn an_end_of_an_entry_is_reported_as_not_kept() {
+        let mut notes = Vec::new();
+        read(&b"192.0.2.1 timeout 60 comment \"x\"\n"[..], |line| {
+            notes.push(line.expect("input").expect("a line").note);
+            true
+        });
+        assert_eq!(notes, [Some("timeout 60 comment \"x\"".to_owned())]);
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_and_the_next_one_is_read() {
+        let text = format!("192.0.2.1 {}\n192.0.2.2\n", "192.0.2.3 ".repeat(10_000));
+        let lines = lines_of(text.as_bytes());
+        assert_eq!(lines[0], (1, "refused: longer than 65536 bytes".to_owned()));
+        assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
+    }
+
+    #[test]
+    fn input_is_one_argument_alone() {
+        let arguments = |list: &[&str]| -> Vec<String> {
+            list.iter().map(|&argument| argument.to_owned()).collect()
+        };
+        assert!(from_input(&arguments(&["-"])).expect("alone"));
+        assert!(!from_input(&arguments(&["192.0.2.1"])).expect("no input"));
+        assert!(from_input(&arguments(&["192.0.2.1", "-"])).is_err());
+    }
+}

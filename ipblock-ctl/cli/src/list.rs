@@ -1,0 +1,197 @@
+//! `list list`, `list show`, `list add`, `list remove`, `list set`,
+//! `list accept`.
+
+use std::cmp::Reverse;
+
+use clap::{Args, Subcommand, ValueEnum};
+use ipblock_api::types::ListInfo;
+use ipblock_output::lists::{render_content, render_list};
+use ipblock_policy::{ListName, NameError, edit::Edit};
+
+use super::{
+    arguments::{Addresses, StageArgs, addresses, each},
+    deploy::{DEPLOYING, show_deployed},
+    error::{CliError, OK},
+    session::Session,
+    sort::{by_state, by_text},
+    stage::stage,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListCommand {
+    #[command(alias = "ls")]
+    List(ListArgs),
+    /// Show what a list holds and what uses it
+    Show {
+        /// The list
+        #[arg(value_parser = list_name)]
+        name: ListName,
+    },
+    Add(AddArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
+    Remove(RemoveArgs),
+    Set(SetArgs),
+    /// Take what a list's file says now, once, although a guard keeps the old content
+    ///
+    /// `status` and `list list` say why a file is not followed. This lifts the guards against a file
+    /// that shrinks and against one that newly drops 1 % of an address family or more, no others.
+    Accept {
+        /// The list
+        #[arg(value_parser = list_name)]
+        name: ListName,
+    },
+}
+
+/// List the named lists
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Sort by this column: the longest first, what is staged first, the others from A to Z
+    /// [default: name]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<SortKey>,
+    /// Reverse the order
+    #[arg(long)]
+    reverse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SortKey {
+    Name,
+    Entries,
+    File,
+    UsedBy,
+    State,
+}
+
+/// Stage addresses for a list; makes the list when there is none
+///
+/// Rules and allow lists use a list as @NAME.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The list
+    #[arg(value_parser = list_name)]
+    name: ListName,
+    /// Addresses, prefixes, or ranges FROM-TO
+    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    /// Kept with each of them
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage the removal of addresses from a list, or of the list
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The list
+    #[arg(value_parser = list_name)]
+    name: ListName,
+    /// Addresses, prefixes, or ranges FROM-TO; without any the list itself, which nothing may use
+    #[arg(value_name = "A", value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+/// Stage what a list holds: these addresses and no others, or what a file holds
+///
+/// A list with a file follows it: the daemon reads the file again when it changes, and on SIGHUP.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl list set office 192.0.2.0/28 2001:db8::/64 --note head-office
+  ipblock-ctl list set drop --file spamhaus/drop.txt --deploy")]
+pub(crate) struct SetArgs {
+    /// The list
+    #[arg(value_parser = list_name)]
+    name: ListName,
+    /// Addresses, prefixes, or ranges FROM-TO
+    #[arg(value_name = "A", required_unless_present = "file", value_parser = addresses)]
+    addresses: Vec<Addresses>,
+    /// Kept with each of them
+    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    note: Option<String>,
+    /// A file below the daemon's lists directory, in any format that `import` reads
+    #[arg(long, conflicts_with = "addresses")]
+    file: Option<String>,
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let (edit, args) = match command {
+        ListCommand::List(args) => return list(&args, session).await,
+        ListCommand::Show { name } => {
+            let list = session.client.list(name.as_str()).await?;
+            session.show(&list, render_content)?;
+            return Ok(OK);
+        }
+        ListCommand::Accept { name } => {
+            let accept = session.client.accept_list(name.as_str());
+            let deployed = session.wait(DEPLOYING, accept).await?;
+            show_deployed(&deployed, session)?;
+            return Ok(OK);
+        }
+        ListCommand::Add(args) => {
+            let edit = Edit::AddToList {
+                list: args.name.into(),
+                addresses: each(args.addresses)?,
+                note: args.note.unwrap_or_default(),
+            };
+            (edit, args.stage)
+        }
+        ListCommand::Remove(args) => {
+            let list = args.name.into();
+            let edit = if args.addresses.is_empty() {
+                Edit::RemoveList { list }
+            } else {
+                Edit::RemoveFromList {
+                    list,
+                    addresses: each(args.addresses)?,
+                }
+            };
+            (edit, args.stage)
+        }
+        ListCommand::Set(args) => {
+            let addresses = each(args.addresses)?;
+            let edit = Edit::SetList {
+                list: args.name.into(),
+                addresses: args.file.is_none().then_some(addresses),
+                note: args.note.unwrap_or_default(),
+                file: args.file,
+            };
+            (edit, args.stage)
+        }
+    };
+    stage(vec![edit], &args, session).await
+}
+
+async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let mut lists = session.client.lists().await?;
+    if let Some(key) = args.sort {
+        sort(&mut lists, key);
+    }
+    if args.reverse {
+        lists.reverse();
+    }
+    session.show(&lists, |lists, view| render_list(lists, view))?;
+    Ok(OK)
+}
+
+fn sort(lists: &mut [ListInfo], key: SortKey) {
+    match key {
+        SortKey::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
+        SortKey::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
+        SortKey::File => {
+            lists.sort_by_cached_key(|list| by_text(list.file.as_deref().unwrap_or_default()));
+        }
+        SortKey::UsedBy => lists.sort_by_cached_key(|list| by_text(&list.used_by.join(" "))),
+        SortKey::State => lists.sort_by_key(|list| by_state(list.state)),
+    }
+}
+
+/// A list's name, with the `@` that stands before it in a rule or without.
+fn list_name(text: &str) -> Result<ListName, NameError> {
+    text.strip_prefix('@').unwrap_or(text).parse()
+}

@@ -1,0 +1,169 @@
+//! Where the operator's SSH session comes from, so that the daemon does not cut it off.
+//!
+//! sshd tells it in the environment of the session. sudo, su and the like take that away from what
+//! they start, so the environments of all ancestors are looked at.
+
+use std::{
+    collections::BTreeSet, env, ffi::OsStr, fs, net::IpAddr, os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use super::error::CliError;
+
+/// Overrides what is found: `none`, or addresses separated by commas.
+const OVERRIDE: &str = "IPBLOCK_SSH_PEER";
+/// Set by sshd in session.c: "client address, client port, ..." each.
+const VARIABLES: [&str; 2] = ["SSH_CONNECTION", "SSH_CLIENT"];
+/// A chain of ancestors that is longer is a loop of ids that were used again meanwhile.
+const MAX_ANCESTORS: usize = 64;
+
+/// The addresses that this process's operator comes from, each once.
+pub(crate) fn ssh_peers() -> Result<Vec<IpAddr>, CliError> {
+    if let Some(text) = env::var_os(OVERRIDE).filter(|text| !text.is_empty()) {
+        return overridden(&text.to_string_lossy());
+    }
+    let mut peers = BTreeSet::new();
+    for value in VARIABLES.iter().filter_map(env::var_os) {
+        peers.extend(first_address(&value.to_string_lossy()));
+    }
+    peers.extend(peers_of_ancestors(Path::new("/proc"), std::process::id()));
+    Ok(peers.into_iter().collect())
+}
+
+fn overridden(text: &str) -> Result<Vec<IpAddr>, CliError> {
+    if text.trim() == "none" {
+        return Ok(Vec::new());
+    }
+    let addresses = text.split(',').map(|part| part.trim().parse());
+    addresses
+        .collect::<Result<_, _>>()
+        .map_err(|error| CliError::Usage {
+            message: format!("{OVERRIDE}={text}: {error}"),
+            hint: format!("write {OVERRIDE}=192.0.2.7, or {OVERRIDE}=none for nobody"),
+        })
+}
+
+/// The address that a variable of sshd begins with; its scope is the host's own matter.
+fn first_address(value: &str) -> Option<IpAddr> {
+    let address = value.split_whitespace().next()?;
+    let address: IpAddr = address.split('%').next()?.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// What the environments of the ancestors say, down to process 1, which is not asked. One that
+/// cannot be read says nothing.
+fn peers_of_ancestors(proc: &Path, process: u32) -> BTreeSet<IpAddr> {
+    let mut peers = BTreeSet::new();
+    let mut process = parent(proc, process);
+    for _ in 0..MAX_ANCESTORS {
+        let Some(id) = process.filter(|id| *id > 1) else {
+            break;
+        };
+        let environment = fs::read(proc.join(id.to_string()).join("environ"));
+        peers.extend(peers_in(&environment.unwrap_or_default()));
+        process = parent(proc, id);
+    }
+    peers
+}
+
+fn parent(proc: &Path, process: u32) -> Option<u32> {
+    let status = fs::read(proc.join(process.to_string()).join("status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// The peers in an environment as /proc shows it: `NAME=VALUE`, each ended by a zero byte.
+fn peers_in(environment: &[u8]) -> impl Iterator<Item = IpAddr> + '_ {
+    let variables = environment.split(|byte| *byte == 0);
+    variables.filter_map(|variable| {
+        let text = OsStr::from_bytes(variable).to_str()?;
+        let (name, value) = text.split_once('=')?;
+        VARIABLES.contains(&name).then(|| first_address(value))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ipblock_policy::Hinted;
+
+    use super::*;
+
+    fn texts(peers: impl IntoIterator<Item = IpAddr>) -> Vec<String> {
+        peers.into_iter().map(|peer| peer.to_string()).collect()
+    }
+
+    /// A /proc with these processes: id, parent, environment.
+    fn proc(processes: &[(u32, u32, Option<&str>)]) -> tempfile::TempDir {
+        let proc = tempfile::tempdir().unwrap();
+        for (id, parent, environment) in processes {
+            let directory = proc.path().join(id.to_string());
+            fs::create_dir(&directory).unwrap();
+            let status = format!("Name:\tx\nPid:\t{id}\nPPid:\t{parent}\nUid:\t0\n");
+            fs::write(directory.join("status"), status).unwrap();
+            if let Some(environment) = environment {
+                fs::write(directory.join("environ"), environment).unwrap();
+            }
+        }
+        proc
+    }
+
+    #[test]
+    fn the_first_word_of_a_variable_is_the_address() {
+        for (value, address) in [
+            ("192.0.2.7 50000 192.0.2.1 22", "192.0.2.7"),
+            ("2001:db8::7 50000 22", "2001:db8::7"),
+            ("fe80::7%eth0 50000 22", "fe80::7"),
+            ("::ffff:192.0.2.7 50000 22", "192.0.2.7"),
+        ] {
+            assert_eq!(texts(first_address(value)), [address], "{value}");
+        }
+        for value in ["", " ", "UNKNOWN 50000 22"] {
+            assert_eq!(first_address(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_ancestor_is_asked_but_process_1_and_unreadable_ones() {
+        let proc = proc(&[
+            (40, 30, Some("SSH_CONNECTION=198.51.100.40 1 2 3\0")),
+            (30, 20, Some("TERM=xterm\0")),
+            (20, 10, None),
+            (
+                10,
+                5,
+                Some("A=b\0SSH_CONNECTION=192.0.2.7 50000 192.0.2.1 22\0"),
+            ),
+            (
+                5,
+                1,
+                Some("SSH_CLIENT=2001:db8::7 50000 22\0XSSH_CLIENT=192.0.2.8 1 2\0"),
+            ),
+            (1, 0, Some("SSH_CLIENT=192.0.2.99 1 2\0")),
+        ]);
+        // The process itself is asked through its own environment.
+        let peers = peers_of_ancestors(proc.path(), 40);
+        assert_eq!(texts(peers), ["192.0.2.7", "2001:db8::7"]);
+    }
+
+    #[test]
+    fn a_loop_of_parents_ends_and_a_process_that_has_gone_does_too() {
+        let proc = proc(&[
+            (7, 8, None),
+            (8, 7, Some("SSH_CLIENT=192.0.2.7 1 2\0\u{0}")),
+        ]);
+        assert_eq!(texts(peers_of_ancestors(proc.path(), 7)), ["192.0.2.7"]);
+        assert!(peers_of_ancestors(proc.path(), 99).is_empty());
+    }
+
+    #[test]
+    fn the_override_is_none_or_addresses() {
+        assert_eq!(overridden("none").unwrap(), [] as [IpAddr; 0]);
+        let two = overridden("192.0.2.7, 2001:db8::7").unwrap();
+        assert_eq!(texts(two), ["192.0.2.7", "2001:db8::7"]);
+        let error = overridden("office").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().starts_with("IPBLOCK_SSH_PEER=office: "));
+        assert!(error.hint().is_some_and(|hint| hint.contains("=none")));
+    }
+}

@@ -1,0 +1,106 @@
+//! Staging edits, and deploying them at once where that is asked for.
+
+use ipblock_api::{
+    client::ClientError,
+    error::ErrorKind,
+    types::{DeployRequest, EditRequest, Staged},
+};
+use ipblock_output::{changes::render_staged, number::counted};
+use ipblock_policy::edit::Edit;
+
+use super::{
+    arguments::StageArgs,
+    deploy::{DEPLOYING, show_deployed},
+    error::{CliError, OK},
+    session::Session,
+};
+
+/// Stages `edits`, all or none, and says what comes next or deploys.
+pub(crate) async fn stage(
+    edits: Vec<Edit>,
+    args: &StageArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    let own = edits.len();
+    let staged = send(edits, args.force, session).await?;
+    finish(&staged, own, args, session).await
+}
+
+/// Stages `edits` and says nothing yet.
+pub(crate) async fn send(
+    edits: Vec<Edit>,
+    force: bool,
+    session: &Session<'_>,
+) -> Result<Staged, ClientError> {
+    let request = EditRequest { edits, force };
+    session.wait("staging", session.client.edit(&request)).await
+}
+
+/// Says what was staged and what comes next, or deploys. `own` is how many edits were sent.
+///
+/// As JSON it prints one value: what is staged, or what was deployed.
+pub(crate) async fn finish(
+    staged: &Staged,
+    own: usize,
+    args: &StageArgs,
+    session: &mut Session<'_>,
+) -> Result<u8, CliError> {
+    if !args.deploy {
+        session.show(staged, render_staged)?;
+        session.note(&next_step(staged.staged));
+        return Ok(OK);
+    }
+    if !session.output.is_json() {
+        session.show(staged, render_staged)?;
+    }
+    let own = u64::try_from(own).unwrap_or(u64::MAX);
+    let before = staged.staged.saturating_sub(own);
+    if before > 0 {
+        let were = if before == 1 { "was" } else { "were" };
+        let edits = edits(before);
+        session.note(&format!("deploys {edits} that {were} staged before, too"));
+    }
+    let request = DeployRequest {
+        comment: args.comment.clone().unwrap_or_default(),
+        confirm_within: args.confirm_within,
+        force: args.force,
+        wide: args.wide,
+    };
+    let deploy = session.client.deploy(&request);
+    let deployed = session.wait(DEPLOYING, deploy).await;
+    match deployed {
+        Ok(deployed) => show_deployed(&deployed, session)?,
+        Err(source) => {
+            let taken_back = before == 0 && taken_back(own, &source, session).await;
+            return Err(CliError::NotDeployed { source, taken_back });
+        }
+    }
+    Ok(OK)
+}
+
+/// Takes back edits whose deploy the daemon refused; whether nothing is staged any more. Left there, they
+/// would be part of the next deploy of any operator.
+async fn taken_back(own: u64, refusal: &ClientError, session: &Session<'_>) -> bool {
+    let is_refusal = matches!(refusal, ClientError::Api(error) if matches!(
+        error.kind,
+        ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound
+    ));
+    is_refusal
+        && session
+            .client
+            .discard_own(own)
+            .await
+            .is_ok_and(|left| left.staged == 0)
+}
+
+fn next_step(staged: u64) -> String {
+    if staged == 0 {
+        return "nothing is staged: this is what is deployed".to_owned();
+    }
+    let edits = edits(staged);
+    format!("staged ({edits}). next: ipblock-ctl diff, then ipblock-ctl deploy")
+}
+
+fn edits(number: u64) -> String {
+    counted(number, "edit", "edits")
+}

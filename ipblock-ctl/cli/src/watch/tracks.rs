@@ -1,0 +1,166 @@
+//! Rates of things with names, and how they went.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use ipblock_api::types::Count;
+use ipblock_output::rates::{Rate, whole};
+
+/// Rates that are kept for a sparkline: as many as a wide terminal shows.
+const KEPT: usize = 120;
+
+/// Eighths of a cell, from none.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The counts of things with names, look by look.
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    tracks: HashMap<String, Track>,
+    looked: Option<Duration>,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    count: Count,
+    rate: Option<Rate>,
+    /// Packets a second, the latest last.
+    history: VecDeque<u64>,
+}
+
+impl Tracks {
+    /// Takes up what was counted at a time; what is not named any more is forgotten.
+    pub(super) fn look(&mut self, at: Duration, counts: impl IntoIterator<Item = (String, Count)>) {
+        let elapsed = self.looked.map(|before| at.saturating_sub(before));
+        let mut before = std::mem::take(&mut self.tracks);
+        for (name, count) in counts {
+            let mut track = match before.remove(&name) {
+                Some(mut track) => {
+                    track.advance(count, elapsed);
+                    track
+                }
+                None => Track::default(),
+            };
+            track.count = count;
+            self.tracks.insert(name, track);
+        }
+        self.looked = Some(at);
+    }
+
+    /// Packets and bytes a second at the last look; none until there were two.
+    pub(super) fn rate(&self, name: &str) -> Option<Rate> {
+        self.tracks.get(name)?.rate
+    }
+
+    /// The last rates as bars, a cell each, as high as the highest of them; the latest on the right.
+    pub(super) fn sparkline(&self, name: &str, width: usize) -> String {
+        let Some(track) = self.tracks.get(name) else {
+            return " ".repeat(width);
+        };
+        let skipped = track.history.len().saturating_sub(width);
+        let shown: Vec<u64> = track.history.iter().skip(skipped).copied().collect();
+        let highest = shown.iter().copied().max().unwrap_or_default();
+        let empty = " ".repeat(width.saturating_sub(shown.len()));
+        empty
+            + &shown
+                .into_iter()
+                .map(|rate| bar(rate, highest))
+                .collect::<String>()
+    }
+}
+
+impl Track {
+    fn advance(&mut self, count: Count, elapsed: Option<Duration>) {
+        let Some(elapsed) = elapsed else {
+            return;
+        };
+        let rate = Rate::between(self.count, count, elapsed);
+        self.rate = Some(rate);
+        self.history.push_back(whole(rate.packets));
+        if self.history.len() > KEPT {
+            self.history.pop_front();
+        }
+    }
+}
+
+/// Anything above nothing can be seen.
+fn bar(rate: u64, highest: u64) -> char {
+    if rate == 0 || highest == 0 {
+        return ' ';
+    }
+    let eighths = (u128::from(rate) * 8).div_ceil(u128::from(highest));
+    let index = usize::try_from(eighths).unwrap_or(BARS.len());
+    BARS.get(index).copied().unwrap_or('█')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(tracks: &mut Tracks, seconds: u64, packets: u64) {
+        let count = Count {
+            packets,
+            bytes: packets * 60,
+        };
+        tracks.look(Duration::from_secs(seconds), [("abuse".to_owned(), count)]);
+    }
+
+    fn rate(tracks: &Tracks) -> Option<u64> {
+        tracks.rate("abuse").map(|rate| whole(rate.packets))
+    }
+
+    #[test]
+    fn a_rate_is_known_from_the_second_look_on() {
+        let mut tracks = Tracks::default();
+        look(&mut tracks, 10, 100);
+        assert_eq!(rate(&tracks), None);
+        look(&mut tracks, 12, 140);
+        assert_eq!(rate(&tracks), Some(20));
+        assert_eq!(
+            tracks.rate("abuse").map(|rate| whole(rate.bytes)),
+            Some(1200)
+        );
+        assert_eq!(tracks.rate("other"), None);
+    }
+
+    #[test]
+    fn counts_that_go_back_give_no_rate_and_go_on_from_there() {
+        let mut tracks = Tracks::default();
+        for (seconds, packets, expected) in [(1, 500, None), (2, 3, Some(0)), (3, 10, Some(7))] {
+            look(&mut tracks, seconds, packets);
+            assert_eq!(rate(&tracks), expected, "at {seconds}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten_and_comes_back_as_new() {
+        let mut tracks = Tracks::default();
+        look(&mut tracks, 1, 500);
+        tracks.look(Duration::from_secs(2), []);
+        look(&mut tracks, 3, 700);
+        assert_eq!(rate(&tracks), None);
+    }
+
+    #[test]
+    fn a_sparkline_is_as_wide_as_asked_with_the_latest_on_the_right() {
+        let mut tracks = Tracks::default();
+        assert_eq!(tracks.sparkline("abuse", 3), "   ");
+        for (seconds, packets) in [(0, 0), (1, 80), (2, 80), (3, 90), (4, 91)] {
+            look(&mut tracks, seconds, packets);
+        }
+        assert_eq!(tracks.sparkline("abuse", 6), "  █ ▁▁");
+        assert_eq!(tracks.sparkline("abuse", 2), "█▁");
+        assert_eq!(tracks.sparkline("abuse", 0), "");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut tracks = Tracks::default();
+        for second in 0..1000 {
+            look(&mut tracks, second, second * 5);
+        }
+        assert_eq!(tracks.tracks["abuse"].history.len(), KEPT);
+    }
+}

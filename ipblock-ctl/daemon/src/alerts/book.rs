@@ -1,0 +1,150 @@
+//! What is remembered of generations that went out of force.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use ipblock_policy::{RuleId, Ruleset, ZoneName, compile::CompiledClass};
+
+/// Generations that are remembered after they went out of force: what they announced may still be
+/// unread, and sources that hit them are still among the top.
+const MOST: usize = 16;
+
+/// Classes that these may have together, and rules that those may list; the oldest go first.
+const MOST_CLASSES: usize = 200_000;
+const MOST_LISTED: usize = 4 << 20;
+
+/// Generations that went out of force, newest last.
+#[derive(Default)]
+pub(crate) struct Book(VecDeque<Retired>);
+
+/// A generation that went out of force.
+struct Retired {
+    number: u64,
+    zone: ZoneName,
+    classes: Arc<[CompiledClass]>,
+    /// How many rules its classes list.
+    listed: usize,
+    rules: Arc<HashMap<RuleId, KnownRule>>,
+}
+
+/// What has to be known of a rule to tell of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KnownRule {
+    pub(super) name: String,
+    pub(super) alerts: bool,
+}
+
+/// The rules of a ruleset, as they are remembered with a generation that goes out of force.
+pub(crate) fn known_rules(ruleset: &Ruleset) -> Arc<HashMap<RuleId, KnownRule>> {
+    let rules = ruleset.rules.iter().map(|rule| {
+        let known = KnownRule {
+            name: rule.name.to_string(),
+            alerts: rule.alerts(),
+        };
+        (rule.id, known)
+    });
+    Arc::new(rules.collect())
+}
+
+impl Book {
+    /// Remembers a generation that goes out of force, with the rules of its time.
+    pub(crate) fn retire(
+        &mut self,
+        number: u64,
+        zone: ZoneName,
+        classes: Arc<[CompiledClass]>,
+        rules: Arc<HashMap<RuleId, KnownRule>>,
+    ) {
+        // A list that is read anew brings a generation of the same rules.
+        let same = self.0.back().filter(|newest| newest.rules == rules);
+        let rules = same.map_or(rules, |newest| Arc::clone(&newest.rules));
+        let listed = classes.iter();
+        let listed = listed.map(|class| class.matched.len() + class.excepted.len());
+        self.0.push_back(Retired {
+            number,
+            zone,
+            listed: listed.sum(),
+            classes,
+            rules,
+        });
+        while self.0.len() > MOST || self.classes() > MOST_CLASSES || self.listed() > MOST_LISTED {
+            self.0.pop_front();
+        }
+    }
+
+    /// Zone and classes of a generation that it remembers.
+    pub(super) fn classes_of(&self, generation: u64) -> Option<(&ZoneName, &Arc<[CompiledClass]>)> {
+        let mut retired = self.0.iter().rev();
+        let retired = retired.find(|retired| retired.number == generation)?;
+        Some((&retired.zone, &retired.classes))
+    }
+
+    /// What a rule was when it was last in force.
+    pub(super) fn rule(&self, id: RuleId) -> Option<&KnownRule> {
+        let mut retired = self.0.iter().rev();
+        retired.find_map(|retired| retired.rules.get(&id))
+    }
+
+    fn listed(&self) -> usize {
+        self.0.iter().map(|retired| retired.listed).sum()
+    }
+
+    fn classes(&self) -> usize {
+        self.0.iter().map(|retired| retired.classes.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipblock_common::ClassVerdict;
+
+    use super::*;
+
+    fn rules(names: &[&str]) -> Arc<HashMap<RuleId, KnownRule>> {
+        let known = |name: &&str| KnownRule {
+            name: (*name).to_owned(),
+            alerts: true,
+        };
+        Arc::new((1..).map(RuleId).zip(names.iter().map(known)).collect())
+    }
+
+    #[test]
+    fn generations_of_the_same_rules_share_their_names() {
+        let mut book = Book::default();
+        for (number, names) in [(1, ["watch"]), (2, ["watch"]), (3, ["eyes"])] {
+            book.retire(number, ZoneName::default(), Arc::new([]), rules(&names));
+        }
+        let shares = |a: usize, b: usize| Arc::ptr_eq(&book.0[a].rules, &book.0[b].rules);
+        assert!(shares(0, 1) && !shares(1, 2));
+    }
+
+    #[test]
+    fn so_many_generations_and_classes_are_remembered_and_the_oldest_go() {
+        let mut book = Book::default();
+        for number in 1..=20 {
+            book.retire(number, ZoneName::default(), Arc::new([]), rules(&["watch"]));
+        }
+        let numbers: Vec<u64> = book.0.iter().map(|retired| retired.number).collect();
+        assert_eq!(numbers, (5..=20).collect::<Vec<_>>());
+        let class = CompiledClass {
+            verdict: ClassVerdict::Warn,
+            alert: true,
+            matched: Vec::new(),
+            excepted: Vec::new(),
+            valid_until: None,
+            next: ipblock_common::class::NO_CLASS,
+        };
+        let many: Arc<[_]> = vec![class; MOST_CLASSES].into();
+        book.retire(
+            21,
+            ZoneName::default(),
+            Arc::clone(&many),
+            rules(&["watch"]),
+        );
+        assert_eq!(book.0.len(), 16);
+        book.retire(22, ZoneName::default(), many, rules(&["watch"]));
+        assert_eq!(book.0.len(), 1);
+    }
+}

@@ -1,0 +1,256 @@
+//! Carries what the kernel announces to whoever is to know it.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use ipblock_api::error::ApiError;
+use ipblock_common::AlertEvent;
+use ipblock_datapath::{AlertEvents, clock::Now};
+use ipblock_store::{Alert, AlertKind};
+use jiff::Timestamp;
+use nix::net::if_::if_indextoname;
+use tracing::{debug, error, warn};
+
+use super::{
+    Alerts, address,
+    classes::{Found, RuleBook},
+    episodes::{Particulars, Subject, Told},
+    query::alert_info,
+};
+use crate::state::{AttachedState, Service, State};
+
+/// How long the pump rests at most: a window that ends is told of not later than that.
+const LONGEST_REST: Duration = Duration::from_millis(200);
+
+/// Events that come so soon after another are handled together, and cost one write to disk.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// Events that are handled together at most.
+const BATCH: usize = 4096;
+
+/// Batches in a row, which empty a full ring buffer: events that come faster than they are handled
+/// would else hold up the end.
+const BATCHES: usize = 4;
+
+impl Service {
+    /// Tells of what the kernel announces until it should stop, and then of what it has announced.
+    pub(crate) fn pump_alerts(&self, stop: &AtomicBool) {
+        let events = self.alert_events.lock();
+        let Some(mut events) = events.unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        while !stop.load(Ordering::Relaxed) {
+            events.wait(LONGEST_REST);
+            thread::sleep(GATHERING);
+            self.tell_all_or_log(&mut events);
+        }
+        self.tell_all_or_log(&mut events);
+    }
+
+    /// A panic ends this one time only: alerts go on.
+    fn tell_all_or_log(&self, events: &mut AlertEvents) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell_all(events)));
+        if told.is_err() {
+            error!("telling of alerts failed: a defect in ipblockd");
+        }
+    }
+
+    /// Lets alerts go whose time is over.
+    pub(crate) fn prune_alerts(&self) -> Result<(), ApiError> {
+        let retention = self.settings.alerts.retention();
+        Ok(self.store.prune_alerts(retention, Timestamp::now())?)
+    }
+
+    /// Tells of everything that there is to tell of now.
+    fn tell_all(&self, events: &mut AlertEvents) {
+        for _ in 0..BATCHES {
+            let batch: Vec<AlertEvent> = events.take(BATCH).collect();
+            self.tell_of(&batch);
+            if batch.len() < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn tell_of(&self, events: &[AlertEvent]) {
+        let state = self.read();
+        let mut engine = self.alerts();
+        let now = Now::read();
+        let is_due = engine.episodes.next_due();
+        if events.is_empty() && is_due.is_none_or(|due| now.monotonic_ns < due) {
+            return;
+        }
+        let rules = state.rule_book();
+        let totals_before = engine.totals;
+        let told = engine.take_in(events, &state, &rules, &now);
+        let mut id = last_id(&engine, &now);
+        let interfaces = interface_names(&state);
+        let alerts: Vec<Alert> = told
+            .into_iter()
+            .map(|told| {
+                id += 1;
+                alert(id, &told, &rules, &interfaces, &now)
+            })
+            .collect();
+        drop(rules);
+        drop(state);
+        for alert in &alerts {
+            engine.totals.reported += alert.packets;
+        }
+        let (epoch, totals) = (engine.epoch.clone(), engine.totals);
+        // Requests do not wait for the disk, and neither do people.
+        drop(engine);
+        if alerts.is_empty() && totals == totals_before {
+            // Sources that went quiet: nothing to tell of, and nothing to write.
+            return;
+        }
+        if !alerts.is_empty() {
+            let told = alerts.iter().cloned().map(alert_info).collect();
+            self.sinks.offer(&told);
+        }
+        let retention = self.settings.alerts.retention();
+        let added = self
+            .store
+            .add_alerts(&alerts, &epoch, totals, retention, now.wall);
+        if let Err(error) = added {
+            warn!(alerts = alerts.len(), %error, "alerts are reported and not in the history");
+        }
+        if !alerts.is_empty() {
+            self.alerts().last.send_replace(id);
+        }
+    }
+}
+
+impl Alerts {
+    fn take_in(
+        &mut self,
+        events: &[AlertEvent],
+        state: &State,
+        rules: &RuleBook<'_>,
+        now: &Now,
+    ) -> Vec<Told> {
+        let mut all = Vec::new();
+        for event in events {
+            let Some(found) = state.class_of(&event.source) else {
+                debug!(
+                    generation = event.source.generation,
+                    "a packet of a generation that is not known any more"
+                );
+                self.totals.lost += 1;
+                continue;
+            };
+            let Some((subject, particulars)) = resolve(event, &found, rules) else {
+                // A deploy ended its rules' alerts since the kernel announced it.
+                continue;
+            };
+            all.extend(self.episodes.announced(event, subject, particulars));
+        }
+        let tables = &self.tables;
+        let ended = self
+            .episodes
+            .ended(now.monotonic_ns, |key| tables.window(key));
+        match ended {
+            Ok(ended) => all.extend(ended),
+            Err(error) => warn!(%error, "the windows of alerts cannot be read"),
+        }
+        all
+    }
+}
+
+/// Ids count up, and begin with the time: one that a sink was told and the store never got, because the
+/// daemon was killed in between, is not given again.
+fn last_id(engine: &Alerts, now: &Now) -> u64 {
+    let time = u64::try_from(now.wall.as_microsecond()).unwrap_or(0);
+    time.max(*engine.last.borrow())
+}
+
+/// What an event says, in the operator's terms; none when no rule of its class alerts any more.
+fn resolve(
+    event: &AlertEvent,
+    found: &Found<'_>,
+    rules: &RuleBook<'_>,
+) -> Option<(Subject, Particulars)> {
+    let alerting = rules.alerting(found.class);
+    if alerting.is_empty() {
+        return None;
+    }
+    let family = event.source.family;
+    let subject = Subject {
+        zone: found.zone.clone(),
+        source: address(family, event.source.address),
+        rules: alerting,
+    };
+    let particulars = Particulars {
+        action: found.action(),
+        interface: event.interface,
+        destination: address(family, event.destination),
+        protocol: event.protocol,
+        destination_port: (event.has_port != 0).then_some(event.destination_port),
+    };
+    Some((subject, particulars))
+}
+
+fn alert(
+    id: u64,
+    told: &Told,
+    rules: &RuleBook<'_>,
+    interfaces: &HashMap<u32, String>,
+    now: &Now,
+) -> Alert {
+    let Particulars {
+        action,
+        interface,
+        destination,
+        protocol,
+        destination_port,
+    } = told.particulars;
+    let ids = told.subject.rules.iter();
+    let names = ids.map(|id| rules.name(*id).unwrap_or_else(|| format!("rule {}", id.0)));
+    Alert {
+        id,
+        time: now.hit_time(told.time).unwrap_or(now.wall),
+        kind: if told.is_first {
+            AlertKind::First
+        } else {
+            AlertKind::Aggregate
+        },
+        zone: told.subject.zone.to_string(),
+        interface: match interfaces.get(&interface) {
+            Some(name) => name.clone(),
+            None => name_of_interface(interface),
+        },
+        rules: names.collect(),
+        action,
+        source: told.subject.source,
+        destination,
+        protocol,
+        destination_port,
+        packets: told.packets,
+    }
+}
+
+fn interface_names(state: &State) -> HashMap<u32, String> {
+    let interfaces = state.interfaces.iter();
+    interfaces
+        .filter_map(|(name, record)| match &record.attached {
+            AttachedState::Attached { link, .. } => Some((link.index?, name.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Of an interface that is not attached (any more), such as a member of a bond.
+fn name_of_interface(index: u32) -> String {
+    match if_indextoname(index) {
+        Ok(name) => name.to_string_lossy().into_owned(),
+        Err(_) => format!("interface {index}"),
+    }
+}

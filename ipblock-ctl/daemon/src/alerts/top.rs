@@ -1,0 +1,126 @@
+//! `GET /v1/top`: the sources that hit most, of those that the kernel keeps.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use ipblock_api::types::{TopBy, TopInfo, TopQuery};
+use ipblock_common::{SourceKey, class::NO_CLASS, limits};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::RuleId;
+use serde::Serialize;
+
+use super::address;
+use crate::{
+    answers::{Array, Refusal, Sink},
+    connections::Room,
+    state::Service,
+    view::RULE_ROOM,
+};
+
+/// Sources in one answer unless told otherwise.
+const DEFAULT_LIMIT: u32 = 20;
+
+/// Bytes that the answer takes for each source that the kernel keeps.
+const SOURCE_ROOM: usize = 192;
+
+/// What one source did in all classes that it fell into.
+#[derive(Default)]
+struct Hits {
+    /// Where its rules are named.
+    classes: Vec<SourceKey>,
+    banned: bool,
+    packets: u64,
+    bytes: u64,
+    last_hit: u64,
+}
+
+impl Service {
+    /// The sources that hit most, most first. Rules are named when a source is written: one may have
+    /// hit hundreds.
+    pub(crate) fn top(
+        self: &Arc<Self>,
+        query: TopQuery,
+        room: &mut Room,
+    ) -> Result<impl Serialize + use<>, Refusal> {
+        room.need(limits::HIT_SOURCES as usize * SOURCE_ROOM)?;
+        let mut sources: HashMap<IpAddr, Hits> = HashMap::new();
+        for (key, count) in self.hits.all()? {
+            let source = address(key.family, key.address);
+            let hits = sources.entry(source).or_default();
+            hits.packets += count.packets;
+            hits.bytes += count.bytes;
+            hits.last_hit = hits.last_hit.max(count.last_hit);
+            if key.class == NO_CLASS {
+                hits.banned = true;
+            } else {
+                hits.classes.push(key);
+            }
+        }
+        let mut sources: Vec<_> = sources.into_iter().collect();
+        sources.sort_unstable_by_key(|(source, hits)| {
+            let most = match query.by {
+                TopBy::Packets => (hits.packets, hits.bytes),
+                TopBy::Bytes => (hits.bytes, hits.packets),
+            };
+            (Reverse(most), *source)
+        });
+        sources.truncate(query.limit.unwrap_or(DEFAULT_LIMIT) as usize);
+        sources.shrink_to_fit();
+        let names = self.names_of_rules(sources.iter().flat_map(|(_, hits)| &hits.classes));
+        room.keep(sources.len() * SOURCE_ROOM + names.len() * RULE_ROOM);
+        let service = Arc::clone(self);
+        Ok(Array::new(move |sink: Sink<'_, TopInfo>| {
+            let now = Now::read();
+            for (source, hits) in &sources {
+                let rules = service.rules_of(&hits.classes);
+                let rules = rules.iter().filter_map(|id| names.get(id).cloned());
+                let top = TopInfo {
+                    source: *source,
+                    rules: rules.collect(),
+                    banned: hits.banned,
+                    packets: hits.packets,
+                    bytes: hits.bytes,
+                    last_hit: now.hit_time(hits.last_hit),
+                };
+                if sink(top).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    /// Names of the rules of these classes; those that are gone are left out.
+    fn names_of_rules<'a>(
+        &self,
+        classes: impl Iterator<Item = &'a SourceKey>,
+    ) -> HashMap<RuleId, String> {
+        let state = self.read();
+        let (mut seen, mut ids) = (HashSet::new(), BTreeSet::new());
+        for key in classes {
+            if seen.insert((key.generation, key.class))
+                && let Some(found) = state.class_of(key)
+            {
+                ids.extend(&found.class.matched);
+            }
+        }
+        let rules = state.rule_book();
+        let named = ids.into_iter().map(|id| (id, rules.name(id)));
+        named
+            .filter_map(|(id, name)| name.map(|name| (id, name)))
+            .collect()
+    }
+
+    /// The rules of these classes, by identity.
+    fn rules_of(&self, classes: &[SourceKey]) -> BTreeSet<RuleId> {
+        let state = self.read();
+        let found = classes.iter().filter_map(|key| state.class_of(key));
+        found
+            .flat_map(|found| found.class.matched.iter().copied())
+            .collect()
+    }
+}

@@ -1,0 +1,95 @@
+//! Asking about amounts: what newly drops one percent of an address family or more.
+//!
+//! How much that is, and what counts, is `policy::amount`'s.
+
+use std::collections::BTreeSet;
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind, Needs},
+    types::Diff,
+};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::amount::{WIDE_HINT, Wide, ZoneChange, newly_dropped};
+use ipnet::IpNet;
+use tracing::warn;
+
+use super::{
+    asked::Asked,
+    bans::{StoredBans, live_prefixes},
+    plan::Plan,
+    state::Service,
+};
+
+/// A wide change with the bans that it leaves in force.
+struct Found {
+    wide: Wide,
+    bans: Vec<IpNet>,
+}
+
+impl Service {
+    /// Refuses a plan that newly drops one percent of an address family or more, unless the operator
+    /// was asked. What was only forced comes back as warnings. `bans` take the place of those in
+    /// force.
+    pub(super) fn require_asked(
+        &self,
+        plan: &Plan,
+        bans: Option<&StoredBans>,
+        asked: Asked,
+    ) -> Result<Vec<String>, ApiError> {
+        if asked.wide {
+            return Ok(Vec::new());
+        }
+        let Some(found) = self.amount_of(plan, bans) else {
+            return Ok(Vec::new());
+        };
+        if asked.force {
+            let warning = format!("forced: {}", found.in_one_line(plan));
+            warn!("{warning}");
+            return Ok(vec![warning]);
+        }
+        let refusal = found.wide.refusal(&plan.after, &found.bans, plan.now);
+        Err(ApiError::new(ErrorKind::Conflict, refusal)
+            .with_hint(WIDE_HINT)
+            .needing(Needs::Wide))
+    }
+
+    /// Adds to a diff what a deploy would refuse for its amount.
+    pub(super) fn show_amount(&self, plan: &Plan, bans: Option<&StoredBans>, diff: &mut Diff) {
+        if let Some(found) = self.amount_of(plan, bans) {
+            let what = found.in_one_line(plan);
+            diff.warnings
+                .push(format!("refused without --wide: {what}"));
+        }
+    }
+
+    fn amount_of(&self, plan: &Plan, bans: Option<&StoredBans>) -> Option<Found> {
+        let used: BTreeSet<_> = {
+            let state = self.read();
+            let records = state.interfaces.values();
+            records.map(|record| record.zone.clone()).collect()
+        };
+        let zones = plan.zones().filter_map(|(name, before, after)| {
+            let has_interface = used.contains(name);
+            let change = |after| ZoneChange {
+                name,
+                before,
+                after,
+                has_interface,
+            };
+            after.map(change)
+        });
+        let zones: Vec<_> = zones.collect();
+        let now = Now::read();
+        let live = self.bans().live(&now);
+        let bans = bans.map(|bans| live_prefixes(bans, &now));
+        let wide = newly_dropped(&zones, &live, bans.as_deref().unwrap_or(&live))?;
+        let bans = bans.unwrap_or(live);
+        Some(Found { wide, bans })
+    }
+}
+
+impl Found {
+    fn in_one_line(&self, plan: &Plan) -> String {
+        self.wide.in_one_line(&plan.after, &self.bans, plan.now)
+    }
+}

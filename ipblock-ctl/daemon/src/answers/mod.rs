@@ -1,0 +1,151 @@
+//! Answers: made and written on a blocking thread, in parts, as fast as the client reads.
+//!
+//! No answer is in memory as a whole. A list is made element by element while it is written; what it is
+//! made from is shared with the daemon's state, or read from it page by page, so nothing is locked while
+//! a client is slow. What an answer needs besides, it asks its [`Room`] for.
+
+mod parts;
+mod texts;
+
+use std::{
+    io::{self, Write as _},
+    marker::PhantomData,
+    ops::ControlFlow,
+};
+
+use axum::{
+    body::Bytes,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse as _, Response},
+};
+use serde::{
+    Serialize, Serializer,
+    de::DeserializeOwned,
+    ser::{Error as _, SerializeSeq as _},
+};
+use tokio::sync::oneshot;
+
+use self::parts::Parts;
+pub(super) use self::texts::{RuleToml, RulesetToml, Texts};
+pub(super) use super::error::Refusal;
+use ipblock_api::error::{ApiError, ErrorKind};
+
+use super::{
+    connections::{self, Room},
+    error::Failure,
+};
+
+/// Answers with what `make` returns, as JSON.
+///
+/// An error after the first part was sent ends the body early; the client sees that.
+pub(super) async fn answer<S: Send + 'static, T: Serialize>(
+    service: S,
+    make: impl FnOnce(&S, &mut Room) -> Result<T, Refusal> + Send + 'static,
+) -> Response {
+    let write =
+        |value: &T, parts: &mut Parts| serde_json::to_writer(parts, value).map_err(io::Error::from);
+    respond("application/json", service, make, write).await
+}
+
+/// Answers with a text of this type.
+pub(super) async fn answer_text<S: Send + 'static>(
+    kind: &'static str,
+    service: S,
+    make: impl FnOnce(&S, &mut Room) -> Result<String, Refusal> + Send + 'static,
+) -> Response {
+    let write = |text: &String, parts: &mut Parts| parts.write_all(text.as_bytes());
+    respond(kind, service, make, write).await
+}
+
+async fn respond<S: Send + 'static, T>(
+    kind: &'static str,
+    service: S,
+    make: impl FnOnce(&S, &mut Room) -> Result<T, Refusal> + Send + 'static,
+    write: impl FnOnce(&T, &mut Parts) -> io::Result<()> + Send + 'static,
+) -> Response {
+    let ticket = connections::ticket();
+    let (head, begun) = oneshot::channel();
+    let work = tokio::task::spawn_blocking(move || {
+        let mut room = ticket
+            .as_ref()
+            .map_or(Room::unbounded(), |ticket| ticket.room());
+        match make(&service, &mut room) {
+            Ok(value) => {
+                let mut parts = Parts::new(head);
+                let written = write(&value, &mut parts);
+                parts.end(written);
+            }
+            // The client may have left.
+            Err(refusal) => drop(head.send(Err(refusal))),
+        }
+        drop(room);
+        // Not before: the work goes on when the client does not wait for it.
+        drop(ticket);
+    });
+    match begun.await {
+        Ok(Ok(body)) => ([(CONTENT_TYPE, kind)], body).into_response(),
+        Ok(Err(refusal)) => refusal.into_response(),
+        Err(_) => {
+            let panic = work.await.err();
+            let panic = panic.map_or_else(|| "it ended".to_owned(), |panic| panic.to_string());
+            let error = ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
+                .with_hint("this is a bug in ipblockd; its log tells more");
+            Failure(error).into_response()
+        }
+    }
+}
+
+/// Reads a body, and lets it go: a large request is in memory once.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "nothing needs the body after this"
+)]
+pub(super) fn parse<T: DeserializeOwned>(body: Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(&body)
+        .map_err(|error| ApiError::new(ErrorKind::Invalid, format!("request body: {error}")))
+}
+
+/// What takes the elements of an [`Array`]; it breaks when nothing takes any more of them.
+pub(super) type Sink<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
+
+/// An array, whose elements are made one by one while it is written.
+pub(super) struct Array<F, T> {
+    make: F,
+    elements: PhantomData<fn(T)>,
+}
+
+impl<F, T> Array<F, T>
+where
+    F: Fn(Sink<'_, T>) -> Result<(), ApiError>,
+{
+    /// An array of what `make` gives to its sink.
+    pub(super) const fn new(make: F) -> Self {
+        Self {
+            make,
+            elements: PhantomData,
+        }
+    }
+}
+
+impl<F, T> Serialize for Array<F, T>
+where
+    F: Fn(Sink<'_, T>) -> Result<(), ApiError>,
+    T: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut array = serializer.serialize_seq(None)?;
+        let mut failed = None;
+        let made = (self.make)(&mut |element| match array.serialize_element(&element) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        made.map_err(S::Error::custom)?;
+        array.end()
+    }
+}

@@ -1,0 +1,71 @@
+//! Texts of rulesets that are made while they are written.
+
+use std::sync::Arc;
+
+use ipblock_policy::{
+    At, Element, Rule, Ruleset, Shared,
+    document::{Exported, Origin, PrintedRule},
+};
+use serde::{Serialize, Serializer};
+
+/// Elements as an array of texts.
+pub(crate) struct Texts {
+    elements: Shared<Element>,
+    most: usize,
+}
+
+impl Texts {
+    /// The first of them, at most `most`.
+    pub(crate) fn first(elements: &Shared<Element>, most: usize) -> Self {
+        Self {
+            elements: elements.clone(),
+            most,
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(elements: &Shared<Element>) -> Self {
+        Self::first(elements, usize::MAX)
+    }
+
+    /// How many it leaves out.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.elements.len().saturating_sub(self.most) as u64
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let listed = self.elements.iter().take(self.most);
+        serializer.collect_seq(listed.map(|element| Text(&element.at)))
+    }
+}
+
+struct Text<'a>(&'a At);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            At::Prefix(prefix) => serializer.collect_str(prefix),
+            At::List(name) => serializer.collect_str(&format_args!("@{name}")),
+        }
+    }
+}
+
+/// A ruleset as TOML that says which revision it is made from.
+pub(crate) struct RulesetToml(pub(crate) Arc<Ruleset>, pub(crate) Origin);
+
+impl Serialize for RulesetToml {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Exported(&self.0, &self.1))
+    }
+}
+
+/// A rule as TOML.
+pub(crate) struct RuleToml(pub(crate) Rule);
+
+impl Serialize for RuleToml {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&PrintedRule(&self.0))
+    }
+}

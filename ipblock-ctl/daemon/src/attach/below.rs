@@ -1,0 +1,215 @@
+//! Attaching below a device that is filtered already.
+//!
+//! The kernel takes no program on a device while one right above it has one. So what is above is taken
+//! off, the lower one is attached, and what is above is put back. Between the two nothing filters what
+//! comes in by the upper device's other ports: it is held meanwhile, so that no packet of it reaches
+//! the stack unjudged, also when this process is killed (`bare` puts the filter back at the next start).
+//! Before Linux 6.6 there is no such hold, which is logged.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Instant,
+};
+
+use ipblock_datapath::{
+    self, AttachMode, Attachment, DatapathError, Generation, Hold, InTheWay, Interface, link,
+    stack::{above, heights},
+};
+use ipblock_fault::{Step, reach};
+use tracing::{error, info, warn};
+
+use super::{
+    super::changing::Changing,
+    super::state::{AttachedState, Service, State},
+    obstacle::{Asked, Obstacle},
+    rest::Rest,
+};
+
+/// What is to be attached below others.
+pub(super) struct Lift<'a> {
+    pub(super) interface: &'a Interface,
+    pub(super) mode: Option<AttachMode>,
+    pub(super) generation: &'a Generation,
+    pub(super) asked: Asked,
+}
+
+/// Whether the kernel refused because of a device above.
+pub(super) fn is_refused(error: &DatapathError) -> bool {
+    matches!(error, DatapathError::Attach { source, .. }
+        if source.raw_os_error() == Some(libc::EEXIST))
+}
+
+/// A bond puts a program that it gets in native mode on its ports itself (drivers/net/bonding,
+/// `bond_xdp_set`).
+pub(super) fn is_native_bond(interface: &Interface) -> bool {
+    interface.kind.as_deref() == Some("bond")
+        && interface
+            .xdp
+            .is_some_and(|xdp| xdp.mode == AttachMode::Native)
+}
+
+impl Service {
+    /// Attaches an interface below others that are filtered; they are filtered again when this returns,
+    /// also when it fails.
+    pub(super) fn attach_below(
+        &self,
+        _: &Changing<'_>,
+        state: &mut State,
+        lift: &Lift<'_>,
+        refused: DatapathError,
+    ) -> Result<Attachment, Obstacle> {
+        let name = &lift.interface.name;
+        if lift.asked == Asked::EachSecond
+            && state
+                .rests
+                .get(name)
+                .is_some_and(|rest| rest.holds_for(lift.interface))
+        {
+            return Err(Obstacle::Resting);
+        }
+        let uppers = filtered_above(state, lift.interface)?;
+        if uppers.is_empty() {
+            let interface = name.clone();
+            return Err(match Interface::by_name(name)? {
+                Some(now) if now.xdp.is_none() => DatapathError::BelowElsewhere { interface },
+                _ => refused,
+            }
+            .into());
+        }
+        let started = Instant::now();
+        let mut holds = Vec::new();
+        for upper in &uppers {
+            holds.extend(Hold::on(&self.pins, upper)?);
+        }
+        let is_held = holds.len() == uppers.len();
+        // Packets that came before the hold have gone where they go.
+        ipblock_datapath::settle();
+        reach(Step::UpperHeld);
+        let outcome = take_off(state, &uppers).and_then(|()| {
+            reach(Step::UpperOff);
+            link::attach(&self.pins, lift.interface, lift.mode, lift.generation)
+        });
+        reach(Step::LowerAttached);
+        self.put_back(state, &uppers);
+        reach(Step::UpperBack);
+        // Packets that met no program have met the hold.
+        ipblock_datapath::settle();
+        drop(holds);
+        let names: Vec<&str> = uppers.iter().map(|upper| upper.name.as_str()).collect();
+        let (names, took_ms) = (names.join(", "), started.elapsed().as_millis());
+        if is_held {
+            info!(interface = %name, above = %names, took_ms,
+                "attached below filtered devices: what came in by them meanwhile was dropped");
+        } else {
+            warn!(interface = %name, above = %names, took_ms,
+                "attached below filtered devices: this kernel cannot hold them, and what came in by \
+                 them meanwhile was not judged");
+        }
+        if outcome.is_ok() {
+            state.rests.remove(name);
+        } else {
+            let rest = Rest::of(lift.interface, started);
+            state.rests.insert(name.clone(), rest);
+        }
+        Ok(outcome?)
+    }
+
+    /// Puts the filter on devices again, from below to above.
+    fn put_back(&self, state: &mut State, uppers: &[Interface]) {
+        let State {
+            zones, interfaces, ..
+        } = state;
+        for upper in uppers {
+            let Some(record) = interfaces.get_mut(&upper.name) else {
+                continue;
+            };
+            let AttachedState::Failed(_) = record.attached else {
+                continue;
+            };
+            let Some(live) = zones.get(&record.zone) else {
+                continue;
+            };
+            let mut bare = upper.clone();
+            bare.xdp = None;
+            let mode = upper.xdp.map(|xdp| xdp.mode);
+            record.attached = match link::attach(&self.pins, &bare, mode, &live.generation) {
+                Ok(new) => AttachedState::Attached {
+                    link: new.link,
+                    mode: new.mode,
+                    fallback: new.fallback,
+                },
+                Err(error) => {
+                    error!(interface = %upper.name, %error, "could not be attached again");
+                    AttachedState::Failed(error.to_string())
+                }
+            };
+        }
+    }
+}
+
+/// The filtered devices that have to go before a program can be put on `interface`, from below to above:
+/// those right above it, and those right above these, which stand in the way of their return.
+///
+/// Refuses where one of them cannot be taken off.
+fn filtered_above(state: &State, interface: &Interface) -> Result<Vec<Interface>, DatapathError> {
+    let present = Interface::list()?;
+    let layers: Vec<_> = present.iter().map(Interface::layer).collect();
+    let mut found: Vec<Interface> = Vec::new();
+    let mut seen = BTreeSet::from([interface.index]);
+    let mut to_look_at = VecDeque::from([interface.index]);
+    while let Some(index) = to_look_at.pop_front() {
+        for upper in above(index, &layers) {
+            let upper = present.iter().find(|other| other.index == upper);
+            let Some(upper) = upper.filter(|upper| upper.xdp.is_some()) else {
+                continue;
+            };
+            if !seen.insert(upper.index) {
+                continue;
+            }
+            movable(state, interface, upper)?;
+            to_look_at.push_back(upper.index);
+            found.push(upper.clone());
+        }
+    }
+    let heights = heights(&layers);
+    found.sort_by_key(|upper| heights.get(&upper.index).copied());
+    Ok(found)
+}
+
+/// Refuses to take a program off that is not ours, or that comes back only without the lower one.
+fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<(), DatapathError> {
+    let Some(xdp) = upper.xdp else { return Ok(()) };
+    let record = state.interfaces.get(&upper.name);
+    let is_its_own = record.is_some_and(|record| {
+        matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_on(upper))
+    });
+    let why = if is_its_own && is_native_bond(upper) {
+        InTheWay::NativeBond
+    } else if is_its_own {
+        return Ok(());
+    } else if state.moved.iter().any(|moved| moved.link.is_on(upper)) {
+        InTheWay::Renamed
+    } else {
+        InTheWay::Foreign(xdp.mode)
+    };
+    Err(DatapathError::Below {
+        interface: interface.name.clone(),
+        upper: upper.name.clone(),
+        program: xdp.program,
+        why,
+    })
+}
+
+/// Takes the filter off devices, from above to below.
+fn take_off(state: &mut State, uppers: &[Interface]) -> Result<(), DatapathError> {
+    for upper in uppers.iter().rev() {
+        let Some(record) = state.interfaces.get_mut(&upper.name) else {
+            continue;
+        };
+        let off = AttachedState::Failed("a device below it is being attached".to_owned());
+        if let AttachedState::Attached { link, .. } = std::mem::replace(&mut record.attached, off) {
+            link.detach()?;
+        }
+    }
+    Ok(())
+}

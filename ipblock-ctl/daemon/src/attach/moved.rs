@@ -1,0 +1,216 @@
+//! Links whose device does not have the name here any more by which it was attached: it was renamed, or
+//! it went to another network namespace. They filter on, and deploys reach them, until an operator says
+//! otherwise (docs/decisions/0020-devices-that-stack-or-move.md).
+
+use ipblock_datapath::{DatapathError, Interface, MovedPin, PinnedLink};
+use ipblock_policy::ZoneName;
+use tracing::{info, warn};
+
+use super::super::changing::Changing;
+use super::super::state::{AttachedState, MovedLink, Service, State};
+
+impl Service {
+    /// Keeps a link whose device has another name or is in another namespace.
+    pub(super) fn set_aside(
+        &self,
+        state: &mut State,
+        mut link: PinnedLink,
+        zone: ZoneName,
+    ) -> Result<(), DatapathError> {
+        link.set_aside(&self.pins, zone.as_str())?;
+        warn!(interface = link.interface(), %zone,
+            "its device was renamed or went to another network namespace, and is filtered on");
+        if let Some(record) = state.interfaces.get_mut(link.interface())
+            && matches!(record.attached, AttachedState::Attached { .. })
+        {
+            record.attached = AttachedState::Absent;
+        }
+        state.moved.push(MovedLink { zone, link });
+        Ok(())
+    }
+
+    /// Sets every link aside whose device does not have its name here any more.
+    pub(super) fn set_all_aside(&self, _: &Changing<'_>) -> Result<(), DatapathError> {
+        let present = Interface::list()?;
+        let gone: Vec<String> = {
+            let state = self.read();
+            let records = state.interfaces.iter();
+            let gone = records.filter(|(name, record)| {
+                let mut named = present.iter().filter(|there| there.name == **name);
+                matches!(&record.attached, AttachedState::Attached { link, .. }
+                    if !named.any(|there| link.is_on(there)))
+            });
+            gone.map(|(name, _)| name.clone()).collect()
+        };
+        gone.iter()
+            .try_for_each(|name| self.set_aside_if_moved(name))
+    }
+
+    /// Sets the link aside that is pinned by this name where another device has the name now.
+    fn set_aside_if_moved(&self, name: &str) -> Result<(), DatapathError> {
+        let Some(link) = PinnedLink::open(&self.pins, name)? else {
+            return Ok(());
+        };
+        let here = Interface::by_name(name)?;
+        if link.index.is_none() || here.is_some_and(|here| link.is_on(&here)) {
+            return Ok(());
+        }
+        let mut state = self.write();
+        let record = state.interfaces.get(name);
+        let zone = record.map(|record| record.zone.clone());
+        self.set_aside(&mut state, link, zone.unwrap_or_default())
+    }
+
+    /// The moved link that an interface carries, as its own again.
+    pub(super) fn take_back(
+        &self,
+        state: &mut State,
+        here: &Interface,
+    ) -> Result<Option<PinnedLink>, DatapathError> {
+        // Its index is another one in each namespace.
+        for moved in &mut state.moved {
+            moved.link.look_again();
+        }
+        let carried = |moved: &MovedLink| moved.link.is_on(here);
+        let Some(place) = state.moved.iter().position(carried) else {
+            return Ok(None);
+        };
+        let mut moved = state.moved.remove(place);
+        let before = moved.link.interface().to_owned();
+        if let Err(error) = moved.link.take_back(&self.pins, &here.name) {
+            state.moved.push(moved);
+            return Err(error);
+        }
+        info!(interface = %here.name, before, "its filter is known by this name now");
+        Ok(Some(moved.link))
+    }
+
+    /// The zone of the moved link that the interface of this name carries.
+    pub(super) fn zone_of_moved(&self, name: &str) -> Result<Option<ZoneName>, DatapathError> {
+        let Some(here) = Interface::by_name(name)? else {
+            return Ok(None);
+        };
+        let mut state = self.write();
+        for moved in &mut state.moved {
+            moved.link.look_again();
+        }
+        let carried = state.moved.iter().find(|moved| moved.link.is_on(&here));
+        Ok(carried.map(|moved| moved.zone.clone()))
+    }
+
+    /// Finds the moved links that are pinned.
+    pub(crate) fn adopt_moved(&self) -> Result<(), DatapathError> {
+        let found = PinnedLink::open_moved(&self.pins)?.into_iter();
+        let moved = found.map(|MovedPin { link, zone }| MovedLink {
+            zone: zone.parse().unwrap_or_default(),
+            link,
+        });
+        self.write().moved = moved.collect();
+        Ok(())
+    }
+
+    /// Lets go of moved links whose device is gone, and brings the others up to date.
+    pub(super) fn look_after_moved(&self, _: &Changing<'_>) {
+        if self.read().moved.is_empty() {
+            return;
+        }
+        let mut state = self.write();
+        for mut moved in std::mem::take(&mut state.moved) {
+            let name = moved.link.interface().to_owned();
+            if !moved.link.is_alive() {
+                info!(interface = %name, "its device, which had moved, is gone");
+                if let Err(error) = moved.link.detach() {
+                    warn!(interface = %name, %error, "the pin of its link stays");
+                }
+                continue;
+            }
+            moved.link.look_again();
+            let live = state.zones.get(&moved.zone);
+            if let Some(Err(error)) = live.map(|live| moved.link.switch(&live.generation)) {
+                warn!(interface = %name, %error, "does not run its zone's program");
+            }
+            state.moved.push(moved);
+        }
+    }
+
+    /// Takes the filter off devices that were attached by this name, or have it now, and are not what
+    /// has it as attached. Returns how many there were.
+    pub(super) fn detach_moved(
+        &self,
+        _: &Changing<'_>,
+        name: &str,
+    ) -> Result<usize, DatapathError> {
+        let present = Interface::list()?;
+        let here = present.iter().find(|interface| interface.name == name);
+        let mut state = self.write();
+        for moved in &mut state.moved {
+            moved.link.look_again();
+        }
+        take_off(&mut state, |moved| {
+            moved.link.interface() == name || here.is_some_and(|here| moved.link.is_on(here))
+        })
+    }
+}
+
+/// Takes the filter off moved devices and forgets them; how many there were. One that it cannot be taken
+/// off stays known.
+pub(super) fn take_off(
+    state: &mut State,
+    is_meant: impl Fn(&MovedLink) -> bool,
+) -> Result<usize, DatapathError> {
+    let mut outcome = Ok(0);
+    for moved in std::mem::take(&mut state.moved) {
+        if !is_meant(&moved) {
+            state.moved.push(moved);
+            continue;
+        }
+        let off = match moved.link.take_off() {
+            Ok(()) => moved.link.detach(),
+            Err(error) => {
+                state.moved.push(moved);
+                Err(error)
+            }
+        };
+        outcome = match (outcome, off) {
+            (Ok(count), Ok(())) => Ok(count + 1),
+            (Ok(_), Err(error)) | (Err(error), _) => Err(error),
+        };
+    }
+    outcome
+}
+
+/// The present name of the interface that carries a link that was attached by this name.
+pub(super) fn now_called<'a>(
+    state: &State,
+    name: &str,
+    present: &'a [Interface],
+) -> Option<&'a str> {
+    let mut links = state.links().filter(|link| link.interface() == name);
+    links.find_map(|link| {
+        let carrier = present.iter().find(|there| link.is_on(there))?;
+        (carrier.name != name).then_some(carrier.name.as_str())
+    })
+}
+
+/// What to say of devices that are filtered by a name that is not theirs here.
+pub(crate) fn problems(state: &State, present: &[Interface]) -> Vec<String> {
+    let lines = state.moved.iter().map(|moved| {
+        let (name, zone) = (moved.link.interface(), &moved.zone);
+        match present.iter().find(|there| moved.link.is_on(there)) {
+            Some(now) => {
+                let now = &now.name;
+                format!(
+                    "interface {now} was attached as {name} and then renamed: it is filtered in zone \
+                     {zone} on; `ipblock-ctl attach {now}` keeps that under its name, `ipblock-ctl \
+                     detach {now}` takes it off"
+                )
+            }
+            None => format!(
+                "the device that was attached as {name} is in another network namespace: it is filtered \
+                 in zone {zone} on, and deploys reach it; `ipblock-ctl detach {name} --moved` takes it \
+                 off"
+            ),
+        }
+    });
+    lines.collect()
+}

@@ -1,0 +1,183 @@
+//! Putting one interface on its zone's generation, whatever it finds there.
+
+use ipblock_datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link};
+use ipblock_store::AskedMode;
+use tracing::{info, warn};
+
+use super::{
+    super::changing::Changing,
+    super::state::{AttachedState, InterfaceRecord, Service, State},
+    below::{self, Lift},
+    obstacle::{Asked, Obstacle},
+    unlike, without_zone,
+};
+
+impl Service {
+    /// Attaches an interface that the store remembers, if it can: what stands in the way is kept for
+    /// `status`.
+    pub(super) fn put_on_or_remember(
+        &self,
+        changing: &Changing<'_>,
+        interface: &ipblock_store::Interface,
+    ) -> bool {
+        let name = &interface.name;
+        let put_on = self.put_on(changing, &mut self.write(), interface, Asked::EachSecond);
+        let attached = match put_on {
+            Ok(()) => {
+                let status = self.interface_status(name);
+                info!(interface = %name, zone = %interface.zone, mode = ?status.mode, "attached");
+                return true;
+            }
+            Err(Obstacle::Resting) => return false,
+            Err(Obstacle::Absent) => AttachedState::Absent,
+            Err(Obstacle::NoZone(zone)) => AttachedState::Failed(without_zone(&zone)),
+            Err(Obstacle::Datapath(error)) => AttachedState::Failed(error.to_string()),
+        };
+        let mut state = self.write();
+        let before = state.interfaces.get_mut(name);
+        match (before.map(|record| &mut record.attached), &attached) {
+            // Tried every second, told once.
+            (Some(AttachedState::Absent), AttachedState::Absent) => return false,
+            (Some(AttachedState::Failed(before)), AttachedState::Failed(now)) if before == now => {
+                return false;
+            }
+            // A link that lives keeps filtering and keeps its place in later deploys.
+            (Some(AttachedState::Attached { fallback, link, .. }), AttachedState::Failed(why))
+                if link.is_alive() =>
+            {
+                if fallback.as_ref() != Some(why) {
+                    warn!(interface = %name, why, "its filter could not be looked after");
+                    *fallback = Some(why.clone());
+                }
+                return false;
+            }
+            (_, AttachedState::Failed(why)) => {
+                warn!(interface = %name, why, "could not be attached");
+            }
+            _ => warn!(interface = %name, "absent; it is attached when it appears"),
+        }
+        let record = InterfaceRecord {
+            zone: interface.zone.clone(),
+            asked: interface.mode,
+            attached,
+        };
+        state.interfaces.insert(name.clone(), record);
+        false
+    }
+
+    /// Takes over the link of the interface that has this name now, or makes one, with the zone's
+    /// generation on it.
+    pub(super) fn put_on(
+        &self,
+        changing: &Changing<'_>,
+        state: &mut State,
+        wanted: &ipblock_store::Interface,
+        asked: Asked,
+    ) -> Result<(), Obstacle> {
+        let name = &wanted.name;
+        let present = Interface::list()?;
+        let here = present.iter().find(|interface| interface.name == *name);
+        let pinned = self.link_of(state, wanted, here)?;
+        let live = state.zones.get(&wanted.zone).cloned();
+        let live = live.ok_or_else(|| Obstacle::NoZone(wanted.zone.clone()))?;
+        let here = here.ok_or(Obstacle::Absent)?;
+        let found = match pinned {
+            Some(link) => Some(link),
+            None => self.take_back(state, here)?,
+        };
+        let attached = if let Some(mut link) = found {
+            let mode = here.xdp.ok_or(Obstacle::Absent)?.mode;
+            link.switch(&live.generation)?;
+            AttachedState::Attached {
+                link,
+                mode,
+                fallback: unlike(wanted.mode, mode),
+            }
+        } else {
+            // Where it cannot be pinned it must not be made: it would go on and off.
+            PinDirectory::at(&self.settings.bpffs)?;
+            covered(state, here, &present)?;
+            let mode = required_mode(wanted.mode);
+            let new = match link::attach(&self.pins, here, mode, &live.generation) {
+                Err(error) if below::is_refused(&error) => self.attach_below(
+                    changing,
+                    state,
+                    &Lift {
+                        interface: here,
+                        mode,
+                        generation: &live.generation,
+                        asked,
+                    },
+                    error,
+                ),
+                result => result.map_err(Obstacle::from),
+            }?;
+            AttachedState::Attached {
+                link: new.link,
+                mode: new.mode,
+                fallback: new.fallback,
+            }
+        };
+        let record = InterfaceRecord {
+            zone: wanted.zone.clone(),
+            asked: wanted.mode,
+            attached,
+        };
+        state.interfaces.insert(name.clone(), record);
+        Ok(())
+    }
+
+    /// The link pinned by the name of an interface, if that interface carries it. One whose device is
+    /// another now is set aside.
+    fn link_of(
+        &self,
+        state: &mut State,
+        wanted: &ipblock_store::Interface,
+        here: Option<&Interface>,
+    ) -> Result<Option<PinnedLink>, DatapathError> {
+        let Some(link) = PinnedLink::open(&self.pins, &wanted.name)? else {
+            return Ok(None);
+        };
+        // The pin of an interface that is gone, or came back as another one, holds nothing.
+        if link.index.is_none() {
+            link.detach()?;
+            return Ok(None);
+        }
+        if here.is_some_and(|here| link.is_on(here)) {
+            return Ok(Some(link));
+        }
+        let record = state.interfaces.get(&wanted.name);
+        let zone = record.map_or_else(|| wanted.zone.clone(), |record| record.zone.clone());
+        self.set_aside(state, link, zone)?;
+        Ok(None)
+    }
+}
+
+/// Refuses an interface that runs our program without a link of its own: the bond above it has put it
+/// there.
+fn covered(state: &State, here: &Interface, present: &[Interface]) -> Result<(), DatapathError> {
+    let Some(xdp) = here.xdp else { return Ok(()) };
+    let master = present
+        .iter()
+        .find(|other| Some(other.index) == here.master)
+        .filter(|master| below::is_native_bond(master));
+    let is_ours = state.links().any(|link| link.program == xdp.program);
+    match master.filter(|_| is_ours) {
+        Some(bond) => Err(DatapathError::Below {
+            interface: here.name.clone(),
+            upper: bond.name.clone(),
+            program: xdp.program,
+            why: ipblock_datapath::InTheWay::NativeBond,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The only mode that will do; none when any will.
+pub(super) fn required_mode(asked: AskedMode) -> Option<AttachMode> {
+    match asked {
+        AskedMode::Auto => None,
+        AskedMode::Native => Some(AttachMode::Native),
+        AskedMode::Generic => Some(AttachMode::Generic),
+    }
+}

@@ -1,0 +1,103 @@
+//! Interfaces as the API shows them: what is on the device that has the name now.
+
+use ipblock_api::types::{InterfaceState, InterfaceStatus, Mode};
+use ipblock_datapath::{AttachMode, DatapathError, Interface};
+use ipblock_policy::ZoneName;
+use ipblock_store::AskedMode;
+
+use super::{
+    super::state::{AttachedState, InterfaceRecord, Service, State},
+    moved::now_called,
+};
+
+impl Service {
+    pub(super) fn interface_status(&self, name: &str) -> InterfaceStatus {
+        let present = Interface::list();
+        let state = self.read();
+        match state.interfaces.get(name) {
+            Some(record) => record.status(name, &state, present.as_deref()),
+            None => InterfaceStatus {
+                name: name.to_owned(),
+                mode: Mode::Auto,
+                state: InterfaceState::Absent,
+                detail: None,
+            },
+        }
+    }
+}
+
+impl State {
+    /// Every interface with its zone, by what is there at this moment.
+    pub(crate) fn shown_interfaces(
+        &self,
+        present: Result<&[Interface], &DatapathError>,
+    ) -> Vec<(ZoneName, InterfaceStatus)> {
+        let records = self.interfaces.iter();
+        records
+            .map(|(name, record)| (record.zone.clone(), record.status(name, self, present)))
+            .collect()
+    }
+}
+
+impl InterfaceRecord {
+    /// The interface as the API shows it: attached only where the device that has the name now carries
+    /// the link.
+    fn status(
+        &self,
+        name: &str,
+        state: &State,
+        present: Result<&[Interface], &DatapathError>,
+    ) -> InterfaceStatus {
+        let asked = match self.asked {
+            AskedMode::Auto => Mode::Auto,
+            AskedMode::Native => Mode::Native,
+            AskedMode::Generic => Mode::Generic,
+        };
+        let (mode, interface_state, detail) = match (&self.attached, present) {
+            (AttachedState::Failed(why), _) => (asked, InterfaceState::Failed, Some(why.clone())),
+            (_, Err(error)) => (asked, InterfaceState::Failed, Some(error.to_string())),
+            (AttachedState::Absent, Ok(present)) => {
+                (asked, InterfaceState::Absent, renamed(name, state, present))
+            }
+            (AttachedState::Attached { link, fallback, .. }, Ok(present)) => {
+                match present.iter().find(|interface| interface.name == name) {
+                    None => (asked, InterfaceState::Absent, renamed(name, state, present)),
+                    Some(here) if link.is_on(here) => {
+                        let mode = here.xdp.map(|xdp| xdp.mode);
+                        (
+                            mode.map_or(asked, shown),
+                            InterfaceState::Attached,
+                            fallback.clone(),
+                        )
+                    }
+                    Some(_) => {
+                        let why = "it does not run ipblock's program just now, which is put right \
+                                   within a second";
+                        (asked, InterfaceState::Failed, Some(why.to_owned()))
+                    }
+                }
+            }
+        };
+        InterfaceStatus {
+            name: name.to_owned(),
+            mode,
+            state: interface_state,
+            detail,
+        }
+    }
+}
+
+/// Where the device is that was attached by this name.
+fn renamed(name: &str, state: &State, present: &[Interface]) -> Option<String> {
+    let now = now_called(state, name, present)?;
+    Some(format!(
+        "the device that was attached is called {now} now, and is filtered there"
+    ))
+}
+
+fn shown(mode: AttachMode) -> Mode {
+    match mode {
+        AttachMode::Native => Mode::Native,
+        AttachMode::Generic => Mode::Generic,
+    }
+}

@@ -1,0 +1,277 @@
+//! Every ban, and the kernel's tables, kept in step.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use ipblock_common::limits::MAX_BANS;
+use ipblock_datapath::{BanTables, DatapathError, clock::Now};
+use ipblock_policy::bans::Write;
+use ipblock_store::{Store, StoreError};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tracing::{error, info};
+
+use super::{
+    amount::Unasked,
+    kept::Kept,
+    stored::{Change, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
+};
+use crate::ends;
+
+/// Every ban, and the kernel's tables.
+pub(crate) struct LiveBans {
+    pub(super) bans: StoredBans,
+    /// Ended ones that a step of the clock can bring back. With `bans` the store's rows.
+    pub(super) kept: Kept,
+    pub(super) tables: BanTables,
+    /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
+    /// clock are computed.
+    wall_offset: i128,
+    /// Whether the kernel has refused something that it has to have.
+    pub(super) out_of_step: bool,
+    /// Where somebody else had changed it.
+    pub(super) disagreed_at: Option<String>,
+    /// What was banned without asking.
+    pub(super) unasked: Unasked,
+}
+
+impl LiveBans {
+    /// The bans of the store; the tables stay as they are.
+    pub(crate) fn load(tables: BanTables, store: &Store) -> Result<Self, StoreError> {
+        let now = Now::read();
+        Ok(Self {
+            bans: stored_bans(store, &now)?,
+            kept: Kept::new(&now),
+            tables,
+            wall_offset: ends::wall_offset(&now),
+            out_of_step: true,
+            disagreed_at: None,
+            unasked: Unasked::default(),
+        })
+    }
+
+    /// Every ban, ended ones too.
+    pub(crate) fn all(&self) -> &StoredBans {
+        &self.bans
+    }
+
+    /// What needs an operator's eye.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let problem = "not every ban is in force: the kernel refused some (see ipblockd's log); \
+                       it is tried again every second";
+        self.out_of_step.then(|| problem.to_owned())
+    }
+
+    /// The prefixes of those that hold.
+    pub(crate) fn live(&self, now: &Now) -> Vec<IpNet> {
+        live_prefixes(&self.bans, now)
+    }
+
+    /// How many hold.
+    pub(crate) fn count_live(&self) -> usize {
+        self.bans.count_live(Now::read().boot_ns)
+    }
+
+    /// The ban that covers all of `prefix` and ends last, and its end.
+    pub(crate) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
+        covering(&self.bans, prefix, now)
+    }
+
+    /// The prefixes inside of `prefix` at which [`LiveBans::covering`] changes; `None` when they are
+    /// more than `limit`.
+    pub(crate) fn borders(&self, prefix: IpNet, now: &Now, limit: usize) -> Option<Vec<IpNet>> {
+        let covering = |inner: IpNet| self.bans.covering(inner, now.boot_ns);
+        let inside = self.bans.inside(prefix).map(|(inner, _)| inner);
+        let borders = inside.filter(|&inner| covering(inner).is_some_and(|(by, _)| by == inner));
+        let borders: Vec<IpNet> = borders.take(limit + 1).collect();
+        (borders.len() <= limit).then_some(borders)
+    }
+
+    /// Whether the kernel finds the deadline for an address that it should.
+    pub(crate) fn kernel_agrees(&self, address: IpAddr) -> Result<bool, DatapathError> {
+        Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
+    }
+
+    /// Has the tables filled anew at the next look after bans: they disagree at an address.
+    pub(crate) fn put_right_soon(&mut self, address: &str) {
+        if !self.out_of_step {
+            self.out_of_step = true;
+            self.disagreed_at = Some(address.to_owned());
+        }
+    }
+
+    /// At most `count` prefixes that are banned, evenly spaced from a place that `chance` gives.
+    pub(crate) fn some(&self, count: usize, chance: usize) -> impl Iterator<Item = IpNet> {
+        let distance = self.bans.len().div_ceil(count.max(1)).max(1);
+        let prefixes = self.bans.iter().map(|(prefix, _)| prefix);
+        prefixes.skip(chance % distance).step_by(distance)
+    }
+
+    /// Makes the tables hold what these and other bans agree on, until
+    /// [`LiveBans::put_all_in_force`]: neither the old ruleset nor the new one drops by a ban what
+    /// both together pass.
+    pub(crate) fn narrow_to(&mut self, bans: &StoredBans) {
+        let new: HashMap<IpNet, u64> = bans.entries().collect();
+        let both = self.bans.entries().filter_map(|(prefix, old)| {
+            let new = new.get(&prefix)?;
+            Some((prefix, old.min(*new)))
+        });
+        if let Err(error) = self.tables.make_hold(both) {
+            error!(%error, "bans that a backup does not have are still in the kernel");
+        }
+        self.out_of_step = true;
+    }
+
+    /// Takes up other bans; the tables stay as they are.
+    pub(crate) fn take_up(&mut self, bans: StoredBans) {
+        self.bans = bans;
+        self.kept = Kept::new(&Now::read());
+        self.out_of_step = true;
+    }
+
+    /// Makes the tables hold every ban. What the kernel refuses is tried again every second, and
+    /// `status` says so meanwhile.
+    pub(crate) fn put_all_in_force(&mut self) {
+        if let Err(error) = self.mend() {
+            error!(%error, "bans could not be put into the kernel");
+        }
+    }
+
+    /// Every ban inside of one of these prefixes, ended ones too.
+    pub(super) fn inside(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
+        let live = prefixes.iter().flat_map(|prefix| self.bans.inside(*prefix));
+        let live = live.map(|(prefix, _)| prefix);
+        live.chain(self.kept.inside(prefixes)).collect()
+    }
+
+    /// What the store has to hold of these prefixes.
+    pub(super) fn stored<'a>(
+        &'a self,
+        prefixes: &'a [IpNet],
+    ) -> impl Iterator<Item = (IpNet, Option<&'a ipblock_store::Ban>)> {
+        prefixes.iter().map(|&prefix| {
+            let live = self.bans.get(prefix).map(|ban| ban.info.as_ref());
+            (prefix, live.or_else(|| self.kept.get(prefix)))
+        })
+    }
+
+    /// Makes the tables hold what they should.
+    pub(super) fn mend(&mut self) -> Result<usize, DatapathError> {
+        let writes = self.tables.make_hold(self.bans.entries())?;
+        self.out_of_step = false;
+        Ok(writes)
+    }
+
+    /// Writes to the kernel what cannot be taken back; what it refuses is mended later.
+    pub(super) fn write_or_mend_later(&mut self, writes: &[Write]) {
+        let entries = || self.bans.entries().map(|(prefix, _)| prefix);
+        let written = self.tables.write(writes);
+        let tidied = written.and_then(|()| self.tables.tidy(self.bans.len(), entries));
+        if let Err(error) = tidied {
+            error!(%error, "a ban table is not as it should be; trying again");
+            self.out_of_step = true;
+        }
+    }
+
+    /// Takes ended bans out that a step of the clock can bring back; the store keeps them.
+    pub(super) fn set_aside(&mut self, ended: Vec<IpNet>, now: &Now) {
+        let gone = ended.into_iter().map(|prefix| (prefix, None));
+        let changed = self.bans.change(gone);
+        for (prefix, ban) in changed.before {
+            if let Some(ban) = ban {
+                self.kept.keep(prefix, ban.info, now);
+            }
+        }
+        self.write_or_mend_later(&changed.writes);
+    }
+
+    /// Moves the deadlines of bans that go by the wall clock, when that was set.
+    pub(super) fn follow_wall_clock(&mut self, now: &Now) {
+        let offset = ends::wall_offset(now);
+        if !ends::is_a_step(self.wall_offset, offset) {
+            return;
+        }
+        self.wall_offset = offset;
+        let mut moved = going_by_the_wall(&self.bans, now);
+        let room = (MAX_BANS as usize).saturating_sub(self.bans.len());
+        let back = self.kept.back(room, now).into_iter();
+        moved.extend(back.map(|(prefix, ban)| (prefix, Some(ban))));
+        if !moved.is_empty() {
+            info!(bans = moved.len(), "the clock was set: ends move with it");
+            let changed = self.bans.change(moved);
+            self.write_or_mend_later(&changed.writes);
+        }
+    }
+}
+
+/// The bans whose deadlines a step of the wall clock moves, with the new ones.
+fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
+    let goes_by_it = |ban: &ipblock_store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
+    bans.iter()
+        .filter(|(_, ban)| goes_by_it(&ban.info))
+        .map(|(prefix, ban)| (prefix, Some(with_deadline(Arc::clone(&ban.info), now))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ipblock_policy::bans::Bans;
+    use ipblock_store::End;
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::ends::some_moment as now;
+
+    fn ban(end: Option<End>) -> Arc<ipblock_store::Ban> {
+        Arc::new(ipblock_store::Ban {
+            end,
+            reason: String::new(),
+            time: now().wall,
+            author: ipblock_store::Author {
+                uid: 0,
+                name: "root".to_owned(),
+            },
+        })
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_moves_ends_given_as_times_alone() {
+        let until = End {
+            wall: "2026-01-01T00:01:00Z".parse().unwrap(),
+            boot: None,
+        };
+        let mut duration_of_another_boot = ends::after(60, &now()).unwrap();
+        duration_of_another_boot.boot.as_mut().unwrap().boot_id = "another boot".to_owned();
+        let all = [
+            ("192.0.2.1/32", None),
+            ("192.0.2.2/32", ends::after(60, &now())),
+            ("192.0.2.3/32", Some(until)),
+            ("192.0.2.4/32", Some(duration_of_another_boot)),
+        ];
+        let mut bans = Bans::default();
+        bans.change(all.map(|(prefix, end)| {
+            (
+                prefix.parse().unwrap(),
+                Some(with_deadline(ban(end), &now())),
+            )
+        }));
+        let mut stepped = now();
+        stepped.wall += SignedDuration::from_secs(20);
+        let moved = going_by_the_wall(&bans, &stepped);
+        let moved: Vec<_> = moved
+            .into_iter()
+            .map(|(prefix, ban)| (prefix.to_string(), ban.unwrap().deadline))
+            .collect();
+        let in_40_s = 45_000_000_000;
+        assert_eq!(
+            moved,
+            [
+                ("192.0.2.3/32".to_owned(), in_40_s),
+                ("192.0.2.4/32".to_owned(), in_40_s),
+            ]
+        );
+        assert!(ends::is_a_step(
+            ends::wall_offset(&now()),
+            ends::wall_offset(&stepped)
+        ));
+    }
+}

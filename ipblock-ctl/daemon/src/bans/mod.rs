@@ -1,0 +1,125 @@
+//! Bans in force: what the store has, the resolver and the kernel's tables, kept in step.
+//!
+//! The store is written first, the kernel after it, and only then is a request answered. What is in
+//! memory is what should be in the kernel; the kernel is never asked for it.
+
+mod amount;
+mod kept;
+mod listing;
+pub(super) mod live;
+mod outcome;
+mod record;
+mod requests;
+pub(super) mod stored;
+mod warnings;
+
+use ipnet::IpNet;
+use tracing::{debug, error, info, warn};
+
+use self::kept::Kept;
+use self::stored::{Change, until, with_deadline};
+pub(super) use self::{
+    live::LiveBans,
+    stored::{StoredBans, covering, live_prefixes, stored_bans},
+};
+use ipblock_api::error::{ApiError, ErrorKind};
+use ipblock_datapath::clock::Now;
+use ipblock_store::AuditEntry;
+
+use super::{drift::report::Part, state::Service};
+
+/// Ended bans that one tick clears away, so that requests do not wait long behind it.
+const CLEARED_A_TICK: usize = 20_000;
+
+impl Service {
+    /// Makes the kernel's tables hold the bans of the store: all of them after a reboot.
+    pub(super) fn fill_ban_tables(&self) {
+        let mut live = self.bans();
+        let bans = live.bans.len();
+        match live.mend() {
+            Ok(written) => info!(bans, written, "bans are in the kernel"),
+            // It is tried again every second, and `status` says so meanwhile.
+            Err(error) => error!(%error, "bans could not be put into the kernel"),
+        }
+    }
+
+    /// Clears ended bans away, and moves those that go by the wall clock when it was set.
+    pub(super) fn look_after_bans(&self) -> Result<(), ApiError> {
+        let mut live = self.bans();
+        let now = Now::read();
+        live.follow_wall_clock(&now);
+        let mut mended = None;
+        if live.out_of_step {
+            live.mend()?;
+            mended = live.disagreed_at.take();
+        }
+        let ended = live.bans.ended(now.boot_ns).take(CLEARED_A_TICK);
+        let (aside, gone): (Vec<IpNet>, Vec<IpNet>) = ended.partition(|prefix| {
+            let ban = live.bans.get(*prefix);
+            ban.is_some_and(|ban| Kept::can_come_back(&ban.info))
+        });
+        if !aside.is_empty() {
+            debug!(bans = aside.len(), "bans have ended by the wall clock");
+            live.set_aside(aside, &now);
+        }
+        let too_old = live.kept.too_old(&now);
+        if !gone.is_empty() || !too_old.is_empty() {
+            debug!(bans = gone.len(), "bans have ended");
+            let changes = gone.into_iter().chain(too_old);
+            let changes = changes.map(|prefix| (prefix, None)).collect();
+            self.carry_out(&mut live, changes, None)?;
+        }
+        drop(live);
+        if let Some(address) = mended {
+            self.repaired(
+                Part::Bans,
+                &format!("the ban tables disagreed at {address}"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Changes bans: on disk, then in the kernel; nowhere when either refuses.
+    fn carry_out(
+        &self,
+        live: &mut LiveBans,
+        changes: Vec<Change>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), ApiError> {
+        let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
+        let kept = live.kept.take(&prefixes);
+        let done = live.bans.change(changes);
+        if let Err(error) = self.store.change_bans(live.stored(&prefixes), audit) {
+            live.bans.change(done.before);
+            live.kept.put_back(kept);
+            return Err(error.into());
+        }
+        let Err(refused) = live.tables.write(&done.writes) else {
+            return Ok(());
+        };
+        let undone = live.bans.change(done.before);
+        live.kept.put_back(kept);
+        live.write_or_mend_later(&undone.writes);
+        let undo = audit.map(|asked| AuditEntry {
+            what: format!("{}-refused", asked.what),
+            detail: refused.to_string(),
+            ..asked.clone()
+        });
+        let message = format!("the kernel refused: {refused}");
+        let error = ApiError::new(ErrorKind::Failed, message);
+        match self
+            .store
+            .change_bans(live.stored(&prefixes), undo.as_ref())
+        {
+            Ok(()) => Err(error.with_hint("no ban was changed; `ipblock-ctl bans` lists them")),
+            Err(again) => {
+                warn!(error = %again, "the state store could not be put back");
+                Err(error.with_hint(format!(
+                    "no ban was changed in the kernel, but the state store could not be put back \
+                     ({again}): at the next start of ipblockd it takes effect; repeat it, or undo \
+                     it with `ipblock-ctl unban`"
+                )))
+            }
+        }
+    }
+}

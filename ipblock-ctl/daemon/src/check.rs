@@ -1,0 +1,177 @@
+//! `check`: what happens to an address, why, and whether the kernel agrees.
+
+mod inquiry;
+
+use std::{net::IpAddr, ops::ControlFlow, sync::Arc};
+
+use axum::body::Bytes;
+use ipblock_api::{
+    error::ApiError,
+    types::{Check, CheckRequest, CheckRule, CheckVerdict, Reason as ApiReason},
+};
+use ipblock_common::ClassVerdict;
+use ipblock_datapath::clock::Now;
+use ipblock_policy::{
+    Action, RuleId, ZoneName,
+    explain::{Explainer, Explanation, Reason, Verdict},
+};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use self::inquiry::Inquiry;
+use super::{
+    answers::{Array, Refusal, Sink, parse},
+    bans::LiveBans,
+    connections::Room,
+    state::{LiveZone, Service},
+};
+
+/// Bytes that a request takes for each of its body, until its addresses are prefixes.
+const BODY_ROOM: usize = 8;
+
+impl Service {
+    /// Answers for every address in every zone, or in the one asked for, all at once: for few addresses.
+    pub(super) fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
+        let mut answers = Vec::new();
+        let mut take = |answer| {
+            answers.push(answer);
+            ControlFlow::Continue(())
+        };
+        let mut room = Room::unbounded();
+        match Inquiry::new(self, request.clone(), &mut room) {
+            Ok(inquiry) => inquiry.each(self, &mut take)?,
+            Err(Refusal::Api(error) | Refusal::Busy(error)) => return Err(error),
+        }
+        Ok(answers)
+    }
+
+    /// As `POST /v1/check` answers: each answer is made when it is written.
+    pub(super) fn answer_check(
+        self: &Arc<Self>,
+        body: Bytes,
+        room: &mut Room,
+    ) -> Result<impl Serialize + use<>, Refusal> {
+        room.need(body.len() * BODY_ROOM)?;
+        let request = parse(body)?;
+        let inquiry = Inquiry::new(self, request, room)?;
+        let service = Arc::clone(self);
+        Ok(Array::new(move |sink: Sink<'_, Check>| {
+            inquiry.each(&service, sink)
+        }))
+    }
+
+    /// Adds what bans do to the answer for a part of one fate.
+    fn ask_bans(
+        &self,
+        answer: &mut Check,
+        bans: &LiveBans,
+        zone: &LiveZone,
+        part: IpNet,
+        now: &Now,
+    ) -> Result<(), ApiError> {
+        let covering = bans.covering(part, now);
+        let agrees = bans.kernel_agrees(part.network())?;
+        // The program of a generation that could not be replaced may ask other tables, or none.
+        let asked = covering.is_none() || zone.generation.uses(&self.shared_maps);
+        answer.kernel_agrees &= agrees && asked;
+        let Some((prefix, until)) = covering else {
+            return Ok(());
+        };
+        answer.banned_by = Some(prefix.to_string());
+        answer.banned_until = until;
+        if answer.reason != ApiReason::Allow {
+            answer.verdict = CheckVerdict::Block;
+            answer.reason = ApiReason::Ban;
+        }
+        Ok(())
+    }
+}
+
+fn answer(
+    explainer: &Explainer<'_>,
+    name: &ZoneName,
+    zone: &LiveZone,
+    part: IpNet,
+    now: &Now,
+) -> Result<Check, ApiError> {
+    let address = part.network();
+    let explanation = explainer.explain(address);
+    let kernel_agrees = agrees(zone, address, &explanation, now)?;
+    Ok(Check {
+        address: if part.prefix_len() == part.max_prefix_len() {
+            address.to_string()
+        } else {
+            part.to_string()
+        },
+        zone: name.to_string(),
+        verdict: match explanation.verdict {
+            Verdict::Block => CheckVerdict::Block,
+            Verdict::Warn => CheckVerdict::Warn,
+            Verdict::Pass => CheckVerdict::Pass,
+        },
+        reason: match explanation.reason {
+            Reason::Rule => ApiReason::Rule,
+            Reason::Allow => ApiReason::Allow,
+            Reason::Default => ApiReason::Default,
+        },
+        rules: explanation
+            .rules
+            .iter()
+            .map(|found| CheckRule {
+                name: found.rule.name.to_string(),
+                action: found.rule.action,
+                matched: found.matched.to_string(),
+                excepted_by: found.excepted_by.map(|prefix| prefix.to_string()),
+                expires: found.rule.expires,
+            })
+            .collect(),
+        allowed_by: explanation.allowed_by.map(|prefix| prefix.to_string()),
+        banned_by: None,
+        banned_until: None,
+        kernel_agrees,
+        panic_off_until: None,
+    })
+}
+
+/// Whether the kernel's class for the address stands for the same verdict, the same matching and
+/// the same spared rules as a walk over the ruleset gives.
+fn agrees(
+    zone: &LiveZone,
+    address: IpAddr,
+    explanation: &Explanation<'_>,
+    now: &Now,
+) -> Result<bool, ApiError> {
+    let found = zone.generation.class_in_force(address, now)?;
+    let (verdict, matched, excepted) = match found {
+        None => (None, &[][..], &[][..]),
+        Some((id, class)) => {
+            let Some(known) = zone.classes.get(id as usize) else {
+                return Ok(false);
+            };
+            (
+                Some(ClassVerdict::from_number(class.verdict)),
+                known.matched.as_slice(),
+                known.excepted.as_slice(),
+            )
+        }
+    };
+    if explanation.allowed_by.is_some() {
+        return Ok(verdict == Some(ClassVerdict::Allow));
+    }
+    let ids = |spared: bool| {
+        let rules = explanation.rules.iter();
+        let rules = rules.filter(|found| found.excepted_by.is_some() == spared);
+        let mut ids: Vec<RuleId> = rules.map(|found| found.rule.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let (expect_matched, expect_excepted) = (ids(false), ids(true));
+    let unspared = explanation.rules.iter();
+    let unspared = unspared.filter(|found| found.excepted_by.is_none());
+    let expected = match Action::strongest(unspared.map(|found| found.rule.action)) {
+        Some(action) => Some(action.verdict()),
+        None if expect_excepted.is_empty() => None,
+        None => Some(ClassVerdict::Default),
+    };
+    Ok(verdict == expected && matched == expect_matched && excepted == expect_excepted)
+}

@@ -1,0 +1,303 @@
+//! What a check asks for: first how much that is, then each answer when somebody takes it.
+//!
+//! An answer takes far more memory than its question, and a client may read slowly. So only the parts
+//! of each prefix are kept, and the ruleset is indexed for some of them at a time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{Check, CheckRequest},
+};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::{At, Ruleset, ZoneName, explain::Explainer, text::counted};
+use ipnet::IpNet;
+
+use super::answer;
+use crate::{
+    addresses::prefixes,
+    answers::{Refusal, Sink},
+    connections::Room,
+    state::{LiveZone, Service},
+};
+
+/// How many differently judged parts of one prefix are told apart.
+const MAX_PARTS: usize = 256;
+/// Addresses that one request may ask for, and answers that it may get.
+const MAX_QUESTIONS: usize = 100_000;
+/// Rules that the answers to one request may list together: some 150 MB of JSON.
+const MAX_LISTED: usize = 1_000_000;
+
+/// Addresses times rules that are indexed at a time.
+const INDEXED: usize = 1 << 18;
+/// Bytes that the index of so many takes, and of a prefix of the ruleset that a wider question holds.
+const INDEX_ROOM: usize = 2 << 20;
+const PREFIX_ROOM: usize = 20;
+
+/// Parts of one fate each, by zone.
+pub(super) struct Inquiry(Vec<(ZoneName, Vec<IpNet>)>);
+
+/// What a zone is judged by at a moment.
+struct Standing {
+    deployed: Arc<Ruleset>,
+    /// Not held while a client reads: its maps would stay in the kernel.
+    zone: Weak<LiveZone>,
+    now: Now,
+}
+
+impl Inquiry {
+    /// Finds out how many answers there are and how many rules they list, and refuses too many.
+    pub(super) fn new(
+        service: &Service,
+        request: CheckRequest,
+        room: &mut Room,
+    ) -> Result<Self, Refusal> {
+        let now = Now::read();
+        let (deployed, mut zones) = {
+            let state = service.read();
+            let names: Vec<_> = state.zones.keys().cloned().collect();
+            (state.durations.as_of(&state.deployed, &now), names)
+        };
+        let prefixes = prefixes(&deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
+        if let Some(name) = &request.zone {
+            zones.retain(|zone| zone.as_str() == name);
+            if zones.is_empty() {
+                let message = format!("there is no zone `{name}`");
+                let error = ApiError::new(ErrorKind::NotFound, message)
+                    .with_hint("`ipblock-ctl zone list` names them");
+                return Err(error.into());
+            }
+        }
+        drop(request);
+        let held = |answers: usize| answers * size_of::<IpNet>() + INDEX_ROOM;
+        let is_host = |prefix: &IpNet| prefix.prefix_len() == prefix.max_prefix_len();
+        // What a host has to do with is little, and what lies inside of a wide prefix may be everything.
+        let inside = if prefixes.iter().all(is_host) {
+            0
+        } else {
+            expanded(&deployed) * PREFIX_ROOM
+        };
+        room.keep(0);
+        room.need(held(prefixes.len()) + inside)?;
+        let mut tally = Tally::default();
+        let mut parts = Vec::new();
+        for zone in zones {
+            let mut of_zone = Vec::new();
+            for page in prefixes.chunks(page_length(&deployed)) {
+                let explainer = Explainer::about(&deployed, &zone, now.wall, page.iter().copied());
+                for prefix in page {
+                    let found = parts_of(service, &explainer, *prefix, &now)?;
+                    tally.add(&explainer, &found)?;
+                    of_zone.extend(found);
+                }
+            }
+            parts.push((zone, of_zone));
+        }
+        room.keep(held(tally.answers));
+        Ok(Self(parts))
+    }
+
+    /// Makes each answer when the one before was taken. A zone that is deployed meanwhile is answered for
+    /// as it is from then on.
+    pub(super) fn each(&self, service: &Service, sink: Sink<'_, Check>) -> Result<(), ApiError> {
+        for (name, parts) in &self.0 {
+            let mut left = parts.as_slice();
+            while !left.is_empty() {
+                let standing = service.standing(name)?;
+                let page = left.get(..page_length(&standing.deployed)).unwrap_or(left);
+                let done = service.answer_page(name, &standing, page, sink)?;
+                let Some(done) = done else { return Ok(()) };
+                left = left.get(done..).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Service {
+    fn standing(&self, name: &ZoneName) -> Result<Standing, ApiError> {
+        let now = Now::read();
+        let state = self.read();
+        let zone = state.zones.get(name).ok_or_else(|| {
+            let message = format!("zone `{name}` was removed while it was checked");
+            ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it")
+        })?;
+        Ok(Standing {
+            deployed: state.durations.as_of(&state.deployed, &now),
+            zone: Arc::downgrade(zone),
+            now,
+        })
+    }
+
+    /// Answers until the zone is deployed anew; how many were answered, none when nobody takes more.
+    fn answer_page(
+        &self,
+        name: &ZoneName,
+        standing: &Standing,
+        page: &[IpNet],
+        sink: Sink<'_, Check>,
+    ) -> Result<Option<usize>, ApiError> {
+        let Standing {
+            deployed,
+            zone,
+            now,
+        } = standing;
+        let explainer = Explainer::about(deployed, name, now.wall, page.iter().copied());
+        for (done, part) in page.iter().enumerate() {
+            let in_force = self.read().zones.get(name).map(Arc::downgrade);
+            let is_same = in_force.is_some_and(|in_force| in_force.ptr_eq(zone));
+            let Some(live) = zone.upgrade().filter(|_| is_same) else {
+                return Ok(Some(done));
+            };
+            let mut checked = answer(&explainer, name, &live, *part, now)?;
+            self.ask_bans(&mut checked, &self.bans(), &live, *part, now)?;
+            checked.panic_off_until = self.called_off_until(now);
+            drop(live);
+            if sink(checked).is_break() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(page.len()))
+    }
+}
+
+/// The parts of a prefix that have one fate each.
+fn parts_of(
+    service: &Service,
+    explainer: &Explainer<'_>,
+    prefix: IpNet,
+    now: &Now,
+) -> Result<Vec<IpNet>, ApiError> {
+    let borders = service.bans().borders(prefix, now, 2 * MAX_PARTS + 1);
+    let parts = borders.and_then(|borders| explainer.parts(prefix, &borders, MAX_PARTS));
+    parts.ok_or_else(|| {
+        let message = format!("{prefix} has more than {MAX_PARTS} parts with different answers");
+        ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
+    })
+}
+
+/// How much one answer holds already.
+#[derive(Default)]
+struct Tally {
+    answers: usize,
+    listed: usize,
+}
+
+impl Tally {
+    fn add(&mut self, explainer: &Explainer<'_>, parts: &[IpNet]) -> Result<(), ApiError> {
+        for part in parts {
+            self.listed += explainer.count_rules(part.network());
+            if self.listed > MAX_LISTED {
+                return Err(self.too_many_rules());
+            }
+            self.answers += 1;
+        }
+        if self.answers > MAX_QUESTIONS {
+            return Err(too_many());
+        }
+        Ok(())
+    }
+
+    fn too_many_rules(&self) -> ApiError {
+        let answers = self.answers;
+        let message = format!(
+            "the answers would list more than {MAX_LISTED} rules, for the first {} alone",
+            counted(answers, "address", "addresses")
+        );
+        let hint = format!(
+            "check at most {} at once, or name one zone",
+            counted(answers.max(1), "address", "addresses")
+        );
+        ApiError::new(ErrorKind::Invalid, message).with_hint(hint)
+    }
+}
+
+fn too_many() -> ApiError {
+    let message = format!("more than {MAX_QUESTIONS} answers in one request");
+    ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts")
+}
+
+/// How many addresses are indexed together.
+fn page_length(ruleset: &Ruleset) -> usize {
+    (INDEXED / ruleset.rules.len().max(1)).clamp(64, 8_192)
+}
+
+/// Prefixes of all rules, lists resolved, each as often as a rule has it.
+fn expanded(ruleset: &Ruleset) -> usize {
+    let mut of_lists: BTreeMap<_, usize> = BTreeMap::new();
+    for (name, list) in &ruleset.lists {
+        of_lists.insert(name, list.elements.len());
+    }
+    let rules = ruleset.rules.iter();
+    let elements = rules.flat_map(|rule| rule.matches.iter().chain(&rule.except));
+    let prefixes = elements.map(|element| match &element.at {
+        At::Prefix(_) => 1,
+        At::List(name) => of_lists.get(name).copied().unwrap_or_default(),
+    });
+    prefixes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use ipblock_policy::document;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::documented::limit;
+
+    /// So many rules that match one address.
+    fn overlapping(rules: usize) -> Ruleset {
+        let rule = |number: usize| {
+            format!(
+                "[[rule]]\nname = \"r{number}\"\naction = \"warn\"\nmatch = [\"192.0.2.0/24\"]\n"
+            )
+        };
+        let text: String = (0..rules).map(rule).collect();
+        document::parse(&text, "rules.toml", false).unwrap()
+    }
+
+    #[test]
+    fn answers_that_list_too_many_rules_together_are_refused_with_what_fits() {
+        let ruleset = overlapping(300);
+        let zone = ZoneName::default();
+        let explainer = Explainer::new(&ruleset, &zone, Timestamp::UNIX_EPOCH);
+        let part: IpNet = "192.0.2.7/32".parse().unwrap();
+        let mut tally = Tally::default();
+        let refused = (0..MAX_QUESTIONS).find_map(|_| tally.add(&explainer, &[part]).err());
+        let refused = refused.expect("a refusal");
+        assert_eq!(
+            refused.message,
+            "the answers would list more than 1000000 rules, for the first 3,333 addresses alone"
+        );
+        assert_eq!(
+            refused.hint.unwrap(),
+            "check at most 3,333 addresses at once, or name one zone"
+        );
+        assert_eq!((tally.answers, tally.listed), (3_333, 1_000_200));
+    }
+
+    #[test]
+    fn the_limits_of_a_check_are_documented() {
+        assert_eq!(
+            limit("a check"),
+            format!(
+                "{MAX_QUESTIONS} answers, {MAX_PARTS} parts of one prefix, and {MAX_LISTED} rules that \
+                 all answers list together"
+            )
+        );
+    }
+
+    #[test]
+    fn a_rule_counts_a_list_as_often_as_it_is_used() {
+        let text = "[list.office]\nmatch = [\"192.0.2.1\", \"192.0.2.2\"]\n\
+                    [[rule]]\nname = \"a\"\naction = \"block\"\nmatch = [\"@office\", \"198.51.100.1\"]\n\
+                    except = [\"@office\"]\n";
+        assert_eq!(
+            expanded(&document::parse(text, "rules.toml", false).unwrap()),
+            5
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! How long the client of a connection may take over one answer, however steadily it reads.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes};
+use hyper::{
+    Response,
+    body::{Body as HttpBody, Frame, SizeHint},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// As an extension of a response: how long this answer may take, where that is not as usual.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerTime(pub(crate) Duration);
+
+/// The clock of one connection: it runs while an answer is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Clock(watch::Sender<Option<Instant>>);
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// Runs from now on until the body is sent, or dropped.
+    pub(super) fn time(&self, response: Response<Body>, usual: Duration) -> Response<Timed> {
+        let asked = response.extensions().get::<AnswerTime>();
+        let time = asked.map_or(usual, |time| time.0);
+        self.0.send_replace(Some(Instant::now() + time));
+        let running = Running(self.clone());
+        response.map(|body| Timed {
+            body,
+            _running: running,
+        })
+    }
+
+    /// Returns when an answer has taken too long.
+    pub(super) async fn ran_out(&self) {
+        let mut until = self.0.subscribe();
+        loop {
+            let deadline = *until.borrow_and_update();
+            // The sender is in `self`.
+            let changed = until.changed();
+            match deadline {
+                None => drop(changed.await),
+                Some(deadline) => tokio::select! {
+                    () = sleep_until(deadline) => return,
+                    _ = changed => {}
+                },
+            }
+        }
+    }
+}
+
+/// Stops the clock when it is dropped.
+#[derive(Debug)]
+struct Running(Clock);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.0.send_replace(None);
+    }
+}
+
+/// A body that is timed as long as there is something left of it.
+#[derive(Debug)]
+pub(super) struct Timed {
+    body: Body,
+    _running: Running,
+}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,275 @@
+//! How many connections there may be, in all and of one user, and how many have been turned away.
+//!
+//! Each rank has places of its own: whoever may do less cannot take those of whoever may do more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ipblock_api::error::{ApiError, ErrorKind};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Rank, Room, Rooms};
+
+/// How often the log tells of connections that were turned away.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// The places of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    book: Mutex<Book>,
+    rooms: Arc<Rooms>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    tally: [Tally; Rank::ALL.len()],
+    of_user: HashMap<(Rank, u32), usize>,
+    timed_out: u64,
+    malformed: u64,
+    turned_away: Occasions,
+}
+
+/// Connections of one rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Open now.
+    pub(crate) open: usize,
+    /// Found no place.
+    pub(crate) refused: u64,
+}
+
+/// What metrics tell of connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// By rank.
+    pub(crate) ranks: Vec<(&'static str, Tally)>,
+    /// Closed because the peer did not send or read in time.
+    pub(crate) timed_out: u64,
+    /// Closed because what came was no HTTP.
+    pub(crate) malformed: u64,
+}
+
+/// Why a connection ends before its peer wants it to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// The peer did not send or read in time.
+    TimedOut,
+    /// What came was no HTTP.
+    Malformed,
+}
+
+/// A connection's place, and what its request holds besides; both are free when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    places: Arc<Places>,
+    rank: Rank,
+    uid: u32,
+    large_body: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Places {
+    /// A place for one more connection of this user, unless there are too many.
+    pub(super) fn take(self: &Arc<Self>, rank: Rank, uid: u32) -> Result<Ticket, ApiError> {
+        let mut book = self.book();
+        let (in_all, of_one) = rank.bounds();
+        let taken = book.of_user.get(&(rank, uid)).copied().unwrap_or_default();
+        let tally = book.tally_of(rank);
+        let full = match tally.open {
+            _ if taken >= of_one => Some(format!("{taken} connections of uid {uid}")),
+            open if open >= in_all => Some(format!("{open} connections of such users")),
+            _ => None,
+        };
+        if let Some(full) = full {
+            tally.refused += 1;
+            book.turned_away.one_more(&full, Instant::now());
+            let message = format!("ipblockd has {full} already, which is as many as may be");
+            return Err(ApiError::new(ErrorKind::Failed, message).with_hint(
+                "try again when others are done, or close what hangs: `ss -xp` shows it",
+            ));
+        }
+        tally.open += 1;
+        *book.of_user.entry((rank, uid)).or_default() += 1;
+        Ok(Ticket {
+            places: Arc::clone(self),
+            rank,
+            uid,
+            large_body: Mutex::default(),
+        })
+    }
+
+    /// Counts a connection that is cut off.
+    pub(crate) fn count(&self, cut: Cut) {
+        let mut book = self.book();
+        match cut {
+            Cut::TimedOut => book.timed_out += 1,
+            Cut::Malformed => book.malformed += 1,
+        }
+    }
+
+    /// As it is now.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let mut book = self.book();
+        Traffic {
+            ranks: Rank::ALL
+                .into_iter()
+                .map(|rank| (rank.name(), *book.tally_of(rank)))
+                .collect(),
+            timed_out: book.timed_out,
+            malformed: book.malformed,
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn tally_of(&mut self, rank: Rank) -> &mut Tally {
+        let [root, member, viewer, stranger, unknown] = &mut self.tally;
+        match rank {
+            Rank::Root => root,
+            Rank::Member => member,
+            Rank::Viewer => viewer,
+            Rank::Stranger => stranger,
+            Rank::Unknown => unknown,
+        }
+    }
+}
+
+impl Ticket {
+    /// Where the connection is counted.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Room for an answer; nothing of it is taken yet.
+    pub(crate) fn room(&self) -> Room {
+        Room::of(&self.places.rooms, self.rank, self.uid)
+    }
+
+    /// Whether it is root's.
+    pub(crate) fn is_roots(&self) -> bool {
+        self.rank == Rank::Root
+    }
+
+    /// Whether its peer may change anything.
+    pub(crate) const fn may_change(&self) -> bool {
+        matches!(self.rank, Rank::Root | Rank::Member)
+    }
+
+    /// Keeps leave for a large body until it is given back, or the work of the request is over.
+    pub(crate) fn hold(&self, large_body: Option<OwnedSemaphorePermit>) {
+        let mut held = self.large_body.lock();
+        **held.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = large_body;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut book = self.places.book();
+        let tally = book.tally_of(self.rank);
+        tally.open = tally.open.saturating_sub(1);
+        let user = (self.rank, self.uid);
+        if let Some(taken) = book.of_user.get_mut(&user) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                book.of_user.remove(&user);
+            }
+        }
+    }
+}
+
+/// Tells of the first of many, and then now and again.
+#[derive(Debug, Default)]
+struct Occasions {
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl Occasions {
+    fn one_more(&mut self, full: &str, now: Instant) {
+        self.since += 1;
+        if self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= TELL_EVERY)
+        {
+            let connections = self.since;
+            tracing::warn!(connections, "turned away: there are {full}");
+            *self = Self {
+                told: Some(now),
+                since: 0,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take_all(places: &Arc<Places>, rank: Rank, uid: u32) -> Vec<Ticket> {
+        std::iter::from_fn(|| places.take(rank, uid).ok()).collect()
+    }
+
+    #[test]
+    fn one_user_takes_no_more_than_its_share() {
+        let places = Arc::default();
+        let many = take_all(&places, Rank::Stranger, 1_000);
+        assert_eq!(many.len(), 8);
+        assert!(places.take(Rank::Stranger, 1_001).is_ok());
+        let error = places.take(Rank::Stranger, 1_000).unwrap_err();
+        assert_eq!(
+            error.message,
+            "ipblockd has 8 connections of uid 1000 already, which is as many as may be"
+        );
+    }
+
+    #[test]
+    fn many_users_take_no_more_than_their_rank_has_and_the_others_find_room() {
+        let places = Arc::default();
+        let mut held = Vec::new();
+        for uid in 1_000..1_100 {
+            held.extend(take_all(&places, Rank::Stranger, uid));
+        }
+        assert_eq!(held.len(), 32);
+        for uid in 1_000..1_100 {
+            held.extend(take_all(&places, Rank::Viewer, uid));
+            held.extend(take_all(&places, Rank::Member, uid));
+        }
+        assert_eq!(held.len(), 32 + 64 + 128);
+        assert_eq!(take_all(&places, Rank::Root, 0).len(), 256);
+    }
+
+    #[test]
+    fn a_place_that_is_left_can_be_taken_again_and_nothing_is_remembered_of_it() {
+        let places: Arc<Places> = Arc::default();
+        drop(take_all(&places, Rank::Viewer, 7));
+        assert!(places.book().of_user.is_empty());
+        assert_eq!(take_all(&places, Rank::Viewer, 7).len(), 32);
+        let (name, tally) = places.traffic().ranks[2];
+        assert_eq!((name, tally.open, tally.refused), ("ipblock-view", 0, 2));
+    }
+
+    #[test]
+    fn all_together_are_fewer_than_the_threads_that_requests_may_take() {
+        let ask = Rank::ALL.iter().filter(|rank| **rank != Rank::Unknown);
+        let all: usize = ask.map(|rank| rank.bounds().0).sum();
+        assert!(all < 512 - 16, "{all}");
+    }
+
+    #[test]
+    fn a_flood_is_told_of_once_in_a_while() {
+        let mut occasions = Occasions::default();
+        let start = Instant::now();
+        for second in 0..59 {
+            occasions.one_more("many", start + Duration::from_secs(second));
+        }
+        assert_eq!(occasions.since, 58);
+        occasions.one_more("many", start + TELL_EVERY);
+        assert_eq!(occasions.since, 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! Memory that answers under way may take, by who asks.
+//!
+//! A client that reads slowly keeps what its answer is made from. So an answer takes room for that before
+//! it is made, and gives it back when it is over. Ranks share no room: a user who may only look cannot
+//! keep root waiting.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ipblock_api::error::{ApiError, ErrorKind};
+
+use super::Rank;
+use crate::error::Refusal;
+
+/// How long an answer waits for the room that others hold.
+const TURN: Duration = Duration::from_secs(30);
+
+/// What all answers hold now.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    taken: Mutex<Taken>,
+    given_back: Condvar,
+    /// How long one waits.
+    turn: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    of_rank: HashMap<Rank, usize>,
+    of_user: HashMap<(Rank, u32), usize>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self::with_turn(TURN)
+    }
+}
+
+impl Rooms {
+    fn with_turn(turn: Duration) -> Self {
+        Self {
+            taken: Mutex::default(),
+            given_back: Condvar::new(),
+            turn,
+        }
+    }
+
+    /// Waits for its turn; false when that did not come.
+    fn take(&self, rank: Rank, uid: u32, bytes: usize) -> bool {
+        let (in_all, of_one) = rank.room();
+        let deadline = Instant::now() + self.turn;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let of_rank = taken.of_rank.entry(rank).or_default();
+            let fits_rank = *of_rank + bytes <= in_all;
+            let of_user = taken.of_user.get(&(rank, uid)).copied().unwrap_or_default();
+            if fits_rank && of_user + bytes <= of_one {
+                *taken.of_rank.entry(rank).or_default() += bytes;
+                *taken.of_user.entry((rank, uid)).or_default() += bytes;
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.given_back.wait_timeout(taken, left);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn give_back(&self, rank: Rank, uid: u32, bytes: usize) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_rank) = taken.of_rank.get_mut(&rank) {
+            *of_rank = of_rank.saturating_sub(bytes);
+        }
+        if let Some(of_user) = taken.of_user.get_mut(&(rank, uid)) {
+            *of_user = of_user.saturating_sub(bytes);
+            if *of_user == 0 {
+                taken.of_user.remove(&(rank, uid));
+            }
+        }
+        drop(taken);
+        self.given_back.notify_all();
+    }
+}
+
+/// What one answer holds; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// None: there is no bound, because no client waits.
+    of: Option<(Arc<Rooms>, Rank, u32)>,
+    held: usize,
+}
+
+impl Room {
+    /// Nothing yet, of this user.
+    pub(super) fn of(rooms: &Arc<Rooms>, rank: Rank, uid: u32) -> Self {
+        Self {
+            of: Some((Arc::clone(rooms), rank, uid)),
+            held: 0,
+        }
+    }
+
+    /// As much as there is.
+    pub(crate) const fn unbounded() -> Self {
+        Self { of: None, held: 0 }
+    }
+
+    /// Takes room for about `bytes`. Blocks until there is some, for half a minute at most.
+    ///
+    /// An answer asks once, before it makes anything: two that hold some and wait for more would wait
+    /// for each other. One that needs more than there is gets all of it, and is alone.
+    pub(crate) fn need(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let Some((rooms, rank, uid)) = &self.of else {
+            return Ok(());
+        };
+        let bytes = bytes.min(rank.room().1).saturating_sub(self.held);
+        if !rooms.take(*rank, *uid, bytes) {
+            return Err(Refusal::Busy(busy()));
+        }
+        self.held += bytes;
+        Ok(())
+    }
+
+    /// Gives back all but `bytes`.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        if let Some((rooms, rank, uid)) = &self.of {
+            let more = self.held.saturating_sub(bytes);
+            rooms.give_back(*rank, *uid, more);
+            self.held -= more;
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+fn busy() -> ApiError {
+    let message = "other large answers are under way, and there is no memory for one more";
+    ApiError::new(ErrorKind::Failed, message)
+        .with_hint("repeat it in a minute, or close what reads slowly: `ss -xp` shows it")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::documented::{limit, size};
+
+    #[test]
+    fn the_room_of_answers_is_documented() {
+        let room = |rank: Rank| {
+            let (in_all, of_one) = rank.room();
+            (size(in_all), size(of_one))
+        };
+        let (of_members, of_one) = room(Rank::Member);
+        assert_eq!(room(Rank::Viewer), (of_members.clone(), of_one.clone()));
+        assert_eq!(
+            limit("memory of answers"),
+            format!(
+                "root {}; members of `ipblock` {of_members}, {of_one} of one user; members of \
+                 `ipblock-view` as much again. One that finds none waits for {} s, then it is refused \
+                 with 503",
+                room(Rank::Root).0,
+                TURN.as_secs()
+            )
+        );
+    }
+
+    fn rooms() -> Arc<Rooms> {
+        Arc::new(Rooms::with_turn(Duration::ZERO))
+    }
+
+    fn take_all(rooms: &Arc<Rooms>, rank: Rank, uid: u32, bytes: usize) -> Vec<Room> {
+        let one = || {
+            let mut room = Room::of(rooms, rank, uid);
+            room.need(bytes).ok().map(|()| room)
+        };
+        std::iter::from_fn(one).collect()
+    }
+
+    #[test]
+    fn one_user_leaves_room_for_others_and_viewers_leave_roots() {
+        let rooms = rooms();
+        let of_one = take_all(&rooms, Rank::Viewer, 1_000, 1 << 20);
+        assert_eq!(of_one.len(), 32);
+        let of_another = take_all(&rooms, Rank::Viewer, 1_001, 1 << 20);
+        assert_eq!(of_another.len(), 32);
+        assert_eq!(take_all(&rooms, Rank::Viewer, 1_002, 1 << 20).len(), 0);
+        assert_eq!(take_all(&rooms, Rank::Root, 0, 1 << 20).len(), 128);
+    }
+
+    #[test]
+    fn an_answer_larger_than_all_room_is_alone() {
+        let rooms = rooms();
+        let alone = take_all(&rooms, Rank::Member, 7, usize::MAX);
+        assert_eq!(alone.len(), 1);
+        drop(alone);
+        assert!(rooms.taken.lock().unwrap().of_user.is_empty());
+        assert_eq!(take_all(&rooms, Rank::Member, 7, usize::MAX).len(), 1);
+    }
+
+    #[test]
+    fn room_that_is_not_needed_any_more_serves_the_next() {
+        let rooms = rooms();
+        let mut first = Room::of(&rooms, Rank::Viewer, 7);
+        first.need(32 << 20).ok().unwrap();
+        assert_eq!(take_all(&rooms, Rank::Viewer, 7, 1).len(), 0);
+        first.keep(31 << 20);
+        assert_eq!(take_all(&rooms, Rank::Viewer, 7, 1 << 20).len(), 1);
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_until_some_is_given_back() {
+        let rooms = Arc::new(Rooms::with_turn(Duration::from_mins(2)));
+        let mut first = Room::of(&rooms, Rank::Viewer, 7);
+        first.need(usize::MAX).ok().unwrap();
+        let mut second = Room::of(&rooms, Rank::Viewer, 7);
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| second.need(1).is_ok());
+            drop(first);
+            assert!(waits.join().unwrap());
+        });
+    }
+}

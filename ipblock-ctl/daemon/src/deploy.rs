@@ -1,0 +1,178 @@
+//! Deploy: fetch what is to be, compute the plan, have it executed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{Applied, ApplyRequest, DeployRequest, Deployed},
+};
+use ipblock_policy::{Ruleset, document, special};
+
+use super::{
+    asked::Asked,
+    execute::{Order, Target},
+    guard::Caller,
+    state::Service,
+};
+
+impl Service {
+    /// Deploys the staged edits.
+    pub fn deploy(&self, request: &DeployRequest, caller: &Caller) -> Result<Deployed, ApiError> {
+        let changing = &self.begin_change();
+        self.require_confirmed()?;
+        self.rebase_staged(changing, request.force)?;
+        let (before, staged, revision) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.staged.clone(),
+                state.revision,
+            )
+        };
+        let Some(staged) = staged else {
+            return Ok(nothing_to_do(revision, &before));
+        };
+        let plan = self.plan(Arc::clone(&before), staged.ruleset)?;
+        let mut special = special::new_warnings(&plan.before, &plan.after);
+        if !plan.changes_anything() {
+            self.store.clear_staged()?;
+            self.write().staged = None;
+            self.reload_durations();
+            return Ok(nothing_to_do(revision, &before));
+        }
+        let edits = self.staged_edits()?;
+        let deployed = self.execute(
+            changing,
+            &Order {
+                plan: &plan,
+                target: Target::New {
+                    comment: &request.comment,
+                    confirm_within: request.confirm_within,
+                },
+                caller: Some(caller),
+                asked: Asked {
+                    wide: request.wide,
+                    force: request.force,
+                },
+                clear_staged: true,
+            },
+        )?;
+        // `apply` and `rollback` show a diff, which says so as well.
+        special.extend(deployed.warnings);
+        Ok(Deployed {
+            edits,
+            warnings: special,
+            ..deployed
+        })
+    }
+
+    /// Makes a ruleset file the deployed one, or says what that would change.
+    pub fn apply(&self, request: &ApplyRequest, caller: &Caller) -> Result<Applied, ApiError> {
+        let changing = &self.begin_change();
+        if !request.dry_run {
+            self.require_confirmed()?;
+        }
+        let (before, staged, revision) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.staged.is_some(),
+                state.revision,
+            )
+        };
+        if staged && !request.dry_run {
+            return Err(
+                ApiError::new(ErrorKind::Conflict, "other edits are staged").with_hint(
+                    "`ipblock-ctl diff` shows them; `ipblock-ctl deploy` or `ipblock-ctl discard` \
+                     them first",
+                ),
+            );
+        }
+        let read = document::parse_after(&request.ruleset, &request.file, request.force, &before)?;
+        let (mut after, origin) = (read.ruleset, read.origin);
+        let kept = self.read_applied_lists(&mut after, &before, request.force)?;
+        take_identities(&mut after, &before);
+        // A dry run uses no identities up.
+        if !request.dry_run {
+            self.identify(&mut after)?;
+        }
+        let plan = self.plan(Arc::clone(&before), Arc::new(after))?;
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, request.dry_run.then_some(caller), &mut diff);
+        diff.warnings.extend(kept);
+        if !plan.changes_anything() {
+            return Ok(Applied {
+                diff,
+                changed: false,
+                deployed: (!request.dry_run).then(|| nothing_to_do(revision, &before)),
+                restored: None,
+            });
+        }
+        if request.dry_run {
+            diff.warnings.extend(self.unsound(&plan, origin.as_ref())?);
+            self.show_amount(&plan, None, &mut diff);
+            return Ok(Applied {
+                diff,
+                changed: true,
+                deployed: None,
+                restored: None,
+            });
+        }
+        // First what nothing allows.
+        self.require_zones_of_interfaces(&plan.before, &plan.after)?;
+        let mut forced = self.require_sound(&plan, origin.as_ref(), request.force)?;
+        let mut deployed = self.execute(
+            changing,
+            &Order {
+                plan: &plan,
+                target: Target::New {
+                    comment: &request.comment,
+                    confirm_within: request.confirm_within,
+                },
+                caller: Some(caller),
+                asked: Asked {
+                    wide: request.wide,
+                    force: request.force,
+                },
+                clear_staged: false,
+            },
+        )?;
+        forced.append(&mut deployed.warnings);
+        deployed.warnings = forced;
+        Ok(Applied {
+            diff,
+            changed: true,
+            deployed: Some(deployed),
+            restored: None,
+        })
+    }
+}
+
+/// In an applied file the same name is the same rule.
+pub(super) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
+    let known: BTreeMap<_, _> = before
+        .rules
+        .iter()
+        .map(|rule| (&rule.name, rule.id))
+        .collect();
+    for rule in &mut after.rules {
+        if let Some(id) = known.get(&rule.name) {
+            rule.id = *id;
+        }
+    }
+}
+
+/// The answer when everything is as it should be.
+pub(super) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
+    Deployed {
+        revision,
+        changed: false,
+        rules: deployed.rules.len() as u64,
+        entries: 0,
+        build_ms: 0,
+        switch_ms: 0,
+        confirm_deadline: None,
+        edits: Vec::new(),
+        warnings: Vec::new(),
+    }
+}

@@ -1,0 +1,43 @@
+//! Pins: a daemon that dies without them leaves nothing behind.
+
+use ipblock_datapath::{PinDirectory, PinnedLink, PutRight};
+use ipblock_policy::{Hinted, text::counted};
+use tracing::error;
+
+use super::{Part, Service, State};
+
+impl Service {
+    /// Pins again what somebody has unpinned or replaced. Called every second, while nothing changes.
+    pub(crate) fn put_pins_right(&self) {
+        let PutRight { count, failed } = self.pins_put_right(&self.read());
+        if count > 0 {
+            let pins = counted(count, "pin was", "pins were");
+            self.repaired(Part::Pins, &format!("{pins} gone or replaced"));
+        }
+        let problem = failed.map(|error| error.in_one_line());
+        let known = std::mem::replace(&mut self.write().drift.pins, problem.clone());
+        // Tried every second, told once.
+        if let Some(problem) = problem.filter(|problem| known.as_ref() != Some(problem)) {
+            error!(%problem, "pins cannot be put right");
+        }
+    }
+
+    fn pins_put_right(&self, state: &State) -> PutRight {
+        // Where no bpffs is nothing can be pinned, and directories would be left behind. One that was
+        // mounted anew has none yet.
+        if let Err(error) = PinDirectory::create(&self.settings.bpffs) {
+            return PutRight {
+                count: 0,
+                failed: Some(error),
+            };
+        }
+        // Links first: without them nothing is filtered once this process is gone.
+        let links = state.links().map(PinnedLink::put_pin_right);
+        let generations = state
+            .judging()
+            .map(|(_, live)| live.generation.put_pins_right());
+        links
+            .chain(generations)
+            .fold(self.shared_pins.put_right(), PutRight::and)
+    }
+}

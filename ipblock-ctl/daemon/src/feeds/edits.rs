@@ -1,0 +1,122 @@
+//! Files of lists that an edit or an applied ruleset names.
+
+use ipblock_api::error::ApiError;
+use ipblock_policy::{
+    Hinted, List, ListElement, ListFile, ListName, Ruleset, edit, shrink::is_shrunk, text::counted,
+};
+use tracing::warn;
+
+use super::file::{ListReadError, Stamp, read};
+use crate::state::Service;
+
+impl Service {
+    /// Reads the files of lists that are unread, because an edit has just named them.
+    ///
+    /// Returns what was read, a line a list.
+    pub(crate) fn read_unread_lists(&self, ruleset: &mut Ruleset) -> Result<Vec<String>, ApiError> {
+        let mut said = Vec::new();
+        for (name, list) in &mut ruleset.lists {
+            let Some(file) = list.file.clone().filter(|_| list.is_unread()) else {
+                continue;
+            };
+            let (_, elements) =
+                read(&self.settings.lists_dir, &file).map_err(|error| error.of_list(name))?;
+            let prefixes = counted(elements.len(), "prefix", "prefixes");
+            said.push(format!("list {name}: {prefixes} read from {file}"));
+            list.elements = elements.into();
+        }
+        Ok(said)
+    }
+
+    /// Reads the files of every list of an applied ruleset. One that gives no good content keeps
+    /// the content that was read last, when the ruleset says one; each such is a line of the result.
+    pub(crate) fn read_applied_lists(
+        &self,
+        after: &mut Ruleset,
+        before: &Ruleset,
+        force: bool,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut kept = Vec::new();
+        let mut read_any = false;
+        for (name, list) in &mut after.lists {
+            let Some(file) = list.file.clone() else {
+                continue;
+            };
+            read_any = true;
+            let deployed = before.lists.get(name).filter(|old| old.file == list.file);
+            let good = deployed.unwrap_or(list).clone();
+            let fresh = self.read_list(name, &file, &good, force);
+            match fresh {
+                Ok((_, elements)) => list.elements = elements.into(),
+                Err(error) if list.is_unread() => return Err(error.of_list(name)),
+                Err(error) => {
+                    let line = keeps(name, &good, &error.in_one_line());
+                    warn!("{line}");
+                    kept.push(line);
+                    *list = good;
+                }
+            }
+        }
+        if read_any && !force {
+            edit::require_no_new_danger(before, after)?;
+        }
+        Ok(kept)
+    }
+
+    /// Reads a list's file, and refuses what has lost too much since the last good content.
+    pub(crate) fn read_list(
+        &self,
+        name: &ListName,
+        file: &ListFile,
+        good: &List,
+        force: bool,
+    ) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
+        let (stamp, elements) = read(&self.settings.lists_dir, file)?;
+        if !force {
+            self.require_not_shrunk(name, file, good, &elements)?;
+        }
+        Ok((stamp, elements))
+    }
+
+    /// Refuses content that has lost too much since the last good one.
+    pub(crate) fn require_not_shrunk(
+        &self,
+        name: &ListName,
+        file: &ListFile,
+        good: &List,
+        elements: &[ListElement],
+    ) -> Result<(), ListReadError> {
+        let (before, now) = (good.elements.len(), elements.len());
+        let max_shrink = self.settings.max_shrink;
+        if !is_shrunk(before, now, max_shrink) {
+            return Ok(());
+        }
+        Err(ListReadError::Shrunk {
+            path: self.settings.lists_dir.join(file.as_path()),
+            list: name.clone(),
+            before,
+            now,
+            max_shrink,
+        })
+    }
+}
+
+/// What is said of a list whose file is not followed.
+pub(crate) fn keeps(name: &ListName, good: &List, why: &str) -> String {
+    let content = counted(good.elements.len(), "prefix", "prefixes");
+    format!("list {name} keeps the {content} read last: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_lose_its_share_and_not_a_prefix_more() {
+        assert!(!is_shrunk(100, 50, 0.5));
+        assert!(is_shrunk(100, 49, 0.5));
+        assert!(!is_shrunk(0, 1, 0.5));
+        assert!(is_shrunk(10, 9, 0.0));
+        assert!(!is_shrunk(10, 1, 1.0));
+    }
+}

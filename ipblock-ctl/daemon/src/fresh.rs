@@ -1,0 +1,82 @@
+//! A generation on its way into force.
+
+use std::collections::BTreeMap;
+
+use ipblock_api::error::ApiError;
+use ipblock_policy::{ZoneName, compile::CompiledZone};
+use ipblock_store::Store;
+use tracing::warn;
+
+use super::state::{LiveZone, Service};
+
+/// A zone's generation that is built and pinned, and not in force. Dropped, it is gone again: its pins,
+/// and what the store has recorded of it.
+pub(super) struct Fresh<'a> {
+    /// `None` once it is put in force.
+    live: Option<LiveZone>,
+    /// What undoes it; `None` for one of an interrupted change, which is finished or tried again.
+    undone_by: Option<&'a Service>,
+}
+
+impl<'a> Fresh<'a> {
+    /// One that was just built.
+    pub(super) fn built(live: LiveZone, service: &'a Service) -> Self {
+        Self {
+            live: Some(live),
+            undone_by: Some(service),
+        }
+    }
+
+    /// One that another process has built and recorded.
+    pub(super) fn adopted(live: LiveZone) -> Self {
+        Self {
+            live: Some(live),
+            undone_by: None,
+        }
+    }
+
+    /// Records it, so that a daemon that finds it on a link knows what it counts.
+    pub(super) fn record(
+        &self,
+        store: &Store,
+        name: &ZoneName,
+        zone: &CompiledZone,
+        revision: u64,
+    ) -> Result<(), ApiError> {
+        if let Some(live) = &self.live {
+            store.record_built(&live.record(name, zone, revision))?;
+        }
+        Ok(())
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> Option<u64> {
+        let live = self.live.as_ref();
+        live.map(|live| live.generation.number())
+    }
+
+    /// The generation, which is about to be put in force and undoes itself no more.
+    pub(super) fn put_in_force(mut self) -> Option<LiveZone> {
+        self.live.take()
+    }
+}
+
+impl Drop for Fresh<'_> {
+    fn drop(&mut self) {
+        let (Some(live), Some(service)) = (self.live.take(), self.undone_by) else {
+            return;
+        };
+        let number = live.generation.number();
+        service.unpin(number);
+        if let Err(error) = service.store.discard_built(number) {
+            warn!(generation = number, %error, "a generation that was not put in force stays recorded");
+        }
+    }
+}
+
+/// The generations of a change, about to be put in force.
+pub(super) fn put_in_force(fresh: BTreeMap<ZoneName, Fresh<'_>>) -> BTreeMap<ZoneName, LiveZone> {
+    let live = fresh.into_iter();
+    live.filter_map(|(name, fresh)| Some((name, fresh.put_in_force()?)))
+        .collect()
+}

@@ -1,0 +1,269 @@
+//! What was deployed before, and the ways back to it: on demand, or because nobody confirmed.
+
+use std::sync::Arc;
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{
+        Applied, AuditInfo, AuditQuery, Confirmed, Deployed, HistoryEntry,
+        RevisionState as ApiState, RollbackRequest,
+    },
+};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::{Ruleset, address::parse_prefixes};
+use ipblock_store::{AuditMatch, Author, Confirmation, RevisionState};
+use serde::Serialize;
+use tracing::{error, info};
+
+use super::{
+    answers::{Array, Refusal, Sink},
+    asked::Asked,
+    changing::Changing,
+    connections::Room,
+    deploy::nothing_to_do,
+    ends,
+    execute::{Order, Target},
+    guard::Caller,
+    plan::Plan,
+    state::{Service, stored_ruleset},
+};
+
+/// Bytes that a thousand revisions take, their comments among them.
+const HISTORY_ROOM: usize = 2 << 20;
+/// Entries of the audit trail that are read at once: a detail may have 4 KiB.
+const AUDIT_PAGE: u32 = 64;
+
+impl Service {
+    /// Every revision that is kept, newest first.
+    pub(super) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
+        room.need(HISTORY_ROOM)?;
+        // Not in the middle of a switch, when links and store differ.
+        let _state = self.read();
+        let revisions = self.store.revisions()?.into_iter();
+        let entries = revisions.filter_map(|revision| {
+            Some(HistoryEntry {
+                revision: revision.number,
+                time: revision.time,
+                author: revision.author.to_string(),
+                comment: revision.comment,
+                rules: revision.rules,
+                entries: revision.entries,
+                state: match revision.state {
+                    RevisionState::Prepared => return None,
+                    RevisionState::Deployed => ApiState::Deployed,
+                    RevisionState::AwaitingConfirmation => ApiState::AwaitingConfirmation,
+                    RevisionState::Superseded => ApiState::Superseded,
+                    RevisionState::RolledBack => ApiState::RolledBack,
+                },
+            })
+        });
+        let entries: Vec<_> = entries.collect();
+        room.keep(entries.len() * HISTORY_ROOM / 1_000);
+        Ok(entries)
+    }
+
+    /// The newest entries of the audit trail, newest first, read page by page: all, or those that
+    /// name an address.
+    pub(super) fn audit_trail(
+        self: &Arc<Self>,
+        query: &AuditQuery,
+    ) -> Result<impl Serialize + use<>, ApiError> {
+        let wanted = query.address.as_deref().map(parse_prefixes).transpose()?;
+        let (service, limit) = (Arc::clone(self), query.limit);
+        Ok(Array::new(move |sink: Sink<'_, AuditInfo>| {
+            let (mut before, mut left) = (None, limit);
+            while left > 0 {
+                let page = match &wanted {
+                    None => service.store.audit_page(before, left.min(AUDIT_PAGE))?,
+                    Some(wanted) => service.store.audit_about(wanted, before, AUDIT_PAGE)?,
+                };
+                let Some(last) = page.last else { break };
+                before = Some(last);
+                for AuditMatch { entry, prefixes } in page.entries.into_iter().take(left as usize) {
+                    left -= 1;
+                    let shown = AuditInfo {
+                        time: entry.time,
+                        author: entry.author.to_string(),
+                        what: entry.what,
+                        detail: entry.detail,
+                        prefixes,
+                    };
+                    if sink(shown).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    /// Puts the ruleset of an earlier revision in force again, or says what that would change.
+    pub fn rollback(
+        &self,
+        request: &RollbackRequest,
+        caller: &Caller,
+    ) -> Result<Applied, ApiError> {
+        let changing = &self.begin_change();
+        let (before, current) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let after = Arc::new(self.revision_ruleset(request.revision)?);
+        let plan = self.plan(Arc::clone(&before), after)?;
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller).filter(|_| request.dry_run), &mut diff);
+        if request.revision == current {
+            return Ok(Applied {
+                diff,
+                changed: false,
+                deployed: (!request.dry_run).then(|| nothing_to_do(current, &before)),
+                restored: None,
+            });
+        }
+        let asked = Asked {
+            wide: request.wide,
+            force: request.force,
+        };
+        let deployed = if request.dry_run {
+            self.show_amount(&plan, None, &mut diff);
+            None
+        } else {
+            Some(self.go_back(changing, &plan, request.revision, Some(caller), asked)?)
+        };
+        Ok(Applied {
+            diff,
+            changed: true,
+            deployed,
+            restored: None,
+        })
+    }
+
+    fn go_back(
+        &self,
+        changing: &Changing<'_>,
+        plan: &Plan,
+        revision: u64,
+        caller: Option<&Caller>,
+        asked: Asked,
+    ) -> Result<Deployed, ApiError> {
+        let deployed = self.execute(
+            changing,
+            &Order {
+                plan,
+                target: Target::Back(revision),
+                caller,
+                asked,
+                clear_staged: false,
+            },
+        )?;
+        self.doubt_lists(&plan.before, &plan.after);
+        self.rebase_staged_if_possible(changing);
+        Ok(deployed)
+    }
+
+    /// Confirms the deployed revision: it stays.
+    pub fn confirm(&self, author: &Author) -> Result<Confirmed, ApiError> {
+        let _changing = self.begin_change();
+        let (trial, revision) = {
+            let state = self.read();
+            (state.confirmation.clone(), state.revision)
+        };
+        let Some(trial) = trial else {
+            let message = format!("nothing awaits confirmation: revision {revision} is deployed");
+            return Err(ApiError::new(ErrorKind::Conflict, message).with_hint(
+                "`ipblock-ctl history` tells what became of a revision that was not confirmed in \
+                 time",
+            ));
+        };
+        self.store.confirm(trial.revision)?;
+        {
+            let mut state = self.write();
+            state.confirmation = None;
+            state.previous = None;
+            state.rollback_problem = None;
+        }
+        info!(revision, author = %author.name, uid = author.uid, "confirmed");
+        self.audit(author, "confirm", &format!("revision {revision}"));
+        Ok(Confirmed {
+            revision,
+            confirmed: true,
+        })
+    }
+
+    /// Refuses a deploy while one awaits confirmation: which of the two it would go back to would
+    /// be anybody's guess.
+    pub(super) fn require_confirmed(&self) -> Result<(), ApiError> {
+        let state = self.read();
+        let Some(trial) = &state.confirmation else {
+            return Ok(());
+        };
+        let message = format!(
+            "revision {} awaits confirmation until {:.0}",
+            trial.revision,
+            ends::shown(&trial.trial.end, &Now::read())
+        );
+        let hint = format!(
+            "`ipblock-ctl confirm` keeps it, `ipblock-ctl rollback {}` goes back now",
+            trial.trial.previous
+        );
+        Err(ApiError::new(ErrorKind::Conflict, message).with_hint(hint))
+    }
+
+    /// Goes back to the revision before the deployed one when its time to be confirmed is over.
+    /// Called every second. What fails is tried again.
+    pub fn roll_back_unconfirmed(&self) {
+        let is_over = |trial: &Confirmation| {
+            let now = Now::read();
+            ends::deadline_ns(&trial.trial.end, &now) <= now.boot_ns
+        };
+        if !self.read().confirmation.as_ref().is_some_and(is_over) {
+            return;
+        }
+        let changing = &self.begin_change();
+        // It may have been confirmed while this waited.
+        let Some(trial) = self.read().confirmation.clone().filter(is_over) else {
+            return;
+        };
+        let gone_back = self.go_back_unconfirmed(changing, &trial);
+        let problem = gone_back.err().map(|error| {
+            format!(
+                "revision {} was not confirmed, and going back to revision {} failed: {error}",
+                trial.revision, trial.trial.previous
+            )
+        });
+        let mut state = self.write();
+        if let Some(problem) = &problem
+            && state.rollback_problem.as_ref() != Some(problem)
+        {
+            error!("{problem}");
+        }
+        state.rollback_problem = problem;
+    }
+
+    fn go_back_unconfirmed(
+        &self,
+        changing: &Changing<'_>,
+        trial: &Confirmation,
+    ) -> Result<(), ApiError> {
+        let previous = trial.trial.previous;
+        info!(
+            revision = trial.revision,
+            previous, "not confirmed in time: going back"
+        );
+        let before = Arc::clone(&self.read().deployed);
+        let after = Arc::new(self.revision_ruleset(previous)?);
+        let plan = self.plan(before, after)?;
+        // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
+        let asked = Asked {
+            wide: true,
+            force: true,
+        };
+        self.go_back(changing, &plan, previous, None, asked)?;
+        Ok(())
+    }
+
+    /// The ruleset of a kept revision; revision 0 is the empty one.
+    pub(super) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
+        stored_ruleset(&self.store, revision)
+    }
+}

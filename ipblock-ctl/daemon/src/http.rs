@@ -1,0 +1,373 @@
+//! What answers each route: JSON in, a method of the service on a blocking thread, JSON out.
+//!
+//! `api::routes` declares the routes.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Write as _},
+    sync::Arc,
+    time::Instant,
+};
+
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes, HttpBody as _},
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
+    handler::Handler,
+    http::header::CONTENT_TYPE,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, MethodRouter, any, on},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    routes::{BodyKind, Method, Route},
+    types::{AlertQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesetQuery},
+};
+use ipblock_store::DATABASE;
+use serde::Serialize;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::{
+    alerts::query,
+    answers::{Refusal, answer, parse},
+    bodies::{self, Bodies},
+    connections::{self, AnswerTime, Room},
+    error::Failure,
+    guard::Caller,
+    metrics, peer,
+    state::Service,
+};
+
+/// Largest backup that is taken back.
+pub(super) const MAX_BACKUP: usize = 1 << 30;
+
+/// Bytes of a backup that are read at once.
+const CHUNK: usize = 256 << 10;
+
+type Shared = State<Arc<Service>>;
+type Handlers = MethodRouter<Arc<Service>>;
+
+/// Every route, each request authorised.
+pub(super) fn router(service: Arc<Service>) -> Router {
+    routes().with_state(service)
+}
+
+fn routes() -> Router<Arc<Service>> {
+    let bodies = Bodies::new();
+    let unknown = guarded(any(no_such_route), None, &bodies);
+    let mut router = Router::new();
+    for route in Route::ALL {
+        let handler = guarded(handler(*route), Some(*route), &bodies);
+        router = router.route(route.path(), handler);
+    }
+    router
+        .fallback(unknown.clone())
+        .method_not_allowed_fallback(unknown)
+        // `bodies` has read it.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(errors_as_json))
+}
+
+/// Lets only peers through that have the right which the route needs, and bounds the bodies. The requests
+/// without a route go through here, too.
+fn guarded(handlers: Handlers, route: Option<Route>, bodies: &Bodies) -> Handlers {
+    let bodies = bodies.clone();
+    let bounded: Handlers = match route.map(Route::body) {
+        Some(BodyKind::InParts) => {
+            handlers.layer(middleware::from_fn_with_state(bodies, bodies::in_parts))
+        }
+        Some(BodyKind::Whole) | None => {
+            handlers.layer(middleware::from_fn_with_state(bodies, bodies::whole))
+        }
+    };
+    bounded.layer(middleware::from_fn_with_state(route, peer::authorise))
+}
+
+/// What answers a route. The audit trail takes an `Author`; a `Caller` also has the addresses that the
+/// guard keeps from being cut off.
+fn handler(route: Route) -> Handlers {
+    match route {
+        Route::Status => answers(route, |service, (), _| Ok(service.status()?)),
+        Route::Attach => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.attach(&parse(body)?, &caller)?)
+        }),
+        Route::Detach => answers(
+            route,
+            |service, (Extension(author), Path::<String>(name), Query::<DetachQuery>(query)), _| {
+                Ok(service.detach(&name, query.moved, &author)?)
+            },
+        ),
+        Route::Zones => answers(route, |service, (), _| Ok(service.zones())),
+        Route::Rules => answers(route, |service, Query(query), room| {
+            service.rules(query, room)
+        }),
+        Route::Rule => answers(
+            route,
+            |service, (Path::<String>(name), Query(query)), room| service.rule(&name, query, room),
+        ),
+        Route::RuleText => answers(route, |service, Path::<String>(name), _| {
+            Ok(service.rule_text(&name)?)
+        }),
+        Route::Allow => answers(route, |service, (), room| service.allow(room)),
+        Route::Bans => answers(route, |service, Query(query), room| {
+            service.list_bans(query, room)
+        }),
+        Route::Ban => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.ban(&parse(body)?, &caller)?)
+        }),
+        Route::Unban => answers(route, |service, (Extension(author), body), _| {
+            Ok(service.unban(&parse(body)?, &author)?)
+        }),
+        Route::Exceptions => answers(route, |service, (), room| service.exceptions(room)),
+        Route::Lists => answers(route, |service, (), _| Ok(service.lists())),
+        Route::List => answers(route, |service, Path::<String>(name), _| {
+            Ok(service.list(&name)?)
+        }),
+        Route::AcceptList => answers(
+            route,
+            |service, (Extension(caller), Path::<String>(name)), _| {
+                Ok(service.accept_list(&name, &caller)?)
+            },
+        ),
+        Route::Stage => answers(route, |service, (Extension(author), body), _| {
+            Ok(service.stage(&parse(body)?, &author)?)
+        }),
+        Route::Discard => answers(
+            route,
+            |service, (Extension(author), Query::<DiscardQuery>(query)), _| {
+                Ok(service.discard(query.own, &author)?)
+            },
+        ),
+        Route::Diff => answers(route, |service, Extension(caller), room| {
+            room.need(service.room_of_a_diff())?;
+            Ok(service.diff(&caller)?)
+        }),
+        Route::Deploy => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.deploy(&parse(body)?, &caller)?)
+        }),
+        Route::Confirm => answers(route, |service, Extension(author), _| {
+            Ok(service.confirm(&author)?)
+        }),
+        Route::Apply => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.apply(&parse(body)?, &caller)?)
+        }),
+        Route::History => answers(route, |service, (), room| service.history(room)),
+        Route::Rollback => answers(route, |service, (Extension(caller), body), _| {
+            Ok(service.rollback(&parse(body)?, &caller)?)
+        }),
+        Route::Audit => answers(route, |service, Query(query), _| {
+            Ok(service.audit_trail(&query)?)
+        }),
+        Route::Backup => handled_by(route, back_up),
+        Route::Restore => handled_by(route, restore),
+        Route::Ruleset => answers(route, |service, Query::<RulesetQuery>(query), _| {
+            Ok(service.ruleset(query.which)?)
+        }),
+        Route::Counters => answers(route, |service, (), room| service.counters(room)),
+        Route::Alerts => handled_by(route, alerts),
+        Route::Top => answers(route, |service, Query(query), room| {
+            service.top(query, room)
+        }),
+        Route::Metrics => handled_by(route, metrics::on_socket),
+        Route::Check => answers(route, |service, body, room| {
+            service.answer_check(body, room)
+        }),
+    }
+}
+
+/// Answers with what a method of the service makes from parts of the request, where it may block.
+fn answers<I, M, T>(
+    route: Route,
+    method: impl FnOnce(&Arc<Service>, I, &mut Room) -> Result<T, Refusal>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
+) -> Handlers
+where
+    I: FromRequest<Arc<Service>, M> + Send + 'static,
+    M: Send + 'static,
+    T: Serialize + 'static,
+{
+    handled_by(route, move |State(service): Shared, input: I| {
+        answer(service, move |service: &Arc<Service>, room: &mut Room| {
+            method(service, input, room)
+        })
+    })
+}
+
+fn handled_by<H, T>(route: Route, handler: H) -> Handlers
+where
+    H: Handler<T, Arc<Service>>,
+    T: 'static,
+{
+    let filter = match route.method() {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    on(filter, handler)
+}
+
+pub(super) async fn run_blocking<T: Send + 'static>(
+    service: Arc<Service>,
+    method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, Failure> {
+    let ticket = connections::ticket();
+    let work = tokio::task::spawn_blocking(move || {
+        let result = method(&service);
+        // Not before: the work goes on when the client does not wait for it.
+        drop(ticket);
+        result
+    });
+    match work.await {
+        Ok(result) => result.map_err(Failure),
+        Err(panic) => Err(Failure(
+            ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
+                .with_hint("this is a bug in ipblockd; its log tells more"),
+        )),
+    }
+}
+
+async fn alerts(
+    State(service): Shared,
+    Query(mut query): Query<AlertQuery>,
+) -> Result<impl IntoResponse, Failure> {
+    let mut last = service.watch_alerts();
+    let mut is_stopping = service.is_stopping.subscribe();
+    let mut left = query::wait_of(&query);
+    while !left.is_zero() {
+        let started = Instant::now();
+        let asked = (Arc::clone(&service), query.clone());
+        let found = run_blocking(asked.0, move |service| service.has_alerts(&asked.1)).await?;
+        let (is_there, newest) = found;
+        left = left.saturating_sub(started.elapsed());
+        let waited = Instant::now();
+        if is_there || !query::comes(&mut last, &mut is_stopping, newest, left).await {
+            break;
+        }
+        left = left.saturating_sub(waited.elapsed());
+        query.after = Some(newest);
+    }
+    Ok(answer(service, move |service, _| Ok(service.list_alerts(&query)?)).await)
+}
+
+async fn back_up(State(service): Shared) -> Result<Response, Failure> {
+    let file = run_blocking(service, Service::back_up).await?;
+    let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
+    tokio::spawn(async move {
+        let mut reader = BufReader::with_capacity(CHUNK, file);
+        loop {
+            let chunk =
+                tokio::task::block_in_place(|| reader.fill_buf().map(Bytes::copy_from_slice));
+            match chunk {
+                Ok(chunk) if chunk.is_empty() => break,
+                Ok(chunk) => {
+                    reader.consume(chunk.len());
+                    // Who closed the connection does not want the rest.
+                    if sender.send_data(chunk).await.is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    // The client sees a body that ends too early.
+                    warn!(%error, "a backup could not be read");
+                    sender.abort(error);
+                    break;
+                }
+            }
+        }
+    });
+    let kind = [(CONTENT_TYPE, "application/vnd.sqlite3")];
+    let time = AnswerTime(bodies::BACKUP_TIME);
+    Ok((kind, Extension(time), Body::new(body)).into_response())
+}
+
+async fn restore(
+    State(service): Shared,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<RestoreQuery>,
+    body: Body,
+) -> Result<impl IntoResponse, Failure> {
+    let aside = service.directory_aside().map_err(Failure)?;
+    let path = aside.path().join(DATABASE);
+    let failed = |error: &dyn std::fmt::Display| {
+        let message = format!("the backup could not be received: {error}");
+        Failure(ApiError::new(ErrorKind::Failed, message))
+    };
+    let too_large = || {
+        let message = format!("the backup is larger than {MAX_BACKUP} bytes");
+        Failure(ApiError::new(ErrorKind::Invalid, message))
+    };
+    if body.size_hint().lower() > MAX_BACKUP as u64 {
+        return Err(too_large());
+    }
+    let mut file = File::create(&path).map_err(|error| failed(&error))?;
+    // `DefaultBodyLimit` does not count a body that is read in parts.
+    let mut body = Limited::new(body, MAX_BACKUP);
+    let receive = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    return too_large();
+                }
+                failed(&error)
+            })?;
+            if let Some(chunk) = frame.data_ref() {
+                tokio::task::block_in_place(|| file.write_all(chunk))
+                    .map_err(|error| failed(&error))?;
+            }
+        }
+        Ok(())
+    };
+    match timeout(bodies::BACKUP_TIME, receive).await {
+        Ok(received) => received?,
+        Err(_) => return Err(bodies::too_slow(bodies::BACKUP_TIME)),
+    }
+    drop(file);
+    Ok(answer(service, move |service, _| {
+        Ok(service.restore(&aside, query, &caller)?)
+    })
+    .await)
+}
+
+async fn no_such_route(request: Request) -> Failure {
+    let message = format!("no route {} {}", request.method(), request.uri().path());
+    Failure(ApiError::new(ErrorKind::NotFound, message).with_hint("docs/api.md lists the routes"))
+}
+
+/// Gives what axum itself refuses (an unreadable query or path) the form that every
+/// other error has.
+async fn errors_as_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !(status.is_client_error() || status.is_server_error()) || is_json {
+        return response;
+    }
+    let kind = if status.is_server_error() {
+        ErrorKind::Failed
+    } else {
+        ErrorKind::Invalid
+    };
+    let message = format!("the request was refused: {status}");
+    Failure(ApiError::new(kind, message)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_have_the_same_method_and_path() {
+        // The router panics where two overlap.
+        let router = routes();
+        assert!(router.has_routes());
+    }
+}

@@ -1,0 +1,41 @@
+//! Hands what the XDP program writes to the daemon's log, when that was asked for.
+
+use std::collections::BTreeMap;
+
+use ipblock_datapath::kernel_log::{Level, Reader};
+use tracing::warn;
+
+use super::state::Service;
+
+/// One reader per program in force.
+#[derive(Default)]
+pub(super) struct KernelLog {
+    readers: BTreeMap<u32, Reader>,
+}
+
+impl KernelLog {
+    /// Hands on what was written since the last call, by the programs in force.
+    pub(super) fn flush(&mut self, service: &Service) {
+        if service.settings.bpf_log == Level::Off {
+            return;
+        }
+        let programs: Vec<u32> = {
+            let state = service.read();
+            let zones = state.zones.values();
+            zones.map(|zone| zone.generation.program_id()).collect()
+        };
+        self.readers.retain(|program, reader| {
+            reader.flush();
+            programs.contains(program)
+        });
+        for program in programs {
+            if self.readers.contains_key(&program) {
+                continue;
+            }
+            match Reader::open(program) {
+                Ok(reader) => drop(self.readers.insert(program, reader)),
+                Err(error) => warn!(program, %error, "its diagnostics cannot be read"),
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! `GET /metrics` over TCP, for those who cannot reach the unix socket.
+//!
+//! Nobody is authorised here: who reaches the address reads the page, and can do nothing else. What
+//! they cost is bounded: so many connections, one request each, one page at a time.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{CONTENT_TYPE, HeaderValue},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use ipblock_api::{error::ApiError, routes::Route};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    super::connections::{after_failed_accept, http1},
+    FORMAT,
+};
+
+/// Connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 16;
+/// How long a request may take to arrive.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+/// How long a connection may last in all, however slowly it reads.
+const WHOLE_TIME: Duration = Duration::from_secs(30);
+/// Bytes of a request's head that are kept; hyper takes no less.
+const HEAD_BYTES: usize = 8 << 10;
+
+const INDEX: &str = "ipblockd: see /metrics\n";
+
+/// Makes the page.
+pub(crate) type Page = Arc<dyn Fn() -> Result<String, ApiError> + Send + Sync>;
+
+/// What connections share.
+struct Pages {
+    make: Page,
+    /// Held while a page is made, so that many scrapes at once take no more than one core.
+    one: Arc<Mutex<()>>,
+}
+
+/// Takes the address, and says so when more than this host can reach it.
+pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    info!(%address, "metrics are served");
+    if !address.ip().to_canonical().is_loopback() {
+        warn!(
+            %address,
+            "metrics are on no loopback address: everyone who reaches it can read counters and the \
+             names of rules, zones and interfaces"
+        );
+    }
+    Ok(listener)
+}
+
+/// Why the address cannot be taken, and what to do.
+pub(crate) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there: write another port as `listen` of [metrics], and restart \
+             ipblockd"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface has this address now: it is taken as soon as one has"
+        }
+        _ => "write another address as `listen` of [metrics], and restart ipblockd",
+    };
+    format!("metrics at {address} are not served: {error}; hint: {hint}")
+}
+
+/// Answers until it is dropped, and every open connection with it.
+pub(crate) async fn serve(listener: TcpListener, make: Page) {
+    let pages = Arc::new(Pages {
+        make,
+        one: Arc::default(),
+    });
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open = JoinSet::new();
+    while let Ok(place) = Arc::clone(&free).acquire_owned().await {
+        while open.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                open.spawn(timeout(
+                    WHOLE_TIME,
+                    connection(stream, Arc::clone(&pages), place),
+                ));
+            }
+            Err(error) => after_failed_accept("metrics", error).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, pages: Arc<Pages>, _place: OwnedSemaphorePermit) {
+    let service = service_fn(move |request| {
+        let pages = Arc::clone(&pages);
+        async move { Ok::<_, Infallible>(answer(&request, &pages).await) }
+    });
+    let served = http1(HEADER_TIME, HEAD_BYTES)
+        // An idle connection would take another scraper's place.
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        debug!(%error, "a connection to the metrics ended early");
+    }
+}
+
+async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, path) if path == Route::Metrics.path() => pages.page().await,
+        (&Method::GET, "/") => text(StatusCode::OK, INDEX),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "not found: GET /metrics is all there is\n",
+        ),
+    }
+}
+
+impl Pages {
+    async fn page(&self) -> Response<Full<Bytes>> {
+        let make = Arc::clone(&self.make);
+        let turn = Arc::clone(&self.one).lock_owned().await;
+        let work = tokio::task::spawn_blocking(move || {
+            // Here, so that it ends with the work also when nobody waits for the answer any more.
+            let _turn = turn;
+            make()
+        });
+        let problem = match work.await {
+            Ok(Ok(page)) => return text(StatusCode::OK, page),
+            Ok(Err(error)) => error.message,
+            Err(panic) => panic.to_string(),
+        };
+        warn!(error = problem, "metrics could not be read");
+        // Not the error itself: it may name paths, and anyone may be asking.
+        text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics could not be read; the log of ipblockd says why\n",
+        )
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORMAT));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net,
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+    };
+
+    use ipblock_api::error::ErrorKind;
+    use tokio::{runtime::Runtime, task::JoinHandle};
+
+    use super::*;
+
+    /// Longer than any machine takes; a test that waits so long fails.
+    const PATIENCE: Duration = Duration::from_mins(2);
+
+    struct Served {
+        runtime: Runtime,
+        address: SocketAddr,
+        task: JoinHandle<()>,
+    }
+
+    fn served(make: impl Fn() -> Result<String, ApiError> + Send + Sync + 'static) -> Served {
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(bind(([127, 0, 0, 1], 0).into())).unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = runtime.spawn(serve(listener, Arc::new(make)));
+        Served {
+            runtime,
+            address,
+            task,
+        }
+    }
+
+    impl Served {
+        fn connect(&self) -> net::TcpStream {
+            let stream = net::TcpStream::connect(self.address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        }
+
+        /// Status line, head and body of the answer.
+        fn ask(&self, request: &str) -> (String, String, String) {
+            let mut stream = self.connect();
+            write!(stream, "{request} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let (status, head) = head.split_once("\r\n").unwrap();
+            (status.to_owned(), head.to_owned(), body.to_owned())
+        }
+    }
+
+    /// Whether the other side has closed, as it should.
+    fn is_closed(mut stream: net::TcpStream) -> bool {
+        match stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    #[test]
+    fn the_page_is_served_and_nothing_else() {
+        let served = served(|| Ok("page 1\n".to_owned()));
+        let (status, head, body) = served.ask("GET /metrics");
+        assert_eq!(
+            (status.as_str(), body.as_str()),
+            ("HTTP/1.1 200 OK", "page 1\n")
+        );
+        let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
+        assert!(head.lines().any(|line| line == kind), "{head}");
+        let (status, _, body) = served.ask("GET /");
+        assert_eq!((status.as_str(), body.as_str()), ("HTTP/1.1 200 OK", INDEX));
+        for other in [
+            "POST /metrics",
+            "GET /v1/status",
+            "GET /metrics/",
+            "DELETE /",
+        ] {
+            assert_eq!(served.ask(other).0, "HTTP/1.1 404 Not Found", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_fails_does_not_tell_strangers_why() {
+        let served = served(|| Err(ApiError::new(ErrorKind::Failed, "map /sys/fs/bpf/x")));
+        let (status, _, body) = served.ask("GET /metrics");
+        assert_eq!(status, "HTTP/1.1 500 Internal Server Error");
+        assert!(
+            body.contains("log of ipblockd") && !body.contains("/sys"),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn who_takes_every_place_and_says_nothing_gives_way() {
+        let served = served(|| Ok("page 1\n".to_owned()));
+        let idle: Vec<_> = (0..CONNECTIONS).map(|_| served.connect()).collect();
+        assert_eq!(served.ask("GET /metrics").2, "page 1\n");
+        assert!(idle.into_iter().all(is_closed));
+    }
+
+    #[test]
+    fn one_page_is_made_at_a_time() {
+        static NOW: AtomicUsize = AtomicUsize::new(0);
+        let served = served(|| {
+            let others = NOW.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(20));
+            NOW.fetch_sub(1, Ordering::SeqCst);
+            Ok(format!("others {others}\n"))
+        });
+        thread::scope(|scope| {
+            let scrapes: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| served.ask("GET /metrics").2))
+                .collect();
+            for scrape in scrapes {
+                assert_eq!(scrape.join().unwrap(), "others 0\n");
+            }
+        });
+    }
+
+    #[test]
+    fn open_connections_end_with_the_listener() {
+        let served = served(|| Ok(String::new()));
+        let hanging = served.connect();
+        // Accepted by now: connections are taken in turn.
+        served.ask("GET /");
+        served.task.abort();
+        assert!(is_closed(hanging));
+        drop(served.runtime);
+        assert!(net::TcpStream::connect(served.address).is_err());
+    }
+}

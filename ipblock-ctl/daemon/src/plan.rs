@@ -1,0 +1,240 @@
+//! What a deploy would do, as a value: `diff`, `--dry-run` and deploy all start from it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{AddressChange, Change, Diff, EntryChange, RuleChange},
+};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::{
+    RuleId, Ruleset, ZoneName,
+    compile::CompiledZone,
+    diff::{ChangeKind, RulesetDiff, diff, diff_addresses},
+    lint::new_warnings,
+};
+use jiff::Timestamp;
+
+use super::{
+    compiled::{CompiledRulesets, Zones},
+    state::{Service, State},
+};
+
+/// A zone as it is before or after; none: there is no such zone.
+type Side = Option<Arc<CompiledZone>>;
+
+/// The way from the deployed ruleset to another one.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) before: Arc<Ruleset>,
+    pub(super) after: Arc<Ruleset>,
+    /// The moment of both sides.
+    pub(super) now: Timestamp,
+    /// Every zone of either side: compiled before and after. Absent on one side: none.
+    zones: BTreeMap<ZoneName, (Side, Side)>,
+    /// What differs, in words.
+    changes: RulesetDiff,
+}
+
+/// What becomes of a zone's generation.
+pub(super) enum ZoneStep<'a> {
+    /// It holds already what it should.
+    Keep,
+    /// It is replaced, or made.
+    Build(&'a CompiledZone),
+    /// The zone is gone.
+    Remove,
+}
+
+impl Plan {
+    fn new(
+        (before, old): (Arc<Ruleset>, &Zones),
+        (after, new): (Arc<Ruleset>, &Zones),
+        now: Timestamp,
+    ) -> Self {
+        let names = old.keys().chain(new.keys());
+        let side = |zones: &Zones, name| zones.get(name).map(Arc::clone);
+        let zones = names.map(|name| (name.clone(), (side(old, name), side(new, name))));
+        Self {
+            zones: zones.collect(),
+            changes: diff(&before, &after),
+            before,
+            after,
+            now,
+        }
+    }
+
+    /// What to do in each zone; `state` says what its generation holds.
+    pub(super) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
+        let steps = self.zones.iter().map(|(name, (before, after))| {
+            let step = match after {
+                None => ZoneStep::Remove,
+                // Class ids are what the live generation's counters go by, so equal entries are
+                // not enough: a generation built before something expired has other classes.
+                Some(after)
+                    if before.as_ref() == Some(after)
+                        && state
+                            .zones
+                            .get(name)
+                            .is_some_and(|live| *live.classes == *after.classes) =>
+                {
+                    ZoneStep::Keep
+                }
+                Some(after) => ZoneStep::Build(after),
+            };
+            (name, step)
+        });
+        steps.collect()
+    }
+
+    /// Every zone of either side, before and after.
+    pub(super) fn zones(
+        &self,
+    ) -> impl Iterator<Item = (&ZoneName, Option<&CompiledZone>, Option<&CompiledZone>)> {
+        let zones = self.zones.iter();
+        zones.map(|(name, (before, after))| (name, before.as_deref(), after.as_deref()))
+    }
+
+    /// Whether there is any difference but the order of rules, which has no meaning.
+    pub(super) fn changes_anything(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Kernel entries before, over all zones and both families.
+    pub(super) fn entries_before(&self) -> u64 {
+        let before = self
+            .zones
+            .values()
+            .filter_map(|(before, _)| before.as_deref());
+        before.map(|zone| zone.entry_count() as u64).sum()
+    }
+
+    /// Kernel entries after, over all zones and both families.
+    pub(super) fn entries_after(&self) -> u64 {
+        let after = self
+            .zones
+            .values()
+            .filter_map(|(_, after)| after.as_deref());
+        after.map(|zone| zone.entry_count() as u64).sum()
+    }
+
+    /// The plan as the API shows it, all but what the guard knows of it.
+    pub(super) fn to_diff(&self) -> Diff {
+        let nothing = CompiledZone::empty();
+        let pairs: Vec<_> = self
+            .zones
+            .values()
+            .map(|(before, after)| {
+                (
+                    before.as_deref().unwrap_or(&nothing),
+                    after.as_deref().unwrap_or(&nothing),
+                )
+            })
+            .collect();
+        let addresses = diff_addresses(&pairs);
+        Diff {
+            rules: self
+                .changes
+                .rules
+                .iter()
+                .map(|change| RuleChange {
+                    name: change.name.clone(),
+                    change: match change.kind {
+                        ChangeKind::Added => Change::Added,
+                        ChangeKind::Changed => Change::Changed,
+                        ChangeKind::Removed => Change::Removed,
+                    },
+                    detail: change.detail.clone(),
+                })
+                .collect(),
+            other: self.changes.other.clone(),
+            addresses: AddressChange {
+                newly_blocked: addresses.newly_blocked.to_string(),
+                newly_passed: addresses.newly_passed.to_string(),
+            },
+            entries: EntryChange {
+                before: self.entries_before(),
+                after: self.entries_after(),
+            },
+            warnings: new_warnings(&self.before, &self.after),
+            cut_peers: Vec::new(),
+            edits: Vec::new(),
+            conflicts: Vec::new(),
+        }
+    }
+}
+
+impl Service {
+    /// The plan that leads from one ruleset to another now.
+    pub(super) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
+        let durations = self.read().durations.clone();
+        let now = Now::read();
+        // Ends of durations stand where they are now.
+        let old = self.zones_of(&durations.as_of(&before, &now), now.wall)?;
+        let new = self.zones_of(&durations.as_of(&after, &now), now.wall)?;
+        Ok(Plan::new((before, &old), (after, &new), now.wall))
+    }
+
+    /// The zones of a ruleset at a moment, compiled unless they were before.
+    pub(super) fn zones_of(
+        &self,
+        ruleset: &Arc<Ruleset>,
+        now: Timestamp,
+    ) -> Result<Zones, ApiError> {
+        Ok(self.compiled().zones(ruleset, now)?)
+    }
+
+    /// What was compiled last.
+    pub(super) fn compiled(&self) -> MutexGuard<'_, CompiledRulesets> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses a ruleset that drops a zone with interfaces in it.
+    pub(super) fn require_zones_of_interfaces(
+        &self,
+        before: &Ruleset,
+        after: &Ruleset,
+    ) -> Result<(), ApiError> {
+        for (interface, record) in &self.read().interfaces {
+            if before.zone(&record.zone).is_some() && after.zone(&record.zone).is_none() {
+                let message = format!(
+                    "zone `{}` would be gone, and interface `{interface}` is in it",
+                    record.zone
+                );
+                let hint = format!(
+                    "keep the zone, or first `ipblock-ctl attach {interface} --zone default` or \
+                     `ipblock-ctl detach {interface}`"
+                );
+                return Err(ApiError::new(ErrorKind::Conflict, message).with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every rule without an identity a new one.
+    pub(super) fn identify(&self, ruleset: &mut Ruleset) -> Result<(), ApiError> {
+        let unnamed = ruleset
+            .rules
+            .iter()
+            .filter(|rule| rule.id == RuleId::default())
+            .count();
+        if unnamed == 0 {
+            return Ok(());
+        }
+        let mut ids = self
+            .store
+            .allocate_rule_ids(u32::try_from(unnamed).unwrap_or(u32::MAX))?
+            .into_iter();
+        for rule in &mut ruleset.rules {
+            if rule.id == RuleId::default()
+                && let Some(id) = ids.next()
+            {
+                rule.id = id;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! What the daemon may beyond an ordinary user: three capabilities, and nothing else.
+
+use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
+use ipblock_datapath::{CAPABILITIES, kernel_log::Level};
+
+use super::settings::Settings;
+
+/// Gives up every other capability, for this process and all that it may start. Before it starts
+/// threads: capabilities are each thread's own.
+///
+/// The program's diagnostics are found by its id, which takes `CAP_SYS_ADMIN`: kept when they are
+/// asked for.
+pub fn keep_only_what_is_needed(settings: &Settings) -> Result<(), CapsError> {
+    let mut needed = CapsHashSet::from(CAPABILITIES);
+    if settings.bpf_log != Level::Off {
+        needed.insert(Capability::CAP_SYS_ADMIN);
+    }
+    for unneeded in caps::read(None, CapSet::Bounding)?.difference(&needed) {
+        // Takes CAP_SETPCAP; who is without it gains nothing by execution either.
+        caps::drop(None, CapSet::Bounding, *unneeded).ok();
+    }
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let kept = permitted.intersection(&needed).copied().collect();
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)
+}

@@ -1,0 +1,218 @@
+//! Staged edits when the deployed revision has moved meanwhile: carried over to it, or a conflict
+//! that shows both sides. Nothing that was staged is ever lost on the way.
+
+use std::sync::Arc;
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{ConflictInfo, Diff, EntryChange, StagedEditInfo},
+};
+use ipblock_policy::{
+    Rule, Ruleset,
+    diff::diff,
+    edit,
+    patch::{Patch, PatchConflict},
+};
+use tracing::info;
+
+use super::{
+    changing::Changing,
+    guard::Caller,
+    state::{Service, StagedSet, to_stored},
+};
+
+/// Staged edits that an answer lists; the newest are left out of more.
+const MAX_LISTED_EDITS: usize = 1_000;
+
+impl Service {
+    /// What deploying the staged edits would change, and whose they are.
+    pub fn diff(&self, caller: &Caller) -> Result<Diff, ApiError> {
+        let (deployed, revision, staged) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.revision,
+                state.staged.clone(),
+            )
+        };
+        let Some(staged) = staged else {
+            return Ok(self.no_difference());
+        };
+        let edits = self.staged_edits()?;
+        let mut conflicts = Vec::new();
+        let (before, after) = if staged.base == revision {
+            (deployed, staged.ruleset)
+        } else {
+            let base = Arc::new(self.revision_ruleset(staged.base)?);
+            match Patch::between(&base, &staged.ruleset).apply(&deployed) {
+                Ok(moved) => (deployed, Arc::new(moved)),
+                Err(found) => {
+                    conflicts = describe(&found, &base);
+                    (base, staged.ruleset)
+                }
+            }
+        };
+        Ok(Diff {
+            edits,
+            conflicts,
+            ..self.explain_plan(before, after, caller)?
+        })
+    }
+
+    /// The answer when nothing is staged.
+    fn no_difference(&self) -> Diff {
+        let state = self.read();
+        let zones = state.zones.values();
+        let entries = zones
+            .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
+            .sum();
+        Diff {
+            entries: EntryChange {
+                before: entries,
+                after: entries,
+            },
+            ..Diff::default()
+        }
+    }
+
+    fn explain_plan(
+        &self,
+        before: Arc<Ruleset>,
+        after: Arc<Ruleset>,
+        caller: &Caller,
+    ) -> Result<Diff, ApiError> {
+        let plan = self.plan(before, after)?;
+        let mut diff = plan.to_diff();
+        self.show_cut(&plan, Some(caller), &mut diff);
+        self.show_amount(&plan, None, &mut diff);
+        Ok(diff)
+    }
+
+    /// Carries the staged edits over to the deployed revision where that is another one than they
+    /// started from. What both changed differently is refused, and stays staged as it is. So is,
+    /// unless forced, what only both together make dangerous: nobody was asked about that.
+    pub(super) fn rebase_staged(&self, _: &Changing<'_>, force: bool) -> Result<(), ApiError> {
+        let (deployed, revision, staged) = {
+            let state = self.read();
+            (
+                Arc::clone(&state.deployed),
+                state.revision,
+                state.staged.clone(),
+            )
+        };
+        let Some(staged) = staged.filter(|staged| staged.base != revision) else {
+            return Ok(());
+        };
+        let base = self.revision_ruleset(staged.base)?;
+        let moved = Patch::between(&base, &staged.ruleset)
+            .apply(&deployed)
+            .map_err(|conflicts| refusal(&describe(&conflicts, &base), staged.base, revision))?;
+        let new_to_both = edit::require_no_new_danger(&staged.ruleset, &moved);
+        if let (false, Err(error), Err(_)) = (
+            force,
+            edit::require_no_new_danger(&deployed, &moved),
+            new_to_both,
+        ) {
+            let error = ApiError::from(error);
+            let message = format!(
+                "the edits were staged on revision {}, and on revision {revision}, which is \
+                 deployed meanwhile, they are dangerous: {}",
+                staged.base, error.message
+            );
+            return Err(ApiError { message, ..error });
+        }
+        self.store.rebase_staged(revision, &to_stored(&moved))?;
+        info!(
+            from = staged.base,
+            to = revision,
+            "staged edits carried over to the deployed revision"
+        );
+        self.write().staged = Some(StagedSet {
+            ruleset: Arc::new(moved),
+            base: revision,
+            edits: staged.edits,
+        });
+        Ok(())
+    }
+
+    /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
+    /// whoever deploys the edits.
+    pub(super) fn rebase_staged_if_possible(&self, changing: &Changing<'_>) {
+        if let Err(error) = self.rebase_staged(changing, false) {
+            info!(%error, "staged edits stay as they are");
+        }
+    }
+
+    /// The staged edits, oldest first.
+    pub(super) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
+        let edits = self.store.staged_edits()?.into_iter();
+        let listed = edits.take(MAX_LISTED_EDITS);
+        Ok(listed
+            .map(|edit| StagedEditInfo {
+                time: edit.time,
+                author: edit.author.to_string(),
+                summary: edit.summary,
+            })
+            .collect())
+    }
+}
+
+fn describe(conflicts: &[PatchConflict], base: &Ruleset) -> Vec<ConflictInfo> {
+    conflicts
+        .iter()
+        .map(|conflict| {
+            let sides = [&conflict.wanted, &conflict.found];
+            let id = sides
+                .iter()
+                .find_map(|side| side.as_ref().map(|rule| rule.id));
+            let before = base.rules.iter().find(|rule| Some(rule.id) == id);
+            let is_rule = id.is_some();
+            let side = |rule: &Option<Box<Rule>>| {
+                if is_rule {
+                    changes(before, rule.as_deref())
+                } else {
+                    Vec::new()
+                }
+            };
+            ConflictInfo {
+                subject: conflict.subject.clone(),
+                problem: conflict.problem.clone(),
+                staged: side(&conflict.wanted),
+                deployed: side(&conflict.found),
+            }
+        })
+        .collect()
+}
+
+/// What one side made of a rule, one line a field.
+fn changes(before: Option<&Rule>, after: Option<&Rule>) -> Vec<String> {
+    let of = |rule: Option<&Rule>| Ruleset {
+        rules: rule.cloned().into_iter().collect(),
+        ..Ruleset::default()
+    };
+    if after.is_none() {
+        return vec!["removed".to_owned()];
+    }
+    let changes = diff(&of(before), &of(after)).rules.into_iter();
+    changes.flat_map(|change| change.detail).collect()
+}
+
+fn refusal(conflicts: &[ConflictInfo], from: u64, to: u64) -> ApiError {
+    let mut lines = vec![format!(
+        "the edits were staged on revision {from}, revision {to} is deployed meanwhile, and both \
+         changed the same:"
+    )];
+    for conflict in conflicts {
+        lines.push(format!("  {}: {}", conflict.subject, conflict.problem));
+        let staged = conflict.staged.iter().map(|line| ("staged", line));
+        let deployed = conflict.deployed.iter().map(|line| ("deployed", line));
+        for (side, line) in staged.chain(deployed) {
+            lines.push(format!("    {side}: {line}"));
+        }
+    }
+    let message = lines.join("\n");
+    ApiError::new(ErrorKind::Conflict, message).with_hint(
+        "nothing is lost: `ipblock-ctl export --staged` shows what is staged; edit it until it \
+         agrees with what is deployed, or `ipblock-ctl discard` it",
+    )
+}

@@ -1,0 +1,329 @@
+//! The life of the process: socket, periodic work, signals.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use caps::Capability;
+use ipblock_datapath::missing_capabilities;
+use ipblock_policy::Hinted;
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tracing::{error, info, warn};
+
+use super::{
+    connections, http,
+    kernel_log::KernelLog,
+    metrics,
+    settings::Settings,
+    socket::{self, SocketError},
+    start_error::StartError,
+    state::Service,
+};
+
+/// How soon an interface that appears is attached, and an unconfirmed revision taken back.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
+const BAN_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon samples of what the kernel has are compared with what it should have.
+const DRIFT_INTERVAL: Duration = Duration::from_secs(5);
+/// How soon a list file that changes is noticed.
+const LISTS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long sinks may take to deliver what waits after a signal.
+const LAST_ALERTS: Duration = Duration::from_secs(5);
+/// How long requests that are under way may take to finish after a signal.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Why the daemon stopped or did not start. The kernel filters on as before.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Taking over failed.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Capabilities are missing.
+    #[error("not permitted: this process lacks {}", listed(missing))]
+    Capabilities {
+        /// Those that it needs and does not have.
+        missing: Vec<Capability>,
+    },
+    /// The socket could not be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// Signals or the runtime.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Hinted for RunError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start(error) => error.hint(),
+            Self::Capabilities { .. } => Some(
+                "run ipblockd as root, or with `AmbientCapabilities=CAP_BPF CAP_NET_ADMIN \
+                 CAP_PERFMON` as the unit file has it"
+                    .to_owned(),
+            ),
+            Self::Socket(error) => error.hint(),
+            Self::Io(_) => None,
+        }
+    }
+}
+
+impl RunError {
+    /// Whether the daemon lacks rights.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::Capabilities { .. } => true,
+            Self::Start(error) => error.is_not_permitted(),
+            Self::Socket(error) => error.is_not_permitted(),
+            Self::Io(_) => false,
+        }
+    }
+}
+
+fn listed(missing: &[Capability]) -> String {
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// Runs until `SIGTERM` or `SIGINT`. The filter stays in force when this returns.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let missing = missing_capabilities();
+    if !missing.is_empty() {
+        return Err(RunError::Capabilities { missing });
+    }
+    connections::make_room();
+    let socket = settings.socket.clone();
+    let checkpoint_interval = settings.checkpoint_interval;
+    let metrics_address = settings.metrics;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
+    // A write beyond a limit on file sizes has to fail, as on a full disk, and not to end the process.
+    let _beyond_file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+    // Before the start, which changes things: a daemon that refuses has changed nothing.
+    socket::require_free(&socket)?;
+    let service = tokio::task::spawn_blocking(move || Service::start(settings))
+        .await
+        .map_err(io::Error::other)??;
+    let service = Arc::new(service);
+    let listener = socket::listen(&socket)?;
+    let background = look_after(&service, checkpoint_interval, hangup);
+    let pump = Pump::start(&service)?;
+    let metrics_server = match metrics_address {
+        Some(address) => Some(serve_metrics(&service, address).await),
+        None => None,
+    };
+    // There is nobody to tell without systemd.
+    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    let watchdog = sd_notify::watchdog_enabled().map(|within| {
+        every(within / 3, &service, |service| {
+            // Answered by whoever holds the state: a daemon that is stuck is silent.
+            drop(service.read());
+            drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
+        })
+    });
+    info!(socket = %socket.display(), "ready");
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let routes = http::router(Arc::clone(&service));
+    let places = Arc::clone(&service.places);
+    let server = tokio::spawn(connections::serve(listener, routes, places, stopped));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // A request that waits for an alert could take longer than is waited for it.
+    service.is_stopping.send_replace(true);
+    drop(stop);
+    if timeout(LAST_REQUESTS, server).await.is_err() {
+        warn!("requests were still open");
+    }
+    for task in background.into_iter().chain(metrics_server).chain(watchdog) {
+        task.abort();
+    }
+    drop(fs::remove_file(&socket));
+    pump.stop().await;
+    let saved = tokio::task::spawn_blocking(move || service.checkpoint()).await;
+    if let Ok(Err(error)) = saved {
+        error!(%error, "counters could not be saved");
+    }
+    info!("stopped; the filter stays in force");
+    Ok(())
+}
+
+/// Serves metrics as soon as the address can be taken. Nothing waits for that: packets are filtered
+/// without metrics too.
+async fn serve_metrics(service: &Arc<Service>, address: SocketAddr) -> JoinHandle<()> {
+    let service = Arc::clone(service);
+    // Where it can be taken now it is, before the daemon says that it is ready.
+    let mut listener = take_metrics_address(&service, address).await;
+    tokio::spawn(async move {
+        let listener = loop {
+            if let Some(listener) = listener {
+                break listener;
+            }
+            sleep(RECONCILE_INTERVAL).await;
+            listener = take_metrics_address(&service, address).await;
+        };
+        let page = Arc::new(move || service.metrics_page());
+        metrics::serve(listener, page).await;
+    })
+}
+
+/// Takes the address; `status` shows why that does not succeed.
+async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<TcpListener> {
+    let error = match metrics::bind(address).await {
+        Ok(listener) => {
+            service.write().metrics_problem = None;
+            return Some(listener);
+        }
+        Err(error) => error,
+    };
+    let problem = metrics::unavailable(address, &error);
+    let known = service.write().metrics_problem.replace(problem.clone());
+    // Tried every second, told once.
+    if known.as_ref() != Some(&problem) {
+        warn!("{problem}");
+    }
+    None
+}
+
+/// Starts what is done again and again.
+fn look_after(
+    service: &Arc<Service>,
+    checkpoint_interval: Duration,
+    hangup: Signal,
+) -> Vec<JoinHandle<()>> {
+    vec![
+        every(RECONCILE_INTERVAL, service, {
+            let kernel_log = Mutex::new(KernelLog::default());
+            move |service| {
+                kernel_log
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .flush(service);
+                if let Err(error) = service.reconcile() {
+                    warn!(%error, "interfaces could not be looked after");
+                }
+                service.roll_back_unconfirmed();
+                if let Err(error) = service.follow_wall_clock() {
+                    warn!(%error, "ends of rules could not be moved with the clock");
+                }
+            }
+        }),
+        every(BAN_INTERVAL, service, |service| {
+            if let Err(error) = service.look_after_bans() {
+                warn!(%error, "bans could not be looked after");
+            }
+        }),
+        every(DRIFT_INTERVAL, service, |service| {
+            if let Err(error) = service.look_for_drift() {
+                warn!(%error, "the kernel could not be compared with what it should have");
+            }
+        }),
+        every(LISTS_INTERVAL, service, |service| {
+            service.follow_lists(false);
+        }),
+        on_hangup(hangup, service, |service| service.follow_lists(true)),
+        every(checkpoint_interval, service, |service| {
+            if let Err(error) = service.checkpoint() {
+                warn!(%error, "counters could not be saved");
+            }
+            if let Err(error) = service.prune_alerts() {
+                warn!(%error, "alerts whose time is over could not be let go");
+            }
+            service.compiled().forget_gone();
+        }),
+    ]
+}
+
+/// The thread that tells of alerts.
+struct Pump {
+    service: Arc<Service>,
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Pump {
+    fn start(service: &Arc<Service>) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::Builder::new().name("alerts".to_owned()).spawn({
+            let (service, stop) = (Arc::clone(service), Arc::clone(&stop));
+            move || service.pump_alerts(&stop)
+        })?;
+        let service = Arc::clone(service);
+        Ok(Self {
+            service,
+            stop,
+            thread,
+        })
+    }
+
+    /// Tells of what is left first, and lets the sinks deliver it.
+    async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            error!("the thread that tells of alerts failed");
+        }
+        let sinks = tokio::task::spawn_blocking(move || self.service.sinks.stop(LAST_ALERTS)).await;
+        if sinks.is_err() {
+            error!("the sinks of alerts could not be stopped");
+        }
+    }
+}
+
+/// Does something on a blocking thread, again and again; late is better than twice. A panic ends
+/// that one time only.
+fn every(
+    period: Duration,
+    service: &Arc<Service>,
+    work: impl Fn(&Service) + Send + Sync + 'static,
+) -> JoinHandle<()> {
+    let service = Arc::clone(service);
+    let work = Arc::new(work);
+    tokio::spawn(async move {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
+            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
+                error!(%panic, "periodic work failed");
+            }
+        }
+    })
+}
+
+/// Does something on a blocking thread after each `SIGHUP`; those that come meanwhile count once.
+fn on_hangup(
+    mut hangup: Signal,
+    service: &Arc<Service>,
+    work: impl Fn(&Service) + Send + Sync + 'static,
+) -> JoinHandle<()> {
+    let service = Arc::clone(service);
+    let work = Arc::new(work);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("SIGHUP: reading the files of lists again");
+            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
+            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
+                error!(%panic, "the work after a SIGHUP failed");
+            }
+        }
+    })
+}

@@ -1,0 +1,184 @@
+//! Alerts in a file, one JSON object a line, with rotation.
+//!
+//! The file is opened for each batch: whoever renames or removes it meanwhile (logrotate) need not
+//! tell the daemon.
+
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    fcntl::OFlag,
+    unistd::{Uid, geteuid},
+};
+
+use super::{Batch, Failure, Receiver};
+
+/// Alerts in one write. Few enough that a file ends near its size.
+const BATCH: usize = 100;
+
+/// Readable to its group, such as `adm`; alerts name people's addresses.
+const MODE: u32 = 0o640;
+
+/// A file and those that it was renamed to.
+pub(super) struct File {
+    path: PathBuf,
+    max_bytes: u64,
+    keep: u32,
+}
+
+impl File {
+    /// Nothing is opened yet.
+    pub(super) fn new(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
+        Self {
+            path,
+            max_bytes,
+            keep,
+        }
+    }
+
+    /// The name of a renamed file; 1 is the newest.
+    fn renamed(&self, number: u32) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(format!(".{number}"));
+        name.into()
+    }
+
+    /// Makes room for a new file. What is there is found again however far this came before it
+    /// failed.
+    fn rotate(&self) -> io::Result<()> {
+        if self.keep == 0 {
+            return fs::remove_file(&self.path);
+        }
+        for number in (1..self.keep).rev() {
+            rename_if_there(&self.renamed(number), &self.renamed(number + 1))?;
+        }
+        rename_if_there(&self.path, &self.renamed(1))
+    }
+
+    /// Opens the file, which is made where it is missing. No link is followed, and no file taken that
+    /// another user has put there: who may write to the directory could otherwise make root write to
+    /// any file, or read the alerts.
+    fn open(&self) -> io::Result<fs::File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(MODE)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NOCTTY).bits())
+            .open(&self.path)?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("is not a regular file"));
+        }
+        if found.nlink() > 1 {
+            let why = "has a second name (a hard link), and could be any file: remove one of them";
+            return Err(io::Error::other(why));
+        }
+        let owner = Uid::from_raw(found.uid());
+        if !owner.is_root() && owner != geteuid() {
+            let why = format!("belongs to user {owner}, who could read the alerts: move it away");
+            return Err(io::Error::other(why));
+        }
+        Ok(file)
+    }
+
+    fn write(&self, lines: &[u8]) -> Result<(), String> {
+        let at = |error: io::Error| match error.raw_os_error() {
+            Some(libc::ENOENT) => "its directory does not exist: make it".to_owned(),
+            Some(libc::ELOOP) => {
+                "is a symbolic link, which is not followed: write as `path` where it leads"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        };
+        let mut file = self.open().map_err(at)?;
+        let mut length = file.metadata().map_err(at)?.len();
+        if length > 0 && length.saturating_add(lines.len() as u64) > self.max_bytes {
+            self.rotate()
+                .map_err(|error| format!("cannot be renamed: {error}"))?;
+            file = self.open().map_err(at)?;
+            length = file.metadata().map_err(at)?.len();
+        }
+        append(&mut file, length, lines).map_err(at)
+    }
+}
+
+impl Receiver for File {
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
+    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let mut lines = Vec::new();
+        for alert in batch.iter() {
+            serde_json::to_writer(&mut lines, alert).map_err(|error| Failure::Refused {
+                detail: error.to_string(),
+            })?;
+            lines.push(b'\n');
+        }
+        self.write(&lines)
+            .map_err(|why| Failure::again(format!("{}: {why}", self.path.display())))
+    }
+}
+
+/// Why nothing can be written to a file of this path, and what to do, as far as can be told without
+/// making it.
+pub(crate) fn obstacle(path: &Path) -> Option<(String, String)> {
+    let directory = path.parent().unwrap_or(path);
+    let shown = directory.display();
+    let other = "write another `path`";
+    match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => {
+            return Some((format!("{shown} is not a directory"), other.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Some((format!("{shown} is not in a directory"), other.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Some((
+                format!("the directory {shown} does not exist"),
+                format!("make it (mkdir -p {shown}), or {other}"),
+            ));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Some(("it is not a regular file".to_owned(), other.to_owned()))
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Adds whole lines, or nothing. A line that something tore before (a power loss) is ended first,
+/// so that it spoils no other.
+fn append(file: &mut fs::File, length: u64, lines: &[u8]) -> io::Result<()> {
+    let mut text = Vec::new();
+    if let Some(last) = length.checked_sub(1) {
+        let mut byte = [b'\n'];
+        file.read_at(&mut byte, last)?;
+        if byte != [b'\n'] {
+            text.push(b'\n');
+        }
+    }
+    text.extend_from_slice(lines);
+    file.write_all(&text).inspect_err(|_| {
+        // Part of it may be there. Longer still than before: nobody has emptied it meanwhile.
+        if file.metadata().is_ok_and(|now| now.len() > length) {
+            // Where this fails too, the next write ends the torn line.
+            drop(file.set_len(length));
+        }
+    })
+}

@@ -1,0 +1,50 @@
+//! Alerts in the daemon's own log: an event each, with target `alert`.
+
+use ipblock_api::types::{AlertInfo, AlertKind};
+use tracing::warn;
+
+use super::{Batch, Failure, Receiver};
+
+/// Alerts between two looks at the queue.
+const BATCH: usize = 256;
+
+/// The log.
+pub(super) struct Log;
+
+impl Receiver for Log {
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
+    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+        batch.iter().for_each(tell);
+        Ok(())
+    }
+}
+
+/// Nothing here comes from the network but addresses and numbers, so none can break the line.
+fn tell(alert: &AlertInfo) {
+    let kind = match alert.kind {
+        AlertKind::First => "first",
+        AlertKind::Aggregate => "aggregate",
+    };
+    let action = alert.action.as_str();
+    warn!(
+        target: "alert",
+        id = alert.id,
+        kind,
+        zone = %alert.zone,
+        interface = %alert.interface,
+        rule = %alert.rule,
+        rules = %alert.rules.join(","),
+        action,
+        source = %alert.source,
+        destination = %alert.destination,
+        protocol = %alert.protocol,
+        destination_port = alert.destination_port,
+        packets = alert.packets,
+        "{source} hit {rule}",
+        source = alert.source,
+        rule = alert.rule,
+    );
+}

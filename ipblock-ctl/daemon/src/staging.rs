@@ -1,0 +1,217 @@
+//! The staged set: edits on their way to a deploy.
+
+use std::{collections::HashSet, sync::Arc};
+
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{EditRequest, RuleText, RulesetText, Staged, Which},
+};
+use ipblock_datapath::clock::Now;
+use ipblock_policy::{RuleId, RuleName, edit, text::counted};
+use ipblock_store::{AuditEntry, Author, StagedEdit};
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{
+    answers::{RuleToml, RulesetToml},
+    applied::Held,
+    changing::Changing,
+    durations, ends,
+    kept::kept,
+    state::{Service, StagedSet, to_stored},
+};
+
+impl Service {
+    /// Stages edits: all of them or none. They are on disk when this returns.
+    pub fn stage(&self, request: &EditRequest, author: &Author) -> Result<Staged, ApiError> {
+        if request.edits.is_empty() {
+            return Err(ApiError::new(ErrorKind::Invalid, "a request without edits")
+                .with_hint("docs/api.md lists the edits"));
+        }
+        let changing = &self.begin_change();
+        let (mut ruleset, base, count) = {
+            let state = self.read();
+            let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
+            let base = state.staged.as_ref().map_or(state.revision, |set| set.base);
+            (state.edited().as_ref().clone(), base, edits)
+        };
+        let mut clocks = Now::read();
+        // Ends are reckoned from here: in whole milliseconds they can be read, and the store keeps
+        // all of them.
+        clocks.wall = ends::to_millisecond(clocks.wall);
+        let now = clocks.wall;
+        let mut done = Vec::new();
+        let mut edits = Vec::new();
+        for edit in &request.edits {
+            let replaced = Held::by_replaced(edit, &ruleset).filter(|_| !request.force);
+            let summary = edit::apply(&mut ruleset, edit, now, request.force)?;
+            if let Some(replaced) = replaced {
+                self.require_most_kept(&replaced, &ruleset)?;
+            }
+            edits.push(StagedEdit {
+                time: now,
+                author: author.clone(),
+                summary: summary.clone(),
+                edit: kept(edit)
+                    .map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?,
+            });
+            done.extend(summary);
+        }
+        let read = self.read_unread_lists(&mut ruleset)?;
+        if !read.is_empty() && !request.force {
+            edit::require_no_new_danger(self.read().edited(), &ruleset)?;
+        }
+        done.extend(read);
+        self.identify(&mut ruleset)?;
+        if *self.read().edited().as_ref() == ruleset {
+            done.push("nothing changes, so nothing was staged".to_owned());
+            return Ok(Staged {
+                staged: count,
+                base,
+                done,
+            });
+        }
+        if self.read().is_as_deployed(&ruleset) {
+            self.drop_staged(changing, author, "undo what was staged")?;
+            done.push("nothing is staged any more: the ruleset is as it is deployed".to_owned());
+            return Ok(Staged {
+                staged: 0,
+                base,
+                done,
+            });
+        }
+        // What cannot be compiled is refused now, not at the deploy.
+        let ruleset = Arc::new(ruleset);
+        self.zones_of(&ruleset, now)?;
+        let durations = durations::given(&request.edits, &ruleset, &clocks);
+        if !durations.is_empty() {
+            self.store.set_rule_durations(durations.iter().cloned())?;
+        }
+        if let Err(error) = self.store.stage(base, &to_stored(&ruleset), &edits) {
+            if let Err(error) = self.store.forget_unused_durations() {
+                warn!(%error, "ends of rules that were not staged stay in the store");
+            }
+            return Err(error.into());
+        }
+        let staged = count + edits.len() as u64;
+        let before = {
+            let mut state = self.write();
+            state.durations.0.extend(durations);
+            let before = Arc::clone(state.edited());
+            state.staged = Some(StagedSet {
+                ruleset: Arc::clone(&ruleset),
+                base,
+                edits: staged,
+            });
+            before
+        };
+        let kept: HashSet<RuleId> = ruleset.rules.iter().map(|rule| rule.id).collect();
+        if before.rules.iter().any(|rule| !kept.contains(&rule.id)) {
+            self.reload_durations();
+        }
+        for line in &done {
+            info!(author = %author.name, uid = author.uid, "staged: {line}");
+        }
+        self.audit(author, "stage", &done.join("\n"));
+        Ok(Staged { staged, base, done })
+    }
+
+    /// Drops what is staged; with `own` only where that many edits are staged, all of them by this author.
+    pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
+        let changing = &self.begin_change();
+        let (edits, staged_on, revision) = {
+            let state = self.read();
+            let staged = state.staged.as_ref();
+            let edits = staged.map_or(0, |staged| staged.edits);
+            (edits, staged.map(|staged| staged.base), state.revision)
+        };
+        if let Some(own) = own {
+            let are_own = edits == own
+                && self
+                    .store
+                    .staged_edits()?
+                    .iter()
+                    .all(|edit| edit.author.uid == author.uid);
+            if !are_own {
+                return Ok(Staged {
+                    staged: edits,
+                    base: staged_on.unwrap_or(revision),
+                    done: vec!["other edits are staged, and stay so".to_owned()],
+                });
+            }
+        }
+        if edits > 0 {
+            self.drop_staged(changing, author, &counted(edits, "edit", "edits"))?;
+        }
+        Ok(Staged {
+            staged: 0,
+            base: revision,
+            done: vec![match edits {
+                0 => "nothing was staged".to_owned(),
+                _ => format!("discarded {}", counted(edits, "edit", "edits")),
+            }],
+        })
+    }
+
+    /// Drops what is staged, with what the audit trail keeps of it.
+    fn drop_staged(&self, _: &Changing<'_>, author: &Author, detail: &str) -> Result<(), ApiError> {
+        self.store.clear_staged()?;
+        self.write().staged = None;
+        self.reload_durations();
+        info!(author = %author.name, uid = author.uid, detail, "discarded what was staged");
+        self.audit(author, "discard", detail);
+        Ok(())
+    }
+
+    /// The deployed or the staged ruleset as TOML that says which revision it is made from.
+    pub(super) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
+        let (ruleset, base, revision) = {
+            let state = self.read();
+            let deployed = Arc::clone(&state.deployed);
+            match (which, &state.staged) {
+                (Which::Staged, Some(staged)) => {
+                    let base = (staged.base == state.revision).then_some(deployed);
+                    (Arc::clone(&staged.ruleset), base, staged.base)
+                }
+                _ => (Arc::clone(&deployed), Some(deployed), state.revision),
+            }
+        };
+        let base = match base {
+            Some(base) => base,
+            None => Arc::new(self.revision_ruleset(revision)?),
+        };
+        Ok(RulesetText {
+            revision,
+            ruleset: self.exported(ruleset, revision, &base),
+        })
+    }
+
+    /// One rule, staged edits applied, as `rule edit` opens it.
+    pub(super) fn rule_text(&self, name: &str) -> Result<RuleText<RuleToml>, ApiError> {
+        let state = self.read();
+        let rule = name
+            .parse::<RuleName>()
+            .ok()
+            .and_then(|name| state.edited().rule(&name));
+        let text = rule.map(|rule| RuleText {
+            toml: RuleToml(rule.clone()),
+        });
+        text.ok_or_else(|| {
+            let rules = state.edited().rules.iter();
+            edit::no_such_rule(name, rules.map(|rule| rule.name.as_str())).into()
+        })
+    }
+
+    /// Keeps who did what. What was done is done: a trail that cannot be written does not undo it.
+    pub(super) fn audit(&self, author: &Author, what: &str, detail: &str) {
+        let kept = self.store.audit(&AuditEntry {
+            time: Timestamp::now(),
+            author: author.clone(),
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
+        if let Err(error) = kept {
+            error!(uid = author.uid, what, detail, %error, "missing from the audit trail");
+        }
+    }
+}

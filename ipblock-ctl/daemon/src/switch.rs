@@ -1,0 +1,356 @@
+//! Putting generations in force: build aside, replace the program on every link, fold the old
+//! counts, and only then let the old pins go.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use ipblock_api::error::ApiError;
+use ipblock_datapath::{DatapathError, Generation, GenerationPlan, Lookup, PinDirectory};
+use ipblock_fault::{Step, reach};
+use ipblock_policy::{Ruleset, ZoneName, compile::CompiledZone};
+use ipblock_store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch};
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{
+    alerts,
+    changing::Changing,
+    fresh::{self, Fresh},
+    guard::Guarded,
+    plan::Plan,
+    state::{LiveZone, Service, State},
+};
+
+/// What is to be in force.
+pub(super) struct Change<'a> {
+    /// New generations, built and recorded.
+    pub(super) fresh: BTreeMap<ZoneName, Fresh<'a>>,
+    /// Zones whose generation goes without a successor.
+    pub(super) gone: Vec<ZoneName>,
+    /// The revision that this puts in force; none when only the program is another one.
+    pub(super) deploy: Option<(Deploy, Arc<Ruleset>)>,
+    /// Whether the staged set is what is deployed.
+    pub(super) clear_staged: bool,
+}
+
+/// Generations that a change has replaced, still pinned.
+pub(super) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
+
+/// How a change is judged at the moment at which it comes into force.
+pub(super) enum Judge<'a> {
+    /// Not at all: the ruleset stays, or a daemon that died had judged it.
+    DropsNothingNew,
+    /// By what the plan newly drops of the addresses that were seen for it.
+    Plan(&'a Plan, &'a Guarded),
+}
+
+impl Service {
+    /// Builds and pins a zone's generation; nothing is in force or recorded yet.
+    pub(super) fn build(
+        &self,
+        _: &Changing<'_>,
+        zone: &CompiledZone,
+    ) -> Result<Fresh<'_>, ApiError> {
+        // It may have been unmounted since the start.
+        PinDirectory::at(&self.settings.bpffs)?;
+        let plan = GenerationPlan {
+            number: self.store.allocate_generation()?,
+            store_id: self.store.store_id(),
+            zone,
+            capacity: self.settings.capacity,
+            log_level: self.settings.bpf_log,
+            lookup: Lookup::Tables,
+        };
+        let generation = Generation::build(&self.pins, &self.shared_maps, &plan)?;
+        let live = LiveZone {
+            generation,
+            classes: Arc::clone(&zone.classes),
+            default: zone.default,
+            ipv4_entries: zone.ipv4.len() as u64,
+            ipv6_entries: zone.ipv6.len() as u64,
+            rule_entries: zone.rule_entries().into_iter().collect(),
+        };
+        Ok(Fresh::built(live, self))
+    }
+
+    /// Puts a change in force, or leaves everything as it was. Returns what was forced.
+    ///
+    /// It is judged here, while the bans are held: what is granted before is seen, and what is
+    /// granted after is judged by this change (decision 0017).
+    pub(super) fn put_in_force(
+        &self,
+        _: &Changing<'_>,
+        change: Change<'_>,
+        judge: &Judge<'_>,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut state = self.write();
+        let bans = self.bans();
+        let judged = match judge {
+            Judge::DropsNothingNew => Ok(Vec::new()),
+            Judge::Plan(plan, guarded) => guarded.judge_plan(plan, None, &state, &bans),
+        };
+        let forced = judged?;
+        if matches!(judge, Judge::Plan(..)) {
+            reach(Step::Judged);
+        }
+        let replaced = self.switch(&mut state, change)?;
+        drop((state, bans));
+        self.let_go(replaced);
+        Ok(forced)
+    }
+
+    /// Puts other generations of the deployed revision in force.
+    pub(super) fn replace_generations(
+        &self,
+        changing: &Changing<'_>,
+        fresh: BTreeMap<ZoneName, Fresh<'_>>,
+    ) -> Result<(), ApiError> {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let change = Change {
+            fresh,
+            gone: Vec::new(),
+            deploy: None,
+            clear_staged: false,
+        };
+        self.put_in_force(changing, change, &Judge::DropsNothingNew)
+            .map(drop)
+    }
+
+    /// Switches the links and takes the change up; returns what it replaced, still pinned.
+    ///
+    /// The state is held for writing from the first replaced program until the counts are folded,
+    /// so that no counter is ever seen to go backwards.
+    pub(super) fn switch(
+        &self,
+        state: &mut State,
+        change: Change<'_>,
+    ) -> Result<Replaced, ApiError> {
+        let started = Instant::now();
+        let Change {
+            fresh,
+            gone,
+            deploy,
+            clear_staged,
+        } = change;
+        let fresh = fresh::put_in_force(fresh);
+        if let Err(error) = switch_links(state, &fresh) {
+            self.back_out(state, fresh);
+            return Err(error.into());
+        }
+        ipblock_datapath::settle();
+        reach(Step::LinksSettled);
+        let committed = retire(state, &fresh, &gone).and_then(|zones| {
+            reach(Step::CountsRead);
+            self.store.commit_switch(&Switch {
+                zones: zones.iter().map(|(_, zone)| zone.clone()).collect(),
+                deploy: deploy.as_ref().map(|(deploy, _)| deploy.clone()),
+                clear_staged,
+            })?;
+            Ok(zones)
+        });
+        let zones = match committed {
+            Ok(zones) => zones,
+            Err(error) => {
+                self.back_out(state, fresh);
+                return Err(error);
+            }
+        };
+        for (name, zone) in &zones {
+            if let Some(retired) = &zone.retired {
+                state.base.add(name, &retired.counts);
+            }
+        }
+        let mut old = Vec::new();
+        for name in gone {
+            old.extend(state.zones.remove(&name).map(|live| (name, live)));
+        }
+        for (name, live) in fresh {
+            state.drift.unbuilt.remove(&name);
+            let before = state.zones.insert(name.clone(), Arc::new(live));
+            old.extend(before.map(|live| (name, live)));
+        }
+        let rules = alerts::known_rules(&state.deployed);
+        for (name, live) in &old {
+            let (number, classes) = (live.generation.number(), Arc::clone(&live.classes));
+            state
+                .book
+                .retire(number, name.clone(), classes, Arc::clone(&rules));
+        }
+        if let Some((deploy, ruleset)) = deploy {
+            state.revision = deploy.revision;
+            let before = std::mem::replace(&mut state.deployed, ruleset);
+            state.previous = deploy.trial.as_ref().map(|_| before);
+            state.rollback_problem = None;
+            state.confirmation = deploy.trial.map(|trial| Confirmation {
+                revision: deploy.revision,
+                trial,
+            });
+        }
+        if clear_staged {
+            state.staged = None;
+        }
+        info!(
+            took_ms = started.elapsed().as_millis(),
+            generations = zones.len(),
+            "put in force"
+        );
+        Ok(old)
+    }
+
+    /// Unpins what a switch has replaced.
+    pub(super) fn let_go(&self, replaced: Replaced) {
+        reach(Step::ChangeInForce);
+        for (_, live) in replaced {
+            self.unpin(live.generation.number());
+        }
+    }
+
+    /// Returns every link to the generation that the state says, and forgets the new ones; what
+    /// those have counted meanwhile is kept.
+    pub(super) fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
+        let mut stuck = BTreeSet::new();
+        let (links, zones) = state.links_and_zones();
+        for (zone, link) in links {
+            let Some(live) = zones.get(zone) else {
+                continue;
+            };
+            match link.switch(&live.generation) {
+                Ok(()) | Err(DatapathError::LinkGone { .. }) => {}
+                Err(error) => {
+                    error!(interface = link.interface(), %error,
+                        "could not return to the old generation");
+                    stuck.insert(zone.clone());
+                }
+            }
+        }
+        ipblock_datapath::settle();
+        for (name, live) in fresh {
+            if stuck.contains(&name) {
+                state.lingering.push((name, live));
+            } else {
+                self.fold_undone(state, &name, &live);
+            }
+        }
+    }
+
+    /// Adds to the base what a generation counted that was put in force and taken back.
+    fn fold_undone(&self, state: &mut State, name: &ZoneName, live: &LiveZone) {
+        let number = live.generation.number();
+        let counts = match live.counts() {
+            Ok(counts) => counts,
+            Err(error) => {
+                error!(zone = %name, generation = number, %error, "its counts are lost");
+                return;
+            }
+        };
+        state.base.add(name, &counts);
+        let retired = FinalCounts {
+            generation: number,
+            counts,
+        };
+        match self.store.commit_switch(&Switch::retiring(retired)) {
+            Ok(()) => self.unpin(number),
+            // Its pins keep the counts: the next start adds them to the base.
+            Err(error) => warn!(zone = %name, generation = number, %error, "not folded yet"),
+        }
+    }
+
+    /// Folds undone generations that the links have left at last.
+    pub(super) fn fold_lingering(&self, _: &Changing<'_>) {
+        let mut state = self.write();
+        if state.lingering.is_empty() {
+            return;
+        }
+        let running: BTreeSet<u32> = state.links().map(|link| link.program).collect();
+        ipblock_datapath::settle();
+        for (name, live) in std::mem::take(&mut state.lingering) {
+            if running.contains(&live.generation.program_id()) {
+                state.lingering.push((name, live));
+            } else {
+                self.fold_undone(&mut state, &name, &live);
+            }
+        }
+    }
+
+    /// Lets a generation's pins go. One that stays is removed at the next start.
+    pub(super) fn unpin(&self, generation: u64) {
+        if let Err(error) = self.pins.remove_generation(generation) {
+            warn!(generation, %error, "pins of an old generation stay");
+        }
+    }
+}
+
+impl LiveZone {
+    /// What the store has to know of it.
+    pub(super) fn record(
+        &self,
+        name: &ZoneName,
+        zone: &CompiledZone,
+        revision: u64,
+    ) -> NewGeneration<'_> {
+        NewGeneration {
+            number: self.generation.number(),
+            zone: name.clone(),
+            revision,
+            classes: &self.classes,
+            ipv4_entries: self.ipv4_entries,
+            ipv6_entries: self.ipv6_entries,
+            default: zone.default,
+            malformed: zone.malformed,
+            object_sha256: self.generation.meta().object_sha256,
+            time: Timestamp::now(),
+        }
+    }
+}
+
+/// Replaces the program on the links of every zone with a new generation. A link whose interface
+/// has gone needs none.
+pub(super) fn switch_links(
+    state: &mut State,
+    fresh: &BTreeMap<ZoneName, LiveZone>,
+) -> Result<(), DatapathError> {
+    for (zone, link) in state.links_and_zones().0 {
+        let Some(live) = fresh.get(zone) else {
+            continue;
+        };
+        match link.switch(&live.generation) {
+            Err(DatapathError::LinkGone { .. }) => {
+                warn!(
+                    interface = link.interface(),
+                    "gone; it is attached again when it comes back"
+                );
+            }
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads the final counts of every generation that the change takes out of force.
+fn retire(
+    state: &State,
+    fresh: &BTreeMap<ZoneName, LiveZone>,
+    gone: &[ZoneName],
+) -> Result<Vec<(ZoneName, ZoneSwitch)>, ApiError> {
+    let names = fresh.keys().chain(gone);
+    names
+        .map(|name| {
+            let retired = state.zones.get(name).map(|old| {
+                Ok::<_, ApiError>(FinalCounts {
+                    generation: old.generation.number(),
+                    counts: old.counts()?,
+                })
+            });
+            let zone = ZoneSwitch {
+                retired: retired.transpose()?,
+                live: fresh.get(name).map(|live| live.generation.number()),
+            };
+            Ok((name.clone(), zone))
+        })
+        .collect()
+}

@@ -1,0 +1,329 @@
+//! Start: meet what is pinned, finish or undo what was interrupted, put the deployed ruleset in
+//! force. The filter works on all the while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use ipblock_api::error::ApiError;
+use ipblock_common::ABI_VERSION;
+use ipblock_datapath::{Generation, PinDirectory, PinLock, PinnedLink, SharedMaps, clock::Now};
+use ipblock_fault::{Step, reach};
+use ipblock_policy::{Ruleset, ZoneName, compile::compile};
+use ipblock_store::{AskedMode, GenerationState};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::{
+    alerts::Alerts,
+    attach::bare,
+    backup::remove_left_aside,
+    bans::LiveBans,
+    changing::Changing,
+    counts::Counts,
+    examine::examine,
+    fresh::Fresh,
+    guard::Sources,
+    metrics::Record,
+    settings::Settings,
+    sinks::Sinks,
+    start_error::StartError,
+    state::{LiveZone, Service, State},
+};
+
+/// Generations as they are pinned, whole ones only, by number.
+type Pinned = BTreeMap<u64, Generation>;
+
+impl Service {
+    /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force. What it
+    /// cannot start with it refuses before it changes anything.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let store = examine(&settings)?.open()?;
+        // On a full disk the daemon starts without.
+        match store.forget_unused_durations() {
+            Ok(0) => {}
+            Ok(count) => info!(count, "cleared away ends of rules that are gone"),
+            Err(error) => warn!(%error, "ends of rules that are gone stay in the store"),
+        }
+        remove_left_aside(&settings.state_dir);
+        let pins = PinDirectory::create(&settings.bpffs)?;
+        let pin_lock = PinLock::take(&pins)?;
+        bare::cover(&pins, &store)?;
+        let shared = SharedMaps::open_or_create(&pins)?;
+        let bans = LiveBans::load(shared.bans, &store)?;
+        let state = State::load(&store)?;
+        let record = Record::begin(&store)?;
+        // The running filter goes by it at once.
+        let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
+        let sinks = Sinks::start(&settings.alerts.sinks);
+        let service = Self {
+            guard: Sources::new("/", settings.ssh_ports.clone()),
+            settings,
+            pins,
+            _pin_lock: pin_lock,
+            store,
+            change: Mutex::new(()),
+            state: RwLock::new(state),
+            shared_maps: shared.ids,
+            sinks,
+            alerts: Mutex::new(alerts),
+            alert_events: Mutex::new(Some(shared.events)),
+            hits: shared.hits,
+            panic_off: shared.panic_off,
+            shared_pins: shared.pins,
+            is_stopping: watch::Sender::new(false),
+            bans: Mutex::new(bans),
+            compiled: Mutex::default(),
+            record,
+            places: Arc::default(),
+        };
+        reach(Step::StartOpened);
+        let changing = service.begin_change();
+        let mut pinned = service.open_pinned()?;
+        // Before anything new is on a link.
+        service.fill_ban_tables();
+        reach(Step::StartBansFilled);
+        let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
+        reach(Step::StartUndone);
+        service.adopt_generations(&mut pinned)?;
+        service.adopt_moved()?;
+        service.adopt_links()?;
+        reach(Step::StartAdopted);
+        service.finish(&changing, unfinished, &mut pinned)?;
+        reach(Step::StartFinished);
+        service.build_missing_and_outdated(&changing)?;
+        reach(Step::StartBuilt);
+        service.attach_remembered(&changing)?;
+        bare::let_go(&service.pins, |_| Ok(true))?;
+        reach(Step::StartAttached);
+        service.remove_orphans()?;
+        reach(Step::StartCleared);
+        drop(changing);
+        Ok(service)
+    }
+
+    /// Opens every pinned generation; one whose making was interrupted is removed.
+    fn open_pinned(&self) -> Result<Pinned, StartError> {
+        let mut pinned = Pinned::new();
+        for number in self.pins.generation_numbers()? {
+            match Generation::open_pinned(&self.pins, number) {
+                Ok(Some(generation)) => {
+                    if generation.meta().store_id != self.store.store_id() {
+                        return Err(StartError::OtherStore {
+                            pins: self.pins.root().display().to_string(),
+                            state_dir: self.settings.state_dir.display().to_string(),
+                        });
+                    }
+                    pinned.insert(number, generation);
+                }
+                Ok(None) => {
+                    info!(generation = number, "removing an unfinished generation");
+                    self.unpin(number);
+                }
+                // It may be on a link: it is replaced there, and its pins are removed at the end.
+                Err(error) => warn!(generation = number, %error, "cannot be taken over"),
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// Makes every live generation that is pinned the state's own. After a reboot there is none:
+    /// then the last checkpoint is added to the base.
+    fn adopt_generations(&self, pinned: &mut Pinned) -> Result<(), StartError> {
+        for recorded in self.store.open_generations()? {
+            if recorded.state != GenerationState::Live {
+                continue;
+            }
+            if let Some(generation) = pinned.remove(&recorded.number) {
+                let deployed = Arc::clone(&self.read().deployed);
+                let live = self.live_zone(generation, &recorded, &deployed)?;
+                let live = Arc::new(live);
+                self.write().zones.insert(recorded.zone.clone(), live);
+            } else {
+                info!(generation = recorded.number, zone = %recorded.zone,
+                    "not in the kernel any more: counting on from the last checkpoint");
+                self.store.fold_checkpoint(recorded.number)?;
+            }
+        }
+        self.write().base = Counts::load(&self.store)?;
+        Ok(())
+    }
+
+    /// A pinned generation with what the store knows of it.
+    pub(super) fn live_zone(
+        &self,
+        generation: Generation,
+        recorded: &ipblock_store::Generation,
+        ruleset: &Ruleset,
+    ) -> Result<LiveZone, StartError> {
+        let rule_entries = compile(ruleset, &recorded.zone, Timestamp::now())
+            .map(|zone| zone.rule_entries().into_iter().collect())
+            .unwrap_or_default();
+        Ok(LiveZone {
+            generation,
+            classes: self.store.generation_classes(recorded.number)?.into(),
+            default: recorded.default,
+            ipv4_entries: recorded.ipv4_entries,
+            ipv6_entries: recorded.ipv6_entries,
+            rule_entries,
+        })
+    }
+
+    /// Takes over the pinned links of remembered interfaces with whatever program they run.
+    fn adopt_links(&self) -> Result<(), StartError> {
+        for interface in self.store.interfaces()? {
+            if let Err(error) = self.adopt_link(&interface) {
+                warn!(interface = %interface.name, %error, "its link cannot be taken over yet");
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
+    /// another program after an upgrade.
+    fn build_missing_and_outdated(&self, changing: &Changing<'_>) -> Result<(), StartError> {
+        let deployed = Arc::clone(&self.read().deployed);
+        let mut outdated = BTreeSet::new();
+        for name in deployed.zone_names() {
+            let why = match self.read().zones.get(&name) {
+                Some(live)
+                    if live
+                        .generation
+                        .is_current(self.settings.bpf_log, &self.shared_maps) =>
+                {
+                    info!(zone = %name, generation = live.generation.number(),
+                        "taken over: same program, same ABI, nothing loaded");
+                    continue;
+                }
+                Some(live) if live.generation.meta().abi != ABI_VERSION => "another ABI",
+                Some(live) if !live.generation.is_whole() => "maps of it are not pinned",
+                Some(_) => "another program",
+                None => "none in the kernel",
+            };
+            info!(zone = %name, why, "to be built");
+            outdated.insert(name);
+        }
+        Ok(self.build_anew(changing, &outdated)?)
+    }
+
+    /// Builds generations of the deployed revision for these zones and puts them in force. One that
+    /// cannot be built is told of and tried again: the other zones, and what is in the kernel of this
+    /// one, go on.
+    pub(super) fn build_anew(
+        &self,
+        changing: &Changing<'_>,
+        zones: &BTreeSet<ZoneName>,
+    ) -> Result<(), ApiError> {
+        let (deployed, revision) = {
+            let state = self.read();
+            (Arc::clone(&state.deployed), state.revision)
+        };
+        let mut fresh = BTreeMap::new();
+        for name in zones {
+            match self.build_for(changing, &deployed, name, revision) {
+                Ok(built) => {
+                    info!(zone = %name, generation = built.number(), "built");
+                    fresh.insert(name.clone(), built);
+                }
+                Err(error) => self.could_not_build(name, &error),
+            }
+        }
+        let names: Vec<ZoneName> = fresh.keys().cloned().collect();
+        let put = self.replace_generations(changing, fresh);
+        if let Err(error) = &put {
+            for name in &names {
+                self.could_not_build(name, error);
+            }
+        }
+        put
+    }
+
+    /// Tried again and again, told once.
+    fn could_not_build(&self, zone: &ZoneName, error: &ApiError) {
+        let why = error.to_string();
+        let known = self.write().drift.unbuilt.insert(zone.clone(), why.clone());
+        if known.as_ref() != Some(&why) {
+            error!(%zone, %error, "cannot be built");
+        }
+    }
+
+    /// Compiles, builds and records a zone's generation for a revision.
+    pub(super) fn build_for(
+        &self,
+        changing: &Changing<'_>,
+        ruleset: &Arc<Ruleset>,
+        name: &ZoneName,
+        revision: u64,
+    ) -> Result<Fresh<'_>, ApiError> {
+        let now = Now::read();
+        let ruleset = self.read().durations.as_of(ruleset, &now);
+        let compiled = compile(&ruleset, name, now.wall)?;
+        let fresh = self.build(changing, &compiled)?;
+        fresh.record(&self.store, name, &compiled, revision)?;
+        Ok(fresh)
+    }
+
+    /// Puts every remembered interface, and those of `--interface`, on its zone's generation. One
+    /// that cannot be attached does not keep the others from it: `status` shows it.
+    fn attach_remembered(&self, changing: &Changing<'_>) -> Result<(), StartError> {
+        self.remember_links_without_an_interface()?;
+        for interface in &self.settings.interfaces {
+            self.store.add_interface(interface)?;
+        }
+        Ok(self.put_all_on(changing, self.store.interfaces()?)?)
+    }
+
+    /// A link that the store does not know (it was restored from a backup, say) filters all the
+    /// same: it is looked after in the zone whose generation it runs.
+    fn remember_links_without_an_interface(&self) -> Result<(), StartError> {
+        let known: BTreeSet<String> = {
+            let interfaces = self.store.interfaces()?.into_iter();
+            interfaces.map(|interface| interface.name).collect()
+        };
+        for name in self.pins.linked_interfaces()? {
+            if known.contains(&name) {
+                continue;
+            }
+            let Some(link) = PinnedLink::open(&self.pins, &name)? else {
+                continue;
+            };
+            if link.index.is_none() {
+                link.detach()?;
+                continue;
+            }
+            let zone = {
+                let state = self.read();
+                let mut zones = state.zones.iter();
+                zones
+                    .find(|(_, live)| live.generation.program_id() == link.program)
+                    .map(|(zone, _)| zone.clone())
+                    .unwrap_or_default()
+            };
+            warn!(interface = %name, zone = %zone, "filtered and not remembered: taken over");
+            self.store.add_interface(&ipblock_store::Interface {
+                name,
+                mode: AskedMode::Auto,
+                zone,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes pins of generations that nothing refers to any more.
+    fn remove_orphans(&self) -> Result<(), StartError> {
+        let live: BTreeSet<u64> = {
+            let state = self.read();
+            let zones = state.zones.values();
+            zones.map(|zone| zone.generation.number()).collect()
+        };
+        for number in self.pins.generation_numbers()? {
+            if !live.contains(&number) {
+                info!(generation = number, "removing an old generation");
+                self.unpin(number);
+            }
+        }
+        Ok(self.pins.remove_other_shared()?)
+    }
+}

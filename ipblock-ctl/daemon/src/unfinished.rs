@@ -1,0 +1,179 @@
+//! What a daemon left half-way when it died: finished where it had reached a link, undone otherwise.
+//!
+//! A deploy records its generations before the first link is switched and commits after the last
+//! one, so generations in state `built` tell that it was interrupted, and the links tell how far
+//! it had come. Nobody was told that it had succeeded.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ipblock_datapath::{Generation, clock::Now};
+use ipblock_policy::Ruleset;
+use ipblock_store::{
+    self, Deploy, FinalCounts, GenerationCounts, GenerationState, RevisionState, Switch,
+};
+use tracing::{info, warn};
+
+use super::{
+    changing::Changing,
+    counts::per_rule,
+    examine::programs_on_links,
+    fresh::Fresh,
+    start_error::StartError,
+    state::Service,
+    switch::{Change, Judge},
+};
+
+/// Interrupted changes that had reached a link: built generations by revision.
+pub(super) type Unfinished = BTreeMap<u64, Vec<ipblock_store::Generation>>;
+
+impl Service {
+    /// Undoes interrupted changes that reached no link and returns the others.
+    pub(super) fn undo_what_reached_no_link(
+        &self,
+        pinned: &mut BTreeMap<u64, Generation>,
+    ) -> Result<Unfinished, StartError> {
+        let running = programs_on_links(&self.pins)?;
+        let mut built = Unfinished::new();
+        for generation in self.store.open_generations()? {
+            if generation.state == GenerationState::Built {
+                built
+                    .entry(generation.revision)
+                    .or_default()
+                    .push(generation);
+            }
+        }
+        let reached_a_link = |generations: &[ipblock_store::Generation]| {
+            let mut pinned = generations
+                .iter()
+                .filter_map(|built| pinned.get(&built.number));
+            pinned.any(|generation| running.contains(&generation.program_id()))
+        };
+        let (unfinished, undone): (Unfinished, Unfinished) = built
+            .into_iter()
+            .partition(|(_, generations)| reached_a_link(generations));
+        for generation in undone.values().flatten() {
+            info!(
+                generation = generation.number,
+                "undoing an interrupted change"
+            );
+            self.fold_interrupted(generation, pinned.remove(&generation.number))?;
+        }
+        for revision in self.store.prepared_revisions()? {
+            if !unfinished.contains_key(&revision.number) {
+                self.store.discard_prepared(revision.number)?;
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// A generation that was taken off its links again has counted: that is kept.
+    fn fold_interrupted(
+        &self,
+        recorded: &ipblock_store::Generation,
+        pinned: Option<Generation>,
+    ) -> Result<(), StartError> {
+        let counts = match pinned {
+            Some(generation) => {
+                let classes = self.store.generation_classes(recorded.number)?;
+                per_rule(&classes, &generation.counts()?, &Now::read())
+            }
+            None => GenerationCounts::default(),
+        };
+        self.store.commit_switch(&Switch::retiring(FinalCounts {
+            generation: recorded.number,
+            counts,
+        }))?;
+        self.unpin(recorded.number);
+        Ok(())
+    }
+
+    /// Finishes interrupted changes: the links that still run the old generation get the new one,
+    /// and the change is recorded.
+    pub(super) fn finish(
+        &self,
+        changing: &Changing<'_>,
+        unfinished: Unfinished,
+        pinned: &mut BTreeMap<u64, Generation>,
+    ) -> Result<(), StartError> {
+        for (revision, generations) in unfinished {
+            info!(revision, "finishing an interrupted change");
+            let current = self.read().revision;
+            let deploy = if revision == current {
+                None
+            } else {
+                Some((revision, Arc::new(self.revision_ruleset(revision)?)))
+            };
+            let ruleset = match &deploy {
+                Some((_, ruleset)) => Arc::clone(ruleset),
+                None => Arc::clone(&self.read().deployed),
+            };
+            let mut fresh = BTreeMap::new();
+            for recorded in generations {
+                let live = match pinned.remove(&recorded.number) {
+                    Some(generation) => {
+                        Fresh::adopted(self.live_zone(generation, &recorded, &ruleset)?)
+                    }
+                    None => self.build_again(changing, &recorded, &ruleset)?,
+                };
+                fresh.insert(recorded.zone, live);
+            }
+            let state = self.read();
+            let zones = state
+                .zones
+                .keys()
+                .filter(|name| ruleset.zone(name).is_none());
+            let gone = zones.cloned().collect();
+            let is_staged = state
+                .staged
+                .as_ref()
+                .is_some_and(|set| set.ruleset == ruleset);
+            drop(state);
+            let change = Change {
+                fresh,
+                gone,
+                deploy: match deploy {
+                    Some((revision, ruleset)) => Some((self.interrupted(revision)?, ruleset)),
+                    None => None,
+                },
+                clear_staged: is_staged,
+            };
+            // Nothing was granted since it was judged: no daemon was there.
+            self.put_in_force(changing, change, &Judge::DropsNothingNew)?;
+        }
+        Ok(())
+    }
+
+    /// The deploy that was interrupted. A revision that was not new was on its way back.
+    fn interrupted(&self, revision: u64) -> Result<Deploy, StartError> {
+        let recorded = self.store.revision(revision)?;
+        let is_new = recorded.is_some_and(|found| found.state == RevisionState::Prepared);
+        let trial = self.store.confirmation()?;
+        Ok(Deploy {
+            revision,
+            trial: trial
+                .filter(|trial| trial.revision == revision)
+                .map(|trial| trial.trial),
+            previous: if is_new {
+                RevisionState::Superseded
+            } else {
+                RevisionState::RolledBack
+            },
+        })
+    }
+
+    /// Builds a generation anew whose pins are gone or damaged, under another number.
+    fn build_again(
+        &self,
+        changing: &Changing<'_>,
+        recorded: &ipblock_store::Generation,
+        ruleset: &Arc<Ruleset>,
+    ) -> Result<Fresh<'_>, StartError> {
+        warn!(
+            generation = recorded.number,
+            "its pins are gone: building it again"
+        );
+        let live = self.build_for(changing, ruleset, &recorded.zone, recorded.revision)?;
+        self.store.discard_built(recorded.number)?;
+        Ok(live)
+    }
+}

@@ -1,0 +1,457 @@
+//! What the daemon shows: status, zones, rules, allow lists, counters.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use serde::{Serialize, Serializer};
+
+use ipblock_api::{
+    error::ApiError,
+    types::{
+        AlertStatus, AllowInfo, Count, Counters, Entries, EntryState, InterfaceState,
+        InterfaceStatus, RuleCount, RuleInfo, RulesQuery, SinkState, Status, Totals, ZoneInfo,
+        ZoneStatus,
+    },
+};
+use ipblock_common::Outcome;
+use ipblock_datapath::{Interface, clock::Now, object::object_sha256_hex};
+use ipblock_policy::{
+    At, Element, Rule, RuleId, Ruleset, Shared, Zone, ZoneName, edit::no_such_rule,
+};
+use ipblock_store::ZoneCounts;
+use jiff::Timestamp;
+
+use super::{
+    answers::{Array, Refusal, Sink, Texts},
+    attach::moved_problems,
+    connections::Room,
+    counts::Counts,
+    ends, feeds,
+    state::{Service, State},
+};
+
+/// Bytes that a list of rules takes for each, without the elements: counts, references, a row.
+pub(super) const RULE_ROOM: usize = 256;
+/// Bytes that a comparison of two lists takes for each element.
+const ELEMENT_ROOM: usize = 48;
+
+impl Service {
+    /// `GET /v1/status`.
+    pub fn status(&self) -> Result<Status, ApiError> {
+        let state = self.read();
+        self.status_from(&state, &state.counts()?)
+    }
+
+    /// The status by counts that were read already.
+    pub(super) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
+        let present = Interface::list();
+        let interfaces = state.shown_interfaces(present.as_deref());
+        let zones = state
+            .zones
+            .iter()
+            .map(|(name, zone)| ZoneStatus {
+                name: name.to_string(),
+                default: zone.default,
+                generation: zone.generation.number(),
+                interfaces: interfaces
+                    .iter()
+                    .filter(|(zone, _)| zone == name)
+                    .map(|(_, interface)| interface.clone())
+                    .collect(),
+                entries: Entries {
+                    ipv4: zone.ipv4_entries,
+                    ipv6: zone.ipv6_entries,
+                    capacity: self.settings.capacity.into(),
+                },
+                totals: as_totals(&zone_counts(counts, name).totals),
+            })
+            .collect();
+        let alerts = self.alert_status()?;
+        let bans = self.bans();
+        let moved = moved_problems(state, present.as_deref().unwrap_or_default());
+        let problems = problems(state, &interfaces)
+            .into_iter()
+            .chain(moved)
+            .chain(self.called_off())
+            .chain(bans.problem());
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            revision: state.revision,
+            staged: state.staged.as_ref().map_or(0, |staged| staged.edits),
+            confirm_deadline: state
+                .confirmation
+                .as_ref()
+                .map(|trial| ends::shown(&trial.trial.end, &Now::read())),
+            zones,
+            bans: bans.count_live() as u64,
+            problems: problems.chain(sink_problems(&alerts)).collect(),
+            alerts,
+            object_sha256: object_sha256_hex(),
+            bpffs: self.settings.bpffs.display().to_string(),
+        })
+    }
+
+    /// Says so when an operator has called off all dropping.
+    fn called_off(&self) -> Option<String> {
+        let until = self.called_off_until(&Now::read())?;
+        Some(format!(
+            "nothing is dropped until {until:.0}: `panic-off` was called"
+        ))
+    }
+
+    /// Until when an operator has called off all dropping.
+    pub(super) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
+        let until = self.panic_off.until_ns().ok()?;
+        (until > now.boot_ns).then(|| ends::to_millisecond(now.wall_at(until)))
+    }
+
+    /// `GET /v1/counters`.
+    pub(super) fn counters(&self, room: &mut Room) -> Result<Counters, Refusal> {
+        room.need(self.rule_count() * RULE_ROOM)?;
+        let state = self.read();
+        Ok(state.counters_from(&state.counts()?))
+    }
+
+    /// `GET /v1/zones`.
+    pub(super) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
+        let state = self.read();
+        let (before, after) = (&state.deployed, state.edited());
+        zone_names(before, after)
+            .into_iter()
+            .map(|name| {
+                let (old, new) = (before.zone(&name), after.zone(&name));
+                let entry_state = entry_state(old.as_ref(), new.as_ref());
+                let zone = new.or(old).unwrap_or_default();
+                let Zone {
+                    default,
+                    malformed,
+                    allow,
+                } = zone;
+                ZoneInfo {
+                    interfaces: state
+                        .interfaces
+                        .iter()
+                        .filter(|(_, record)| record.zone == name)
+                        .map(|(interface, _)| interface.clone())
+                        .collect(),
+                    name: name.to_string(),
+                    default,
+                    malformed,
+                    allow: Texts::all(&allow),
+                    state: entry_state,
+                }
+            })
+            .collect()
+    }
+
+    /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
+    pub(super) fn rules(&self, query: RulesQuery, room: &mut Room) -> Result<ShownRules, Refusal> {
+        room.need(self.rule_count() * RULE_ROOM)?;
+        Ok(self.read().show_rules(query)?)
+    }
+
+    /// `GET /v1/rules/{name}`.
+    pub(super) fn rule(
+        &self,
+        name: &str,
+        query: RulesQuery,
+        room: &mut Room,
+    ) -> Result<RuleInfo<Texts>, Refusal> {
+        let rules = self.rules(query, room)?;
+        let shown = rules.shown();
+        let found = shown.iter().find(|(rule, _)| rule.name.as_str() == name);
+        let (rule, entry) = found.ok_or_else(|| {
+            let names = shown.iter().map(|(rule, _)| rule.name.as_str());
+            ApiError::from(no_such_rule(name, names))
+        })?;
+        Ok(rules.info(rule, *entry))
+    }
+
+    /// Rules of both sides, as a measure of what a list of them takes.
+    pub(super) fn rule_count(&self) -> usize {
+        let state = self.read();
+        state.deployed.rules.len() + state.edited().rules.len()
+    }
+
+    /// Bytes that `GET /v1/diff` takes: ranges of both sides, and a line for each rule.
+    pub(super) fn room_of_a_diff(&self) -> usize {
+        let entries: u64 = {
+            let state = self.read();
+            let zones = state.zones.values();
+            zones
+                .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
+                .sum()
+        };
+        let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+        entries.saturating_mul(2 * ELEMENT_ROOM) + self.rule_count() * RULE_ROOM
+    }
+
+    /// `GET /v1/allow`: the global list, then those of zones.
+    pub(super) fn allow(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
+        let lists = {
+            let state = self.read();
+            let (before, after) = (&state.deployed, state.edited());
+            let global = (None, before.allow.clone(), after.allow.clone());
+            let of_zones = zone_names(before, after).into_iter().map(|name| {
+                let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
+                let (old, new) = (list(before), list(after));
+                (Some(name.to_string()), old, new)
+            });
+            let lists: Vec<_> = [global].into_iter().chain(of_zones).collect();
+            lists
+        };
+        room.need(room_to_compare(
+            lists.iter().map(|(_, old, new)| (old, new)),
+        ))?;
+        Ok(Array::new(move |sink: Sink<'_, AllowInfo>| {
+            for (zone, before, after) in &lists {
+                let gone_on = each_changed(before, after, |address, note, state| {
+                    sink(AllowInfo {
+                        address,
+                        zone: zone.clone(),
+                        note,
+                        state,
+                    })
+                });
+                if gone_on.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }))
+    }
+}
+
+/// What a list of rules is made from. Elements are shared with the rulesets.
+pub(super) struct ShownRules {
+    before: Arc<Ruleset>,
+    after: Arc<Ruleset>,
+    counts: Counts,
+    /// Kernel entries of each rule, over all zones.
+    entries: HashMap<RuleId, u64>,
+    query: RulesQuery,
+}
+
+impl Serialize for ShownRules {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = self.shown().into_iter();
+        serializer.collect_seq(shown.map(|(rule, entry)| self.info(rule, entry)))
+    }
+}
+
+impl ShownRules {
+    /// The rules with staged edits applied, then those staged to go.
+    fn shown(&self) -> Vec<(&Rule, EntryState)> {
+        let deployed = self.before.rules.iter();
+        let deployed: BTreeMap<RuleId, &Rule> = deployed.map(|rule| (rule.id, rule)).collect();
+        let edited = &self.after.rules;
+        let kept: BTreeSet<_> = edited.iter().map(|rule| rule.id).collect();
+        let held = edited.iter().map(|rule| {
+            let before = deployed.get(&rule.id).copied();
+            (rule, entry_state(before, Some(rule)))
+        });
+        let gone = self.before.rules.iter();
+        let gone = gone.filter(|rule| !kept.contains(&rule.id));
+        held.chain(gone.map(|rule| (rule, EntryState::Removed)))
+            .collect()
+    }
+
+    fn info(&self, rule: &Rule, entry: EntryState) -> RuleInfo<Texts> {
+        let count = self.counts.rule(rule.id);
+        let most = self.query.elements.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        });
+        let matches = Texts::first(&rule.matches, most);
+        let except = Texts::first(&rule.except, most);
+        RuleInfo {
+            name: rule.name.to_string(),
+            action: rule.action,
+            enabled: rule.enabled,
+            more_match: matches.left_out(),
+            matches,
+            more_except: except.left_out(),
+            except,
+            expires: rule.expires,
+            note: rule.note.clone(),
+            alert: rule.alert,
+            zones: rule.zones.iter().map(ToString::to_string).collect(),
+            entries: self.entries.get(&rule.id).copied().unwrap_or_default(),
+            packets: count.packets,
+            bytes: count.bytes,
+            excepted: count.excepted,
+            last_hit: count.last_hit,
+            state: entry,
+        }
+    }
+}
+
+impl State {
+    /// What a list of rules is made from, with each end where it is on the wall clock as it goes now.
+    fn show_rules(&self, query: RulesQuery) -> Result<ShownRules, ApiError> {
+        let now = Now::read();
+        let mut entries: HashMap<RuleId, u64> = HashMap::new();
+        for zone in self.zones.values() {
+            for (id, count) in &zone.rule_entries {
+                *entries.entry(*id).or_default() += count;
+            }
+        }
+        Ok(ShownRules {
+            before: self.durations.as_of(&self.deployed, &now),
+            after: self.durations.as_of(self.edited(), &now),
+            counts: self.counts()?,
+            entries,
+            query,
+        })
+    }
+
+    /// The counters of deployed rules, by counts that were read already.
+    pub(super) fn counters_from(&self, counts: &Counts) -> Counters {
+        let ZoneCounts { totals, bans } = counts.all_zones();
+        let rules = self.deployed.rules.iter().map(|rule| {
+            let count = counts.rule(rule.id);
+            RuleCount {
+                name: rule.name.to_string(),
+                action: rule.action,
+                packets: count.packets,
+                bytes: count.bytes,
+                excepted: count.excepted,
+                last_hit: count.last_hit,
+            }
+        });
+        Counters {
+            rules: rules.collect(),
+            bans: as_count(bans),
+            allow: as_count(totals[Outcome::Allowed]),
+            totals: as_totals(&totals),
+        }
+    }
+}
+
+fn zone_counts(counts: &Counts, zone: &ZoneName) -> ZoneCounts {
+    counts.zones.get(zone).copied().unwrap_or_default()
+}
+
+/// Zones of either ruleset.
+fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
+    let names = before.zone_names().into_iter();
+    names.chain(after.zone_names()).collect()
+}
+
+fn problems(state: &State, interfaces: &[(ZoneName, InterfaceStatus)]) -> Vec<String> {
+    let mut problems = state.start_problems.clone();
+    problems.extend(state.rollback_problem.clone());
+    problems.extend(state.metrics_problem.clone());
+    problems.extend(state.drift.problems());
+    if state.interfaces.is_empty() {
+        problems.push("no interface is attached: nothing is filtered".to_owned());
+    }
+    problems.extend(feeds::problems(&state.feeds));
+    for (_, interface) in interfaces {
+        let name = &interface.name;
+        match interface.state {
+            InterfaceState::Attached => {}
+            InterfaceState::Absent => problems.push(format!(
+                "interface {name} does not exist; it is attached when it appears"
+            )),
+            InterfaceState::Failed => {
+                let why = interface
+                    .detail
+                    .as_deref()
+                    .unwrap_or("it could not be attached");
+                problems.push(format!("interface {name} is not filtered: {why}"));
+            }
+        }
+    }
+    problems
+}
+
+fn sink_problems(alerts: &AlertStatus) -> impl Iterator<Item = String> {
+    let failing = alerts
+        .sinks
+        .iter()
+        .filter(|sink| sink.state == SinkState::Failing);
+    failing.map(|sink| {
+        let why = sink.detail.as_deref().unwrap_or("it fails");
+        format!("alerts do not reach sink {}: {why}", sink.name)
+    })
+}
+
+pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => EntryState::Deployed,
+        (Some(_), Some(_)) => EntryState::Changed,
+        (None, _) => EntryState::Added,
+        (Some(_), None) => EntryState::Removed,
+    }
+}
+
+/// Hands over address, note and state of each element: those of `after`, then those that are gone.
+pub(super) fn each_changed(
+    before: &Shared<Element>,
+    after: &Shared<Element>,
+    mut take: impl FnMut(String, String, EntryState) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
+        elements
+            .iter()
+            .map(|element| (&element.at, element))
+            .collect()
+    }
+    let mut take =
+        |element: &Element, state| take(text(&element.at), element.note.to_string(), state);
+    if before.is_same(after) {
+        let mut all = after.iter();
+        return all.try_for_each(|element| take(element, EntryState::Deployed));
+    }
+    let (old, new) = (by_address(before), by_address(after));
+    for element in after {
+        take(
+            element,
+            entry_state(old.get(&element.at).copied(), Some(element)),
+        )?;
+    }
+    let mut gone = before
+        .iter()
+        .filter(|element| !new.contains_key(&element.at));
+    gone.try_for_each(|element| take(element, EntryState::Removed))
+}
+
+/// Bytes that [`each_changed`] takes for the largest of these pairs.
+pub(super) fn room_to_compare<'a>(
+    pairs: impl IntoIterator<Item = (&'a Shared<Element>, &'a Shared<Element>)>,
+) -> usize {
+    let differing = pairs.into_iter().filter(|(old, new)| !old.is_same(new));
+    let elements = differing.map(|(old, new)| old.len() + new.len());
+    elements.max().unwrap_or_default() * ELEMENT_ROOM
+}
+
+fn text(at: &At) -> String {
+    match at {
+        At::Prefix(prefix) => prefix.to_string(),
+        At::List(name) => format!("@{name}"),
+    }
+}
+
+/// A count as the API has it.
+fn as_count(count: ipblock_common::Count) -> Count {
+    Count {
+        packets: count.packets,
+        bytes: count.bytes,
+    }
+}
+
+/// Totals as the API has them.
+fn as_totals(totals: &ipblock_common::Totals) -> Totals {
+    Totals {
+        passed: as_count(totals[Outcome::Passed]),
+        dropped: as_count(totals[Outcome::Dropped]),
+        warned: as_count(totals[Outcome::Warned]),
+        allowed: as_count(totals[Outcome::Allowed]),
+        non_ip: as_count(totals[Outcome::NonIp]),
+        malformed: as_count(totals[Outcome::Malformed]),
+    }
+}

@@ -1,0 +1,133 @@
+//! What the daemon shows of named lists and of exceptions, staged edits applied.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ipblock_api::{
+    error::ApiError,
+    types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo},
+};
+use ipblock_policy::{List, ListName, Rule, RuleId, Ruleset, Shared, edit::no_such_list};
+use serde::Serialize;
+
+use super::{
+    answers::{Array, Refusal, Sink},
+    connections::Room,
+    feeds::{self, Feeds},
+    state::{Service, State},
+    view::{RULE_ROOM, each_changed, entry_state, room_to_compare},
+};
+
+impl Service {
+    /// `GET /v1/exceptions`: rule by rule, those that are staged to go last in each.
+    pub(super) fn exceptions(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
+        let (before, after, _) = both(&self.read());
+        room.need((before.rules.len() + after.rules.len()) * RULE_ROOM)?;
+        let old: BTreeMap<RuleId, &Rule> =
+            before.rules.iter().map(|rule| (rule.id, rule)).collect();
+        let kept: BTreeSet<RuleId> = after.rules.iter().map(|rule| rule.id).collect();
+        let gone = before.rules.iter().filter(|rule| !kept.contains(&rule.id));
+        let pairs = after.rules.iter().map(|rule| {
+            let old = old.get(&rule.id).map(|old| old.except.clone());
+            (rule, old.unwrap_or_default(), rule.except.clone())
+        });
+        let pairs: Vec<_> = pairs
+            .chain(gone.map(|rule| (rule, rule.except.clone(), Shared::default())))
+            .map(|(rule, old, new)| (rule.name.clone(), old, new))
+            .collect();
+        room.keep(0);
+        let rows = pairs.len() * RULE_ROOM;
+        room.need(rows + room_to_compare(pairs.iter().map(|(_, old, new)| (old, new))))?;
+        Ok(Array::new(move |sink: Sink<'_, ExceptionInfo>| {
+            for (rule, old, new) in &pairs {
+                let gone_on = each_changed(old, new, |address, note, state| {
+                    sink(ExceptionInfo {
+                        rule: rule.to_string(),
+                        address,
+                        note,
+                        state,
+                    })
+                });
+                if gone_on.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    /// `GET /v1/lists`.
+    pub(super) fn lists(&self) -> impl Serialize + use<> {
+        let (before, after, feeds) = both(&self.read());
+        Array::new(move |sink: Sink<'_, ListInfo>| {
+            let names: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
+            let lists = names.into_iter().filter_map(|name| {
+                let (list, used_by, state) = list(&before, &after, name)?;
+                Some(ListInfo {
+                    name: name.to_string(),
+                    file: list.file.as_ref().map(ToString::to_string),
+                    entries: list.elements.len() as u64,
+                    used_by,
+                    state,
+                    problem: feeds::problem(&feeds, name),
+                })
+            });
+            for list in lists {
+                if sink(list).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// `GET /v1/lists/{name}`.
+    pub(super) fn list(&self, name: &str) -> Result<impl Serialize + use<>, ApiError> {
+        let (before, after, feeds) = both(&self.read());
+        let parsed: Option<ListName> = name.parse().ok();
+        let problem = parsed
+            .as_ref()
+            .and_then(|name| feeds::problem(&feeds, name));
+        let found = parsed.and_then(|name| list(&before, &after, &name));
+        let (list, used_by, state) = found.ok_or_else(|| no_such_list(name, &after))?;
+        let elements = list.elements.clone();
+        let entries = Array::new(move |sink: Sink<'_, ListEntry>| {
+            for element in &elements {
+                let entry = ListEntry {
+                    address: element.prefix.to_string(),
+                    note: element.note.to_string(),
+                };
+                if sink(entry).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        Ok(ListContent {
+            name: name.to_owned(),
+            file: list.file.as_ref().map(ToString::to_string),
+            entries,
+            used_by,
+            state,
+            problem,
+        })
+    }
+}
+
+fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Feeds) {
+    let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
+    (before, after, state.feeds.clone())
+}
+
+/// A list as it is staged, or as it is deployed where it is staged to go.
+fn list<'a>(
+    before: &'a Ruleset,
+    after: &'a Ruleset,
+    name: &ListName,
+) -> Option<(&'a List, Vec<String>, EntryState)> {
+    let (old, new) = (before.lists.get(name), after.lists.get(name));
+    let users = after.users_of(name);
+    Some((new.or(old)?, users, entry_state(old, new)))
+}

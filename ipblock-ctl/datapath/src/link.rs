@@ -1,0 +1,273 @@
+//! Links: a generation's program on an interface.
+//!
+//! A link is made once per interface, pinned, and afterwards only its program is replaced. Nothing
+//! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
+//! atomically.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use ipblock_fault::{Step, reach};
+
+use super::{
+    error::DatapathError,
+    generation::Generation,
+    held::{self, HeldPin, PutRight},
+    inspect::program_name,
+    interface::{Interface, XdpState},
+    mode::AttachMode,
+    pins::PinDirectory,
+    sys,
+};
+
+/// What an attach led to.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The link, pinned.
+    pub link: PinnedLink,
+    /// The mode that the kernel accepted. Each is asked for by name, so it is what is in force.
+    pub mode: AttachMode,
+    /// Why native mode is not used, where it was tried first.
+    pub fallback: Option<String>,
+}
+
+/// A link as it is pinned.
+#[derive(Debug)]
+pub struct PinnedLink {
+    held: HeldPin,
+    interface: String,
+    /// Id of the program that it runs.
+    pub program: u32,
+    /// Index of its interface in the namespace where that is now; `None` when it is gone.
+    pub index: Option<u32>,
+}
+
+/// A link whose device was attached by a name that it does not have here any more, as it is pinned.
+#[derive(Debug)]
+pub struct MovedPin {
+    /// The link.
+    pub link: PinnedLink,
+    /// The zone that it was attached in.
+    pub zone: String,
+}
+
+/// Attaches a generation to an interface and pins the link. `None` as mode means native where that
+/// works, generic otherwise.
+///
+/// Refuses an interface that runs any XDP program already. `EEXIST` when a device above it has one.
+pub fn attach(
+    pins: &PinDirectory,
+    interface: &Interface,
+    mode: Option<AttachMode>,
+    generation: &Generation,
+) -> Result<Attachment, DatapathError> {
+    interface.require_ethernet()?;
+    if let Some(state) = interface.xdp {
+        return Err(foreign(interface, state));
+    }
+    let try_mode = |mode: AttachMode| {
+        let flags = match mode {
+            AttachMode::Native => sys::XDP_FLAGS_DRV_MODE,
+            AttachMode::Generic => sys::XDP_FLAGS_SKB_MODE,
+        };
+        sys::create_xdp_link(generation.program_fd(), interface.index, flags)
+    };
+    let (link, mode, fallback) = match mode {
+        Some(mode) => {
+            let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
+            (link, mode, None)
+        }
+        None => match try_mode(AttachMode::Native) {
+            Ok(link) => (link, AttachMode::Native, None),
+            Err(native) if is_driver_refusal(&native) => {
+                let mode = AttachMode::Generic;
+                let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
+                (link, mode, Some(format!("native mode: {native}")))
+            }
+            Err(error) => return Err(refused(interface, AttachMode::Native, error)),
+        },
+    };
+    reach(Step::LinkMade);
+    let path = pins.link(&interface.name);
+    let pin_failed = |source| DatapathError::pin(path.clone(), source);
+    sys::pin(&link, &path).map_err(pin_failed)?;
+    reach(Step::LinkPinned);
+    Ok(Attachment {
+        link: PinnedLink {
+            held: HeldPin::open(path.clone()).map_err(pin_failed)?,
+            interface: interface.name.clone(),
+            program: generation.program_id(),
+            index: Some(interface.index),
+        },
+        mode,
+        fallback,
+    })
+}
+
+/// Why the kernel refused; a program that came between our look and the attach is named.
+fn refused(interface: &Interface, mode: AttachMode, source: io::Error) -> DatapathError {
+    let taken = matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
+    if taken
+        && let Ok(Some(now)) = Interface::by_name(&interface.name)
+        && let Some(state) = now.xdp
+    {
+        return foreign(interface, state);
+    }
+    DatapathError::Attach {
+        interface: interface.name.clone(),
+        mode,
+        source,
+    }
+}
+
+/// What a driver answers that cannot do native XDP here and now, as opposed to "someone is there".
+fn is_driver_refusal(error: &io::Error) -> bool {
+    !matches!(
+        error.raw_os_error(),
+        Some(libc::EBUSY | libc::EEXIST | libc::EPERM | libc::EACCES | libc::ENODEV)
+    )
+}
+
+fn foreign(interface: &Interface, state: XdpState) -> DatapathError {
+    DatapathError::ForeignProgram {
+        interface: interface.name.clone(),
+        program: state.program,
+        name: program_name(state.program),
+        mode: state.mode,
+    }
+}
+
+impl PinnedLink {
+    /// The link pinned for an interface name; `None` when there is no such pin.
+    pub fn open(pins: &PinDirectory, interface: &str) -> Result<Option<Self>, DatapathError> {
+        Self::open_at(&pins.link(interface), interface)
+    }
+
+    /// The pinned links of devices that moved.
+    pub fn open_moved(pins: &PinDirectory) -> Result<Vec<MovedPin>, DatapathError> {
+        let mut moved = Vec::new();
+        for (path, interface, zone) in pins.moved_links()? {
+            let link = Self::open_at(&path, &interface)?;
+            moved.extend(link.map(|link| MovedPin { link, zone }));
+        }
+        Ok(moved)
+    }
+
+    fn open_at(path: &Path, interface: &str) -> Result<Option<Self>, DatapathError> {
+        let failed = |source| DatapathError::pin(path, source);
+        let held = match HeldPin::open(path.to_owned()) {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let info = sys::link_info(&held).map_err(failed)?;
+        Ok(Some(Self {
+            held,
+            interface: interface.to_owned(),
+            program: info.program,
+            index: (info.interface != 0).then_some(info.interface),
+        }))
+    }
+
+    /// The name that its device was attached by.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// Whether this interface of our namespace carries it. Its index alone does not tell: it is the
+    /// index in the namespace where the device is now.
+    #[must_use]
+    pub fn is_on(&self, interface: &Interface) -> bool {
+        self.index == Some(interface.index)
+            && interface.xdp.map(|xdp| xdp.program) == Some(self.program)
+    }
+
+    /// Asks again what it runs, and where.
+    pub fn look_again(&mut self) {
+        if let Ok(info) = sys::link_info(&self.held) {
+            self.program = info.program;
+            self.index = (info.interface != 0).then_some(info.interface);
+        }
+    }
+
+    /// Pins it among the moved links: its device does not have its name here any more.
+    pub fn set_aside(&mut self, pins: &PinDirectory, zone: &str) -> Result<(), DatapathError> {
+        let path = pins.moved_link(&self.interface, zone, self.held.id());
+        self.move_pin(path)
+    }
+
+    /// Pins it as the link of the interface that carries it.
+    pub fn take_back(&mut self, pins: &PinDirectory, interface: &str) -> Result<(), DatapathError> {
+        self.move_pin(pins.link(interface))?;
+        interface.clone_into(&mut self.interface);
+        Ok(())
+    }
+
+    fn move_pin(&mut self, path: PathBuf) -> Result<(), DatapathError> {
+        let moved = self.held.move_to(path.clone());
+        moved.map_err(|source| DatapathError::pin(path, source))
+    }
+
+    /// Whether it still is on an interface.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        sys::link_info(&self.held).is_ok_and(|info| info.interface != 0)
+    }
+
+    /// Pins it again where its pin is gone or is another object.
+    #[must_use]
+    pub fn put_pin_right(&self) -> PutRight {
+        held::put_all_right([&self.held])
+    }
+
+    /// Puts another generation in force: every packet is judged by the old or the new program.
+    ///
+    /// Does nothing when the link runs it already.
+    pub fn switch(&mut self, generation: &Generation) -> Result<(), DatapathError> {
+        let program = generation.program_id();
+        if self.program == program {
+            return Ok(());
+        }
+        sys::update_link(&self.held, generation.program_fd()).map_err(|source| {
+            let interface = self.interface.clone();
+            match source.raw_os_error() {
+                Some(libc::ENOLINK | libc::ENODEV) => DatapathError::LinkGone { interface },
+                _ => DatapathError::Switch { interface, source },
+            }
+        })?;
+        self.program = program;
+        reach(Step::LinkSwitched);
+        Ok(())
+    }
+
+    /// Takes the program off the interface and removes the pin. Doing it again is no error.
+    pub fn detach(self) -> Result<(), DatapathError> {
+        self.take_off()?;
+        reach(Step::LinkDetached);
+        let path = self.held.path().to_owned();
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DatapathError::pin(path, error))
+            }
+            _ => {
+                reach(Step::LinkUnpinned);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the program off the interface; a pin stays, and holds nothing. Doing it again is no error.
+    pub fn take_off(&self) -> Result<(), DatapathError> {
+        match sys::detach_link(&self.held) {
+            // Its interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+            result => result.map_err(|source| DatapathError::Detach {
+                interface: self.interface.clone(),
+                source,
+            }),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `import`: what was read, and what was refused.
+
+use ipblock_api::types::Staged;
+use serde::Serialize;
+
+use super::{
+    number::{counted, grouped},
+    view::{View, visible},
+};
+
+/// What `import` read and staged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// The file, or `<stdin>`.
+    pub file: String,
+    /// How it was read.
+    pub format: String,
+    /// Entries in it: addresses, prefixes and ranges, refused ones too.
+    pub read: u64,
+    /// Different prefixes that they stand for.
+    pub prefixes: u64,
+    /// Different addresses that they stand for, in decimal: IPv6 has more than 64 bits hold.
+    pub addresses: String,
+    /// Prefixes that came again.
+    pub duplicates: u64,
+    /// Entries with a timeout, which is not kept.
+    pub timed: u64,
+    /// IPv4-mapped addresses that were read as IPv4.
+    pub mapped: u64,
+    /// The sets of an ipset or nft file that have entries.
+    pub sets: Vec<SetEntries>,
+    /// Addresses in places that are not read.
+    pub passed_over: Vec<PassedOver>,
+    /// Entries that were refused, the first of them.
+    pub refused: Vec<Refused>,
+    /// How many more were refused.
+    pub more_refused: u64,
+    /// What was staged; null when nothing was.
+    pub staged: Option<Staged>,
+}
+
+/// A set of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetEntries {
+    /// Its name.
+    pub name: String,
+    /// Its entries, refused ones too.
+    pub entries: u64,
+}
+
+/// Addresses that were not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// Where they stand: a key of a JSON document, or `rules` of nft.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// An entry that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// From 1.
+    pub line: u64,
+    /// The offending text; empty where the place says all.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl ImportReport {
+    /// How many entries were refused.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.more_refused
+            .saturating_add(u64::try_from(self.refused.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What was read, on one line.
+#[must_use]
+pub fn render(report: &ImportReport, _view: &View) -> String {
+    let mut text = format!(
+        "{} ({}): {} read, {}, {}",
+        visible(&report.file),
+        report.format,
+        counted(report.read, "entry", "entries"),
+        counted(report.prefixes, "prefix", "prefixes"),
+        counted(&report.addresses, "address", "addresses"),
+    );
+    if report.duplicates > 0 {
+        text.push_str(", ");
+        text.push_str(&counted(report.duplicates, "duplicate", "duplicates"));
+    }
+    if report.refusals() > 0 {
+        text.push_str(", ");
+        text.push_str(&grouped(report.refusals()));
+        text.push_str(" refused");
+    }
+    text.push('\n');
+    text
+}
+
+/// What the reader did beside taking entries, a line each.
+#[must_use]
+pub fn remarks(report: &ImportReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.timed > 0 {
+        let have = if report.timed == 1 { "has" } else { "have" };
+        lines.push(format!(
+            "{} {have} an end, which import drops: `ipblock-ctl ban` holds addresses for a time",
+            counted(report.timed, "entry", "entries")
+        ));
+    }
+    if report.mapped > 0 {
+        let are = if report.mapped == 1 { "is" } else { "are" };
+        lines.push(format!(
+            "{} (::ffff:192.0.2.1) {are} read as IPv4",
+            counted(
+                report.mapped,
+                "IPv4-mapped address",
+                "IPv4-mapped addresses"
+            )
+        ));
+    }
+    if !report.passed_over.is_empty() {
+        let places = report.passed_over.iter().map(|passed| {
+            let count = counted(passed.count, "address", "addresses");
+            format!("`{}` ({count})", visible(&passed.what))
+        });
+        let places: Vec<String> = places.collect();
+        lines.push(format!(
+            "warning: addresses in these places are not read: {}",
+            places.join(", ")
+        ));
+    }
+    lines
+}
+
+/// `file:line: text: problem`, as compilers write it.
+#[must_use]
+pub fn refused_line(file: &str, refused: &Refused) -> String {
+    let text = match refused.text.as_str() {
+        "" => String::new(),
+        text => format!(" `{text}`:"),
+    };
+    format!("{file}:{}:{text} {}", refused.line, refused.problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn what_was_read_stands_on_one_line() {
+        let mut report = samples::import_report();
+        assert_eq!(
+            render(&report, &samples::view()),
+            "drop.txt (plain): 12,364 entries read, 12,345 prefixes, 1,048,576 addresses, \
+             17 duplicates, 2 refused\n"
+        );
+        (report.duplicates, report.refused) = (0, Vec::new());
+        assert_eq!(
+            render(&report, &samples::view()),
+            "drop.txt (plain): 12,364 entries read, 12,345 prefixes, 1,048,576 addresses\n"
+        );
+    }
+
+    #[test]
+    fn what_is_dropped_and_passed_over_is_said() {
+        let mut report = samples::import_report();
+        assert_eq!(remarks(&report), [""; 0]);
+        (report.timed, report.mapped) = (12, 1);
+        let passed = |what: &str, count| PassedOver {
+            what: what.to_owned(),
+            count,
+        };
+        report.passed_over = vec![passed("values", 3), passed("define office", 1)];
+        assert_eq!(
+            remarks(&report),
+            [
+                "12 entries have an end, which import drops: `ipblock-ctl ban` holds addresses \
+                 for a time",
+                "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4",
+                "warning: addresses in these places are not read: `values` (3 addresses), \
+                 `define office` (1 address)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refused_entry_names_its_place() {
+        let report = samples::import_report();
+        assert_eq!(
+            refused_line(&report.file, &report.refused[0]),
+            "drop.txt:3: `192.0.2.1/24`: host bits set"
+        );
+        assert_eq!(
+            refused_line(&report.file, &report.refused[1]),
+            "drop.txt:9: no address"
+        );
+    }
+
+    #[test]
+    fn import_json_has_the_documented_fields() {
+        insta::assert_json_snapshot!(samples::import_report());
+    }
+}

@@ -1,0 +1,344 @@
+//! From a ruleset to the entries and classes of one zone.
+//!
+//! A kernel trie returns only the longest prefix, so overlap is resolved here: each prefix is
+//! tagged with what it stands for (`tag`), a walk in address order unites the tags of nested
+//! prefixes into states, each state has one class (`class`), and what is left of the entries is
+//! the least that gives the same answers (`minimal`).
+
+mod class;
+mod minimal;
+#[cfg(test)]
+pub(super) mod oracle;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::{net::IpAddr, sync::Arc};
+
+pub use ipblock_common::limits::DEFAULT_CAPACITY;
+use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
+use ipnet::{Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use self::{class::Classes, tag::Tags, walk::States};
+use super::{
+    name::ZoneName,
+    prefix::{Bits, Prefix, longest_cover},
+    ruleset::{DefaultVerdict, MalformedPolicy, RuleId, Ruleset},
+};
+use crate::{Classified, ErrorKind, Hinted};
+
+/// How many rules all classes of all zones together may list; every one costs some bytes of memory, and
+/// rulesets whose rules overlap so densely are made by mistake.
+pub const MAX_CLASS_MEMBERS: usize = 1 << 24;
+
+/// What the zones of one ruleset have taken of [`MAX_CLASS_MEMBERS`] so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    members: usize,
+}
+
+/// What the datapath loads for one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledZone {
+    /// What happens to an address without a class.
+    pub default: DefaultVerdict,
+    /// What happens to a packet whose source cannot be read.
+    pub malformed: MalformedPolicy,
+    /// Longest-prefix-match entries, sorted by address, then by length. None can be left out.
+    pub ipv4: Vec<(Ipv4Net, ClassId)>,
+    /// As `ipv4`.
+    pub ipv6: Vec<(Ipv6Net, ClassId)>,
+    /// Indexed by class id. Element 0 stands for "nothing matches" and is no class. Shared with whoever
+    /// counts by them: they may be by far the largest part.
+    pub classes: Arc<[CompiledClass]>,
+}
+
+/// For one part of the address space: who matches, who was spared, and what follows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CompiledClass {
+    /// What the rules ask for; [`ClassVerdict`] as a number in serialised form.
+    #[serde(with = "verdict_number")]
+    pub verdict: ClassVerdict,
+    /// Whether a rule that matches alerts.
+    #[serde(default)]
+    pub alert: bool,
+    /// The rules that match, sorted. Empty for an allow class. Rules without an identity yet
+    /// stand for themselves, as so many zeros.
+    pub matched: Vec<RuleId>,
+    /// The rules that an exception keeps from matching, sorted. Empty for an allow class.
+    pub excepted: Vec<RuleId>,
+    /// When the first of these rules ends.
+    pub valid_until: Option<Timestamp>,
+    /// The class from then on; `NO_CLASS` when nothing is left.
+    pub next: ClassId,
+}
+
+mod verdict_number {
+    use ipblock_common::ClassVerdict;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(v: &ClassVerdict, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u16(v.number())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<ClassVerdict, D::Error> {
+        u16::deserialize(d).map(ClassVerdict::from_number)
+    }
+}
+
+/// Why a ruleset cannot be compiled.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The ruleset has no such zone.
+    #[error("there is no zone `{zone}`")]
+    UnknownZone {
+        /// What was asked for.
+        zone: ZoneName,
+        /// The zones that there are.
+        known: Vec<String>,
+    },
+    /// More rules end one after another over the same address than the kernel follows.
+    #[error(
+        "rules over {address} end at {count} different times, and at most {limit} are possible \
+         over one address"
+    )]
+    TooManyEnds {
+        /// The first address for which that is so.
+        address: IpAddr,
+        /// At how many times rules over it end.
+        count: usize,
+        /// How many are possible.
+        limit: usize,
+    },
+    /// More combinations of rules than the kernel has classes.
+    #[error("rules overlap in more than {limit} combinations (at {address})")]
+    TooManyClasses {
+        /// The first address that does not fit.
+        address: IpAddr,
+        /// How many fit.
+        limit: usize,
+    },
+    /// More rules over the same addresses, in more combinations, than memory is granted for.
+    #[error(
+        "rules overlap too densely (at {address}): their combinations, over all zones, list more \
+         than {MAX_CLASS_MEMBERS} rules"
+    )]
+    TooDense {
+        /// The first address that does not fit.
+        address: IpAddr,
+    },
+    /// What is wrong in one of several zones.
+    #[error("zone `{zone}`: {source}")]
+    InZone {
+        /// The zone.
+        zone: ZoneName,
+        /// What is wrong.
+        source: Box<CompileError>,
+    },
+}
+
+impl Classified for CompileError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}
+
+impl Hinted for CompileError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownZone { known, .. } => format!("zones are {}", known.join(", ")),
+            Self::TooManyEnds { .. } => {
+                "let some of them end together, or narrow their `match`".to_owned()
+            }
+            Self::TooManyClasses { .. } => "unite rules that hold the same addresses".to_owned(),
+            Self::TooDense { .. } => "unite rules that hold the same addresses, or let rules hold \
+                                      in fewer zones (`zones`)"
+                .to_owned(),
+            Self::InZone { source, .. } => return source.hint(),
+        })
+    }
+}
+
+/// Compiles every zone at a moment, one after the other: nothing but the result is kept of one when the
+/// next begins, and what their classes list is bounded together.
+pub fn compile_all(
+    ruleset: &Ruleset,
+    now: Timestamp,
+) -> Result<Vec<(ZoneName, CompiledZone)>, CompileError> {
+    let names = ruleset.zone_names();
+    let several = names.len() > 1;
+    let mut taken = Taken::default();
+    let zones =
+        names.into_iter().map(
+            |zone| match compile_within(ruleset, &zone, now, &mut taken) {
+                Ok(compiled) => Ok((zone, compiled)),
+                Err(source) if several => Err(CompileError::InZone {
+                    zone,
+                    source: Box::new(source),
+                }),
+                Err(error) => Err(error),
+            },
+        );
+    zones.collect()
+}
+
+/// Compiles one zone as if it were the only one: see [`compile_within`].
+pub fn compile(
+    ruleset: &Ruleset,
+    zone: &ZoneName,
+    now: Timestamp,
+) -> Result<CompiledZone, CompileError> {
+    compile_within(ruleset, zone, now, &mut Taken::default())
+}
+
+/// Compiles one zone at a moment: O(n log n) in the number of prefixes, lists resolved.
+///
+/// Rules that have ended at `now` are left out; later ends become [`CompiledClass::valid_until`].
+///
+/// What its classes list is added to what other zones have taken.
+pub fn compile_within(
+    ruleset: &Ruleset,
+    zone: &ZoneName,
+    now: Timestamp,
+    taken: &mut Taken,
+) -> Result<CompiledZone, CompileError> {
+    let Some(settings) = ruleset.zone(zone) else {
+        return Err(CompileError::UnknownZone {
+            zone: zone.clone(),
+            known: ruleset.zone_names().into_iter().map(Into::into).collect(),
+        });
+    };
+    let mut rules: Vec<_> = ruleset
+        .rules
+        .iter()
+        .filter(|rule| rule.is_live(now) && rule.holds_in(zone))
+        .collect();
+    // By identity, so that what is sorted by position in this order is sorted by identity.
+    rules.sort_by_key(|rule| rule.id);
+
+    let tags = Tags::collect(ruleset, &rules, &settings);
+    let mut states = States::new(Classes::new(&rules, taken.members));
+    let ipv4 = minimal::entries(states.walk(tags.ipv4)?);
+    let ipv6 = minimal::entries(states.walk(tags.ipv6)?);
+    let classes = states.into_classes();
+    taken.members = classes.members();
+    Ok(CompiledZone {
+        default: settings.default,
+        malformed: settings.malformed,
+        ipv4: nets(&ipv4),
+        ipv6: nets(&ipv6),
+        classes: classes.into_vec().into(),
+    })
+}
+
+fn nets<B: Bits>(entries: &[(Prefix<B>, ClassId)]) -> Vec<(B::Net, ClassId)> {
+    entries
+        .iter()
+        .map(|(prefix, class)| (prefix.first.net(prefix.len), *class))
+        .collect()
+}
+
+impl CompiledZone {
+    /// A zone without entries that passes everything.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            default: DefaultVerdict::Pass,
+            malformed: MalformedPolicy::Pass,
+            ipv4: Vec::new(),
+            ipv6: Vec::new(),
+            classes: Arc::default(),
+        }
+    }
+
+    /// Entries of both families.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
+    }
+
+    /// The class of the longest entry that holds `address`, expiry not looked at; `NO_CLASS` when
+    /// none does.
+    #[must_use]
+    pub fn lookup(&self, address: IpAddr) -> ClassId {
+        match address {
+            IpAddr::V4(address) => longest_entry(&self.ipv4, address.to_bits()),
+            IpAddr::V6(address) => longest_entry(&self.ipv6, address.to_bits()),
+        }
+    }
+
+    /// The class with this id; `None` for `NO_CLASS` and for ids that were never given.
+    #[must_use]
+    pub fn class(&self, id: ClassId) -> Option<&CompiledClass> {
+        if id == NO_CLASS {
+            return None;
+        }
+        self.classes.get(usize::try_from(id).ok()?)
+    }
+
+    /// The class that holds for `address` at a time not before the zone was compiled, expiry
+    /// followed; `None` when nothing matches (any more).
+    #[must_use]
+    pub fn class_at(&self, address: IpAddr, at: Timestamp) -> Option<&CompiledClass> {
+        let mut class = self.class(self.lookup(address))?;
+        while class.valid_until.is_some_and(|end| end <= at) {
+            class = self.class(class.next)?;
+        }
+        Some(class)
+    }
+
+    /// Whether an allow list holds `address`.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let class = self.class(self.lookup(address));
+        class.is_some_and(|class| class.verdict == ClassVerdict::Allow)
+    }
+
+    /// Whether a packet from `address` is dropped at a time not before the zone was compiled; what
+    /// the packet is, which a default of drop may make exemptions for, is not looked at.
+    #[must_use]
+    pub fn drops(&self, address: IpAddr, at: Timestamp) -> bool {
+        match self.class_at(address, at).map(|class| class.verdict) {
+            Some(ClassVerdict::Allow) => false,
+            Some(ClassVerdict::Block) => true,
+            Some(ClassVerdict::Default | ClassVerdict::Warn) | None => {
+                self.default == DefaultVerdict::Drop
+            }
+        }
+    }
+
+    /// For each rule, how many entries it matches in, now or later. A rule that matches nowhere,
+    /// because exceptions or allow lists leave nothing of it, is absent.
+    #[must_use]
+    pub fn rule_entries(&self) -> FxHashMap<RuleId, u64> {
+        let mut per_class: FxHashMap<ClassId, u64> = FxHashMap::default();
+        let v4 = self.ipv4.iter().map(|(_, class)| *class);
+        let v6 = self.ipv6.iter().map(|(_, class)| *class);
+        for class in v4.chain(v6) {
+            *per_class.entry(class).or_default() += 1;
+        }
+        let mut per_rule = FxHashMap::default();
+        for (id, entries) in per_class {
+            // The classes that follow by expiry only lose rules: the first one lists them all.
+            let matched = self.class(id).map_or(&[][..], |class| &class.matched);
+            for same in matched.chunk_by(|a, b| a == b) {
+                if let Some(rule) = same.first() {
+                    *per_rule.entry(*rule).or_default() += entries;
+                }
+            }
+        }
+        per_rule
+    }
+}
+
+fn longest_entry<B: Bits>(entries: &[(B::Net, ClassId)], address: B) -> ClassId {
+    longest_cover(entries, |(net, _)| B::prefix(*net), Prefix::host(address))
+        .map_or(NO_CLASS, |(_, class)| *class)
+}

@@ -1,0 +1,97 @@
+//! What changes in named lists.
+
+use rustc_hash::FxHashSet;
+
+use super::changed_elements;
+use crate::{
+    list_file::ListFile,
+    name::ListName,
+    ruleset::{At, Element, List},
+    text::{counted, grouped},
+};
+
+/// How many prefixes come into a list and go from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListDiff {
+    /// Not held before.
+    pub more: usize,
+    /// Not held after.
+    pub fewer: usize,
+}
+
+/// Compares what two lists hold; notes and order apart.
+#[must_use]
+pub fn diff_lists(old: &List, new: &List) -> ListDiff {
+    if old.elements == new.elements {
+        return ListDiff::default();
+    }
+    let set = |list: &List| -> FxHashSet<_> {
+        let elements = list.elements.iter();
+        elements.map(|element| element.prefix).collect()
+    };
+    let (old, new) = (set(old), set(new));
+    ListDiff {
+        more: new.difference(&old).count(),
+        fewer: old.difference(&new).count(),
+    }
+}
+
+impl ListDiff {
+    /// `3 prefixes more, 1 fewer`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let prefixes = |count| counted(count, "prefix", "prefixes");
+        match (self.more, self.fewer) {
+            (0, 0) => "the same prefixes".to_owned(),
+            (more, 0) => format!("{} more", prefixes(more)),
+            (0, fewer) => format!("{} fewer", prefixes(fewer)),
+            (more, fewer) => format!("{} more, {} fewer", prefixes(more), grouped(fewer)),
+        }
+    }
+}
+
+/// A line for the file and one for what the list holds.
+pub(super) fn changes(name: &ListName, old: Option<&List>, new: Option<&List>) -> Vec<String> {
+    let Some(new) = new else {
+        return vec![format!("list `{name}`: removed")];
+    };
+    let mut lines = Vec::new();
+    let field = format!("list `{name}`");
+    match (old, &new.file) {
+        (None, Some(file)) => lines.push(format!("{field}: added, read from {file}")),
+        (None, None) => lines.push(format!("{field}: added")),
+        (Some(old), file) if old.file != *file => {
+            let shown = |file: &Option<ListFile>| match file {
+                Some(file) => file.to_string(),
+                None => "none, kept by hand".to_owned(),
+            };
+            let (old, new) = (shown(&old.file), shown(file));
+            lines.push(format!("{field}: file: {old} -> {new}"));
+        }
+        (Some(_), _) => {}
+    }
+    let nothing = List::default();
+    let old = old.unwrap_or(&nothing);
+    if old.elements == new.elements {
+        return lines;
+    }
+    let counts = diff_lists(old, new);
+    let field = match counts {
+        ListDiff { more: 0, fewer: 0 } => field,
+        counts => format!("{field}: {}", counts.in_words()),
+    };
+    lines.extend(changed_elements(
+        &field,
+        &as_elements(old),
+        &as_elements(new),
+    ));
+    lines
+}
+
+fn as_elements(list: &List) -> Vec<Element> {
+    let elements = list.elements.iter().map(|element| Element {
+        at: At::Prefix(element.prefix),
+        note: element.note.clone(),
+    });
+    elements.collect()
+}

@@ -1,0 +1,238 @@
+//! What is wrong with a document, and where.
+
+use std::{collections::BTreeMap, fmt};
+
+use thiserror::Error;
+
+use crate::{Classified, ErrorKind, Hinted, name::RuleName, text::counted};
+
+/// How many problems a [`DocumentError`] spells out; the rest is counted.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// Everything that is wrong with a document, in the order of the text.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub struct DocumentError {
+    /// The file name, or `<stdin>`, as the messages show it.
+    pub file: String,
+    /// At least one, at most [`MAX_PROBLEMS`].
+    pub problems: Vec<Problem>,
+    /// How many more there are, further down in the text.
+    pub more: usize,
+}
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong, with the value.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Refused for safety; `--force` lets it pass.
+    pub forceable: bool,
+}
+
+impl Classified for DocumentError {
+    /// A conflict if `--force` would let all of it pass.
+    fn kind(&self) -> ErrorKind {
+        if self.problems.iter().all(|problem| problem.forceable) {
+            ErrorKind::Conflict
+        } else {
+            ErrorKind::Invalid
+        }
+    }
+}
+
+impl Hinted for DocumentError {
+    /// Each problem has its hint below it, in the message.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            let Problem { line, column, .. } = problem;
+            write!(f, "{}:{line}:{column}: {}", self.file, problem.message)?;
+            for hint in problem.hint.iter().flat_map(|hint| hint.lines()) {
+                write!(f, "\n  hint: {hint}")?;
+            }
+        }
+        if self.more > 0 {
+            let more = counted(self.more, "more problem", "more problems");
+            write!(f, "\n{}: and {more}", self.file)?;
+        }
+        Ok(())
+    }
+}
+
+/// A problem whose place is still a byte offset: lines are counted once, at the end.
+struct Found {
+    at: usize,
+    message: String,
+    /// Another place, whose line ends the message.
+    see: Option<usize>,
+    hint: Option<String>,
+    forceable: bool,
+}
+
+/// Collects problems in any order and in bounded memory.
+pub(super) struct Problems {
+    found: Vec<Found>,
+    more: usize,
+    force: bool,
+}
+
+impl Problems {
+    pub(super) fn new(force: bool) -> Self {
+        Self {
+            found: Vec::new(),
+            more: 0,
+            force,
+        }
+    }
+
+    /// Notes a problem at a byte offset.
+    pub(super) fn add(&mut self, at: usize, message: String, hint: Option<String>) {
+        self.push(Found {
+            at,
+            message,
+            see: None,
+            hint,
+            forceable: false,
+        });
+    }
+
+    /// Notes that the name at `at` was given at `first` already.
+    pub(super) fn add_duplicate(&mut self, at: usize, name: &RuleName, first: usize) {
+        self.push(Found {
+            at,
+            message: format!("duplicate rule name `{name}`: the first is on line "),
+            see: Some(first),
+            hint: Some("give each rule a name of its own".to_owned()),
+            forceable: false,
+        });
+    }
+
+    /// Notes what is refused for safety, unless it is forced.
+    pub(super) fn add_forceable(&mut self, at: usize, message: String, hint: String) {
+        if !self.force {
+            self.push(Found {
+                at,
+                message,
+                see: None,
+                hint: Some(hint),
+                forceable: true,
+            });
+        }
+    }
+
+    /// Notes why the text is no TOML.
+    pub(super) fn add_syntax(&mut self, error: &toml::de::Error) {
+        let at = error.span().map_or(0, |span| span.start);
+        self.add(at, format!("no TOML: {}", error.message()), None);
+    }
+
+    fn push(&mut self, found: Found) {
+        self.found.push(found);
+        // Twice the size before sorting, so that a million problems cost little each.
+        if self.found.len() >= 2 * MAX_PROBLEMS {
+            self.keep_first();
+        }
+    }
+
+    fn keep_first(&mut self) {
+        self.found.sort_by_key(|found| found.at);
+        self.more += self.found.len().saturating_sub(MAX_PROBLEMS);
+        self.found.truncate(MAX_PROBLEMS);
+    }
+
+    /// The value, when there is no problem and so there is one.
+    pub(super) fn finish<T>(
+        mut self,
+        text: &str,
+        file: &str,
+        value: Option<T>,
+    ) -> Result<T, DocumentError> {
+        if let (Some(value), []) = (value, self.found.as_slice()) {
+            return Ok(value);
+        }
+        self.keep_first();
+        // One walk over the text for the places of all.
+        let mut places: BTreeMap<usize, (usize, usize)> = self
+            .found
+            .iter()
+            .flat_map(|found| [Some(found.at), found.see])
+            .flatten()
+            .map(|at| (at, (1, 1)))
+            .collect();
+        let mut place = Place::start(text);
+        for (at, line_and_column) in &mut places {
+            place.advance(*at);
+            *line_and_column = (place.line, place.column);
+        }
+        let place_of = |at: usize| places.get(&at).copied().unwrap_or((1, 1));
+        let problems = self.found.into_iter().map(|found| {
+            let (line, column) = place_of(found.at);
+            let mut message = found.message;
+            if let Some(first) = found.see {
+                message.push_str(&place_of(first).0.to_string());
+            }
+            Problem {
+                line,
+                column,
+                message,
+                hint: found.hint,
+                forceable: found.forceable,
+            }
+        });
+        Err(DocumentError {
+            file: file.to_owned(),
+            problems: problems.collect(),
+            more: self.more,
+        })
+    }
+}
+
+/// Line and column of a byte offset that only moves on.
+struct Place<'t> {
+    rest: &'t str,
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'t> Place<'t> {
+    fn start(text: &'t str) -> Self {
+        Self {
+            rest: text,
+            at: 0,
+            line: 1,
+            column: 1,
+        }
+    }
+
+    fn advance(&mut self, to: usize) {
+        while self.at < to {
+            let Some(character) = self.rest.chars().next() else {
+                return;
+            };
+            let width = character.len_utf8();
+            self.rest = self.rest.get(width..).unwrap_or_default();
+            self.at += width;
+            match character {
+                '\n' => (self.line, self.column) = (self.line + 1, 1),
+                // A byte order mark takes no column.
+                '\u{feff}' if self.at == width => {}
+                _ => self.column += 1,
+            }
+        }
+    }
+}

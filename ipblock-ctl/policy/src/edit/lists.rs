@@ -1,0 +1,209 @@
+//! Edits of named lists.
+
+use super::{elements, error::EditError};
+use crate::{
+    address::{self, Written},
+    list_file::ListFile,
+    name::{ListName, ZoneName},
+    ruleset::{At, Element, List, ListElement, Ruleset},
+    safety,
+    shared::Shared,
+    text::counted,
+};
+
+pub(super) fn add(
+    ruleset: &mut Ruleset,
+    list: &str,
+    addresses: &[String],
+    note: &str,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let name: ListName = elements::name(list)?;
+    let added = prefixes(&name, addresses)?;
+    let old = ruleset.lists.get(&name);
+    require_by_hand(&name, old)?;
+    let place = format!("list {name}");
+    let mut held = old.map(to_elements).unwrap_or_default();
+    let mut said = elements::add(&mut held, added, note, &place);
+    if old.is_none() {
+        said.push_str(", which is new");
+    }
+    let new = List {
+        file: None,
+        elements: from_elements(held),
+    };
+    put(ruleset, name, new, force)?;
+    Ok(vec![said])
+}
+
+pub(super) fn remove(
+    ruleset: &mut Ruleset,
+    list: &str,
+    addresses: &[String],
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let name = known(ruleset, list)?;
+    let removed = prefixes(&name, addresses)?;
+    let old = ruleset.lists.get(&name);
+    require_by_hand(&name, old)?;
+    let place = format!("list {name}");
+    let mut held = old.map(to_elements).unwrap_or_default();
+    let said = elements::remove(&mut held, &removed, &place)?;
+    let new = List {
+        file: None,
+        elements: from_elements(held),
+    };
+    put(ruleset, name, new, force)?;
+    Ok(vec![format!("{said} from {place}")])
+}
+
+pub(super) fn set(
+    ruleset: &mut Ruleset,
+    list: &str,
+    addresses: Option<&[String]>,
+    note: &str,
+    file: Option<&str>,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let name: ListName = elements::name(list)?;
+    let new = match (addresses, file) {
+        (Some(addresses), None) => {
+            let mut held = Vec::new();
+            let all = parse(addresses)?;
+            elements::add(&mut held, all, note, "");
+            List {
+                file: None,
+                elements: from_elements(held),
+            }
+        }
+        (None, Some(path)) => List {
+            file: Some(path.parse::<ListFile>()?),
+            elements: Shared::default(),
+        },
+        (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),
+        (Some(_), Some(_)) => return Err(EditError::HandAndFile { list: name }),
+    };
+    let holds = match &new.file {
+        Some(file) => format!("follows the file {file}"),
+        None => format!(
+            "holds {}",
+            counted(new.elements.len(), "prefix", "prefixes")
+        ),
+    };
+    put(ruleset, name.clone(), new, force)?;
+    Ok(vec![format!("list {name}: {holds}")])
+}
+
+pub(super) fn remove_list(ruleset: &mut Ruleset, list: &str) -> Result<Vec<String>, EditError> {
+    let name = known(ruleset, list)?;
+    let users = ruleset.users_of(&name);
+    if !users.is_empty() {
+        return Err(EditError::InUse { list: name, users });
+    }
+    ruleset.lists.remove(&name);
+    Ok(vec![format!("list {name}: removed")])
+}
+
+/// Refuses what is dangerous in `after` and was not in `before`: a block rule over a whole family,
+/// a zone that drops everything. For a change of what lists hold.
+pub fn require_no_new_danger(before: &Ruleset, after: &Ruleset) -> Result<(), EditError> {
+    for rule in &after.rules {
+        let Some(family) = safety::wide_block(after, rule) else {
+            continue;
+        };
+        if !safety::was_wide(before, after, rule) {
+            let rule = rule.name.clone();
+            return Err(EditError::WideBlock { rule, family });
+        }
+    }
+    require_nothing_newly_open(before, after)?;
+    let shut: Option<ZoneName> = after
+        .zone_names()
+        .into_iter()
+        .find(|name| safety::is_shut(after, name) && !safety::is_shut(before, name));
+    shut.map_or(Ok(()), |zone| Err(EditError::ShutZone { zone }))
+}
+
+/// Refuses an allow list or exceptions that let a whole family through only now.
+pub(super) fn require_nothing_newly_open(
+    before: &Ruleset,
+    after: &Ruleset,
+) -> Result<(), EditError> {
+    match safety::newly_open(before, after) {
+        Some((place, family)) => Err(EditError::WideOpen { place, family }),
+        None => Ok(()),
+    }
+}
+
+/// The list that an argument names.
+fn known(ruleset: &Ruleset, list: &str) -> Result<ListName, EditError> {
+    let name: ListName = elements::name(list)?;
+    if ruleset.lists.contains_key(&name) {
+        return Ok(name);
+    }
+    Err(elements::no_such_list(list, ruleset))
+}
+
+/// What address arguments stand for; at least one.
+fn prefixes(list: &ListName, addresses: &[String]) -> Result<Vec<At>, EditError> {
+    if addresses.is_empty() {
+        return Err(EditError::NothingGiven(format!("list {list}")));
+    }
+    parse(addresses)
+}
+
+fn parse(addresses: &[String]) -> Result<Vec<At>, EditError> {
+    let mut parsed = Vec::new();
+    for text in addresses {
+        match address::parse_written(text)? {
+            Written::Prefix(prefix) => parsed.push(At::Prefix(prefix)),
+            Written::Range(prefixes) => parsed.extend(prefixes.into_iter().map(At::Prefix)),
+            Written::List(inner) => return Err(EditError::Nested { inner }),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Refuses to change by hand what comes from a file.
+pub(super) fn require_by_hand(name: &ListName, list: Option<&List>) -> Result<(), EditError> {
+    match list.and_then(|list| list.file.clone()) {
+        Some(file) => Err(EditError::FromFile {
+            list: name.clone(),
+            file,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Puts a list in its place, unless that is dangerous: then everything is as it was.
+fn put(ruleset: &mut Ruleset, name: ListName, new: List, force: bool) -> Result<(), EditError> {
+    // Only what uses the list can become dangerous; most additions need no second ruleset.
+    if force || ruleset.users_of(&name).is_empty() {
+        ruleset.lists.insert(name, new);
+        return Ok(());
+    }
+    let mut after = ruleset.clone();
+    after.lists.insert(name, new);
+    require_no_new_danger(ruleset, &after)?;
+    *ruleset = after;
+    Ok(())
+}
+
+fn to_elements(list: &List) -> Vec<Element> {
+    let elements = list.elements.iter().map(|element| Element {
+        at: At::Prefix(element.prefix),
+        note: element.note.clone(),
+    });
+    elements.collect()
+}
+
+fn from_elements(elements: Vec<Element>) -> Shared<ListElement> {
+    let elements = elements.into_iter().filter_map(|element| match element.at {
+        At::Prefix(prefix) => Some(ListElement {
+            prefix,
+            note: element.note,
+        }),
+        At::List(_) => None,
+    });
+    elements.collect()
+}

@@ -1,0 +1,314 @@
+//! Single changes to a ruleset, as data: what the command line sends and the audit trail keeps.
+
+mod add_rule;
+mod allow;
+mod elements;
+mod error;
+mod exceptions;
+mod import;
+mod lists;
+mod mapped;
+mod rules;
+mod texts;
+pub mod wire;
+mod zones;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use elements::{no_such_list, no_such_rule};
+pub use error::{EditError, Kind};
+pub use import::Import;
+pub use lists::require_no_new_danger;
+pub use texts::Texts;
+
+use super::{
+    action::Action,
+    ruleset::{DefaultVerdict, MalformedPolicy, Ruleset},
+};
+
+/// One change. Addresses and names are texts as the operator wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "edit", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Edit {
+    /// Adds a rule.
+    AddRule(AddRule),
+    /// Changes fields of a rule.
+    EditRule(EditRule),
+    /// Replaces a rule by what `$EDITOR` left: `toml` as `document::parse_rule` reads it. Keeps
+    /// the identity, also when the name in the text differs.
+    ReplaceRule {
+        /// Its present name.
+        name: String,
+        /// The new text.
+        toml: String,
+    },
+    /// Removes rules.
+    RemoveRules {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Adds to an allow list. What it holds already is no error.
+    AddAllow {
+        /// The zone; none: the global list.
+        #[serde(default)]
+        zone: Option<String>,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Removes from an allow list; an entry that it does not hold is an error.
+    RemoveAllow {
+        /// The zone; none: the global list.
+        #[serde(default)]
+        zone: Option<String>,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+    },
+    /// Adds exceptions to a rule. What it excepts already is no error.
+    AddException {
+        /// The rule's name.
+        rule: String,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Replaces one exception of a rule; its note stays.
+    EditException {
+        /// The rule's name.
+        rule: String,
+        /// What it excepts, as address, prefix, range or `@list`.
+        old: String,
+        /// What it is to except instead.
+        new: String,
+    },
+    /// Removes exceptions from a rule; one that it does not have is an error.
+    RemoveException {
+        /// The rule's name.
+        rule: String,
+        /// Addresses, prefixes, ranges or `@lists`.
+        addresses: Vec<String>,
+    },
+    /// Adds to a named list that is kept by hand; creates it when there is none. What it holds
+    /// already is no error.
+    AddToList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges; lists do not nest.
+        addresses: Vec<String>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+    },
+    /// Removes from a named list that is kept by hand; what it does not hold is an error.
+    RemoveFromList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges.
+        addresses: Vec<String>,
+    },
+    /// Makes a named list hold exactly these addresses, or what a file holds; creates it when there
+    /// is none. The list is unread afterwards when a file is given: whoever applies the edit reads
+    /// it.
+    SetList {
+        /// Its name.
+        list: String,
+        /// Addresses, prefixes or ranges; none where a file is given.
+        #[serde(default)]
+        addresses: Option<Vec<String>>,
+        /// A note for each of them.
+        #[serde(default)]
+        note: String,
+        /// A path below the lists directory.
+        #[serde(default)]
+        file: Option<String>,
+    },
+    /// Removes a named list that nothing uses.
+    RemoveList {
+        /// Its name.
+        list: String,
+    },
+    /// Sets a zone's settings; creates the zone when it does not exist.
+    SetZone {
+        /// Its name.
+        name: String,
+        /// The new default.
+        #[serde(default)]
+        default: Option<DefaultVerdict>,
+        /// The new policy for malformed packets.
+        #[serde(default)]
+        malformed: Option<MalformedPolicy>,
+    },
+    /// Adds many addresses to a rule or a list. What is held already is no error.
+    Import(Import),
+}
+
+/// See [`Edit::AddRule`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRule {
+    /// The name; none: the action's word, unless a rule with this action shares a zone with it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What the rule asks for.
+    pub action: Action,
+    /// Addresses, prefixes, ranges or `@lists`; at least one.
+    #[serde(rename = "match")]
+    pub matches: Vec<String>,
+    /// What it spares.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// When it ends.
+    #[serde(default)]
+    pub expires: Expiry,
+    /// Free text.
+    #[serde(default)]
+    pub note: String,
+    /// Alert hits of a block rule.
+    #[serde(default)]
+    pub alert: bool,
+    /// Add it switched off.
+    #[serde(default)]
+    pub disabled: bool,
+    /// The zones that it holds in; empty: all.
+    #[serde(default)]
+    pub zones: Vec<String>,
+}
+
+/// See [`Edit::EditRule`]. What is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRule {
+    /// Its present name.
+    pub name: String,
+    /// The new name.
+    #[serde(default)]
+    pub rename: Option<String>,
+    /// The new action.
+    #[serde(default)]
+    pub action: Option<Action>,
+    /// Added to `match`; what it holds already is no error.
+    #[serde(default)]
+    pub add_match: Vec<String>,
+    /// Removed from `match`; what it does not hold is an error.
+    #[serde(default)]
+    pub remove_match: Vec<String>,
+    /// Added to `except`.
+    #[serde(default)]
+    pub add_except: Vec<String>,
+    /// Removed from `except`.
+    #[serde(default)]
+    pub remove_except: Vec<String>,
+    /// The new note.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// The new end.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
+    /// Switches it on or off.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Alert hits of a block rule.
+    #[serde(default)]
+    pub alert: Option<bool>,
+    /// The new zones; empty: all.
+    #[serde(default)]
+    pub zones: Option<Vec<String>>,
+}
+
+/// When a rule ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// Never.
+    #[default]
+    Never,
+    /// At this time.
+    At(Timestamp),
+    /// So many seconds after the edit is staged.
+    After(u64),
+}
+
+/// Carries out one edit and says what it did, one line each; on an error `ruleset` is as it was.
+///
+/// New rules get identity 0: the caller gives them theirs. `force` allows what is refused for
+/// safety.
+pub fn apply(
+    ruleset: &mut Ruleset,
+    edit: &Edit,
+    now: Timestamp,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let before = (!force).then(|| ruleset.clone());
+    let mut said = carry_out(ruleset, edit, now, force)?;
+    if let Some(before) = before
+        && let Err(error) = lists::require_nothing_newly_open(&before, ruleset)
+    {
+        *ruleset = before;
+        return Err(error);
+    }
+    said.extend(mapped::remark(edit));
+    Ok(said)
+}
+
+fn carry_out(
+    ruleset: &mut Ruleset,
+    edit: &Edit,
+    now: Timestamp,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    match edit {
+        Edit::AddRule(rule) => add_rule::add(ruleset, rule, now, force),
+        Edit::EditRule(change) => rules::edit(ruleset, change, now, force),
+        Edit::ReplaceRule { name, toml } => rules::replace(ruleset, name, toml, now, force),
+        Edit::RemoveRules { names } => rules::remove(ruleset, names),
+        Edit::AddAllow {
+            zone,
+            addresses,
+            note,
+        } => allow::add(ruleset, zone.as_deref(), addresses, note),
+        Edit::RemoveAllow { zone, addresses } => {
+            allow::remove(ruleset, zone.as_deref(), addresses, force)
+        }
+        Edit::AddException {
+            rule,
+            addresses,
+            note,
+        } => exceptions::add(ruleset, rule, addresses, note),
+        Edit::EditException { rule, old, new } => exceptions::replace(ruleset, rule, old, new),
+        Edit::RemoveException { rule, addresses } => exceptions::remove(ruleset, rule, addresses),
+        Edit::AddToList {
+            list,
+            addresses,
+            note,
+        } => lists::add(ruleset, list, addresses, note, force),
+        Edit::RemoveFromList { list, addresses } => lists::remove(ruleset, list, addresses, force),
+        Edit::SetList {
+            list,
+            addresses,
+            note,
+            file,
+        } => lists::set(
+            ruleset,
+            list,
+            addresses.as_deref(),
+            note,
+            file.as_deref(),
+            force,
+        ),
+        Edit::RemoveList { list } => lists::remove_list(ruleset, list),
+        Edit::SetZone {
+            name,
+            default,
+            malformed,
+        } => zones::set(ruleset, name, *default, *malformed, force),
+        Edit::Import(import) => import::import(ruleset, import, force),
+    }
+}
+
+#[cfg(test)]
+mod tests;

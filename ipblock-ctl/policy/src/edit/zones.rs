@@ -1,0 +1,70 @@
+//! Edits of zone settings.
+
+use super::{elements, error::EditError};
+use crate::{
+    name::ZoneName,
+    ruleset::{DefaultVerdict, MalformedPolicy, Ruleset, Zone},
+    safety,
+};
+
+pub(super) fn set(
+    ruleset: &mut Ruleset,
+    name: &str,
+    default: Option<DefaultVerdict>,
+    malformed: Option<MalformedPolicy>,
+    force: bool,
+) -> Result<Vec<String>, EditError> {
+    let name: ZoneName = elements::name(name)?;
+    let before = ruleset.zone(&name);
+    if before.is_some() && default.is_none() && malformed.is_none() {
+        return Err(EditError::NothingGiven(format!("zone `{name}`")));
+    }
+    let old = before.clone().unwrap_or_default();
+    let new = Zone {
+        default: default.unwrap_or(old.default),
+        malformed: malformed.unwrap_or(old.malformed),
+        allow: old.allow.clone(),
+    };
+    let mut said = Vec::new();
+    if before.is_none() {
+        said.push("created".to_owned());
+    }
+    if before.is_none() || new.default != old.default {
+        let word = match new.default {
+            DefaultVerdict::Pass => "pass",
+            DefaultVerdict::Drop => "drop",
+        };
+        said.push(format!("default {word}"));
+    }
+    if new.malformed != old.malformed {
+        let word = match new.malformed {
+            MalformedPolicy::Pass => "pass",
+            MalformedPolicy::Drop => "drop",
+        };
+        said.push(format!("malformed {word}"));
+    }
+    if said.is_empty() {
+        said.push("set so already".to_owned());
+    }
+    let newly_drops = new.default == DefaultVerdict::Drop && old.default == DefaultVerdict::Pass;
+    let said = vec![format!("zone {name}: {}", said.join(", "))];
+    store(ruleset, name.clone(), new);
+    if newly_drops && !force && safety::is_shut(ruleset, &name) {
+        match before {
+            Some(before) => store(ruleset, name.clone(), before),
+            None => drop(ruleset.zones.remove(&name)),
+        }
+        return Err(EditError::ShutZone { zone: name });
+    }
+    Ok(said)
+}
+
+/// Puts a zone into the ruleset; the zone `default` is left out while nothing about it is set, so
+/// that undoing a change gives the ruleset from before it.
+pub(super) fn store(ruleset: &mut Ruleset, name: ZoneName, zone: Zone) {
+    if name == ZoneName::default() && zone == Zone::default() {
+        ruleset.zones.remove(&name);
+    } else {
+        ruleset.zones.insert(name, zone);
+    }
+}

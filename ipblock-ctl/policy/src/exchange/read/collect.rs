@@ -1,0 +1,276 @@
+//! What readers hand their entries to: parses addresses, joins duplicates, keeps sets apart, bounds
+//! what is kept.
+
+mod places;
+mod sets;
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use super::{FileFormat, PassedOver, ReadError, Refusal};
+use crate::{
+    address::{self, AddressError, Written, shown},
+    ruleset::ListElement,
+};
+use places::Places;
+
+/// Refusals that are kept.
+pub const MAX_REFUSED: usize = 1_000;
+
+/// Prefixes that one file may stand for: what a zone holds by default.
+pub const MAX_PREFIXES: usize = 4_000_000;
+
+/// Kinds of passed-over addresses that are told apart.
+const MAX_PASSED: usize = 50;
+
+/// Sets that one file may have: what the kernel's ipset can hold.
+const MAX_SETS: usize = 65_534;
+
+/// Where notes of duplicates stop to be joined, in bytes.
+const MAX_JOINED: usize = 500;
+
+/// An entry: one address, prefix or range with what stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    /// From 1.
+    pub(super) line: u64,
+    /// The address, prefix or range.
+    pub(super) text: &'a str,
+    /// Free text; empty for none.
+    pub(super) note: &'a str,
+    /// Whether it ends by itself where it comes from.
+    pub(super) timed: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without a timeout.
+    pub(super) const fn new(line: u64, text: &'a str, note: &'a str) -> Self {
+        Self {
+            line,
+            text,
+            note,
+            timed: false,
+        }
+    }
+}
+
+/// The entries of one set of the file, or those that belong to no set.
+#[derive(Default)]
+struct Bucket {
+    /// As the file names it; empty for what belongs to no set.
+    name: String,
+    elements: Vec<ListElement>,
+    places: Places,
+    read: u64,
+    duplicates: u64,
+    timed: u64,
+    /// Whether the set gives every entry an end.
+    ends_all: bool,
+    mapped: u64,
+    refused: Vec<Refusal>,
+    more_refused: u64,
+    /// Whether nothing of it may be taken.
+    is_spoilt: bool,
+}
+
+impl Bucket {
+    /// How many of its entries have an end.
+    fn timed(&self) -> u64 {
+        if self.ends_all {
+            self.read - self.refused.len() as u64 - self.more_refused
+        } else {
+            self.timed
+        }
+    }
+
+    /// Keeps a prefix; `None` when it is new and there is no room.
+    fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
+        if let Some(index) = self.places.find_or_put(prefix, self.elements.len()) {
+            self.duplicates += 1;
+            if let Some(held) = self.elements.get_mut(index) {
+                join_note(&mut held.note, note);
+            }
+            return Some(Put::Again);
+        }
+        if !has_room {
+            return None;
+        }
+        self.elements.push(ListElement {
+            prefix,
+            note: note.into(),
+        });
+        Some(Put::New)
+    }
+}
+
+/// What became of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    New,
+    Again,
+}
+
+/// Everything that was read so far.
+pub(super) struct Collector {
+    format: FileFormat,
+    /// The sets that were asked for; empty for the only one.
+    wanted: Vec<String>,
+    /// What belongs to no set.
+    unnamed: Bucket,
+    sets: Vec<Bucket>,
+    /// Where in `sets` a name stands.
+    names: FxHashMap<String, usize>,
+    /// The set of what comes next.
+    current: Option<usize>,
+    /// Prefixes in all sets.
+    held: usize,
+    /// Refusals in all sets.
+    kept: usize,
+    passed_over: Vec<PassedOver>,
+}
+
+impl Collector {
+    pub(super) fn new(format: FileFormat, wanted: &[String]) -> Self {
+        Self {
+            format,
+            wanted: wanted.to_vec(),
+            unnamed: Bucket::default(),
+            sets: Vec::new(),
+            names: FxHashMap::default(),
+            current: None,
+            held: 0,
+            kept: 0,
+            passed_over: Vec::new(),
+        }
+    }
+
+    /// Takes an entry, or refuses it.
+    pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<(), ReadError> {
+        match address::parse_written(entry.text) {
+            Ok(written) => self.add_written(entry, &written),
+            Err(error) => {
+                self.refuse_address(entry.line, error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an entry of which it is known what it stands for.
+    pub(super) fn add_written(
+        &mut self,
+        entry: Entry<'_>,
+        written: &Written,
+    ) -> Result<(), ReadError> {
+        match written {
+            Written::Prefix(prefix) => self.prefix(*prefix, entry)?,
+            Written::Range(prefixes) => {
+                for prefix in prefixes {
+                    self.prefix(*prefix, entry)?;
+                }
+            }
+            Written::List(_) => {
+                let problem = "a list cannot stand here";
+                let hint = "write the addresses of the list";
+                self.refuse(entry.line, entry.text, problem, Some(hint));
+                return Ok(());
+            }
+        }
+        let is_mapped = matches!(written, Written::Prefix(IpNet::V4(_)))
+            && address::written_as_mapped(entry.text).is_some();
+        let bucket = self.bucket();
+        bucket.read += 1;
+        bucket.timed += u64::from(entry.timed);
+        bucket.mapped += u64::from(is_mapped);
+        Ok(())
+    }
+
+    /// Refuses an entry.
+    pub(super) fn refuse(&mut self, line: u64, text: &str, problem: &str, hint: Option<&str>) {
+        self.push(|| Refusal {
+            line,
+            text: shown(text),
+            problem: problem.to_owned(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    /// Refuses an entry, and with it all of its set; outside of sets, all of the file.
+    pub(super) fn spoil(&mut self, line: u64, text: &str, problem: &str, hint: &str) {
+        self.refuse(line, text, problem, Some(hint));
+        self.bucket().is_spoilt = true;
+    }
+
+    /// Refuses an entry for its address.
+    pub(super) fn refuse_address(&mut self, line: u64, error: AddressError) {
+        self.push(|| Refusal {
+            line,
+            text: error.value,
+            problem: error.problem,
+            hint: error.hint,
+        });
+    }
+
+    /// Every entry of the present set ends by itself.
+    pub(super) fn end_all(&mut self) {
+        self.bucket().ends_all = true;
+    }
+
+    /// So many of the entries end by themselves.
+    pub(super) fn end_some(&mut self, count: u64) {
+        self.bucket().timed += count;
+    }
+
+    /// Counts what could be addresses and is not read.
+    pub(super) fn pass_over(&mut self, what: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let what = shown(what);
+        let known = self.passed_over.iter_mut().find(|held| held.what == what);
+        if let Some(held) = known {
+            held.count += count;
+        } else if self.passed_over.len() < MAX_PASSED {
+            self.passed_over.push(PassedOver { what, count });
+        } else if let Some(last) = self.passed_over.last_mut() {
+            "other places".clone_into(&mut last.what);
+            last.count += count;
+        }
+    }
+
+    fn push(&mut self, refusal: impl FnOnce() -> Refusal) {
+        let is_kept = self.kept < MAX_REFUSED;
+        self.kept += usize::from(is_kept);
+        let bucket = self.bucket();
+        bucket.read += 1;
+        if is_kept {
+            bucket.refused.push(refusal());
+        } else {
+            bucket.more_refused += 1;
+        }
+    }
+
+    fn prefix(&mut self, prefix: IpNet, entry: Entry<'_>) -> Result<(), ReadError> {
+        let has_room = self.held < MAX_PREFIXES;
+        let put = self.bucket().put(prefix, entry.note, has_room);
+        let put = put.ok_or(ReadError::TooMany { line: entry.line })?;
+        self.held += usize::from(put == Put::New);
+        Ok(())
+    }
+
+    fn bucket(&mut self) -> &mut Bucket {
+        let set = self.current.and_then(|index| self.sets.get_mut(index));
+        set.unwrap_or(&mut self.unnamed)
+    }
+}
+
+/// Nothing that was said about a prefix is lost, up to a length.
+fn join_note(held: &mut Box<str>, note: &str) {
+    if held.is_empty() {
+        *held = note.into();
+        return;
+    }
+    let is_said = note.is_empty() || held.split("; ").any(|part| part == note);
+    if !is_said && held.len() + note.len() <= MAX_JOINED {
+        *held = format!("{held}; {note}").into();
+    }
+}

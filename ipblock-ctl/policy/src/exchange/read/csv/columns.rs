@@ -1,0 +1,211 @@
+//! Which column of a record holds what: by the names of a header, or by what the cells hold.
+
+use std::net::IpAddr;
+
+use crate::{
+    address::{Mask, is_address, looks_like_address, names_end},
+    exchange::read::keys::snake,
+};
+
+const ADDRESS: [&str; 17] = [
+    "address",
+    "ip",
+    "cidr",
+    "prefix",
+    "network",
+    "range",
+    "at",
+    "subnet",
+    "ip_address",
+    "ipaddress",
+    "ip_addr",
+    "ip_range",
+    "src_ip",
+    "dst_ip",
+    "source_ip",
+    "dest_ip",
+    "destination_ip",
+];
+const FIRST: [&str; 10] = [
+    "start",
+    "from",
+    "first",
+    "start_ip",
+    "ip_start",
+    "range_start",
+    "ip_from",
+    "first_ip",
+    "start_address",
+    "from_ip",
+];
+const LAST: [&str; 11] = [
+    "end",
+    "broadcast",
+    "to",
+    "last",
+    "end_ip",
+    "ip_end",
+    "range_end",
+    "ip_to",
+    "last_ip",
+    "end_address",
+    "to_ip",
+];
+const NOTE: [&str; 6] = [
+    "note",
+    "comment",
+    "notes",
+    "comments",
+    "description",
+    "reason",
+];
+
+/// Which column holds what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) address: usize,
+    /// The last address, where two columns make a range.
+    pub(super) last: Option<usize>,
+    /// Whether every record is a range: its first column is named so, too.
+    pub(super) are_ranges: bool,
+    pub(super) mask: Option<(Mask, usize)>,
+    pub(super) note: Option<usize>,
+    /// `match` or `except`, as `export` writes it.
+    pub(super) kind: Option<usize>,
+    pub(super) expires: Option<usize>,
+    /// Whether a header named them.
+    pub(super) are_named: bool,
+}
+
+impl Columns {
+    /// Whether a column holds an address, what belongs to it, or its note.
+    pub(super) fn hold_entry(self, at: usize) -> bool {
+        let mask = self.mask.map(|(_, at)| at);
+        [Some(self.address), self.last, mask, self.note].contains(&Some(at))
+    }
+}
+
+/// What the names of a header say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Header {
+    /// Which column is which.
+    Columns(Columns),
+    /// Two columns are named as addresses.
+    Two(String, String),
+    /// A column is named as the first address of ranges, and none as the last.
+    Half(String),
+    /// None of the names says where the address stands.
+    Other,
+}
+
+/// Whether a record could be a header: no cell holds an address or what looks like one.
+pub(super) fn could_be_header(cells: &[&str]) -> bool {
+    let is_text = |cell: &&str| !cell.is_empty() && cell.parse::<f64>().is_err();
+    // `example.org,phishing` is a record: names of columns have no dots.
+    let is_record = |cell: &&str| cell.contains('.') || looks_like_address(cell);
+    !cells.iter().any(is_record) && cells.iter().any(is_text)
+}
+
+/// The names of a header in snake case.
+pub(super) fn names(cells: &[&str]) -> Vec<String> {
+    // `expires (UTC)`
+    let bare = |cell: &&str| snake(cell.split('(').next().unwrap_or_default().trim());
+    cells.iter().map(bare).collect()
+}
+
+/// The columns as a header names them; `None` where the record is not a header.
+pub(super) fn header(cells: &[&str]) -> Option<Header> {
+    if !could_be_header(cells) {
+        return None;
+    }
+    let names = names(cells);
+    let all = |wanted: &[&str]| -> Vec<usize> {
+        let is_wanted = |name: &String| wanted.contains(&name.as_str());
+        let places = names.iter().enumerate();
+        places
+            .filter(|(_, name)| is_wanted(name))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let find = |wanted: &[&str]| all(wanted).first().copied();
+    let addresses = all(&ADDRESS);
+    let (address, last) = match (addresses.as_slice(), find(&FIRST), find(&LAST)) {
+        // Where `last` is a day and not an address, its cells say so.
+        ([address], None, last) => (*address, last),
+        ([address], ..) => (*address, None),
+        ([first, second, ..], ..) => {
+            let name = |index: usize| cells.get(index).copied().unwrap_or_default().to_owned();
+            return Some(Header::Two(name(*first), name(*second)));
+        }
+        ([], Some(first), Some(last)) => (first, Some(last)),
+        ([], Some(first), None) => {
+            let name = cells.get(first).copied().unwrap_or_default();
+            return Some(Header::Half(name.to_owned()));
+        }
+        _ => return Some(Header::Other),
+    };
+    // A day under `end` is one.
+    let end = last.filter(|last| names.get(*last).is_some_and(|name| name == "end"));
+    let mask_of = |kind: Mask| {
+        let is_mask =
+            |name: &String| Mask::named(name) == Some(kind) && !ADDRESS.contains(&name.as_str());
+        names.iter().position(is_mask).map(|index| (kind, index))
+    };
+    Some(Header::Columns(Columns {
+        address,
+        last,
+        mask: mask_of(Mask::Net)
+            .or_else(|| mask_of(Mask::Wildcard))
+            .filter(|_| find(&FIRST).is_none()),
+        note: find(&NOTE),
+        kind: find(&["kind"]),
+        expires: names.iter().position(|name| names_end(name)).or(end),
+        are_ranges: addresses.is_empty(),
+        are_named: true,
+    }))
+}
+
+/// What a record without named columns holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content<'r> {
+    /// No address.
+    None,
+    /// One address, in this column.
+    One(usize),
+    /// Nothing but two addresses, or two and other texts: a range or two addresses.
+    Pair(&'r str, &'r str),
+    /// Nothing but addresses, and not as a range would be written.
+    All,
+    /// Several addresses and other texts.
+    Mixed,
+}
+
+/// What a record holds, by its cells.
+pub(super) fn content<'r>(cells: &[&'r str]) -> Content<'r> {
+    let mut addresses = Vec::new();
+    let mut others = 0;
+    for (index, cell) in cells.iter().enumerate() {
+        if is_address(cell) {
+            addresses.push((index, *cell));
+        } else if !cell.is_empty() {
+            others += 1;
+        }
+    }
+    match addresses.as_slice() {
+        [] => Content::None,
+        [(index, _)] => Content::One(*index),
+        [(first, one), (second, other)] if second - first == 1 && is_range(one, other) => {
+            Content::Pair(one, other)
+        }
+        _ if others == 0 => Content::All,
+        _ => Content::Mixed,
+    }
+}
+
+/// Whether two cells could be the ends of a range.
+fn is_range(first: &str, last: &str) -> bool {
+    match (first.parse::<IpAddr>(), last.parse::<IpAddr>()) {
+        (Ok(first), Ok(last)) => first.is_ipv4() == last.is_ipv4() && first <= last,
+        _ => false,
+    }
+}

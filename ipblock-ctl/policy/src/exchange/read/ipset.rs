@@ -1,0 +1,262 @@
+//! What `ipset save` prints, `create` and `add` lines, and what `ipset list` prints: `Name:`,
+//! `Header:` and so on, and a member a line after `Members:`.
+
+use std::io::BufRead;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    ReadError,
+    collect::{Collector, Entry},
+    lines::Lines,
+};
+use crate::address::{Mask, is_blank, with_mask};
+
+const SAVE_HINT: &str = "write what `ipset save` prints: add NAME 192.0.2.1";
+
+const TAKES: &str = "it takes entries away";
+const TAKES_HINT: &str =
+    "load the file into ipset and import what `ipset save` prints, or take the line out";
+
+/// What `create` says of the members of a set.
+#[derive(Clone, Debug, Default)]
+struct About {
+    /// The mask of hash:ip, which changes what its members are.
+    mask: Option<(Mask, String)>,
+    /// Whether members end by themselves that say nothing of it.
+    is_timed: bool,
+}
+
+type Sets = FxHashMap<String, About>;
+
+/// Where a line of `ipset list` stands.
+enum Listing {
+    /// In none.
+    None,
+    /// Above the members of a set.
+    Head(String),
+    /// Among them.
+    Members(String),
+}
+
+pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
+    let mut lines = Lines::new(input);
+    let mut sets = Sets::default();
+    let mut listing = Listing::None;
+    while let Some((number, line)) = lines.next(out)? {
+        let line = line.trim();
+        if is_blank(line) {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("Name: ") {
+            let name = name.trim();
+            create(std::iter::once(name), number, &mut sets, out)?;
+            listing = Listing::Head(name.to_owned());
+            continue;
+        }
+        match &listing {
+            Listing::None => command(number, line, &mut sets, out)?,
+            Listing::Head(name) if line == "Members:" => {
+                listing = Listing::Members(name.clone());
+            }
+            Listing::Head(name) => match line.split_once(": ") {
+                Some(("Header", options)) => {
+                    let words = std::iter::once(name.as_str()).chain(Words(options));
+                    create(words, number, &mut sets, out)?;
+                }
+                Some(_) => {}
+                None => out.refuse(number, line, "not a line of `ipset list`", Some(SAVE_HINT)),
+            },
+            Listing::Members(name) => {
+                let mut words = Words(line);
+                let element = words.next().unwrap_or_default();
+                enter(name, number, out)?;
+                member(number, element, words, sets.get(name), out)?;
+                out.leave();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a line of `ipset save`.
+fn command(number: u64, line: &str, sets: &mut Sets, out: &mut Collector) -> Result<(), ReadError> {
+    // Says that an entry that is there already is no error, wherever it stands.
+    let mut words = Words(line).filter(|word| !matches!(*word, "-exist" | "-!" | "--exist"));
+    match words.next() {
+        Some("add" | "-A" | "--add") => add(number, line, words, sets, out)?,
+        Some("create" | "-N" | "--create") => create(words, number, sets, out)?,
+        Some("flush" | "-F" | "destroy" | "-X" | "--flush" | "--destroy") => {
+            empty(number, line, words.next(), out);
+        }
+        Some("swap" | "-W" | "rename" | "-E" | "--swap" | "--rename") => {
+            swap(number, line, words, sets, out)?;
+        }
+        Some("COMMIT" | "quit") => {}
+        Some("del" | "-D" | "--del") => {
+            let hint = "take the line and the `add` line of the address out";
+            enter(words.next().unwrap_or_default(), number, out)?;
+            out.spoil(number, line, "it takes an entry away", hint);
+            out.leave();
+        }
+        _ => out.refuse(number, line, "no `create` or `add` line", Some(SAVE_HINT)),
+    }
+    Ok(())
+}
+
+fn enter(name: &str, line: u64, out: &mut Collector) -> Result<(), ReadError> {
+    if out.enter(name) {
+        return Ok(());
+    }
+    Err(ReadError::TooManySets { line })
+}
+
+/// Keeps what a set does with its members. A set without any is known, too.
+fn create<'l>(
+    mut words: impl Iterator<Item = &'l str>,
+    line: u64,
+    sets: &mut Sets,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
+    let Some(name) = words.next() else {
+        return Ok(());
+    };
+    enter(name, line, out)?;
+    out.leave();
+    let mut about = About::default();
+    while let Some(word) = words.next() {
+        match word {
+            "netmask" | "bitmask" => {
+                let mask = words.next();
+                about.mask = mask.map(|mask| (Mask::Net, mask.to_owned()));
+            }
+            "timeout" => about.is_timed = words.next().is_some_and(|seconds| seconds != "0"),
+            _ => {}
+        }
+    }
+    sets.insert(name.to_owned(), about);
+    Ok(())
+}
+
+/// A set that has entries already is not emptied.
+fn empty(number: u64, line: &str, name: Option<&str>, out: &mut Collector) {
+    if out.entries(|set| name.is_none_or(|name| name == set)) == 0 {
+        return;
+    }
+    if let Some(name) = name {
+        // It has entries, so that it is known.
+        out.enter(name);
+    }
+    out.spoil(number, line, TAKES, TAKES_HINT);
+    out.leave();
+}
+
+fn swap<'l>(
+    number: u64,
+    line: &str,
+    mut words: impl Iterator<Item = &'l str>,
+    sets: &mut Sets,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
+    let (Some(one), Some(other)) = (words.next(), words.next()) else {
+        let hint = "write swap NAME NAME";
+        out.refuse(number, line, "a line without two sets", Some(hint));
+        return Ok(());
+    };
+    if !out.swap(one, other) {
+        return Err(ReadError::TooManySets { line: number });
+    }
+    let (first, second) = (sets.remove(one), sets.remove(other));
+    sets.extend(first.map(|about| (other.to_owned(), about)));
+    sets.extend(second.map(|about| (one.to_owned(), about)));
+    Ok(())
+}
+
+fn add<'l>(
+    number: u64,
+    line: &str,
+    mut words: impl Iterator<Item = &'l str>,
+    sets: &Sets,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
+    let set = words.next();
+    let Some(element) = words.next() else {
+        let hint = "write add NAME 192.0.2.1";
+        out.refuse(number, line, "`add` without an address", Some(hint));
+        return Ok(());
+    };
+    let set = set.unwrap_or_default();
+    enter(set, number, out)?;
+    member(number, element, words, sets.get(set), out)?;
+    out.leave();
+    Ok(())
+}
+
+fn member<'l>(
+    number: u64,
+    element: &str,
+    mut words: impl Iterator<Item = &'l str>,
+    about: Option<&About>,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
+    if element.contains(',') {
+        let hint = "only sets of addresses can be read: hash:ip and hash:net";
+        out.refuse(number, element, "more than an address", Some(hint));
+        return Ok(());
+    }
+    let (mut note, mut timed) = ("", about.is_some_and(|about| about.is_timed));
+    while let Some(word) = words.next() {
+        match word {
+            "nomatch" => {
+                let hint = "it is an exception: ipblock-ctl exception add RULE ADDRESS";
+                out.refuse(number, element, "`nomatch` entry", Some(hint));
+                return Ok(());
+            }
+            "comment" => note = words.next().unwrap_or_default().trim_matches('"'),
+            // A timeout of 0 is none.
+            "timeout" => timed = words.next().is_some_and(|seconds| seconds != "0"),
+            "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" => drop(words.next()),
+            _ => {
+                let hint = "write one address a line, and text about it as comment \"...\"";
+                let text = format!("{element} {word}");
+                out.refuse(number, &text, "more than a member of a set", Some(hint));
+                return Ok(());
+            }
+        }
+    }
+    let entry = Entry {
+        line: number,
+        text: element,
+        note,
+        timed,
+    };
+    let Some((kind, mask)) = about.and_then(|about| about.mask.as_ref()) else {
+        return out.add(entry);
+    };
+    match with_mask(element, mask, *kind) {
+        Ok(written) => out.add_written(entry, &written),
+        Err(error) => {
+            out.refuse_address(number, error);
+            Ok(())
+        }
+    }
+}
+
+/// Words between white space; what begins with `"` ends with the next `"`.
+struct Words<'l>(&'l str);
+
+impl<'l> Iterator for Words<'l> {
+    type Item = &'l str;
+
+    fn next(&mut self) -> Option<&'l str> {
+        let rest = self.0.trim_start();
+        let end = match rest.strip_prefix('"') {
+            // Both quotes belong to the word.
+            Some(quoted) => quoted.find('"').map(|end| end + 2),
+            None => rest.find(char::is_whitespace),
+        };
+        let (word, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}

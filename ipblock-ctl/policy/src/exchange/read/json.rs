@@ -1,0 +1,301 @@
+//! One JSON document, element by element: an array of addresses or of objects that hold one,
+//! `{"prefixes": [...]}` as cloud providers publish it, a ruleset as `export --format json` prints
+//! it, and `nft -j list ruleset`.
+
+mod address;
+mod nft;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    io::{self, BufRead, Read},
+};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::{
+    ReadError,
+    collect::{Collector, Entry},
+    ignored::Addresses,
+    keys::snake,
+    opposite,
+    ruleset::{self, Use},
+};
+use crate::address::is_address;
+use address::{Address, AddressSeed};
+
+const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
+                    or {\"prefixes\": [...]}";
+
+/// Names of arrays of addresses in the outermost object, without what says their family.
+const ARRAYS: [&str; 13] = [
+    "",
+    "addresses",
+    "address",
+    "prefixes",
+    "ips",
+    "ip",
+    "cidrs",
+    "elements",
+    "networks",
+    "subnets",
+    "ranges",
+    "ip_addresses",
+    "ip_ranges",
+];
+
+/// What says the family of addresses before and after such a name: `ipv6_addresses`.
+const FAMILIES: [&str; 6] = ["ipv4", "ipv6", "ip4", "ip6", "v4", "v6"];
+
+/// Whether a key of the outermost object names an array of addresses.
+fn names_addresses(key: &str) -> bool {
+    let key = snake(key);
+    let is_known = |name: &str| ARRAYS.contains(&name);
+    let marked = FAMILIES.iter().any(|family| {
+        let before = key.strip_prefix(family);
+        let after = key.strip_suffix(family);
+        let rest = before.map(|rest| rest.trim_start_matches('_'));
+        rest.or(after.map(|rest| rest.trim_end_matches('_')))
+            .is_some_and(is_known)
+    });
+    marked || !key.is_empty() && is_known(&key)
+}
+
+pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
+    let line = Cell::new(1);
+    let walk = Walk {
+        out: RefCell::new(out),
+        line: &line,
+        failed: RefCell::new(None),
+        found: Cell::new(false),
+    };
+    let input = Counted { input, line: &line };
+    let mut document = serde_json::Deserializer::from_reader(input);
+    let seed = Node {
+        walk: &walk,
+        role: Role::Top,
+    };
+    let read = seed
+        .deserialize(&mut document)
+        .and_then(|()| document.end());
+    if let Some(error) = walk.failed.into_inner() {
+        return Err(error);
+    }
+    let out = walk.out.into_inner();
+    match read {
+        Ok(()) if walk.found.get() => {}
+        Ok(()) => out.refuse(1, "", "no addresses are found in it", Some(FORM)),
+        Err(error) if error.is_io() => return Err(ReadError::Io(error.into())),
+        Err(error) => {
+            // What follows was not read: the document may be cut off.
+            let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
+            out.leave();
+            let hint = "copy the whole document again, or correct it";
+            out.spoil(line, "", &format!("not JSON: {error}"), hint);
+        }
+    }
+    Ok(())
+}
+
+/// What is read where.
+struct Walk<'w> {
+    out: RefCell<&'w mut Collector>,
+    line: &'w Cell<u64>,
+    /// Why the walk was stopped, unless JSON itself is at fault.
+    failed: RefCell<Option<ReadError>>,
+    /// Whether anything was that could hold addresses.
+    found: Cell<bool>,
+}
+
+impl Walk<'_> {
+    fn element(&self, purpose: Use, address: &Address) -> Result<(), ReadError> {
+        let mut out = self.out.borrow_mut();
+        let texts = match &address.texts {
+            Ok(texts) => texts,
+            Err(problem) => {
+                out.refuse(address.line, "", problem, Some(FORM));
+                return Ok(());
+            }
+        };
+        let purpose = if address.except { Use::Except } else { purpose };
+        if address.is_let_through {
+            for (text, line) in texts {
+                opposite::refuse(*line, text, &mut out);
+            }
+            return Ok(());
+        }
+        for (text, line) in texts {
+            let entry = Entry {
+                line: *line,
+                text,
+                note: address.note.trim(),
+                timed: address.timed,
+            };
+            ruleset::add(purpose, entry, &mut out)?;
+        }
+        Ok(())
+    }
+
+    /// Counts addresses that are not read, by the key that they stand under.
+    fn pass_over(&self, key: &str, count: u64) {
+        self.out.borrow_mut().pass_over(key, count);
+    }
+
+    /// Stops the walk when something else than JSON is at fault.
+    fn stop<E: serde::de::Error>(&self, result: Result<(), ReadError>) -> Result<(), E> {
+        result.map_err(|error| {
+            let message = E::custom(&error);
+            self.failed.replace(Some(error));
+            message
+        })
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The document.
+    Top,
+    /// An array of addresses.
+    Array(Use),
+    /// An address.
+    Element(Use),
+    /// `rule` of a ruleset, and one of them.
+    Rules,
+    Rule,
+    /// An object in which this key has an array of addresses.
+    Keyed(&'static str, Use),
+    /// Such objects by their names.
+    Named(&'static str, Use),
+    /// `nftables` of nft, and one of its objects.
+    Nft,
+    NftItem,
+    /// Nothing that concerns addresses.
+    Other,
+}
+
+impl Role {
+    /// What an element of an array is.
+    const fn in_array(self) -> Self {
+        match self {
+            Self::Top => Self::Element(Use::Match),
+            Self::Array(purpose) => Self::Element(purpose),
+            Self::Rules => Self::Rule,
+            Self::Nft => Self::NftItem,
+            _ => Self::Other,
+        }
+    }
+
+    /// What a value of an object is.
+    fn under(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Top, "rule") => Self::Rules,
+            (Self::Top, "allow") => Self::Keyed("match", Use::Allow),
+            (Self::Top, "list") => Self::Named("match", Use::Match),
+            (Self::Top, "zone") => Self::Named("allow", Use::Allow),
+            (Self::Top, "nftables") => Self::Nft,
+            (Self::Top, key) if names_addresses(key) => Self::Array(Use::Match),
+            (Self::Rule, "match") => Self::Array(Use::Match),
+            (Self::Rule, "except") => Self::Array(Use::Except),
+            (Self::Keyed(wanted, purpose), key) if wanted == key => Self::Array(purpose),
+            (Self::Named(wanted, purpose), _) => Self::Keyed(wanted, purpose),
+            _ => Self::Other,
+        }
+    }
+}
+
+struct Node<'n, 'w> {
+    walk: &'n Walk<'w>,
+    role: Role,
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        match self.role {
+            Role::Other => value.deserialize_any(Addresses).map(drop),
+            Role::NftItem => nft::Item(self.walk).deserialize(value),
+            Role::Element(purpose) => {
+                let address = AddressSeed(self.walk).deserialize(value)?;
+                self.walk.stop(self.walk.element(purpose, &address))
+            }
+            _ => value.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.role {
+            Role::Array(_) | Role::Rules | Role::Nft => "an array",
+            Role::Top => "an array or an object",
+            _ => "an object",
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        let walk = self.walk;
+        // `{"list": [...]}` is not a ruleset.
+        let role = match self.role {
+            Role::Named(_, Use::Match) => Role::Element(Use::Match),
+            role => role.in_array(),
+        };
+        if role == Role::Other {
+            return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
+        }
+        walk.found.set(true);
+        while array.next_element_seed(Node { walk, role })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        if matches!(self.role, Role::Array(_) | Role::Rules | Role::Nft) {
+            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
+        }
+        let walk = self.walk;
+        let entries = || walk.out.borrow().entries(|_| true);
+        let (before, mut is_timed) = (entries(), false);
+        while let Some(key) = object.next_key::<String>()? {
+            if self.role == Role::Rule && key == "expires" {
+                is_timed = !object.next_value::<serde_json::Value>()?.is_null();
+                continue;
+            }
+            if is_address(&key) {
+                walk.pass_over("keys of objects", 1);
+            }
+            let role = self.role.under(&key);
+            if role == Role::Other {
+                let count = object.next_value_seed(Addresses)?;
+                walk.pass_over(&key, count);
+                continue;
+            }
+            walk.found.set(true);
+            object.next_value_seed(Node { walk, role })?;
+        }
+        if is_timed {
+            let read = entries() - before;
+            walk.out.borrow_mut().end_some(read);
+        }
+        Ok(())
+    }
+}
+
+/// Counts the lines that were read; `serde_json` takes one byte at a time and looks at most one
+/// ahead, never over a line feed into the next value.
+struct Counted<'w, R> {
+    input: R,
+    line: &'w Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let lines: u64 = bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum();
+        self.line.set(self.line.get() + lines);
+        Ok(read)
+    }
+}

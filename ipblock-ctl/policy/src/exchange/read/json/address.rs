@@ -1,0 +1,272 @@
+//! An element of an array of addresses: a text, or an object that holds one or several.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::Walk;
+use crate::{
+    address::{Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask},
+    exchange::read::{
+        ignored::Addresses,
+        keys::{snake, text, word},
+        opposite,
+    },
+};
+
+/// Under which keys an object holds its address, or an array of them.
+const ADDRESS: [&str; 13] = [
+    "address",
+    "cidr",
+    "ip",
+    "prefix",
+    "at",
+    "network",
+    "range",
+    "subnet",
+    "ip_prefix",
+    "ipv4_prefix",
+    "ipv6_prefix",
+    "ip_address",
+    "ip_range",
+];
+const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
+
+pub(super) const NONE: &str = "no address";
+const TWO: &str = "two addresses in one object";
+const END: &str = "an address and an end: a range is under `start` and `end`";
+const MASKED: &str = "a mask that does not fit what is beside it";
+const NUMBER: &str = "a number in the place of an address";
+const RANGE: &str = "two addresses under `range`: a range, or a list";
+
+/// What an element says.
+#[derive(Debug)]
+pub(super) struct Address {
+    /// The addresses, prefixes or ranges, and where their texts end; else what is wrong.
+    pub(super) texts: Result<Vec<(String, u64)>, Cow<'static, str>>,
+    /// Where it ends.
+    pub(super) line: u64,
+    pub(super) note: String,
+    pub(super) timed: bool,
+    pub(super) except: bool,
+    /// Whether it says that it is the opposite of what is read.
+    pub(super) is_let_through: bool,
+}
+
+/// Reads an [`Address`].
+#[derive(Clone, Copy)]
+pub(super) struct AddressSeed<'s, 'w>(pub(super) &'s Walk<'w>);
+
+impl AddressSeed<'_, '_> {
+    fn of(self, texts: Result<Vec<(String, u64)>, Cow<'static, str>>) -> Address {
+        Address {
+            texts,
+            line: self.0.line.get(),
+            note: String::new(),
+            timed: false,
+            except: false,
+            is_let_through: false,
+        }
+    }
+
+    fn none(self, problem: &'static str) -> Address {
+        self.of(Err(problem.into()))
+    }
+
+    fn one(self, text: &str) -> Address {
+        self.of(Ok(vec![(text.to_owned(), self.0.line.get())]))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AddressSeed<'_, '_> {
+    type Value = Address;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Address, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Address, E> {
+        Ok(self.one(text))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Address, E> {
+        Ok(self.none(NONE))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Address, E> {
+        Ok(self.none(NUMBER))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Address, E> {
+        Ok(self.none(NUMBER))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Address, E> {
+        Ok(self.none(NUMBER))
+    }
+
+    fn visit_unit<E>(self) -> Result<Address, E> {
+        Ok(self.none(NONE))
+    }
+
+    /// Several addresses, never a range.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Address, A::Error> {
+        let mut texts = Vec::new();
+        let mut problem = None;
+        while let Some(element) = array.next_element_seed(self)? {
+            match element.texts {
+                Ok(more) => texts.extend(more),
+                Err(found) => problem = Some(found),
+            }
+        }
+        let problem = problem.or(texts.is_empty().then_some(NONE.into()));
+        Ok(self.of(problem.map_or(Ok(texts), Err)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Address, A::Error> {
+        let mut found = self.none(NONE);
+        // `start` and `end`, or `addr` and `len`.
+        let (mut first, mut last) = (None, None);
+        let mut mask: Option<(String, Value, Mask)> = None;
+        // A number under a key for addresses, which may be the length of what is beside it.
+        let mut number = None;
+        let mut separator = '-';
+        while let Some(key) = object.next_key::<String>()? {
+            let name = snake(&key);
+            match name.as_str() {
+                name if ADDRESS.contains(&name) => {
+                    let value = object.next_value_seed(self)?;
+                    if is_number(&value) {
+                        number = Some(key);
+                    } else {
+                        merge(&mut found, value, name);
+                    }
+                }
+                name if NOTE.contains(&name) => found.note = text(object.next_value()?),
+                "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
+                "end" | "to" | "last" => {
+                    let value = text(object.next_value()?);
+                    // A day, of which `last` says that the address was seen then.
+                    found.timed |= name == "end" && !is_address(&value) && is_end(&value);
+                    last = Some(value);
+                }
+                "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
+                "kind" => found.except = text(object.next_value()?).starts_with("except"),
+                name if names_end(name) => {
+                    found.timed |= is_end(&text(object.next_value()?));
+                }
+                name => {
+                    if let Some(kind) = Mask::named(name) {
+                        let value: Value = object.next_value()?;
+                        // Null says that there is none.
+                        mask = (!value.is_null()).then_some((key, value, kind)).or(mask);
+                        continue;
+                    }
+                    let count = if opposite::concerns(name) {
+                        let value: Value = object.next_value()?;
+                        found.is_let_through |= opposite::says_so(name, &word(&value));
+                        Addresses.deserialize(value).unwrap_or_default()
+                    } else {
+                        object.next_value_seed(Addresses)?
+                    };
+                    self.0.pass_over(&key, count);
+                }
+            }
+        }
+        if first.is_none()
+            && separator == '/'
+            && let Some(length) = last.take()
+        {
+            mask = mask.or(Some(("len".to_owned(), Value::String(length), Mask::Net)));
+        }
+        if let Some((key, value, kind)) = mask {
+            apply(&mut found, &key, value, kind);
+        }
+        // An end without a beginning, beside an address.
+        let is_cut = |last: &str| is_address(last) || is_length(last);
+        if first.is_none() && found.texts.is_ok() && last.as_deref().is_some_and(is_cut) {
+            found.texts = Err(END.into());
+        }
+        if let (Some(first), Some(last)) = (first, last) {
+            // Elsewhere they are the days when an address was seen first and last.
+            let are_ends = is_address(&first) || found.texts.is_err();
+            if are_ends {
+                let pair = self.one(&format!("{first}{separator}{last}"));
+                merge(&mut found, pair, "");
+            }
+        }
+        if let Some(key) = number {
+            let is_alone = matches!(&found.texts, Err(problem) if problem == NONE);
+            if !is_alone {
+                found.texts = Err(beside(&key));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a value is a number, or a text that is nothing but the length of a prefix.
+fn is_number(value: &Address) -> bool {
+    match &value.texts {
+        Err(problem) => problem == NUMBER,
+        Ok(texts) => matches!(texts.as_slice(), [(text, _)] if is_length(text)),
+    }
+}
+
+/// What is wrong with a number beside an address.
+fn beside(key: &str) -> Cow<'static, str> {
+    format!(
+        "`{}` has a number beside the address, its prefix length or something else: write \
+         192.0.2.0/24 in one text, or leave the number out",
+        shown(key)
+    )
+    .into()
+}
+
+/// Applies the mask that stands beside an address.
+fn apply(found: &mut Address, key: &str, mask: Value, kind: Mask) {
+    let texts = match &mut found.texts {
+        Ok(texts) => texts.as_mut_slice(),
+        Err(problem) if problem == NONE => &mut [],
+        Err(_) => return,
+    };
+    if let [(address, _)] = texts
+        && let Ok(Written::Prefix(prefix)) = with_mask(address, &text(mask), kind)
+    {
+        *address = prefix.to_string();
+        return;
+    }
+    let key = shown(key);
+    let problem = format!("{MASKED}: `{key}`: write 192.0.2.0/24 in one text");
+    found.texts = Err(problem.into());
+}
+
+/// Takes over what stands under one key.
+fn merge(found: &mut Address, value: Address, key: &str) {
+    let ambiguous = |texts: &Vec<(String, u64)>| key == "range" && texts.len() == 2;
+    match (&found.texts, value.texts) {
+        // A key that is there with null or nothing of use.
+        (_, Err(problem)) if problem == NONE => return,
+        (_, Err(problem)) => found.texts = Err(problem),
+        (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE.into()),
+        (Ok(_), Ok(_)) => found.texts = Err(TWO.into()),
+        (Err(problem), Ok(_)) if problem != NONE => {}
+        (Err(_), Ok(texts)) => found.texts = Ok(texts),
+    }
+    found.line = value.line;
+    found.timed |= value.timed;
+    found.except |= value.except;
+    found.is_let_through |= value.is_let_through;
+    if found.note.is_empty() {
+        found.note = value.note;
+    }
+}

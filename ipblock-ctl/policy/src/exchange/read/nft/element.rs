@@ -1,0 +1,111 @@
+//! One element of a set, word by word.
+
+use super::tokens::Token;
+use crate::exchange::read::{
+    ReadError,
+    collect::{Collector, Entry},
+};
+
+pub(in crate::exchange::read) const SETS_HINT: &str =
+    "only sets of ipv4_addr and ipv6_addr can be read: nft list set FAMILY TABLE SET";
+
+/// What is wrong with an element of a meter.
+pub(in crate::exchange::read) const LIMIT: &str = "more than an address: a limit";
+pub(in crate::exchange::read) const CONCATENATION: &str = "more than an address: a concatenation";
+pub(in crate::exchange::read) const OF_A_MAP: &str = "more than an address: an element of a map";
+pub(in crate::exchange::read) const MORE: &str = "more than an address";
+
+/// What the next word is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    /// An option.
+    #[default]
+    Option,
+    /// The other end of a range, or the length of a prefix.
+    Joined,
+    /// How long the element stays.
+    Timeout,
+    /// The value of an option that does not matter.
+    Value,
+    Comment,
+}
+
+/// An element so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Element {
+    pub(super) line: u64,
+    pub(super) text: String,
+    pub(super) note: String,
+    pub(super) timed: bool,
+    pub(super) problem: Option<&'static str>,
+    next: Next,
+}
+
+impl Element {
+    /// Takes the next word or quoted text of it.
+    pub(super) fn push(&mut self, token: Token, word: &str, line: u64) {
+        if self.text.is_empty() {
+            self.line = line;
+            self.text.push_str(word);
+            return;
+        }
+        match std::mem::take(&mut self.next) {
+            Next::Joined => self.text.push_str(word),
+            Next::Timeout => self.timed |= !matches!(word, "0" | "0s"),
+            Next::Value => {}
+            Next::Comment => self.note.push_str(word),
+            Next::Option => self.option(token, word),
+        }
+    }
+
+    fn option(&mut self, token: Token, word: &str) {
+        // Whatever follows what is wrong already.
+        if self.problem.is_some() {
+            return;
+        }
+        match word {
+            _ if token == Token::Quoted => self.problem = Some(MORE),
+            // White space may stand around these.
+            "-" | "/" => {
+                self.text.push_str(word);
+                self.next = Next::Joined;
+            }
+            _ if word.starts_with(['-', '/']) || self.text.ends_with(['-', '/']) => {
+                self.text.push_str(word);
+            }
+            "timeout" | "expires" => self.next = Next::Timeout,
+            "packets" | "bytes" | "used" => self.next = Next::Value,
+            "comment" => self.next = Next::Comment,
+            "counter" | "last" | "never" => {}
+            "limit" | "ct" | "quota" => self.problem = Some(LIMIT),
+            "." => self.problem = Some(CONCATENATION),
+            ":" => self.problem = Some(OF_A_MAP),
+            _ => self.problem = Some(MORE),
+        }
+    }
+
+    /// Hands the element on.
+    pub(super) fn add_to(&self, out: &mut Collector) -> Result<(), ReadError> {
+        if let Some(problem) = self.problem {
+            out.refuse(self.line, &self.text, problem, Some(SETS_HINT));
+            return Ok(());
+        }
+        if self.text == "*" {
+            let problem = "the element for all other addresses";
+            out.refuse(self.line, &self.text, problem, Some(SETS_HINT));
+            return Ok(());
+        }
+        out.add(Entry {
+            line: self.line,
+            text: &self.text,
+            note: self.note.trim(),
+            timed: self.timed,
+        })
+    }
+
+    /// The name of the variable that stands in the place of an address.
+    pub(super) fn variable(&self) -> Option<&str> {
+        let name = self.text.strip_prefix('$')?;
+        self.problem.is_none().then_some(name)
+    }
+}

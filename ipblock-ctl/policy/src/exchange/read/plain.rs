@@ -1,0 +1,34 @@
+//! Addresses, prefixes and ranges, on lines; what follows them on a line is their note.
+
+use std::io::BufRead;
+
+use super::{
+    ReadError,
+    collect::{Collector, Entry},
+    lines::Lines,
+};
+use crate::address::read_line;
+
+pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
+    let mut lines = Lines::new(input);
+    while let Some((number, text)) = lines.next(out)? {
+        let line = match read_line(text) {
+            Ok(Some(line)) => line,
+            Ok(None) => continue,
+            Err(error) => {
+                out.refuse_address(number, error);
+                continue;
+            }
+        };
+        for item in line.items() {
+            let entry = Entry {
+                line: number,
+                text: item.text,
+                note: line.note,
+                timed: line.timed,
+            };
+            out.add_written(entry, &item.written)?;
+        }
+    }
+    Ok(())
+}

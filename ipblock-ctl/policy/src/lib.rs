@@ -1,0 +1,41 @@
+//! What the operator says, and what follows from it.
+//!
+//! Pure: no aya, no tokio, no files and no clock. Time is always an argument.
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod address;
+mod address_set;
+pub mod amount;
+pub mod bans;
+pub mod compile;
+pub mod diff;
+pub mod document;
+pub mod duration;
+pub mod edit;
+pub mod exchange;
+pub mod explain;
+pub mod guard;
+mod hinted;
+pub mod lint;
+pub mod list_file;
+pub mod name;
+pub mod patch;
+mod prefix;
+mod repeated;
+pub mod ruleset;
+mod safety;
+mod shared;
+pub mod shrink;
+pub mod special;
+pub mod suggest;
+pub mod text;
+
+pub use action::Action;
+pub use hinted::{Classified, ErrorKind, Hinted};
+pub use list_file::ListFile;
+pub use name::{ListName, NameError, RuleName, ZoneName};
+pub use ruleset::{
+    At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,
+};
+pub use shared::Shared;

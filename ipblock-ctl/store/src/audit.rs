@@ -1,0 +1,220 @@
+//! The audit trail: who did what, when. Entries are added and grow old, never changed.
+
+use ipblock_policy::text::printable;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use rusqlite::Transaction;
+use tracing::info;
+
+use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
+
+/// One entry of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub author: Author,
+    /// What, in one word: `deploy`, `attach`, ...
+    pub what: String,
+    /// With what; at most 4 KiB are kept, and `…` marks what was cut.
+    pub detail: String,
+}
+
+/// An entry of the audit trail that has to do with addresses, and how it names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditMatch {
+    /// The entry.
+    pub entry: AuditEntry,
+    /// Its prefixes that overlap what was looked for, at most 10.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// Some entries of the audit trail, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries that were looked for.
+    pub entries: Vec<AuditMatch>,
+    /// The number of the last entry that was looked at; none: there was none.
+    pub last: Option<i64>,
+}
+
+impl Store {
+    /// Adds an entry; the oldest goes when there are too many.
+    pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            record(transaction, entry, &self.limits)?;
+            Ok(())
+        })?;
+        tell(entry);
+        Ok(())
+    }
+
+    /// The newest `limit` entries of those before entry `before` (none: of all), newest first, each with
+    /// its number.
+    pub fn audit_page(&self, before: Option<i64>, limit: u32) -> Result<AuditPage, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, time, uid, author, what, detail FROM audit WHERE number < ?1
+                 ORDER BY number DESC LIMIT ?2",
+            )?;
+            let before = before.unwrap_or(i64::MAX);
+            let mut page = AuditPage::default();
+            let mut rows = statement.query((before, limit))?;
+            while let Some(row) = rows.next()? {
+                let time: Stored<Timestamp> = row.get(1)?;
+                let entry = AuditEntry {
+                    time: time.0,
+                    author: Author {
+                        uid: row.get(2)?,
+                        name: row.get(3)?,
+                    },
+                    what: row.get(4)?,
+                    detail: row.get(5)?,
+                };
+                page.last = Some(row.get(0)?);
+                page.entries.push(AuditMatch {
+                    entry,
+                    prefixes: Vec::new(),
+                });
+            }
+            Ok(page)
+        })
+    }
+
+    /// The newest `limit` entries, newest first.
+    pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let page = self.audit_page(None, limit)?;
+        Ok(page.entries.into_iter().map(|found| found.entry).collect())
+    }
+}
+
+/// Logs an entry that is recorded: every one comes through here, after its transaction.
+pub(super) fn tell(entry: &AuditEntry) {
+    info!(
+        target: "audit",
+        who = %entry.author,
+        what = %entry.what,
+        detail = %printable(&entry.detail),
+        "{} by {}",
+        entry.what,
+        entry.author,
+    );
+}
+
+/// Adds an entry as part of what it tells of, and returns its number.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    entry: &AuditEntry,
+    limits: &Limits,
+) -> Result<i64, Failure> {
+    let number = transaction
+        .prepare_cached(
+            "INSERT INTO audit (time, uid, author, what, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .insert((
+            Stored(entry.time),
+            entry.author.uid,
+            &entry.author.name,
+            &entry.what,
+            shortened(&entry.detail, limits.audit_detail),
+        ))?;
+    // Now and then only: it walks over all that is kept.
+    if number % i64::from(limits.audit_slack) == 0 {
+        prune(transaction, limits)?;
+    }
+    Ok(number)
+}
+
+/// Entries that may come in streams, by what they tell of.
+const STREAMS: [[&str; 2]; 2] = [["ban", "unban"], ["repair", ""]];
+
+/// Deletes the oldest entries of each stream beyond its own limit, so that it displaces nothing else,
+/// and then the oldest of all entries.
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+    for [one, other] in STREAMS {
+        transaction
+            .prepare_cached(
+                "DELETE FROM audit WHERE what IN (?2, ?3) AND number <= (
+                     SELECT number FROM audit WHERE what IN (?2, ?3)
+                     ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+            )?
+            .execute((Stored(limits.audit_stream), one, other))?;
+    }
+    transaction
+        .prepare_cached(
+            "DELETE FROM audit WHERE number <= (
+                 SELECT number FROM audit ORDER BY number DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([Stored(limits.audit_entries)])?;
+    Ok(())
+}
+
+fn shortened(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(bytes));
+    format!("{kept}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        sync::Mutex,
+    };
+
+    use super::*;
+
+    fn logged(what: impl FnOnce()) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .without_time()
+            .with_writer(Mutex::new(File::create(file.path()).unwrap()))
+            .finish();
+        tracing::subscriber::with_default(log, what);
+        fs::read_to_string(file.path()).unwrap()
+    }
+
+    fn entry(what: &str, detail: &str) -> AuditEntry {
+        AuditEntry {
+            time: "2026-10-01T12:00:00Z".parse().unwrap(),
+            author: Author {
+                uid: 1000,
+                name: "ada".to_owned(),
+            },
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_entry_is_one_line_of_the_log_once_it_is_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let text = logged(|| {
+            store.audit(&entry("stage", "one\ntwo")).unwrap();
+            store.change_bans([], Some(&entry("ban", "three"))).unwrap();
+            store.change_bans([], None).unwrap();
+        });
+        let line = |what: &str, detail: &str| {
+            serde_json::json!({
+                "level": "INFO",
+                "target": "audit",
+                "message": format!("{what} by uid 1000 (ada)"),
+                "who": "uid 1000 (ada)",
+                "what": what,
+                "detail": detail,
+            })
+        };
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines, [line("stage", "one\\ntwo"), line("ban", "three")]);
+    }
+}

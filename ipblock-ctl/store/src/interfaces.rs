@@ -1,0 +1,81 @@
+//! Interfaces that the filter is to be on, over restarts.
+
+use ipblock_policy::ZoneName;
+
+use super::{
+    Store, StoreError,
+    value::{Stored, Word},
+};
+
+/// The mode that was asked for; what was really attached only the kernel knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedMode {
+    /// Native when the driver can, generic otherwise.
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the stack.
+    Generic,
+}
+
+impl Word for AskedMode {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Auto, "auto"),
+        (Self::Native, "native"),
+        (Self::Generic, "generic"),
+    ];
+}
+
+/// An interface that the filter is to be on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// The mode that was asked for.
+    pub mode: AskedMode,
+    /// Its zone.
+    pub zone: ZoneName,
+}
+
+impl Store {
+    /// Remembers an interface, in place of what was remembered under its name.
+    pub fn add_interface(&self, interface: &Interface) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO interface VALUES (?1, ?2, ?3)",
+                (
+                    &interface.name,
+                    Stored(interface.mode),
+                    Stored(&interface.zone),
+                ),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets an interface; whether it was remembered.
+    pub fn remove_interface(&self, name: &str) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let gone = transaction.execute("DELETE FROM interface WHERE name = ?1", [name])?;
+            Ok(gone > 0)
+        })
+    }
+
+    /// Every interface, by name.
+    pub fn interfaces(&self) -> Result<Vec<Interface>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT name, mode, zone FROM interface ORDER BY name")?;
+            let rows = statement.query_map([], |row| {
+                let mode: Stored<AskedMode> = row.get(1)?;
+                let zone: Stored<ZoneName> = row.get(2)?;
+                Ok(Interface {
+                    name: row.get(0)?,
+                    mode: mode.0,
+                    zone: zone.0,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}

@@ -1,0 +1,365 @@
+//! The state store: what has to survive the daemon, in one embedded SQLite database.
+//!
+//! Responsible for: revisions and the staged ruleset, bans, alerts, identities of rules, generations
+//! and the counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
+//! table of identities, never reads a clock (time is an argument) and never touches the kernel.
+//!
+//! What holds:
+//! - A method that changes something is one transaction, and durable when it returns. The database
+//!   is in WAL mode with `synchronous = FULL`: SQLite syncs the log before a commit returns, one
+//!   sync a commit, and the log's name in the directory with its first one. (A rollback journal
+//!   needs three, and `EXTRA` for the same promise.) The log is part of the database until SQLite
+//!   has copied it back: `ipblock.db` and `ipblock.db-wal` are copied together or not at all.
+//! - The daemon has the database to itself (`locking_mode = EXCLUSIVE`): nobody else can hold a
+//!   commit up or keep the log from being copied back, and without a shared-memory file to make,
+//!   the store opens on a full disk too. Another program may open it while no daemon runs.
+//! - Damage is found at open (`quick_check`) or by the digests of rulesets and class tables, and
+//!   is an error. Nothing is ever made anew in its place.
+//! - Everything that grows is bounded: see `Limits`.
+//!
+//! Methods block on the disk: call them from a blocking thread. Counters and numbers: see
+//! `value.rs`.
+#![forbid(unsafe_code)]
+
+mod alerts;
+mod audit;
+mod audit_prefixes;
+mod backup;
+mod bans;
+mod confirmation;
+mod counters;
+mod durations;
+mod end;
+mod error;
+mod generations;
+mod interfaces;
+mod lock;
+mod look;
+mod pieces;
+mod revisions;
+mod rulesets;
+mod schema;
+mod sound;
+mod staged;
+mod switch;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
+pub use audit::{AuditEntry, AuditMatch, AuditPage};
+pub use bans::Ban;
+pub use confirmation::{Confirmation, Trial};
+pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
+pub use end::{BootEnd, End};
+pub use error::StoreError;
+pub use generations::{Generation, GenerationState, NewGeneration};
+pub use interfaces::{AskedMode, Interface};
+pub use look::Look;
+pub use revisions::{NewRevision, Revision, RevisionState};
+pub use rulesets::StoredRuleset;
+pub use staged::{Staged, StagedEdit};
+pub use switch::{Deploy, FinalCounts, Switch, ZoneSwitch};
+
+use ipblock_fault::{Step, reach};
+
+use error::Failure;
+use lock::Lock;
+use value::Stored;
+
+/// The database's file name in a state directory.
+pub const DATABASE: &str = "ipblock.db";
+
+/// How long another program may hold the database before opening gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the log may keep on disk after a large transaction.
+const KEPT_LOG_BYTES: i64 = 16 << 20;
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Author {
+    /// The peer's user id.
+    pub uid: u32,
+    /// Its name at that time; empty when it had none.
+    pub name: String,
+}
+
+impl Author {
+    /// The daemon itself, for what it does without being asked.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self {
+            uid: 0,
+            name: "ipblockd".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "uid {}", self.uid)?;
+        if self.name.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.name)
+    }
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Revisions, oldest go first.
+    pub(crate) revisions: u64,
+    /// Bytes of rulesets in revisions; fewer revisions are kept when they are large.
+    pub(crate) ruleset_bytes: u64,
+    /// Newest revisions that go for no size: there is always something to roll back to.
+    pub(crate) spared_revisions: u64,
+    /// Staged edits; more are refused.
+    pub(crate) staged_edits: u64,
+    /// Bytes of staged edits; more are refused.
+    pub(crate) staged_bytes: u64,
+    /// Folded generations that are remembered, so that folding again is known as such.
+    pub(crate) folded_generations: u64,
+    /// Entries of the audit trail, oldest go first.
+    pub(crate) audit_entries: u64,
+    /// How many of them may tell of bans, and how many of repairs.
+    pub(crate) audit_stream: u64,
+    /// Entries that may be too many before they are cut.
+    pub(crate) audit_slack: u32,
+    /// Bytes of one entry's detail; the rest is cut off.
+    pub(crate) audit_detail: usize,
+    /// Bytes of all prefixes that entries about bans name, oldest go first.
+    pub(crate) audit_prefix_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            revisions: 1_000,
+            ruleset_bytes: 256 << 20,
+            spared_revisions: 10,
+            staged_edits: 100_000,
+            staged_bytes: 64 << 20,
+            folded_generations: 1_000,
+            audit_entries: 100_000,
+            audit_stream: 20_000,
+            audit_slack: 256,
+            audit_detail: 4 << 10,
+            audit_prefix_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The state store of one daemon.
+#[derive(Debug)]
+pub struct Store {
+    // Before `lock`: fields are dropped in order, and the next daemon must find a closed database.
+    connection: Mutex<Connection>,
+    path: PathBuf,
+    id: [u8; 16],
+    is_new: bool,
+    limits: Limits,
+    _lock: Option<Lock>,
+}
+
+impl Store {
+    /// Opens the store in `state_dir`; makes both when there is nothing yet.
+    ///
+    /// Holds the directory until dropped. A database that is damaged or newer than this build is
+    /// an error and stays as it is.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_under(state_dir, None, false)
+    }
+
+    /// Opens the store under a lock that is held already, or takes it. `is_checked`: the database was
+    /// looked at since then.
+    fn open_under(
+        state_dir: &Path,
+        lock: Option<Lock>,
+        is_checked: bool,
+    ) -> Result<Self, StoreError> {
+        make_directory(state_dir)?;
+        let mut lock = match lock {
+            Some(lock) => lock,
+            None => Lock::acquire(state_dir)?,
+        };
+        lock.sign();
+        let path = state_dir.join(DATABASE);
+        let is_new = !exists(&path)?;
+        if is_new {
+            refuse_log_alone(&path)?;
+            schema::create(&path)?;
+        }
+        let connection = connect(&path, is_checked)?;
+        Self::on(connection, path, Some(lock), is_new)
+    }
+
+    fn on(
+        connection: Connection,
+        path: PathBuf,
+        lock: Option<Lock>,
+        is_new: bool,
+    ) -> Result<Self, StoreError> {
+        let id = connection
+            .query_row("SELECT id FROM store", [], |row| row.get(0))
+            .map_err(|source| StoreError::sqlite(&path, source))?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+            path,
+            id,
+            is_new,
+            limits: Limits::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Identity of this store: random, made with it. A pinned generation carries it.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// Whether [`Store::open`] made the database. When generations of another store are pinned
+    /// then, state was lost, and what is in the kernel is all that is left of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A panic elsewhere has rolled its transaction back, so a poisoned lock guards sound state.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        work(&self.connection()).map_err(|failure| failure.at(&self.path))
+    }
+
+    /// Runs `work` as one transaction, durable when this returns `Ok` and undone otherwise.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection();
+        let transact = || -> Result<T, Failure> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            reach(Step::StoreCommitting);
+            transaction.commit()?;
+            reach(Step::StoreCommitted);
+            Ok(result)
+        };
+        transact().map_err(|failure| failure.at(&self.path))
+    }
+}
+
+/// Takes `count` numbers of a sequence; returns the last of them.
+fn advance(
+    transaction: &Transaction<'_>,
+    sequence: &'static str,
+    count: u64,
+) -> Result<u64, Failure> {
+    let last: Stored<u64> = transaction
+        .prepare_cached("UPDATE sequence SET last = last + ?2 WHERE name = ?1 RETURNING last")?
+        .query_row((sequence, Stored(count)), |row| row.get(0))?;
+    Ok(last.0)
+}
+
+fn make_directory(state_dir: &Path) -> Result<(), StoreError> {
+    if exists(state_dir)? {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .map_err(|source| StoreError::io("create", state_dir, source))?;
+    schema::sync_directory(state_dir)
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    fs::exists(path).map_err(|source| StoreError::io("open", path, source))
+}
+
+/// The name of a file that SQLite keeps beside the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A log without its database is what is left of a store, and no first start.
+fn refuse_log_alone(path: &Path) -> Result<(), StoreError> {
+    let log = beside(path, "-wal");
+    if !exists(&log)? {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: format!("it is gone, but its log `{}` is there", log.display()),
+    })
+}
+
+fn connect(path: &Path, is_checked: bool) -> Result<Connection, StoreError> {
+    let failed = |source| StoreError::sqlite(path, source);
+    // Without SQLITE_OPEN_CREATE: a file that vanished meanwhile is an error.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    // Before the log is first looked at: that decides whether shared memory is needed.
+    connection
+        .pragma_update(None, "locking_mode", "EXCLUSIVE")
+        .map_err(failed)?;
+    if !is_checked {
+        schema::check(&connection, path)?;
+    }
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(failed)?;
+    if mode != "wal" {
+        let source = std::io::Error::other(format!(
+            "SQLite chose journal mode `{mode}` instead of a write-ahead log"
+        ));
+        return Err(StoreError::io("open", path, source));
+    }
+    let settings = [
+        ("journal_size_limit", KEPT_LOG_BYTES),
+        ("synchronous", 2), // FULL
+        ("foreign_keys", 1),
+        ("trusted_schema", 0),
+        ("cell_size_check", 1),
+    ];
+    for (name, value) in settings {
+        connection
+            .pragma_update(None, name, value)
+            .map_err(failed)?;
+    }
+    // After `synchronous`: it has to be on disk like every other change.
+    schema::upgrade(&mut connection, path)?;
+    Ok(connection)
+}
