@@ -47,7 +47,7 @@ const PARTS: [(&str, &str); 9] = [
     (
         "kill -9 at every step",
         "Each change and each kind of start is done once while every step that it reaches is written down, and then \
-         once more for each of them, killed there. The steps have names (`ipblock-ctl/src/fault.rs`); a test fails \
+         once more for each of them, killed there. The steps have names (`ipblock-ctl/fault/src/lib.rs`); a test fails \
          when an operation reaches others than it says, or when one belongs to none.",
     ),
     ("state directory", ""),

@@ -1,4 +1,4 @@
-//! Files of ipblock-ctl that import each other in a circle: none can be read, or changed, alone.
+//! Files of a crate that import each other in a circle: none can be read, or changed, alone.
 //!
 //! A name that a module passes on (`pub use`) is followed to where it is defined. A part of a module may
 //! use what the module itself defines: it stands in the same room.
@@ -10,7 +10,7 @@ use super::{
     paths::{Import, PathUse, Scan, Target},
 };
 
-/// The modules of ipblock-ctl/src that have a file, with what they name.
+/// The modules of a crate that have a file, with what they name.
 pub(crate) struct House<'a> {
     modules: BTreeMap<&'a [String], &'a str>,
     scans: Vec<(&'a str, &'a [String], &'a Scan)>,
@@ -57,7 +57,7 @@ impl<'a> House<'a> {
                 format!("\n  {from} -> {}", to.join(", "))
             });
             found.push(Violation {
-                place: format!("ipblock-ctl/src/{file}:1"),
+                place: format!("{file}:1"),
                 what: format!("{} files import each other in a circle", members.len()),
                 why: why.collect(),
             });
@@ -93,7 +93,7 @@ impl<'a> House<'a> {
             }
         };
         for _ in 0..LONGEST_WAY {
-            let known = (1..=path.len()).rev();
+            let known = (0..=path.len()).rev();
             let (module, _) = known
                 .filter_map(|len| path.get(..len))
                 .find_map(|module| self.modules.get_key_value(module))?;

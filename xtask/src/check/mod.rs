@@ -7,10 +7,11 @@ mod imports;
 mod object;
 mod paths;
 mod sources;
+mod walls;
 
 use std::{fmt, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     command::{cargo, output_of, root, run as run_command, say},
@@ -67,16 +68,20 @@ fn formatting() -> Result<()> {
 fn house_rules() -> Result<()> {
     let files = sources::tracked(&root())?;
     let mut violations = Vec::new();
-    let mut library = Vec::new();
-    for file in files {
-        violations.extend(sources::check(&file)?);
-        if let Some(path) = file.path.strip_prefix("ipblock-ctl/src/")
-            && sources::is_rust(path)
-        {
-            library.push((path.to_owned(), file.text));
-        }
+    for file in &files {
+        violations.extend(sources::check(file)?);
     }
-    violations.extend(imports::check(&library)?);
+    violations.extend(walls::check()?);
+    for layer in walls::layers() {
+        let folder = format!("ipblock-ctl/{layer}/src/");
+        let own = files.iter().filter_map(|file| {
+            let path = file.path.strip_prefix(&folder)?;
+            sources::is_rust(path).then(|| (path.to_owned(), file.text.clone()))
+        });
+        let own: Vec<_> = own.collect();
+        ensure!(!own.is_empty(), "{folder} has no sources");
+        violations.extend(imports::check(layer, &own)?);
+    }
     for violation in &violations {
         say("check", &violation.to_string());
     }

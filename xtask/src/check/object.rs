@@ -46,7 +46,7 @@ pub(crate) fn reproducible() -> Result<()> {
     if first != second {
         bail!(
             "the object depends on where it is built: sha256 {first} here, {second} elsewhere\n\
-             hint: `strings {}` shows paths of this machine; ipblock-ctl/build.rs gives them \
+             hint: `strings {}` shows paths of this machine; ipblock-ctl/datapath/build.rs gives them \
              other names",
             built.object.display()
         );
@@ -66,13 +66,13 @@ fn embedded() -> Result<Built> {
         .context("cargo's messages")?;
     let of_package = |message: &&Value| {
         let id = message.get("package_id").and_then(Value::as_str);
-        id.is_some_and(|id| id.contains("/ipblock-ctl#"))
+        id.is_some_and(|id| id.contains("/ipblock-ctl/datapath#"))
     };
     let text = |pointer: &'static str| {
         let mut own = messages.iter().filter(of_package);
         own.find_map(|message| message.pointer(pointer)?.as_str())
     };
-    let out_dir = text("/out_dir").context("ipblock-ctl has no build script")?;
+    let out_dir = text("/out_dir").context("ipblock-datapath has no build script")?;
     let is_script =
         |message: &&Value| message.pointer("/target/kind/0") == Some(&Value::from("custom-build"));
     let script = messages
@@ -80,7 +80,7 @@ fn embedded() -> Result<Built> {
         .filter(of_package)
         .filter(is_script)
         .find_map(|message| message.pointer("/filenames/0")?.as_str())
-        .context("cargo does not tell where the build script of ipblock-ctl is")?;
+        .context("cargo does not tell where the build script of ipblock-datapath is")?;
     Ok(Built {
         object: Path::new(out_dir).join("ipblock"),
         script: PathBuf::from(script),
@@ -123,7 +123,7 @@ fn copy_compiler_plugins(target: &Path, out_dir: &Path) -> Result<()> {
 /// Runs the build script as cargo does, with the copy in the workspace's place.
 fn build_again(script: &Path, copy: &Path) -> Result<PathBuf> {
     let out_dir = copy.join("out");
-    let crate_dir = copy.join("sources/ipblock-ctl");
+    let crate_dir = copy.join("sources/ipblock-ctl/datapath");
     let endian = if cfg!(target_endian = "big") {
         "big"
     } else {

@@ -20,9 +20,9 @@ const LONG_FILES: [(&str, &str); 0] = [];
 const UNSAFE: [(&str, &str); 6] = [
     ("ipblock-ebpf/", "packet memory and map values"),
     ("ipblock-common/", "aya::Pod for the types of the maps"),
-    ("ipblock-ctl/src/datapath/", "bpf(2)"),
+    ("ipblock-ctl/datapath/src/", "bpf(2)"),
     (
-        "ipblock-ctl/src/daemon/credentials.rs",
+        "ipblock-ctl/daemon/src/credentials.rs",
         "SO_PEERGROUPS, which no safe crate wraps",
     ),
     (
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn unsafe_code_is_refused_outside_its_places() {
         let source = "fn f() {\n    unsafe { g() }\n}";
-        assert!(violations("ipblock-ctl/src/datapath/bpf.rs", source).is_empty());
-        let found = violations("ipblock-ctl/src/store/mod.rs", source);
+        assert!(violations("ipblock-ctl/datapath/src/bpf.rs", source).is_empty());
+        let found = violations("ipblock-ctl/store/src/lib.rs", source);
         assert!(
-            found[0].starts_with("ipblock-ctl/src/store/mod.rs:2: `unsafe`"),
+            found[0].starts_with("ipblock-ctl/store/src/lib.rs:2: `unsafe`"),
             "{found:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! `.tools/ebpf-toolchain`: the tool chain that setup found, for ipblock-ctl's build script.
+//! `.tools/ebpf-toolchain`: the tool chain that setup found, for ipblock-datapath's build script.
 //!
 //! Lines of `key=value`: `toolchain` (a name for `rustup run`), `linker` (absolute path),
 //! `core` (`prebuilt` or `rust-src`) and `rustc` (the compiler's version, to notice an upgrade).
@@ -43,7 +43,7 @@ impl Record {
     }
 
     /// Writes the record unless `file` says the same already: a new file time makes cargo run
-    /// ipblock-ctl's build script again.
+    /// ipblock-datapath's build script again.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let text = self.to_text();
         if fs::read_to_string(file).is_ok_and(|old| old == text) {
@@ -80,7 +80,7 @@ impl Record {
             "rust-src"
         };
         format!(
-            "# Written by `cargo xtask setup`, read by ipblock-ctl/build.rs.\n\
+            "# Written by `cargo xtask setup`, read by ipblock-ctl/datapath/build.rs.\n\
              toolchain={}\nlinker={}\ncore={core}\nrustc={}\n",
             self.toolchain.name(),
             self.linker.display(),
