@@ -169,7 +169,7 @@ fn check_names(text: &str) {
             assert!(components.into_iter().all(stays), "{text:?}");
         }
         Err(error) => {
-            let parts = [&error.path, &error.problem, &error.hint];
+            let parts = [&error.text, &error.problem, &error.hint];
             assert!(
                 !parts.iter().any(|part| part.contains(char::is_control)),
                 "{error:?}"

@@ -105,10 +105,7 @@ fn check_written(elements: &[ListElement]) {
     let plain = read_as(&exchange::plain(elements), FileFormat::Plain);
     assert_eq!(prefixes(&plain), expected);
 
-    let list = List {
-        file: None,
-        elements: elements.to_vec().into(),
-    };
+    let list = List::by_hand(elements.to_vec());
     let name = "feed".parse().unwrap();
     let mut ruleset = Ruleset::default();
     ruleset.lists.insert("feed".parse().unwrap(), list.clone());

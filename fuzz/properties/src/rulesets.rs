@@ -127,10 +127,8 @@ pub(crate) fn ruleset(u: &mut Unstructured<'_>) -> Result<Ruleset> {
             prefix,
             note: "".into(),
         };
-        let list = List {
-            file: None,
-            elements: held.into_iter().map(element).collect(),
-        };
+        let elements: Vec<_> = held.into_iter().map(element).collect();
+        let list = List::by_hand(elements);
         ruleset.lists.insert(name.parse().unwrap(), list);
     }
     for (bit, name) in (0_u8..).zip(ZONES) {

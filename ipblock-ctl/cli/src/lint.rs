@@ -8,7 +8,7 @@ use ipblock_output::{
     lint::{LintError, LintReport, error_line, render},
 };
 use ipblock_policy::{
-    Hinted, Ruleset, ZoneName,
+    Hinted, List, ListName, Ruleset, ZoneName,
     amount::{ZoneChange, newly_dropped},
     compile::{CompileError, CompiledZone, DEFAULT_CAPACITY, Taken, compile_within},
     document, edit, exchange, lint,
@@ -59,9 +59,13 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
             return report;
         }
     };
-    match lists {
-        Some(directory) => read_lists(&mut ruleset, directory, &mut report),
-        None => note_unread(&ruleset, &mut report),
+    if let Some(directory) = lists {
+        read_lists(&mut ruleset, directory, &mut report);
+    } else {
+        let lists = ruleset.lists.iter();
+        report
+            .notes
+            .extend(lists.filter_map(|(name, list)| note_unread(name, list)));
     }
     report.rules = as_u64(ruleset.rules.len());
     report.warnings.extend(lint::lint(&ruleset));
@@ -88,7 +92,8 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
 /// that is not good is an error.
 fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) {
     for (name, list) in &mut ruleset.lists {
-        let Some(file) = &list.file else {
+        let Some(file) = list.source.file() else {
+            report.notes.extend(note_unread(name, list));
             continue;
         };
         let path = directory.join(file.as_path());
@@ -147,15 +152,14 @@ fn warn_of_amount(
     }
 }
 
-fn note_unread(ruleset: &Ruleset, report: &mut LintReport) {
-    for (name, list) in &ruleset.lists {
-        if let Some(file) = list.file.as_ref().filter(|_| list.is_unread()) {
-            report.notes.push(format!(
-                "list `{name}` is read from {file}, and what that holds was not looked at; \
-                 --lists-dir DIR reads it"
-            ));
-        }
-    }
+fn note_unread(name: &ListName, list: &List) -> Option<String> {
+    let source = &list.source;
+    list.is_unread().then(|| {
+        format!(
+            "list `{name}` is read from {source}, and what that holds was not looked at; \
+             --lists-dir DIR reads it"
+        )
+    })
 }
 
 fn count_entries(report: &mut LintReport, zone: &ZoneName, entries: u64) {

@@ -3,10 +3,10 @@
 
 use std::cmp::Reverse;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
 use ipblock_api::types::ListInfo;
 use ipblock_output::lists::{render_content, render_list};
-use ipblock_policy::{ListName, NameError, edit::Edit};
+use ipblock_policy::{ListName, NameError, SourceKind, SourceText, edit::Edit};
 
 use super::{
     arguments::{Addresses, StageArgs, addresses, each},
@@ -107,16 +107,53 @@ pub(crate) struct SetArgs {
     #[arg(value_parser = list_name)]
     name: ListName,
     /// Addresses, prefixes, or ranges FROM-TO
-    #[arg(value_name = "A", required_unless_present = "file", value_parser = addresses)]
+    #[arg(value_name = "A", required_unless_present = SOURCE, value_parser = addresses)]
     addresses: Vec<Addresses>,
     /// Kept with each of them
-    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    #[arg(long, value_name = "TEXT", conflicts_with = SOURCE)]
     note: Option<String>,
-    /// A file below the daemon's lists directory, in any format that `import` reads
-    #[arg(long, conflicts_with = "addresses")]
-    file: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
     #[command(flatten)]
     stage: StageArgs,
+}
+
+/// The group of [`SourceArgs`].
+const SOURCE: &str = "source";
+
+/// The source to follow: a flag for each kind.
+#[derive(Debug)]
+struct SourceArgs(SourceText);
+
+impl Args for SourceArgs {
+    fn augment_args(command: Command) -> Command {
+        let flags = SourceKind::ALL.map(|kind| {
+            let (value, help) = kind.help();
+            let flag = Arg::new(kind.key()).long(kind.key());
+            flag.value_name(value)
+                .help(help)
+                .conflicts_with("addresses")
+        });
+        let group = ArgGroup::new(SOURCE).args(SourceKind::ALL.map(SourceKind::key));
+        command.args(flags).group(group)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SourceArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let kinds = SourceKind::ALL.into_iter();
+        let given = kinds.filter_map(|kind| Some((kind, matches.get_one::<String>(kind.key())?)));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
@@ -155,11 +192,12 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         }
         ListCommand::Set(args) => {
             let addresses = each(args.addresses)?;
+            let source = args.source.0;
             let edit = Edit::SetList {
                 list: args.name.into(),
-                addresses: args.file.is_none().then_some(addresses),
+                addresses: source.written().is_none().then_some(addresses),
                 note: args.note.unwrap_or_default(),
-                file: args.file,
+                source,
             };
             (edit, args.stage)
         }
@@ -184,7 +222,8 @@ fn sort(lists: &mut [ListInfo], key: SortKey) {
         SortKey::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
         SortKey::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
         SortKey::File => {
-            lists.sort_by_cached_key(|list| by_text(list.file.as_deref().unwrap_or_default()));
+            let followed = |list: &ListInfo| list.source.written().map(|(_, text)| by_text(text));
+            lists.sort_by_cached_key(followed);
         }
         SortKey::UsedBy => lists.sort_by_cached_key(|list| by_text(&list.used_by.join(" "))),
         SortKey::State => lists.sort_by_key(|list| by_state(list.state)),

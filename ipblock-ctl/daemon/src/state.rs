@@ -25,7 +25,7 @@ use super::{
     drift::report::Drift,
     durations::Durations,
     ends,
-    feeds::feed::Feeds,
+    feeds::followed::Followed,
     guard::sources::Sources,
     metrics::record::Record,
     settings::Settings,
@@ -108,8 +108,8 @@ pub(super) struct State {
     pub(super) rollback_problem: Option<String>,
     /// Why metrics are not served although they are to be.
     pub(super) metrics_problem: Option<String>,
-    /// The files of deployed lists.
-    pub(super) feeds: Feeds,
+    /// Deployed lists that follow a source.
+    pub(super) followed: Followed,
     /// Where the kernel is not as it should be.
     pub(super) drift: Drift,
     /// What went wrong at the start and is not mended by itself.

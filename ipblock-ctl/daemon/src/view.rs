@@ -349,7 +349,7 @@ fn problems(state: &State, interfaces: &[(ZoneName, InterfaceStatus)]) -> Vec<St
     if state.interfaces.is_empty() {
         problems.push("no interface is attached: nothing is filtered".to_owned());
     }
-    problems.extend(feeds::problems(&state.feeds));
+    problems.extend(feeds::problems(&state.followed));
     for (_, interface) in interfaces {
         let name = &interface.name;
         match interface.state {

@@ -9,13 +9,15 @@ use ipblock_api::{
     error::ApiError,
     types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo},
 };
-use ipblock_policy::{List, ListName, Rule, RuleId, Ruleset, Shared, edit::no_such_list};
+use ipblock_policy::{
+    List, ListName, Rule, RuleId, Ruleset, Shared, SourceText, edit::no_such_list,
+};
 use serde::Serialize;
 
 use super::{
     answers::{Array, Refusal, Sink},
     connections::Room,
-    feeds::{self, Feeds},
+    feeds::{self, Followed},
     state::{Service, State},
     view::{RULE_ROOM, each_changed, entry_state, room_to_compare},
 };
@@ -60,18 +62,18 @@ impl Service {
 
     /// `GET /v1/lists`.
     pub(super) fn lists(&self) -> impl Serialize + use<> {
-        let (before, after, feeds) = both(&self.read());
+        let (before, after, followed) = both(&self.read());
         Array::new(move |sink: Sink<'_, ListInfo>| {
             let names: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
             let lists = names.into_iter().filter_map(|name| {
                 let (list, used_by, state) = list(&before, &after, name)?;
                 Some(ListInfo {
                     name: name.to_string(),
-                    file: list.file.as_ref().map(ToString::to_string),
+                    source: SourceText::from(&list.source),
                     entries: list.elements.len() as u64,
                     used_by,
                     state,
-                    problem: feeds::problem(&feeds, name),
+                    problem: feeds::problem(&followed, name),
                 })
             });
             for list in lists {
@@ -85,11 +87,11 @@ impl Service {
 
     /// `GET /v1/lists/{name}`.
     pub(super) fn list(&self, name: &str) -> Result<impl Serialize + use<>, ApiError> {
-        let (before, after, feeds) = both(&self.read());
+        let (before, after, followed) = both(&self.read());
         let parsed: Option<ListName> = name.parse().ok();
         let problem = parsed
             .as_ref()
-            .and_then(|name| feeds::problem(&feeds, name));
+            .and_then(|name| feeds::problem(&followed, name));
         let found = parsed.and_then(|name| list(&before, &after, &name));
         let (list, used_by, state) = found.ok_or_else(|| no_such_list(name, &after))?;
         let elements = list.elements.clone();
@@ -107,7 +109,7 @@ impl Service {
         });
         Ok(ListContent {
             name: name.to_owned(),
-            file: list.file.as_ref().map(ToString::to_string),
+            source: SourceText::from(&list.source),
             entries,
             used_by,
             state,
@@ -116,9 +118,9 @@ impl Service {
     }
 }
 
-fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Feeds) {
+fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Followed) {
     let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
-    (before, after, state.feeds.clone())
+    (before, after, state.followed.clone())
 }
 
 /// A list as it is staged, or as it is deployed where it is staged to go.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ipblock_api::types::{EntryState, ListContent, ListInfo};
+use ipblock_api::types::{EntryState, ListContent, ListInfo, SourceKind};
 
 use super::{
     exceptions::fit_last_column,
@@ -11,8 +11,8 @@ use super::{
     view::{Tone, View, WHOLE, visible},
 };
 
-/// Columns on the screen that a file gets at most.
-const MAX_FILE_WIDTH: usize = 30;
+/// Columns on the screen that a source gets at most.
+const MAX_SOURCE_WIDTH: usize = 30;
 
 /// Columns on the screen that the users of a list get in any case.
 const MIN_USERS_WIDTH: usize = 12;
@@ -24,28 +24,30 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
         return "no lists\n".to_owned();
     }
     let staged = lists.iter().any(|list| list.state != EntryState::Deployed);
+    let source = source_title(lists);
     let mut table = Table::with_state(
         &[
             Column::left("NAME"),
             Column::right("ENTRIES"),
-            Column::left("FILE"),
+            Column::left(source),
             Column::left("USED BY"),
         ],
         view,
     );
     for list in lists {
-        let file = list.file.as_deref().map_or("-".to_owned(), visible);
+        let followed = list.source.written();
+        let followed = followed.map_or("-".to_owned(), |(_, text)| visible(text));
         let most = if view.is_whole() {
             WHOLE
         } else {
-            MAX_FILE_WIDTH
+            MAX_SOURCE_WIDTH
         };
         table.state_row(
             list.state,
             vec![
                 list.name.as_str().into(),
                 grouped(list.entries).into(),
-                cut(&file, most).into(),
+                cut(&followed, most).into(),
                 "".into(),
             ],
             view,
@@ -55,8 +57,8 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     if !staged {
         unneeded.push("");
     }
-    if lists.iter().all(|list| list.file.is_none()) {
-        unneeded.push("FILE");
+    if lists.iter().all(|list| list.source.written().is_none()) {
+        unneeded.push(source);
     }
     table.drop_columns(&unneeded, view);
     let room = view.width.saturating_sub(table.width_before_last());
@@ -84,6 +86,18 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     text
 }
 
+/// The title of the column of sources: what they are, where all are of one kind.
+fn source_title(lists: &[ListInfo]) -> &'static str {
+    let sources = lists.iter().filter_map(|list| list.source.written());
+    let mut kinds = sources.map(|(kind, _)| kind);
+    let first = kinds.next().unwrap_or(SourceKind::File);
+    if kinds.all(|kind| kind == first) {
+        first.title()
+    } else {
+        "SOURCE"
+    }
+}
+
 /// Everything about one list.
 #[must_use]
 pub fn render_content(list: &ListContent, view: &View) -> String {
@@ -94,10 +108,9 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
         EntryState::Removed => ", staged to be removed",
     };
     let name = view.paint(Tone::Strong, &format!("list {}", list.name));
-    let file = list.file.as_deref();
-    let kept = file.map_or_else(
+    let kept = list.source.written().map_or_else(
         || "kept by hand".to_owned(),
-        |file| format!("read from {}", visible(file)),
+        |(_, text)| format!("read from {}", visible(text)),
     );
     let users = match list.used_by.as_slice() {
         [] => "nothing".to_owned(),
@@ -133,6 +146,8 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ipblock_api::types::SourceText;
+
     use super::*;
     use crate::samples;
 
@@ -173,7 +188,7 @@ mod tests {
         let noted = render_content(&list, &samples::view());
         list.entries.truncate(1);
         list.used_by.clear();
-        list.file = None;
+        list.source = SourceText::default();
         list.state = EntryState::Added;
         let bare = render_content(&list, &samples::view());
         list.entries.clear();

@@ -18,7 +18,6 @@ pub mod explain;
 pub mod guard;
 mod hinted;
 pub mod lint;
-pub mod list_file;
 pub mod name;
 pub mod patch;
 mod prefix;
@@ -27,15 +26,16 @@ pub mod ruleset;
 mod safety;
 mod shared;
 pub mod shrink;
+pub mod source;
 pub mod special;
 pub mod suggest;
 pub mod text;
 
 pub use action::Action;
 pub use hinted::{Classified, ErrorKind, Hinted};
-pub use list_file::ListFile;
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
     At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,
 };
 pub use shared::Shared;
+pub use source::{ListFile, Source, SourceKind, SourceText};

@@ -16,13 +16,13 @@ use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     ruleset::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
         Zone,
     },
     shared::Shared,
+    source::Source,
 };
 
 /// What changed between two rulesets. Rules are paired by identity, which all of them need.
@@ -32,9 +32,9 @@ pub struct Patch {
     allow: Vec<Change<At, Box<str>>>,
     zones: Vec<Change<ZoneName, ZoneSettings>>,
     zone_allow: BTreeMap<ZoneName, Vec<Change<At, Box<str>>>>,
-    lists: Vec<Change<ListName, Option<ListFile>>>,
+    lists: Vec<Change<ListName, Source>>,
     list_elements: BTreeMap<ListName, Vec<Change<IpNet, Box<str>>>>,
-    /// Lists that have a file on either side: what they hold is one fact.
+    /// Lists that follow a source on either side: what they hold is one fact.
     list_contents: BTreeMap<ListName, (List, List)>,
 }
 
@@ -77,9 +77,9 @@ impl Patch {
             .filter(|name| before.lists.get(*name) != after.lists.get(*name))
             .map(|name| (name.clone(), (listed(before, name), listed(after, name))))
             .collect();
-        let (from_files, by_hand): (BTreeMap<_, _>, BTreeMap<_, _>) = changed_lists
+        let (followed, by_hand): (BTreeMap<_, _>, BTreeMap<_, _>) = changed_lists
             .into_iter()
-            .partition(|(_, (old, new))| old.file.is_some() || new.file.is_some());
+            .partition(|(_, (old, new))| old.is_followed() || new.is_followed());
         Self {
             rules: changes(&before.rules, &after.rules),
             allow: changes(&before.allow, &after.allow),
@@ -97,7 +97,7 @@ impl Patch {
                 .map(|(name, (old, new))| (name, changes(&old.elements, &new.elements)))
                 .filter(|(_, changes)| !changes.is_empty())
                 .collect(),
-            list_contents: from_files,
+            list_contents: followed,
         }
     }
 
@@ -157,15 +157,15 @@ impl Patch {
         }
     }
 
-    /// The lists to carry changes over to. One that the patch removes, and that still comes from the
-    /// file it came from, is empty: what was read meanwhile is nobody's edit.
+    /// The lists to carry changes over to. One that the patch removes, and that still follows the
+    /// source it followed, is empty: what was read meanwhile is nobody's edit.
     fn without_gone_contents(&self, onto: &BTreeMap<ListName, List>) -> Vec<(ListName, List)> {
         let mut lists = onto.clone();
         for gone in self.lists.iter().filter(|change| change.after.is_none()) {
-            let from_file = self.list_contents.get(&gone.key);
-            if let Some((old, _)) = from_file
+            let followed = self.list_contents.get(&gone.key);
+            if let Some((old, _)) = followed
                 && let Some(list) = lists.get_mut(&gone.key)
-                && (list.file.is_some() && list.file == old.file || list.elements == old.elements)
+                && (list.follows_as(old) || list.elements == old.elements)
             {
                 list.elements.clear();
             }
@@ -277,26 +277,26 @@ impl Fact for (ZoneName, Zone) {
 
 impl Fact for (ListName, List) {
     type Key = ListName;
-    type Value = Option<ListFile>;
+    type Value = Source;
 
     fn key(&self) -> ListName {
         self.0.clone()
     }
 
-    fn value(&self) -> Option<ListFile> {
-        self.1.file.clone()
+    fn value(&self) -> Source {
+        self.1.source.clone()
     }
 
-    fn new(name: ListName, file: Option<ListFile>) -> Self {
+    fn new(name: ListName, source: Source) -> Self {
         let list = List {
-            file,
+            source,
             elements: Shared::default(),
         };
         (name, list)
     }
 
-    fn set(&mut self, file: Option<ListFile>) {
-        self.1.file = file;
+    fn set(&mut self, source: Source) {
+        self.1.source = source;
     }
 }
 
@@ -410,18 +410,17 @@ where
     onto
 }
 
-/// Carries over what a list holds that has a file on one side at least: `list` gets it. Whether that
+/// Carries over what a list holds that follows a source on one side at least: `list` gets it. Whether that
 /// could be done.
 fn carry_content(old: &List, new: &List, onto: Option<&List>, list: &mut List) -> bool {
     let nothing = List::default();
     let onto = onto.unwrap_or(&nothing);
-    let same_file = |one: &List| one.file.is_some() && one.file == onto.file;
-    if onto.elements == new.elements || same_file(new) && onto.elements != old.elements {
-        // The other side has read the same file later.
+    if onto.elements == new.elements || new.follows_as(onto) && onto.elements != old.elements {
+        // The other side has read the same source later.
         return true;
     }
-    // Where the other side has only read the old file again, nobody else changed the list.
-    if onto.elements == old.elements || same_file(old) {
+    // Where the other side has only read the old source again, nobody else changed the list.
+    if onto.elements == old.elements || old.follows_as(onto) {
         list.elements.clone_from(&new.elements);
         return true;
     }

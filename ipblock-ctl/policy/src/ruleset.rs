@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     action::Action,
-    list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     shared::Shared,
+    source::Source,
 };
 
 /// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
@@ -24,7 +24,7 @@ use super::{
 pub struct RuleId(pub u64);
 
 /// Everything that a revision holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
     /// Rules in the order in which they were added. Order has no meaning for verdicts.
     pub rules: Vec<Rule>,
@@ -116,11 +116,10 @@ pub enum MalformedPolicy {
 }
 
 /// A named list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// The file that its elements are read from; none: they are kept by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<ListFile>,
+    /// Where its elements come from.
+    pub source: Source,
     /// Its elements; lists do not nest.
     pub elements: Shared<ListElement>,
 }
@@ -154,10 +153,31 @@ fn is_same_note(one: &str, other: &str) -> bool {
 }
 
 impl List {
-    /// Whether its file is still to be read: one that was read has elements.
+    /// A list that the operator keeps.
+    #[must_use]
+    pub fn by_hand(elements: impl Into<Shared<ListElement>>) -> Self {
+        Self {
+            source: Source::Hand,
+            elements: elements.into(),
+        }
+    }
+
+    /// Whether it follows a source; then edits by hand are refused.
+    #[must_use]
+    pub const fn is_followed(&self) -> bool {
+        self.source.kind().is_some()
+    }
+
+    /// Whether it follows the same source as another list.
+    #[must_use]
+    pub fn follows_as(&self, other: &Self) -> bool {
+        self.is_followed() && self.source == other.source
+    }
+
+    /// Whether its source is still to be read: one that was read has elements.
     #[must_use]
     pub fn is_unread(&self) -> bool {
-        self.file.is_some() && self.elements.is_empty()
+        self.is_followed() && self.elements.is_empty()
     }
 }
 
@@ -218,7 +238,7 @@ impl Ruleset {
         users
     }
 
-    /// Whether among `elements` is a list whose file is still to be read.
+    /// Whether among `elements` is a list whose source is still to be read.
     #[must_use]
     pub fn is_unread(&self, elements: &[Element]) -> bool {
         elements.iter().any(|element| match &element.at {

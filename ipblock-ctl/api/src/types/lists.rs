@@ -1,5 +1,6 @@
 //! Named lists and the exceptions of all rules.
 
+use ipblock_policy::SourceText;
 use serde::{Deserialize, Serialize};
 
 use super::EntryState;
@@ -22,15 +23,17 @@ pub struct ExceptionInfo {
 pub struct ListInfo {
     /// Its name, without `@`.
     pub name: String,
-    /// The file below the lists directory that it is read from; null: it is kept by hand.
-    pub file: Option<String>,
+    /// Where its content comes from, under the key of its kind: `file` is a path below the lists
+    /// directory, and null where the list is kept by hand.
+    #[serde(flatten)]
+    pub source: SourceText,
     /// How many prefixes it holds.
     pub entries: u64,
     /// What uses it: `rule abuse`, `allow`, `allow of zone dmz`.
     pub used_by: Vec<String>,
     /// How it differs from what is deployed.
     pub state: EntryState,
-    /// Why it is not what its file says; null: it is, or there is no file.
+    /// Why it is not what its source says; null: it is, or it is kept by hand.
     #[serde(default)]
     pub problem: Option<String>,
 }
@@ -41,15 +44,17 @@ pub struct ListInfo {
 pub struct ListContent<E = Vec<ListEntry>> {
     /// Its name, without `@`.
     pub name: String,
-    /// The file below the lists directory that it is read from; null: it is kept by hand.
-    pub file: Option<String>,
+    /// Where its content comes from, under the key of its kind: `file` is a path below the lists
+    /// directory, and null where the list is kept by hand.
+    #[serde(flatten)]
+    pub source: SourceText,
     /// What it holds.
     pub entries: E,
     /// What uses it: `rule abuse`, `allow`, `allow of zone dmz`.
     pub used_by: Vec<String>,
     /// How it differs from what is deployed.
     pub state: EntryState,
-    /// Why it is not what its file says; null: it is, or there is no file.
+    /// Why it is not what its source says; null: it is, or it is kept by hand.
     #[serde(default)]
     pub problem: Option<String>,
 }

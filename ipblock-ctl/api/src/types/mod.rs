@@ -34,7 +34,9 @@ pub use history::{
 };
 pub use lists::{ExceptionInfo, ListContent, ListEntry, ListInfo};
 
-pub use ipblock_policy::{Action, DefaultVerdict, MalformedPolicy, address::Conversion};
+pub use ipblock_policy::{
+    Action, DefaultVerdict, MalformedPolicy, SourceKind, SourceText, address::Conversion,
+};
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,34 +1,34 @@
-//! Files of lists that an edit or an applied ruleset names.
+//! Sources of lists that an edit or an applied ruleset names.
 
 use ipblock_api::error::ApiError;
 use ipblock_policy::{
-    Hinted, List, ListElement, ListFile, ListName, Ruleset, edit, shrink::is_shrunk, text::counted,
+    Hinted, List, ListElement, ListName, Ruleset, edit, shrink::is_shrunk, text::counted,
 };
 use tracing::warn;
 
-use super::file::{ListReadError, Stamp, read};
+use super::feed::{FeedError, Opened, Stamp};
 use crate::state::Service;
 
 impl Service {
-    /// Reads the files of lists that are unread, because an edit has just named them.
+    /// Reads the sources of lists that are unread, because an edit has just named them.
     ///
     /// Returns what was read, a line a list.
     pub(crate) fn read_unread_lists(&self, ruleset: &mut Ruleset) -> Result<Vec<String>, ApiError> {
         let mut said = Vec::new();
         for (name, list) in &mut ruleset.lists {
-            let Some(file) = list.file.clone().filter(|_| list.is_unread()) else {
+            let Some(opened) = self.open(name, list).filter(|_| list.is_unread()) else {
                 continue;
             };
-            let (_, elements) =
-                read(&self.settings.lists_dir, &file).map_err(|error| error.of_list(name))?;
+            let fetched = opened.feed.fetch();
+            let (_, elements) = fetched.map_err(|error| error.of_list(name))?;
             let prefixes = counted(elements.len(), "prefix", "prefixes");
-            said.push(format!("list {name}: {prefixes} read from {file}"));
+            said.push(format!("list {name}: {prefixes} read from {}", list.source));
             list.elements = elements.into();
         }
         Ok(said)
     }
 
-    /// Reads the files of every list of an applied ruleset. One that gives no good content keeps
+    /// Reads the source of every list of an applied ruleset. One that gives no good content keeps
     /// the content that was read last, when the ruleset says one; each such is a line of the result.
     pub(crate) fn read_applied_lists(
         &self,
@@ -39,13 +39,13 @@ impl Service {
         let mut kept = Vec::new();
         let mut read_any = false;
         for (name, list) in &mut after.lists {
-            let Some(file) = list.file.clone() else {
+            let Some(opened) = self.open(name, list) else {
                 continue;
             };
             read_any = true;
-            let deployed = before.lists.get(name).filter(|old| old.file == list.file);
+            let deployed = before.lists.get(name).filter(|old| old.follows_as(list));
             let good = deployed.unwrap_or(list).clone();
-            let fresh = self.read_list(name, &file, &good, force);
+            let fresh = self.read_list(name, &opened, &good, force);
             match fresh {
                 Ok((_, elements)) => list.elements = elements.into(),
                 Err(error) if list.is_unread() => return Err(error.of_list(name)),
@@ -63,17 +63,17 @@ impl Service {
         Ok(kept)
     }
 
-    /// Reads a list's file, and refuses what has lost too much since the last good content.
+    /// Reads a list's source, and refuses what has lost too much since the last good content.
     pub(crate) fn read_list(
         &self,
         name: &ListName,
-        file: &ListFile,
+        opened: &Opened,
         good: &List,
         force: bool,
-    ) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
-        let (stamp, elements) = read(&self.settings.lists_dir, file)?;
+    ) -> Result<(Stamp, Vec<ListElement>), FeedError> {
+        let (stamp, elements) = opened.feed.fetch()?;
         if !force {
-            self.require_not_shrunk(name, file, good, &elements)?;
+            self.require_not_shrunk(name, opened, good, &elements)?;
         }
         Ok((stamp, elements))
     }
@@ -82,26 +82,24 @@ impl Service {
     pub(crate) fn require_not_shrunk(
         &self,
         name: &ListName,
-        file: &ListFile,
+        opened: &Opened,
         good: &List,
         elements: &[ListElement],
-    ) -> Result<(), ListReadError> {
+    ) -> Result<(), FeedError> {
         let (before, now) = (good.elements.len(), elements.len());
         let max_shrink = self.settings.max_shrink;
         if !is_shrunk(before, now, max_shrink) {
             return Ok(());
         }
-        Err(ListReadError::Shrunk {
-            path: self.settings.lists_dir.join(file.as_path()),
-            list: name.clone(),
-            before,
-            now,
-            max_shrink,
-        })
+        let before = counted(before, "prefix", "prefixes");
+        let percent = max_shrink * 100.0;
+        let problem = format!("has shrunk from {before} to {now}, by more than {percent} %");
+        let hint = format!("if that is right: ipblock-ctl list accept {name}");
+        Err(FeedError::new(opened.feed.place(), problem).with_hint(hint))
     }
 }
 
-/// What is said of a list whose file is not followed.
+/// What is said of a list whose source is not followed.
 pub(crate) fn keeps(name: &ListName, good: &List, why: &str) -> String {
     let content = counted(good.elements.len(), "prefix", "prefixes");
     format!("list {name} keeps the {content} read last: {why}")

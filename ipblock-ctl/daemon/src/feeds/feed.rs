@@ -1,76 +1,111 @@
-//! What is known of a deployed list's file.
+//! What each kind of source offers to the lists that follow it.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{fmt::Debug, sync::Arc};
 
-use ipblock_policy::{List, ListFile, ListName};
+use ipblock_api::error::{ApiError, ErrorKind};
+use ipblock_policy::{Classified, Hinted, ListElement, ListName, Source, SourceKind, exchange};
+use thiserror::Error;
 
-use super::file::Stamp;
+/// Largest content of a source, in bytes: about two million addresses with notes.
+pub(super) const MAX_CONTENT: u64 = 64 << 20;
 
-/// The state of a file, or why it cannot be opened.
-pub(super) type Look = Result<Stamp, String>;
+/// A source that a list follows.
+///
+/// One value serves a list as long as that follows the source, so it may keep what it needs between
+/// calls: a connection, an etag, a transfer that runs in the background.
+pub(super) trait Feed: Debug + Send + Sync {
+    /// Where the content is, for messages.
+    fn place(&self) -> String;
 
-/// What is known of a deployed list's file.
-#[derive(Clone, Debug)]
-pub(crate) struct Feed {
-    pub(super) file: ListFile,
-    /// At the last look.
-    pub(super) seen: Look,
-    /// At the last reading.
-    pub(super) read: Look,
-    /// Why its list is not what it says.
-    pub(super) problem: Option<String>,
-    /// When that was found, and the revision that it was found with.
-    pub(super) found: (Instant, u64),
-    pub(super) back: Back,
+    /// The state that the source is in. Called every second, for one list after the other: it never
+    /// waits. A source that is slow answers with the state that its last transfer has found, and
+    /// begins another when that is due.
+    fn look(&self) -> Result<Stamp, FeedError>;
+
+    /// What the source holds, never nothing, and its state at that time. It may wait for a moment,
+    /// with a bound: a request that names the source waits as well, and other changes with it.
+    fn fetch(&self) -> Result<(Stamp, Vec<ListElement>), FeedError>;
 }
 
-/// What a rollback has made of a feed.
+/// What tells one state of a source from another without reading it: it is compared, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Back {
-    /// Nothing: its list is what the file says.
-    No,
-    /// Its list is of another revision; whether the file says the same is not known yet.
-    Unknown,
-    /// Its list is what this revision has, which was put back, and not what the file says.
-    Holds(u64, List),
+pub(crate) struct Stamp(Box<str>);
+
+impl Stamp {
+    /// A state that has this text, and no other state of the same source has.
+    pub(super) fn new(state: impl Into<Box<str>>) -> Self {
+        Self(state.into())
+    }
 }
 
-impl Feed {
-    /// One that was read, or taken as read, in this state.
-    pub(super) fn read_as(file: &ListFile, read: Look, revision: u64) -> Self {
+/// A source with the feed that reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(super) source: Source,
+    pub(super) kind: SourceKind,
+    pub(super) feed: Arc<dyn Feed>,
+}
+
+/// Why a source gives no content.
+#[derive(Debug, Error)]
+#[error("{place}: {problem}")]
+pub(crate) struct FeedError {
+    place: String,
+    problem: String,
+    hint: Option<String>,
+}
+
+impl FeedError {
+    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
-            file: file.clone(),
-            seen: read.clone(),
-            read,
-            problem: None,
-            found: (Instant::now(), revision),
-            back: Back::No,
+            place: place.into(),
+            problem: problem.into(),
+            hint: None,
         }
     }
 
-    /// Why its list is not what the file says.
-    pub(super) fn says(&self, list: &ListName) -> Option<String> {
-        let Back::Holds(revision, _) = self.back else {
-            return self.problem.clone();
-        };
-        let file = &self.file;
-        Some(format!(
-            "list {list} is not read: a rollback put revision {revision} back, and {file} holds \
-             something else; it is read when the file changes (now: ipblock-ctl list accept \
-             {list})"
-        ))
+    /// The same error with what to do.
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// As the answer to a request that named the list.
+    pub(super) fn of_list(&self, list: &ListName) -> ApiError {
+        let mut error = ApiError::of(self);
+        error.message = format!("list `{list}`: {self}");
+        error
     }
 }
 
-/// Feeds by the list that they fill.
-pub(crate) type Feeds = BTreeMap<ListName, Feed>;
-
-/// What `status` says of feeds.
-pub(crate) fn problems(feeds: &Feeds) -> impl Iterator<Item = String> {
-    feeds.iter().filter_map(|(list, feed)| feed.says(list))
+impl Hinted for FeedError {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
 }
 
-/// What is to be said of the feed that fills a list.
-pub(crate) fn problem(feeds: &Feeds, list: &ListName) -> Option<String> {
-    feeds.get(list)?.says(list)
+impl Classified for FeedError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}
+
+/// The elements of a text in any format that `import` reads, at least one.
+pub(super) fn elements(place: &str, bytes: Vec<u8>) -> Result<Vec<ListElement>, FeedError> {
+    let content = |error: exchange::ContentError| FeedError {
+        hint: error.hint.clone(),
+        ..FeedError::new(place, error.to_string())
+    };
+    exchange::refuse_binary(&bytes).map_err(content)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let problem = format!("not text in UTF-8, from byte {valid} on");
+        FeedError::new(place, problem).with_hint("write it in UTF-8")
+    })?;
+    let elements = exchange::read_list(&text).map_err(content)?;
+    if elements.is_empty() {
+        let hint = "write an address, a prefix or a range a line";
+        return Err(FeedError::new(place, "holds no address").with_hint(hint));
+    }
+    Ok(elements)
 }

@@ -1,5 +1,5 @@
-//! Reading list files: only below the lists directory, only regular files, only so large, and never
-//! from a request that did not ask for it.
+//! Files below the lists directory: only regular files, only so large, and never through a link that
+//! leads out.
 
 use std::{
     fs::{File, Metadata},
@@ -8,229 +8,110 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ipblock_api::error::{ApiError, ErrorKind};
-use ipblock_policy::{
-    Classified, Hinted, ListElement, ListFile, ListName,
-    exchange::{self, ContentError},
-    text::counted,
-};
+use ipblock_policy::{ListElement, ListFile};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
 };
-use thiserror::Error;
 
-/// Largest list file, in bytes: some two million addresses with notes.
-const MAX_FILE: u64 = 64 << 20;
+use super::feed::{Feed, FeedError, MAX_CONTENT, Stamp, elements};
 
-/// Why a list file gives no content.
-#[derive(Debug, Error)]
-pub(crate) enum ListReadError {
-    /// The lists directory or the file cannot be opened or read.
-    #[error("{path}: {source}", path = .path.display())]
-    Unreadable {
-        /// The file, or the lists directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A symbolic link leads out of the lists directory.
-    #[error("{path}: leads out of {directory}", path = .path.display(), directory = .directory.display())]
-    Outside {
-        /// The file.
-        path: PathBuf,
-        /// The lists directory.
-        directory: PathBuf,
-    },
-    /// A directory, a pipe, a device.
-    #[error("{path}: not a regular file", path = .path.display())]
-    NotRegular {
-        /// The file.
-        path: PathBuf,
-    },
-    /// More than [`MAX_FILE`] bytes.
-    #[error("{path}: larger than {MAX_FILE} bytes", path = .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Something writes to it.
-    #[error("{path}: was written while it was read", path = .path.display())]
-    Written {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Not UTF-8.
-    #[error("{path}: not text in UTF-8, from byte {valid} on", path = .path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// How many bytes are.
-        valid: usize,
-    },
-    /// A line that is no address, or more than a filter holds.
-    #[error("{path}: {error}", path = .path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: ContentError,
-    },
-    /// No address in it.
-    #[error("{path}: holds no address", path = .path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Much less than before.
-    #[error("{path}: has shrunk from {prefixes} to {now}, by more than {percent} %",
-        path = .path.display(), prefixes = counted(.before, "prefix", "prefixes"),
-        percent = max_shrink * 100.0)]
-    Shrunk {
-        /// The file.
-        path: PathBuf,
-        /// The list.
-        list: ListName,
-        /// Prefixes that the last good content has.
-        before: usize,
-        /// Prefixes that the file has.
-        now: usize,
-        /// The share that may go at once.
-        max_shrink: f64,
-    },
+/// A list file.
+#[derive(Debug)]
+pub(super) struct FileFeed {
+    /// The lists directory.
+    directory: PathBuf,
+    file: ListFile,
 }
 
-impl Classified for ListReadError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
+impl Feed for FileFeed {
+    fn place(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn look(&self) -> Result<Stamp, FeedError> {
+        self.open().map(|(_, metadata)| stamp(&metadata))
+    }
+
+    fn fetch(&self) -> Result<(Stamp, Vec<ListElement>), FeedError> {
+        let (open, metadata) = self.open()?;
+        let (before, size) = (stamp(&metadata), metadata.size());
+        if size > MAX_CONTENT {
+            let problem = format!("larger than {MAX_CONTENT} bytes");
+            return Err(self.refused(problem, "split it into several lists"));
+        }
+        let unreadable = |error| unreadable(&self.path(), &error);
+        let mut bytes = Vec::new();
+        let mut bounded = (&open).take(MAX_CONTENT + 1);
+        bounded.read_to_end(&mut bytes).map_err(unreadable)?;
+        let after = stamp(&open.metadata().map_err(unreadable)?);
+        // Where several writers are at work, half a file may look like a whole one.
+        if before != after || bytes.len() as u64 != size {
+            let problem = "was written while it was read";
+            let hint = "write a file beside it and rename that to it, then try again";
+            return Err(self.refused(problem, hint));
+        }
+        Ok((before, elements(&self.place(), bytes)?))
     }
 }
 
-impl Hinted for ListReadError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Unreadable { .. } => return None,
-            Self::Outside { directory, .. } => format!(
-                "put the file itself into {}, or link to a place inside it by a relative path",
-                directory.display()
-            ),
-            Self::NotRegular { .. } => "write the addresses into a plain file".to_owned(),
-            Self::TooLarge { .. } => "split it into several lists".to_owned(),
-            Self::Written { .. } => {
-                "write a file beside it and rename that to it, then try again".to_owned()
-            }
-            Self::NotText { .. } => "write it in UTF-8".to_owned(),
-            Self::Content { error, .. } => return error.hint.clone(),
-            Self::Empty { .. } => "write an address, a prefix or a range a line".to_owned(),
-            Self::Shrunk { list, .. } => {
-                format!("if that is right: ipblock-ctl list accept {list}")
-            }
-        })
-    }
-}
-
-impl ListReadError {
-    /// As the answer to a request that named the list.
-    pub(crate) fn of_list(&self, list: &ListName) -> ApiError {
-        let mut error = ApiError::of(self);
-        error.message = format!("list `{list}`: {self}");
-        error
-    }
-}
-
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-    /// When its inode changed last: a write within one tick of the clock, or with its time set back.
-    changed: (i64, i64),
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
+impl FileFeed {
+    pub(super) fn new(directory: &Path, file: &ListFile) -> Self {
         Self {
-            inode: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            directory: directory.to_owned(),
+            file: file.clone(),
         }
     }
-}
 
-/// The present state of a list file.
-pub(crate) fn stamp(directory: &Path, file: &ListFile) -> Result<Stamp, ListReadError> {
-    open(directory, file).map(|(_, metadata)| Stamp::from(&metadata))
-}
+    fn path(&self) -> PathBuf {
+        self.directory.join(self.file.as_path())
+    }
 
-/// Reads a list file; what it holds is never empty.
-pub(crate) fn read(
-    directory: &Path,
-    file: &ListFile,
-) -> Result<(Stamp, Vec<ListElement>), ListReadError> {
-    let path = directory.join(file.as_path());
-    let (open, metadata) = open(directory, file)?;
-    let before = Stamp::from(&metadata);
-    if before.size > MAX_FILE {
-        return Err(ListReadError::TooLarge { path });
+    fn refused(&self, problem: impl Into<String>, hint: impl Into<String>) -> FeedError {
+        FeedError::new(self.place(), problem).with_hint(hint)
     }
-    let unreadable = |source| ListReadError::Unreadable {
-        path: path.clone(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    let mut bounded = (&open).take(MAX_FILE + 1);
-    bounded.read_to_end(&mut bytes).map_err(unreadable)?;
-    let after = Stamp::from(&open.metadata().map_err(unreadable)?);
-    // Where several writers are at work, half a file may look like a whole one.
-    if before != after || bytes.len() as u64 != before.size {
-        return Err(ListReadError::Written { path });
-    }
-    let content = |error| ListReadError::Content {
-        path: path.clone(),
-        error,
-    };
-    exchange::refuse_binary(&bytes).map_err(content)?;
-    let text = String::from_utf8(bytes).map_err(|error| ListReadError::NotText {
-        path: path.clone(),
-        valid: error.utf8_error().valid_up_to(),
-    })?;
-    let elements = exchange::read_list(&text).map_err(content)?;
-    if elements.is_empty() {
-        return Err(ListReadError::Empty { path });
-    }
-    Ok((before, elements))
-}
 
-/// Opens a regular file without ever leaving the directory, whatever links stand in the way.
-fn open(directory: &Path, file: &ListFile) -> Result<(File, Metadata), ListReadError> {
-    let path = directory.join(file.as_path());
-    let unreadable = |path: &Path, source: io::Error| ListReadError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let root = File::open(directory).map_err(|source| unreadable(directory, source))?;
-    // Opening a pipe must not wait for a writer.
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let how = OpenHow::new().flags(flags).resolve(beneath);
-    let opened = match openat2(&root, file.as_path(), how) {
-        Ok(opened) => File::from(opened),
-        Err(Errno::EXDEV) => {
-            let directory = directory.to_owned();
-            return Err(ListReadError::Outside { path, directory });
+    /// Opens a regular file without ever leaving the directory, whatever links stand in the way.
+    fn open(&self) -> Result<(File, Metadata), FeedError> {
+        let directory = &self.directory;
+        let root = File::open(directory).map_err(|error| unreadable(directory, &error))?;
+        // Opening a pipe must not wait for a writer.
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(beneath);
+        let opened = match openat2(&root, self.file.as_path(), how) {
+            Ok(opened) => File::from(opened),
+            Err(Errno::EXDEV) => {
+                let directory = directory.display();
+                let hint = format!(
+                    "put the file itself into {directory}, or link to a place inside it by a \
+                     relative path"
+                );
+                return Err(self.refused(format!("leads out of {directory}"), hint));
+            }
+            Err(errno) => return Err(unreadable(&self.path(), &errno.into())),
+        };
+        let metadata = opened.metadata();
+        let metadata = metadata.map_err(|error| unreadable(&self.path(), &error))?;
+        if !metadata.is_file() {
+            let hint = "write the addresses into a plain file";
+            return Err(self.refused("not a regular file", hint));
         }
-        Err(errno) => return Err(unreadable(&path, errno.into())),
-    };
-    let metadata = opened
-        .metadata()
-        .map_err(|source| unreadable(&path, source))?;
-    if !metadata.is_file() {
-        return Err(ListReadError::NotRegular { path });
+        Ok((opened, metadata))
     }
-    Ok((opened, metadata))
+}
+
+/// The inode, its size, and when content and inode changed: the latter tells a write within one tick of
+/// the clock, and one whose time was set back.
+fn stamp(metadata: &Metadata) -> Stamp {
+    let inode = (metadata.dev(), metadata.ino(), metadata.size());
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    let changed = (metadata.ctime(), metadata.ctime_nsec());
+    Stamp::new(format!("{inode:?} {modified:?} {changed:?}"))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> FeedError {
+    FeedError::new(path.display().to_string(), error.to_string())
 }
 
 #[cfg(test)]
@@ -241,13 +122,14 @@ mod tests {
 
     use super::*;
 
-    fn file(path: &str) -> ListFile {
-        path.parse().unwrap()
+    fn feed(directory: &TempDir, path: &str) -> FileFeed {
+        FileFeed::new(directory.path(), &path.parse().unwrap())
     }
 
     #[track_caller]
     fn refused(directory: &TempDir, path: &str) -> String {
-        read(directory.path(), &file(path)).unwrap_err().to_string()
+        let error = feed(directory, path).fetch().unwrap_err();
+        error.to_string()
     }
 
     #[test]
@@ -257,9 +139,10 @@ mod tests {
         fs::write(directory.path().join("feeds/a.txt"), "192.0.2.1\n").unwrap();
         symlink("feeds/a.txt", directory.path().join("b.txt")).unwrap();
         for path in ["feeds/a.txt", "b.txt"] {
-            let (seen, elements) = read(directory.path(), &file(path)).unwrap();
+            let feed = feed(&directory, path);
+            let (seen, elements) = feed.fetch().unwrap();
             assert_eq!(elements.len(), 1);
-            assert_eq!(seen, stamp(directory.path(), &file(path)).unwrap());
+            assert_eq!(seen, feed.look().unwrap());
         }
     }
 
@@ -293,7 +176,7 @@ mod tests {
         fs::write(at("utf16"), b"\xff\xfe1\x009\x002\0").unwrap();
         fs::write(at("timed"), "add a 192.0.2.1 timeout 60\n").unwrap();
         let large = File::create(at("large")).unwrap();
-        large.set_len(MAX_FILE + 1).unwrap();
+        large.set_len(MAX_CONTENT + 1).unwrap();
         symlink("loop", at("loop")).unwrap();
         for (path, part) in [
             ("folder", "not a regular file"),
@@ -313,7 +196,8 @@ mod tests {
             assert!(said.contains(part) && said.contains(path), "{path}: {said}");
         }
         let gone = directory.path().join("gone");
-        let said = read(&gone, &file("a")).unwrap_err().to_string();
+        let feed = FileFeed::new(&gone, &"a".parse().unwrap());
+        let said = feed.fetch().unwrap_err().to_string();
         assert!(said.starts_with(&gone.display().to_string()), "{said}");
     }
 
@@ -322,9 +206,10 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("a");
         fs::write(&path, "192.0.2.1\n").unwrap();
-        let first = stamp(directory.path(), &file("a")).unwrap();
+        let feed = feed(&directory, "a");
+        let first = feed.look().unwrap();
         fs::write(directory.path().join("b"), "192.0.2.2\n").unwrap();
         fs::rename(directory.path().join("b"), &path).unwrap();
-        assert_ne!(first, stamp(directory.path(), &file("a")).unwrap());
+        assert_ne!(first, feed.look().unwrap());
     }
 }

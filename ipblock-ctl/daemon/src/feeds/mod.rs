@@ -1,32 +1,35 @@
-//! Following the files of deployed lists: a change of one is a deploy of its own.
+//! Following the sources of deployed lists: a change of one is a deploy of its own.
 //!
-//! A file that gives no good content, or content that must not be deployed, leaves its list as it
-//! is; `status` says so until the file is good again. [`file`] reads one, [`feed`] is what is known of it,
+//! A source that gives no good content, or content that must not be deployed, leaves its list as it
+//! is; `status` says so until the source is good again. [`feed`] is what each kind of source offers,
+//! [`file`] the kind that reads files, [`followed`] what is known of a list that follows one, and
 //! [`edits`] reads those that an edit or an applied ruleset names.
 
 mod edits;
-pub(super) mod feed;
+mod feed;
 mod file;
+pub(super) mod followed;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tracing::{info, warn};
-
-pub(super) use self::feed::{Feeds, problem, problems};
 use ipblock_api::{
     error::{ApiError, ErrorKind, Needs},
     types::Deployed,
 };
 use ipblock_fault::{Step, reach};
 use ipblock_policy::{
-    Hinted, List, ListElement, ListFile, ListName, Ruleset,
+    Hinted, List, ListElement, ListName, Ruleset, Source,
     diff::{ListDiff, diff_lists},
     edit, special,
 };
+use tracing::{info, warn};
 
+pub(super) use self::followed::{Followed, problem, problems};
 use self::{
     edits::keeps,
-    feed::{Back, Feed, Look},
+    feed::{Feed, Opened},
+    file::FileFeed,
+    followed::{Back, FollowedList, Look},
 };
 use super::{
     asked::Asked,
@@ -34,14 +37,15 @@ use super::{
     deploy::nothing_to_do,
     execute::{Order, Target},
     guard::Caller,
+    settings::Settings,
     state::Service,
 };
 
-/// How soon what was refused is tried again, although its file has not changed.
+/// How soon what was refused is tried again, although its source has not changed.
 const RETRY: Duration = Duration::from_mins(1);
 
 impl Service {
-    /// Looks at the file of every deployed list and reads those that changed; `all` reads them
+    /// Looks at the source of every deployed list and reads those that changed; `all` reads them
     /// without looking. Called every second.
     ///
     /// While a revision awaits confirmation it looks at none: a deploy would take the way back.
@@ -49,55 +53,67 @@ impl Service {
         if self.read().confirmation.is_some() {
             return;
         }
-        let files: BTreeMap<ListName, ListFile> = {
-            let lists = Arc::clone(&self.read().deployed);
-            let files = lists.lists.iter();
-            files
-                .filter_map(|(name, list)| Some((name.clone(), list.file.clone()?)))
-                .collect()
+        let deployed = Arc::clone(&self.read().deployed);
+        let is_followed = |name: &ListName, known: &FollowedList| {
+            let list = deployed.lists.get(name);
+            list.is_some_and(|list| list.source == known.opened.source)
         };
-        let is_followed = |name: &ListName, feed: &Feed| files.get(name) == Some(&feed.file);
         let all_followed = {
             let state = self.read();
-            state
-                .feeds
-                .iter()
-                .all(|(name, feed)| is_followed(name, feed))
+            let mut followed = state.followed.iter();
+            followed.all(|(name, known)| is_followed(name, known))
         };
         if !all_followed {
             let mut state = self.write();
-            state.feeds.retain(|name, feed| is_followed(name, feed));
+            state
+                .followed
+                .retain(|name, known| is_followed(name, known));
         }
-        for (name, file) in &files {
-            let seen = file::stamp(&self.settings.lists_dir, file);
-            let seen = seen.map_err(|error| error.to_string());
-            if all || self.is_due(name, file, &seen) {
-                self.reread(name, file, &seen);
+        for (name, list) in &deployed.lists {
+            let Some(opened) = self.open(name, list) else {
+                continue;
+            };
+            let seen = opened.feed.look().map_err(|error| error.to_string());
+            if all || self.is_due(name, &opened, &seen) {
+                self.reread(name, &opened, &seen);
             } else {
-                self.compare(name, file);
+                self.compare(name, &opened);
             }
         }
     }
 
-    /// Whether a file has to be read. One that changes is left alone until it rests: who writes it
+    /// The source of a list with its feed, which is the one that follows the list already, where there
+    /// is one; none for a list that is kept by hand.
+    fn open(&self, name: &ListName, list: &List) -> Option<Opened> {
+        let known = self
+            .read()
+            .followed
+            .get(name)
+            .map(|known| known.opened.clone());
+        known
+            .filter(|opened| opened.source == list.source)
+            .or_else(|| open(&list.source, &self.settings))
+    }
+
+    /// Whether a source has to be read. One that changes is left alone until it rests: who writes it
     /// in place may not be done.
-    fn is_due(&self, name: &ListName, file: &ListFile, seen: &Look) -> bool {
+    fn is_due(&self, name: &ListName, opened: &Opened, seen: &Look) -> bool {
         let state = self.read();
         let revision = state.revision;
-        let Some(feed) = state.feeds.get(name) else {
+        let Some(known) = state.followed.get(name) else {
             drop(state);
             let went_back = self.went_back();
             if went_back {
-                self.take_as_read(name, file, seen);
+                self.take_as_read(name, opened, seen);
             }
             return !went_back;
         };
-        let tried_long_ago = feed.found.0.elapsed() >= RETRY || feed.found.1 != revision;
-        let rests = feed.seen == *seen;
-        let due = rests && (feed.read != *seen || feed.problem.is_some() && tried_long_ago);
+        let tried_long_ago = known.found.0.elapsed() >= RETRY || known.found.1 != revision;
+        let rests = known.seen == *seen;
+        let due = rests && (known.read != *seen || known.problem.is_some() && tried_long_ago);
         drop(state);
-        if !rests && let Some(feed) = self.write().feeds.get_mut(name) {
-            feed.seen.clone_from(seen);
+        if !rests && let Some(known) = self.write().followed.get_mut(name) {
+            known.seen.clone_from(seen);
         }
         due
     }
@@ -115,13 +131,16 @@ impl Service {
         newest.is_some_and(|newest| newest.number > deployed)
     }
 
-    /// Follows a file from how it is now on.
-    fn take_as_read(&self, name: &ListName, file: &ListFile, seen: &Look) {
-        info!(list = %name, %file, "not read: a rollback stands; it is followed when it changes");
+    /// Follows a source from how it is now on.
+    fn take_as_read(&self, name: &ListName, opened: &Opened, seen: &Look) {
+        let source = &opened.source;
+        info!(list = %name, %source, "not read: a rollback stands; it is followed when it changes");
         let mut state = self.write();
-        let feed = Feed::read_as(file, seen.clone(), state.revision);
-        let back = Back::Unknown;
-        state.feeds.insert(name.clone(), Feed { back, ..feed });
+        let known = FollowedList {
+            back: Back::Unknown,
+            ..FollowedList::read_as(opened, seen.clone(), state.revision)
+        };
+        state.followed.insert(name.clone(), known);
     }
 
     /// Notes which lists a rollback has made other than what was read last.
@@ -130,21 +149,21 @@ impl Service {
         let others: Vec<_> = after.lists.iter().filter(differs).collect();
         let mut state = self.write();
         for (name, list) in others {
-            // One whose file is another is looked at as one that is new.
-            if let Some(feed) = state.feeds.get_mut(name)
-                && list.file.as_ref() == Some(&feed.file)
+            // One whose source is another is looked at as one that is new.
+            if let Some(known) = state.followed.get_mut(name)
+                && list.source == known.opened.source
             {
-                feed.back = Back::Unknown;
+                known.back = Back::Unknown;
             }
         }
     }
 
-    /// Finds out whether a list that came with a rollback is what its file says. What cannot be read
+    /// Finds out whether a list that came with a rollback is what its source says. What cannot be read
     /// counts as something else.
-    fn compare(&self, name: &ListName, file: &ListFile) {
+    fn compare(&self, name: &ListName, opened: &Opened) {
         let (good, revision) = {
             let state = self.read();
-            let back = state.feeds.get(name).map(|feed| &feed.back);
+            let back = state.followed.get(name).map(|known| &known.back);
             let Some((good, back)) = state.deployed.lists.get(name).zip(back) else {
                 return;
             };
@@ -156,25 +175,19 @@ impl Service {
             };
             (good.clone(), revision)
         };
-        let read = file::read(&self.settings.lists_dir, file);
-        let is_same = read.is_ok_and(|(_, elements)| {
-            let list = List {
-                file: Some(file.clone()),
-                elements: elements.into(),
-            };
-            holds_the_same(&good, &list)
-        });
+        let read = opened.feed.fetch();
+        let is_same = read.is_ok_and(|(_, elements)| holds_the_same(&good.elements, &elements));
         let mut state = self.write();
         // Otherwise something else was deployed meanwhile, and it is asked again.
         if state.deployed.lists.get(name) == Some(&good)
-            && let Some(feed) = state.feeds.get_mut(name)
+            && let Some(known) = state.followed.get_mut(name)
         {
-            feed.back = if is_same {
+            known.back = if is_same {
                 Back::No
             } else {
                 Back::Holds(revision, good)
             };
-            let says = feed.says(name);
+            let says = known.says(name);
             drop(state);
             if let Some(says) = says {
                 warn!("{says}");
@@ -182,10 +195,10 @@ impl Service {
         }
     }
 
-    /// Reads a list's file and deploys what it says.
-    fn reread(&self, name: &ListName, file: &ListFile, seen: &Look) {
-        // A large file takes a while: other changes need not wait for that.
-        let read = file::read(&self.settings.lists_dir, file);
+    /// Reads a list's source and deploys what it says.
+    fn reread(&self, name: &ListName, opened: &Opened, seen: &Look) {
+        // A large one takes a while: other changes need not wait for that.
+        let read = opened.feed.fetch();
         reach(Step::ListRead);
         let changing = &self.begin_change();
         // What is deployed may be another revision than a moment ago. What was read is still that.
@@ -194,7 +207,7 @@ impl Service {
             (Arc::clone(&state.deployed), state.confirmation.is_some())
         };
         let good = before.lists.get(name);
-        let Some(good) = good.filter(|list| list.file.as_ref() == Some(file)) else {
+        let Some(good) = good.filter(|list| list.source == opened.source) else {
             return;
         };
         // It is read once that is confirmed or taken back.
@@ -202,39 +215,38 @@ impl Service {
             return;
         }
         let read = read.and_then(|(stamp, elements)| {
-            self.require_not_shrunk(name, file, good, &elements)?;
+            self.require_not_shrunk(name, opened, good, &elements)?;
             Ok((stamp, elements))
         });
         let (read, outcome) = match read {
             Ok((stamp, elements)) => {
-                let feed = Content {
+                let content = Content {
                     name,
-                    file,
                     good,
                     elements,
                 };
-                let deployed = self.deploy_list(changing, feed, &before, None);
-                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name, file)));
+                let deployed = self.deploy_list(changing, content, &before, None);
+                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name, opened)));
                 (Ok(stamp), outcome.map(drop))
             }
             Err(error) => (seen.clone(), Err(error.in_one_line())),
         };
         let problem = outcome.err().map(|why| keeps(name, good, &why));
         let mut state = self.write();
-        let feed = Feed {
+        let known = FollowedList {
             problem: problem.clone(),
-            ..Feed::read_as(file, read, state.revision)
+            ..FollowedList::read_as(opened, read, state.revision)
         };
-        let known = state.feeds.insert(name.clone(), feed);
+        let before = state.followed.insert(name.clone(), known);
         drop(state);
-        match (known.and_then(|feed| feed.says(name)), problem) {
+        match (before.and_then(|known| known.says(name)), problem) {
             (before, Some(problem)) if before.as_ref() != Some(&problem) => warn!("{problem}"),
-            (Some(_), None) => info!(list = %name, %file, "the file is followed again"),
+            (Some(_), None) => info!(list = %name, source = %good.source, "it is followed again"),
             _ => {}
         }
     }
 
-    /// Takes what a deployed list's file says now, once, although it has shrunk or newly drops much.
+    /// Takes what a deployed list's source says now, once, although it has shrunk or newly drops much.
     /// Other guards stay.
     pub fn accept_list(&self, name: &str, caller: &Caller) -> Result<Deployed, ApiError> {
         let changing = &self.begin_change();
@@ -245,29 +257,27 @@ impl Service {
         let parsed: Option<ListName> = name.parse().ok();
         let found = parsed.and_then(|name| before.lists.get_key_value(&name));
         let (name, good) = found.ok_or_else(|| edit::no_such_list(name, &before))?;
-        let Some(file) = &good.file else {
-            let message = format!("list `{name}` is kept by hand: it has no file to accept");
+        let Some(opened) = self.open(name, good) else {
+            let message = format!("list `{name}` is kept by hand: it has no source to accept");
             return Err(ApiError::new(ErrorKind::Conflict, message)
-                .with_hint("`ipblock-ctl list list` names the files of lists"));
+                .with_hint("`ipblock-ctl list list` names the sources of lists"));
         };
-        let (stamp, elements) = self
-            .read_list(name, file, good, true)
-            .map_err(|error| error.of_list(name))?;
-        let feed = Content {
+        let fetched = opened.feed.fetch();
+        let (stamp, elements) = fetched.map_err(|error| error.of_list(name))?;
+        let content = Content {
             name,
-            file,
             good,
             elements,
         };
-        let deployed = self.deploy_list(changing, feed, &before, Some(caller))?;
+        let deployed = self.deploy_list(changing, content, &before, Some(caller))?;
         let mut state = self.write();
-        let feed = Feed::read_as(file, Ok(stamp), state.revision);
-        state.feeds.insert(name.clone(), feed);
+        let known = FollowedList::read_as(&opened, Ok(stamp), state.revision);
+        state.followed.insert(name.clone(), known);
         drop(state);
         self.audit(
             &caller.author,
             "list-accept",
-            &format!("list {name}, {file}"),
+            &format!("list {name}, {}", good.source),
         );
         Ok(deployed.unwrap_or_else(|| nothing_to_do(revision, &before)))
     }
@@ -283,20 +293,20 @@ impl Service {
     ) -> Result<Option<Deployed>, ApiError> {
         let Content {
             name,
-            file,
             good,
             elements,
         } = content;
-        let list = List {
-            file: Some(file.clone()),
-            elements: elements.into(),
-        };
-        if holds_the_same(good, &list) {
+        if holds_the_same(&good.elements, &elements) {
             return Ok(None);
         }
+        let source = &good.source;
+        let list = List {
+            source: source.clone(),
+            elements: elements.into(),
+        };
         let comment = match diff_lists(good, &list) {
-            ListDiff { more: 0, fewer: 0 } => format!("list {name}: other notes ({file})"),
-            counts => format!("list {name}: {} ({file})", counts.in_words()),
+            ListDiff { more: 0, fewer: 0 } => format!("list {name}: other notes ({source})"),
+            counts => format!("list {name}: {} ({source})", counts.in_words()),
         };
         self.require_confirmed()?;
         let mut after = Ruleset::clone(before);
@@ -329,41 +339,51 @@ impl Service {
     }
 }
 
-/// What a list's file says now.
+/// What a list's source says now.
 struct Content<'a> {
     name: &'a ListName,
-    file: &'a ListFile,
     /// What the list holds.
     good: &'a List,
     elements: Vec<ListElement>,
 }
 
 /// The same error; where the operator may take the content as it is, it says how.
-fn acceptable(error: ApiError, name: &ListName, file: &ListFile) -> ApiError {
+fn acceptable(error: ApiError, name: &ListName, opened: &Opened) -> ApiError {
+    let Opened { source, kind, .. } = opened;
     match error.needs {
         Some(Needs::Wide) => {
             error.with_hint(format!("if that is right: ipblock-ctl list accept {name}"))
         }
         // What `list accept` does not lift.
         None if error.kind == ErrorKind::Conflict => error.with_hint(format!(
-            "take it out of the file; if it is right: ipblock-ctl list set {name} --file {file} \
-             --deploy --force"
+            "take it out of the {kind}; if it is right: ipblock-ctl list set {name} --{kind} \
+             {source} --deploy --force"
         )),
         None => error,
     }
 }
 
 /// Whether two lists hold the same prefixes with the same notes, in whatever order.
-fn holds_the_same(old: &List, new: &List) -> bool {
-    if old.elements == new.elements {
-        return true;
-    }
-    let sorted = |list: &List| {
-        let mut elements: Vec<_> = list.elements.iter().collect();
+fn holds_the_same(old: &[ListElement], new: &[ListElement]) -> bool {
+    fn sorted(list: &[ListElement]) -> Vec<&ListElement> {
+        let mut elements: Vec<_> = list.iter().collect();
         elements.sort_unstable_by_key(|element| (element.prefix, &element.note));
-        elements.into_iter().cloned().collect::<Vec<_>>()
+        elements
+    }
+    old == new || old.len() == new.len() && sorted(old) == sorted(new)
+}
+
+/// The one place that knows which feed reads which source; none for a list that is kept by hand.
+fn open(source: &Source, settings: &Settings) -> Option<Opened> {
+    let feed: Arc<dyn Feed> = match source {
+        Source::Hand => return None,
+        Source::File(file) => Arc::new(FileFeed::new(&settings.lists_dir, file)),
     };
-    old.elements.len() == new.elements.len() && sorted(old) == sorted(new)
+    Some(Opened {
+        source: source.clone(),
+        kind: source.kind()?,
+        feed,
+    })
 }
 
 fn one_line(error: &ApiError) -> String {
@@ -384,10 +404,11 @@ mod tests {
 
     use super::*;
 
-    fn list(elements: &str) -> List {
+    fn list(elements: &str) -> Vec<ListElement> {
         let text = format!("[list.feed]\nmatch = [{elements}]");
         let ruleset = document::parse(&text, "rules.toml", false).unwrap();
-        ruleset.lists.into_values().next().unwrap()
+        let list = ruleset.lists.into_values().next().unwrap();
+        list.elements.to_vec()
     }
 
     #[test]

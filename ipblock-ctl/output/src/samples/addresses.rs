@@ -2,7 +2,7 @@
 
 use ipblock_api::types::{
     AllowInfo, BanChange, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent,
-    ListEntry, ListInfo,
+    ListEntry, ListInfo, SourceKind, SourceText,
 };
 use jiff::ToSpan as _;
 
@@ -41,10 +41,16 @@ pub(crate) fn exceptions() -> Vec<ExceptionInfo> {
     ]
 }
 
+fn file(path: Option<&str>) -> SourceText {
+    path.map(|path| (SourceKind::File, path))
+        .into_iter()
+        .collect()
+}
+
 pub(crate) fn lists() -> Vec<ListInfo> {
-    let list = |name: &str, file: Option<&str>, entries, used_by: &[&str], state| ListInfo {
+    let list = |name: &str, path: Option<&str>, entries, used_by: &[&str], state| ListInfo {
         name: name.to_owned(),
-        file: file.map(str::to_owned),
+        source: file(path),
         entries,
         used_by: texts(used_by),
         state,
@@ -77,7 +83,7 @@ pub(crate) fn list() -> ListContent {
     };
     ListContent {
         name: "drop".to_owned(),
-        file: Some("spamhaus/drop.txt".to_owned()),
+        source: file(Some("spamhaus/drop.txt")),
         entries: vec![
             entry("192.0.2.0/24", "SBL123456"),
             entry("2001:db8::/32", ""),

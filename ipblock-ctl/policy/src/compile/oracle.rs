@@ -229,10 +229,7 @@ fn dense_list() -> impl Strategy<Value = List> {
         prefix,
         note: "".into(),
     });
-    prop::collection::vec(element, 0..4).prop_map(|elements| List {
-        elements: elements.into(),
-        ..List::default()
-    })
+    prop::collection::vec(element, 0..4).prop_map(List::by_hand)
 }
 
 /// Rulesets over few addresses, with everything that a ruleset can hold; zones are `default` and

@@ -4,9 +4,9 @@ use rustc_hash::FxHashSet;
 
 use super::changed_elements;
 use crate::{
-    list_file::ListFile,
     name::ListName,
     ruleset::{At, Element, List},
+    source::SourceKind,
     text::{counted, grouped},
 };
 
@@ -50,25 +50,24 @@ impl ListDiff {
     }
 }
 
-/// A line for the file and one for what the list holds.
+/// A line for the source and one for what the list holds.
 pub(super) fn changes(name: &ListName, old: Option<&List>, new: Option<&List>) -> Vec<String> {
     let Some(new) = new else {
         return vec![format!("list `{name}`: removed")];
     };
     let mut lines = Vec::new();
     let field = format!("list `{name}`");
-    match (old, &new.file) {
-        (None, Some(file)) => lines.push(format!("{field}: added, read from {file}")),
-        (None, None) => lines.push(format!("{field}: added")),
-        (Some(old), file) if old.file != *file => {
-            let shown = |file: &Option<ListFile>| match file {
-                Some(file) => file.to_string(),
-                None => "none, kept by hand".to_owned(),
-            };
-            let (old, new) = (shown(&old.file), shown(file));
-            lines.push(format!("{field}: file: {old} -> {new}"));
+    match old {
+        None if new.is_followed() => {
+            lines.push(format!("{field}: added, read from {}", new.source));
         }
-        (Some(_), _) => {}
+        None => lines.push(format!("{field}: added")),
+        Some(old) if old.source != new.source => {
+            let kind = new.source.kind().or(old.source.kind());
+            let key = kind.map_or("source", SourceKind::key);
+            lines.push(format!("{field}: {key}: {} -> {}", old.source, new.source));
+        }
+        Some(_) => {}
     }
     let nothing = List::default();
     let old = old.unwrap_or(&nothing);

@@ -134,9 +134,9 @@ impl<'a, 'f> Out<'a, 'f> {
 
 fn print_list(out: &mut Out<'_, '_>, name: &ListName, list: &List) -> fmt::Result {
     out.header(&format!("[list.{}]", key(name.as_str())))?;
-    if let Some(file) = &list.file {
-        out.text.push_str("file = ");
-        quote(&mut out.text, file.as_str());
+    if let Some(kind) = list.source.kind() {
+        write!(out.text, "{kind} = ")?;
+        quote(&mut out.text, &list.source.to_string());
         out.text.push('\n');
     }
     if !list.is_unread() {

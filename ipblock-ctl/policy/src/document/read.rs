@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     address::shown,
-    list_file::ListFile,
     name::{ListName, NameError, ZoneName},
     ruleset::{DefaultVerdict, Element, List, MalformedPolicy, Rule, Ruleset, Zone},
     safety,
+    source::{Source, SourceKind, SourceText},
 };
 
 /// Reads a whole document; what has problems is left out.
@@ -200,22 +200,37 @@ fn name<T: FromStr<Err = NameError>>(
 }
 
 fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problems) -> List {
-    check_keys(table, &["match", "file"], "a list", problems);
-    if !table.contains_key("file") && !table.contains_key("match") {
-        let message = format!("list `{}` without `match` or `file`", shown(key.get_ref()));
-        let hint = "write match = [\"192.0.2.0/24\"], or file = \"feed.txt\" to have it read; \
-                    match = [] is an empty list";
-        problems.add(key.span().start, message, Some(hint.to_owned()));
+    let sources = SourceKind::ALL.map(SourceKind::key);
+    let keys = [&["match"][..], &sources].concat();
+    check_keys(table, &keys, "a list", problems);
+    if !keys.iter().any(|key| table.contains_key(*key)) {
+        let keys = keys.join("` or `");
+        let message = format!("list `{}` without `{keys}`", shown(key.get_ref()));
+        let follow = |kind: SourceKind| format!("or {kind} = \"{}\"", kind.example());
+        let hint = format!(
+            "write match = [\"192.0.2.0/24\"], {} to have it read; match = [] is an empty list",
+            SourceKind::ALL.map(follow).join(", ")
+        );
+        problems.add(key.span().start, message, Some(hint));
     }
-    let file = text(table, "file", problems).and_then(|(path, at)| {
-        path.parse::<ListFile>()
-            .map_err(|error| problems.add(at, error.to_string(), Some(error.hint)))
-            .ok()
-    });
     List {
-        file,
+        source: source(table, problems),
         elements: list_elements(table, "match", problems),
     }
+}
+
+/// The source that a list follows.
+fn source(table: &DeTable<'_>, problems: &mut Problems) -> Source {
+    let kinds = SourceKind::ALL.into_iter();
+    let written: SourceText = kinds
+        .filter_map(|kind| Some((kind, text(table, kind.key(), problems)?.0)))
+        .collect();
+    written.parse().unwrap_or_else(|error| {
+        let at = table.get(error.kind.key());
+        let at = at.map_or(0, |value| value.span().start);
+        problems.add(at, error.to_string(), Some(error.hint));
+        Source::Hand
+    })
 }
 
 fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone {

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     action::Action,
-    list_file::ListFile,
     name::{ListName, RuleName, ZoneName},
     ruleset::{At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, RuleId, Zone},
+    source::Source,
 };
 
 mod refused;
@@ -102,10 +102,7 @@ fn a_list_with_a_file_is_unread_until_its_elements_are_given() {
     for (text, unread) in [(alone, true), (read, false)] {
         let ruleset = parse(text, "rules.toml", false).unwrap();
         let list = ruleset.lists.values().next().unwrap();
-        assert_eq!(
-            list.file.as_ref().map(ListFile::as_str),
-            Some("feeds/a.txt")
-        );
+        assert_eq!(list.source.to_string(), "feeds/a.txt");
         assert_eq!(list.is_unread(), unread);
         assert_eq!(print(&ruleset), text);
     }

@@ -11,10 +11,10 @@ use crate::{
     action::Action,
     address::AddressError,
     document::DocumentError,
-    list_file::{ListFile, ListFileError},
     name::{ListName, NameError, RuleName, ZoneName},
     ruleset::At,
     safety,
+    source::{Source, SourceError, SourceKind},
     text::counted,
 };
 
@@ -128,19 +128,21 @@ pub enum EditError {
         /// What uses it, as [`users_of`](crate::Ruleset::users_of) says it.
         users: Vec<String>,
     },
-    /// A list by hand whose content comes from a file.
-    #[error("list `{list}` is not kept by hand: its content comes from {file}")]
-    FromFile {
+    /// A change by hand of a list that follows a source.
+    #[error("list `{list}` is not kept by hand: its content comes from {from}")]
+    Followed {
         /// The list.
         list: ListName,
-        /// Its file.
-        file: ListFile,
+        /// Its source.
+        from: Source,
     },
-    /// Addresses and a file for one list.
-    #[error("list `{list}`: addresses and a file exclude each other")]
-    HandAndFile {
+    /// Addresses and a source for one list.
+    #[error("list `{list}`: addresses and a {kind} exclude each other")]
+    HandAndSource {
         /// The list.
         list: ListName,
+        /// What the source is.
+        kind: SourceKind,
     },
     /// A list inside a list.
     #[error("`@{inner}`: a list cannot hold another list")]
@@ -148,9 +150,9 @@ pub enum EditError {
         /// The inner one.
         inner: ListName,
     },
-    /// The path of a list file.
+    /// The text of a source.
     #[error(transparent)]
-    ListFile(#[from] ListFileError),
+    Source(#[from] SourceError),
     /// An end that is no future time.
     #[error("the end {end} is not in the future: it is {now}")]
     Past {
@@ -196,7 +198,7 @@ impl Classified for EditError {
             Self::Exists { .. }
             | Self::SameAction { .. }
             | Self::InUse { .. }
-            | Self::FromFile { .. }
+            | Self::Followed { .. }
             | Self::WideBlock { .. }
             | Self::WideOpen { .. }
             | Self::ShutZone { .. } => ErrorKind::Conflict,
@@ -230,14 +232,14 @@ impl Hinted for EditError {
             Self::InUse { list, .. } => format!(
                 "take @{list} out of them first; `ipblock-ctl list show {list}` names them all"
             ),
-            Self::FromFile { list, file } => format!(
-                "edit {file}, or keep the list by hand from now on: ipblock-ctl list set {list} A..."
+            Self::Followed { list, from } => format!(
+                "edit {from}, or keep the list by hand from now on: ipblock-ctl list set {list} A..."
             ),
-            Self::HandAndFile { .. } => "give one of them".to_owned(),
+            Self::HandAndSource { .. } => "give one of them".to_owned(),
             Self::Nested { inner } => {
                 format!("write its addresses, or use `@{inner}` in the rules as well")
             }
-            Self::ListFile(error) => error.hint.clone(),
+            Self::Source(error) => error.hint.clone(),
             Self::Past { .. } => "give a later time, or a duration such as --for 2h".to_owned(),
             Self::TooFar { .. } => "leave the end out: the rule then holds for good".to_owned(),
             Self::WideBlock { .. } | Self::WideOpen { .. } => safety::WIDE_BLOCK_HINT.to_owned(),

@@ -3,11 +3,11 @@
 use super::{elements, error::EditError};
 use crate::{
     address::{self, Written},
-    list_file::ListFile,
     name::{ListName, ZoneName},
     ruleset::{At, Element, List, ListElement, Ruleset},
     safety,
     shared::Shared,
+    source::SourceText,
     text::counted,
 };
 
@@ -28,11 +28,7 @@ pub(super) fn add(
     if old.is_none() {
         said.push_str(", which is new");
     }
-    let new = List {
-        file: None,
-        elements: from_elements(held),
-    };
-    put(ruleset, name, new, force)?;
+    put(ruleset, name, List::by_hand(from_elements(held)), force)?;
     Ok(vec![said])
 }
 
@@ -49,11 +45,7 @@ pub(super) fn remove(
     let place = format!("list {name}");
     let mut held = old.map(to_elements).unwrap_or_default();
     let said = elements::remove(&mut held, &removed, &place)?;
-    let new = List {
-        file: None,
-        elements: from_elements(held),
-    };
-    put(ruleset, name, new, force)?;
+    put(ruleset, name, List::by_hand(from_elements(held)), force)?;
     Ok(vec![format!("{said} from {place}")])
 }
 
@@ -62,29 +54,27 @@ pub(super) fn set(
     list: &str,
     addresses: Option<&[String]>,
     note: &str,
-    file: Option<&str>,
+    source: &SourceText,
     force: bool,
 ) -> Result<Vec<String>, EditError> {
     let name: ListName = elements::name(list)?;
-    let new = match (addresses, file) {
+    let source = source.parse()?;
+    let new = match (addresses, source.kind()) {
         (Some(addresses), None) => {
             let mut held = Vec::new();
             let all = parse(addresses)?;
             elements::add(&mut held, all, note, "");
-            List {
-                file: None,
-                elements: from_elements(held),
-            }
+            List::by_hand(from_elements(held))
         }
-        (None, Some(path)) => List {
-            file: Some(path.parse::<ListFile>()?),
+        (None, Some(_)) => List {
+            source,
             elements: Shared::default(),
         },
         (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),
-        (Some(_), Some(_)) => return Err(EditError::HandAndFile { list: name }),
+        (Some(_), Some(kind)) => return Err(EditError::HandAndSource { list: name, kind }),
     };
-    let holds = match &new.file {
-        Some(file) => format!("follows the file {file}"),
+    let holds = match new.source.kind() {
+        Some(kind) => format!("follows the {kind} {}", new.source),
         None => format!(
             "holds {}",
             counted(new.elements.len(), "prefix", "prefixes")
@@ -164,12 +154,12 @@ fn parse(addresses: &[String]) -> Result<Vec<At>, EditError> {
     Ok(parsed)
 }
 
-/// Refuses to change by hand what comes from a file.
+/// Refuses to change by hand what comes from elsewhere.
 pub(super) fn require_by_hand(name: &ListName, list: Option<&List>) -> Result<(), EditError> {
-    match list.and_then(|list| list.file.clone()) {
-        Some(file) => Err(EditError::FromFile {
+    match list.filter(|list| list.is_followed()) {
+        Some(list) => Err(EditError::Followed {
             list: name.clone(),
-            file,
+            from: list.source.clone(),
         }),
         None => Ok(()),
     }

@@ -25,6 +25,7 @@ pub use texts::Texts;
 use super::{
     action::Action,
     ruleset::{DefaultVerdict, MalformedPolicy, Ruleset},
+    source::SourceText,
 };
 
 /// One change. Addresses and names are texts as the operator wrote them.
@@ -111,21 +112,20 @@ pub enum Edit {
         /// Addresses, prefixes or ranges.
         addresses: Vec<String>,
     },
-    /// Makes a named list hold exactly these addresses, or what a file holds; creates it when there
-    /// is none. The list is unread afterwards when a file is given: whoever applies the edit reads
-    /// it.
+    /// Makes a named list hold exactly these addresses, or what a source holds; creates it when there
+    /// is none. The list is unread afterwards when a source is given: the daemon reads it.
     SetList {
         /// Its name.
         list: String,
-        /// Addresses, prefixes or ranges; none where a file is given.
+        /// Addresses, prefixes or ranges; none where a source is given.
         #[serde(default)]
         addresses: Option<Vec<String>>,
         /// A note for each of them.
         #[serde(default)]
         note: String,
-        /// A path below the lists directory.
-        #[serde(default)]
-        file: Option<String>,
+        /// The source to follow.
+        #[serde(flatten)]
+        source: SourceText,
     },
     /// Removes a named list that nothing uses.
     RemoveList {
@@ -291,15 +291,8 @@ fn carry_out(
             list,
             addresses,
             note,
-            file,
-        } => lists::set(
-            ruleset,
-            list,
-            addresses.as_deref(),
-            note,
-            file.as_deref(),
-            force,
-        ),
+            source,
+        } => lists::set(ruleset, list, addresses.as_deref(), note, source, force),
         Edit::RemoveList { list } => lists::remove_list(ruleset, list),
         Edit::SetZone {
             name,

@@ -5,6 +5,7 @@ use crate::{
     document,
     name::{RuleName, ZoneName},
     ruleset::{At, Rule, RuleId},
+    source::SourceKind,
 };
 
 mod import;
@@ -228,7 +229,10 @@ fn any_edit() -> impl Strategy<Value = Edit> {
                 list,
                 addresses,
                 note: String::new(),
-                file,
+                source: file
+                    .map(|file| (SourceKind::File, file))
+                    .into_iter()
+                    .collect(),
             }
         }),
         word().prop_map(|list| Edit::RemoveList { list }),

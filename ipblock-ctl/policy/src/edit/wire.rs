@@ -113,6 +113,10 @@ mod tests {
                 r#"[{"edit":"import","into":"a","x":1}]"#,
                 "unknown field `x`",
             ),
+            (
+                r#"[{"edit":"set_list","list":"a","file":"b","x":1}]"#,
+                "unknown field `x`",
+            ),
             (r#"[{"edit":"nope"}]"#, "unknown variant `nope`"),
             (r#"[{"names":["a"]}]"#, "missing field `edit`"),
             (

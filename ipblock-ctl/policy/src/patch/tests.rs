@@ -227,8 +227,8 @@ fn in_order(mut ruleset: Ruleset) -> Ruleset {
 /// The same ruleset with files for some of its lists: `which` tells none, `a` or `b` of each.
 fn with_files(mut ruleset: Ruleset, which: [u8; 2]) -> Ruleset {
     for (list, which) in ruleset.lists.values_mut().zip(which) {
-        list.file =
-            [None, Some("a"), Some("b")][usize::from(which % 3)].map(|path| path.parse().unwrap());
+        let file = |path: &str| Source::File(path.parse().unwrap());
+        list.source = [Source::Hand, file("a"), file("b")][usize::from(which % 3)].clone();
     }
     ruleset
 }

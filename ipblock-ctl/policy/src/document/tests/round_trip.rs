@@ -45,9 +45,10 @@ fn list() -> impl Strategy<Value = List> {
         note: note.into(),
     });
     let file = prop_oneof![Just("feed.txt"), Just("a b/\"drop\\.txt")];
-    let file = prop::option::of(file.prop_map(|path| path.parse().unwrap()));
-    (file, prop::collection::vec(element, 0..8)).prop_map(|(file, elements)| List {
-        file,
+    let file = file.prop_map(|path| Source::File(path.parse().unwrap()));
+    let source = prop_oneof![Just(Source::Hand), file];
+    (source, prop::collection::vec(element, 0..8)).prop_map(|(source, elements)| List {
+        source,
         elements: elements.into(),
     })
 }

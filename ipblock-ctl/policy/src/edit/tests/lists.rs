@@ -26,7 +26,10 @@ fn set(list: &str, addresses: Option<&[&str]>, file: Option<&str>) -> Edit {
         list: list.to_owned(),
         addresses: addresses.map(texts),
         note: String::new(),
-        file: file.map(str::to_owned),
+        source: file
+            .map(|file| (SourceKind::File, file))
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -150,7 +153,7 @@ fn a_list_with_a_file_is_not_edited_by_hand() {
     }
     done(&mut ruleset, set("feed", Some(&["192.0.2.1"]), None));
     done(&mut ruleset, add_to("feed", &["192.0.2.2"], ""));
-    assert_eq!(list(&ruleset, "feed").file, None);
+    assert!(!list(&ruleset, "feed").is_followed());
 }
 
 #[test]

@@ -42,10 +42,7 @@ fn elements_of(notes: &'static str) -> impl Strategy<Value = Vec<ListElement>> {
 
 fn list(elements: &[ListElement]) -> Ruleset {
     let mut ruleset = Ruleset::default();
-    let list = crate::List {
-        file: None,
-        elements: elements.to_vec().into(),
-    };
+    let list = crate::List::by_hand(elements.to_vec());
     ruleset.lists.insert("feed".parse().unwrap(), list);
     ruleset
 }

@@ -8,7 +8,6 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use crate::{
     action::Action,
     document::Origin,
-    list_file::ListFile,
     name::{ListName, ZoneName},
     ruleset::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
@@ -70,15 +69,18 @@ struct Table<T> {
 
 #[derive(Serialize)]
 struct ListTable<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'r str>,
+    /// Under the key of its kind; nothing for a list that is kept by hand.
+    #[serde(flatten)]
+    source: BTreeMap<&'static str, String>,
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     matches: Option<Listed<'r>>,
 }
 
 fn list_table(list: &List) -> ListTable<'_> {
+    let kind = list.source.kind();
+    let source = kind.map(|kind| (kind.key(), list.source.to_string()));
     ListTable {
-        file: list.file.as_ref().map(ListFile::as_str),
+        source: source.into_iter().collect(),
         matches: (!list.is_unread()).then_some(Listed(&list.elements)),
     }
 }
