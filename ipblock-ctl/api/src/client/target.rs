@@ -5,12 +5,20 @@ use std::{
     time::Duration,
 };
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::{
     super::routes::{Method, Route},
     error::ClientError,
 };
+
+/// All but the unreserved characters of RFC 3986, section 2.3: interface names may hold any byte but `/`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A route with its name and query filled in.
 #[derive(Clone, Debug)]
@@ -35,8 +43,9 @@ impl From<Route> for Target {
 impl Target {
     /// A route to what has this name.
     pub(super) fn named(route: Route, name: &str) -> Self {
+        let name = utf8_percent_encode(name, RESERVED).to_string();
         Self {
-            path: route.path().replace("{name}", &path_segment(name)),
+            path: route.path().replace("{name}", &name),
             ..Self::from(route)
         }
     }
@@ -63,29 +72,16 @@ impl fmt::Display for Target {
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3: interface names may
-/// hold any byte but `/`.
-fn path_segment(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::types::DetachQuery;
 
     #[test]
-    fn a_path_segment_holds_no_delimiters() {
-        assert_eq!(path_segment("eth0.7"), "eth0.7");
-        assert_eq!(path_segment("a?b#c/d%é"), "a%3Fb%23c%2Fd%25%C3%A9");
+    fn a_name_in_a_path_contains_no_delimiters() {
+        let path = |name| Target::named(Route::Rule, name).path;
+        assert_eq!(path("eth0.7_a-b~"), "/v1/rules/eth0.7_a-b~");
+        assert_eq!(path("a?b#c/d%é"), "/v1/rules/a%3Fb%23c%2Fd%25%C3%A9");
     }
 
     #[test]
