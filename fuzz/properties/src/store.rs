@@ -382,10 +382,7 @@ fn keep_text(dir: &Path, text: &str) {
     assert_eq!(*store.bans().unwrap()[0].1, ban);
     let entry = ipblock::store::AuditEntry {
         time: ban.time,
-        author: Author {
-            uid: 1,
-            name: text.to_owned(),
-        },
+        author: Author::user(1, text),
         what: "ban".to_owned(),
         detail: text.to_owned(),
     };

@@ -131,7 +131,7 @@ impl Service {
                     .store
                     .staged_edits()?
                     .iter()
-                    .all(|edit| edit.author.uid == author.uid);
+                    .all(|edit| edit.author.is_same_as(author));
             if !are_own {
                 return Ok(Staged {
                     staged: edits,

@@ -65,10 +65,7 @@ impl Store {
                 let time: Stored<Timestamp> = row.get(1)?;
                 let entry = AuditEntry {
                     time: time.0,
-                    author: Author {
-                        uid: row.get(2)?,
-                        name: row.get(3)?,
-                    },
+                    author: Author::from_columns(row, 2)?,
                     what: row.get(4)?,
                     detail: row.get(5)?,
                 };
@@ -115,7 +112,7 @@ pub(super) fn record(
         )?
         .insert((
             Stored(entry.time),
-            entry.author.uid,
+            entry.author.uid_column(),
             &entry.author.name,
             &entry.what,
             shortened(&entry.detail, limits.audit_detail),
@@ -183,10 +180,7 @@ mod tests {
     fn entry(what: &str, detail: &str) -> AuditEntry {
         AuditEntry {
             time: "2026-10-01T12:00:00Z".parse().unwrap(),
-            author: Author {
-                uid: 1000,
-                name: "ada".to_owned(),
-            },
+            author: Author::user(1000, "ada"),
             what: what.to_owned(),
             detail: detail.to_owned(),
         }
@@ -216,5 +210,15 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines, [line("stage", "one\\ntwo"), line("ban", "three")]);
+    }
+
+    #[test]
+    fn an_author_who_is_not_a_user_of_this_host_is_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let mut entry = entry("deploy", "");
+        entry.author.uid = None;
+        store.audit(&entry).unwrap();
+        assert_eq!(store.audit_list(1).unwrap(), [entry]);
     }
 }

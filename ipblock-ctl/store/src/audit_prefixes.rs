@@ -57,10 +57,7 @@ impl Store {
                 page.entries.push(AuditMatch {
                     entry: AuditEntry {
                         time: time.0,
-                        author: Author {
-                            uid: row.get(1)?,
-                            name: row.get(2)?,
-                        },
+                        author: Author::from_columns(row, 1)?,
                         what: row.get(3)?,
                         detail: detail.to_owned(),
                     },

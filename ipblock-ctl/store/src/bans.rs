@@ -48,10 +48,7 @@ impl Store {
                     end: End::from_columns(row, 1)?,
                     reason: row.get(4)?,
                     time: time.0,
-                    author: Author {
-                        uid: row.get(6)?,
-                        name: row.get(7)?,
-                    },
+                    author: Author::from_columns(row, 6)?,
                 };
                 Ok((prefix.0, ban))
             })?;
@@ -100,7 +97,7 @@ impl Store {
                     boot.map(|boot| Stored(boot.deadline_ns)),
                     &ban.reason,
                     Stored(ban.time),
-                    ban.author.uid,
+                    ban.author.uid_column(),
                     &ban.author.name,
                 ))?;
             }

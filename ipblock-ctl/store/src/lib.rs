@@ -24,6 +24,7 @@
 mod alerts;
 mod audit;
 mod audit_prefixes;
+mod author;
 mod backup;
 mod bans;
 mod confirmation;
@@ -48,7 +49,6 @@ mod value;
 mod tests;
 
 use std::{
-    fmt,
     fs::{self, DirBuilder},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -60,6 +60,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
 pub use audit::{AuditEntry, AuditMatch, AuditPage};
+pub use author::Author;
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
@@ -87,36 +88,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the log may keep on disk after a large transaction.
 const KEPT_LOG_BYTES: i64 = 16 << 20;
-
-/// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Author {
-    /// The peer's user id.
-    pub uid: u32,
-    /// Its name at that time; empty when it had none.
-    pub name: String,
-}
-
-impl Author {
-    /// The daemon itself, for what it does without being asked.
-    #[must_use]
-    pub fn daemon() -> Self {
-        Self {
-            uid: 0,
-            name: "ipblockd".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Author {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "uid {}", self.uid)?;
-        if self.name.is_empty() {
-            return Ok(());
-        }
-        write!(f, " ({})", self.name)
-    }
-}
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]

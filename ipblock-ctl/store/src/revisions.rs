@@ -86,10 +86,7 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<Revision> {
     Ok(Revision {
         number: number.0,
         time: time.0,
-        author: Author {
-            uid: row.get(2)?,
-            name: row.get(3)?,
-        },
+        author: Author::from_columns(row, 2)?,
         comment: row.get(4)?,
         rules: rules.0,
         entries: entries.0,
@@ -114,7 +111,7 @@ impl Store {
                 (
                     Stored(number),
                     Stored(new.time),
-                    new.author.uid,
+                    new.author.uid_column(),
                     &new.author.name,
                     &new.comment,
                     Stored(new.rules),

@@ -62,10 +62,7 @@ impl Store {
             let rows = statement.query_map([], |row| {
                 let time: Stored<Timestamp> = row.get(0)?;
                 let summary: String = row.get(3)?;
-                let author = Author {
-                    uid: row.get(1)?,
-                    name: row.get(2)?,
-                };
+                let author = Author::from_columns(row, 1)?;
                 Ok((time.0, author, summary, row.get::<_, String>(4)?))
             })?;
             rows.map(|row| {
@@ -177,7 +174,7 @@ fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failu
         )?
         .execute((
             Stored(edit.time),
-            edit.author.uid,
+            edit.author.uid_column(),
             &edit.author.name,
             summary,
             json,

@@ -17,10 +17,7 @@ use super::database;
 use crate::rulesets::{NOW, at};
 
 pub(super) fn author() -> Author {
-    Author {
-        uid: 0,
-        name: "root".to_owned(),
-    }
+    Author::user(0, "root")
 }
 
 fn end() -> End {

@@ -226,10 +226,7 @@ mod tests {
             end,
             reason: String::new(),
             time: now().wall,
-            author: ipblock_store::Author {
-                uid: 0,
-                name: "root".to_owned(),
-            },
+            author: ipblock_store::Author::user(0, "root"),
         })
     }
 

@@ -94,10 +94,7 @@ mod tests {
             end,
             reason: reason.to_owned(),
             time: now().wall,
-            author: Author {
-                uid: 0,
-                name: author.to_owned(),
-            },
+            author: Author::user(0, author),
         }
     }
 

@@ -126,10 +126,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn root() -> Author {
-    Author {
-        uid: 0,
-        name: "root".to_owned(),
-    }
+    Author::user(0, "root")
 }
 
 fn ruleset(toml: &str, ids: &[(&str, u64)]) -> StoredRuleset {

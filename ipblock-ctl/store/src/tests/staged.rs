@@ -6,10 +6,7 @@ use super::*;
 fn edit(second: i64) -> StagedEdit {
     StagedEdit {
         time: at(second),
-        author: Author {
-            uid: 1000,
-            name: String::new(),
-        },
+        author: Author::user(1000, ""),
         summary: vec![
             "added rule abuse".to_owned(),
             "match 192.0.2.0/24".to_owned(),

@@ -1,0 +1,89 @@
+//! Who did something, as the store and the log have it.
+
+use std::fmt;
+
+use rusqlite::Row;
+
+/// What the column `uid`, which is never NULL, has for an author who is not a user of this host. The kernel
+/// gives this number to no user.
+const NOT_A_USER: u32 = u32::MAX;
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Author {
+    /// The user id; none where the author is not a user of this host.
+    pub uid: Option<u32>,
+    /// The name at that time; empty when there was none.
+    pub name: String,
+}
+
+impl Author {
+    /// A user of this host.
+    pub fn user(uid: u32, name: impl Into<String>) -> Self {
+        Self {
+            uid: Some(uid),
+            name: name.into(),
+        }
+    }
+
+    /// The daemon itself, for what it does without being asked.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self::user(0, "ipblockd")
+    }
+
+    /// Whether both are the same, also when a user has got another name.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.uid == other.uid && (self.uid.is_some() || self.name == other.name)
+    }
+
+    /// The author in the column `first` and the next one.
+    pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let uid: u32 = row.get(first)?;
+        Ok(Self {
+            uid: (uid != NOT_A_USER).then_some(uid),
+            name: row.get(first + 1)?,
+        })
+    }
+
+    /// What the column `uid` has.
+    pub(super) fn uid_column(&self) -> u32 {
+        self.uid.unwrap_or(NOT_A_USER)
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.uid, self.name.as_str()) {
+            (Some(uid), "") => write!(f, "uid {uid}"),
+            (Some(uid), name) => write!(f, "uid {uid} ({name})"),
+            (None, name) => f.write_str(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(name: &str) -> Author {
+        Author {
+            uid: None,
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_author_is_told_by_uid_or_else_by_name() {
+        let ada = Author::user(1_000, "ada");
+        assert_eq!(ada.to_string(), "uid 1000 (ada)");
+        assert_eq!(Author::user(1_000, "").to_string(), "uid 1000");
+        assert_eq!(token("console").to_string(), "console");
+        assert!(ada.is_same_as(&Author::user(1_000, "lovelace")));
+        assert!(!ada.is_same_as(&Author::user(1_001, "ada")));
+        assert!(!ada.is_same_as(&token("ada")));
+        assert!(token("console").is_same_as(&token("console")));
+        assert!(!token("console").is_same_as(&token("scripts")));
+    }
+}
