@@ -10,8 +10,8 @@ use ipblock_policy::{Ruleset, document, special};
 
 use super::{
     asked::Asked,
+    caller::Caller,
     execute::{Order, Target},
-    guard::Caller,
     state::Service,
 };
 

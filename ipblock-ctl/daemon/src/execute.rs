@@ -14,10 +14,11 @@ use tracing::{info, warn};
 
 use super::{
     asked::Asked,
+    caller::Caller,
     changing::Changing,
     ends,
     fresh::Fresh,
-    guard::{Caller, log_forced},
+    guard::log_forced,
     plan::{Plan, ZoneStep},
     state::{Service, to_stored},
     switch::{Change, Judge},

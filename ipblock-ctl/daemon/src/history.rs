@@ -18,12 +18,12 @@ use tracing::{error, info};
 use super::{
     answers::{Array, Refusal, Sink},
     asked::Asked,
+    caller::Caller,
     changing::Changing,
     connections::Room,
     deploy::nothing_to_do,
     ends,
     execute::{Order, Target},
-    guard::Caller,
     plan::Plan,
     state::{Service, stored_ruleset},
 };

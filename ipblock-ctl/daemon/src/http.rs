@@ -26,18 +26,19 @@ use ipblock_api::{
     types::{AlertQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesetQuery},
 };
 use ipblock_store::DATABASE;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
     alerts::query,
     answers::{Refusal, answer, parse},
+    authorise::authorise,
     bodies::{self, Bodies},
+    caller::Caller,
     connections::{self, AnswerTime, Room},
     error::Failure,
-    guard::Caller,
-    metrics, peer,
+    metrics,
     state::Service,
 };
 
@@ -83,22 +84,19 @@ fn guarded(handlers: Handlers, route: Option<Route>, bodies: &Bodies) -> Handler
             handlers.layer(middleware::from_fn_with_state(bodies, bodies::whole))
         }
     };
-    bounded.layer(middleware::from_fn_with_state(route, peer::authorise))
+    bounded.layer(middleware::from_fn_with_state(route, authorise))
 }
 
-/// What answers a route. The audit trail takes an `Author`; a `Caller` also has the addresses that the
-/// guard keeps from being cut off.
+/// What answers a route.
 fn handler(route: Route) -> Handlers {
     match route {
         Route::Status => answers(route, |service, (), _| Ok(service.status()?)),
-        Route::Attach => answers(route, |service, (Extension(caller), body), _| {
-            Ok(service.attach(&parse(body)?, &caller)?)
-        }),
+        Route::Attach => changes(route, Service::attach),
         Route::Detach => answers(
             route,
-            |service, (Extension(author), Path::<String>(name), Query::<DetachQuery>(query)), _| {
-                Ok(service.detach(&name, query.moved, &author)?)
-            },
+            |service,
+             (Extension::<Caller>(caller), Path::<String>(name), Query::<DetachQuery>(query)),
+             _| { Ok(service.detach(&name, query.moved, &caller.author)?) },
         ),
         Route::Zones => answers(route, |service, (), _| Ok(service.zones())),
         Route::Rules => answers(route, |service, Query(query), room| {
@@ -115,11 +113,9 @@ fn handler(route: Route) -> Handlers {
         Route::Bans => answers(route, |service, Query(query), room| {
             service.list_bans(query, room)
         }),
-        Route::Ban => answers(route, |service, (Extension(caller), body), _| {
-            Ok(service.ban(&parse(body)?, &caller)?)
-        }),
-        Route::Unban => answers(route, |service, (Extension(author), body), _| {
-            Ok(service.unban(&parse(body)?, &author)?)
+        Route::Ban => changes(route, Service::ban),
+        Route::Unban => changes(route, |service, request, caller| {
+            service.unban(request, &caller.author)
         }),
         Route::Exceptions => answers(route, |service, (), room| service.exceptions(room)),
         Route::Lists => answers(route, |service, (), _| Ok(service.lists())),
@@ -132,32 +128,26 @@ fn handler(route: Route) -> Handlers {
                 Ok(service.accept_list(&name, &caller)?)
             },
         ),
-        Route::Stage => answers(route, |service, (Extension(author), body), _| {
-            Ok(service.stage(&parse(body)?, &author)?)
+        Route::Stage => changes(route, |service, request, caller| {
+            service.stage(request, &caller.author)
         }),
         Route::Discard => answers(
             route,
-            |service, (Extension(author), Query::<DiscardQuery>(query)), _| {
-                Ok(service.discard(query.own, &author)?)
+            |service, (Extension::<Caller>(caller), Query::<DiscardQuery>(query)), _| {
+                Ok(service.discard(query.own, &caller.author)?)
             },
         ),
         Route::Diff => answers(route, |service, Extension(caller), room| {
             room.need(service.room_of_a_diff())?;
             Ok(service.diff(&caller)?)
         }),
-        Route::Deploy => answers(route, |service, (Extension(caller), body), _| {
-            Ok(service.deploy(&parse(body)?, &caller)?)
+        Route::Deploy => changes(route, Service::deploy),
+        Route::Confirm => answers(route, |service, Extension::<Caller>(caller), _| {
+            Ok(service.confirm(&caller.author)?)
         }),
-        Route::Confirm => answers(route, |service, Extension(author), _| {
-            Ok(service.confirm(&author)?)
-        }),
-        Route::Apply => answers(route, |service, (Extension(caller), body), _| {
-            Ok(service.apply(&parse(body)?, &caller)?)
-        }),
+        Route::Apply => changes(route, Service::apply),
         Route::History => answers(route, |service, (), room| service.history(room)),
-        Route::Rollback => answers(route, |service, (Extension(caller), body), _| {
-            Ok(service.rollback(&parse(body)?, &caller)?)
-        }),
+        Route::Rollback => changes(route, Service::rollback),
         Route::Audit => answers(route, |service, Query(query), _| {
             Ok(service.audit_trail(&query)?)
         }),
@@ -196,6 +186,17 @@ where
         answer(service, move |service: &Arc<Service>, room: &mut Room| {
             method(service, input, room)
         })
+    })
+}
+
+/// Answers with what a method of the service makes of the body, for the caller.
+fn changes<R, T>(route: Route, method: fn(&Service, &R, &Caller) -> Result<T, ApiError>) -> Handlers
+where
+    R: DeserializeOwned + 'static,
+    T: Serialize + 'static,
+{
+    answers(route, move |service, (Extension(caller), body), _| {
+        Ok(method(service, &parse(body)?, &caller)?)
     })
 }
 

@@ -16,8 +16,8 @@ use ipblock_policy::{
 use tracing::info;
 
 use super::{
+    caller::Caller,
     changing::Changing,
-    guard::Caller,
     state::{Service, StagedSet, to_stored},
 };
 

@@ -24,11 +24,12 @@ use tracing::info;
 use super::{
     asked::Asked,
     bans::{StoredBans, stored_bans},
+    caller::Caller,
     changing::Changing,
     deploy::take_identities,
     ends,
     fresh::{self, Fresh},
-    guard::{Caller, Guarded, log_forced},
+    guard::{Guarded, log_forced},
     plan::Plan,
     state::{LiveZone, Service, State, stored_ruleset},
     switch::switch_links,

@@ -16,7 +16,6 @@ use ipblock_datapath::missing_capabilities;
 use ipblock_policy::Hinted;
 use thiserror::Error;
 use tokio::{
-    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -24,13 +23,14 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
-    connections, http,
+    connections::{self, Bounds},
+    http,
     kernel_log::KernelLog,
-    metrics,
+    metrics::{self, Scrapes},
     settings::Settings,
-    socket::{self, SocketError},
     start_error::StartError,
     state::Service,
+    transport::unix::{self, SocketError, UnixSocket},
 };
 
 /// How soon an interface that appears is attached, and an unconfirmed revision taken back.
@@ -115,12 +115,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     // A write beyond a limit on file sizes has to fail, as on a full disk, and not to end the process.
     let _beyond_file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     // Before the start, which changes things: a daemon that refuses has changed nothing.
-    socket::require_free(&socket)?;
+    unix::require_free(&socket)?;
     let service = tokio::task::spawn_blocking(move || Service::start(settings))
         .await
         .map_err(io::Error::other)??;
     let service = Arc::new(service);
-    let listener = socket::listen(&socket)?;
+    let listener = UnixSocket::bind(&socket)?;
     let background = look_after(&service, checkpoint_interval, hangup);
     let pump = Pump::start(&service)?;
     let metrics_server = match metrics_address {
@@ -141,7 +141,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = http::router(Arc::clone(&service));
     let places = Arc::clone(&service.places);
-    let server = tokio::spawn(connections::serve(listener, routes, places, stopped));
+    let server = connections::serve(listener, Bounds::API, routes, places, stopped);
+    let server = tokio::spawn(server);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -185,8 +186,8 @@ async fn serve_metrics(service: &Arc<Service>, address: SocketAddr) -> JoinHandl
 }
 
 /// Takes the address; `status` shows why that does not succeed.
-async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<TcpListener> {
-    let error = match metrics::bind(address).await {
+async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<Scrapes> {
+    let error = match Scrapes::bind(address).await {
         Ok(listener) => {
             service.write().metrics_problem = None;
             return Some(listener);

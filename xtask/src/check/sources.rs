@@ -22,7 +22,7 @@ const UNSAFE: [(&str, &str); 6] = [
     ("ipblock-common/", "aya::Pod for the types of the maps"),
     ("ipblock-ctl/datapath/src/", "bpf(2)"),
     (
-        "ipblock-ctl/daemon/src/credentials.rs",
+        "ipblock-ctl/daemon/src/transport/unix/credentials.rs",
         "SO_PEERGROUPS, which no safe crate wraps",
     ),
     (

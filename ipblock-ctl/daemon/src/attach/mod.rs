@@ -24,8 +24,9 @@ use ipblock_store::{AskedMode, Author};
 use tracing::{info, warn};
 
 use super::{
+    caller::Caller,
     changing::Changing,
-    guard::{Caller, log_forced},
+    guard::log_forced,
     state::{AttachedState, Service, State},
 };
 use obstacle::{Asked, Obstacle};

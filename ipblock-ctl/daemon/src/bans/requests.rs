@@ -26,13 +26,7 @@ use super::{
     record::{Done, NAMED, audit, summary},
     until, warnings, with_deadline,
 };
-use crate::{
-    addresses,
-    asked::Asked,
-    ends,
-    guard::{Caller, log_forced},
-    state::Service,
-};
+use crate::{addresses, asked::Asked, caller::Caller, ends, guard::log_forced, state::Service};
 
 /// Prefixes that an answer shows.
 const SHOWN: usize = 100;

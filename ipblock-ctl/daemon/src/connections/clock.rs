@@ -20,20 +20,29 @@ use tokio::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnswerTime(pub(crate) Duration);
 
-/// The clock of one connection: it runs while an answer is under way.
+/// The clocks of one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Clock(watch::Sender<Option<Instant>>);
+pub(super) struct Clock {
+    /// When the answer that is under way has to be over.
+    answer: watch::Sender<Option<Instant>>,
+    /// When the connection has to be over.
+    whole: Option<Instant>,
+}
 
 impl Clock {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
+    /// Of a connection that begins now and may last this long.
+    pub(super) fn new(whole: Option<Duration>) -> Self {
+        Self {
+            answer: watch::Sender::new(None),
+            whole: whole.map(|whole| Instant::now() + whole),
+        }
     }
 
     /// Runs from now on until the body is sent, or dropped.
     pub(super) fn time(&self, response: Response<Body>, usual: Duration) -> Response<Timed> {
         let asked = response.extensions().get::<AnswerTime>();
         let time = asked.map_or(usual, |time| time.0);
-        self.0.send_replace(Some(Instant::now() + time));
+        self.answer.send_replace(Some(Instant::now() + time));
         let running = Running(self.clone());
         response.map(|body| Timed {
             body,
@@ -41,11 +50,12 @@ impl Clock {
         })
     }
 
-    /// Returns when an answer has taken too long.
+    /// Returns when an answer or the connection has taken too long.
     pub(super) async fn ran_out(&self) {
-        let mut until = self.0.subscribe();
+        let mut until = self.answer.subscribe();
         loop {
-            let deadline = *until.borrow_and_update();
+            let answer = *until.borrow_and_update();
+            let deadline = [answer, self.whole].into_iter().flatten().min();
             // The sender is in `self`.
             let changed = until.changed();
             match deadline {
@@ -65,7 +75,7 @@ struct Running(Clock);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.0.send_replace(None);
+        self.0.answer.send_replace(None);
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and of one user, and how many have been turned away.
+//! How many connections there may be, in all and of one origin, and how many have been turned away.
 //!
 //! Each rank has places of its own: whoever may do less cannot take those of whoever may do more.
 
@@ -12,11 +12,12 @@ use ipblock_api::error::{ApiError, ErrorKind};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Rank, Room, Rooms};
+use crate::principal::Origin;
 
 /// How often the log tells of connections that were turned away.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
-/// The places of one socket.
+/// The places of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     book: Mutex<Book>,
@@ -25,8 +26,8 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct Book {
-    tally: [Tally; Rank::ALL.len()],
-    of_user: HashMap<(Rank, u32), usize>,
+    tally: HashMap<Rank, Tally>,
+    of_one: HashMap<(Rank, Origin), usize>,
     timed_out: u64,
     malformed: u64,
     turned_away: Occasions,
@@ -44,7 +45,7 @@ pub(crate) struct Tally {
 /// What metrics tell of connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
-    /// By rank.
+    /// By rank, of the ranks that the API has.
     pub(crate) ranks: Vec<(&'static str, Tally)>,
     /// Closed because the peer did not send or read in time.
     pub(crate) timed_out: u64,
@@ -66,19 +67,23 @@ pub(crate) enum Cut {
 pub(crate) struct Ticket {
     places: Arc<Places>,
     rank: Rank,
-    uid: u32,
+    origin: Origin,
     large_body: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Places {
-    /// A place for one more connection of this user, unless there are too many.
-    pub(super) fn take(self: &Arc<Self>, rank: Rank, uid: u32) -> Result<Ticket, ApiError> {
+    /// A place for one more connection of this origin, unless there are too many.
+    pub(super) fn take(self: &Arc<Self>, rank: Rank, origin: Origin) -> Result<Ticket, ApiError> {
         let mut book = self.book();
         let (in_all, of_one) = rank.bounds();
-        let taken = book.of_user.get(&(rank, uid)).copied().unwrap_or_default();
+        let taken = book
+            .of_one
+            .get(&(rank, origin))
+            .copied()
+            .unwrap_or_default();
         let tally = book.tally_of(rank);
         let full = match tally.open {
-            _ if taken >= of_one => Some(format!("{taken} connections of uid {uid}")),
+            _ if taken >= of_one => Some(format!("{taken} connections of {origin}")),
             open if open >= in_all => Some(format!("{open} connections of such users")),
             _ => None,
         };
@@ -86,16 +91,17 @@ impl Places {
             tally.refused += 1;
             book.turned_away.one_more(&full, Instant::now());
             let message = format!("ipblockd has {full} already, which is as many as may be");
-            return Err(ApiError::new(ErrorKind::Failed, message).with_hint(
-                "try again when others are done, or close what hangs: `ss -xp` shows it",
-            ));
+            return Err(ApiError::new(ErrorKind::Failed, message).with_hint(format!(
+                "try again when others are done, or close what hangs: `{}` shows it",
+                origin.shown_by()
+            )));
         }
         tally.open += 1;
-        *book.of_user.entry((rank, uid)).or_default() += 1;
+        *book.of_one.entry((rank, origin)).or_default() += 1;
         Ok(Ticket {
             places: Arc::clone(self),
             rank,
-            uid,
+            origin,
             large_body: Mutex::default(),
         })
     }
@@ -113,7 +119,7 @@ impl Places {
     pub(crate) fn traffic(&self) -> Traffic {
         let mut book = self.book();
         Traffic {
-            ranks: Rank::ALL
+            ranks: Rank::API
                 .into_iter()
                 .map(|rank| (rank.name(), *book.tally_of(rank)))
                 .collect(),
@@ -129,14 +135,7 @@ impl Places {
 
 impl Book {
     fn tally_of(&mut self, rank: Rank) -> &mut Tally {
-        let [root, member, viewer, stranger, unknown] = &mut self.tally;
-        match rank {
-            Rank::Root => root,
-            Rank::Member => member,
-            Rank::Viewer => viewer,
-            Rank::Stranger => stranger,
-            Rank::Unknown => unknown,
-        }
+        self.tally.entry(rank).or_default()
     }
 }
 
@@ -148,7 +147,7 @@ impl Ticket {
 
     /// Room for an answer; nothing of it is taken yet.
     pub(crate) fn room(&self) -> Room {
-        Room::of(&self.places.rooms, self.rank, self.uid)
+        Room::of(&self.places.rooms, self.rank, self.origin)
     }
 
     /// Whether it is root's.
@@ -173,11 +172,11 @@ impl Drop for Ticket {
         let mut book = self.places.book();
         let tally = book.tally_of(self.rank);
         tally.open = tally.open.saturating_sub(1);
-        let user = (self.rank, self.uid);
-        if let Some(taken) = book.of_user.get_mut(&user) {
+        let holder = (self.rank, self.origin);
+        if let Some(taken) = book.of_one.get_mut(&holder) {
             *taken = taken.saturating_sub(1);
             if *taken == 0 {
-                book.of_user.remove(&user);
+                book.of_one.remove(&holder);
             }
         }
     }
@@ -212,7 +211,8 @@ mod tests {
     use super::*;
 
     fn take_all(places: &Arc<Places>, rank: Rank, uid: u32) -> Vec<Ticket> {
-        std::iter::from_fn(|| places.take(rank, uid).ok()).collect()
+        let origin = Origin::Unix { uid };
+        std::iter::from_fn(|| places.take(rank, origin).ok()).collect()
     }
 
     #[test]
@@ -220,8 +220,14 @@ mod tests {
         let places = Arc::default();
         let many = take_all(&places, Rank::Stranger, 1_000);
         assert_eq!(many.len(), 8);
-        assert!(places.take(Rank::Stranger, 1_001).is_ok());
-        let error = places.take(Rank::Stranger, 1_000).unwrap_err();
+        assert!(
+            places
+                .take(Rank::Stranger, Origin::Unix { uid: 1_001 })
+                .is_ok()
+        );
+        let error = places
+            .take(Rank::Stranger, Origin::Unix { uid: 1_000 })
+            .unwrap_err();
         assert_eq!(
             error.message,
             "ipblockd has 8 connections of uid 1000 already, which is as many as may be"
@@ -248,7 +254,7 @@ mod tests {
     fn a_place_that_is_left_can_be_taken_again_and_nothing_is_remembered_of_it() {
         let places: Arc<Places> = Arc::default();
         drop(take_all(&places, Rank::Viewer, 7));
-        assert!(places.book().of_user.is_empty());
+        assert!(places.book().of_one.is_empty());
         assert_eq!(take_all(&places, Rank::Viewer, 7).len(), 32);
         let (name, tally) = places.traffic().ranks[2];
         assert_eq!((name, tally.open, tally.refused), ("ipblock-view", 0, 2));
@@ -256,7 +262,7 @@ mod tests {
 
     #[test]
     fn all_together_are_fewer_than_the_threads_that_requests_may_take() {
-        let ask = Rank::ALL.iter().filter(|rank| **rank != Rank::Unknown);
+        let ask = Rank::API.iter().filter(|rank| **rank != Rank::Unknown);
         let all: usize = ask.map(|rank| rank.bounds().0).sum();
         assert!(all < 512 - 16, "{all}");
     }

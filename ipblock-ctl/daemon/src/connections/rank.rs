@@ -13,10 +13,13 @@ pub(crate) enum Rank {
     Stranger,
     /// Who is being looked up, before it is known which of these they are.
     Unknown,
+    /// Who reads the metrics over TCP.
+    Scraper,
 }
 
 impl Rank {
-    pub(super) const ALL: [Self; 5] = [
+    /// Those of the API, as metrics list them.
+    pub(super) const API: [Self; 5] = [
         Self::Root,
         Self::Member,
         Self::Viewer,
@@ -26,16 +29,17 @@ impl Rank {
 
     /// How many connections there may be in all, and of one user.
     ///
-    /// All of them that ask for something stay below the 512 blocking threads of the runtime, of which
+    /// All of the API that ask for something stay below the 512 blocking threads of the runtime, of which
     /// each request may take one; with those that are looked up they leave hundreds of the 1,024
     /// descriptors that a process has at least. Root's are many, because each command is one and
-    /// scripts start many at once.
-    pub(super) const fn bounds(self) -> (usize, usize) {
+    /// scripts start many at once. Scrapers get one page at a time, so they need no threads.
+    pub(crate) const fn bounds(self) -> (usize, usize) {
         match self {
             Self::Root => (256, 256),
             Self::Member | Self::Unknown => (128, 64),
             Self::Viewer => (64, 32),
             Self::Stranger => (32, 8),
+            Self::Scraper => (16, 16),
         }
     }
 
@@ -47,17 +51,18 @@ impl Rank {
             Self::Viewer => "ipblock-view",
             Self::Stranger => "other",
             Self::Unknown => "unknown",
+            Self::Scraper => "scraper",
         }
     }
 
     /// Bytes that the answers of this rank may hold in all, and those of one user.
     ///
-    /// Strangers get refusals alone, which need no room.
+    /// Strangers get refusals alone, which need no room; scrapers get one page at a time.
     pub(super) const fn room(self) -> (usize, usize) {
         match self {
             Self::Root => (128 << 20, 128 << 20),
             Self::Member | Self::Viewer => (64 << 20, 32 << 20),
-            Self::Stranger | Self::Unknown => (0, 0),
+            Self::Stranger | Self::Unknown | Self::Scraper => (0, 0),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use ipblock_api::error::{ApiError, ErrorKind};
 
 use super::Rank;
-use crate::error::Refusal;
+use crate::{error::Refusal, principal::Origin};
 
 /// How long an answer waits for the room that others hold.
 const TURN: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub(crate) struct Rooms {
 #[derive(Debug, Default)]
 struct Taken {
     of_rank: HashMap<Rank, usize>,
-    of_user: HashMap<(Rank, u32), usize>,
+    of_origin: HashMap<(Rank, Origin), usize>,
 }
 
 impl Default for Rooms {
@@ -49,17 +49,21 @@ impl Rooms {
     }
 
     /// Waits for its turn; false when that did not come.
-    fn take(&self, rank: Rank, uid: u32, bytes: usize) -> bool {
+    fn take(&self, rank: Rank, origin: Origin, bytes: usize) -> bool {
         let (in_all, of_one) = rank.room();
         let deadline = Instant::now() + self.turn;
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let of_rank = taken.of_rank.entry(rank).or_default();
             let fits_rank = *of_rank + bytes <= in_all;
-            let of_user = taken.of_user.get(&(rank, uid)).copied().unwrap_or_default();
-            if fits_rank && of_user + bytes <= of_one {
+            let of_origin = taken
+                .of_origin
+                .get(&(rank, origin))
+                .copied()
+                .unwrap_or_default();
+            if fits_rank && of_origin + bytes <= of_one {
                 *taken.of_rank.entry(rank).or_default() += bytes;
-                *taken.of_user.entry((rank, uid)).or_default() += bytes;
+                *taken.of_origin.entry((rank, origin)).or_default() += bytes;
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -71,15 +75,15 @@ impl Rooms {
         }
     }
 
-    fn give_back(&self, rank: Rank, uid: u32, bytes: usize) {
+    fn give_back(&self, rank: Rank, origin: Origin, bytes: usize) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_rank) = taken.of_rank.get_mut(&rank) {
             *of_rank = of_rank.saturating_sub(bytes);
         }
-        if let Some(of_user) = taken.of_user.get_mut(&(rank, uid)) {
-            *of_user = of_user.saturating_sub(bytes);
-            if *of_user == 0 {
-                taken.of_user.remove(&(rank, uid));
+        if let Some(of_origin) = taken.of_origin.get_mut(&(rank, origin)) {
+            *of_origin = of_origin.saturating_sub(bytes);
+            if *of_origin == 0 {
+                taken.of_origin.remove(&(rank, origin));
             }
         }
         drop(taken);
@@ -91,15 +95,15 @@ impl Rooms {
 #[derive(Debug)]
 pub(crate) struct Room {
     /// None: there is no bound, because no client waits.
-    of: Option<(Arc<Rooms>, Rank, u32)>,
+    of: Option<(Arc<Rooms>, Rank, Origin)>,
     held: usize,
 }
 
 impl Room {
-    /// Nothing yet, of this user.
-    pub(super) fn of(rooms: &Arc<Rooms>, rank: Rank, uid: u32) -> Self {
+    /// Nothing yet, of this origin.
+    pub(super) fn of(rooms: &Arc<Rooms>, rank: Rank, origin: Origin) -> Self {
         Self {
-            of: Some((Arc::clone(rooms), rank, uid)),
+            of: Some((Arc::clone(rooms), rank, origin)),
             held: 0,
         }
     }
@@ -114,12 +118,12 @@ impl Room {
     /// An answer asks once, before it makes anything: two that hold some and wait for more would wait
     /// for each other. One that needs more than there is gets all of it, and is alone.
     pub(crate) fn need(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let Some((rooms, rank, uid)) = &self.of else {
+        let Some((rooms, rank, origin)) = &self.of else {
             return Ok(());
         };
         let bytes = bytes.min(rank.room().1).saturating_sub(self.held);
-        if !rooms.take(*rank, *uid, bytes) {
-            return Err(Refusal::Busy(busy()));
+        if !rooms.take(*rank, *origin, bytes) {
+            return Err(Refusal::Busy(busy(*origin)));
         }
         self.held += bytes;
         Ok(())
@@ -127,9 +131,9 @@ impl Room {
 
     /// Gives back all but `bytes`.
     pub(crate) fn keep(&mut self, bytes: usize) {
-        if let Some((rooms, rank, uid)) = &self.of {
+        if let Some((rooms, rank, origin)) = &self.of {
             let more = self.held.saturating_sub(bytes);
-            rooms.give_back(*rank, *uid, more);
+            rooms.give_back(*rank, *origin, more);
             self.held -= more;
         }
     }
@@ -141,10 +145,12 @@ impl Drop for Room {
     }
 }
 
-fn busy() -> ApiError {
+fn busy(origin: Origin) -> ApiError {
     let message = "other large answers are under way, and there is no memory for one more";
-    ApiError::new(ErrorKind::Failed, message)
-        .with_hint("repeat it in a minute, or close what reads slowly: `ss -xp` shows it")
+    ApiError::new(ErrorKind::Failed, message).with_hint(format!(
+        "repeat it in a minute, or close what reads slowly: `{}` shows it",
+        origin.shown_by()
+    ))
 }
 
 #[cfg(test)]
@@ -180,7 +186,7 @@ mod tests {
 
     fn take_all(rooms: &Arc<Rooms>, rank: Rank, uid: u32, bytes: usize) -> Vec<Room> {
         let one = || {
-            let mut room = Room::of(rooms, rank, uid);
+            let mut room = Room::of(rooms, rank, Origin::Unix { uid });
             room.need(bytes).ok().map(|()| room)
         };
         std::iter::from_fn(one).collect()
@@ -203,14 +209,14 @@ mod tests {
         let alone = take_all(&rooms, Rank::Member, 7, usize::MAX);
         assert_eq!(alone.len(), 1);
         drop(alone);
-        assert!(rooms.taken.lock().unwrap().of_user.is_empty());
+        assert!(rooms.taken.lock().unwrap().of_origin.is_empty());
         assert_eq!(take_all(&rooms, Rank::Member, 7, usize::MAX).len(), 1);
     }
 
     #[test]
     fn room_that_is_not_needed_any_more_serves_the_next() {
         let rooms = rooms();
-        let mut first = Room::of(&rooms, Rank::Viewer, 7);
+        let mut first = Room::of(&rooms, Rank::Viewer, Origin::Unix { uid: 7 });
         first.need(32 << 20).ok().unwrap();
         assert_eq!(take_all(&rooms, Rank::Viewer, 7, 1).len(), 0);
         first.keep(31 << 20);
@@ -220,9 +226,9 @@ mod tests {
     #[test]
     fn who_finds_no_room_waits_until_some_is_given_back() {
         let rooms = Arc::new(Rooms::with_turn(Duration::from_mins(2)));
-        let mut first = Room::of(&rooms, Rank::Viewer, 7);
+        let mut first = Room::of(&rooms, Rank::Viewer, Origin::Unix { uid: 7 });
         first.need(usize::MAX).ok().unwrap();
-        let mut second = Room::of(&rooms, Rank::Viewer, 7);
+        let mut second = Room::of(&rooms, Rank::Viewer, Origin::Unix { uid: 7 });
         thread::scope(|scope| {
             let waits = scope.spawn(|| second.need(1).is_ok());
             drop(first);

@@ -1,34 +1,40 @@
 //! Peers of every kind against a few routes, over a real socket.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::net::UnixStream as Stream,
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
+    Router,
     body::Bytes,
     middleware,
     routing::{get, post},
 };
 use tempfile::TempDir;
 use tokio::{
+    net::{UnixListener, UnixStream},
     runtime::Runtime,
     sync::{Notify, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
 
+mod lookups;
 mod slow_answers;
 
-use super::{
-    super::{
-        bodies,
-        documented::{limit, size},
-        peer::{Listed, Peer},
+use super::*;
+use crate::{
+    bodies,
+    documented::{limit, size},
+    principal::{Origin, Principal},
+    transport::{
+        Identity, Transport,
+        unix::{Listed, UnixSocket},
     },
-    *,
 };
 
 /// Longer than any machine takes; a test that waits so long fails.
@@ -45,6 +51,46 @@ struct Slow {
     go_on: Notify,
 }
 
+/// How peers are told apart.
+#[derive(Clone, Copy)]
+struct Identified {
+    identify: fn(&UnixSocket, &UnixStream) -> Identity,
+    look_up: fn(u32) -> Listed,
+}
+
+/// As the daemon does it.
+const UNIX: Identified = Identified {
+    identify: UnixSocket::identify,
+    look_up: Listed::look_up,
+};
+
+/// The unix socket, with a word of the test's about who is known at once.
+struct Staged {
+    socket: UnixSocket,
+    identify: fn(&UnixSocket, &UnixStream) -> Identity,
+}
+
+impl Transport for Staged {
+    type Io = UnixStream;
+
+    const NAME: &'static str = "socket of a test";
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        self.socket.accept().await
+    }
+
+    fn identify(&self, stream: &UnixStream) -> Identity {
+        (self.identify)(&self.socket, stream)
+    }
+
+    fn look_up(
+        &self,
+        stream: UnixStream,
+    ) -> impl Future<Output = Option<(UnixStream, Principal)>> + Send + 'static {
+        self.socket.look_up(stream)
+    }
+}
+
 struct Served {
     runtime: Runtime,
     directory: TempDir,
@@ -55,15 +101,15 @@ struct Served {
 }
 
 impl Served {
-    fn at(pace: Pace, body_time: Duration) -> Self {
-        Self::with((pace, Identify::USUAL), body_time)
+    fn at(bounds: Bounds, body_time: Duration) -> Self {
+        Self::of((bounds, UNIX), body_time, Router::new())
     }
 
-    fn with(usage: (Pace, Identify), body_time: Duration) -> Self {
-        Self::of(usage, body_time, Router::new())
+    fn identified(by: Identified) -> Self {
+        Self::of((Bounds::API, by), PATIENCE, Router::new())
     }
 
-    fn of(usage: (Pace, Identify), body_time: Duration, more: Router) -> Self {
+    fn of((bounds, by): (Bounds, Identified), body_time: Duration, more: Router) -> Self {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let places: Arc<Places> = Arc::default();
@@ -81,7 +127,11 @@ impl Served {
             let _guard = runtime.enter();
             let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
             let places = Arc::clone(&places);
-            runtime.spawn(serve_at(usage, listener, routes, places, stopped))
+            let socket = Staged {
+                socket: UnixSocket::with_users(listener, by.look_up),
+                identify: by.identify,
+            };
+            runtime.spawn(serve(socket, bounds, routes, places, stopped))
         };
         Self {
             runtime,
@@ -94,7 +144,7 @@ impl Served {
     }
 
     fn usual() -> Self {
-        Self::at(Pace::USUAL, PATIENCE)
+        Self::at(Bounds::API, PATIENCE)
     }
 
     fn path(&self) -> PathBuf {
@@ -156,7 +206,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn the_limits_of_connections_and_answers_are_documented() {
-    let pace = Pace::USUAL;
+    let bounds = Bounds::API;
     let places = |rank: Rank| rank.bounds();
     let (root, _) = places(Rank::Root);
     let (members, of_member) = places(Rank::Member);
@@ -177,9 +227,9 @@ fn the_limits_of_connections_and_answers_are_documented() {
         limit("a request's head"),
         format!(
             "{}, and {} s to arrive; a connection without a request is closed after {} s too",
-            size(HEAD_BYTES),
-            pace.head.as_secs(),
-            pace.head.as_secs()
+            size(bounds.head_bytes),
+            bounds.head.as_secs(),
+            bounds.head.as_secs()
         )
     );
     assert_eq!(
@@ -187,8 +237,8 @@ fn the_limits_of_connections_and_answers_are_documented() {
         format!(
             "closed when nothing of it is read for {} s, and when it is not read to its end in {} \
              minutes (a backup: {} minutes)",
-            pace.stall.as_secs(),
-            pace.answer.as_secs() / 60,
+            bounds.stall.as_secs(),
+            bounds.answer.as_secs() / 60,
             bodies::BACKUP_TIME.as_secs() / 60
         )
     );
@@ -230,11 +280,11 @@ fn a_head_that_never_ends_is_cut_off_by_its_size() {
 
 #[test]
 fn who_says_too_little_too_slowly_is_cut_off() {
-    let pace = Pace {
+    let bounds = Bounds {
         head: SHORT,
-        ..Pace::USUAL
+        ..Bounds::API
     };
-    let served = Served::at(pace, PATIENCE);
+    let served = Served::at(bounds, PATIENCE);
     let silent = served.connect();
     let mut half = served.connect();
     write!(half, "GET / HTTP/1.1\r\nhost:").unwrap();
@@ -249,7 +299,7 @@ fn who_says_too_little_too_slowly_is_cut_off() {
 
 #[test]
 fn a_body_that_trickles_is_cut_off() {
-    let served = Served::at(Pace::USUAL, SHORT);
+    let served = Served::at(Bounds::API, SHORT);
     let answer = served.answer("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc");
     assert!(answer.contains("did not arrive within 0 s"), "{answer}");
     assert_eq!(served.places.traffic().timed_out, 1);
@@ -284,16 +334,50 @@ fn a_body_that_tells_no_size_ends_at_the_limit() {
 
 #[test]
 fn who_does_not_read_the_answer_is_cut_off() {
-    let pace = Pace {
+    let bounds = Bounds {
         stall: SHORT,
-        ..Pace::USUAL
+        ..Bounds::API
     };
-    let served = Served::at(pace, PATIENCE);
+    let served = Served::at(bounds, PATIENCE);
     let mut stream = served.connect();
     write!(stream, "GET /much HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     eventually("the count", || served.places.traffic().timed_out == 1);
     assert_eq!(served.open(), 0);
     assert!(rest(stream).len() < MUCH);
+}
+
+#[test]
+fn a_connection_that_lasts_too_long_is_cut_off() {
+    let bounds = Bounds {
+        whole: Some(SHORT),
+        ..Bounds::API
+    };
+    let served = Served::at(bounds, PATIENCE);
+    assert_eq!(rest(served.connect()), "");
+    eventually("the count", || served.places.traffic().timed_out == 1);
+    assert_eq!(served.open(), 0);
+}
+
+#[test]
+fn a_connection_beyond_the_bound_waits_until_another_ends() {
+    let bounds = Bounds {
+        at_once: 1,
+        ..Bounds::API
+    };
+    let served = Served::at(bounds, PATIENCE);
+    let first = served.connect();
+    eventually("the first", || served.open() == 1);
+    let mut second = served.connect();
+    write!(
+        second,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    second.set_read_timeout(Some(SHORT)).unwrap();
+    assert!(second.read(&mut [0]).is_err(), "an answer");
+    second.set_read_timeout(Some(PATIENCE)).unwrap();
+    drop(first);
+    assert!(rest(second).ends_with("here"));
 }
 
 #[test]
@@ -317,7 +401,8 @@ fn who_finds_no_place_is_told_so() {
     let uid = nix::unistd::geteuid().as_raw();
     // As root where the tests run as root.
     let rank = if uid == 0 { Rank::Root } else { Rank::Stranger };
-    let held: Vec<_> = std::iter::from_fn(|| served.places.take(rank, uid).ok()).collect();
+    let held: Vec<_> =
+        std::iter::from_fn(|| served.places.take(rank, Origin::Unix { uid }).ok()).collect();
     let answer = served.answer("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("as many as may be"), "{answer}");
@@ -341,81 +426,4 @@ fn what_is_under_way_is_answered_before_the_server_ends() {
     let end = served.server.take().unwrap();
     let ended = async { timeout(PATIENCE, end).await.unwrap() };
     served.runtime.block_on(ended).unwrap();
-}
-
-/// Connections of one user that are looked up at a time.
-const LOOKUPS: usize = 64;
-
-/// Lookups in a directory that does not answer.
-static HANG: AtomicUsize = AtomicUsize::new(0);
-
-fn hanging(_: u32) -> Listed {
-    HANG.fetch_add(1, Ordering::SeqCst);
-    loop {
-        std::thread::park();
-    }
-}
-
-/// Root connects first and last; whoever comes between has to be looked up.
-fn roots_are_the_first_and_the_last(socket: &UnixStream) -> Option<Peer> {
-    static CAME: AtomicUsize = AtomicUsize::new(0);
-    let came = CAME.fetch_add(1, Ordering::SeqCst);
-    let is_root = came == 0 || came > LOOKUPS + 1;
-    is_root.then(|| Peer::of(socket, &Listed::look_up(0)))
-}
-
-#[test]
-fn a_user_database_that_hangs_keeps_nobody_waiting_who_does_not_need_it() {
-    let identify = Identify {
-        at_once: roots_are_the_first_and_the_last,
-        look_up: hanging,
-    };
-    let served = Served::with((Pace::USUAL, identify), PATIENCE);
-    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    assert!(served.answer(request).ends_with("here"));
-    let _asked_about: Vec<_> = (0..LOOKUPS).map(|_| served.connect()).collect();
-    let refused = served.answer(request);
-    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    assert!(refused.contains("64 connections of uid"), "{refused}");
-    assert!(served.answer(request).ends_with("here"));
-    eventually("the lookup", || HANG.load(Ordering::SeqCst) > 0);
-    assert_eq!(HANG.load(Ordering::SeqCst), 1, "for all of one user's");
-}
-
-/// A directory that does not answer before it may.
-static SLOW: (AtomicUsize, AtomicBool) = (AtomicUsize::new(0), AtomicBool::new(false));
-
-fn slow(uid: u32) -> Listed {
-    SLOW.0.fetch_add(1, Ordering::SeqCst);
-    while !SLOW.1.load(Ordering::SeqCst) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Listed::look_up(uid)
-}
-
-#[test]
-fn one_lookup_serves_every_connection_of_a_user_that_came_meanwhile() {
-    let identify = Identify {
-        at_once: |_| None,
-        look_up: slow,
-    };
-    let served = Served::with((Pace::USUAL, identify), PATIENCE);
-    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let asked_about: Vec<Stream> = (0..5)
-        .map(|_| {
-            let mut stream = served.connect();
-            stream.write_all(request).unwrap();
-            stream
-        })
-        .collect();
-    eventually("all of them to wait", || served.open() == 5);
-    // The first has a place before its lookup runs.
-    eventually("the lookup", || SLOW.0.load(Ordering::SeqCst) > 0);
-    assert_eq!(SLOW.0.load(Ordering::SeqCst), 1);
-    SLOW.1.store(true, Ordering::SeqCst);
-    for stream in asked_about {
-        let answer = rest(stream);
-        assert!(answer.ends_with("here"), "{answer}");
-    }
-    assert_eq!(SLOW.0.load(Ordering::SeqCst), 1);
 }

@@ -33,10 +33,10 @@ use self::{
 };
 use super::{
     asked::Asked,
+    caller::Caller,
     changing::Changing,
     deploy::nothing_to_do,
     execute::{Order, Target},
-    guard::Caller,
     settings::Settings,
     state::Service,
 };

@@ -11,29 +11,18 @@ pub(super) mod sources;
 mod sshd;
 mod text;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
+use ipblock_api::{error::ApiError, types::Diff};
+use ipblock_policy::guard::{Protected, lines};
 use tracing::warn;
 
 pub(super) use self::sources::Sources;
-use ipblock_api::{error::ApiError, types::Diff};
-use ipblock_policy::guard::{Protected, lines};
-use ipblock_store::Author;
-
 use self::{
     judge::Moment,
     sources::{SSH_PEER, Seen},
 };
-use super::{bans::StoredBans, plan::Plan, state::Service};
-
-/// Who asks for a change, and from where.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// For the revision and the audit trail.
-    pub author: Author,
-    /// Where the operator's SSH session comes from, as the client told it.
-    pub ssh_peers: Vec<IpAddr>,
-}
+use super::{bans::StoredBans, caller::Caller, plan::Plan, state::Service};
 
 /// The addresses that one change must not cut off, as they were seen for it.
 #[derive(Debug)]

@@ -3,40 +3,45 @@
 //! Nobody is authorised here: who reaches the address reads the page, and can do nothing else. What
 //! they cost is bounded: so many connections, one request each, one page at a time.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    header::{CONTENT_TYPE, HeaderValue},
-    service::service_fn,
+use axum::{
+    Router,
+    extract::Request,
+    http::{Method, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
 };
-use hyper_util::rt::TokioIo;
 use ipblock_api::{error::ApiError, routes::Route};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-    time::timeout,
+    sync::Mutex,
 };
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::{
-    super::connections::{after_failed_accept, http1},
-    FORMAT,
+use super::FORMAT;
+use crate::{
+    connections::{self, Bounds, Places, Rank},
+    principal::{Origin, Principal},
+    transport::{Identity, Transport},
 };
 
-/// Connections at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 16;
-/// How long a request may take to arrive.
-const HEADER_TIME: Duration = Duration::from_secs(5);
+/// What a connection may take. More connections wait in the kernel's queue.
+const BOUNDS: Bounds = Bounds {
+    at_once: Rank::Scraper.bounds().0,
+    // An idle connection would take another scraper's place.
+    keep_alive: false,
+    // hyper takes no less.
+    head_bytes: 8 << 10,
+    head: Duration::from_secs(5),
+    stall: WHOLE_TIME,
+    answer: WHOLE_TIME,
+    whole: Some(WHOLE_TIME),
+};
 /// How long a connection may last in all, however slowly it reads.
 const WHOLE_TIME: Duration = Duration::from_secs(30);
-/// Bytes of a request's head that are kept; hyper takes no less.
-const HEAD_BYTES: usize = 8 << 10;
 
 const INDEX: &str = "ipblockd: see /metrics\n";
+const NOT_FOUND: &str = "not found: GET /metrics is all there is\n";
 
 /// Makes the page.
 pub(crate) type Page = Arc<dyn Fn() -> Result<String, ApiError> + Send + Sync>;
@@ -48,18 +53,38 @@ struct Pages {
     one: Arc<Mutex<()>>,
 }
 
-/// Takes the address, and says so when more than this host can reach it.
-pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await?;
-    info!(%address, "metrics are served");
-    if !address.ip().to_canonical().is_loopback() {
-        warn!(
-            %address,
-            "metrics are on no loopback address: everyone who reaches it can read counters and the \
-             names of rules, zones and interfaces"
-        );
+/// The address; who reaches it is a scraper.
+pub(crate) struct Scrapes(TcpListener);
+
+impl Scrapes {
+    /// Takes the address, and says so when more than this host can reach it.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        info!(%address, "metrics are served");
+        if !address.ip().to_canonical().is_loopback() {
+            warn!(
+                %address,
+                "metrics are on no loopback address: everyone who reaches it can read counters and \
+                 the names of rules, zones and interfaces"
+            );
+        }
+        Ok(Self(listener))
     }
-    Ok(listener)
+}
+
+impl Transport for Scrapes {
+    type Io = TcpStream;
+
+    const NAME: &'static str = "metrics";
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.0.accept().await?;
+        Ok(stream)
+    }
+
+    fn identify(&self, _stream: &TcpStream) -> Identity {
+        Identity::Known(Principal::without_rights(Origin::Scrape))
+    }
 }
 
 /// Why the address cannot be taken, and what to do.
@@ -78,55 +103,25 @@ pub(crate) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Answers until it is dropped, and every open connection with it.
-pub(crate) async fn serve(listener: TcpListener, make: Page) {
+pub(crate) async fn serve(listener: Scrapes, make: Page) {
     let pages = Arc::new(Pages {
         make,
         one: Arc::default(),
     });
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut open = JoinSet::new();
-    while let Ok(place) = Arc::clone(&free).acquire_owned().await {
-        while open.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                open.spawn(timeout(
-                    WHOLE_TIME,
-                    connection(stream, Arc::clone(&pages), place),
-                ));
-            }
-            Err(error) => after_failed_accept("metrics", error).await,
+    let routes = Router::new().fallback(async move |request: Request| {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, path) if path == Route::Metrics.path() => pages.page().await,
+            (&Method::GET, "/") => text(StatusCode::OK, INDEX.to_owned()),
+            _ => text(StatusCode::NOT_FOUND, NOT_FOUND.to_owned()),
         }
-    }
-}
-
-async fn connection(stream: TcpStream, pages: Arc<Pages>, _place: OwnedSemaphorePermit) {
-    let service = service_fn(move |request| {
-        let pages = Arc::clone(&pages);
-        async move { Ok::<_, Infallible>(answer(&request, &pages).await) }
     });
-    let served = http1(HEADER_TIME, HEAD_BYTES)
-        // An idle connection would take another scraper's place.
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        debug!(%error, "a connection to the metrics ended early");
-    }
-}
-
-async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, path) if path == Route::Metrics.path() => pages.page().await,
-        (&Method::GET, "/") => text(StatusCode::OK, INDEX),
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "not found: GET /metrics is all there is\n",
-        ),
-    }
+    // Not the places of the API: metrics count the connections to the unix socket.
+    let places: Arc<Places> = Arc::default();
+    connections::serve(listener, BOUNDS, routes, places, pending::<()>()).await;
 }
 
 impl Pages {
-    async fn page(&self) -> Response<Full<Bytes>> {
+    async fn page(&self) -> Response {
         let make = Arc::clone(&self.make);
         let turn = Arc::clone(&self.one).lock_owned().await;
         let work = tokio::task::spawn_blocking(move || {
@@ -143,17 +138,13 @@ impl Pages {
         // Not the error itself: it may name paths, and anyone may be asking.
         text(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics could not be read; the log of ipblockd says why\n",
+            "the metrics could not be read; the log of ipblockd says why\n".to_owned(),
         )
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORMAT));
-    response
+fn text(status: StatusCode, body: String) -> Response {
+    (status, [(CONTENT_TYPE, FORMAT)], body).into_response()
 }
 
 #[cfg(test)]
@@ -165,10 +156,10 @@ mod tests {
         thread,
     };
 
-    use ipblock_api::error::ErrorKind;
     use tokio::{runtime::Runtime, task::JoinHandle};
 
     use super::*;
+    use ipblock_api::error::ErrorKind;
 
     /// Longer than any machine takes; a test that waits so long fails.
     const PATIENCE: Duration = Duration::from_mins(2);
@@ -181,8 +172,10 @@ mod tests {
 
     fn served(make: impl Fn() -> Result<String, ApiError> + Send + Sync + 'static) -> Served {
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(bind(([127, 0, 0, 1], 0).into())).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = runtime
+            .block_on(Scrapes::bind(([127, 0, 0, 1], 0).into()))
+            .unwrap();
+        let address = listener.0.local_addr().unwrap();
         let task = runtime.spawn(serve(listener, Arc::new(make)));
         Served {
             runtime,
@@ -254,7 +247,7 @@ mod tests {
     #[test]
     fn who_takes_every_place_and_says_nothing_gives_way() {
         let served = served(|| Ok("page 1\n".to_owned()));
-        let idle: Vec<_> = (0..CONNECTIONS).map(|_| served.connect()).collect();
+        let idle: Vec<_> = (0..BOUNDS.at_once).map(|_| served.connect()).collect();
         assert_eq!(served.ask("GET /metrics").2, "page 1\n");
         assert!(idle.into_iter().all(is_closed));
     }

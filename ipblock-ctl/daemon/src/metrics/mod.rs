@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use super::{answers::answer_text, connections::Traffic, state::Service};
 
-pub(super) use listen::{bind, serve, unavailable};
+pub(super) use listen::{Scrapes, serve, unavailable};
 use record::LastDeploy;
 pub(super) use record::Record;
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ipblock_api::error::ErrorKind;
+use ipblock_api::error::{ApiError, ErrorKind};
 
 use super::*;
 use crate::answers::{Array, Sink, answer};
@@ -44,10 +44,9 @@ fn lists(elements: usize, making: &Arc<Making>) -> Router {
         .route("/failing", get(async move || list(failing, true).await))
 }
 
-fn served(pace: Pace, elements: usize) -> (Served, Arc<Making>) {
+fn served(bounds: Bounds, elements: usize) -> (Served, Arc<Making>) {
     let making: Arc<Making> = Arc::default();
-    let usage = (pace, Identify::USUAL);
-    let served = Served::of(usage, PATIENCE, lists(elements, &making));
+    let served = Served::of((bounds, UNIX), PATIENCE, lists(elements, &making));
     (served, making)
 }
 
@@ -64,7 +63,7 @@ fn ask_for(served: &Served, path: &str) -> Stream {
 #[test]
 fn a_list_is_made_no_faster_than_it_is_read() {
     let elements = 2_000_000;
-    let (served, making) = served(Pace::USUAL, elements);
+    let (served, making) = served(Bounds::API, elements);
     let mut stream = ask_for(&served, "/list");
     let mut buffer = vec![0; 256 << 10];
     let mut read = 0;
@@ -83,11 +82,11 @@ fn a_list_is_made_no_faster_than_it_is_read() {
 
 #[test]
 fn a_client_that_reads_on_too_slowly_is_cut_off_and_the_making_ends() {
-    let pace = Pace {
+    let bounds = Bounds {
         answer: 5 * SHORT,
-        ..Pace::USUAL
+        ..Bounds::API
     };
-    let (served, making) = served(pace, usize::MAX);
+    let (served, making) = served(bounds, usize::MAX);
     let mut stream = ask_for(&served, "/list");
     let mut byte = [0];
     eventually("the count", || {
@@ -103,7 +102,7 @@ fn a_client_that_reads_on_too_slowly_is_cut_off_and_the_making_ends() {
 
 #[test]
 fn a_short_list_comes_in_one_piece_and_a_long_one_in_chunks() {
-    let (served, _) = served(Pace::USUAL, 2);
+    let (served, _) = served(Bounds::API, 2);
     let answer = rest(ask_for(&served, "/list"));
     assert!(answer.contains("content-length: 27\r\n"), "{answer}");
     assert!(
@@ -114,7 +113,7 @@ fn a_short_list_comes_in_one_piece_and_a_long_one_in_chunks() {
         answer.ends_with("\r\n\r\n[\"0123456789\",\"0123456789\"]"),
         "{answer}"
     );
-    let (served, _) = self::served(Pace::USUAL, 10_000);
+    let (served, _) = self::served(Bounds::API, 10_000);
     let answer = rest(ask_for(&served, "/list"));
     assert!(answer.contains("transfer-encoding: chunked"));
     assert!(answer.ends_with("]\r\n0\r\n\r\n"));
@@ -122,11 +121,11 @@ fn a_short_list_comes_in_one_piece_and_a_long_one_in_chunks() {
 
 #[test]
 fn an_error_is_the_answer_before_its_first_part_and_cuts_the_body_after_it() {
-    let (served, _) = served(Pace::USUAL, 2);
+    let (served, _) = served(Bounds::API, 2);
     let answer = rest(ask_for(&served, "/failing"));
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("the middle of it"), "{answer}");
-    let (served, _) = self::served(Pace::USUAL, 10_000);
+    let (served, _) = self::served(Bounds::API, 10_000);
     let answer = rest(ask_for(&served, "/failing"));
     assert!(answer.starts_with("HTTP/1.1 200 "));
     assert!(!answer.ends_with("0\r\n\r\n"), "it looks whole");

@@ -56,14 +56,14 @@ impl Hinted for SocketError {
 
 impl SocketError {
     /// Whether this process may not make it.
-    pub(super) fn is_not_permitted(&self) -> bool {
+    pub(crate) fn is_not_permitted(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 
 /// Refuses a path at which no socket can be made; a socket that nobody answers on is a dead daemon's.
 /// Changes nothing.
-pub(super) fn require_free(path: &Path) -> Result<(), SocketError> {
+pub(crate) fn require_free(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io {
         path: path.to_owned(),
         source,

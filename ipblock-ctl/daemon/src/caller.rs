@@ -1,0 +1,88 @@
+//! Who asks for a change, and from where: a principal and what its request adds.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use ipblock_api::{
+    SSH_PEER_HEADER,
+    error::{ApiError, ErrorKind},
+};
+use ipblock_store::Author;
+
+use super::principal::Principal;
+
+/// An operator comes from one address, through a few hosts at most.
+const MAX_SSH_PEERS: usize = 64;
+
+/// Who asks for a change, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// For the revision and the audit trail.
+    pub author: Author,
+    /// Where the operator's SSH session comes from, as the client told it.
+    pub ssh_peers: Vec<IpAddr>,
+}
+
+impl Caller {
+    /// Who asks in a request with these headers.
+    pub(super) fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
+        Ok(Self {
+            author: principal.author(),
+            ssh_peers: ssh_peers(headers)?,
+        })
+    }
+}
+
+/// The addresses that the client says its SSH session comes from.
+fn ssh_peers(headers: &HeaderMap) -> Result<Vec<IpAddr>, ApiError> {
+    let refused = |said: &str| {
+        let message = format!("header {SSH_PEER_HEADER}: {said}");
+        ApiError::new(ErrorKind::Invalid, message)
+            .with_hint("write addresses separated by commas, as in 192.0.2.7,2001:db8::7")
+    };
+    let mut peers = Vec::new();
+    for value in headers.get_all(SSH_PEER_HEADER) {
+        let text = value.to_str().map_err(|_no_text| refused("no text"))?;
+        for part in text.split(',') {
+            let part = part.trim();
+            let parsed: Result<IpAddr, _> = part.parse();
+            peers.push(parsed.map_err(|error| refused(&format!("`{part}`: {error}")))?);
+        }
+    }
+    if peers.len() > MAX_SSH_PEERS {
+        return Err(refused(&format!("more than {MAX_SSH_PEERS} addresses")));
+    }
+    Ok(peers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(SSH_PEER_HEADER, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn ssh_peers_are_addresses_separated_by_commas() {
+        let peers = ssh_peers(&headers(&["192.0.2.7, 2001:db8::7", "::ffff:192.0.2.8"])).unwrap();
+        let texts: Vec<_> = peers.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.8"]);
+        assert!(ssh_peers(&headers(&[])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_address_is_bad_input() {
+        for value in ["", "192.0.2.7,", "office", "fe80::1%eth0", "192.0.2.0/24"] {
+            let error = ssh_peers(&headers(&[value])).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Invalid, "{value}");
+            assert!(error.message.contains("ipblock-ssh-peer"), "{value}");
+        }
+        let many = vec!["192.0.2.7"; MAX_SSH_PEERS + 1].join(",");
+        assert!(ssh_peers(&headers(&[&many])).is_err());
+    }
+}

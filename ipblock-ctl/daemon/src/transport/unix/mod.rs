@@ -1,0 +1,98 @@
+//! The unix socket: everyone on this host may connect, and the kernel vouches for the user.
+
+mod credentials;
+mod socket;
+mod users;
+
+use std::{
+    future::Future,
+    io,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use ipblock_api::routes::Right;
+use tokio::net::{UnixListener, UnixStream};
+
+use self::{credentials::supplementary_groups, users::Users};
+use super::{
+    super::principal::{Origin, Principal},
+    Identity, Transport,
+};
+
+pub use self::socket::SocketError;
+pub(crate) use self::socket::require_free;
+pub(crate) use self::users::Listed;
+
+/// Cached, so that a slow user database never delays root.
+static NAME_OF_ROOT: LazyLock<Arc<str>> = LazyLock::new(|| users::name_of(0));
+
+/// The socket, and what is known of its users.
+pub(crate) struct UnixSocket {
+    listener: UnixListener,
+    users: Users,
+}
+
+impl UnixSocket {
+    /// Binds the socket; a dead daemon's is replaced.
+    pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
+        let listener = socket::listen(path)?;
+        Ok(Self::with_users(listener, Listed::look_up))
+    }
+
+    /// A socket whose users are looked up by this function.
+    pub(crate) fn with_users(listener: UnixListener, look_up: fn(u32) -> Listed) -> Self {
+        Self {
+            listener,
+            users: Users::new(look_up),
+        }
+    }
+}
+
+impl Transport for UnixSocket {
+    type Io = UnixStream;
+
+    const NAME: &'static str = "socket";
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.listener.accept().await?;
+        Ok(stream)
+    }
+
+    /// The kernel's word is enough for root, and where the kernel names no user.
+    fn identify(&self, stream: &UnixStream) -> Identity {
+        match stream.peer_cred() {
+            Ok(credentials) if credentials.uid() == 0 => Identity::Known(Principal {
+                origin: Origin::Unix { uid: 0 },
+                name: Arc::clone(&NAME_OF_ROOT),
+                right: Some(Right::Change),
+            }),
+            Ok(credentials) => Identity::Asked(Origin::Unix {
+                uid: credentials.uid(),
+            }),
+            Err(_) => Identity::Known(Principal::without_rights(Origin::Unidentified)),
+        }
+    }
+
+    /// By the kernel's word and by what is listed of that user.
+    fn look_up(
+        &self,
+        stream: UnixStream,
+    ) -> impl Future<Output = Option<(UnixStream, Principal)>> + Send + 'static {
+        let users = self.users.clone();
+        async move {
+            let credentials = stream.peer_cred().ok()?;
+            let listed = users.look_up(credentials.uid()).await?;
+            let mut groups = supplementary_groups(&stream).unwrap_or_default();
+            groups.push(credentials.gid());
+            let principal = Principal {
+                origin: Origin::Unix {
+                    uid: credentials.uid(),
+                },
+                name: Arc::clone(&listed.name),
+                right: listed.right_of(&groups),
+            };
+            Some((stream, principal))
+        }
+    }
+}

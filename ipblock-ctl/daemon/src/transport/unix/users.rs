@@ -1,0 +1,138 @@
+//! What the system's user database says of users and groups.
+//!
+//! The database may be a directory on another host that does not answer. So each lookup has a thread of its
+//! own. A user is looked up once at a time, for all of their connections: many of them keep one processor
+//! busy at most.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use ipblock_api::routes::Right;
+use nix::unistd::{Group, Uid, User};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::principal::{CHANGE_GROUP, VIEW_GROUP};
+
+/// What the database says of a user and of the groups that matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// The user's.
+    pub(super) name: Arc<str>,
+    change: Option<u32>,
+    view: Option<u32>,
+}
+
+impl Listed {
+    /// Asks for all of it anew: groups may be made while the daemon runs. This takes as long as the database
+    /// takes.
+    pub(crate) fn look_up(uid: u32) -> Self {
+        Self {
+            name: name_of(uid),
+            change: group_id(CHANGE_GROUP),
+            view: group_id(VIEW_GROUP),
+        }
+    }
+
+    /// What the groups allow.
+    pub(super) fn right_of(&self, groups: &[u32]) -> Option<Right> {
+        let is_in = |group: Option<u32>| group.is_some_and(|id| groups.contains(&id));
+        if is_in(self.change) {
+            Some(Right::Change)
+        } else {
+            is_in(self.view).then_some(Right::View)
+        }
+    }
+}
+
+/// The user's name; empty where the database has none.
+pub(super) fn name_of(uid: u32) -> Arc<str> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map(|user| user.name).unwrap_or_default().into()
+}
+
+fn group_id(name: &str) -> Option<u32> {
+    let group = Group::from_name(name).ok()??;
+    Some(group.gid.as_raw())
+}
+
+/// What a lookup says when it is over.
+type Said = watch::Receiver<Option<Listed>>;
+
+/// Lookups under way.
+#[derive(Clone)]
+pub(super) struct Users {
+    look_up: fn(u32) -> Listed,
+    asked: Arc<Mutex<HashMap<u32, Said>>>,
+}
+
+impl Users {
+    /// None is under way; each is going to call this on its thread.
+    pub(super) fn new(look_up: fn(u32) -> Listed) -> Self {
+        Self {
+            look_up,
+            asked: Arc::default(),
+        }
+    }
+
+    /// What the database says of this user; none where it cannot be asked.
+    pub(super) async fn look_up(&self, uid: u32) -> Option<Listed> {
+        let mut said = self.ask(uid)?;
+        let listed = said.wait_for(Option::is_some).await.ok()?;
+        listed.clone()
+    }
+
+    /// Joins the lookup of this user that is under way, or starts one.
+    fn ask(&self, uid: u32) -> Option<Said> {
+        let mut asked = self.asked();
+        let first = match asked.entry(uid) {
+            Entry::Occupied(others) => return Some(others.get().clone()),
+            Entry::Vacant(first) => first,
+        };
+        let (say, said) = watch::channel(None);
+        let users = self.clone();
+        // None of the runtime's threads: it waits for those when it ends.
+        let started = thread::Builder::new()
+            .name("lookup".to_owned())
+            .spawn(move || {
+                let listed = (users.look_up)(uid);
+                // Before it is said: a connection that comes later may be of a user with new groups.
+                users.asked().remove(&uid);
+                say.send_replace(Some(listed));
+            });
+        match started {
+            Ok(_) => Some(first.insert(said).clone()),
+            Err(error) => {
+                warn!(%error, uid, "a connection was closed: no thread to look up its user");
+                None
+            }
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<u32, Said>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_comes_with_a_group_and_the_greater_one_counts() {
+        let listed = |change, view| Listed {
+            name: Arc::default(),
+            change,
+            view,
+        };
+        let both = listed(Some(7), Some(8));
+        assert_eq!(both.right_of(&[1, 7]), Some(Right::Change));
+        assert_eq!(both.right_of(&[8, 7]), Some(Right::Change));
+        assert_eq!(both.right_of(&[8, 1]), Some(Right::View));
+        assert_eq!(both.right_of(&[1, 2]), None);
+        assert_eq!(listed(None, None).right_of(&[7, 8]), None);
+    }
+}
