@@ -29,6 +29,8 @@ const LARGE_OF_ROOT: usize = 2;
 const LARGE_OF_OTHERS: usize = 3;
 /// How long a body may take to arrive: 64 MiB come in less than a second from this host.
 const BODY_TIME: Duration = Duration::from_mins(1);
+/// Largest backup that is taken back.
+pub(super) const MAX_BACKUP: usize = 1 << 30;
 /// How long a backup may take to arrive, which goes to the disk.
 pub(super) const BACKUP_TIME: Duration = Duration::from_mins(10);
 
@@ -154,10 +156,7 @@ fn refused(message: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        documented::{limit, size},
-        http::MAX_BACKUP,
-    };
+    use crate::documented::{limit, size};
 
     #[test]
     fn the_limits_of_bodies_are_documented() {

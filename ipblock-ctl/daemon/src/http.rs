@@ -2,16 +2,12 @@
 //!
 //! `api::routes` declares the routes.
 
-use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader, Write as _},
-    sync::Arc,
-    time::Instant,
-};
+mod backup;
+
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Extension, Router,
-    body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
     handler::Handler,
     http::header::CONTENT_TYPE,
@@ -19,34 +15,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, any, on},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, channel::Channel};
 use ipblock_api::{
     error::{ApiError, ErrorKind},
     routes::{BodyKind, Method, Route},
-    types::{AlertQuery, DetachQuery, DiscardQuery, RestoreQuery, RulesetQuery},
+    types::{AlertQuery, DetachQuery, DiscardQuery, RulesetQuery},
 };
-use ipblock_store::DATABASE;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::timeout;
-use tracing::warn;
 
 use super::{
     alerts::query,
-    answers::{Refusal, answer, parse},
+    answers::{Refusal, answer, parse, run_blocking},
     authorise::authorise,
     bodies::{self, Bodies},
     caller::Caller,
-    connections::{self, AnswerTime, Room},
+    connections::Room,
     error::Failure,
     metrics,
     state::Service,
 };
-
-/// Largest backup that is taken back.
-pub(super) const MAX_BACKUP: usize = 1 << 30;
-
-/// Bytes of a backup that are read at once.
-const CHUNK: usize = 256 << 10;
 
 type Shared = State<Arc<Service>>;
 type Handlers = MethodRouter<Arc<Service>>;
@@ -151,8 +137,8 @@ fn handler(route: Route) -> Handlers {
         Route::Audit => answers(route, |service, Query(query), _| {
             Ok(service.audit_trail(&query)?)
         }),
-        Route::Backup => handled_by(route, back_up),
-        Route::Restore => handled_by(route, restore),
+        Route::Backup => handled_by(route, backup::back_up),
+        Route::Restore => handled_by(route, backup::restore),
         Route::Ruleset => answers(route, |service, Query::<RulesetQuery>(query), _| {
             Ok(service.ruleset(query.which)?)
         }),
@@ -213,26 +199,6 @@ where
     on(filter, handler)
 }
 
-pub(super) async fn run_blocking<T: Send + 'static>(
-    service: Arc<Service>,
-    method: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, Failure> {
-    let ticket = connections::ticket();
-    let work = tokio::task::spawn_blocking(move || {
-        let result = method(&service);
-        // Not before: the work goes on when the client does not wait for it.
-        drop(ticket);
-        result
-    });
-    match work.await {
-        Ok(result) => result.map_err(Failure),
-        Err(panic) => Err(Failure(
-            ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
-                .with_hint("this is a bug in ipblockd; its log tells more"),
-        )),
-    }
-}
-
 async fn alerts(
     State(service): Shared,
     Query(mut query): Query<AlertQuery>,
@@ -243,7 +209,7 @@ async fn alerts(
     while !left.is_zero() {
         let started = Instant::now();
         let asked = (Arc::clone(&service), query.clone());
-        let found = run_blocking(asked.0, move |service| service.has_alerts(&asked.1)).await?;
+        let found = run_blocking(move || asked.0.has_alerts(&asked.1)).await?;
         let (is_there, newest) = found;
         left = left.saturating_sub(started.elapsed());
         let waited = Instant::now();
@@ -254,85 +220,6 @@ async fn alerts(
         query.after = Some(newest);
     }
     Ok(answer(service, move |service, _| Ok(service.list_alerts(&query)?)).await)
-}
-
-async fn back_up(State(service): Shared) -> Result<Response, Failure> {
-    let file = run_blocking(service, Service::back_up).await?;
-    let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
-    tokio::spawn(async move {
-        let mut reader = BufReader::with_capacity(CHUNK, file);
-        loop {
-            let chunk =
-                tokio::task::block_in_place(|| reader.fill_buf().map(Bytes::copy_from_slice));
-            match chunk {
-                Ok(chunk) if chunk.is_empty() => break,
-                Ok(chunk) => {
-                    reader.consume(chunk.len());
-                    // Who closed the connection does not want the rest.
-                    if sender.send_data(chunk).await.is_err() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    // The client sees a body that ends too early.
-                    warn!(%error, "a backup could not be read");
-                    sender.abort(error);
-                    break;
-                }
-            }
-        }
-    });
-    let kind = [(CONTENT_TYPE, "application/vnd.sqlite3")];
-    let time = AnswerTime(bodies::BACKUP_TIME);
-    Ok((kind, Extension(time), Body::new(body)).into_response())
-}
-
-async fn restore(
-    State(service): Shared,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<RestoreQuery>,
-    body: Body,
-) -> Result<impl IntoResponse, Failure> {
-    let aside = service.directory_aside().map_err(Failure)?;
-    let path = aside.path().join(DATABASE);
-    let failed = |error: &dyn std::fmt::Display| {
-        let message = format!("the backup could not be received: {error}");
-        Failure(ApiError::new(ErrorKind::Failed, message))
-    };
-    let too_large = || {
-        let message = format!("the backup is larger than {MAX_BACKUP} bytes");
-        Failure(ApiError::new(ErrorKind::Invalid, message))
-    };
-    if body.size_hint().lower() > MAX_BACKUP as u64 {
-        return Err(too_large());
-    }
-    let mut file = File::create(&path).map_err(|error| failed(&error))?;
-    // `DefaultBodyLimit` does not count a body that is read in parts.
-    let mut body = Limited::new(body, MAX_BACKUP);
-    let receive = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    return too_large();
-                }
-                failed(&error)
-            })?;
-            if let Some(chunk) = frame.data_ref() {
-                tokio::task::block_in_place(|| file.write_all(chunk))
-                    .map_err(|error| failed(&error))?;
-            }
-        }
-        Ok(())
-    };
-    match timeout(bodies::BACKUP_TIME, receive).await {
-        Ok(received) => received?,
-        Err(_) => return Err(bodies::too_slow(bodies::BACKUP_TIME)),
-    }
-    drop(file);
-    Ok(answer(service, move |service, _| {
-        Ok(service.restore(&aside, query, &caller)?)
-    })
-    .await)
 }
 
 async fn no_such_route(request: Request) -> Failure {

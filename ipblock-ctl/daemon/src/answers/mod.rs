@@ -8,6 +8,7 @@ mod parts;
 mod texts;
 
 use std::{
+    fmt,
     io::{self, Write as _},
     marker::PhantomData,
     ops::ControlFlow,
@@ -85,14 +86,34 @@ async fn respond<S: Send + 'static, T>(
     match begun.await {
         Ok(Ok(body)) => ([(CONTENT_TYPE, kind)], body).into_response(),
         Ok(Err(refusal)) => refusal.into_response(),
-        Err(_) => {
-            let panic = work.await.err();
-            let panic = panic.map_or_else(|| "it ended".to_owned(), |panic| panic.to_string());
-            let error = ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"))
-                .with_hint("this is a bug in ipblockd; its log tells more");
-            Failure(error).into_response()
-        }
+        Err(_) => match work.await {
+            Ok(()) => failed(&"it ended").into_response(),
+            Err(panic) => failed(&panic).into_response(),
+        },
     }
+}
+
+/// What a method of the service returns, on a blocking thread; the answer is still to be made.
+pub(super) async fn run_blocking<T: Send + 'static>(
+    method: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, Failure> {
+    let ticket = connections::ticket();
+    let work = tokio::task::spawn_blocking(move || {
+        let result = method();
+        // Not before: the work goes on when the client does not wait for it.
+        drop(ticket);
+        result
+    });
+    match work.await {
+        Ok(result) => result.map_err(Failure),
+        Err(panic) => Err(failed(&panic)),
+    }
+}
+
+/// The work for an answer has panicked.
+fn failed(panic: &dyn fmt::Display) -> Failure {
+    let error = ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"));
+    Failure(error.with_hint("this is a bug in ipblockd; its log tells more"))
 }
 
 /// Reads a body, and lets it go: a large request is in memory once.

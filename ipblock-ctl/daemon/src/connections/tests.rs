@@ -174,7 +174,7 @@ impl Served {
     }
 }
 
-/// Work on a blocking thread that holds the connection's place, as `http::run_blocking` does it.
+/// Work on a blocking thread that holds the connection's place, as `answers::run_blocking` does it.
 async fn wait_for(slow: Arc<Slow>) -> &'static str {
     let ticket = ticket();
     let work = tokio::spawn(async move {
