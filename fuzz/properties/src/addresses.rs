@@ -61,7 +61,10 @@ fn check_argument(text: &str) -> Vec<IpNet> {
                 (Ok(elements), Reading::List(name)) => {
                     assert_eq!(elements, [At::List(name.parse().unwrap())]);
                 }
-                (Err(error), Reading::Nothing) => check_error(&error),
+                (Err(error), Reading::Nothing) => {
+                    check_error(&error);
+                    assert!(error.hint.is_some(), "{text:?}: {error:?}");
+                }
                 (elements, _) => panic!("{text:?} as an element: {elements:?}"),
             }
             Vec::new()
@@ -74,7 +77,10 @@ fn check_line(text: &str) {
     for part in addresses_of_line(text) {
         match part {
             Ok(part) => drop(parse_elements(&part).unwrap()),
-            Err(error) => check_error(&error),
+            Err(error) => {
+                check_error(&error);
+                assert!(error.hint.is_some(), "{text:?}: {error:?}");
+            }
         }
     }
 }

@@ -82,9 +82,11 @@ fn put(bans: &mut Bans<()>, change: Change, book: &mut Book, table: &mut Book) -
     let banned: Vec<IpAddr> = addresses.iter().copied().filter(stays).collect();
     for write in &changed.writes {
         match *write {
-            Write::Set(prefix, deadline) => table.insert(prefix, deadline),
-            Write::Remove(prefix) => table.remove(&prefix),
-        };
+            Write::Set(prefix, deadline) => drop(table.insert(prefix, deadline)),
+            Write::Remove(prefix) => {
+                assert!(table.remove(&prefix).is_some(), "{prefix} was not there");
+            }
+        }
         for address in &banned {
             let entry = entry(table, *address);
             assert!(
@@ -113,6 +115,17 @@ fn check(bans: &Bans<()>, book: &Book, table: &Book, addresses: &[IpAddr]) {
         let latest = covering.map(|(_, end)| *end).max();
         assert_eq!(entry(table, *address), latest, "{address}");
         assert_eq!(bans.entry_for(*address), latest, "{address}");
+        let lasting = bans.covering((*address).into(), NOW);
+        let lasting = lasting.map(|(net, ban)| (Span::of(net).holds(*address), ban.deadline));
+        let expected = latest.filter(|end| *end > NOW).map(|end| (true, end));
+        assert_eq!(lasting, expected, "{address}");
+    }
+    for whole in book.keys() {
+        let is_inside = |net: &&IpNet| *net != whole && whole.contains(*net);
+        let inside: BTreeSet<&IpNet> = book.keys().filter(is_inside).collect();
+        let found: Vec<IpNet> = bans.inside(*whole).map(|(net, _)| net).collect();
+        assert_eq!(found.iter().collect::<BTreeSet<_>>(), inside, "in {whole}");
+        assert_eq!(found.len(), inside.len(), "in {whole}");
     }
     let next = bans.ending_next(NOW, 3);
     let ends = |end: &u64| *end > NOW && *end != NEVER;

@@ -1,40 +1,50 @@
-//! The compiler, and `check`'s explanation, against a naive walk.
+//! The compiler, `check`'s explanation and the difference of two rulesets, against one naive walk.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use arbitrary::Unstructured;
 use ipblock::policy::{
-    Ruleset, ZoneName,
+    Rule, Ruleset, ZoneName,
     compile::{CompiledZone, compile as compile_zone},
-    explain::{Explainer, Verdict},
+    explain::Explainer,
 };
 use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::{
-    naive::{Asks, Judged, judge},
-    rulesets::{NOW, at, ruleset},
+    difference::check_difference,
+    explain::{check_explanation, check_parts},
+    naive::{Asks, Judged, judge, named},
+    rulesets::{NOW, at, prefix, ruleset},
     span::{Span, boundaries, joined},
 };
 
 /// At every boundary of every prefix, and at every moment at which a rule ends, what was compiled
-/// says what a walk over all rules says; and nothing of what was compiled could be left out.
+/// says what a walk over all rules says; nothing of what was compiled could be left out; and what
+/// changes from another ruleset to this one is counted as it is.
 pub fn compile(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
-    let Ok(ruleset) = ruleset(&mut bytes) else {
+    let Ok(after) = ruleset(&mut bytes) else {
         return;
     };
-    let addresses = boundaries(prefixes(&ruleset));
-    for zone in ruleset.zone_names() {
+    let addresses = boundaries(prefixes(&after));
+    for zone in after.zone_names() {
         // Six rules end at six times at most, which the kernel follows.
-        let compiled = compile_zone(&ruleset, &zone, at(NOW)).unwrap();
-        check_answers(&ruleset, &zone, &compiled, &addresses);
+        let compiled = compile_zone(&after, &zone, at(NOW)).unwrap();
+        check_answers(&after, &zone, &compiled, &addresses);
         check_entries(&compiled);
+        check_classes(&after, &compiled);
+    }
+    if let (Ok(one), Ok(other)) = (prefix(&mut bytes), prefix(&mut bytes)) {
+        check_parts(&after, [one, other], &addresses);
+    }
+    if let Ok(before) = ruleset(&mut Unstructured::new(&data[data.len() / 2..])) {
+        check_difference(&before, &after);
     }
 }
 
-fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
+pub(crate) fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
     let rules = ruleset.rules.iter();
     let of_rules = rules.flat_map(|rule| [&rule.matches, &rule.except]);
     let of_zones = ruleset.zones.values().map(|zone| &zone.allow);
@@ -57,26 +67,11 @@ fn check_answers(
     for moment in moments.into_iter().filter(|moment| *moment >= at(NOW)) {
         let explainer = Explainer::new(ruleset, zone, moment);
         for address in addresses {
-            let expected = judge(ruleset, zone, moment, *address);
+            let named = named(ruleset, zone, moment, *address);
+            let expected = judge(&named, ruleset.zones[zone].default);
             let what = || format!("{address} in {zone} at {moment} of {ruleset:#?}");
             assert_eq!(answer(compiled, *address, moment), expected, "{}", what());
-            let told = explainer.explain(*address);
-            let passes_with = match expected.asks {
-                Asks::Warn => Verdict::Warn,
-                _ => Verdict::Pass,
-            };
-            let verdict = if expected.drops {
-                Verdict::Block
-            } else {
-                passes_with
-            };
-            assert_eq!(told.verdict, verdict, "{}", what());
-            assert_eq!(
-                told.allowed_by.is_some(),
-                expected.asks == Asks::Allow,
-                "{}",
-                what()
-            );
+            check_explanation(&explainer.explain(*address), &named, &expected, what);
         }
     }
 }
@@ -127,5 +122,35 @@ fn check_entries(compiled: &CompiledZone) {
             .max_by_key(|(net, _)| net.prefix_len());
         let otherwise = cover.map_or(NO_CLASS, |(_, class)| *class);
         assert_ne!(otherwise, *class, "{net} says what is said already");
+    }
+}
+
+/// A class ends with the first of its rules, no two classes are the same, and the entries of each
+/// rule are those whose class lists it.
+fn check_classes(ruleset: &Ruleset, compiled: &CompiledZone) {
+    for (place, class) in compiled.classes.iter().enumerate().skip(1) {
+        let is_member =
+            |rule: &&Rule| class.matched.contains(&rule.id) || class.excepted.contains(&rule.id);
+        let members = ruleset.rules.iter().filter(is_member);
+        let ends = members.filter_map(|rule| rule.expires);
+        assert_eq!(class.valid_until, ends.min(), "{class:?} of {ruleset:#?}");
+        let rest = &compiled.classes[place + 1..];
+        assert!(!rest.contains(class), "{class:?} is there twice");
+    }
+    let entries = compiled.rule_entries();
+    for rule in &ruleset.rules {
+        let v4 = compiled.ipv4.iter().map(|(_, class)| class);
+        let all = v4.chain(compiled.ipv6.iter().map(|(_, class)| class));
+        let lists = |class: &&ClassId| {
+            let class = compiled.class(**class);
+            class.is_some_and(|class| class.matched.contains(&rule.id))
+        };
+        let expected = all.filter(lists).count() as u64;
+        let counted = entries.get(&rule.id).copied().unwrap_or_default();
+        assert_eq!(
+            counted, expected,
+            "entries of {} in {ruleset:#?}",
+            rule.name
+        );
     }
 }

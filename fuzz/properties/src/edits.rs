@@ -40,6 +40,7 @@ pub fn edits(data: &[u8]) {
             }
             Err(error) => {
                 assert_eq!(ruleset, before, "{edit:?}");
+                assert!(!(error.is_not_found() && error.is_conflict()), "{error}");
                 let error = error.to_string();
                 assert!(!error.is_empty() && error.len() < (1 << 16) + data.len());
                 let moves_cursor = |c: char| c.is_control() && c != '\n';
@@ -55,6 +56,7 @@ fn check_change(before: &Ruleset, after: &Ruleset, force: bool, edit: &Edit) {
     crate::document::check_printed(after);
     let patch = Patch::between(before, after);
     assert_eq!(patch.apply(before).as_ref(), Ok(after), "{edit:?}");
+    assert_eq!(patch.apply(after).as_ref(), Ok(after), "{edit:?}, again");
     let back = Patch::between(after, before).apply(after);
     assert_eq!(
         back.map(document_of).as_ref(),

@@ -15,8 +15,10 @@
 mod addresses;
 mod bans;
 mod compile;
+mod difference;
 mod document;
 mod edits;
+mod explain;
 mod import;
 mod naive;
 mod requests;

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use ipblock::policy::{Action, At, DefaultVerdict, Element, RuleId, Ruleset, ZoneName};
+use ipblock::policy::{Action, At, DefaultVerdict, Element, Rule, RuleId, Ruleset, ZoneName};
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::span::Span;
@@ -31,8 +32,42 @@ pub(crate) struct Judged {
     pub(crate) excepted: Vec<RuleId>,
 }
 
-pub(crate) fn judge(ruleset: &Ruleset, zone: &ZoneName, now: Timestamp, address: IpAddr) -> Judged {
-    let settings = &ruleset.zones[zone];
+/// What has to do with one address: what `check` names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Named<'r> {
+    /// The longest allow entry that holds it.
+    pub(crate) allowed_by: Option<IpNet>,
+    /// Rules that are in force and match, in the ruleset's order, each with the longest element and
+    /// the longest exception that hold the address.
+    pub(crate) rules: Vec<(&'r Rule, IpNet, Option<IpNet>)>,
+}
+
+pub(crate) fn named<'r>(
+    ruleset: &'r Ruleset,
+    zone: &ZoneName,
+    now: Timestamp,
+    address: IpAddr,
+) -> Named<'r> {
+    let allow = [&ruleset.allow, &ruleset.zones[zone].allow];
+    let allowed = allow.map(|elements| longest(ruleset, elements, address));
+    let mut rules = Vec::new();
+    for rule in &ruleset.rules {
+        let is_live = rule.enabled && rule.expires.is_none_or(|end| now < end);
+        let is_here = rule.zones.is_empty() || rule.zones.contains(zone);
+        if is_live
+            && is_here
+            && let Some(matched) = longest(ruleset, &rule.matches, address)
+        {
+            rules.push((rule, matched, longest(ruleset, &rule.except, address)));
+        }
+    }
+    Named {
+        allowed_by: allowed.into_iter().flatten().max_by_key(IpNet::prefix_len),
+        rules,
+    }
+}
+
+pub(crate) fn judge(named: &Named<'_>, default: DefaultVerdict) -> Judged {
     let mut judged = Judged {
         asks: Asks::Nothing,
         drops: false,
@@ -40,17 +75,12 @@ pub(crate) fn judge(ruleset: &Ruleset, zone: &ZoneName, now: Timestamp, address:
         matched: Vec::new(),
         excepted: Vec::new(),
     };
-    if holds(ruleset, &ruleset.allow, address) || holds(ruleset, &settings.allow, address) {
+    if named.allowed_by.is_some() {
         judged.asks = Asks::Allow;
         return judged;
     }
-    for rule in &ruleset.rules {
-        let is_live = rule.enabled && rule.expires.is_none_or(|end| now < end);
-        let is_here = rule.zones.is_empty() || rule.zones.contains(zone);
-        if !is_live || !is_here || !holds(ruleset, &rule.matches, address) {
-            continue;
-        }
-        if holds(ruleset, &rule.except, address) {
+    for (rule, _, excepted_by) in &named.rules {
+        if excepted_by.is_some() {
             judged.excepted.push(rule.id);
             continue;
         }
@@ -65,20 +95,22 @@ pub(crate) fn judge(ruleset: &Ruleset, zone: &ZoneName, now: Timestamp, address:
     judged.drops = match judged.asks {
         Asks::Allow => false,
         Asks::Block => true,
-        Asks::Warn | Asks::Nothing => settings.default == DefaultVerdict::Drop,
+        Asks::Warn | Asks::Nothing => default == DefaultVerdict::Drop,
     };
     judged.matched.sort_unstable();
     judged.excepted.sort_unstable();
     judged
 }
 
-fn holds(ruleset: &Ruleset, elements: &[Element], address: IpAddr) -> bool {
-    elements.iter().any(|element| match &element.at {
-        At::Prefix(net) => Span::of(*net).holds(address),
+/// The longest prefix of the elements, those of their lists among them, that holds the address.
+fn longest(ruleset: &Ruleset, elements: &[Element], address: IpAddr) -> Option<IpNet> {
+    let prefixes = elements.iter().flat_map(|element| match &element.at {
+        At::Prefix(net) => vec![*net],
         At::List(name) => {
-            let held = ruleset.lists[name].elements.iter();
-            let mut held = held.map(|element| Span::of(element.prefix));
-            held.any(|span| span.holds(address))
+            let elements = ruleset.lists[name].elements.iter();
+            elements.map(|element| element.prefix).collect()
         }
-    })
+    });
+    let holding = prefixes.filter(|net| Span::of(*net).holds(address));
+    holding.max_by_key(IpNet::prefix_len)
 }

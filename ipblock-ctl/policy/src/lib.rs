@@ -24,6 +24,8 @@ mod prefix;
 mod repeated;
 pub mod ruleset;
 mod safety;
+#[cfg(test)]
+mod samples;
 mod shared;
 pub mod shrink;
 pub mod source;

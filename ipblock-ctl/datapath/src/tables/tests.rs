@@ -1,8 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipblock_common::{ClassId, class::NO_CLASS};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use proptest::prelude::*;
+use ipnet::{IpNet, Ipv6Net};
 
 use super::*;
 
@@ -72,10 +71,10 @@ fn after(address: IpAddr) -> IpAddr {
 }
 
 #[track_caller]
-fn assert_agrees(nets: &[IpNet], more: &[IpAddr]) {
+fn assert_agrees(nets: &[IpNet]) {
     let zone = zone(nets);
     let image = TableImage::build(&zone, 7);
-    for address in nets.iter().flat_map(around).chain(more.iter().copied()) {
+    for address in nets.iter().flat_map(around) {
         assert_eq!(
             find(&image, address),
             zone.lookup(address),
@@ -88,41 +87,14 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Few bits differ, so that nets nest, touch and share nodes; any bits may be those.
-fn net() -> impl Strategy<Value = IpNet> {
-    let v4 = (any::<u32>(), 0..30_u32, 0..=32_u8).prop_map(|(random, keep, len)| {
-        let bits = 0xc000_0240 ^ (random & 0xf << keep);
-        Ipv4Net::new(bits.into(), len).unwrap().trunc().into()
-    });
-    let v6 = (any::<u128>(), 0..124_u32, 0..=128_u8).prop_map(|(random, keep, len)| {
-        let bits = (0x2001_0db8_u128 << 96 | 0x40) ^ (random & 0xf << keep);
-        Ipv6Net::new(bits.into(), len).unwrap().trunc().into()
-    });
-    prop_oneof![v4, v6]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn the_tables_agree_with_the_entries_around_every_boundary(
-        nets in prop::collection::vec(net(), 0..40),
-        bits in prop::collection::vec(any::<u128>(), 20),
-    ) {
-        let random = bits.into_iter().flat_map(|bits| {
-            let v4 = u32::try_from(bits >> 96).unwrap();
-            [IpAddr::V4(v4.into()), IpAddr::V6(bits.into())]
-        });
-        assert_agrees(&nets, &random.collect::<Vec<_>>());
-    }
-}
-
 #[test]
 fn nothing_is_found_where_there_is_nothing() {
-    assert_agrees(
-        &[],
-        &["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-    );
+    let image = TableImage::build(&zone(&[]), 7);
+    for net in nets(&["0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:db8::1/128"]) {
+        for address in around(&net) {
+            assert_eq!(find(&image, address), NO_CLASS, "{address}");
+        }
+    }
 }
 
 #[test]
@@ -134,7 +106,7 @@ fn the_ends_of_the_address_space_are_found() {
         &["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"],
         &["255.255.255.254/31", "ffff:ffff:ffff:ffff::/64", "::/64"],
     ] {
-        assert_agrees(&nets(texts), &[]);
+        assert_agrees(&nets(texts));
     }
 }
 
@@ -149,7 +121,7 @@ fn in_a_64_with_longer_nets_hosts_longer_nets_and_what_is_around_are_found() {
         "2001:db8:0:2::8/127",
         "2001:db8:0:3::9/128",
     ]);
-    assert_agrees(&nets, &[]);
+    assert_agrees(&nets);
     let image = TableImage::build(&zone(&nets), 7);
     // The two longer nets, the /127, and the two /64 around them.
     assert_eq!(image.trie_v6.len(), 5);
@@ -165,7 +137,7 @@ fn hosts_that_fall_into_one_bucket_are_all_found_and_full_tables_grow() {
                 [IpNet::from(IpAddr::V4(v4)), IpAddr::V6(v6).into()]
             })
             .collect();
-        assert_agrees(&hosts, &[]);
+        assert_agrees(&hosts);
     }
 }
 
@@ -179,7 +151,7 @@ fn wide_nets_coarsen_the_filter_of_nets_or_switch_it_off_and_nothing_else() {
         "192.0.2.1/32",
         "192.0.2.128/25",
     ]);
-    assert_agrees(&nets, &[]);
+    assert_agrees(&nets);
     let image = TableImage::build(&zone(&nets), 7);
     assert_eq!(image.layout.filters_short_v6, 0);
     assert_eq!(image.layout.filter_v4_drop, 14);
@@ -190,10 +162,10 @@ fn neighbours_among_many_hosts_stand_with_the_hosts() {
     let hosts = (0..100).map(|number| IpNet::from(IpAddr::V4(Ipv4Addr::from_bits(number * 777))));
     let mut nets = nets(&["192.0.2.0/31", "198.51.100.4/30", "198.51.100.5/32"]);
     nets.extend(hosts);
-    assert_agrees(&nets, &[]);
+    assert_agrees(&nets);
     assert_eq!(TableImage::build(&zone(&nets), 7).layout.has_nets_v4, 0);
     nets.push("203.0.113.0/28".parse().unwrap());
-    assert_agrees(&nets, &[]);
+    assert_agrees(&nets);
     assert_eq!(TableImage::build(&zone(&nets), 7).layout.has_nets_v4, 1);
 }
 
@@ -227,5 +199,5 @@ fn a_root_and_a_door_with_more_boundaries_than_a_line_holds_are_found() {
         let address = Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 70);
         IpNet::new(address.into(), 58).unwrap()
     });
-    assert_agrees(&v4.chain(v6).collect::<Vec<_>>(), &[]);
+    assert_agrees(&v4.chain(v6).collect::<Vec<_>>());
 }

@@ -186,3 +186,40 @@ impl Members {
         members
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::rule;
+
+    #[test]
+    fn more_classes_than_the_kernel_has_are_refused() {
+        let rules = [1, 2].map(|id| rule(id, &format!("r{id}"), Action::Block, &[]));
+        let rules: Vec<&Rule> = rules.iter().collect();
+        let mut classes = Classes::new(&rules, 0);
+        let nothing = classes.made[0].clone();
+        classes.made.resize(MAX_CLASSES - 1, nothing);
+        let address = IpAddr::from([192, 0, 2, 7]);
+        let mut class_of = |rule| {
+            let members = Members {
+                matched: vec![rule],
+                ..Members::default()
+            };
+            classes.intern(members, None, NO_CLASS, address)
+        };
+        let last = ClassId::try_from(MAX_CLASSES - 1).unwrap();
+        assert_eq!(class_of(0), Ok(last));
+        assert_eq!(class_of(0), Ok(last), "a class that is there is no new one");
+        let refused = class_of(1).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                CompileError::TooManyClasses {
+                    limit: MAX_CLASSES,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+}

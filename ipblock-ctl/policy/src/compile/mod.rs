@@ -7,8 +7,6 @@
 
 mod class;
 mod minimal;
-#[cfg(test)]
-pub(super) mod oracle;
 mod tag;
 #[cfg(test)]
 mod tests;

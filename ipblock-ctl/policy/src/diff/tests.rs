@@ -1,17 +1,11 @@
-use std::net::IpAddr;
-
-use ipblock_common::ClassVerdict;
 use num_bigint::BigUint;
-use proptest::prelude::*;
 
 use super::*;
 use crate::Action;
 use crate::{
     Zone,
-    compile::{
-        CompiledZone, compile,
-        oracle::{NOW, at, dense_ruleset, elements, naive, rule, universe, zone},
-    },
+    compile::{CompiledZone, compile},
+    samples::{NOW, at, elements, rule, zone},
 };
 
 fn of_rules(rules: Vec<Rule>) -> Ruleset {
@@ -203,69 +197,6 @@ fn switching_a_zone_to_drop_changes_every_address_of_both_families() {
         (back.newly_blocked, back.newly_passed),
         (BigUint::default(), all)
     );
-}
-
-/// Whether the address is dropped at [`NOW`].
-fn drops(ruleset: &Ruleset, name: &str, address: IpAddr) -> bool {
-    match naive(ruleset, &zone(name), at(NOW), address).verdict {
-        ClassVerdict::Block => true,
-        ClassVerdict::Allow => false,
-        ClassVerdict::Default | ClassVerdict::Warn => name == "edge",
-    }
-}
-
-fn without_prefix_zero(ruleset: &mut Ruleset) {
-    let small = |at: &At| !matches!(at, At::Prefix(net) if net.prefix_len() == 0);
-    for rule in &mut ruleset.rules {
-        rule.matches.retain(|element| small(&element.at));
-        rule.except.retain(|element| small(&element.at));
-    }
-    ruleset.allow.retain(|element| small(&element.at));
-    for settings in ruleset.zones.values_mut() {
-        settings.allow.retain(|element| small(&element.at));
-    }
-    for list in ruleset.lists.values_mut() {
-        list.elements
-            .retain(|element| element.prefix.prefix_len() != 0);
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_ruleset_does_not_differ_from_itself_and_does_from_another(
-        one in dense_ruleset(),
-        other in dense_ruleset(),
-    ) {
-        prop_assert!(diff(&one, &one).is_empty());
-        prop_assert_eq!(diff(&one, &other).is_empty(), one == other);
-    }
-
-    #[test]
-    fn addresses_that_change_sides_are_those_of_a_naive_count(
-        mut before in dense_ruleset(),
-        mut after in dense_ruleset(),
-    ) {
-        // What changes everywhere cannot be enumerated.
-        without_prefix_zero(&mut before);
-        without_prefix_zero(&mut after);
-        let names = ["default", "edge"];
-        let zones: Vec<_> = names
-            .map(|name| {
-                let side = |ruleset| compile(ruleset, &zone(name), at(NOW)).unwrap();
-                (side(&before), side(&after))
-            })
-            .into();
-        let zones: Vec<_> = zones.iter().map(|(before, after)| (before, after)).collect();
-        let changes = |from: &Ruleset, to: &Ruleset| {
-            let changed = |address: &IpAddr| names.iter().any(|name| {
-                !drops(from, name, *address) && drops(to, name, *address)
-            });
-            BigUint::from(universe().iter().filter(|address| changed(address)).count())
-        };
-        let counted = diff_addresses(&zones);
-        prop_assert_eq!(counted.newly_blocked, changes(&before, &after));
-        prop_assert_eq!(counted.newly_passed, changes(&after, &before));
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     Action::{self, Block, Warn},
     List, ListElement,
-    compile::oracle::{NOW, at, elements, net, rule, zone},
+    samples::{NOW, at, elements, net, rule, zone},
 };
 
 /// A rule that gives no warning by itself.

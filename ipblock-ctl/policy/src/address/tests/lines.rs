@@ -180,16 +180,3 @@ fn members_of_an_ipset_without_their_header_keep_their_meaning() {
         "timeout reached",
     );
 }
-
-proptest! {
-    /// Whatever is read out of a line, each part alone stands for it.
-    #[test]
-    fn no_line_makes_the_reader_panic(line in "([0-9a-f.:/ ,;#@-]|to|netmask|255\\.){0,24}|\\PC{0,24}") {
-        for text in addresses_of_line(&line) {
-            match text {
-                Ok(text) => prop_assert!(parse_elements(&text).is_ok(), "{}", text),
-                Err(error) => prop_assert!(error.hint.is_some()),
-            }
-        }
-    }
-}

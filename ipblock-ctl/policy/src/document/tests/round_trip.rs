@@ -139,19 +139,4 @@ proptest! {
             prop_assert_eq!(read.as_ref(), Ok(rule), "{}", text);
         }
     }
-
-    #[test]
-    fn no_text_makes_the_reader_panic(
-        lines in prop::collection::vec(prop::sample::select(vec![
-            "[[rule]]", "[rule]", "[allow]", "[zone.a]", "[list.a]", "[zone]", "match = []",
-            "match = [1, \"@a\", { at = 2 }, { note = \"x\" }, [\"x\"]]", "match = \"10.0.0.1/8\"",
-            "name = 7", "name = \"a b\"", "action = \"drop\"", "zones = [\"b\", 1]", "default = 1",
-            "expires = 07:32:00", "rule = [1]", "list = 1", "x.y = 1", "note = '\u{1f600}'", "\u{0}",
-        ]), 0..6)
-    ) {
-        if let Err(error) = parse(&lines.join("\n"), "rules.toml", false) {
-            prop_assert!(!error.problems.is_empty());
-            prop_assert!(error.problems.is_sorted_by_key(|problem| (problem.line, problem.column)));
-        }
-    }
 }

@@ -142,98 +142,10 @@ fn refusals_and_long_lines_are_bounded() {
     assert_eq!(parsed.refused[1].line, 2);
 }
 
-/// Pieces of every format, whole and broken.
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
-        "192.0.2.1",
-        "192.0.2.1/24",
-        "2001:db8::/32",
-        "-",
-        "/",
-        ",",
-        ";",
-        "\t",
-        "\n",
-        "\r\n",
-        "\"",
-        "\"\"",
-        "#",
-        "//",
-        "{",
-        "}",
-        "[",
-        "]",
-        ":",
-        "=",
-        " ",
-        "elements",
-        "element",
-        "add",
-        "create",
-        "comment",
-        "nomatch",
-        "timeout",
-        "type ipv4_addr",
-        "\"cidr\"",
-        "\"prefixes\"",
-        "\"rule\"",
-        "\"match\"",
-        "[[rule]]",
-        "match",
-        "address",
-        "start",
-        "end",
-        "kind",
-        "null",
-        "7",
-        "\u{feff}",
-        "\u{0}",
-        "é",
-        "define",
-    ]);
-    prop::collection::vec(
-        prop_oneof![8 => piece.prop_map(str::to_owned), 1 => any::<String>()],
-        0..24,
-    )
-    .prop_map(|pieces| pieces.concat())
-}
-
-const FORMATS: [Option<FileFormat>; 8] = [
-    None,
-    Some(FileFormat::Plain),
-    Some(FileFormat::Csv),
-    Some(FileFormat::Json),
-    Some(FileFormat::Ipset),
-    Some(FileFormat::Nft),
-    Some(FileFormat::Spamhaus),
-    Some(FileFormat::Toml),
-];
-
 /// An address as a line of a format.
 type Line = fn(String) -> String;
 
 proptest! {
-    #[test]
-    fn no_text_makes_a_reader_panic(text in pieces()) {
-        let lines = text.matches('\n').count() as u64 + 1;
-        for format in FORMATS {
-            let parsed = match read(text.as_bytes(), format) {
-                Err(ReadError::Binary { .. }) => continue,
-                parsed => parsed.unwrap(),
-            };
-            prop_assert!(parsed.refused.iter().all(|refusal| (1..=lines).contains(&refusal.line)));
-            prop_assert!(parsed.read >= parsed.refused.len() as u64);
-        }
-    }
-
-    #[test]
-    fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in FORMATS {
-            let read = read(bytes.as_slice(), format);
-            prop_assert!(matches!(read, Ok(_) | Err(ReadError::Binary { .. })), "{:?}", read);
-        }
-    }
-
     /// A bad address on a known line, among good ones: that line is named, in every format.
     #[test]
     fn line_numbers_are_right(bad in 0_usize..30, gaps in prop::collection::vec(0_usize..3, 30)) {
