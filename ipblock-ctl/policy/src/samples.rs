@@ -1,5 +1,7 @@
 //! Small rulesets of the tests of this layer.
 
+use std::fmt::Write as _;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -45,4 +47,51 @@ pub(crate) fn rule(id: u64, name: &str, action: Action, matches: &[&str]) -> Rul
 
 pub(crate) fn zone(name: &str) -> ZoneName {
     name.parse().unwrap()
+}
+
+/// The parts of a file of cases: each heading, and what stands below it.
+pub(crate) fn headed(cases: &str) -> impl Iterator<Item = (&str, &str)> {
+    let parts = cases.split("## ").skip(1);
+    parts.map(|part| part.split_once('\n').unwrap())
+}
+
+/// A case as it stands in the file; one that is a JSON string stands for what that says, where
+/// characters do not show.
+pub(crate) fn unquoted(case: &str) -> String {
+    serde_json::from_str(case).unwrap_or_else(|_| case.to_owned())
+}
+
+/// Each line of a file of cases, and below it what `show` makes of it.
+pub(crate) fn shown_by_line(cases: &str, show: impl Fn(&str) -> String) -> String {
+    let mut out = String::new();
+    for (heading, lines) in headed(cases) {
+        writeln!(out, "## {heading}").unwrap();
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            writeln!(out, "{line}\n{}", indented(&show(&unquoted(line)))).unwrap();
+        }
+    }
+    out
+}
+
+/// Each block of a file of cases, which are separated by lines `---`, and below it what `show` makes
+/// of it.
+pub(crate) fn shown_by_block(cases: &str, mut show: impl FnMut(&str) -> String) -> String {
+    let mut out = String::new();
+    for (heading, blocks) in headed(cases) {
+        writeln!(out, "## {heading}").unwrap();
+        for block in blocks.split("---\n") {
+            let block = block.trim_end_matches('\n');
+            let text = match unquoted(block) {
+                text if text == block => format!("{block}\n"),
+                text => text,
+            };
+            writeln!(out, "{block}\n{}", indented(&show(&text))).unwrap();
+        }
+    }
+    out
+}
+
+pub(crate) fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("    {line}\n"));
+    lines.collect()
 }

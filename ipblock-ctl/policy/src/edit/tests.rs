@@ -1,15 +1,11 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::{
     document,
-    name::{RuleName, ZoneName},
-    ruleset::{At, Rule, RuleId},
+    ruleset::{Rule, RuleId},
+    samples::{headed, indented},
 };
-
-mod import;
-mod lists;
-mod open;
-mod rules;
-mod settings;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -45,56 +41,163 @@ match = ["2001:db8::/32"]
     ruleset
 }
 
-fn texts(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-fn add_rule(name: Option<&str>, action: Action, matches: &[&str]) -> AddRule {
-    AddRule {
-        name: name.map(str::to_owned),
-        action,
-        matches: texts(matches),
-        except: Vec::new(),
-        expires: Expiry::Never,
-        note: String::new(),
-        alert: false,
-        disabled: false,
-        zones: Vec::new(),
-    }
-}
-
-fn edit_rule(name: &str) -> EditRule {
-    EditRule {
-        name: name.to_owned(),
-        ..EditRule::default()
-    }
-}
-
-/// Carries out an edit that must succeed.
-#[expect(clippy::needless_pass_by_value, reason = "edits are written in place")]
-#[track_caller]
-fn done(ruleset: &mut Ruleset, edit: Edit) -> Vec<String> {
-    match apply(ruleset, &edit, now(), false) {
-        Ok(lines) => lines,
-        Err(error) => panic!("{edit:?}: {error}"),
-    }
-}
-
-/// Carries out an edit that must fail and change nothing.
-#[expect(clippy::needless_pass_by_value, reason = "edits are written in place")]
-#[track_caller]
-fn refused(ruleset: &Ruleset, edit: Edit) -> EditError {
-    let mut changed = ruleset.clone();
-    match apply(&mut changed, &edit, now(), false) {
-        Ok(lines) => panic!("{edit:?}: {lines:?}"),
-        Err(error) => {
-            assert_eq!(changed, *ruleset);
-            error
+/// What each edit says, one after the other from [`base`] on, and what they changed; a blank line
+/// begins anew. `force` stands before an edit that is forced.
+#[test]
+fn edits_are_carried_out_or_refused_and_change_nothing_then() {
+    let mut shown = String::new();
+    for (heading, edits) in headed(include_str!("tests/edits.txt")) {
+        writeln!(shown, "## {heading}").unwrap();
+        for edits in edits.trim_end().split("\n\n") {
+            let mut ruleset = base();
+            for line in edits.lines() {
+                let (force, json) = match line.strip_prefix("force ") {
+                    Some(json) => (true, json),
+                    None => (false, line),
+                };
+                let edit = serde_json::from_str(json).unwrap();
+                let said = said(&mut ruleset, &edit, force);
+                writeln!(shown, "{line}\n{}", indented(&said).trim_end()).unwrap();
+            }
+            writeln!(shown, "{}", changes(&ruleset)).unwrap();
         }
+    }
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("edits", shown);
+    });
+}
+
+fn said(ruleset: &mut Ruleset, edit: &Edit, force: bool) -> String {
+    let before = ruleset.clone();
+    match apply(ruleset, edit, now(), force) {
+        Ok(lines) => lines.join("\n"),
+        Err(error) => {
+            assert_eq!(*ruleset, before, "{edit:?}");
+            let kind = match (error.is_conflict(), error.is_not_found()) {
+                (true, false) => "conflict",
+                (false, true) => "not found",
+                (false, false) => "invalid",
+                (true, true) => panic!("{error}"),
+            };
+            let hint = error.hint().unwrap_or_default();
+            format!("{kind}: {error}\nhint: {hint}")
+        }
+    }
+}
+
+/// Lines that are no longer there, new ones, and which identity each rule has.
+fn changes(ruleset: &Ruleset) -> String {
+    let [before, after] = [&base(), ruleset].map(document::print);
+    let missing_in = |other: &str, text: &str, sign: char| -> String {
+        let lines = text
+            .lines()
+            .filter(|line| !other.lines().any(|it| it == *line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    let rules = ruleset.rules.iter();
+    let ids: Vec<_> = rules
+        .map(|rule| format!("{} {}", rule.name, rule.id.0))
+        .collect();
+    let changed = missing_in(&after, &before, '-') + &missing_in(&before, &after, '+');
+    match changed.as_str() {
+        "" => "= unchanged\n".to_owned(),
+        _ if ids.is_empty() => format!("{changed}= no rule\n"),
+        _ => format!("{changed}= {}\n", ids.join(", ")),
     }
 }
 
 #[track_caller]
 fn rule<'a>(ruleset: &'a Ruleset, name: &str) -> &'a Rule {
     ruleset.rule(&name.parse().unwrap()).unwrap()
+}
+
+fn replaced(name: &str, toml: String) -> Edit {
+    let name = name.to_owned();
+    Edit::ReplaceRule { name, toml }
+}
+
+#[test]
+fn a_replaced_rule_keeps_its_identity() {
+    let mut ruleset = base();
+    let text = document::print_rule(rule(&ruleset, "abuse"));
+    let same = replaced("abuse", text.clone());
+    assert_eq!(said(&mut ruleset, &same, false), "rule abuse: unchanged");
+    let renamed = text
+        .replace("\"abuse\"", "\"spam\"")
+        .replace("note = \"\"", "note = \"n\"");
+    let renamed = replaced("abuse", renamed);
+    assert_eq!(
+        said(&mut ruleset, &renamed, false),
+        "rule abuse: changed name, note"
+    );
+    assert_eq!(rule(&ruleset, "spam").id, RuleId(1));
+}
+
+#[test]
+fn a_replacement_is_checked_like_an_edit() {
+    let mut ruleset = base();
+    let text = document::print_rule(rule(&ruleset, "abuse"));
+    for (from, to, expected) in [
+        ("\"abuse\"", "\"watch\"", "conflict: "),
+        ("\"192.0.2.0/24\"", "\"::/0\"", "conflict: "),
+        (
+            "# expires = \"2030",
+            "expires = \"2020",
+            "invalid: the end 2020-",
+        ),
+        (
+            "\"192.0.2.0/24\"",
+            "\"192.0.2.1/24\"",
+            "invalid: rule abuse:7:5: ",
+        ),
+    ] {
+        let toml = text.replace(from, to);
+        assert_ne!(toml, text);
+        let said = said(&mut ruleset, &replaced("abuse", toml), false);
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_zone_that_would_drop_everything_needs_force() {
+    let mut ruleset = Ruleset::default();
+    for zone in ["default", "lan"] {
+        let shut = Edit::SetZone {
+            name: zone.to_owned(),
+            default: Some(DefaultVerdict::Drop),
+            malformed: None,
+        };
+        let refused = said(&mut ruleset, &shut, false);
+        assert!(
+            refused.starts_with("conflict: ") && refused.contains("--force"),
+            "{refused}"
+        );
+        said(&mut ruleset, &shut, true);
+        assert!(!ruleset.zones.is_empty());
+    }
+}
+
+fn import(into: &str, addresses: impl Iterator<Item = String>) -> Edit {
+    Edit::Import(Import {
+        into: into.to_owned(),
+        addresses: addresses.collect(),
+        notes: Vec::new(),
+        replace: false,
+    })
+}
+
+#[test]
+fn a_list_is_made_by_an_import_and_counted_with_commas() {
+    let many = (0..1234).map(|n| format!("198.51.{}.{}", n / 256, n % 256));
+    let said = said(&mut base(), &import("@feed", many), false);
+    assert_eq!(said, "list @feed: created, 1,234 prefixes added");
+}
+
+#[test]
+fn the_json_of_an_import_is_compact() {
+    let edit = import("@feed", ["192.0.2.1".to_owned()].into_iter());
+    assert_eq!(
+        serde_json::to_string(&edit).unwrap(),
+        r#"{"edit":"import","into":"@feed","addresses":["192.0.2.1"],"replace":false}"#
+    );
 }
