@@ -1,7 +1,7 @@
 //! `ipblock-ctl` against a daemon of a test.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::Write as _,
     os::unix::process::ExitStatusExt as _,
     process::{Command, Stdio},
@@ -38,16 +38,58 @@ impl CtlOutput {
     }
 }
 
+/// Arguments of a command: a line of words without quotes, or a list where one has a space.
+pub trait Arguments {
+    /// Each of them.
+    fn list(&self) -> Vec<OsString>;
+}
+
+impl Arguments for str {
+    fn list(&self) -> Vec<OsString> {
+        self.split_whitespace().map(OsString::from).collect()
+    }
+}
+
+impl Arguments for String {
+    fn list(&self) -> Vec<OsString> {
+        self.as_str().list()
+    }
+}
+
+impl<S: AsRef<OsStr>> Arguments for [S] {
+    fn list(&self) -> Vec<OsString> {
+        self.iter().map(OsString::from).collect()
+    }
+}
+
+impl<S: AsRef<OsStr>, const N: usize> Arguments for [S; N] {
+    fn list(&self) -> Vec<OsString> {
+        self.as_slice().list()
+    }
+}
+
+impl<S: AsRef<OsStr>> Arguments for Vec<S> {
+    fn list(&self) -> Vec<OsString> {
+        self.as_slice().list()
+    }
+}
+
+impl<A: Arguments + ?Sized> Arguments for &A {
+    fn list(&self) -> Vec<OsString> {
+        (**self).list()
+    }
+}
+
 impl Daemon {
     /// Runs `ipblock-ctl` against it. Environment variables that would steer it are taken away.
-    pub fn ctl<S: AsRef<OsStr>>(&self, arguments: &[S]) -> anyhow::Result<CtlOutput> {
+    pub fn ctl(&self, arguments: impl Arguments) -> anyhow::Result<CtlOutput> {
         self.ctl_with_input(arguments, "")
     }
 
     /// As [`Daemon::ctl`], with this on standard input.
-    pub fn ctl_with_input<S: AsRef<OsStr>>(
+    pub fn ctl_with_input(
         &self,
-        arguments: &[S],
+        arguments: impl Arguments,
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
         self.ctl_through(&[], arguments, input)
@@ -56,10 +98,10 @@ impl Daemon {
     /// As [`Daemon::ctl_with_input`], started by another program: `launcher` is that and its
     /// arguments. No SSH session is told unless the launcher gives back what is taken away here:
     /// `IPBLOCK_SSH_PEER` is `none`.
-    pub fn ctl_through<S: AsRef<OsStr>>(
+    pub fn ctl_through(
         &self,
         launcher: &[&str],
-        arguments: &[S],
+        arguments: impl Arguments,
         input: &str,
     ) -> anyhow::Result<CtlOutput> {
         let mut child = self
@@ -86,7 +128,7 @@ impl Daemon {
     }
 
     /// `ipblock-ctl` against it, with pipes, not started yet. See [`Daemon::ctl_through`].
-    pub fn ctl_command<S: AsRef<OsStr>>(&self, launcher: &[&str], arguments: &[S]) -> Command {
+    pub fn ctl_command(&self, launcher: &[&str], arguments: impl Arguments) -> Command {
         let mut command = match launcher {
             [] => Command::new(self.ctl_program()),
             [program, rest @ ..] => {
@@ -98,7 +140,7 @@ impl Daemon {
         command
             .arg("--socket")
             .arg(self.socket())
-            .args(arguments)
+            .args(arguments.list())
             .env_remove("IPBLOCK_SOCKET")
             .env_remove("SSH_CONNECTION")
             .env_remove("SSH_CLIENT")
@@ -111,9 +153,9 @@ impl Daemon {
     }
 
     /// Runs `ipblock-ctl --json`, which must succeed, and parses what it prints.
-    pub fn ctl_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let mut with_json = vec!["--json"];
-        with_json.extend(arguments);
+    pub fn ctl_json(&self, arguments: impl Arguments) -> anyhow::Result<Value> {
+        let mut with_json = vec![OsString::from("--json")];
+        with_json.extend(arguments.list());
         let stdout = self.ctl(&with_json)?.ok()?;
         serde_json::from_str(&stdout)
             .with_context(|| format!("ipblock-ctl {with_json:?} printed {stdout:?}"))
@@ -122,13 +164,14 @@ impl Daemon {
     /// Polls `ipblock-ctl --json ARGUMENTS` until `found` yields something.
     pub fn wait_for_json<T>(
         &self,
-        arguments: &[&str],
+        arguments: impl Arguments,
         what: &str,
         mut found: impl FnMut(&Value) -> Option<T>,
     ) -> anyhow::Result<T> {
+        let arguments = arguments.list();
         let mut last = None;
         wait_for(DEADLINE, what, || {
-            last = Some(self.ctl_json(arguments));
+            last = Some(self.ctl_json(&arguments));
             last.as_ref()?.as_ref().ok().and_then(&mut found)
         })
         .with_context(|| format!("ipblock-ctl {arguments:?} said last: {last:?}"))

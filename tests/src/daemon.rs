@@ -352,7 +352,7 @@ impl Daemon {
         let mut ended = None;
         let answer = wait_for(DEADLINE, "the daemon to answer", || {
             ended = self.child.as_mut().and_then(|child| child.try_wait().ok()?);
-            let answers = || self.ctl(&["status"]).is_ok_and(|output| output.code == 0);
+            let answers = || self.ctl(["status"]).is_ok_and(|output| output.code == 0);
             (ended.is_some() || answers()).then_some(())
         });
         if let Some(status) = ended {

@@ -34,7 +34,7 @@ mod webhook;
 pub use as_user::as_user;
 pub use binaries::{Binaries, binaries};
 pub use bpffs::{Bpffs, TinyDisk};
-pub use ctl::CtlOutput;
+pub use ctl::{Arguments, CtlOutput};
 pub use daemon::{Daemon, DaemonBuilder};
 pub use fault::FaultFile;
 pub use freeze::freeze_map;

@@ -63,9 +63,9 @@ fn a_daemon_is_started_killed_restarted_and_cleared_away() -> anyhow::Result<()>
     let pid = daemon.pid().unwrap();
     assert!(daemon.log().contains("--interface host0=native@default"));
 
-    assert_eq!(daemon.ctl_json(&["status"])?["revision"], 7);
-    assert_eq!(daemon.ctl_with_input(&["read"], "block")?.ok()?, "block");
-    let failed = daemon.ctl(&["fail"])?;
+    assert_eq!(daemon.ctl_json("status")?["revision"], 7);
+    assert_eq!(daemon.ctl_with_input("read", "block")?.ok()?, "block");
+    let failed = daemon.ctl("fail")?;
     assert_eq!((failed.code, failed.stderr.trim_end()), (2, "no such rule"));
     assert!(failed.ok().is_err());
 
@@ -76,7 +76,7 @@ fn a_daemon_is_started_killed_restarted_and_cleared_away() -> anyhow::Result<()>
     assert_ne!(daemon.pid(), Some(pid));
     assert_eq!(daemon.log().matches("started with").count(), 3);
     assert!(daemon.terminate()?.success());
-    assert_eq!(daemon.ctl(&["status"])?.code, 4);
+    assert_eq!(daemon.ctl("status")?.code, 4);
 
     daemon.start()?;
     let process = Path::new("/proc").join(daemon.pid().unwrap().to_string());

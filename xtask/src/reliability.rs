@@ -79,7 +79,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests
         .args(["test", "--locked", "--package", "ipblock-tests"])
         .args(["--test", "e2e"])
-        .args(["--", "faults::"])
+        // The same deploys as in the other tests, but a thousand of them.
+        .args(["--", "faults::", "deploys::many"])
+        .env("IPBLOCK_DEPLOYS", "1000")
         .env("IPBLOCK_REQUIRE_PRIVILEGED", "1")
         .env("IPBLOCK_RELIABILITY", told.path())
         .env("IPBLOCK_SCHEDULES", options.schedules.to_string());

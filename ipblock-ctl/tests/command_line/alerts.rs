@@ -39,7 +39,7 @@ fn alerts(path: &'static str, alerts: &[Value], last: u64) -> Answer {
 fn alerts_are_a_table_and_as_json_one_object_a_line() {
     let two = [alert(41, "203.0.113.7"), alert(42, "2001:db8::7")];
     let daemon = FakeDaemon::start(vec![alerts("/v1/alerts", &two, 42)]);
-    let assert = run(&daemon, &["alerts"]).code(0);
+    let assert = run(&daemon, "alerts").code(0);
     assert_eq!(
         stdout(&assert),
         "TIME            RULES                 ACTION    PACKETS  SOURCE           \
@@ -50,7 +50,7 @@ fn alerts_are_a_table_and_as_json_one_object_a_line() {
          192.0.2.10:22/tcp      default/eth0\n"
     );
     assert_eq!(stderr(&assert), "");
-    let assert = run(&daemon, &["alerts", "--json"]).code(0);
+    let assert = run(&daemon, "alerts --json").code(0);
     let printed: Vec<Value> = stdout(&assert)
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -61,17 +61,8 @@ fn alerts_are_a_table_and_as_json_one_object_a_line() {
 #[test]
 fn what_is_asked_for_is_sent_and_nothing_found_is_said() {
     let daemon = FakeDaemon::start(vec![alerts("/v1/alerts*", &[], 42)]);
-    let arguments = [
-        "alerts",
-        "--since",
-        "2026-10-01T11:00:00Z",
-        "--rule",
-        "scanners",
-        "--source",
-        "203.0.113.0/24",
-        "--limit",
-        "5",
-    ];
+    let arguments =
+        "alerts --since 2026-10-01T11:00:00Z --rule scanners --source 203.0.113.0/24 --limit 5";
     let assert = run(&daemon, &arguments).code(0);
     assert_eq!(stdout(&assert), "");
     assert_eq!(
@@ -82,11 +73,11 @@ fn what_is_asked_for_is_sent_and_nothing_found_is_said() {
         daemon.requests()[0].path,
         "/v1/alerts?since=2026-10-01T11%3A00%3A00Z&rule=scanners&source=203.0.113.0%2F24&limit=5"
     );
-    let assert = run(&daemon, &["alerts", "--since", "2h", "--json"]).code(0);
+    let assert = run(&daemon, "alerts --since 2h --json").code(0);
     assert_eq!((stdout(&assert), stderr(&assert)), Default::default());
     let asked = daemon.requests();
     assert!(asked[1].path.starts_with("/v1/alerts?since=2"), "{asked:?}");
-    let assert = run(&daemon, &["alerts", "--since", "2026-10-01 11:00"]).code(0);
+    let assert = run(&daemon, ["alerts", "--since", "2026-10-01 11:00"]).code(0);
     assert!(
         stderr(&assert).starts_with("`2026-10-01 11:00` is local time: 2026-10-01 11:00:00 +00:00"),
         "{}",
@@ -98,22 +89,19 @@ fn what_is_asked_for_is_sent_and_nothing_found_is_said() {
 fn as_many_as_are_given_unasked_may_not_be_all() {
     let many: Vec<Value> = (1..=1000).map(|id| alert(id, "203.0.113.7")).collect();
     let daemon = FakeDaemon::start(vec![alerts("/v1/alerts*", &many, 1000)]);
-    let assert = run(&daemon, &["alerts"]).code(0);
+    let assert = run(&daemon, "alerts").code(0);
     assert_eq!(
         stderr(&assert),
         "the newest 1,000 alerts: --limit shows more\n"
     );
-    assert_eq!(
-        stderr(&run(&daemon, &["alerts", "--limit", "1000"]).code(0)),
-        ""
-    );
+    assert_eq!(stderr(&run(&daemon, "alerts --limit 1000").code(0)), "");
 }
 
 #[test]
 fn a_refusal_is_told() {
     let refusal = answer("GET", "/v1/alerts?source=%40x", 422, failure("invalid"));
     let daemon = FakeDaemon::start(vec![refusal]);
-    let assert = run(&daemon, &["alerts", "--source", "@x"]).code(2);
+    let assert = run(&daemon, "alerts --source @x").code(2);
     assert!(stderr(&assert).starts_with("error: it was refused\n"));
 }
 
@@ -200,12 +188,12 @@ fn source_of(line: &str) -> Value {
 #[test]
 fn new_alerts_follow_the_last_ones_line_by_line() {
     let daemon = live();
-    let piped = Piped::run(&daemon, &["alerts", "--follow", "--json"]);
+    let piped = Piped::run(&daemon, "alerts --follow --json");
     for source in ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"] {
         assert_eq!(source_of(&piped.line()), source);
     }
     let daemon = live();
-    let piped = Piped::run(&daemon, &["alerts", "-f"]);
+    let piped = Piped::run(&daemon, "alerts -f");
     assert_eq!(
         piped.line(),
         "TIME            RULES                 ACTION    PACKETS  SOURCE           \
@@ -234,7 +222,7 @@ fn what_is_followed_is_filtered_and_begins_where_it_is_told() {
         "alerts", "--follow", "--json", "--rule", "scanners", "--since",
     ];
     let since = ["2026-10-01T11:00:00Z"];
-    let piped = Piped::run(&daemon, &[&arguments[..], &since].concat());
+    let piped = Piped::run(&daemon, [&arguments[..], &since].concat());
     for source in ["203.0.113.1", "203.0.113.3"] {
         assert_eq!(source_of(&piped.line()), source);
     }
@@ -251,7 +239,7 @@ fn who_follows_what_has_not_come_yet_is_told_so() {
         ),
         alerts("/v1/alerts?rule=scaners&after=43&wait=20", &[], 43).after(WAITING),
     ]);
-    let piped = Piped::run(&daemon, &["alerts", "-f", "--rule", "scaners"]);
+    let piped = Piped::run(&daemon, "alerts -f --rule scaners");
     let note = piped.note();
     assert_eq!(note, "no alerts of rule scaners; waiting for new ones");
 }
@@ -259,7 +247,7 @@ fn who_follows_what_has_not_come_yet_is_told_so() {
 #[test]
 fn following_outlives_a_daemon_that_is_away_and_says_so_once() {
     let mut daemon = live();
-    let piped = Piped::run(&daemon, &["alerts", "--follow", "--json"]);
+    let piped = Piped::run(&daemon, "alerts --follow --json");
     for _ in 0..4 {
         piped.line();
     }
@@ -314,7 +302,7 @@ fn a_reader_that_leaves_ends_the_following_without_another_alert() {
 #[test]
 fn control_c_ends_the_following_on_a_terminal() {
     let daemon = live();
-    let mut terminal = Terminal::run(&daemon, &["alerts", "--follow", "--color", "never"]);
+    let mut terminal = Terminal::run(&daemon, "alerts --follow --color never");
     terminal.wait_for_text("203.0.113.4");
     terminal.press(CTRL_C);
     let ended = terminal.end();
@@ -338,7 +326,7 @@ fn the_sources_that_hit_are_told_with_what_the_numbers_are_worth() {
         answer("GET", "/v1/top?by=bytes&limit=2", 200, top.clone()),
         answer("GET", "/v1/top?by=bytes&limit=1", 200, json!([])),
     ]);
-    let assert = run(&daemon, &["top"]).code(0);
+    let assert = run(&daemon, "top").code(0);
     assert_eq!(
         stdout(&assert),
         "SOURCE         PACKETS    BYTES  LAST HIT  RULES\n\
@@ -349,12 +337,12 @@ fn the_sources_that_hit_are_told_with_what_the_numbers_are_worth() {
         stderr(&assert),
         "the 65,536 sources that hit last; past 64 hits per tick and CPU, estimates\n"
     );
-    let arguments = ["top", "--by", "bytes", "--limit", "2", "--json"];
+    let arguments = "top --by bytes --limit 2 --json";
     let assert = run(&daemon, &arguments).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
     assert_eq!(printed, top);
     assert_eq!(stderr(&assert), "");
-    let assert = run(&daemon, &["top", "--by", "bytes", "--limit", "1"]).code(0);
+    let assert = run(&daemon, "top --by bytes --limit 1").code(0);
     assert_eq!(stdout(&assert), "");
     assert_eq!(stderr(&assert), "no source has hit a rule or a ban\n");
 }
@@ -378,14 +366,14 @@ fn counters_are_watched_block_by_block_and_as_json_line_by_line() {
     };
     let answers = || vec![counters(1000), counters(1000), counters(9000)];
     let daemon = FakeDaemon::start(answers());
-    let piped = Piped::run(&daemon, &["counters", "--watch", "--json"]);
+    let piped = Piped::run(&daemon, "counters --watch --json");
     for packets in [1000, 1000, 9000, 9000] {
         let line: Value = serde_json::from_str(&piped.line()).expect("JSON");
         assert_eq!(line["rules"][0]["packets"], packets);
         assert!(line["time"].is_string(), "{line}");
     }
     let daemon = FakeDaemon::start(answers());
-    let piped = Piped::run(&daemon, &["counters", "--watch", "--interval", "1s"]);
+    let piped = Piped::run(&daemon, "counters --watch --interval 1s");
     let block: Vec<String> = (0..13).map(|_| piped.line()).collect();
     assert!(block[0].ends_with(" +00:00, every 1s"), "{block:#?}");
     assert_eq!(
@@ -405,7 +393,7 @@ fn counters_are_watched_block_by_block_and_as_json_line_by_line() {
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a signal");
 
     let daemon = FakeDaemon::start(answers());
-    let mut terminal = Terminal::run(&daemon, &["counters", "--watch", "--color", "never"]);
+    let mut terminal = Terminal::run(&daemon, "counters --watch --color never");
     // All in one look: a block that is being written has no totals yet.
     terminal.wait_for("the third look, in place", |screen| {
         let once = |text| screen.matches(text).count() == 1;

@@ -63,12 +63,12 @@ fn refused_lines_are_named_and_nothing_is_sent() {
     let bad: Vec<String> = (0..25).map(|n| format!("192.0.2.{n}/24\n")).collect();
     fs::write(&path, format!("192.0.2.7\n{}", bad.concat())).expect("written");
     let file = path.to_str().expect("UTF-8");
-    let assert = run(&daemon, &["import", file, "--into", "@feed"]).code(2);
+    let assert = run(&daemon, ["import", file, "--into", "@feed"]).code(2);
     let said = stderr(&assert).replace(file, "feed.txt");
     insta::assert_snapshot!("refused-lines", said);
     assert_eq!(stdout(&assert), "");
 
-    let assert = run(&daemon, &["import", file, "--into", "@feed", "--json"]).code(2);
+    let assert = run(&daemon, ["import", file, "--into", "@feed", "--json"]).code(2);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
     assert_eq!(
         (&printed["read"], &printed["staged"]),
@@ -156,7 +156,7 @@ fn a_file_that_is_not_text_is_told_in_one_line() {
     let path = directory.path().join("feed.gz");
     fs::write(&path, b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
     let file = path.to_str().expect("UTF-8");
-    let assert = run(&daemon, &["import", file, "--into", "@feed"]).code(2);
+    let assert = run(&daemon, ["import", file, "--into", "@feed"]).code(2);
     assert_eq!(
         stderr(&assert).replace(file, "feed.gz"),
         "error: feed.gz: gzip data\nhint: unpack it first: gzip -d\n"
@@ -172,8 +172,8 @@ fn what_cannot_be_imported_is_bad_input() {
         "error: <stdin>: there is no address to import\n\
          hint: see what the file holds, or name its format with --format\n"
     );
-    run(&daemon, &["import", "/nonexistent", "--into", "abuse"]).code(2);
-    run(&daemon, &["import", "/", "--into", "abuse"]).code(2);
+    run(&daemon, "import /nonexistent --into abuse").code(2);
+    run(&daemon, "import / --into abuse").code(2);
     assert_eq!(daemon.requests().len(), 0);
 }
 
@@ -210,21 +210,21 @@ fn with_ruleset() -> FakeDaemon {
 fn every_format_is_exported() {
     let daemon = with_ruleset();
     for (name, arguments) in [
-        ("json", &["--format", "json"][..]),
-        ("csv", &["--format", "csv"]),
-        ("plain", &["--format", "plain"]),
-        ("nft", &["--format", "nft"]),
-        ("ipset", &["--format", "ipset"]),
-        ("rule", &["--rule", "abuse"]),
-        ("rule-ipset", &["--rule", "abuse", "--format", "ipset"]),
-        ("list", &["--list", "@office"]),
-        ("allow-csv", &["--allow", "--format", "csv"]),
+        ("json", "--format json"),
+        ("csv", "--format csv"),
+        ("plain", "--format plain"),
+        ("nft", "--format nft"),
+        ("ipset", "--format ipset"),
+        ("rule", "--rule abuse"),
+        ("rule-ipset", "--rule abuse --format ipset"),
+        ("list", "--list @office"),
+        ("allow-csv", "--allow --format csv"),
     ] {
-        let assert = run(&daemon, &[&["export"], arguments].concat()).code(0);
+        let assert = run(&daemon, [&["export"], arguments].concat()).code(0);
         insta::assert_snapshot!(format!("export-{name}"), stdout(&assert));
         assert_eq!(stderr(&assert), "", "{name}");
     }
-    assert_eq!(stdout(&run(&daemon, &["export"]).code(0)), RULESET);
+    assert_eq!(stdout(&run(&daemon, "export").code(0)), RULESET);
 }
 
 #[test]
@@ -232,17 +232,17 @@ fn parts_that_cannot_be_exported_are_bad_input() {
     let daemon = with_ruleset();
     for (arguments, error) in [
         (
-            &["--rule", "abus"][..],
+            "--rule abus",
             "error: there is no rule `abus`\nhint: `ipblock-ctl rule list` names them; --staged \
              exports what is staged\n",
         ),
         (
-            &["--rule", "abuse", "--format", "json"],
+            "--rule abuse --format json",
             "error: toml and json hold the whole ruleset, not a part of it\n\
              hint: write --format plain, csv, nft or ipset\n",
         ),
     ] {
-        let assert = run(&daemon, &[&["export"], arguments].concat()).code(2);
+        let assert = run(&daemon, [&["export"], arguments].concat()).code(2);
         assert_eq!(stderr(&assert), error);
     }
 }
@@ -250,7 +250,7 @@ fn parts_that_cannot_be_exported_are_bad_input() {
 #[test]
 fn a_ruleset_in_json_is_applied_as_its_toml() {
     let daemon = with_ruleset();
-    let exported = stdout(&run(&daemon, &["export", "--format", "json"]).code(0));
+    let exported = stdout(&run(&daemon, "export --format json").code(0));
     let assert = ipblock_ctl()
         .args(["lint", "-", "--json"])
         .write_stdin(exported)
@@ -297,7 +297,7 @@ fn an_export_can_be_imported_again() {
     for format in ["plain", "csv", "nft", "ipset"] {
         let exported = stdout(&run(
             &source,
-            &["export", "--format", format, "--list", "office"],
+            ["export", "--format", format, "--list", "office"],
         ));
         let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(1))]);
         import(&daemon, &exported, &["--into", "@copy"]).code(0);

@@ -89,7 +89,7 @@ fn the_kind_of_a_refusal_decides_the_exit_code() {
         ("not_permitted", 403, 5),
     ] {
         let daemon = FakeDaemon::start(vec![answer("POST", "/v1/deploy", status, failure(kind))]);
-        let assert = run(&daemon, &["deploy"]).code(code);
+        let assert = run(&daemon, "deploy").code(code);
         assert_eq!(
             stderr(&assert),
             "error: it was refused\nhint: do this\n      or that\n",
@@ -102,9 +102,9 @@ fn the_kind_of_a_refusal_decides_the_exit_code() {
 #[test]
 fn an_answer_that_is_not_understood_is_a_failure() {
     let daemon = FakeDaemon::start(vec![answer("GET", "/v1/diff", 200, json!({"rules": 3}))]);
-    let assert = run(&daemon, &["diff"]).code(1);
+    let assert = run(&daemon, "diff").code(1);
     assert!(stderr(&assert).contains("answer to GET /v1/diff is not understood"));
-    let assert = run(&daemon, &["counters"]).code(1);
+    let assert = run(&daemon, "counters").code(1);
     assert!(stderr(&assert).contains("status 404 Not Found without a reason"));
 }
 

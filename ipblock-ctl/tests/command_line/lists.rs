@@ -138,9 +138,9 @@ fn a_rule_without_exceptions_is_not_a_rule_that_does_not_exist() {
         answer("GET", "/v1/rules/c?elements=0", 200, rule),
         answer("GET", "/v1/rules/d?elements=0", 404, failure("not_found")),
     ]);
-    let assert = run(&daemon, &["exception", "list", "--rule", "c"]).code(0);
+    let assert = run(&daemon, "exception list --rule c").code(0);
     assert_eq!(stdout(&assert), "no exceptions\n");
-    let assert = run(&daemon, &["exception", "list", "--rule", "d"]).code(2);
+    let assert = run(&daemon, "exception list --rule d").code(2);
     assert!(stderr(&assert).starts_with("error: it was refused\n"));
 }
 
@@ -155,15 +155,15 @@ fn allow_entries_are_sorted_by_number() {
     let daemon = FakeDaemon::start(vec![answer("GET", "/v1/allow", 200, entries)]);
     for (arguments, expected) in [
         (
-            &["--sort", "address"][..],
+            "--sort address",
             ["192.0.2.9/32", "192.0.2.10/32", "2001:db8::/64"],
         ),
         (
-            &["--sort", "note"],
+            "--sort note",
             ["2001:db8::/64", "192.0.2.10/32", "192.0.2.9/32"],
         ),
         (
-            &["--sort", "zone", "--reverse"],
+            "--sort zone --reverse",
             ["192.0.2.9/32", "2001:db8::/64", "192.0.2.10/32"],
         ),
     ] {
@@ -193,20 +193,20 @@ fn lists_are_sorted_by_their_columns_and_shown() {
         answer("GET", "/v1/lists/a", 200, content.clone()),
         answer("GET", "/v1/lists/c", 404, failure("not_found")),
     ]);
-    let table = stdout(&run(&daemon, &["list", "list"]).code(0));
+    let table = stdout(&run(&daemon, "list list").code(0));
     // Two lists under titles; off a terminal a word in each row stands for the legend.
     assert_eq!(table.lines().count(), 3, "{table}");
     for key in ["entries", "file", "state"] {
-        let table = stdout(&run(&daemon, &["list", "list", "--sort", key]).code(0));
+        let table = stdout(&run(&daemon, ["list", "list", "--sort", key]).code(0));
         assert_eq!(first_column(&table).first(), Some(&"b"), "{key}: {table}");
     }
-    let shown = stdout(&run(&daemon, &["list", "show", "@a"]).code(0));
+    let shown = stdout(&run(&daemon, "list show @a").code(0));
     assert_eq!(
         shown,
         "list a: 1 entry, kept by hand\nused by rule abuse\n\
          ADDRESS       NOTE\n192.0.2.1/32  desk\n"
     );
-    let shown = stdout(&run(&daemon, &["list", "show", "a", "--json"]).code(0));
+    let shown = stdout(&run(&daemon, "list show a --json").code(0));
     assert_eq!(serde_json::from_str::<Value>(&shown).ok(), Some(content));
-    run(&daemon, &["list", "show", "c"]).code(2);
+    run(&daemon, "list show c").code(2);
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use assert_cmd::assert::Assert;
 use fake_daemon::FakeDaemon;
+use ipblock_tests::Arguments;
 use serde_json::{Value, json};
 
 /// A command that takes longer hangs.
@@ -46,10 +47,10 @@ fn ipblock_ctl() -> assert_cmd::Command {
     command
 }
 
-fn run(daemon: &FakeDaemon, arguments: &[&str]) -> Assert {
+fn run(daemon: &FakeDaemon, arguments: impl Arguments) -> Assert {
     ipblock_ctl()
         .env("IPBLOCK_SOCKET", daemon.socket())
-        .args(arguments)
+        .args(arguments.list())
         .assert()
 }
 

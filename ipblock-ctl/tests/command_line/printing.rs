@@ -19,11 +19,11 @@ fn json_is_printed_as_the_daemon_sent_it() {
     let zones = json!([{"name": "default", "default": "pass", "malformed": "drop", "allow": [],
         "interfaces": ["eth0"], "state": "deployed"}]);
     let daemon = FakeDaemon::start(vec![answer("GET", "/v1/zones", 200, zones.clone())]);
-    let assert = run(&daemon, &["zone", "list", "--json"]).code(0);
+    let assert = run(&daemon, "zone list --json").code(0);
     assert!(stdout(&assert).starts_with("[\n  {\n    \"name\": \"default\",\n"));
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
     assert_eq!(printed, zones);
-    let assert = run(&daemon, &["zone", "show", "lan"]).code(2);
+    let assert = run(&daemon, "zone show lan").code(2);
     assert_eq!(
         stderr(&assert),
         "error: there is no zone `lan`\nhint: the zones are: default\n"
@@ -34,8 +34,8 @@ fn json_is_printed_as_the_daemon_sent_it() {
 fn colour_is_off_in_pipes_and_on_when_asked_for() {
     let refusal = || answer("GET", "/v1/diff", 500, failure("failed"));
     let daemon = FakeDaemon::start(vec![refusal()]);
-    assert!(!stderr(&run(&daemon, &["diff"]).code(1)).contains('\x1b'));
-    let assert = run(&daemon, &["diff", "--color", "always"]).code(1);
+    assert!(!stderr(&run(&daemon, "diff").code(1)).contains('\x1b'));
+    let assert = run(&daemon, "diff --color always").code(1);
     assert!(stderr(&assert).starts_with("\x1b[31merror:\x1b[0m it was refused\n"));
 }
 
@@ -47,7 +47,7 @@ fn detach_names_the_interface_in_the_path() {
         200,
         Value::Null,
     )]);
-    let assert = run(&daemon, &["detach", "wan#0"]).code(0);
+    let assert = run(&daemon, "detach wan#0").code(0);
     assert_eq!(stderr(&assert), "wan#0: detached\n");
 }
 
@@ -65,10 +65,10 @@ fn discard_and_export_print_what_they_got() {
         ),
     ]);
     assert_eq!(
-        stdout(&run(&daemon, &["discard"]).code(0)),
+        stdout(&run(&daemon, "discard").code(0)),
         "discarded 2 edits\n"
     );
-    assert_eq!(stdout(&run(&daemon, &["export", "--staged"]).code(0)), toml);
+    assert_eq!(stdout(&run(&daemon, "export --staged").code(0)), toml);
 }
 
 #[test]

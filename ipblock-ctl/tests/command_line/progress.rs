@@ -97,8 +97,8 @@ fn work_that_is_done_at_once_shows_no_spinner() {
 #[test]
 fn beside_json_and_off_a_terminal_nothing_spins() {
     let daemon = late_daemon(LATE);
-    let ended = Terminal::run(&daemon, &["deploy", "--json"]).end();
+    let ended = Terminal::run(&daemon, "deploy --json").end();
     let printed: Value = serde_json::from_str(&ended.written).expect("JSON and nothing else");
     assert_eq!(printed, deployed());
-    assert_eq!(stderr(&run(&daemon, &["deploy"]).code(0)), "");
+    assert_eq!(stderr(&run(&daemon, "deploy").code(0)), "");
 }

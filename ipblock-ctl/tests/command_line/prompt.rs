@@ -152,7 +152,7 @@ fn control_c_at_the_question_sends_nothing_and_leaves_the_terminal_as_it_was() {
 #[test]
 fn what_a_question_led_to_can_be_deployed_at_once() {
     let daemon = daemon();
-    let mut terminal = Terminal::run(&daemon, &[&ADD[..], &["--deploy"]].concat());
+    let mut terminal = Terminal::run(&daemon, [&ADD[..], &["--deploy"]].concat());
     terminal.answer("Which?", "1\n");
     let ended = terminal.end();
     assert_eq!(ended.code, Some(0));
@@ -199,7 +199,7 @@ fn json_on_a_terminal_has_no_colour() {
         answer("GET", "/v1/rules?elements=200", 200, rules.clone()),
         answer("GET", "/v1/rules", 200, rules.clone()),
     ]);
-    let tables = Terminal::run(&daemon, &["rule", "list"]).end();
+    let tables = Terminal::run(&daemon, "rule list").end();
     assert!(tables.written.contains("\x1b["), "{}", tables.written);
     for color in ["auto", "always"] {
         let arguments = ["rule", "list", "--json", "--color", color];

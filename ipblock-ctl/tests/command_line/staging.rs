@@ -13,7 +13,7 @@ fn staging_says_what_comes_next() {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(3))]);
     let assert = run(
         &daemon,
-        &[
+        [
             "rule",
             "add",
             "abuse",
@@ -55,17 +55,7 @@ fn staging_and_deploying_in_one_sends_both() {
         answer("POST", "/v1/staged/edits", 200, staged(3)),
         answer("POST", "/v1/deploy", 200, deployed()),
     ]);
-    let arguments = [
-        "rule",
-        "promote",
-        "abuse",
-        "--deploy",
-        "--comment",
-        "now",
-        "--confirm-within",
-        "5m",
-        "--force",
-    ];
+    let arguments = "rule promote abuse --deploy --comment now --confirm-within 5m --force";
     let assert = run(&daemon, &arguments).code(0);
     assert_eq!(
         stdout(&assert),
@@ -84,7 +74,7 @@ fn staging_and_deploying_in_one_sends_both() {
         json!({"comment": "now", "confirm_within": 300, "force": true, "wide": false})
     );
 
-    let assert = run(&daemon, &["rule", "promote", "abuse", "--deploy", "--json"]).code(0);
+    let assert = run(&daemon, "rule promote abuse --deploy --json").code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
     assert_eq!(printed, deployed());
     assert_eq!(stderr(&assert), "");
@@ -92,7 +82,7 @@ fn staging_and_deploying_in_one_sends_both() {
 
 #[test]
 fn a_refused_deploy_takes_its_edits_back_where_nothing_else_is_staged() {
-    let remove = ["allow", "remove", "192.0.2.1", "--deploy"];
+    let remove = "allow remove 192.0.2.1 --deploy";
     let refused = |before: u64, left: u64| {
         let daemon = FakeDaemon::start(vec![
             answer("POST", "/v1/staged/edits", 200, staged(before + 1)),
@@ -119,7 +109,7 @@ fn edits_stay_staged_where_the_deploy_failed_and_was_not_refused() {
         answer("POST", "/v1/staged/edits", 200, staged(1)),
         answer("POST", "/v1/deploy", 500, failure("failed")),
     ]);
-    let assert = run(&daemon, &["allow", "remove", "192.0.2.1", "--deploy"]).code(1);
+    let assert = run(&daemon, "allow remove 192.0.2.1 --deploy").code(1);
     assert!(stderr(&assert).contains("      the edits stay staged: "));
     assert_eq!(daemon.requests().len(), 2);
 }
@@ -129,7 +119,7 @@ fn a_second_rule_with_the_same_action_exits_with_3_and_the_choices() {
     let refusal = json!({"kind": "conflict", "message": "rule `block` blocks already",
         "hint": "ipblock-ctl rule edit block --add-match 192.0.2.1"});
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 409, refusal)]);
-    let arguments = ["rule", "add", "--action", "block", "--match", "192.0.2.1"];
+    let arguments = "rule add --action block --match 192.0.2.1";
     let assert = run(&daemon, &arguments).code(3);
     assert_eq!(
         stderr(&assert),
@@ -141,9 +131,9 @@ fn a_second_rule_with_the_same_action_exits_with_3_and_the_choices() {
 #[test]
 fn several_rules_are_changed_in_one_request() {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(2))]);
-    run(&daemon, &["rule", "edit", "scanners", "bots", "--disable"]).code(0);
-    run(&daemon, &["rule", "promote", "scanners", "bots"]).code(0);
-    run(&daemon, &["rule", "remove", "scanners", "bots"]).code(0);
+    run(&daemon, "rule edit scanners bots --disable").code(0);
+    run(&daemon, "rule promote scanners bots").code(0);
+    run(&daemon, "rule remove scanners bots").code(0);
     let sent: Vec<Value> = daemon
         .requests()
         .into_iter()
@@ -168,12 +158,12 @@ fn several_rules_are_changed_in_one_request() {
 #[test]
 fn several_rules_have_no_common_name_and_no_common_text() {
     let daemon = FakeDaemon::start(Vec::new());
-    let assert = run(&daemon, &["rule", "edit", "a", "b", "--rename", "c"]).code(2);
+    let assert = run(&daemon, "rule edit a b --rename c").code(2);
     assert_eq!(
         stderr(&assert),
         "error: several rules cannot be given the same name\nhint: write --rename with one rule\n"
     );
-    let assert = run(&daemon, &["rule", "edit", "a", "b"]).code(2);
+    let assert = run(&daemon, "rule edit a b").code(2);
     assert!(
         stderr(&assert).starts_with("error: several rules are changed with flags only"),
         "{}",

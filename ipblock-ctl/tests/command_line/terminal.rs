@@ -1,7 +1,11 @@
 //! `ipblock-ctl` on a terminal, against the fake daemon. What goes wrong with the terminal is a panic.
 
-use std::{ffi::OsStr, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    process::Command,
+};
 
+use ipblock_tests::Arguments;
 pub(crate) use ipblock_tests::{Ended, Size};
 use nix::sys::signal::Signal;
 
@@ -15,14 +19,14 @@ pub(crate) struct Terminal(ipblock_tests::Terminal);
 
 impl Terminal {
     /// Runs `ipblock-ctl` with this daemon, in the foreground of a terminal of 80x24.
-    pub(crate) fn run(daemon: &FakeDaemon, arguments: &[&str]) -> Self {
+    pub(crate) fn run(daemon: &FakeDaemon, arguments: impl Arguments) -> Self {
         Self::run_with(daemon, arguments, &[])
     }
 
     /// The same, with more in the environment.
     pub(crate) fn run_with(
         daemon: &FakeDaemon,
-        arguments: &[&str],
+        arguments: impl Arguments,
         environment: &[(&str, &OsStr)],
     ) -> Self {
         Self::sized(Size::USUAL, daemon, arguments, environment)
@@ -32,11 +36,12 @@ impl Terminal {
     pub(crate) fn sized(
         size: Size,
         daemon: &FakeDaemon,
-        arguments: &[&str],
+        arguments: impl Arguments,
         environment: &[(&str, &OsStr)],
     ) -> Self {
         let mut command = vec![OsStr::new(env!("CARGO_BIN_EXE_ipblock-ctl"))];
-        command.extend(arguments.iter().map(OsStr::new));
+        let arguments = arguments.list();
+        command.extend(arguments.iter().map(OsString::as_os_str));
         let socket = daemon.socket();
         let mut environment = environment.to_vec();
         environment.insert(0, ("IPBLOCK_SOCKET", socket.as_os_str()));

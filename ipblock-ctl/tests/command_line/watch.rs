@@ -234,10 +234,7 @@ fn signals_leave_the_terminal_as_it_was() {
 fn colour_is_drawn_when_asked_for_and_not_otherwise() {
     let daemon = daemon();
     let no_color = [("NO_COLOR", OsStr::new("1"))];
-    for (arguments, has_colour) in [
-        (&["watch"][..], false),
-        (&["watch", "--color", "always"], true),
-    ] {
+    for (arguments, has_colour) in [("watch", false), ("watch --color always", true)] {
         let mut terminal = Terminal::sized(Size::USUAL, &daemon, arguments, &no_color);
         terminal.wait_for_text("RULE by rate");
         terminal.press("q");
@@ -269,12 +266,12 @@ fn off_a_terminal_and_as_json_it_is_refused_with_what_to_use() {
     let refusal = "error: `watch` draws on a terminal\n\
         hint: elsewhere there are `ipblock-ctl counters --watch` and `ipblock-ctl alerts --follow`, \
         both also with --json\n";
-    let assert = run(&daemon, &["watch"]).code(2);
+    let assert = run(&daemon, "watch").code(2);
     assert_eq!(
         (stdout(&assert).as_str(), stderr(&assert).as_str()),
         ("", refusal)
     );
-    let ended = Terminal::run(&daemon, &["watch", "--json"]).end();
+    let ended = Terminal::run(&daemon, "watch --json").end();
     assert_left(&ended, 2);
     assert!(daemon.requests().is_empty());
 }

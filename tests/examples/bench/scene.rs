@@ -36,7 +36,7 @@ impl Scene {
 
     /// By what is deployed, and by the kernel's tables.
     pub(crate) fn assert_blocked(&self, address: &str) -> Result<()> {
-        let answer = self.daemon.ctl_json(&["check", address])?;
+        let answer = self.daemon.ctl_json(["check", address])?;
         let says = |pointer: &str| answer.pointer(pointer).cloned();
         ensure!(
             says("/0/verdict") == Some("block".into())
@@ -48,7 +48,7 @@ impl Scene {
 
     /// Of both families.
     pub(crate) fn entries(&self) -> Result<u64> {
-        let status = self.daemon.ctl_json(&["status"])?;
+        let status = self.daemon.ctl_json("status")?;
         let count = |family: &str| {
             let found = status.pointer(&format!("/zones/0/entries/{family}"));
             found.and_then(Value::as_u64).context("no entries")

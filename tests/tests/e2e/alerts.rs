@@ -157,26 +157,15 @@ fn what_came_in_the_window_is_told_of_when_it_ends() -> anyhow::Result<()> {
 #[test]
 fn a_deploy_does_not_tell_of_anybody_again() -> anyhow::Result<()> {
     // Long enough for two deploys on a busy machine.
-    let (scene, asker) = scene(require_privileged!(), "[alerts]\nwindow = \"15s\"")?;
+    let (scene, asker) = scene(require_privileged!(), "[alerts]\nwindow = \"8s\"")?;
     let frames = [marked("198.51.100.7", 1)];
     scene.send(&frames, 2)?;
     asker.wait_for_alerts(1)?;
-    let other = [
-        "rule",
-        "add",
-        "other",
-        "--action",
-        "block",
-        "--match",
-        "192.0.2.66",
-    ];
+    let other = "rule add other --action block --match 192.0.2.66";
     deploy(&scene.daemon, &other)?;
     scene.send(&frames, 3)?;
     // A rename changes the name in what is told, and nothing else.
-    deploy(
-        &scene.daemon,
-        &["rule", "edit", "watch", "--rename", "eyes"],
-    )?;
+    deploy(&scene.daemon, "rule edit watch --rename eyes")?;
     scene.send(&frames, 4)?;
     let alerts = asker.wait_for_alerts(2)?;
     let found: Vec<_> = alerts.iter().map(said).collect();

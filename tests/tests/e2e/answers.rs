@@ -4,33 +4,33 @@ use anyhow::Context as _;
 use ipblock::api::types::{
     Applied, Check, Count, Counters, Deployed, InterfaceStatus, RuleCount, Status, Totals,
 };
-use ipblock_tests::{Daemon, Netns};
+use ipblock_tests::{Arguments, Daemon, Netns};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Runs `ipblock-ctl --json`, which must succeed, and reads what it prints.
 pub(crate) fn answer<T: DeserializeOwned>(
     daemon: &Daemon,
-    arguments: &[&str],
+    arguments: impl Arguments,
 ) -> anyhow::Result<T> {
     Ok(serde_json::from_value(daemon.ctl_json(arguments)?)?)
 }
 
 pub(crate) fn status(daemon: &Daemon) -> anyhow::Result<Status> {
-    answer(daemon, &["status"])
+    answer(daemon, "status")
 }
 
 pub(crate) fn counters(daemon: &Daemon) -> anyhow::Result<Counters> {
-    answer(daemon, &["counters"])
+    answer(daemon, "counters")
 }
 
 pub(crate) fn check(daemon: &Daemon, addresses: &[&str]) -> anyhow::Result<Vec<Check>> {
-    answer(daemon, &[&["check"], addresses].concat())
+    answer(daemon, [&["check"], addresses].concat())
 }
 
 /// Makes `ruleset`, a document, the deployed one.
 pub(crate) fn apply(daemon: &Daemon, ruleset: &str) -> anyhow::Result<Applied> {
-    let output = daemon.ctl_with_input(&["--json", "apply", "-"], ruleset)?;
+    let output = daemon.ctl_with_input("--json apply -", ruleset)?;
     Ok(serde_json::from_str(&output.ok()?)?)
 }
 
@@ -41,13 +41,15 @@ pub(crate) fn apply_forced(daemon: &Daemon, ruleset: &str) -> anyhow::Result<App
 
 /// As [`apply`], with a flag.
 pub(crate) fn apply_with(daemon: &Daemon, flag: &str, ruleset: &str) -> anyhow::Result<Applied> {
-    let output = daemon.ctl_with_input(&["--json", "apply", flag, "-"], ruleset)?;
+    let output = daemon.ctl_with_input(["--json", "apply", flag, "-"], ruleset)?;
     Ok(serde_json::from_str(&output.ok()?)?)
 }
 
 /// Runs a command that stages, with `--deploy`.
-pub(crate) fn deploy(daemon: &Daemon, arguments: &[&str]) -> anyhow::Result<Deployed> {
-    answer(daemon, &[arguments, &["--deploy"]].concat())
+pub(crate) fn deploy(daemon: &Daemon, arguments: impl Arguments) -> anyhow::Result<Deployed> {
+    let mut arguments = arguments.list();
+    arguments.push("--deploy".into());
+    answer(daemon, arguments)
 }
 
 /// An interface in the status, in whatever zone.

@@ -28,7 +28,7 @@ fn assert_refused(daemon: &Daemon, output: &CtlOutput, said: &[&str]) -> anyhow:
     for text in said.iter().chain(&["--force"]) {
         assert!(output.stderr.contains(text), "{text:?} in {output:?}");
     }
-    let rules = daemon.ctl_json(&["rule", "list"])?;
+    let rules = daemon.ctl_json("rule list")?;
     assert!(!rules[0].is_null(), "{rules}");
     Ok(())
 }
@@ -41,7 +41,7 @@ fn a_file_that_removes_most_is_refused() -> anyhow::Result<()> {
     // Nothing is there to lose.
     apply(daemon, "")?;
     apply(daemon, TWO)?;
-    let applied = |text: &str| daemon.ctl_with_input(&["apply", "-"], text);
+    let applied = |text: &str| daemon.ctl_with_input("apply -", text);
     for text in ["", "# a download that failed\n"] {
         assert_refused(
             daemon,
@@ -53,7 +53,7 @@ fn a_file_that_removes_most_is_refused() -> anyhow::Result<()> {
     assert_refused(daemon, &applied(allow)?, &["the file has no rule"])?;
     let one = "[[rule]]\nname = \"watch\"\naction = \"warn\"\nmatch = [\"192.0.2.64/26\"]\n";
     assert_refused(daemon, &applied(one)?, &["1 of 4 entries"])?;
-    let dry_run = daemon.ctl_with_input(&["apply", "--dry-run", "-"], "")?;
+    let dry_run = daemon.ctl_with_input("apply --dry-run -", "")?;
     assert_eq!(dry_run.code, 6, "{dry_run:?}");
     let said = "refused without --force: the file is empty";
     assert!(dry_run.stdout.contains(said), "{dry_run:?}");
@@ -77,10 +77,10 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
     apply(daemon, TWO)?;
-    let exports = ["toml", "json"].map(|format| daemon.ctl(&["export", "--format", format]));
+    let exports = ["toml", "json"].map(|format| daemon.ctl(["export", "--format", format]));
     let [toml, json] = exports.map(|export| export.unwrap().ok().unwrap());
     assert!(toml.starts_with("revision = \"1@"), "{toml}");
-    let applied = |text: &str| daemon.ctl_with_input(&["apply", "-"], text);
+    let applied = |text: &str| daemon.ctl_with_input("apply -", text);
     for text in [&toml, &json] {
         assert!(applied(text)?.ok()?.starts_with("nothing to do"));
     }
@@ -100,11 +100,11 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
         let said = ["made from revision 1", "revision 2 by root", "ticket 9"];
         assert_refused(daemon, &applied(text)?, &said)?;
     }
-    let dry_run = daemon.ctl_with_input(&["apply", "--dry-run", "-"], &toml)?;
+    let dry_run = daemon.ctl_with_input("apply --dry-run -", &toml)?;
     let said = "refused without --force: the file was made from revision 1";
     assert!(dry_run.stdout.contains(said), "{dry_run:?}");
     // The revision that it was made from comes back.
-    daemon.ctl(&["rollback", "1"])?.ok()?;
+    daemon.ctl("rollback 1")?.ok()?;
     apply(daemon, &toml.replace("warn", "block"))?;
     assert_eq!(status(daemon)?.revision, 3);
     apply_with(daemon, "--force", &toml)?;
@@ -118,7 +118,7 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
         daemon,
         &format!("revision = \"1@0123456789ab.{digest}\n{ruleset}"),
     )?;
-    let garbled = daemon.ctl_with_input(&["apply", "-"], "revision = \"21\"\n")?;
+    let garbled = daemon.ctl_with_input("apply -", "revision = \"21\"\n")?;
     assert_eq!(garbled.code, 2, "{garbled:?}");
     Ok(())
 }
@@ -136,8 +136,8 @@ fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
     ] {
         apply_with(daemon, "--force", &text)?;
         for format in ["toml", "json"] {
-            let exported = daemon.ctl(&["export", "--format", format])?.ok()?;
-            let again = daemon.ctl_with_input(&["apply", "-"], &exported)?.ok()?;
+            let exported = daemon.ctl(["export", "--format", format])?.ok()?;
+            let again = daemon.ctl_with_input("apply -", &exported)?.ok()?;
             assert!(again.starts_with("nothing to do"), "{again}");
         }
         let noted = format!("{text}note = \"ticket 1\"\n");
@@ -145,7 +145,7 @@ fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
     }
     // Another rule of the kind is another question.
     let more = format!("{wide}{}", wide.replace("all", "more"));
-    let refused = daemon.ctl_with_input(&["apply", "-"], &more)?;
+    let refused = daemon.ctl_with_input("apply -", &more)?;
     assert_refused(daemon, &refused, &["<stdin>:8:", "rule `more` would block"])?;
     Ok(())
 }

@@ -38,13 +38,13 @@ fn the_mode_that_was_asked_for_is_the_mode_that_is_used() -> anyhow::Result<()> 
         ("generic", Mode::Generic, GENERIC),
         ("auto", Mode::Native, NATIVE),
     ] {
-        scene.daemon.ctl(&["attach", name, "--mode", asked])?.ok()?;
+        scene.daemon.ctl(["attach", name, "--mode", asked])?.ok()?;
         let shown = interface(&scene.daemon, name)?;
         assert_eq!((shown.mode, shown.state), (mode, InterfaceState::Attached));
         assert_eq!(shown.detail, None);
         let on = program_on(&scene.pair.host.netns, name)?;
         assert_eq!(on.map(|on| on.mode), Some(kernel), "{asked}");
-        scene.daemon.ctl(&["detach", name])?.ok()?;
+        scene.daemon.ctl(["detach", name])?.ok()?;
     }
     Ok(())
 }
@@ -54,12 +54,12 @@ fn auto_falls_back_to_generic_mode_and_says_why() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::detached(root)?;
     // The loopback device's driver knows no XDP.
-    let native = scene.daemon.ctl(&["attach", "lo", "--mode", "native"])?;
+    let native = scene.daemon.ctl("attach lo --mode native")?;
     assert_refused(&native, 1, &["`lo`", "native mode", "--mode generic"]);
     assert_eq!(program_on(&scene.pair.host.netns, "lo")?, None);
     assert!(interface(&scene.daemon, "lo").is_err());
 
-    scene.daemon.ctl(&["attach", "lo"])?.ok()?;
+    scene.daemon.ctl("attach lo")?.ok()?;
     let shown = interface(&scene.daemon, "lo")?;
     assert_eq!(
         (shown.mode, shown.state),
@@ -76,7 +76,7 @@ fn changing_the_mode_of_an_attached_interface_is_refused() -> anyhow::Result<()>
     let scene = Scene::attached(root, "native")?;
     let name = scene.interface();
     let before = program_on(&scene.pair.host.netns, name)?;
-    let output = scene.daemon.ctl(&["attach", name, "--mode", "generic"])?;
+    let output = scene.daemon.ctl(["attach", name, "--mode", "generic"])?;
     assert_refused(&output, 3, &["attached in native mode already", "detach"]);
     assert_eq!(program_on(&scene.pair.host.netns, name)?, before);
     Ok(())
@@ -86,14 +86,14 @@ fn changing_the_mode_of_an_attached_interface_is_refused() -> anyhow::Result<()>
 fn an_unknown_interface_is_refused() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::detached(root)?;
-    let output = scene.daemon.ctl(&["attach", "nope0"])?;
+    let output = scene.daemon.ctl("attach nope0")?;
     assert_refused(&output, 2, &["there is no interface `nope0`"]);
     assert!(interface(&scene.daemon, "nope0").is_err());
-    let output = scene.daemon.ctl(&["detach", "nope0"])?;
+    let output = scene.daemon.ctl("detach nope0")?;
     assert_refused(&output, 2, &["`nope0` is not attached"]);
     let output = scene
         .daemon
-        .ctl(&["attach", scene.interface(), "--zone", "nope"])?;
+        .ctl(["attach", scene.interface(), "--zone", "nope"])?;
     assert_refused(&output, 2, &["there is no deployed zone `nope`"]);
     assert_eq!(program_on(&scene.pair.host.netns, scene.interface())?, None);
     Ok(())
@@ -109,7 +109,7 @@ fn an_interface_without_ethernet_frames_is_refused() -> anyhow::Result<()> {
     let scene = Scene::detached(root)?;
     let netns = &scene.pair.host.netns;
     netns.run(["ip", "tuntap", "add", "dev", "tun7", "mode", "tun"])?;
-    let output = scene.daemon.ctl(&["attach", "tun7"])?;
+    let output = scene.daemon.ctl("attach tun7")?;
     assert_refused(&output, 2, &["`tun7` carries no Ethernet frames"]);
     assert_eq!(program_on(netns, "tun7")?, None);
     assert!(interface(&scene.daemon, "tun7").is_err());
@@ -131,7 +131,7 @@ fn program_of(object: &mut Ebpf) -> &mut Xdp {
 fn assert_foreign_stays(scene: &Scene, foreign: OnInterface) -> anyhow::Result<()> {
     let name = scene.interface();
     for mode in ["auto", "native", "generic"] {
-        let output = scene.daemon.ctl(&["attach", name, "--mode", mode])?;
+        let output = scene.daemon.ctl(["attach", name, "--mode", mode])?;
         // Its name takes a capability that the daemon has given up.
         let said = format!(
             "already runs XDP program {}, which is not ipblock's",
@@ -188,7 +188,7 @@ fn a_foreign_program_without_a_link_is_never_replaced() -> anyhow::Result<()> {
         netns.run(on_device.iter().chain(&["off"]))?;
     }
     // Once it has gone there is nothing in the way.
-    scene.daemon.ctl(&["attach", scene.interface()])?.ok()?;
+    scene.daemon.ctl(["attach", scene.interface()])?.ok()?;
     Ok(())
 }
 
@@ -224,7 +224,7 @@ fn after_detach_everything_passes_again() -> anyhow::Result<()> {
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     let counters = scene.judged(5)?;
     assert_eq!(counters.totals.dropped.packets, 5);
-    scene.daemon.ctl(&["detach", scene.interface()])?.ok()?;
+    scene.daemon.ctl(["detach", scene.interface()])?.ok()?;
     assert_eq!(program_on(&scene.pair.host.netns, scene.interface())?, None);
     assert!(interface(&scene.daemon, scene.interface()).is_err());
     scene.send(&[marked("203.0.113.7", 2)], 5)?;

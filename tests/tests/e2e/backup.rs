@@ -32,7 +32,7 @@ match = ["203.0.113.7", "@feed"]
 fn backed_up(scene: &Scene, name: &str) -> anyhow::Result<String> {
     let file = scene.daemon.state_dir().join(name);
     let file = file.to_string_lossy().into_owned();
-    scene.daemon.ctl(&["backup", &file])?.ok()?;
+    scene.daemon.ctl(["backup", &file])?.ok()?;
     Ok(file)
 }
 
@@ -43,36 +43,30 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     apply(&scene.daemon, RULESET)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
-    scene
-        .daemon
-        .ctl(&["ban", "203.0.113.200", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("ban 203.0.113.200 --for 1h")?.ok()?;
     let file = scene.daemon.state_dir().join("monday.db");
     let file = file.to_string_lossy().into_owned();
-    let exported = scene.daemon.ctl(&["export"])?.ok()?;
-    let history = scene.daemon.ctl_json(&["history"])?;
-    scene.daemon.ctl(&["backup", &file])?.ok()?;
+    let exported = scene.daemon.ctl("export")?.ok()?;
+    let history = scene.daemon.ctl_json("history")?;
+    scene.daemon.ctl(["backup", &file])?.ok()?;
 
     apply_forced(&scene.daemon, "")?;
-    scene.daemon.ctl(&["unban", "203.0.113.200"])?.ok()?;
-    scene
-        .daemon
-        .ctl(&["ban", "203.0.113.201", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("unban 203.0.113.200")?.ok()?;
+    scene.daemon.ctl("ban 203.0.113.201 --for 1h")?.ok()?;
     scene.send(&[marked("203.0.113.7", 2)], 5)?;
     scene.judged(10)?;
     assert_eq!(scene.receiver.count(2), 5);
-    let dry = scene.daemon.ctl(&["restore", &file, "--dry-run"])?;
+    let dry = scene.daemon.ctl(["restore", &file, "--dry-run"])?;
     assert_eq!(dry.code, 6, "{dry:?}");
     assert!(dry.stdout.contains("+ rule abuse: added"), "{dry:?}");
     assert_eq!(status(&scene.daemon)?.revision, 2);
 
-    scene.daemon.ctl(&["restore", &file])?.ok()?;
+    scene.daemon.ctl(["restore", &file])?.ok()?;
     let now = status(&scene.daemon)?;
     assert_eq!((now.revision, &now.problems), (1, &Vec::new()));
     assert_eq!(pinned_generations(&scene.daemon)?, live_generations(&now));
-    assert_eq!(scene.daemon.ctl(&["export"])?.ok()?, exported);
-    assert_eq!(scene.daemon.ctl_json(&["history"])?, history);
+    assert_eq!(scene.daemon.ctl("export")?.ok()?, exported);
+    assert_eq!(scene.daemon.ctl_json("history")?, history);
     // What was counted until the backup, and what comes from now on.
     assert_eq!(count_of(&counters(&scene.daemon)?, "abuse").packets, 5);
     let frames = [
@@ -97,7 +91,7 @@ fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
     scene.daemon.kill()?;
     scene.daemon.start()?;
     assert_eq!(status(&scene.daemon)?.revision, 1);
-    assert_eq!(scene.daemon.ctl(&["export"])?.ok()?, exported);
+    assert_eq!(scene.daemon.ctl("export")?.ok()?, exported);
     Ok(())
 }
 
@@ -113,14 +107,14 @@ fn another_machine_takes_a_backup_over_with_its_own_interfaces() -> anyhow::Resu
     apply(&other.daemon, &unrelated)?;
     other.send(&[marked("203.0.113.8", 1)], 5)?;
     other.judged(5)?;
-    other.daemon.ctl(&["restore", &backup])?.ok()?;
+    other.daemon.ctl(["restore", &backup])?.ok()?;
     other.send(&[marked("203.0.113.7", 2), marked("203.0.113.8", 3)], 5)?;
     let counters = other.judged(10)?;
     assert_eq!(other.receiver.count(2), 0);
     assert_eq!(other.receiver.count(3), 5);
     // Five of the rule that is here now, none of the one that was.
     assert_eq!(count_of(&counters, "abuse").packets, 5);
-    let names = other.daemon.ctl_json(&["rule", "list"])?;
+    let names = other.daemon.ctl_json("rule list")?;
     assert_eq!(names.as_array().map(Vec::len), Some(1), "{names}");
     Ok(())
 }
@@ -131,7 +125,7 @@ fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     for content in ["", "[[rule]]\nname = \"a\"\n"] {
-        let refused = scene.daemon.ctl_with_input(&["restore", "-"], content)?;
+        let refused = scene.daemon.ctl_with_input("restore -", content)?;
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(
             refused.stderr.contains("not an ipblock backup"),
@@ -154,10 +148,10 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
     let backup = backed_up(&scene, "monday.db")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(&edit)?.ok()?;
-    let refused = scene.daemon.ctl(&["restore", &backup])?;
+    let refused = scene.daemon.ctl(["restore", &backup])?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert_eq!(status(&scene.daemon)?.staged, 1);
-    scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
+    scene.daemon.ctl(["restore", &backup, "--force"])?.ok()?;
     assert_eq!(status(&scene.daemon)?.staged, 0);
     Ok(())
 }
@@ -168,26 +162,19 @@ fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Resu
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     let backup = backed_up(&scene, "monday.db")?;
-    let on_trial = [
-        "rule",
-        "remove",
-        "abuse",
-        "--deploy",
-        "--confirm-within",
-        "1h",
-    ];
+    let on_trial = "rule remove abuse --deploy --confirm-within 1h";
     scene.daemon.ctl(&on_trial)?.ok()?;
-    let refused = scene.daemon.ctl(&["restore", &backup])?;
+    let refused = scene.daemon.ctl(["restore", &backup])?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(
         refused.stderr.contains("awaits confirmation"),
         "{refused:?}"
     );
     let during = backed_up(&scene, "trial.db")?;
-    scene.daemon.ctl(&["restore", &backup, "--force"])?.ok()?;
+    scene.daemon.ctl(["restore", &backup, "--force"])?.ok()?;
     assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
     // One that was made during a trial brings it back, and says so.
-    let restored = scene.daemon.ctl_json(&["restore", &during])?;
+    let restored = scene.daemon.ctl_json(["restore", &during])?;
     assert!(
         restored["deployed"]["confirm_deadline"].is_string(),
         "{restored}"
@@ -202,9 +189,9 @@ fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow:
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     let operator = "203.0.113.200";
-    scene.daemon.ctl(&["ban", operator, "--permanent"])?.ok()?;
+    scene.daemon.ctl(["ban", operator, "--permanent"])?.ok()?;
     let backup = backed_up(&scene, "monday.db")?;
-    scene.daemon.ctl(&["unban", operator])?.ok()?;
+    scene.daemon.ctl(["unban", operator])?.ok()?;
 
     let from = ["env", "IPBLOCK_SSH_PEER=203.0.113.200"];
     let dry = ["restore", &backup, "--dry-run"];
@@ -243,11 +230,11 @@ fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result
     let small = Scene::of(daemon, pair)?;
     let block = "[[rule]]\nname = \"own\"\naction = \"block\"\nmatch = [\"203.0.113.9\"]\n";
     apply(&small.daemon, block)?;
-    let exported = small.daemon.ctl(&["export"])?.ok()?;
-    let refused = small.daemon.ctl(&["restore", &backup])?;
+    let exported = small.daemon.ctl("export")?.ok()?;
+    let refused = small.daemon.ctl(["restore", &backup])?;
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("the capacity is 2"), "{refused:?}");
-    assert_eq!(small.daemon.ctl(&["export"])?.ok()?, exported);
+    assert_eq!(small.daemon.ctl("export")?.ok()?, exported);
     let now = status(&small.daemon)?;
     assert_eq!(now.problems, Vec::<String>::new());
     assert_eq!(pinned_generations(&small.daemon)?, live_generations(&now));

@@ -44,7 +44,7 @@ struct Everything {
 fn everything(scene: &Scene) -> anyhow::Result<Everything> {
     let mut told = BTreeMap::new();
     for command in ["history", "counters", "diff"] {
-        told.insert(command, scene.daemon.ctl_json(&[command])?);
+        told.insert(command, scene.daemon.ctl_json([command])?);
     }
     let mut pins = BTreeMap::new();
     add_pins(scene.daemon.bpffs(), &mut pins)?;
@@ -72,7 +72,7 @@ fn rows(scene: &Scene) -> anyhow::Result<BTreeMap<String, Vec<Vec<Value>>>> {
     let path = directory.path().join("now.db");
     scene
         .daemon
-        .ctl(&["backup", path.to_str().context("a path")?])?
+        .ctl(["backup", path.to_str().context("a path")?])?
         .ok()?;
     let connection = Connection::open(&path)?;
     let names = connection
@@ -104,34 +104,22 @@ impl Backup {
         let daemon = &scene.daemon;
         apply(daemon, OTHER)?;
         daemon
-            .ctl_with_input(&["apply", "-", "--confirm-within", "1h"], BLOCK)?
+            .ctl_with_input("apply - --confirm-within 1h", BLOCK)?
             .ok()?;
+        daemon.ctl("rule edit abuse --note staged")?.ok()?;
         daemon
-            .ctl(&["rule", "edit", "abuse", "--note", "staged"])?
+            .ctl("rule add brief --action warn --match 192.0.2.9 --for 1h")?
             .ok()?;
-        daemon
-            .ctl(&[
-                "rule",
-                "add",
-                "brief",
-                "--action",
-                "warn",
-                "--match",
-                "192.0.2.9",
-                "--for",
-                "1h",
-            ])?
-            .ok()?;
-        daemon.ctl(&["ban", "203.0.113.99", "--for", "1h"])?.ok()?;
+        daemon.ctl("ban 203.0.113.99 --for 1h")?.ok()?;
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("sound.db");
         daemon
-            .ctl(&["backup", path.to_str().context("a path")?])?
+            .ctl(["backup", path.to_str().context("a path")?])?
             .ok()?;
-        daemon.ctl(&["discard"])?.ok()?;
-        daemon.ctl(&["confirm"])?.ok()?;
-        daemon.ctl(&["unban", "203.0.113.99"])?.ok()?;
-        daemon.ctl(&["ban", "203.0.113.100", "--for", "1h"])?.ok()?;
+        daemon.ctl("discard")?.ok()?;
+        daemon.ctl("confirm")?.ok()?;
+        daemon.ctl("unban 203.0.113.99")?.ok()?;
+        daemon.ctl("ban 203.0.113.100 --for 1h")?.ok()?;
         let sound = fs::read(path)?;
         Ok(Self { directory, sound })
     }
@@ -163,13 +151,16 @@ impl Backup {
     }
 }
 
-/// Restores it. When it is refused, so is the dry run, and nothing has changed; when it is not, the
-/// daemon starts from it. Whether it was restored.
-fn restore_and_start(scene: &mut Scene, file: &str, what: &str) -> anyhow::Result<bool> {
-    let before = everything(scene)?;
-    let dry = scene.daemon.ctl(&["restore", file, "--dry-run"])?;
-    assert_eq!(everything(scene)?, before, "{what}: {dry:?}");
-    let restored = scene.daemon.ctl(&["restore", file, "--force"])?;
+/// Restores it. When it is refused, so is the dry run, and what was there `before` is; when it is not,
+/// the daemon starts from it. Whether it was restored.
+fn restore_and_start(
+    scene: &mut Scene,
+    before: &Everything,
+    file: &str,
+    what: &str,
+) -> anyhow::Result<bool> {
+    let dry = scene.daemon.ctl(["restore", file, "--dry-run"])?;
+    let restored = scene.daemon.ctl(["restore", file, "--force"])?;
     if restored.code != 0 {
         assert_eq!(
             (dry.code, restored.code),
@@ -184,7 +175,7 @@ fn restore_and_start(scene: &mut Scene, file: &str, what: &str) -> anyhow::Resul
             restored.stderr.contains("nothing was changed"),
             "{what}: {restored:?}"
         );
-        assert_eq!(everything(scene)?, before, "{what}");
+        assert_eq!(everything(scene)?, *before, "{what}");
         return Ok(false);
     }
     assert!([0, 6].contains(&dry.code), "{what}: {dry:?}");
@@ -201,9 +192,9 @@ fn restore_and_start(scene: &mut Scene, file: &str, what: &str) -> anyhow::Resul
     );
     // And goes on.
     if now.confirm_deadline.is_some() {
-        scene.daemon.ctl(&["confirm"])?.ok()?;
+        scene.daemon.ctl("confirm")?.ok()?;
     }
-    scene.daemon.ctl(&["discard"])?;
+    scene.daemon.ctl("discard")?;
     apply(&scene.daemon, OTHER).with_context(|| what.to_owned())?;
     apply(&scene.daemon, BLOCK).with_context(|| what.to_owned())?;
     Ok(true)
@@ -216,11 +207,12 @@ fn a_damaged_backup_is_refused_or_the_daemon_starts_from_it() -> anyhow::Result<
     let backup = Backup::of(&scene)?;
     let nothing = Value::Integer(0);
     let sound = backup.changed("UPDATE store SET one = 1 WHERE ?1 = 0", &nothing)?;
-    assert!(restore_and_start(
-        &mut scene,
-        &sound.context("a backup")?,
-        "as it is"
-    )?);
+    let sound = sound.context("a backup")?;
+    let before = everything(&scene)?;
+    scene.daemon.ctl(["restore", &sound, "--dry-run"])?;
+    assert_eq!(everything(&scene)?, before, "a dry run changes nothing");
+    assert!(restore_and_start(&mut scene, &before, &sound, "as it is")?);
+    let mut before = everything(&scene)?;
     let (mut refused, mut restored) = (0, 0);
     for (table, column, kind) in backup.columns()? {
         let sql = format!("UPDATE OR REPLACE {table} SET {column} = ?1");
@@ -233,8 +225,9 @@ fn a_damaged_backup_is_refused_or_the_daemon_starts_from_it() -> anyhow::Result<
             continue;
         };
         let what = format!("{table}.{column} = {value:?}");
-        if restore_and_start(&mut scene, &file, &what)? {
+        if restore_and_start(&mut scene, &before, &file, &what)? {
             restored += 1;
+            before = everything(&scene)?;
         } else {
             refused += 1;
         }
@@ -252,6 +245,7 @@ fn a_backup_whose_text_is_not_a_ruleset_is_refused() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     let backup = Backup::of(&scene)?;
+    let before = everything(&scene)?;
     for (what, of) in [
         (
             "deployed",
@@ -277,7 +271,8 @@ fn a_backup_whose_text_is_not_a_ruleset_is_refused() -> anyhow::Result<()> {
         )?;
         connection.close().map_err(|(_, error)| error)?;
         let file = path.to_str().context("a path")?;
-        assert!(!restore_and_start(&mut scene, file, what)?, "{what}");
+        let is_restored = restore_and_start(&mut scene, &before, file, what)?;
+        assert!(!is_restored, "{what}");
     }
     Ok(())
 }
@@ -297,7 +292,7 @@ fn digest(text: &str) -> anyhow::Result<Vec<u8>> {
 #[test]
 fn a_backup_with_more_bans_than_there_may_be_is_refused() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(root, "native")?;
     let backup = Backup::of(&scene)?;
     let many = "INSERT OR IGNORE INTO ban
         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1000001)
@@ -307,8 +302,10 @@ fn a_backup_with_more_bans_than_there_may_be_is_refused() -> anyhow::Result<()> 
     let file = backup
         .changed(many, &Value::Integer(0))?
         .context("a backup")?;
-    assert!(!restore_and_start(&mut scene, &file, "bans")?);
-    let refused = scene.daemon.ctl(&["restore", &file])?;
+    let before = everything(&scene)?;
+    let refused = scene.daemon.ctl(["restore", &file, "--force"])?;
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert_eq!(everything(&scene)?, before);
     assert!(
         refused.stderr.contains("bans are more than the 1000000"),
         "{refused:?}"
@@ -321,23 +318,17 @@ fn a_restore_says_what_becomes_of_bans_and_counters() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BLOCK)?;
-    scene
-        .daemon
-        .ctl(&["ban", "203.0.113.99", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("ban 203.0.113.99 --for 1h")?.ok()?;
     let path = scene.daemon.state_dir().join("monday.db");
     let file = path.to_str().context("a path")?;
-    scene.daemon.ctl(&["backup", file])?.ok()?;
-    let same = scene.daemon.ctl(&["restore", file, "--dry-run"])?;
+    scene.daemon.ctl(["backup", file])?.ok()?;
+    let same = scene.daemon.ctl(["restore", file, "--dry-run"])?;
     assert_eq!(same.code, 0, "{same:?}");
-    scene.daemon.ctl(&["unban", "203.0.113.99"])?.ok()?;
-    scene
-        .daemon
-        .ctl(&["ban", "203.0.113.100", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("unban 203.0.113.99")?.ok()?;
+    scene.daemon.ctl("ban 203.0.113.100 --for 1h")?.ok()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
-    let dry = scene.daemon.ctl(&["restore", file, "--dry-run"])?;
+    let dry = scene.daemon.ctl(["restore", file, "--dry-run"])?;
     assert_eq!(dry.code, 6, "{dry:?}");
     let said = [
         "the rules are the same",
@@ -347,12 +338,12 @@ fn a_restore_says_what_becomes_of_bans_and_counters() -> anyhow::Result<()> {
     for text in said {
         assert!(dry.stdout.contains(text), "{dry:?}");
     }
-    let json = scene.daemon.ctl_json(&["restore", file])?;
+    let json = scene.daemon.ctl_json(["restore", file])?;
     let bans = serde_json::json!({"added": 1, "removed": 1, "changed": 0});
     assert_eq!(json["restored"]["bans"], bans, "{json}");
     assert_eq!(json["restored"]["packets"]["before"], 5, "{json}");
     assert_eq!(status(&scene.daemon)?.bans, 1);
-    let again = scene.daemon.ctl(&["restore", file])?.ok()?;
+    let again = scene.daemon.ctl(["restore", file])?.ok()?;
     assert!(again.contains("bans       the same"), "{again}");
     assert!(again.contains("is in force"), "{again}");
     Ok(())
@@ -365,11 +356,11 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() -> anyhow::Result<()> {
     apply(&scene.daemon, OTHER)?;
     let path = scene.daemon.state_dir().join("monday.db");
     let file = path.to_str().context("a path")?.to_owned();
-    scene.daemon.ctl(&["backup", &file])?.ok()?;
+    scene.daemon.ctl(["backup", &file])?.ok()?;
     apply(&scene.daemon, BLOCK)?;
     let fault = scene.daemon.fault();
     fault.trace()?;
-    scene.daemon.ctl(&["restore", &file])?.ok()?;
+    scene.daemon.ctl(["restore", &file])?.ok()?;
     let steps = fault.traced()?;
     let mut times: BTreeMap<String, u64> = BTreeMap::new();
     for step in &steps {
@@ -381,7 +372,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() -> anyhow::Result<()> {
         for time in 1..=times {
             apply(&scene.daemon, BLOCK)?;
             fault.kill_at(&step, time)?;
-            scene.daemon.ctl(&["restore", &file])?;
+            scene.daemon.ctl(["restore", &file])?;
             if !fault.is_reached() {
                 // What the daemon does now and then was counted in.
                 fault.clear()?;
@@ -397,7 +388,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() -> anyhow::Result<()> {
                 "{step}"
             );
             assert_eq!(now.problems, Vec::<String>::new(), "{step}");
-            let rules = scene.daemon.ctl_json(&["rule", "list"])?;
+            let rules = scene.daemon.ctl_json("rule list")?;
             let is_restored = rules[0]["name"] == "other";
             ended_with[usize::from(is_restored)] += 1;
             let (dropped, passed) = if is_restored {
@@ -429,14 +420,14 @@ fn a_restore_for_which_there_is_no_room_brings_the_old_program_back() -> anyhow:
     apply(&scene.daemon, OTHER)?;
     let path = scene.daemon.file("monday.db");
     let file = path.to_str().context("a path")?.to_owned();
-    scene.daemon.ctl(&["backup", &file])?.ok()?;
+    scene.daemon.ctl(["backup", &file])?.ok()?;
     apply(&scene.daemon, BLOCK)?;
     let before = everything(&scene)?;
     let fault = scene.daemon.fault();
     fault.hold_at(Step::LinksSettled.name(), 1)?;
     let output = std::thread::scope(|scope| {
         let daemon = &scene.daemon;
-        let restore = scope.spawn(|| daemon.ctl(&["restore", &file]));
+        let restore = scope.spawn(|| daemon.ctl(["restore", &file]));
         let held = wait_for(DEADLINE, "the step", || fault.is_reached().then_some(()));
         let filled = disk.fill();
         fault.clear()?;

@@ -35,8 +35,8 @@ impl Everything {
             program: program_on(&scene.pair.host.netns, scene.interface())?,
             revision: status.revision,
             staged: status.staged,
-            deployed: daemon.ctl(&["export"])?.ok()?,
-            rules: daemon.ctl_json(&["rule", "list"])?,
+            deployed: daemon.ctl("export")?.ok()?,
+            rules: daemon.ctl_json("rule list")?,
         })
     }
 }
@@ -109,7 +109,7 @@ colour = "red"
         "colour",
         "hint: ",
     ]);
-    assert_refused(&scene, |daemon| daemon.ctl(&["apply", file]), &said)?;
+    assert_refused(&scene, |daemon| daemon.ctl(["apply", file]), &said)?;
     let dry_run = ["apply", "--dry-run", file];
     assert_refused(&scene, |daemon| daemon.ctl(&dry_run), &said)
 }
@@ -119,13 +119,13 @@ fn a_file_that_is_no_toml_or_names_a_rule_twice_or_is_not_there_is_refused() -> 
     let root = require_privileged!();
     let scene = scene(root)?;
     let broken = "[[rule]]\nname = abuse\n";
-    let request = |daemon: &Daemon| daemon.ctl_with_input(&["apply", "-"], broken);
+    let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", broken);
     assert_refused(&scene, request, &["<stdin>:2:8: "])?;
     let twice = RULESET.repeat(2);
-    let request = |daemon: &Daemon| daemon.ctl_with_input(&["apply", "-"], &twice);
+    let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &twice);
     let said = ["<stdin>:8:8: ", "duplicate rule name `abuse`", "line 3"];
     assert_refused(&scene, request, &said)?;
-    let missing = ["apply", "/nonexistent/rules.toml"];
+    let missing = "apply /nonexistent/rules.toml";
     let request = |daemon: &Daemon| daemon.ctl(&missing);
     assert_refused(&scene, request, &["/nonexistent/rules.toml"])
 }
@@ -135,21 +135,21 @@ fn blocking_everything_needs_force() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = scene(root)?;
     let everything = RULESET.replace("203.0.113.0/24", "0.0.0.0/0");
-    let request = |daemon: &Daemon| daemon.ctl_with_input(&["apply", "-"], &everything);
+    let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &everything);
     assert_refused_with(
         3,
         &scene,
         request,
         &["<stdin>:5:9: ", "0.0.0.0/0", "--force"],
     )?;
-    let add = ["rule", "add", "all", "--action", "block", "--match", "::/0"];
+    let add = "rule add all --action block --match ::/0";
     let request = |daemon: &Daemon| daemon.ctl(&add);
     assert_refused_with(3, &scene, request, &["::/0", "--force"])?;
     // With an error that no force lets pass it is bad input.
     let worse = format!("{everything}colour = \"red\"\n");
-    let request = |daemon: &Daemon| daemon.ctl_with_input(&["apply", "-"], &worse);
+    let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &worse);
     assert_refused(&scene, request, &["0.0.0.0/0", "colour"])?;
-    let forced = ["apply", "--force", "-"];
+    let forced = "apply --force -";
     scene.daemon.ctl_with_input(&forced, &everything)?.ok()?;
     assert_eq!(status(&scene.daemon)?.revision, 2);
     Ok(())
@@ -165,24 +165,21 @@ fn edits_that_make_no_sense_are_refused() -> anyhow::Result<()> {
         ]
     };
     for (arguments, said) in [
+        (&add("192.0.2.1/24")[..], "192.0.2.1/24 192.0.2.0/24"),
+        (&add("192.0.2.9-192.0.2.1"), "192.0.2.9-192.0.2.1"),
+        (&add("192.0.2.1-2001:db8::1"), "192.0.2.1-2001:db8::1"),
+        (&add("192.0.2.300"), "192.0.2.300"),
+        (&add("@nowhere"), "nowhere"),
+        ("rule remove nope", "nope"),
+        ("rule edit nope --note x", "nope"),
         (
-            &add("192.0.2.1/24")[..],
-            &["192.0.2.1/24", "192.0.2.0/24"][..],
+            "rule edit abuse --remove-match 198.51.100.7",
+            "198.51.100.7",
         ),
-        (&add("192.0.2.9-192.0.2.1"), &["192.0.2.9-192.0.2.1"]),
-        (&add("192.0.2.1-2001:db8::1"), &["192.0.2.1-2001:db8::1"]),
-        (&add("192.0.2.300"), &["192.0.2.300"]),
-        (&add("@nowhere"), &["nowhere"]),
-        (&["rule", "remove", "nope"], &["nope"]),
-        (&["rule", "edit", "nope", "--note", "x"], &["nope"]),
-        (
-            &["rule", "edit", "abuse", "--remove-match", "198.51.100.7"],
-            &["198.51.100.7"],
-        ),
-        (&["allow", "remove", "198.51.100.7"], &["198.51.100.7"]),
-        (&["check", "192.0.2.1/24"], &["192.0.2.1/24"]),
-        (&["check", "@nowhere"], &["nowhere"]),
-        (&["rule", "show", "nope"], &["nope"]),
+        ("allow remove 198.51.100.7", "198.51.100.7"),
+        ("check 192.0.2.1/24", "192.0.2.1/24"),
+        ("check @nowhere", "nowhere"),
+        ("rule show nope", "nope"),
     ] {
         assert_refused(&scene, |daemon| daemon.ctl(arguments), said)?;
     }
@@ -211,7 +208,7 @@ fn more_entries_than_the_capacity_are_refused() -> anyhow::Result<()> {
     };
     apply(&scene.daemon, &ruleset(10))?;
     let too_many = ruleset(11);
-    let request = |daemon: &Daemon| daemon.ctl_with_input(&["apply", "-"], &too_many);
+    let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &too_many);
     let said = [
         "needs 11 kernel entries",
         "the capacity is 10",
@@ -220,11 +217,11 @@ fn more_entries_than_the_capacity_are_refused() -> anyhow::Result<()> {
     assert_refused(&scene, request, &said)?;
 
     // Edits are staged, and stay so when the deploy is refused.
-    let edit = ["rule", "edit", "hosts", "--add-match", "2001:db8::1"];
+    let edit = "rule edit hosts --add-match 2001:db8::1";
     scene.daemon.ctl(&edit)?.ok()?;
-    assert_refused(&scene, |daemon| daemon.ctl(&["deploy"]), &said)?;
+    assert_refused(&scene, |daemon| daemon.ctl("deploy"), &said)?;
     assert_eq!(status(&scene.daemon)?.staged, 1);
-    scene.daemon.ctl(&["discard"])?.ok()?;
+    scene.daemon.ctl("discard")?.ok()?;
     apply(&scene.daemon, &ruleset(9))?;
     assert_eq!(status(&scene.daemon)?.revision, 2);
     Ok(())

@@ -103,8 +103,8 @@ fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow:
     let daemon = &scene.daemon;
     let elsewhere = tempfile::tempdir()?;
     let copy = elsewhere.path().join("ipblock.db");
-    daemon.ctl(&["backup", copy.to_str().unwrap()])?.ok()?;
-    daemon.ctl(&["ban", "198.51.100.7", "--for", "1h"])?.ok()?;
+    daemon.ctl(["backup", copy.to_str().unwrap()])?.ok()?;
+    daemon.ctl("ban 198.51.100.7 --for 1h")?.ok()?;
     let said = "another ipblockd looks after the filter";
     assert_leaves_pins_alone(daemon, elsewhere.path(), said)?;
     for answer in check(daemon, &["198.51.100.7"])? {
@@ -148,6 +148,6 @@ fn without_a_daemon_the_exit_code_is_4() -> anyhow::Result<()> {
     scene.daemon.start()?;
     scene.daemon.kill()?;
     assert!(scene.daemon.socket().exists());
-    assert_eq!(scene.daemon.ctl(&["status"])?.code, 4);
+    assert_eq!(scene.daemon.ctl("status")?.code, 4);
     Ok(())
 }

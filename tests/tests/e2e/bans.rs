@@ -6,7 +6,7 @@ use ipblock::api::{
     client::Client,
     types::{BanInfo, Banned, BansQuery, Check, CheckVerdict, Count, Counters, Reason, Unbanned},
 };
-use ipblock_tests::{DEADLINE, Daemon, packet::Frame, require_privileged, wait_for};
+use ipblock_tests::{Arguments, DEADLINE, Daemon, packet::Frame, require_privileged, wait_for};
 
 use crate::{
     answers::{answer, apply, apply_forced, check, count_of, counters},
@@ -14,16 +14,16 @@ use crate::{
     scenario::{BLOCK, Scene, count, marked},
 };
 
-pub(crate) fn ban(daemon: &Daemon, arguments: &[&str]) -> anyhow::Result<Banned> {
-    answer(daemon, &[&["ban"], arguments].concat())
+pub(crate) fn ban(daemon: &Daemon, arguments: impl Arguments) -> anyhow::Result<Banned> {
+    answer(daemon, [vec!["ban".into()], arguments.list()].concat())
 }
 
-pub(crate) fn unban(daemon: &Daemon, addresses: &[&str]) -> anyhow::Result<Unbanned> {
-    answer(daemon, &[&["unban"], addresses].concat())
+pub(crate) fn unban(daemon: &Daemon, addresses: impl Arguments) -> anyhow::Result<Unbanned> {
+    answer(daemon, [vec!["unban".into()], addresses.list()].concat())
 }
 
 pub(crate) fn bans(daemon: &Daemon) -> anyhow::Result<Vec<BanInfo>> {
-    answer(daemon, &["bans"])
+    answer(daemon, "bans")
 }
 
 /// The only answer for an address; the kernel must agree with it.
@@ -86,12 +86,12 @@ fn a_ban_holds_for_the_next_packet_and_an_unban_frees_it() -> anyhow::Result<()>
         let mut ledger = Ledger::new();
         ledger.expect(&scene, &[], &[v4, v6]);
         for _ in 0..3 {
-            let banned = ban(&scene.daemon, &[v4, v6, "--for", "1h", "--reason", "scan"])?;
+            let banned = ban(&scene.daemon, [v4, v6, "--for", "1h", "--reason", "scan"])?;
             assert_eq!((banned.added, banned.moved), (2, 0));
             let counters = ledger.expect(&scene, &[v4, v6], &["203.0.113.8", "2001:db8:b::8"]);
             assert_eq!(counters.totals.dropped, ledger.banned);
             assert!(is_banned(&scene.daemon, v4)? && is_banned(&scene.daemon, v6)?);
-            let unbanned = unban(&scene.daemon, &[v4, v6])?;
+            let unbanned = unban(&scene.daemon, [v4, v6])?;
             assert_eq!(unbanned.removed, 2);
             ledger.expect(&scene, &[], &[v4, v6]);
             assert!(!is_banned(&scene.daemon, v4)? && !is_banned(&scene.daemon, v6)?);
@@ -105,7 +105,7 @@ fn a_banned_packet_counts_for_no_rule() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BLOCK)?;
-    ban(&scene.daemon, &["203.0.113.7", "--permanent"])?;
+    ban(&scene.daemon, "203.0.113.7 --permanent")?;
     let mut ledger = Ledger::new();
     ledger.expect(&scene, &["203.0.113.7"], &["198.51.100.7"]);
     scene.send(&[marked("203.0.113.8", 99)], 1)?;
@@ -125,7 +125,7 @@ fn a_banned_packet_counts_for_no_rule() -> anyhow::Result<()> {
 fn a_ban_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
-    ban(&scene.daemon, &["203.0.113.7", "--for", "4s"])?;
+    ban(&scene.daemon, "203.0.113.7 --for 4s")?;
     scene.daemon.kill()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     // Nobody is there to take the ban away: the kernel knows its end.
@@ -149,10 +149,10 @@ fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
     let (short_inside, long_inside) = ("203.0.113.7", "203.0.113.200");
-    ban(daemon, &[short_inside, "--for", "1s"])?;
-    ban(daemon, &["203.0.113.0-203.0.113.127", "--for", "1h"])?;
-    ban(daemon, &["203.0.113.128/25", "--for", "1s"])?;
-    ban(daemon, &[long_inside, "--for", "1h"])?;
+    ban(daemon, [short_inside, "--for", "1s"])?;
+    ban(daemon, "203.0.113.0-203.0.113.127 --for 1h")?;
+    ban(daemon, "203.0.113.128/25 --for 1s")?;
+    ban(daemon, [long_inside, "--for", "1h"])?;
     wait_for(DEADLINE, "the short bans to end", || {
         (bans(daemon).ok()?.len() == 2).then_some(())
     })?;
@@ -178,7 +178,7 @@ fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
     ];
     assert_eq!(fates, expected);
 
-    let unbanned = unban(daemon, &[short_inside, "203.0.113.128/25"])?;
+    let unbanned = unban(daemon, [short_inside, "203.0.113.128/25"])?;
     assert_eq!(unbanned.removed, 0);
     assert_eq!(unbanned.not_banned.len(), 2);
     let still: Vec<_> = unbanned
@@ -194,7 +194,7 @@ fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
         still,
         expected.map(|(prefix, by)| (prefix.to_owned(), by.to_owned()))
     );
-    unban(daemon, &["203.0.113.0/25"])?;
+    unban(daemon, "203.0.113.0/25")?;
     ledger.expect(&scene, &[long_inside], &[short_inside, "203.0.113.0"]);
     Ok(())
 }
@@ -205,12 +205,12 @@ fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
     for (address, end) in [
-        ("203.0.113.1", &["--for", "3h"][..]),
-        ("203.0.113.2", &["--permanent"]),
-        ("2001:db8::3", &["--for", "1h"]),
-        ("203.0.113.4", &["--for", "2h"]),
+        ("203.0.113.1", "--for 3h"),
+        ("203.0.113.2", "--permanent"),
+        ("2001:db8::3", "--for 1h"),
+        ("203.0.113.4", "--for 2h"),
     ] {
-        ban(daemon, &[&[address][..], end].concat())?;
+        ban(daemon, [&[address][..], end].concat())?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -233,15 +233,13 @@ fn allow_lists_win_over_bans_and_a_deploy_of_one_rewrites_none() -> anyhow::Resu
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
-    ban(daemon, &["203.0.113.0/24", "--for", "1h"])?;
+    ban(daemon, "203.0.113.0/24 --for 1h")?;
     let mut ledger = Ledger::new();
     ledger.expect(&scene, &["203.0.113.7", "203.0.113.8"], &[]);
-    daemon
-        .ctl(&["allow", "add", "203.0.113.7", "--deploy"])?
-        .ok()?;
+    daemon.ctl("allow add 203.0.113.7 --deploy")?.ok()?;
     let counters = ledger.expect(&scene, &["203.0.113.8"], &["203.0.113.7"]);
     assert_eq!(counters.totals.allowed.packets, 1);
-    let banned = ban(daemon, &["203.0.113.7", "--for", "1h"])?;
+    let banned = ban(daemon, "203.0.113.7 --for 1h")?;
     assert_eq!(
         banned.warnings,
         ["on the allow list, so it passes all the same: 203.0.113.7/32"]
@@ -250,9 +248,7 @@ fn allow_lists_win_over_bans_and_a_deploy_of_one_rewrites_none() -> anyhow::Resu
     let fate = fate(daemon, "203.0.113.7")?;
     assert_eq!(fate.reason, Reason::Allow);
     assert!(fate.banned_by.is_some());
-    daemon
-        .ctl(&["allow", "remove", "203.0.113.7", "--deploy"])?
-        .ok()?;
+    daemon.ctl("allow remove 203.0.113.7 --deploy")?.ok()?;
     ledger.expect(&scene, &["203.0.113.7", "203.0.113.8"], &[]);
     Ok(())
 }
@@ -274,15 +270,12 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
     scene.daemon.kill()?;
     flood.wait_for_more(20)?;
     scene.daemon.start()?;
-    scene
-        .daemon
-        .ctl(&["allow", "add", "192.0.2.9", "--deploy"])?
-        .ok()?;
+    scene.daemon.ctl("allow add 192.0.2.9 --deploy")?.ok()?;
     flood.wait_for_more(20)?;
     scene.daemon.restart()?;
     // Bans come and go beside it, and no deploy is held up by them.
-    ban(&scene.daemon, &["192.0.2.0/24", "--permanent"])?;
-    unban(&scene.daemon, &["192.0.2.0/24"])?;
+    ban(&scene.daemon, "192.0.2.0/24 --permanent")?;
+    unban(&scene.daemon, "192.0.2.0/24")?;
     apply_forced(&scene.daemon, "")?;
     let rounds = flood.stop()?;
     let counters = scene.judged(rounds * frames.len() as u64)?;
@@ -301,23 +294,19 @@ fn what_cannot_be_meant_is_refused_and_bans_nothing() -> anyhow::Result<()> {
         scene.daemon.ctl(&arguments)
     };
     for (addresses, code, part) in [
-        (&["0.0.0.0/0"][..], 3, "every IPv4 address"),
-        (&["::/1", "8000::/1"], 3, "every IPv6 address"),
-        (&["203.0.113.7", "10.0.0.1/8"], 2, "10.0.0.0/8"),
-        (
-            &["203.0.113.7", "203.0.113.9-203.0.113.8"],
-            2,
-            "203.0.113.8",
-        ),
-        (&["@nobody"], 2, "there is no list"),
+        ("0.0.0.0/0", 3, "every IPv4 address"),
+        ("::/1 8000::/1", 3, "every IPv6 address"),
+        ("203.0.113.7 10.0.0.1/8", 2, "10.0.0.0/8"),
+        ("203.0.113.7 203.0.113.9-203.0.113.8", 2, "203.0.113.8"),
+        ("@nobody", 2, "there is no list"),
     ] {
         let output = for_1h(addresses)?;
         assert_eq!(output.code, code, "{output:?}");
         assert!(output.stderr.contains(part), "{output:?}");
     }
-    assert_eq!(scene.daemon.ctl(&["ban", "203.0.113.7"])?.code, 2);
+    assert_eq!(scene.daemon.ctl("ban 203.0.113.7")?.code, 2);
     assert_eq!(bans(&scene.daemon)?, []);
-    ban(&scene.daemon, &["0.0.0.0/0", "--for", "1h", "--force"])?;
+    ban(&scene.daemon, "0.0.0.0/0 --for 1h --force")?;
     Ledger::new().expect(&scene, &["192.0.2.1"], &["2001:db8::1"]);
     Ok(())
 }
@@ -326,7 +315,7 @@ fn what_cannot_be_meant_is_refused_and_bans_nothing() -> anyhow::Result<()> {
 fn an_ipv6_host_warns_and_can_be_widened() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
-    let banned = ban(&scene.daemon, &["2001:db8:1:2::3", "--for", "1h"])?;
+    let banned = ban(&scene.daemon, "2001:db8:1:2::3 --for 1h")?;
     assert!(banned.warnings[0].contains("--v6-prefix 64"), "{banned:?}");
     let widened = [
         "2001:db8:1:3::3",
@@ -360,7 +349,7 @@ fn a_stream_bans_line_by_line_while_it_is_open() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     let mut child = scene
         .daemon
-        .ctl_command(&[], &["ban", "-", "--for", "1h"])
+        .ctl_command(&[], ["ban", "-", "--for", "1h"])
         .spawn()?;
     let mut input = child.stdin.take().unwrap();
     input.write_all(

@@ -24,14 +24,14 @@ fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
     let daemon = &scene.daemon;
     let address = "203.0.113.9";
     let mut ledger = Ledger::new();
-    ban(daemon, &[address, "--permanent", "--reason", "court order"])?;
+    ban(daemon, [address, "--permanent", "--reason", "court order"])?;
     let first = only(daemon)?;
-    let again = ban(daemon, &[address, "--for", "1s", "--reason", "sshd"])?;
+    let again = ban(daemon, [address, "--for", "1s", "--reason", "sshd"])?;
     assert_eq!((again.added, again.moved, again.unchanged), (0, 0, 1));
     assert_eq!(again.bans[0].change, BanChange::Unchanged);
     assert_eq!(again.bans[0].until, None);
     assert_eq!(only(daemon)?, first);
-    let text = daemon.ctl(&["ban", address, "--for", "1s", "--reason", "sshd"])?;
+    let text = daemon.ctl(["ban", address, "--for", "1s", "--reason", "sshd"])?;
     assert_eq!(
         text.ok()?,
         "203.0.113.9/32: banned permanently already, unchanged; its reason stays `court order`\n"
@@ -39,19 +39,17 @@ fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
 
     // A feed that meets it leaves it alone.
     let feed = "203.0.113.9\n203.0.113.10\n";
-    let text = daemon
-        .ctl_with_input(&["ban", "-", "--for", "1h"], feed)?
-        .ok()?;
+    let text = daemon.ctl_with_input("ban - --for 1h", feed)?.ok()?;
     assert!(
         text.contains("203.0.113.9/32: banned permanently already"),
         "{text}"
     );
     assert!(text.contains("banned 203.0.113.10/32 until"), "{text}");
     ledger.expect(&scene, &[address, "203.0.113.10"], &["203.0.113.11"]);
-    unban(daemon, &["203.0.113.10"])?;
+    unban(daemon, "203.0.113.10")?;
     assert_eq!(only(daemon)?, first);
 
-    let shortened = ban(daemon, &[address, "--for", "2s", "--shorten"])?;
+    let shortened = ban(daemon, [address, "--for", "2s", "--shorten"])?;
     assert_eq!(
         (shortened.moved, shortened.bans[0].change),
         (1, BanChange::Shortened)
@@ -74,12 +72,9 @@ fn a_longer_ban_prolongs_the_first_in_the_kernel_too() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     let address = "2001:db8:b::7";
-    ban(
-        &scene.daemon,
-        &[address, "--for", "2s", "--reason", "first"],
-    )?;
+    ban(&scene.daemon, [address, "--for", "2s", "--reason", "first"])?;
     let first = only(&scene.daemon)?;
-    let again = ban(&scene.daemon, &[address, "--for", "1h"])?;
+    let again = ban(&scene.daemon, [address, "--for", "1h"])?;
     let [prolonged] = again.bans.as_slice() else {
         panic!("{again:?}");
     };
@@ -91,7 +86,7 @@ fn a_longer_ban_prolongs_the_first_in_the_kernel_too() -> anyhow::Result<()> {
     assert!(matches!(found.seconds_left, Some(3500..=3600)), "{found:?}");
     ban(
         &scene.daemon,
-        &[address, "--permanent", "--reason", "second"],
+        [address, "--permanent", "--reason", "second"],
     )?;
     // The kernel has no part of the first end.
     wait_for(DEADLINE, "the first end to pass", || {
@@ -111,7 +106,7 @@ fn a_stream_goes_on_over_a_restart_of_the_daemon() -> anyhow::Result<()> {
     let mut scene = Scene::attached(root, "native")?;
     let mut child = scene
         .daemon
-        .ctl_command(&[], &["ban", "-", "--for", "1h"])
+        .ctl_command(&[], ["ban", "-", "--for", "1h"])
         .spawn()?;
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"203.0.113.7\n")?;
@@ -146,14 +141,14 @@ fn who_banned_an_address_is_known_when_the_ban_is_gone() -> anyhow::Result<()> {
     for last in 0..250 {
         writeln!(input, "203.0.113.{last} 198.51.100.{last}")?;
     }
-    let stream = ["ban", "-", "--for", "1h", "--reason", "wave"];
+    let stream = "ban - --for 1h --reason wave";
     scene.daemon.ctl_with_input(&stream, &input)?.ok()?;
-    scene.daemon.ctl_with_input(&["unban", "-"], &input)?.ok()?;
+    scene.daemon.ctl_with_input("unban -", &input)?.ok()?;
     assert_eq!(status(&scene.daemon)?.bans, 0);
     scene.daemon.restart()?;
 
     let about = |address: &str| -> anyhow::Result<Vec<AuditInfo>> {
-        answer(&scene.daemon, &["audit", address])
+        answer(&scene.daemon, ["audit", address])
     };
     let found = about("203.0.113.249")?;
     let what: Vec<_> = found.iter().map(|entry| entry.what.as_str()).collect();
@@ -166,9 +161,9 @@ fn who_banned_an_address_is_known_when_the_ban_is_gone() -> anyhow::Result<()> {
     // Also where it is inside of what was asked for; never where it is not.
     assert_eq!(about("203.0.113.248/29")?.len(), 2);
     assert_eq!(about("203.0.113.251")?, []);
-    let text = scene.daemon.ctl(&["audit", "203.0.113.249"])?.ok()?;
+    let text = scene.daemon.ctl("audit 203.0.113.249")?.ok()?;
     assert!(text.contains("among them 203.0.113.249/32"), "{text}");
-    let text = scene.daemon.ctl(&["audit", "203.0.113.251"])?.ok()?;
+    let text = scene.daemon.ctl("audit 203.0.113.251")?.ok()?;
     assert_eq!(text, "no entry that is kept names 203.0.113.251\n");
     Ok(())
 }
@@ -182,12 +177,12 @@ fn unban_counts_what_is_still_banned_inside_and_can_end_it() -> anyhow::Result<(
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     ban(
         daemon,
-        &[&hosts[..], &["198.51.100.1", "--for", "1h"]].concat(),
+        [&hosts[..], &["198.51.100.1", "--for", "1h"]].concat(),
     )?;
-    let unbanned = unban(daemon, &["203.0.113.0/24"])?;
+    let unbanned = unban(daemon, "203.0.113.0/24")?;
     assert_eq!((unbanned.removed, unbanned.still_banned.len()), (0, 100));
     assert_eq!(unbanned.more_still_banned, 101);
-    let unbanned = unban(daemon, &["203.0.113.0/24", "--inside"])?;
+    let unbanned = unban(daemon, "203.0.113.0/24 --inside")?;
     assert_eq!((unbanned.removed, unbanned.more_still_banned), (201, 0));
     Ledger::new().expect(&scene, &["198.51.100.1"], &["203.0.113.0", "203.0.113.200"]);
     Ok(())

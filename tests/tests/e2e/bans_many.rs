@@ -74,9 +74,7 @@ fn a_hundred_thousand_bans_are_streamed_kept_and_taken_over() -> anyhow::Result<
         writeln!(input, "{address} 4000 attempts")?;
     }
     let started = Instant::now();
-    let output = scene
-        .daemon
-        .ctl_with_input(&["ban", "-", "--for", "1h"], &input)?;
+    let output = scene.daemon.ctl_with_input("ban - --for 1h", &input)?;
     tell("100,000 bans from a stream", started);
     output.ok()?;
     assert_eq!(status(&scene.daemon)?.bans, u64::from(BANS));

@@ -17,17 +17,14 @@ use crate::{
 fn an_ended_ban_is_cleared_away() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
-    ban(
-        &scene.daemon,
-        &["203.0.113.7", "2001:db8::/64", "--for", "1s"],
-    )?;
+    ban(&scene.daemon, "203.0.113.7 2001:db8::/64 --for 1s")?;
     assert_eq!(status(&scene.daemon)?.bans, 2);
     wait_for(DEADLINE, "the tables to be empty", || {
         let left = |name| pinned_v4(&scene.daemon, name).unwrap().keys().count();
         (left(names::BANS_IPV4) == 0).then_some(())
     })?;
     assert_eq!(status(&scene.daemon)?.bans, 0);
-    assert_eq!(unban(&scene.daemon, &["203.0.113.7"])?.removed, 0);
+    assert_eq!(unban(&scene.daemon, "203.0.113.7")?.removed, 0);
     Ok(())
 }
 
@@ -35,8 +32,8 @@ fn an_ended_ban_is_cleared_away() -> anyhow::Result<()> {
 fn after_a_reboot_bans_are_in_the_kernel_before_the_first_link() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
-    ban(&scene.daemon, &["203.0.113.7", "--for", "1h"])?;
-    ban(&scene.daemon, &["2001:db8:b::/64", "--permanent"])?;
+    ban(&scene.daemon, "203.0.113.7 --for 1h")?;
+    ban(&scene.daemon, "2001:db8:b::/64 --permanent")?;
     scene.daemon.kill()?;
     // What a reboot leaves of a bpffs.
     fs::remove_dir_all(scene.daemon.bpffs().join("ipblock"))?;
@@ -72,7 +69,7 @@ fn a_start_puts_right_what_is_strange_in_the_tables() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     let addresses = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
-    ban(&scene.daemon, &[&addresses[..], &["--permanent"]].concat())?;
+    ban(&scene.daemon, [&addresses[..], &["--permanent"]].concat())?;
     scene.daemon.kill()?;
     let mut table = pinned_v4(&scene.daemon, names::BANS_IPV4)?;
     table.remove(&Key::new(32, [203, 0, 113, 1]))?;
@@ -92,13 +89,13 @@ fn a_start_puts_right_what_is_strange_in_the_tables() -> anyhow::Result<()> {
 fn tables_that_lost_their_pins_are_made_anew_with_a_program_that_asks_them() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
-    ban(&scene.daemon, &["203.0.113.7", "--permanent"])?;
+    ban(&scene.daemon, "203.0.113.7 --permanent")?;
     let before = live_generations(&status(&scene.daemon)?);
     scene.daemon.kill()?;
     fs::remove_file(table(&scene.daemon, names::BANS_IPV4))?;
     scene.daemon.start()?;
     assert_ne!(live_generations(&status(&scene.daemon)?), before);
-    ban(&scene.daemon, &["203.0.113.8", "--permanent"])?;
+    ban(&scene.daemon, "203.0.113.8 --permanent")?;
     Ledger::new().expect(&scene, &["203.0.113.7", "203.0.113.8"], &["203.0.113.9"]);
     assert!(is_banned(&scene.daemon, "203.0.113.8")?);
     Ok(())
@@ -108,22 +105,12 @@ fn tables_that_lost_their_pins_are_made_anew_with_a_program_that_asks_them() -> 
 fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
-    ban(
-        &scene.daemon,
-        &["203.0.113.7", "--permanent", "--reason", "kept"],
-    )?;
+    ban(&scene.daemon, "203.0.113.7 --permanent --reason kept")?;
     let before = bans(&scene.daemon)?;
     let refusing = MapData::from_pin(table(&scene.daemon, names::BANS_IPV6))?;
     freeze_map(refusing.fd())?;
     // The IPv4 half is written first, and taken back.
-    let arguments = [
-        "ban",
-        "203.0.113.7",
-        "203.0.113.8",
-        "2001:db8::7",
-        "--for",
-        "1h",
-    ];
+    let arguments = "ban 203.0.113.7 203.0.113.8 2001:db8::7 --for 1h";
     let output = scene.daemon.ctl(&arguments)?;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.contains("the kernel refused"), "{output:?}");

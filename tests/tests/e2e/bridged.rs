@@ -90,7 +90,7 @@ impl Bridged {
     }
 
     pub(crate) fn attach(&self, name: &str) -> anyhow::Result<()> {
-        self.daemon.ctl(&["attach", name])?.ok().map(drop)
+        self.daemon.ctl(["attach", name])?.ok().map(drop)
     }
 
     /// Both are attached, and the kernel says so.

@@ -49,7 +49,7 @@ fn wait_until_it_passes(scene: &Scene, marker: u64) -> anyhow::Result<()> {
 
 /// Number and state of each revision, newest first.
 fn history(scene: &Scene) -> anyhow::Result<Vec<(u64, String)>> {
-    let history = scene.daemon.ctl_json(&["history"])?;
+    let history = scene.daemon.ctl_json("history")?;
     let entries = history.as_array().cloned().unwrap_or_default();
     let entry = |entry: &Value| {
         let number = entry["revision"].as_u64().unwrap_or_default();
@@ -110,7 +110,7 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
     scene.daemon.ctl(&set)?.ok()?;
     scene
         .daemon
-        .wait_for_json(&["status"], "the interface to be in the zone", |status| {
+        .wait_for_json("status", "the interface to be in the zone", |status| {
             let zones = status["zones"].as_array()?;
             let lan = zones.iter().find(|zone| zone["name"] == "lan")?;
             (lan["interfaces"][0]["state"] == "attached").then_some(())
@@ -123,7 +123,7 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
     let is_told = |problem: &String| problem.contains("there is no deployed zone `lan`");
     assert!(now.problems.iter().any(is_told), "{now:?}");
     // It is remembered for when the zone comes back.
-    scene.daemon.ctl(&["rollback", "2", "--force"])?.ok()?;
+    scene.daemon.ctl("rollback 2 --force")?.ok()?;
     wait_for(DEADLINE, "the interface to be in the zone again", || {
         status(&scene.daemon)
             .ok()?
@@ -149,7 +149,7 @@ fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::R
         let told = |problem: &String| problem.contains("going back to revision 1 failed");
         problems()?.iter().any(told).then_some(())
     })?;
-    scene.daemon.ctl(&["confirm"])?.ok()?;
+    scene.daemon.ctl("confirm")?.ok()?;
     assert_eq!(problems(), Some(Vec::new()));
     Ok(())
 }
@@ -169,7 +169,7 @@ fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<(
         refused.stderr.contains("ipblock-ctl confirm"),
         "{refused:?}"
     );
-    scene.daemon.ctl(&["confirm"])?.ok()?;
+    scene.daemon.ctl("confirm")?.ok()?;
     scene.daemon.ctl(&attach)?.ok()?;
     Ok(())
 }
@@ -180,9 +180,9 @@ fn a_confirmed_deploy_stays() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
     deploy_on_trial(&scene, "6s")?;
-    let confirmed = scene.daemon.ctl_json(&["confirm"])?;
+    let confirmed = scene.daemon.ctl_json("confirm")?;
     assert_eq!(confirmed["revision"], 2);
-    let again = scene.daemon.ctl(&["confirm"])?;
+    let again = scene.daemon.ctl("confirm")?;
     assert_eq!(again.code, 3, "{again:?}");
     assert!(again.stderr.contains("nothing awaits"), "{again:?}");
     // Longer than the trial would have been.
@@ -232,7 +232,7 @@ fn a_trial_goes_on_over_a_restart_and_can_be_confirmed_then() -> anyhow::Result<
         moved.is_some_and(|moved| moved.as_millis() < 100),
         "{deadline:?} became {after:?}"
     );
-    scene.daemon.ctl(&["confirm"])?.ok()?;
+    scene.daemon.ctl("confirm")?.ok()?;
     assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
     Ok(())
 }
@@ -247,7 +247,7 @@ fn the_time_to_confirm_is_told_alike_each_time() -> anyhow::Result<()> {
     let told = &applied["deployed"]["confirm_deadline"];
     assert!(told.is_string(), "{applied}");
     for _ in 0..3 {
-        let status = scene.daemon.ctl_json(&["status"])?;
+        let status = scene.daemon.ctl_json("status")?;
         assert_eq!(status["confirm_deadline"], *told);
     }
     Ok(())
@@ -261,14 +261,14 @@ fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
     deploy_on_trial(&scene, "1h")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(&edit)?.ok()?;
-    let second = scene.daemon.ctl(&["deploy"])?;
+    let second = scene.daemon.ctl("deploy")?;
     assert_eq!(second.code, 3, "{second:?}");
     assert!(second.stderr.contains("ipblock-ctl confirm"), "{second:?}");
-    scene.daemon.ctl(&["discard"])?.ok()?;
-    let applied = scene.daemon.ctl_with_input(&["apply", "-"], BEFORE)?;
+    scene.daemon.ctl("discard")?.ok()?;
+    let applied = scene.daemon.ctl_with_input("apply -", BEFORE)?;
     assert_eq!(applied.code, 3, "{applied:?}");
     // Going back at once is not a deploy.
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
     wait_until_it_passes(&scene, 1)?;
     assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
     apply(&scene.daemon, BEFORE)?;
@@ -295,18 +295,15 @@ fn a_rollback_by_hand_restores_the_rules_and_keeps_their_counts() -> anyhow::Res
     apply(&scene.daemon, BEFORE)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
-    scene
-        .daemon
-        .ctl(&["rule", "remove", "abuse", "--deploy"])?
-        .ok()?;
+    scene.daemon.ctl("rule remove abuse --deploy")?.ok()?;
     scene.send(&[marked("203.0.113.7", 2)], 5)?;
     scene.judged(10)?;
     assert_eq!(scene.receiver.count(2), 5);
 
-    let dry = scene.daemon.ctl(&["rollback", "1", "--dry-run"])?;
+    let dry = scene.daemon.ctl("rollback 1 --dry-run")?;
     assert_eq!(dry.code, 6, "{dry:?}");
     assert!(dry.stdout.contains("+ rule abuse: added"), "{dry:?}");
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
     scene.send(&[marked("203.0.113.7", 3)], 5)?;
     scene.judged(15)?;
     assert_eq!(scene.receiver.count(3), 0);
@@ -316,9 +313,9 @@ fn a_rollback_by_hand_restores_the_rules_and_keeps_their_counts() -> anyhow::Res
         states(&[(2, "rolled-back"), (1, "deployed")])
     );
 
-    let same = scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    let same = scene.daemon.ctl("rollback 1")?.ok()?;
     assert!(same.contains("nothing to do"), "{same}");
-    let unknown = scene.daemon.ctl(&["rollback", "99"])?;
+    let unknown = scene.daemon.ctl("rollback 99")?;
     assert_eq!(unknown.code, 2, "{unknown:?}");
     assert!(
         unknown.stderr.contains("ipblock-ctl history"),
@@ -333,16 +330,16 @@ fn staged_edits_are_carried_over_to_the_revision_that_came_back() -> anyhow::Res
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
-    scene.daemon.ctl(&["confirm"])?.ok()?;
-    let edit = ["rule", "edit", "abuse", "--add-match", "203.0.113.8"];
+    scene.daemon.ctl("confirm")?.ok()?;
+    let edit = "rule edit abuse --add-match 203.0.113.8";
     scene.daemon.ctl(&edit)?.ok()?;
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
 
-    let diff = scene.daemon.ctl_json(&["diff"])?;
+    let diff = scene.daemon.ctl_json("diff")?;
     assert_eq!(diff["addresses"]["newly_blocked"], "1", "{diff}");
     assert_eq!(diff["rules"].as_array().map(Vec::len), Some(1), "{diff}");
     assert_eq!(diff["edits"][0]["author"], "uid 0 (root)", "{diff}");
-    scene.daemon.ctl(&["deploy"])?.ok()?;
+    scene.daemon.ctl("deploy")?.ok()?;
     scene.send(&[marked("203.0.113.8", 1), marked("203.0.113.9", 2)], 5)?;
     scene.judged(10)?;
     assert_eq!(scene.receiver.count(1), 0);
@@ -361,22 +358,22 @@ fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> a
     };
     edit(&["--note", "second", "--deploy"])?;
     edit(&["--add-match", "203.0.113.8"])?;
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
 
-    let refused = scene.daemon.ctl(&["deploy"])?;
+    let refused = scene.daemon.ctl("deploy")?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("rule abuse"), "{refused:?}");
     assert!(refused.stderr.contains("staged: match"), "{refused:?}");
     assert!(refused.stderr.contains("deployed: note"), "{refused:?}");
     scene.daemon.restart()?;
-    let diff = scene.daemon.ctl_json(&["diff"])?;
+    let diff = scene.daemon.ctl_json("diff")?;
     assert_eq!(diff["conflicts"][0]["subject"], "rule abuse", "{diff}");
-    let staged = scene.daemon.ctl(&["export", "--staged"])?.ok()?;
+    let staged = scene.daemon.ctl("export --staged")?.ok()?;
     assert!(staged.contains("203.0.113.8"), "{staged}");
     // A way out that loses nothing: the staged rule is made like the deployed one but for the edit.
-    scene.daemon.ctl(&["rollback", "2"])?.ok()?;
-    scene.daemon.ctl(&["deploy"])?.ok()?;
-    let rule = scene.daemon.ctl_json(&["rule", "show", "abuse"])?;
+    scene.daemon.ctl("rollback 2")?.ok()?;
+    scene.daemon.ctl("deploy")?.ok()?;
+    let rule = scene.daemon.ctl_json("rule show abuse")?;
     assert_eq!(rule["note"], "second");
     assert_eq!(rule["match"].as_array().map(Vec::len), Some(2));
     Ok(())
@@ -390,19 +387,17 @@ fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() ->
     let list = |halves: &str| format!("[list.halves]\nmatch = [{halves}]\n");
     apply(&scene.daemon, &list("\"0.0.0.0/1\", \"128.0.0.0/1\""))?;
     apply(&scene.daemon, &list("\"0.0.0.0/1\""))?;
-    let add = [
-        "rule", "add", "half", "--action", "block", "--match", "@halves",
-    ];
+    let add = "rule add half --action block --match @halves";
     scene.daemon.ctl(&add)?.ok()?;
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
-    let refused = scene.daemon.ctl(&["deploy"])?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
+    let refused = scene.daemon.ctl("deploy")?;
     assert_eq!(refused.code, 3, "{refused:?}");
     for part in ["staged on revision 2", "0.0.0.0/0", "--force"] {
         assert!(refused.stderr.contains(part), "{part}: {refused:?}");
     }
     let now = status(&scene.daemon)?;
     assert_eq!((now.revision, now.staged), (1, 1));
-    scene.daemon.ctl(&["deploy", "--force"])?.ok()?;
+    scene.daemon.ctl("deploy --force")?.ok()?;
     assert_eq!(status(&scene.daemon)?.staged, 0);
     Ok(())
 }
@@ -413,8 +408,8 @@ fn the_audit_trail_tells_who_did_what() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
-    scene.daemon.ctl(&["rollback", "1"])?.ok()?;
-    let trail = scene.daemon.ctl_json(&["audit", "--limit", "4"])?;
+    scene.daemon.ctl("rollback 1")?.ok()?;
+    let trail = scene.daemon.ctl_json("audit --limit 4")?;
     let what: Vec<_> = trail
         .as_array()
         .into_iter()

@@ -20,7 +20,7 @@ match = ["203.0.113.0/24"]
 fn deploying_nothing_is_no_error_and_no_revision() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
-    let fresh = scene.daemon.ctl(&["deploy"])?;
+    let fresh = scene.daemon.ctl("deploy")?;
     assert_eq!(fresh.code, 0, "{fresh:?}");
     assert!(fresh.stdout.contains("nothing to do"), "{fresh:?}");
     apply(&scene.daemon, RULESET)?;
@@ -30,7 +30,7 @@ fn deploying_nothing_is_no_error_and_no_revision() -> anyhow::Result<()> {
         assert_eq!(again.code, 0, "{again:?}");
         assert!(again.stdout.contains("nothing to do"), "{again:?}");
     }
-    let discarded = scene.daemon.ctl(&["discard"])?;
+    let discarded = scene.daemon.ctl("discard")?;
     assert_eq!(discarded.code, 0, "{discarded:?}");
     assert_eq!(status(&scene.daemon)?.revision, 1);
     assert_eq!(pinned_generations(&scene.daemon)?, generations);
@@ -43,7 +43,7 @@ fn a_dry_run_says_whether_anything_would_change_and_changes_nothing() -> anyhow:
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     let generations = pinned_generations(&scene.daemon)?;
-    let dry_run = ["apply", "--dry-run", "-"];
+    let dry_run = "apply --dry-run -";
     let same = scene.daemon.ctl_with_input(&dry_run, RULESET)?;
     assert_eq!(same.code, 0, "{same:?}");
     let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
@@ -65,7 +65,7 @@ fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(&edit)?.ok()?;
     let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
-    let refused = scene.daemon.ctl_with_input(&["apply", "-"], &wider)?;
+    let refused = scene.daemon.ctl_with_input("apply -", &wider)?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("staged"), "{refused:?}");
     assert!(
@@ -75,11 +75,9 @@ fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
     let now = status(&scene.daemon)?;
     assert_eq!((now.revision, now.staged), (1, 1));
     // Looking is allowed.
-    let dry_run = scene
-        .daemon
-        .ctl_with_input(&["apply", "--dry-run", "-"], &wider)?;
+    let dry_run = scene.daemon.ctl_with_input("apply --dry-run -", &wider)?;
     assert_eq!(dry_run.code, 6, "{dry_run:?}");
-    scene.daemon.ctl(&["discard"])?.ok()?;
+    scene.daemon.ctl("discard")?.ok()?;
     apply(&scene.daemon, &wider)?;
     Ok(())
 }
@@ -92,9 +90,9 @@ fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
     let add = ["rule", "add", "--action", "block", "--match"];
     scene
         .daemon
-        .ctl(&[&add[..], &["203.0.113.7"]].concat())?
+        .ctl([&add[..], &["203.0.113.7"]].concat())?
         .ok()?;
-    let refused = scene.daemon.ctl(&[&add[..], &["203.0.113.9"]].concat())?;
+    let refused = scene.daemon.ctl([&add[..], &["203.0.113.9"]].concat())?;
     assert_eq!(refused.code, 3, "{refused:?}");
     for choice in [
         "rule edit block --add-match 203.0.113.9",
@@ -103,7 +101,7 @@ fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
     ] {
         assert!(refused.stderr.contains(choice), "{choice:?} in {refused:?}");
     }
-    let names = scene.daemon.ctl_json(&["rule", "list"])?;
+    let names = scene.daemon.ctl_json("rule list")?;
     assert_eq!(names.as_array().map(Vec::len), Some(1));
     assert_eq!(names[0]["name"], "block");
     Ok(())
@@ -113,7 +111,7 @@ fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
 fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
-    let staged = || -> anyhow::Result<Value> { scene.daemon.ctl_json(&["rule", "list"]) };
+    let staged = || -> anyhow::Result<Value> { scene.daemon.ctl_json("rule list") };
     for name in ["abuse", "bots", "scanners"] {
         let add = [
             "rule",
@@ -128,9 +126,9 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
     }
     let before = staged()?;
     for arguments in [
-        &["rule", "edit", "abuse", "bot", "--disable"][..],
-        &["rule", "promote", "abuse", "bot"],
-        &["rule", "remove", "abuse", "bot", "scanners"],
+        "rule edit abuse bot --disable",
+        "rule promote abuse bot",
+        "rule remove abuse bot scanners",
     ] {
         let refused = scene.daemon.ctl(arguments)?;
         assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
@@ -140,14 +138,8 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
         );
         assert_eq!(staged()?, before, "{arguments:?}");
     }
-    scene
-        .daemon
-        .ctl(&["rule", "edit", "abuse", "bots", "--disable"])?
-        .ok()?;
-    scene
-        .daemon
-        .ctl(&["rule", "promote", "abuse", "scanners"])?
-        .ok()?;
+    scene.daemon.ctl("rule edit abuse bots --disable")?.ok()?;
+    scene.daemon.ctl("rule promote abuse scanners")?.ok()?;
     let states: Vec<_> = staged()?
         .as_array()
         .into_iter()
@@ -163,12 +155,9 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
             state("block", true)
         ]
     );
-    scene
-        .daemon
-        .ctl(&["rule", "remove", "abuse", "bots", "scanners"])?
-        .ok()?;
+    scene.daemon.ctl("rule remove abuse bots scanners")?.ok()?;
     assert_eq!(staged()?, Value::Array(Vec::new()));
-    let shown = scene.daemon.ctl(&["rule", "show", "abuse"])?;
+    let shown = scene.daemon.ctl("rule show abuse")?;
     assert_eq!(shown.code, 2, "{shown:?}");
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Counted {
         assert_eq!(count_of(&counters, "watch"), expected);
         assert_eq!(rule(&counters, "watch").excepted, 0);
         // The rule list shows the same.
-        let rules = self.scene.daemon.ctl_json(&["rule", "list"])?;
+        let rules = self.scene.daemon.ctl_json("rule list")?;
         let of_list: BTreeMap<&str, u64> = rules.as_array().map_or(BTreeMap::new(), |rules| {
             let rules = rules.iter();
             rules
@@ -104,7 +104,7 @@ fn edits_and_renames_keep_a_count() -> anyhow::Result<()> {
     let edit = |arguments: &[&str], counted: &Counted| {
         deploy(
             &counted.scene.daemon,
-            &[&["rule", "edit"], arguments].concat(),
+            [&["rule", "edit"], arguments].concat(),
         )
     };
     edit(&["abuse", "--add-match", "192.0.2.128/25"], &counted)?;
@@ -127,7 +127,7 @@ fn a_promoted_rule_keeps_what_it_counted_as_a_warn() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut counted = Counted::new(root)?;
     counted.send(2)?;
-    deploy(&counted.scene.daemon, &["rule", "promote", "watch"])?;
+    deploy(&counted.scene.daemon, "rule promote watch")?;
     counted.send(2)?;
     counted.assert_counts("abuse", 4)?;
     assert_eq!(counted.scene.receiver.counts(), [(2, 4), (4, 2)].into());
@@ -140,18 +140,8 @@ fn a_rule_that_is_removed_and_added_again_starts_at_0() -> anyhow::Result<()> {
     let mut counted = Counted::new(root)?;
     counted.send(2)?;
     let daemon = &counted.scene.daemon;
-    let add = [
-        "rule",
-        "add",
-        "abuse",
-        "--action",
-        "block",
-        "--match",
-        "203.0.113.0/24",
-        "--except",
-        "203.0.113.9",
-    ];
-    deploy(daemon, &["rule", "remove", "abuse"])?;
+    let add = "rule add abuse --action block --match 203.0.113.0/24 --except 203.0.113.9";
+    deploy(daemon, "rule remove abuse")?;
     let left = counters(daemon)?;
     assert_eq!(left.rules.len(), 1);
     assert_eq!(left.totals.dropped.packets, 4);
@@ -163,7 +153,7 @@ fn a_rule_that_is_removed_and_added_again_starts_at_0() -> anyhow::Result<()> {
     counted.send(1)?;
     let daemon = &counted.scene.daemon;
     assert_eq!(count_of(&counters(daemon)?, "abuse").packets, 2);
-    daemon.ctl(&["rule", "remove", "abuse"])?.ok()?;
+    daemon.ctl("rule remove abuse")?.ok()?;
     deploy(daemon, &add)?;
     assert_eq!(count_of(&counters(daemon)?, "abuse"), Count::default());
     assert_eq!(count_of(&counters(daemon)?, "watch").packets, 6);
@@ -204,7 +194,7 @@ fn restarts_and_detaching_keep_every_count() -> anyhow::Result<()> {
     assert_eq!(counts(&counted.scene)?, before);
     let interface = counted.scene.interface().to_owned();
     for command in ["detach", "attach"] {
-        counted.scene.daemon.ctl(&[command, &interface])?.ok()?;
+        counted.scene.daemon.ctl([command, &interface])?.ok()?;
         assert_eq!(counts(&counted.scene)?, before);
     }
     counted.send(1)?;

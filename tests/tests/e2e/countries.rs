@@ -250,10 +250,10 @@ fn eleven_countries_are_deployed_and_every_sampled_address_is_judged_right() -> 
         samples.len()
     );
     // An exported ruleset says the same.
-    let exported = scene.daemon.ctl(&["export"])?.ok()?;
+    let exported = scene.daemon.ctl("export")?.ok()?;
     let again = apply(&scene.daemon, &exported)?;
     assert!(!again.changed);
-    let zones: Vec<serde_json::Value> = answer(&scene.daemon, &["zone", "list"])?;
+    let zones: Vec<serde_json::Value> = answer(&scene.daemon, "zone list")?;
     assert_eq!(zones.len(), 1);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
 fn findings(daemon: &Daemon, netns: &Netns) -> anyhow::Result<Vec<[String; 4]>> {
     let bpffs = format!("IPBLOCK_BPFFS={}", daemon.bpffs().display());
     let launcher = ["ip", "netns", "exec", netns.name(), "env", &bpffs];
-    let output = daemon.ctl_through(&launcher, &["--json", "doctor"], "")?;
+    let output = daemon.ctl_through(&launcher, "--json doctor", "")?;
     assert!(matches!(output.code, 0 | 1), "{output:?}");
     let findings: Vec<Value> = serde_json::from_str(&output.stdout)?;
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
@@ -43,7 +43,7 @@ fn the_daemon_says_where_it_pins_and_no_other_filter_is_looked_at() -> anyhow::R
     let netns = scene.pair.host.netns.name();
     let doctor = || {
         let launcher = ["ip", "netns", "exec", netns, "env", "-u", "IPBLOCK_BPFFS"];
-        scene.daemon.ctl_through(&launcher, &["doctor"], "")
+        scene.daemon.ctl_through(&launcher, "doctor", "")
     };
     let output = doctor()?;
     let bpffs = format!("mounted at {}", scene.daemon.bpffs().display());
@@ -57,7 +57,7 @@ fn the_daemon_says_where_it_pins_and_no_other_filter_is_looked_at() -> anyhow::R
     } = scene;
     daemon.terminate()?;
     let launcher = ["ip", "netns", "exec", pair.host.netns.name()];
-    let output = daemon.ctl_through(&launcher, &["doctor"], "")?;
+    let output = daemon.ctl_through(&launcher, "doctor", "")?;
     assert!(output.stdout.contains("not looked at"), "{output:?}");
     assert!(output.stdout.contains("perhaps ipblock's"), "{output:?}");
     Ok(())

@@ -44,7 +44,7 @@ except = ["203.0.113.7"]
 const LINES: u32 = 200_000;
 
 fn ruleset(daemon: &Daemon) -> anyhow::Result<String> {
-    let text: RulesetText = answer(daemon, &["export"])?;
+    let text: RulesetText = answer(daemon, "export")?;
     Ok(text.ruleset)
 }
 
@@ -113,16 +113,16 @@ fn imported_feeds_drop_their_packets_and_the_ruleset_goes_to_another_daemon() ->
     }
     let other = Daemon::in_netns(root, &scene.pair.peer.netns).start()?;
     for format in ["toml", "json"] {
-        let text = scene.daemon.ctl(&["export", "--format", format])?.ok()?;
-        other.ctl_with_input(&["apply", "-"], &text)?.ok()?;
+        let text = scene.daemon.ctl(["export", "--format", format])?.ok()?;
+        other.ctl_with_input("apply -", &text)?.ok()?;
         assert_eq!(
             without_origin(&ruleset(&other)?),
             without_origin(&exported),
             "{format}"
         );
-        let dry = other.ctl_with_input(&["apply", "-", "--dry-run"], &exported)?;
+        let dry = other.ctl_with_input("apply - --dry-run", &exported)?;
         assert_eq!(dry.code, 0, "nothing differs: {dry:?}");
-        let diff: Diff = answer(&other, &["diff"])?;
+        let diff: Diff = answer(&other, "diff")?;
         assert_eq!((diff.rules, diff.other), (vec![], vec![]));
     }
     Ok(())
@@ -136,7 +136,7 @@ fn a_refused_import_stages_nothing() -> anyhow::Result<()> {
     let import = |input: &str, into: &str| {
         scene
             .daemon
-            .ctl_with_input(&["import", "-", "--into", into], input)
+            .ctl_with_input(["import", "-", "--into", into], input)
     };
     let output = import("192.0.2.9\n192.0.2.9/24\n", "abuse")?;
     assert_eq!(output.code, 2);
@@ -152,7 +152,7 @@ fn a_refused_import_stages_nothing() -> anyhow::Result<()> {
     );
     let output = import("0.0.0.0/1\n128.0.0.0/1\n", "@feed")?;
     assert_eq!(output.code, 3, "{output:?}");
-    let staged = answer::<Value>(&scene.daemon, &["status"])?["staged"].clone();
+    let staged = answer::<Value>(&scene.daemon, "status")?["staged"].clone();
     assert_eq!(staged, json!(0));
     Ok(())
 }
@@ -177,7 +177,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
     }
     let directory = tempfile::tempdir()?;
     let export = |format: &str| -> anyhow::Result<String> {
-        let text = scene.daemon.ctl(&["export", "--format", format])?.ok()?;
+        let text = scene.daemon.ctl(["export", "--format", format])?.ok()?;
         let path = directory.path().join(format);
         fs::write(&path, text)?;
         Ok(path.display().to_string())
@@ -194,7 +194,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
         ("nft -j", netns.run(["nft", "-j", "list", "ruleset"])?),
         ("ipset", netns.run(["ipset", "save"])?),
     ] {
-        let arguments = ["import", "-", "--into", "@copy", "--replace"];
+        let arguments = "import - --into @copy --replace";
         scene.daemon.ctl_with_input(&arguments, &listing)?.ok()?;
         let copied = prefixes(&scene.daemon, &["export", "--staged", "--list", "copy"])?;
         assert_eq!(copied, before, "{program}: {listing}");
@@ -222,21 +222,10 @@ fn a_set_that_has_grown_is_loaded_again() -> anyhow::Result<()> {
         for index in 0..size {
             writeln!(feed, "{}", Ipv4Addr::from(0x0a00_0000 + 2 * index))?;
         }
-        let arguments = [
-            "import",
-            "-",
-            "--into",
-            "@feed",
-            "--replace",
-            "--deploy",
-            "--force",
-        ];
+        let arguments = "import - --into @feed --replace --deploy --force";
         scene.daemon.ctl_with_input(&arguments, &feed)?.ok()?;
-        for (format, load) in [
-            ("ipset", &["ipset", "restore", "-file"][..]),
-            ("nft", &["nft", "-f"]),
-        ] {
-            let text = scene.daemon.ctl(&["export", "--format", format])?.ok()?;
+        for (format, load) in [("ipset", "ipset restore -file"), ("nft", "nft -f")] {
+            let text = scene.daemon.ctl(["export", "--format", format])?.ok()?;
             let path = directory.path().join(format);
             fs::write(&path, text)?;
             let path = path.display().to_string();
@@ -282,7 +271,7 @@ fn a_large_feed_is_one_edit() -> anyhow::Result<()> {
         writeln!(feed, "{address} # ticket {index}")?;
     }
     let start = Instant::now();
-    let arguments = ["import", "-", "--into", "@feed", "--json"];
+    let arguments = "import - --into @feed --json";
     let said = daemon.ctl_with_input(&arguments, &feed)?.ok()?;
     eprintln!(
         "{lines} lines imported and staged in {:.1?}",
@@ -292,9 +281,7 @@ fn a_large_feed_is_one_edit() -> anyhow::Result<()> {
     assert_eq!(report["prefixes"], json!(lines));
     assert_eq!(report["staged"]["staged"], json!(1));
 
-    let rule = [
-        "rule", "add", "listed", "--action", "block", "--match", "@feed",
-    ];
+    let rule = "rule add listed --action block --match @feed";
     let start = Instant::now();
     let deployed = deploy(&daemon, &rule)?;
     eprintln!("deployed in {:.1?}", start.elapsed());

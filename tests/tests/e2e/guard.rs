@@ -146,17 +146,13 @@ fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()>
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     scene.daemon.ctl(&block(PEER, &["--deploy"]))?.ok()?;
     apply_forced(&scene.daemon, "")?;
-    let refused = scene.daemon.ctl_through(&ssh, &["rollback", "1"], "")?;
+    let refused = scene.daemon.ctl_through(&ssh, "rollback 1", "")?;
     assert_refused(&refused, &[PEER, "your SSH session comes from it"]);
     assert_eq!(status(&scene.daemon)?.revision, 2);
-    let dry = scene
-        .daemon
-        .ctl_through(&ssh, &["rollback", "1", "--dry-run"], "")?;
+    let dry = scene.daemon.ctl_through(&ssh, "rollback 1 --dry-run", "")?;
     assert_eq!(dry.code, 6, "{dry:?}");
     assert!(dry.stdout.contains("refused without --force"), "{dry:?}");
-    let forced = scene
-        .daemon
-        .ctl_through(&ssh, &["rollback", "1", "--force"], "")?;
+    let forced = scene.daemon.ctl_through(&ssh, "rollback 1 --force", "")?;
     assert_eq!(forced.code, 0, "{forced:?}");
     assert_eq!(status(&scene.daemon)?.revision, 1);
     Ok(())
@@ -178,10 +174,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     assert_unchanged(&scene, PEER)?;
 
     // Allowed, it may be banned; banned, it may not lose that.
-    scene
-        .daemon
-        .ctl(&["allow", "add", PEER, "--deploy"])?
-        .ok()?;
+    scene.daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
     scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;
     let remove = ["allow", "remove", PEER, "--deploy"];
     let refused = scene.daemon.ctl_through(&ssh, &remove, "")?;
@@ -247,13 +240,13 @@ fn a_peer_that_is_connected_to_sshd_is_not_cut_off() -> anyhow::Result<()> {
 
         let address = peer.to_string();
         daemon.ctl(&block(&address, &[]))?.ok()?;
-        let diff = daemon.ctl_json(&["diff"])?;
+        let diff = daemon.ctl_json("diff")?;
         let cut = format!("{address} (port {port}: 1 connection)");
         assert_eq!(diff["cut_peers"], serde_json::json!([cut]), "{diff}");
         let warnings = diff["warnings"].to_string();
         assert!(warnings.contains("refused without --force"), "{warnings}");
         let why = format!("connected to sshd on port {port}");
-        assert_refused(&daemon.ctl(&["deploy"])?, &[&address, &why, "rule `abuse`"]);
+        assert_refused(&daemon.ctl("deploy")?, &[&address, &why, "rule `abuse`"]);
         let now = status(&daemon)?;
         assert_eq!((now.revision, now.staged), (0, 1));
 
@@ -262,10 +255,10 @@ fn a_peer_that_is_connected_to_sshd_is_not_cut_off() -> anyhow::Result<()> {
         client.set_read_timeout(Some(Duration::from_secs(10)))?;
         assert_eq!(client.read(&mut [0; 1])?, 0);
         drop(client);
-        daemon.wait_for_json(&["diff"], "the connection to end", |diff| {
+        daemon.wait_for_json("diff", "the connection to end", |diff| {
             diff["cut_peers"].as_array()?.is_empty().then_some(())
         })?;
-        daemon.ctl(&["deploy"])?.ok()?;
+        daemon.ctl("deploy")?.ok()?;
     }
     Ok(())
 }
@@ -331,14 +324,14 @@ fn apply_is_guarded_and_a_dry_run_says_what_would_be_refused() -> anyhow::Result
         |builder| builder.resolv_conf("nameserver 198.51.100.53\n"),
     )?;
     let ruleset = "[zone.default]\ndefault = \"drop\"\nallow = [\"192.0.2.0/24\"]\n";
-    let dry_run = ["apply", "--dry-run", "-"];
+    let dry_run = "apply --dry-run -";
     let output = scene.daemon.ctl_with_input(&dry_run, ruleset)?;
     assert_eq!(output.code, 6, "{output:?}");
     assert!(
         output.stdout.contains("198.51.100.53 (name server"),
         "{output:?}"
     );
-    let refused = scene.daemon.ctl_with_input(&["apply", "-"], ruleset)?;
+    let refused = scene.daemon.ctl_with_input("apply -", ruleset)?;
     assert_refused(&refused, &["198.51.100.53", "would drop it by its default"]);
     assert_unchanged(&scene, "198.51.100.53")?;
     let forced = ["apply", "--force", "-"];
@@ -384,7 +377,7 @@ fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::R
         let set = ["zone", "set", name, "--default", "drop", "--deploy"];
         daemon.ctl_through(&launcher, &set, "")
     };
-    deploy(daemon, &["allow", "add", "198.51.100.0/24"])?;
+    deploy(daemon, "allow add 198.51.100.0/24")?;
     // Nothing is attached to this one.
     zone("lan")?.ok()?;
     let refused = zone("default")?;
@@ -392,7 +385,7 @@ fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::R
         &refused,
         &[PEER, "zone `default` would drop it by its default"],
     );
-    let rules: Vec<ipblock::api::types::ZoneInfo> = answer(daemon, &["zone", "list"])?;
+    let rules: Vec<ipblock::api::types::ZoneInfo> = answer(daemon, "zone list")?;
     assert_eq!(rules.len(), 2);
     assert_eq!(status(daemon)?.revision, 2);
     Ok(())

@@ -18,20 +18,18 @@ fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
-    daemon.ctl(&["allow", "add", PEER, "--deploy"])?.ok()?;
+    daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
     // The deploy takes the operator off the allow list, and takes its time.
     let line = |number: u32| format!("{}\n", std::net::Ipv4Addr::from(0x0a00_0000 + 2 * number));
     let feed: String = (0..60_000).map(line).collect();
     daemon
-        .ctl_with_input(&["import", "-", "--into", "@feed"], &feed)?
+        .ctl_with_input("import - --into @feed", &feed)?
         .ok()?;
-    let add = [
-        "rule", "add", "feed", "--action", "block", "--match", "@feed",
-    ];
+    let add = "rule add feed --action block --match @feed";
     daemon.ctl(&add)?.ok()?;
-    daemon.ctl(&["allow", "remove", PEER])?.ok()?;
+    daemon.ctl(["allow", "remove", PEER])?.ok()?;
     let (deployed, banned) = std::thread::scope(|scope| {
-        let deploy = scope.spawn(|| daemon.ctl_through(&ssh, &["deploy"], ""));
+        let deploy = scope.spawn(|| daemon.ctl_through(&ssh, "deploy", ""));
         std::thread::sleep(Duration::from_millis(300));
         let ban = ["ban", PEER, "--for", "1h"];
         let banned = daemon.ctl_through(&ssh, &ban, "");
@@ -59,7 +57,7 @@ fn a_ban_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result<()>
     let refused = daemon.ctl_through(&ssh, &ban, "")?;
     assert_refused(&refused, &[PEER, "once revision 1 is taken back"]);
     assert_refused(&refused, &["first `ipblock-ctl confirm`"]);
-    daemon.ctl(&["confirm"])?.ok()?;
+    daemon.ctl("confirm")?.ok()?;
     daemon.ctl_through(&ssh, &ban, "")?.ok()?;
     Ok(())
 }
@@ -72,14 +70,14 @@ fn an_attach_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result
     deploy(&daemon, &block(PEER, &[]))?;
     let except = ["exception", "add", "abuse", PEER, "--deploy"];
     daemon
-        .ctl(&[&except[..], &["--confirm-within", "10m"]].concat())?
+        .ctl([&except[..], &["--confirm-within", "10m"]].concat())?
         .ok()?;
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let attach = ["attach", &pair.host.interface];
     let refused = daemon.ctl_through(&launcher, &attach, "")?;
     let said = [PEER, "rule `abuse`", "once revision 2 is taken back"];
     assert_refused(&refused, &said);
-    daemon.ctl(&["confirm"])?.ok()?;
+    daemon.ctl("confirm")?.ok()?;
     daemon.ctl_through(&launcher, &attach, "")?.ok()?;
     Ok(())
 }
@@ -144,9 +142,9 @@ fn whoever_is_judged_first_is_in_force_before_the_other_is_judged() -> anyhow::R
             let (one, two) = judged_together(&daemon, &launcher, one, two)?;
             assert_eq!(one.code, 0, "{other:?} {ban_is_first}: {one:?}\n{two:?}");
             assert_refused(&two, &[PEER, "your SSH session comes from it"]);
-            daemon.ctl(&["unban", PEER])?;
-            daemon.ctl(&["discard"])?.ok()?;
-            daemon.ctl(&["detach", &second.host.interface])?;
+            daemon.ctl(["unban", PEER])?;
+            daemon.ctl("discard")?.ok()?;
+            daemon.ctl(["detach", &second.host.interface])?;
         }
     }
     Ok(())

@@ -69,9 +69,9 @@ impl Attacked {
         let frames = [BLOCKED, CLEAN].map(|(source, marker)| marked(source, marker));
         self.scene.send(&frames, 20)?;
         let daemon = &self.scene.daemon;
-        daemon.ctl(&["ban", "198.51.100.9", "--for", "1h"])?.ok()?;
+        daemon.ctl("ban 198.51.100.9 --for 1h")?.ok()?;
         let revision = status(daemon)?.revision;
-        let deployed = deploy(daemon, &["rule", "edit", "abuse", "--note", note])?;
+        let deployed = deploy(daemon, ["rule", "edit", "abuse", "--note", note])?;
         assert_eq!(deployed.revision, revision + 1);
         self.scene.send(&frames, 20)?;
         self.sent += 80;

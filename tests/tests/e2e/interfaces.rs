@@ -128,7 +128,7 @@ fn attached_interfaces_are_remembered_and_detached_ones_are_not() -> anyhow::Res
     let name = scene.interface().to_owned();
     scene
         .daemon
-        .ctl(&["attach", &name, "--mode", "generic"])?
+        .ctl(["attach", &name, "--mode", "generic"])?
         .ok()?;
     scene.daemon.restart()?;
     let shown = interface(&scene.daemon, &name)?;
@@ -136,7 +136,7 @@ fn attached_interfaces_are_remembered_and_detached_ones_are_not() -> anyhow::Res
         (shown.mode, shown.state),
         (Mode::Generic, InterfaceState::Attached)
     );
-    scene.daemon.ctl(&["detach", &name])?.ok()?;
+    scene.daemon.ctl(["detach", &name])?.ok()?;
     scene.daemon.restart()?;
     assert!(interface(&scene.daemon, &name).is_err());
     Ok(())

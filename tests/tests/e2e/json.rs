@@ -133,7 +133,7 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
 fn counters_have_the_documented_fields() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = scene(root)?;
-    let mut counters = scene.daemon.ctl_json(&["counters"])?;
+    let mut counters = scene.daemon.ctl_json("counters")?;
     for rule in ["/rules/0/last_hit", "/rules/1/last_hit"] {
         assert_time(&take(&mut counters, rule));
     }
@@ -165,18 +165,7 @@ fn the_rule_list_has_the_documented_fields_and_states() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = scene(root)?;
     let daemon = &scene.daemon;
-    deploy(
-        daemon,
-        &[
-            "rule",
-            "add",
-            "old",
-            "--action",
-            "warn",
-            "--match",
-            "192.0.2.128/25",
-        ],
-    )?;
+    deploy(daemon, "rule add old --action warn --match 192.0.2.128/25")?;
     for staged in [
         &["rule", "edit", "watch", "--note", "ticket 43"][..],
         &[
@@ -193,7 +182,7 @@ fn the_rule_list_has_the_documented_fields_and_states() -> anyhow::Result<()> {
     ] {
         daemon.ctl(staged)?.ok()?;
     }
-    let mut rules = daemon.ctl_json(&["rule", "list"])?;
+    let mut rules = daemon.ctl_json("rule list")?;
     for rule in ["/0/last_hit", "/1/last_hit"] {
         assert_time(&take(&mut rules, rule));
     }
@@ -239,7 +228,7 @@ fn the_rule_list_has_the_documented_fields_and_states() -> anyhow::Result<()> {
     );
     assert_eq!(rules, json!([abuse, watch, new, old]));
     // One rule alone is the same object.
-    let mut shown = daemon.ctl_json(&["rule", "show", "abuse"])?;
+    let mut shown = daemon.ctl_json("rule show abuse")?;
     take(&mut shown, "/last_hit");
     assert_eq!(shown, abuse);
     Ok(())
@@ -251,7 +240,7 @@ fn check_and_convert_have_the_documented_fields() -> anyhow::Result<()> {
     let scene = scene(root)?;
     let mut answers = Vec::new();
     for address in ["203.0.113.9", "203.0.113.8", "198.51.100.0/24"] {
-        answers.push(scene.daemon.ctl_json(&["check", address])?[0].take());
+        answers.push(scene.daemon.ctl_json(["check", address])?[0].take());
     }
     let abuse = |excepted_by: Value| {
         json!({
@@ -282,7 +271,7 @@ fn check_and_convert_have_the_documented_fields() -> anyhow::Result<()> {
 
     let converted = scene
         .daemon
-        .ctl_json(&["convert", "192.0.2.1-192.0.2.10", "2001:db8::/32"])?;
+        .ctl_json("convert 192.0.2.1-192.0.2.10 2001:db8::/32")?;
     let expected = json!([
         {
             "input": "192.0.2.1-192.0.2.10",
@@ -305,14 +294,14 @@ fn diff_and_the_lists_have_the_documented_fields() -> anyhow::Result<()> {
     let scene = scene(root)?;
     let daemon = &scene.daemon;
     for staged in [
-        &["rule", "edit", "abuse", "--add-match", "198.51.100.0/29"][..],
-        &["rule", "remove", "watch"],
-        &["allow", "add", "192.0.2.128", "--note", "gateway"],
-        &["zone", "set", "dmz", "--default", "drop"],
+        "rule edit abuse --add-match 198.51.100.0/29",
+        "rule remove watch",
+        "allow add 192.0.2.128 --note gateway",
+        "zone set dmz --default drop",
     ] {
         daemon.ctl(staged)?.ok()?;
     }
-    let mut diff = daemon.ctl_json(&["diff"])?;
+    let mut diff = daemon.ctl_json("diff")?;
     for rule in ["/rules/0/detail", "/rules/1/detail"] {
         assert!(take(&mut diff, rule).is_array());
     }
@@ -349,7 +338,7 @@ fn diff_and_the_lists_have_the_documented_fields() -> anyhow::Result<()> {
     });
     assert_eq!(diff, expected);
 
-    let zones = daemon.ctl_json(&["zone", "list"])?;
+    let zones = daemon.ctl_json("zone list")?;
     let expected = json!([
         {"name": "default", "default": "pass", "malformed": "pass", "allow": [],
             "interfaces": ["host0"], "state": "deployed"},
@@ -359,7 +348,7 @@ fn diff_and_the_lists_have_the_documented_fields() -> anyhow::Result<()> {
             "interfaces": [], "state": "deployed"},
     ]);
     assert_eq!(zones, expected);
-    let allow = daemon.ctl_json(&["allow", "list"])?;
+    let allow = daemon.ctl_json("allow list")?;
     let expected = json!([
         {"address": "203.0.113.8/32", "zone": null, "note": "", "state": "deployed"},
         {"address": "192.0.2.128/32", "zone": null, "note": "gateway", "state": "added"},

@@ -73,7 +73,7 @@ fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> a
     for _ in 0..10 {
         bridged.attach("host0")?;
         passed += drain(&socket)?;
-        bridged.daemon.ctl(&["detach", "host0"])?.ok()?;
+        bridged.daemon.ctl("detach host0")?.ok()?;
     }
     let sent = flood.stop()?;
     println!("{sent} packets of a blocked source were sent, {passed} passed");
@@ -90,7 +90,7 @@ fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> a
     wait_for(DEADLINE, "another source to pass", || {
         (drain(&socket).ok()? == 1).then_some(())
     })?;
-    bridged.daemon.ctl(&["detach", BRIDGE])?.ok()?;
+    bridged.daemon.ctl(["detach", BRIDGE])?.ok()?;
     wait_for(DEADLINE, "the blocked source to pass", || {
         sender.send(&to_bridge(BLOCKED)).ok()?;
         (drain(&socket).ok()? > 0).then_some(())
@@ -126,7 +126,7 @@ fn a_foreign_program_on_the_bridge_is_named_and_stays() -> anyhow::Result<()> {
         mode: GENERIC,
         program: program.info()?.id().into(),
     });
-    let output = bridged.daemon.ctl(&["attach", "host0"])?;
+    let output = bridged.daemon.ctl("attach host0")?;
     assert_eq!(output.code, 3, "{output:?}");
     for said in [
         "`br0` above it runs XDP program",
@@ -179,10 +179,8 @@ fn a_device_is_attached_below_whatever_lies_on_it() -> anyhow::Result<()> {
         host.run(["ip", "link", "set", "upper0", "up"])?;
         let mut daemon = Daemon::in_netns(root, &host).start()?;
         apply(&daemon, BLOCK)?;
-        daemon
-            .ctl(&["attach", "upper0", "--mode", "generic"])?
-            .ok()?;
-        daemon.ctl(&["attach", "host0"])?.ok()?;
+        daemon.ctl("attach upper0 --mode generic")?.ok()?;
+        daemon.ctl("attach host0")?.ok()?;
         let assert_both = |daemon: &Daemon| -> anyhow::Result<()> {
             for name in ["upper0", "host0"] {
                 let shown = interface(daemon, name)?;

@@ -77,7 +77,7 @@ impl Lists {
 
     /// What the list holds, as deployed.
     pub(crate) fn held(&self) -> anyhow::Result<Vec<String>> {
-        let list = self.daemon().ctl_json(&["list", "show", "feed"])?;
+        let list = self.daemon().ctl_json("list show feed")?;
         let entries = list["entries"].as_array().expect("entries").iter();
         Ok(entries
             .map(|entry| entry["address"].as_str().unwrap_or_default().to_owned())
@@ -179,15 +179,12 @@ fn a_rule_blocks_what_its_list_holds_and_the_list_cannot_be_removed() -> anyhow:
     let counters = lists.assert_passed(6, &[1, 2, 3])?;
     let blocked = [&frames[0], &frames[2], &frames[1]];
     assert_eq!(count_of(&counters, "feed"), count(blocked, 1));
-    let exceptions = lists.daemon().ctl_json(&["exception", "list"])?;
+    let exceptions = lists.daemon().ctl_json("exception list")?;
     assert_eq!(exceptions[0]["address"], "2001:db8::7/128");
     assert_eq!(exceptions[0]["note"], "vip");
     ctl(&["rule", "remove", "feed"])?.ok()?;
     ctl(&["list", "remove", "feed", "--deploy"])?.ok()?;
-    assert_eq!(
-        lists.daemon().ctl_json(&["list", "list"])?,
-        serde_json::json!([])
-    );
+    assert_eq!(lists.daemon().ctl_json("list list")?, serde_json::json!([]));
     Ok(())
 }
 
@@ -201,7 +198,7 @@ fn a_file_that_changes_takes_effect_and_the_rule_counts_on() -> anyhow::Result<(
     assert_eq!(count_of(&counters, "feed"), count([&frames[0]], 1));
     // Edits that are staged are neither deployed nor in the way afterwards.
     let daemon = lists.daemon();
-    daemon.ctl(&["allow", "add", "203.0.113.9"])?.ok()?;
+    daemon.ctl("allow add 203.0.113.9")?.ok()?;
 
     lists.replace("198.51.100.0/24\n2001:db8::/32\n")?;
     lists.wait_until_held(&["198.51.100.0/24", "2001:db8::/32"])?;
@@ -217,9 +214,9 @@ fn a_file_that_changes_takes_effect_and_the_rule_counts_on() -> anyhow::Result<(
         daemon.log()
     );
 
-    let diff = daemon.ctl_json(&["diff"])?;
+    let diff = daemon.ctl_json("diff")?;
     assert_eq!(diff["other"], serde_json::json!(["allow: +203.0.113.9/32"]));
-    daemon.ctl(&["deploy"])?.ok()?;
+    daemon.ctl("deploy")?.ok()?;
     lists.wait_until_held(&["198.51.100.0/24", "2001:db8::/32"])?;
 
     // Only another order: nothing to deploy.
@@ -334,11 +331,11 @@ fn a_shrunk_file_is_taken_when_the_operator_says_so() -> anyhow::Result<()> {
     let lists = Lists::with_feed(root, "192.0.2.0/26\n192.0.2.128/25\n2001:db8::/32\n")?;
     lists.replace("198.51.100.0/24\n")?;
     lists.wait_for_problem(Some("ipblock-ctl list accept feed"))?;
-    let set = ["list", "set", "feed", "--file", "feed.txt", "--deploy"];
+    let set = "list set feed --file feed.txt --deploy";
     lists.daemon().ctl(&set)?.ok()?;
     assert_eq!(lists.held()?, ["198.51.100.0/24"]);
     lists.wait_for_problem(None)?;
-    let by_hand = lists.daemon().ctl(&["list", "add", "feed", "192.0.2.1"])?;
+    let by_hand = lists.daemon().ctl("list add feed 192.0.2.1")?;
     assert_eq!(by_hand.code, 3, "{by_hand:?}");
     assert!(
         by_hand.stderr.contains("comes from feed.txt"),
@@ -356,7 +353,7 @@ fn a_rollback_of_a_lists_content_stands_until_its_file_changes() -> anyhow::Resu
     let mut lists = Lists::with_feed(root, "203.0.113.7\n")?;
     lists.replace("203.0.113.7\n203.0.113.8\n")?;
     lists.wait_until_held(&["203.0.113.7/32", "203.0.113.8/32"])?;
-    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.daemon().ctl("rollback 1")?.ok()?;
     lists.scene.daemon.restart()?;
     wait_for(DEADLINE, "the start to look at the file", || {
         let log = lists.daemon().log();
@@ -392,7 +389,7 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
     let daemon = lists.daemon();
     symlink("/etc/passwd", lists.file())?;
     let ruleset = format!("[list.feed]\nfile = \"feed.txt\"\n{BY_LIST}");
-    let applied = daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+    let applied = daemon.ctl_with_input("apply -", &ruleset)?;
     assert_eq!(applied.code, 2, "{applied:?}");
     assert!(
         applied.stderr.contains("feed.txt: leads out of"),
@@ -405,7 +402,7 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
         ("/etc/passwd", "an absolute path"),
         ("../passwd", "`..`"),
     ] {
-        let set = daemon.ctl(&["list", "set", "feed", "--file", path])?;
+        let set = daemon.ctl(["list", "set", "feed", "--file", path])?;
         assert_eq!(set.code, 2, "{path}: {set:?}");
         assert!(set.stderr.contains(part), "{path}: {set:?}");
     }
@@ -414,7 +411,7 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
     // What was read last is in the file: that stands in for the list file, with a warning.
     let with_match = ruleset.replace(".txt\"", ".txt\"\nmatch = [\"192.0.2.0/24\"]");
     let applied: serde_json::Value = {
-        let output = daemon.ctl_with_input(&["--json", "apply", "-"], &with_match)?;
+        let output = daemon.ctl_with_input("--json apply -", &with_match)?;
         serde_json::from_str(&output.ok()?)?
     };
     let warnings = applied["diff"]["warnings"].to_string();
@@ -427,10 +424,10 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
     lists.scene.send(&frames, 1)?;
     lists.assert_passed(3, &[2, 3])?;
     // What is exported can be applied as it is, and changes nothing.
-    let exported = daemon.ctl(&["export"])?.ok()?;
-    let again = daemon.ctl_with_input(&["apply", "-", "--dry-run"], &exported)?;
+    let exported = daemon.ctl("export")?.ok()?;
+    let again = daemon.ctl_with_input("apply - --dry-run", &exported)?;
     assert_eq!(again.code, 0, "{again:?}");
-    let lists: Vec<serde_json::Value> = answer(daemon, &["list", "list"])?;
+    let lists: Vec<serde_json::Value> = answer(daemon, "list list")?;
     assert_eq!(lists[0]["file"], "feed.txt");
     assert_eq!(counters(daemon)?.rules.len(), 1);
     Ok(())

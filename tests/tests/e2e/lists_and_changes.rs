@@ -22,7 +22,7 @@ fn a_file_is_taken_by_one_reading_although_deploys_go_on() -> anyhow::Result<()>
     })?;
     // While it was read the ruleset has moved, and moves again before its turn.
     for address in ["203.0.113.1", "203.0.113.2"] {
-        daemon.ctl(&["allow", "add", address, "--deploy"])?.ok()?;
+        daemon.ctl(["allow", "add", address, "--deploy"])?.ok()?;
     }
     // Armed again before it goes on.
     fs::write(fault.path(), "list-read 1 hold")?;
@@ -32,7 +32,7 @@ fn a_file_is_taken_by_one_reading_although_deploys_go_on() -> anyhow::Result<()>
     fault.clear()?;
     // What was deployed meanwhile is still there.
     assert_eq!(status(daemon)?.revision, 4);
-    let allowed = daemon.ctl_json(&["allow", "list"])?;
+    let allowed = daemon.ctl_json("allow list")?;
     assert_eq!(allowed.as_array().map(Vec::len), Some(2), "{allowed}");
     Ok(())
 }
@@ -59,14 +59,14 @@ fn a_large_file_is_taken_while_deploys_follow_closely() -> anyhow::Result<()> {
         });
         lists.replace(&large)?;
         let taken = wait_for(DEADLINE, "the list to be taken", || {
-            let list = daemon.ctl_json(&["list", "list"]).ok()?;
+            let list = daemon.ctl_json("list list").ok()?;
             (list[0]["entries"] == 50_000).then_some(())
         });
         is_over.store(true, Ordering::Relaxed);
         let deploys = storm.join().expect("no panic")?;
         taken.map(|()| deploys)
     })?;
-    let history = daemon.ctl_json(&["history"])?;
+    let history = daemon.ctl_json("history")?;
     let history = history.as_array().expect("an array");
     let by_itself = history.iter().filter(|entry| {
         let comment = entry["comment"].as_str();
@@ -82,7 +82,7 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     let root = require_privileged!();
     let mut lists = Lists::with_feed(root, "192.0.2.0/24\n")?;
     let problem_of = |lists: &Lists| -> anyhow::Result<serde_json::Value> {
-        let list = lists.daemon().ctl_json(&["list", "list"])?;
+        let list = lists.daemon().ctl_json("list list")?;
         Ok(list[0]["problem"].clone())
     };
     lists.replace("192.0.2.0/24\n198.51.100.0/24\n")?;
@@ -91,8 +91,8 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     // A rollback that changes nothing of the list, and one that does.
     let allow = ["allow", "add", "203.0.113.9", "--deploy"];
     lists.daemon().ctl(&allow)?.ok()?;
-    lists.daemon().ctl(&["rollback", "2"])?.ok()?;
-    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.daemon().ctl("rollback 2")?.ok()?;
+    lists.daemon().ctl("rollback 1")?.ok()?;
     let said = "a rollback put revision 1 back, and feed.txt holds something else";
     let status = lists.wait_for_problem(Some(said))?;
     assert_eq!((status.revision, status.problems.len()), (1, 1));
@@ -107,35 +107,32 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     assert_eq!(lists.held()?, ["192.0.2.0/24"]);
 
     // The command that is named reads it, whatever else is staged.
-    lists
-        .daemon()
-        .ctl(&["allow", "add", "203.0.113.10"])?
-        .ok()?;
+    lists.daemon().ctl("allow add 203.0.113.10")?.ok()?;
     let problem = problem_of(&lists)?.to_string();
     assert!(
         problem.contains("(now: ipblock-ctl list accept feed)"),
         "{problem}"
     );
-    lists.daemon().ctl(&["list", "accept", "feed"])?.ok()?;
+    lists.daemon().ctl("list accept feed")?.ok()?;
     assert_eq!(lists.held()?, ["192.0.2.0/24", "198.51.100.0/24"]);
     assert_eq!(problem_of(&lists)?, serde_json::Value::Null);
     assert_eq!(lists.wait_for_problem(None)?.staged, 1);
-    lists.daemon().ctl(&["discard"])?.ok()?;
-    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.daemon().ctl("discard")?.ok()?;
+    lists.daemon().ctl("rollback 1")?.ok()?;
     lists.wait_for_problem(Some(said))?;
 
     // Back to what the file says: nothing is wrong.
-    lists.daemon().ctl(&["rollback", "2"])?.ok()?;
+    lists.daemon().ctl("rollback 2")?.ok()?;
     lists.wait_for_problem(None)?;
-    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.daemon().ctl("rollback 1")?.ok()?;
     lists.wait_for_problem(Some(said))?;
     // What it says to do.
-    let set = ["list", "set", "feed", "--file", "feed.txt", "--deploy"];
+    let set = "list set feed --file feed.txt --deploy";
     lists.daemon().ctl(&set)?.ok()?;
     lists.wait_for_problem(None)?;
     assert_eq!(lists.held()?, ["192.0.2.0/24", "198.51.100.0/24"]);
     // And the file is followed.
-    lists.daemon().ctl(&["rollback", "1"])?.ok()?;
+    lists.daemon().ctl("rollback 1")?.ok()?;
     lists.wait_for_problem(Some(said))?;
     lists.replace("192.0.2.0/24\n203.0.113.0/24\n")?;
     lists.wait_until_held(&["192.0.2.0/24", "203.0.113.0/24"])?;

@@ -48,8 +48,8 @@ fn detaching_twice_and_attaching_in_another_mode_at_once_works() -> anyhow::Resu
     let scene = Scene::attached(root, "native")?;
     let name = scene.interface();
     for mode in ["generic", "native", "generic"] {
-        scene.daemon.ctl(&["detach", name])?.ok()?;
-        assert_eq!(scene.daemon.ctl(&["detach", name])?.code, 2);
+        scene.daemon.ctl(["detach", name])?.ok()?;
+        assert_eq!(scene.daemon.ctl(["detach", name])?.code, 2);
         let attach = ["attach", name, "--mode", mode];
         scene.daemon.ctl(&attach)?.ok()?;
     }
@@ -69,7 +69,7 @@ fn a_device_with_a_strange_alias_hides_no_interface() -> anyhow::Result<()> {
         "-c",
         "ip link set odd0 alias \"$(printf '\\377\\376')\"",
     ])?;
-    scene.daemon.ctl(&["attach", scene.interface()])?.ok()?;
+    scene.daemon.ctl(["attach", scene.interface()])?.ok()?;
     Ok(())
 }
 
@@ -84,14 +84,14 @@ fn a_renamed_interface_keeps_its_filter_and_says_so() -> anyhow::Result<()> {
     netns.run(["ip", "link", "set", name, "name", "lan0"])?;
     netns.run(["ip", "link", "set", "lan0", "up"])?;
     wait_until_filtered(&scene)?;
-    let output = scene.daemon.ctl(&["attach", name])?;
+    let output = scene.daemon.ctl(["attach", name])?;
     assert_eq!(output.code, 3, "{output:?}");
     assert!(
         output.stderr.contains("interfaces were renamed"),
         "{output:?}"
     );
-    scene.daemon.ctl(&["attach", "lan0"])?.ok()?;
-    scene.daemon.ctl(&["detach", name])?.ok()?;
+    scene.daemon.ctl("attach lan0")?.ok()?;
+    scene.daemon.ctl(["detach", name])?.ok()?;
     wait_until_filtered(&scene)
 }
 
@@ -113,9 +113,7 @@ fn an_interface_in_a_zone_that_is_not_deployed_waits_and_keeps_no_other_from_it(
             .any(|problem| problem.contains("no deployed zone `dmz`")),
         "{problems:?}"
     );
-    daemon
-        .ctl(&["zone", "set", "dmz", "--default", "pass", "--deploy"])?
-        .ok()?;
+    daemon.ctl("zone set dmz --default pass --deploy")?.ok()?;
     wait_for(DEADLINE, "it to be attached", || {
         let shown = interface(&daemon, &name).ok()?;
         (shown.state == InterfaceState::Attached).then_some(())

@@ -233,7 +233,7 @@ fn stage(root: Privileged, config: &str) -> anyhow::Result<Scene> {
         &scene.daemon,
         &format!("{RULESET}\n[allow]\nmatch = [\"192.0.2.77\"]\n"),
     )?;
-    let ban = ["ban", "192.0.2.200", "--for", "1h"];
+    let ban = "ban 192.0.2.200 --for 1h";
     scene.daemon.ctl(&ban)?.ok()?;
     Ok(scene)
 }
@@ -244,10 +244,7 @@ fn the_page_says_what_counters_and_status_say() -> anyhow::Result<()> {
     let scene = stage(root, "")?;
     let sent = send_some(&scene)?;
     scene.judged(sent)?;
-    scene
-        .daemon
-        .ctl(&["rule", "edit", "watch", "--note", "staged"])?
-        .ok()?;
+    scene.daemon.ctl("rule edit watch --note staged")?.ok()?;
     let page = Page::over_socket(&scene.daemon)?;
     page.assert_agrees(&scene.daemon)?;
     let rule = |name, action| [("rule", name), ("action", action)];
@@ -290,10 +287,7 @@ fn counters_on_the_page_never_go_back() -> anyhow::Result<()> {
         before = after;
         Ok(())
     };
-    deploy(
-        &scene.daemon,
-        &["rule", "edit", "abuse", "--add-match", "192.0.2.128/26"],
-    )?;
+    deploy(&scene.daemon, "rule edit abuse --add-match 192.0.2.128/26")?;
     follows(&scene, "a deploy")?;
     sent += send_some(&scene)?;
     scene.judged(sent)?;
@@ -448,7 +442,7 @@ fn a_renamed_interface_is_not_attached_by_its_old_name() -> anyhow::Result<()> {
     netns.run(["ip", "link", "set", scene.interface(), "down"])?;
     netns.run(["ip", "link", "set", scene.interface(), "name", "ens9"])?;
     assert_eq!(shown(&labels)?, 0);
-    scene.daemon.ctl(&["attach", "ens9"])?.ok()?;
+    scene.daemon.ctl("attach ens9")?.ok()?;
     assert_eq!(shown(&[("interface", "ens9")])?, 1);
     assert_eq!(shown(&labels)?, 0);
     Ok(())

@@ -122,7 +122,7 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
             .is_some_and(|detail| detail.contains("ens9")),
         "{shown:?}"
     );
-    let refused = daemon.ctl(&["attach", NAME])?;
+    let refused = daemon.ctl(["attach", NAME])?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(
         refused
@@ -135,13 +135,13 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
         "{refused:?}"
     );
     assert_eq!(program_on(host, "ens9")?, before);
-    daemon.ctl(&["attach", "ens9"])?.ok()?;
+    daemon.ctl("attach ens9")?.ok()?;
     assert_eq!(program_on(host, "ens9")?, before);
     assert_eq!(interface(daemon, "ens9")?.state, InterfaceState::Attached);
-    daemon.ctl(&["detach", NAME])?.ok()?;
+    daemon.ctl(["detach", NAME])?.ok()?;
     assert_eq!(status(daemon)?.problems, Vec::<String>::new());
     assert_eq!(program_on(host, "ens9")?, before);
-    daemon.ctl(&["detach", "ens9"])?.ok()?;
+    daemon.ctl("detach ens9")?.ok()?;
     assert_eq!(program_on(host, "ens9")?, None);
     Ok(())
 }
@@ -154,18 +154,18 @@ fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> any
     apply(&scene.daemon, BLOCK)?;
     let zone = ["zone", "set", "lan", "--default", "pass", "--deploy"];
     scene.daemon.ctl(&zone)?.ok()?;
-    scene.daemon.ctl(&["attach", NAME, "--zone", "lan"])?.ok()?;
+    scene.daemon.ctl(["attach", NAME, "--zone", "lan"])?.ok()?;
     rename(&scene.pair.host.netns, NAME, "ens9")?;
     let trial = ["zone", "set", "dmz", "--default", "pass", "--deploy"];
     let trial = [&trial[..], &["--confirm-within", "10m"]].concat();
     scene.daemon.ctl(&trial)?.ok()?;
-    let refused = scene.daemon.ctl(&["attach", "ens9", "--zone", "dmz"])?;
+    let refused = scene.daemon.ctl("attach ens9 --zone dmz")?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(
         refused.stderr.contains("awaits confirmation"),
         "{refused:?}"
     );
-    let said = scene.daemon.ctl(&["attach", "ens9"])?.ok()?;
+    let said = scene.daemon.ctl("attach ens9")?.ok()?;
     assert!(said.ends_with("zone lan\n"), "{said}");
     Ok(())
 }
@@ -198,11 +198,11 @@ fn a_device_that_went_to_another_namespace_is_told_and_can_be_let_go() -> anyhow
         assert_eq!(program_on(&away, NAME)?, on);
         wait_for_problem(&daemon, "`ipblock-ctl detach host0 --moved`")?;
     }
-    daemon.ctl(&["detach", NAME, "--moved"])?.ok()?;
+    daemon.ctl(["detach", NAME, "--moved"])?.ok()?;
     assert_eq!(program_on(&away, NAME)?, None);
     assert_eq!(interface(&daemon, NAME)?.state, InterfaceState::Attached);
     assert_eq!(status(&daemon)?.problems, Vec::<String>::new());
-    let again = daemon.ctl(&["detach", NAME, "--moved"])?;
+    let again = daemon.ctl(["detach", NAME, "--moved"])?;
     assert_eq!(again.code, 2, "{again:?}");
     assert_filtered(&present, 3)
 }
@@ -225,7 +225,7 @@ fn a_device_that_came_back_from_another_namespace_is_ours() -> anyhow::Result<()
     assert_eq!(status(&daemon)?.problems, Vec::<String>::new());
     assert_filtered(&pair, 1)?;
     // By its name, and for good.
-    daemon.ctl(&["detach", NAME])?.ok()?;
+    daemon.ctl(["detach", NAME])?.ok()?;
     assert_eq!(program_on(&host, NAME)?, None);
     Ok(())
 }

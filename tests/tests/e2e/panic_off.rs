@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipblock_tests::{DEADLINE, packet::Frame, require_privileged, wait_for};
+use ipblock_tests::{Arguments, DEADLINE, packet::Frame, require_privileged, wait_for};
 
 use crate::{
     answers::{apply, count_of, status},
@@ -28,11 +28,11 @@ fn dropped() -> [Frame; 3] {
     ]
 }
 
-fn panic_off(scene: &Scene, arguments: &[&str]) -> anyhow::Result<String> {
-    let bpffs = scene.daemon.bpffs().display().to_string();
-    let mut command = vec!["panic-off", "--bpffs", &bpffs];
-    command.extend(arguments);
-    scene.daemon.ctl(&command)?.ok()
+fn panic_off(scene: &Scene, arguments: impl Arguments) -> anyhow::Result<String> {
+    let mut command = vec!["panic-off".into(), "--bpffs".into()];
+    command.push(scene.daemon.bpffs().into());
+    command.extend(arguments.list());
+    scene.daemon.ctl(command)?.ok()
 }
 
 #[test]
@@ -41,17 +41,14 @@ fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULES)?;
-    scene
-        .daemon
-        .ctl(&["ban", "198.51.100.7", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("ban 198.51.100.7 --for 1h")?.ok()?;
     let frames = dropped();
     scene.send(&frames, 5)?;
     scene.judged(15)?;
     assert!(scene.receiver.counts().is_empty());
 
     scene.daemon.kill()?;
-    panic_off(&scene, &["--for", "4s"])?;
+    panic_off(&scene, "--for 4s")?;
     let called_off = Instant::now();
     scene.send(&frames, 5)?;
     wait_for(DEADLINE, "what was dropped to arrive", || {
@@ -89,7 +86,7 @@ fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BLOCK)?;
-    let told = panic_off(&scene, &[])?;
+    let told = panic_off(&scene, [])?;
     assert!(told.contains("nothing is dropped until"), "{told}");
     assert!(
         told.contains("(in 10m)") || told.contains("(in 9m"),
@@ -112,7 +109,7 @@ fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
     scene.judged(5)?;
     assert_eq!(scene.receiver.count(1), 5);
 
-    assert_eq!(panic_off(&scene, &["--end"])?, "dropping goes on\n");
+    assert_eq!(panic_off(&scene, "--end")?, "dropping goes on\n");
     let problems = status(&scene.daemon)?.problems;
     assert!(
         !problems.iter().any(|problem| problem.contains("panic-off")),
@@ -165,7 +162,7 @@ fn panic_off_says_what_is_missing_where_no_filter_is() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::detached(root)?;
     let directory = scene.daemon.state_dir().display().to_string();
-    let output = scene.daemon.ctl(&["panic-off", "--bpffs", &directory])?;
+    let output = scene.daemon.ctl(["panic-off", "--bpffs", &directory])?;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(
         output.stderr.contains("it is not a bpffs mount"),

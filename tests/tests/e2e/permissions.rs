@@ -124,7 +124,7 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
             }
         }
     }
-    let audit = scene.daemon.ctl(&["audit"])?.ok()?;
+    let audit = scene.daemon.ctl("audit")?.ok()?;
     assert!(audit.contains("uid 64200"), "{audit}");
     assert_eq!(status(&scene.daemon)?.revision, 1);
     Ok(())
@@ -208,10 +208,7 @@ fn assert_has_what_is_needed_alone(daemon: &Daemon) -> anyhow::Result<()> {
 fn works(scene: &mut Scene) -> anyhow::Result<()> {
     assert_has_what_is_needed_alone(&scene.daemon)?;
     apply(&scene.daemon, BLOCK)?;
-    scene
-        .daemon
-        .ctl(&["ban", "198.51.100.7", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("ban 198.51.100.7 --for 1h")?.ok()?;
     let frames = [
         marked("203.0.113.7", 1),
         marked("198.51.100.7", 2),
@@ -226,15 +223,15 @@ fn works(scene: &mut Scene) -> anyhow::Result<()> {
     let interface = scene.interface().to_owned();
     scene
         .daemon
-        .ctl(&["rule", "edit", "abuse", "--note", "again", "--deploy"])?
+        .ctl("rule edit abuse --note again --deploy")?
         .ok()?;
     scene.send(&frames, 5)?;
     let counters = scene.judged(45)?;
     assert_eq!(count_of(&counters, "abuse").packets, 15);
     assert_eq!(counters.bans.packets, 15);
     assert_eq!(scene.receiver.count(3), 15);
-    scene.daemon.ctl(&["detach", &interface])?.ok()?;
-    scene.daemon.ctl(&["attach", &interface])?.ok()?;
+    scene.daemon.ctl(["detach", &interface])?.ok()?;
+    scene.daemon.ctl(["attach", &interface])?.ok()?;
     assert!(!scene.daemon.log().contains("could not be given up"));
     Ok(())
 }

@@ -118,12 +118,12 @@ fn what_is_staged_outlives_the_daemon() -> anyhow::Result<()> {
     apply(&scene.daemon, RULESET)?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(&edit)?.ok()?;
-    let diff = scene.daemon.ctl_json(&["diff"])?;
+    let diff = scene.daemon.ctl_json("diff")?;
     scene.daemon.kill()?;
     scene.daemon.start()?;
     assert_eq!(status(&scene.daemon)?.staged, 1);
-    assert_eq!(scene.daemon.ctl_json(&["diff"])?, diff);
-    scene.daemon.ctl(&["deploy"])?.ok()?;
+    assert_eq!(scene.daemon.ctl_json("diff")?, diff);
+    scene.daemon.ctl("deploy")?.ok()?;
     assert_eq!(status(&scene.daemon)?.revision, 2);
     Ok(())
 }

@@ -37,10 +37,7 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
     let few = few.padded(1_000);
     let banned = marked("2001:db8::66", 3);
     let clean = marked("198.51.100.7", 4);
-    scene
-        .daemon
-        .ctl(&["ban", "2001:db8::66/128", "--for", "1h"])?
-        .ok()?;
+    scene.daemon.ctl("ban 2001:db8::66/128 --for 1h")?.ok()?;
     scene.send(std::slice::from_ref(&few), 2)?;
     scene.send(std::slice::from_ref(&many), 5)?;
     scene.send(std::slice::from_ref(&banned), 3)?;
@@ -75,15 +72,7 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
     // Over a deploy counts go on, and rules have the names that they have now.
     deploy(
         &scene.daemon,
-        &[
-            "rule",
-            "edit",
-            "abuse",
-            "--rename",
-            "bad",
-            "--add-match",
-            "192.0.2.99",
-        ],
+        "rule edit abuse --rename bad --add-match 192.0.2.99",
     )?;
     scene.send(&[marked("203.0.113.8", 2)], 1)?;
     scene.judged(20)?;

@@ -170,11 +170,8 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
     let mut scene = Scene::of(daemon, pair)?;
     apply(&scene.daemon, FIRST)?;
     apply(&scene.daemon, RULESET)?;
-    ban(
-        &scene.daemon,
-        &["198.51.100.7", "--permanent", "--reason", "scan"],
-    )?;
-    ban(&scene.daemon, &["2001:db8:bad::/64", "--for", "1h"])?;
+    ban(&scene.daemon, "198.51.100.7 --permanent --reason scan")?;
+    ban(&scene.daemon, "2001:db8:bad::/64 --for 1h")?;
     let short = [
         "rule",
         "add",
@@ -188,7 +185,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
         "--deploy",
     ];
     scene.daemon.ctl(&short)?.ok()?;
-    ban(&scene.daemon, &["198.51.100.8", "--for", SOON])?;
+    ban(&scene.daemon, ["198.51.100.8", "--for", SOON])?;
 
     let blocked = [
         marked("203.0.113.7", 1),

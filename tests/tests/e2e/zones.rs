@@ -174,9 +174,9 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     side.judged(&daemon, 1)?;
     let name = &second.host.interface;
     // Without a zone it keeps the one that it is in.
-    let said = daemon.ctl(&["attach", name])?.ok()?;
+    let said = daemon.ctl(["attach", name])?.ok()?;
     assert!(said.ends_with("zone lan\n"), "{said}");
-    daemon.ctl(&["attach", name, "--zone", "default"])?.ok()?;
+    daemon.ctl(["attach", name, "--zone", "default"])?.ok()?;
     side.sender.send(&unlisted)?;
     side.receiver.wait_for_count(1, 1, DEADLINE)?;
     let zones = status(&daemon)?.zones;
@@ -186,12 +186,12 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     assert_eq!((totals.dropped.packets, totals.passed.packets), (1, 1));
 
     // The zone that it left may go, the one with interfaces in it may not.
-    daemon.ctl(&["attach", name, "--zone", "lan"])?.ok()?;
+    daemon.ctl(["attach", name, "--zone", "lan"])?.ok()?;
     let without = "[[rule]]\nname = \"x\"\naction = \"block\"\nmatch = [\"203.0.113.7\"]\n";
-    let refused = daemon.ctl_with_input(&["apply", "-"], without)?;
+    let refused = daemon.ctl_with_input("apply -", without)?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("zone `lan` would be gone"));
-    daemon.ctl(&["detach", name])?.ok()?;
+    daemon.ctl(["detach", name])?.ok()?;
     apply_forced(&daemon, without)?;
     assert_eq!(status(&daemon)?.zones.len(), 1);
     // What was counted in it stays in the totals of all zones.
@@ -234,7 +234,7 @@ fn neighbours_are_found_in_a_zone_that_drops_by_default() -> anyhow::Result<()> 
         assert!(known.contains(&host.mac.to_string()), "{target}: {known}");
     }
     let [(v4, _), (v6, _)] = &pairs;
-    deploy(&daemon, &["allow", "add", v4, v6, "--zone", "lan"])?;
+    deploy(&daemon, ["allow", "add", v4, v6, "--zone", "lan"])?;
     for end in [host, peer] {
         end.netns
             .run(["ip", "neigh", "flush", "dev", &end.interface])?;

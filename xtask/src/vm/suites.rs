@@ -30,8 +30,8 @@ const NOT_IN_THE_GUEST: [(&str, &str); 0] = [];
 /// Tests for which a machine whose every instruction is translated is too slow, each with why.
 const TOO_LONG_TRANSLATED: [(&str, &str); 2] = [
     (
-        "deploys::a_thousand_deploys_under_traffic_misjudge_no_packet",
-        "a thousand loads of the program, of seconds each",
+        "deploys::many_deploys_under_traffic_misjudge_no_packet",
+        "hundreds of loads of the program, of seconds each",
     ),
     (
         "faults::crowd::a_hundred_deploys_at_once_are_carried_out_one_by_one",

@@ -100,7 +100,7 @@ impl Places<'_> {
         })?;
         let metrics = place("metrics", LONGEST);
         let listed = wait_for(PATIENCE, "the history", || {
-            let output = self.daemon.ctl(&["alerts", "--source", SOURCE]).ok()?;
+            let output = self.daemon.ctl(["alerts", "--source", SOURCE]).ok()?;
             output.ok().ok().filter(|text| text.contains(SOURCE))
         })?;
         let history = place("alerts", LONGEST);
@@ -122,7 +122,7 @@ impl Places<'_> {
     }
 
     fn watch(&self) -> Result<Terminal> {
-        let command = self.daemon.ctl_command(&[], &["watch"]);
+        let command = self.daemon.ctl_command(&[], ["watch"]);
         Terminal::start(&command, Size::USUAL)
     }
 

@@ -68,7 +68,7 @@ impl Lab {
 
     /// How the filter sits on the interface, as `ipblock-ctl status` says; an error unless natively.
     pub(crate) fn attachment(&self) -> Result<String> {
-        let status = self.daemon.ctl_json(&["status"])?;
+        let status = self.daemon.ctl_json("status")?;
         let interface = status
             .pointer("/zones/0/interfaces/0")
             .with_context(|| format!("no interface in {status}"))?;
@@ -90,7 +90,7 @@ impl Lab {
         let start = Instant::now();
         let output = self
             .daemon
-            .ctl_with_input(&["--json", "apply", "--wide", "-"], ruleset)?
+            .ctl_with_input("--json apply --wide -", ruleset)?
             .ok()?;
         let took = start.elapsed();
         let applied: Value = serde_json::from_str(&output).context(output)?;
@@ -175,7 +175,7 @@ impl Lab {
     }
 
     fn counters(&self) -> Result<Counters> {
-        Counters::from_json(&self.daemon.ctl_json(&["counters"])?)
+        Counters::from_json(&self.daemon.ctl_json("counters")?)
     }
 }
 

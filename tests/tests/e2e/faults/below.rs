@@ -48,7 +48,7 @@ fn can_hold(bridged: &Bridged) -> bool {
 fn attach_killed(bridged: &mut Bridged, step: &str, time: u64) -> anyhow::Result<()> {
     let fault = bridged.daemon.fault();
     fault.kill_at(step, time)?;
-    let output = bridged.daemon.ctl(&["attach", "host0"])?;
+    let output = bridged.daemon.ctl("attach host0")?;
     assert_ne!(output.code, 0, "{output:?}");
     assert!(fault.is_reached(), "{step}, time {time}");
     wait_for(DEADLINE, "the daemon to be killed", || {
@@ -91,7 +91,7 @@ fn a_blocked_source_passes_no_bridge_that_a_killed_daemon_left_without_its_filte
         BELOW.iter().all(|step| times.contains_key(step.name())),
         "{times:?}"
     );
-    bridged.daemon.ctl(&["detach", "host0"])?.ok()?;
+    bridged.daemon.ctl("detach host0")?.ok()?;
 
     let flood = BlockedFlood::start(&bridged)?;
     let mut injected = 0;
@@ -106,7 +106,7 @@ fn a_blocked_source_passes_no_bridge_that_a_killed_daemon_left_without_its_filte
             0,
             "a blocked source passed, killed at {at}"
         );
-        bridged.daemon.ctl(&["detach", "host0"])?.ok()?;
+        bridged.daemon.ctl("detach host0")?.ok()?;
         injected += 1;
         Ok(())
     };

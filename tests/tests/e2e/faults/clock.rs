@@ -59,9 +59,9 @@ fn a_clock_that_steps_moves_ends_given_as_times_and_no_durations() -> anyhow::Re
     let daemon = &stage.daemon;
     let (by_wall, by_boot) = ("198.18.0.1", "198.18.0.2");
     daemon
-        .ctl(&["ban", by_wall, "--until", &until.to_string()])?
+        .ctl(["ban", by_wall, "--until", &until.to_string()])?
         .ok()?;
-    daemon.ctl(&["ban", by_boot, "--for", "10h"])?.ok()?;
+    daemon.ctl(["ban", by_boot, "--for", "10h"])?.ok()?;
     let mut injected = 0;
     for hours in [4_i64, -6, 9, -100, 0] {
         fs::write(steps.path(), format!("{:+}", hours * 3600))?;
@@ -111,9 +111,9 @@ fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
     let (by_wall, lifted, by_boot) = ("203.0.113.7", "203.0.113.8", "203.0.113.9");
     ban(
         &scene.daemon,
-        &[by_wall, lifted, "--until", &until, "--reason", "kept"],
+        [by_wall, lifted, "--until", &until, "--reason", "kept"],
     )?;
-    ban(&scene.daemon, &[by_boot, "--for", "30m"])?;
+    ban(&scene.daemon, [by_boot, "--for", "30m"])?;
     let mut ledger = Ledger::new();
     ledger.expect(&scene, &[by_wall, lifted, by_boot], &[]);
     let live = |scene: &Scene, count: u64| {
@@ -138,7 +138,7 @@ fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
         ledger.expect(&scene, &[by_boot], &[by_wall, lifted]);
         if round == 1 {
             // What an operator lifts meanwhile stays so, and a restart forgets nothing.
-            assert_eq!(unban(&scene.daemon, &[lifted])?.not_banned.len(), 1);
+            assert_eq!(unban(&scene.daemon, [lifted])?.not_banned.len(), 1);
             scene.daemon.restart()?;
             live(&scene, 1)?;
         }

@@ -25,9 +25,7 @@ fn a_hundred_deploys_at_once_are_carried_out_one_by_one() -> anyhow::Result<()> 
     let outputs = thread::scope(|scope| {
         let deploys: Vec<_> = rulesets
             .iter()
-            .map(|ruleset| {
-                scope.spawn(|| daemon.ctl_with_input(&["--json", "apply", "-"], ruleset))
-            })
+            .map(|ruleset| scope.spawn(|| daemon.ctl_with_input("--json apply -", ruleset)))
             .collect();
         let ended = deploys.into_iter().map(|deploy| deploy.join().unwrap());
         ended.collect::<anyhow::Result<Vec<_>>>()
@@ -41,7 +39,7 @@ fn a_hundred_deploys_at_once_are_carried_out_one_by_one() -> anyhow::Result<()> 
     told.sort_unstable();
     let expected: Vec<u64> = (first + 1..=first + DEPLOYS as u64).collect();
     assert_eq!(told, expected);
-    let history: Vec<Value> = answer(&stage.daemon, &["history"])?;
+    let history: Vec<Value> = answer(&stage.daemon, "history")?;
     let deployed = |entry: &&Value| entry["state"] == "deployed";
     let deployed: Vec<_> = history.iter().filter(deployed).collect();
     assert_eq!(deployed.len(), 1, "{deployed:?}");

@@ -34,11 +34,11 @@ fn assert_nothing_is_taken(stage: &mut Stage, said: &str) -> anyhow::Result<u64>
         assert!(output.stderr.contains("hint: "), "{output:?}");
     };
     let daemon = &stage.daemon;
-    refused(&daemon.ctl_with_input(&["apply", "-"], &ruleset)?);
-    refused(&daemon.ctl(&["ban", "198.18.0.1", "--for", "1h"])?);
-    refused(&daemon.ctl(&["unban", "198.51.100.200"])?);
-    refused(&daemon.ctl(&["rule", "edit", "abuse", "--note", "lost"])?);
-    refused(&daemon.ctl(&["zone", "set", "late", "--default", "pass", "--deploy"])?);
+    refused(&daemon.ctl_with_input("apply -", &ruleset)?);
+    refused(&daemon.ctl("ban 198.18.0.1 --for 1h")?);
+    refused(&daemon.ctl("unban 198.51.100.200")?);
+    refused(&daemon.ctl("rule edit abuse --note lost")?);
+    refused(&daemon.ctl("zone set late --default pass --deploy")?);
     let now = stage.converged()?;
     assert_eq!((now.revision, now.staged), (revision, 0));
     assert_eq!(stage.side()?, side);
@@ -91,7 +91,7 @@ fn a_disk_that_fills_up_after_the_links_were_switched_brings_the_old_program_bac
         fault.hold_at(step.name(), 1)?;
         let output = std::thread::scope(|scope| {
             let daemon = &stage.daemon;
-            let deploy = scope.spawn(|| daemon.ctl_with_input(&["apply", "-"], &ruleset));
+            let deploy = scope.spawn(|| daemon.ctl_with_input("apply -", &ruleset));
             let held = wait_for(DEADLINE, "the step", || fault.is_reached().then_some(()));
             let filled = disk.fill();
             fault.clear()?;
@@ -180,8 +180,8 @@ fn writes_that_the_disk_takes_in_part_are_undone() -> anyhow::Result<()> {
         assert!(refused == 2 || after != before, "{refused} refused");
         assert!(refused < 2 || after == before, "{before:?} {after:?}");
         injected += refused;
-        stage.daemon.ctl(&["unban", "198.18.0.1"])?.ok()?;
-        stage.daemon.ctl(&["discard"])?.ok()?;
+        stage.daemon.ctl("unban 198.18.0.1")?.ok()?;
+        stage.daemon.ctl("discard")?.ok()?;
         stage.daemon.kill()?;
         stage.daemon.start()?;
         assert_changes_are_taken(&mut stage)?;

@@ -93,7 +93,7 @@ fn a_generation_that_says_something_else_than_the_ruleset_is_built_anew() -> any
         assert_eq!(scene.receiver.count(round), 0);
         assert_ne!(live_generations(&status(&scene.daemon)?), before);
     }
-    let audit = scene.daemon.ctl_json(&["audit"])?.to_string();
+    let audit = scene.daemon.ctl_json("audit")?.to_string();
     assert!(
         audit.contains("zone default was not as deployed"),
         "{audit}"
@@ -122,7 +122,7 @@ fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()
     let hosts = [1, 2, 3, 4];
     for host in hosts {
         let address = format!("198.18.0.{host}");
-        stage.daemon.ctl(&["ban", &address, "--for", "1h"])?.ok()?;
+        stage.daemon.ctl(["ban", &address, "--for", "1h"])?.ok()?;
     }
     let mut injected = 0;
     for host in hosts {

@@ -38,8 +38,8 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
         let ruleset = with_hosts(&stage.other_ruleset(side, 2), 60_000);
         group.take_in(stage.daemon.pid().context("a daemon")?)?;
         group.limit(mebibytes << 20)?;
-        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
-        let was_killed = stage.daemon.ctl(&["status"])?.code != 0;
+        let output = stage.daemon.ctl_with_input("apply -", &ruleset)?;
+        let was_killed = stage.daemon.ctl("status")?.code != 0;
         group.limit(8 << 30)?;
         if was_killed {
             killed += 1;
@@ -81,7 +81,7 @@ fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
         netns.run(["prlimit", "--pid", &pid, &nofile])?;
         let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
         let ruleset = stage.other_ruleset(side, 2);
-        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+        let output = stage.daemon.ctl_with_input("apply -", &ruleset)?;
         let netns = &stage.pair().host.netns;
         netns.run(["prlimit", "--pid", &pid, "--nofile=1024:"])?;
         assert_eq!(
@@ -125,7 +125,7 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
         let address = format!("198.18.0.{host}");
         let output = stage
             .daemon
-            .ctl(&["ban", &address, "2001:db8:9::1", "--for", "1h"])?;
+            .ctl(["ban", &address, "2001:db8:9::1", "--for", "1h"])?;
         assert_eq!(output.code, 1, "{output:?}");
         assert!(output.stderr.contains("no ban was changed"), "{output:?}");
         injected += 1;
@@ -135,10 +135,7 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
     stage.daemon.kill()?;
     stage.daemon.start()?;
     stage.converged()?;
-    stage
-        .daemon
-        .ctl(&["ban", "198.18.0.1", "--for", "1h"])?
-        .ok()?;
+    stage.daemon.ctl("ban 198.18.0.1 --for 1h")?.ok()?;
     let entry = Entry {
         part: PART,
         fault: "ban table filled by somebody else to its last entry",

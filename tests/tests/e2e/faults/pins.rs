@@ -179,7 +179,7 @@ fn a_bpffs_that_is_unmounted_under_the_daemon_is_filled_again_when_it_is_back() 
         stage.flow(10)?;
         let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
         let ruleset = stage.next_ruleset(1 - side);
-        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+        let output = stage.daemon.ctl_with_input("apply -", &ruleset)?;
         assert_eq!(output.code, 1, "{output:?}");
         assert!(output.stderr.contains("mount -t bpf"), "{output:?}");
         assert_eq!(
@@ -187,11 +187,8 @@ fn a_bpffs_that_is_unmounted_under_the_daemon_is_filled_again_when_it_is_back() 
             (revision, side)
         );
         // A ban needs no pins.
-        stage
-            .daemon
-            .ctl(&["ban", "198.18.0.1", "--for", "1h"])?
-            .ok()?;
-        stage.daemon.ctl(&["unban", "198.18.0.1"])?.ok()?;
+        stage.daemon.ctl("ban 198.18.0.1 --for 1h")?.ok()?;
+        stage.daemon.ctl("unban 198.18.0.1")?.ok()?;
         stage.daemon.bpffs_mount().mount_again()?;
         assert_put_right(&mut stage, &pins)?;
     }

@@ -97,12 +97,9 @@ impl Stage {
         let config = "[alerts]\nwindow = \"5s\"\nrate = 7\n";
         let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
         apply(&scene.daemon, BLOCK)?;
-        let ban = ["ban", "203.0.113.200", "--for", "1h"];
+        let ban = "ban 203.0.113.200 --for 1h";
         scene.daemon.ctl(&ban)?.ok()?;
-        scene
-            .daemon
-            .ctl(&["rule", "edit", "abuse", "--note", "staged"])?
-            .ok()?;
+        scene.daemon.ctl("rule edit abuse --note staged")?.ok()?;
         scene.send(&[marked("203.0.113.7", 1), marked("198.51.100.7", 2)], 5)?;
         scene.judged(10)?;
         let elsewhere = tempfile::tempdir()?;
@@ -140,7 +137,7 @@ impl Stage {
         fs::create_dir(&directory)?;
         let file = directory.join("ipblock.db");
         let file = file.to_string_lossy().into_owned();
-        self.scene.daemon.ctl(&["backup", &file])?.ok()?;
+        self.scene.daemon.ctl(["backup", &file])?.ok()?;
         Ok(directory)
     }
 

@@ -28,7 +28,7 @@ impl Operation for Deploy {
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
         let ruleset = stage.other_ruleset(self.before.1, 2);
-        let output = stage.daemon.ctl_with_input(&["apply", "-"], &ruleset)?;
+        let output = stage.daemon.ctl_with_input("apply -", &ruleset)?;
         what_was_told(stage, &output)
     }
 
@@ -69,7 +69,7 @@ impl Operation for Rollback {
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
         stage.may_shift(2);
-        told(stage, &["rollback", &self.to.to_string()])
+        told(stage, ["rollback", &self.to.to_string()])
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {
@@ -104,7 +104,7 @@ impl Operation for Expire {
         self.to = status(&stage.daemon)?.revision;
         self.side = stage.side()?;
         let ruleset = stage.other_ruleset(self.side, 3);
-        let apply = ["apply", "-", "--confirm-within", "5s"];
+        let apply = "apply - --confirm-within 5s";
         stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
         Ok(())
     }
@@ -151,17 +151,17 @@ impl Operation for Confirm {
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         if status(&stage.daemon)?.confirm_deadline.is_some() {
-            stage.daemon.ctl(&["confirm"])?.ok()?;
+            stage.daemon.ctl("confirm")?.ok()?;
         }
         let ruleset = stage.other_ruleset(stage.side()?, 1);
-        let apply = ["apply", "-", "--confirm-within", "1h"];
+        let apply = "apply - --confirm-within 1h";
         stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
         self.revision = status(&stage.daemon)?.revision;
         Ok(())
     }
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
-        told(stage, &["confirm"])
+        told(stage, "confirm")
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {
@@ -199,7 +199,7 @@ impl Operation for StageEdit {
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
         self.note += 1;
         let note = format!("ticket {}", self.note);
-        told(stage, &["rule", "edit", "abuse", "--note", &note])
+        told(stage, ["rule", "edit", "abuse", "--note", &note])
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {

@@ -77,6 +77,6 @@ fn what_was_told(stage: &Stage, output: &CtlOutput) -> anyhow::Result<Told> {
     Ok(Told::Nothing)
 }
 
-fn told(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Told> {
+fn told(stage: &Stage, arguments: impl Arguments) -> anyhow::Result<Told> {
     what_was_told(stage, &stage.daemon.ctl(arguments)?)
 }
