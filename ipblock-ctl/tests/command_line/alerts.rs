@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use ipblock_tests::Arguments;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -63,7 +64,7 @@ fn what_is_asked_for_is_sent_and_nothing_found_is_said() {
     let daemon = FakeDaemon::start(vec![alerts("/v1/alerts*", &[], 42)]);
     let arguments =
         "alerts --since 2026-10-01T11:00:00Z --rule scanners --source 203.0.113.0/24 --limit 5";
-    let assert = run(&daemon, &arguments).code(0);
+    let assert = run(&daemon, arguments).code(0);
     assert_eq!(stdout(&assert), "");
     assert_eq!(
         stderr(&assert),
@@ -113,9 +114,9 @@ struct Piped {
 }
 
 impl Piped {
-    fn run(daemon: &FakeDaemon, arguments: &[&str]) -> Self {
+    fn run(daemon: &FakeDaemon, arguments: impl Arguments) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"))
-            .args(arguments)
+            .args(arguments.list())
             .env("IPBLOCK_SOCKET", daemon.socket())
             .env("IPBLOCK_SSH_PEER", "none")
             .env("TZ", "UTC")
@@ -338,7 +339,7 @@ fn the_sources_that_hit_are_told_with_what_the_numbers_are_worth() {
         "the 65,536 sources that hit last; past 64 hits per tick and CPU, estimates\n"
     );
     let arguments = "top --by bytes --limit 2 --json";
-    let assert = run(&daemon, &arguments).code(0);
+    let assert = run(&daemon, arguments).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
     assert_eq!(printed, top);
     assert_eq!(stderr(&assert), "");

@@ -27,7 +27,7 @@ fn unbanned() -> Value {
 fn a_ban_sends_its_end_and_tells_what_it_did() {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/bans", 200, banned())]);
     let arguments = "ban 192.0.2.7 @feed --permanent --reason scan --v6-prefix 56 --force";
-    let assert = run(&daemon, &arguments).code(0);
+    let assert = run(&daemon, arguments).code(0);
     assert_eq!(stdout(&assert), "banned 192.0.2.7/32 permanently\n");
     assert_eq!(stderr(&assert), "warning: it passes all the same\n");
     assert_eq!(

@@ -251,7 +251,7 @@ fn refused_on_a_terminal(keys: &str, directory: &Path) -> (FakeDaemon, Ended) {
         ("TMPDIR", directory.as_os_str()),
     ];
     let arguments = "rule edit abuse --color never";
-    let mut terminal = Terminal::run_with(&daemon, &arguments, &environment);
+    let mut terminal = Terminal::run_with(&daemon, arguments, &environment);
     terminal.answer("Which? [1]", keys);
     (daemon, terminal.end())
 }

@@ -220,7 +220,7 @@ fn every_format_is_exported() {
         ("list", "--list @office"),
         ("allow-csv", "--allow --format csv"),
     ] {
-        let assert = run(&daemon, [&["export"], arguments].concat()).code(0);
+        let assert = run(&daemon, format!("export {arguments}")).code(0);
         insta::assert_snapshot!(format!("export-{name}"), stdout(&assert));
         assert_eq!(stderr(&assert), "", "{name}");
     }
@@ -242,7 +242,7 @@ fn parts_that_cannot_be_exported_are_bad_input() {
              hint: write --format plain, csv, nft or ipset\n",
         ),
     ] {
-        let assert = run(&daemon, [&["export"], arguments].concat()).code(2);
+        let assert = run(&daemon, format!("export {arguments}")).code(2);
         assert_eq!(stderr(&assert), error);
     }
 }

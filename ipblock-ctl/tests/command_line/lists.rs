@@ -167,7 +167,7 @@ fn allow_entries_are_sorted_by_number() {
             ["192.0.2.9/32", "2001:db8::/64", "192.0.2.10/32"],
         ),
     ] {
-        let all = [&["allow", "list"], arguments].concat();
+        let all = format!("allow list {arguments}");
         let table = stdout(&run(&daemon, &all).code(0));
         let shown: Vec<_> = table
             .lines()

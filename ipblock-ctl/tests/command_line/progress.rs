@@ -83,11 +83,7 @@ fn long_work_shows_a_spinner_that_is_gone_afterwards() {
 
 #[test]
 fn work_that_is_done_at_once_shows_no_spinner() {
-    let ended = Terminal::run(
-        &late_daemon(Duration::ZERO),
-        &["deploy", "--color", "never"],
-    )
-    .end();
+    let ended = Terminal::run(&late_daemon(Duration::ZERO), ["deploy", "--color", "never"]).end();
     assert_eq!(
         ended.written,
         "deployed revision 8: 1 rule, 2 entries (built in 3 ms, switched in 1 ms)\r\n"

@@ -51,7 +51,7 @@ fn daemon() -> FakeDaemon {
 
 /// Adds a rule without a name and answers each question.
 fn asked(daemon: &FakeDaemon, answers: &[(&str, &str)]) -> Ended {
-    let mut terminal = Terminal::run(daemon, &ADD);
+    let mut terminal = Terminal::run(daemon, ADD);
     for (question, keys) in answers {
         terminal.answer(question, keys);
     }
@@ -203,7 +203,7 @@ fn json_on_a_terminal_has_no_colour() {
     assert!(tables.written.contains("\x1b["), "{}", tables.written);
     for color in ["auto", "always"] {
         let arguments = ["rule", "list", "--json", "--color", color];
-        let ended = Terminal::run(&daemon, &arguments).end();
+        let ended = Terminal::run(&daemon, arguments).end();
         let printed: Value = serde_json::from_str(&ended.written).expect("JSON");
         assert_eq!(printed, rules);
     }

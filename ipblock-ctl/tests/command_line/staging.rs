@@ -56,7 +56,7 @@ fn staging_and_deploying_in_one_sends_both() {
         answer("POST", "/v1/deploy", 200, deployed()),
     ]);
     let arguments = "rule promote abuse --deploy --comment now --confirm-within 5m --force";
-    let assert = run(&daemon, &arguments).code(0);
+    let assert = run(&daemon, arguments).code(0);
     assert_eq!(
         stdout(&assert),
         "added rule `abuse`\n\
@@ -89,7 +89,7 @@ fn a_refused_deploy_takes_its_edits_back_where_nothing_else_is_staged() {
             answer("POST", "/v1/deploy", 409, failure("conflict")),
             answer("DELETE", "/v1/staged?own=1", 200, staged(left)),
         ]);
-        let said = stderr(&run(&daemon, &remove).code(3));
+        let said = stderr(&run(&daemon, remove).code(3));
         (said, daemon.requests().len())
     };
     let (said, requests) = refused(0, 0);
@@ -120,7 +120,7 @@ fn a_second_rule_with_the_same_action_exits_with_3_and_the_choices() {
         "hint": "ipblock-ctl rule edit block --add-match 192.0.2.1"});
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 409, refusal)]);
     let arguments = "rule add --action block --match 192.0.2.1";
-    let assert = run(&daemon, &arguments).code(3);
+    let assert = run(&daemon, arguments).code(3);
     assert_eq!(
         stderr(&assert),
         "error: rule `block` blocks already\n\

@@ -81,7 +81,7 @@ fn daemon() -> FakeDaemon {
 }
 
 fn watch(daemon: &FakeDaemon, size: Size) -> Terminal {
-    Terminal::sized(size, daemon, &["watch", "--color", "never"], &[])
+    Terminal::sized(size, daemon, ["watch", "--color", "never"], &[])
 }
 
 #[track_caller]

@@ -162,7 +162,7 @@ fn a_deploy_does_not_tell_of_anybody_again() -> anyhow::Result<()> {
     scene.send(&frames, 2)?;
     asker.wait_for_alerts(1)?;
     let other = "rule add other --action block --match 192.0.2.66";
-    deploy(&scene.daemon, &other)?;
+    deploy(&scene.daemon, other)?;
     scene.send(&frames, 3)?;
     // A rename changes the name in what is told, and nothing else.
     deploy(&scene.daemon, "rule edit watch --rename eyes")?;

@@ -32,7 +32,7 @@ fn a_rule_of_one_percent_needs_wide_and_diff_says_so() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     let daemon = &scene.daemon;
-    daemon.ctl(&add_rule(&[WIDE]))?.ok()?;
+    daemon.ctl(add_rule(&[WIDE]))?.ok()?;
     let diff = daemon.ctl_json("diff")?;
     let expected = "refused without --wide: it would newly drop 25 % of IPv4 (1,073,741,824 \
                     addresses): 64.0.0.0/2 by rule `much`";
@@ -54,7 +54,7 @@ fn a_rule_of_one_percent_needs_wide_and_diff_says_so() -> anyhow::Result<()> {
     // It is dropped already: neither an edit nor another rule about it asks again.
     deploy(daemon, ["rule", "edit", "much", "--note", "ticket 1"])?;
     let again = ["rule", "add", "again", "--action", "block", "--match", WIDE];
-    deploy(daemon, &again)?;
+    deploy(daemon, again)?;
     Ok(())
 }
 
@@ -71,7 +71,7 @@ fn many_prefixes_through_a_list_are_asked_about_like_one() -> anyhow::Result<()>
         daemon.ctl_with_input(&arguments, &(prefixes.join("\n") + "\n"))
     };
     import(&small, &[])?.ok()?;
-    deploy(daemon, &add_rule(&["@feed"]))?;
+    deploy(daemon, add_rule(&["@feed"]))?;
     let refused = import(&all, &["--deploy"])?;
     assert_asked(&refused, &["48,758,784 addresses", "(from list @feed)"]);
     Ok(())
@@ -122,9 +122,9 @@ fn an_exception_an_allowed_address_and_a_default_are_asked_about() -> anyhow::Re
     let spared = [&add_rule(&[WIDE])[..], &["--except", "96.0.0.0/3"]].concat();
     deploy(daemon, &spared)?;
     let remove = ["exception", "remove", "much", "96.0.0.0/3", "--deploy"];
-    assert_asked(&daemon.ctl(&remove)?, &["96.0.0.0/3 by rule `much`"]);
+    assert_asked(&daemon.ctl(remove)?, &["96.0.0.0/3 by rule `much`"]);
     let remove = "allow remove 64.0.0.0/3 --deploy";
-    assert_asked(&daemon.ctl(&remove)?, &["64.0.0.0/3 by rule `much`"]);
+    assert_asked(&daemon.ctl(remove)?, &["64.0.0.0/3 by rule `much`"]);
     let close = |zone| daemon.ctl(["zone", "set", zone, "--default", "drop", "--deploy"]);
     assert_asked(&close("default")?, &["the default of zone `default`"]);
     assert_eq!(status(daemon)?.staged, 0);
@@ -146,7 +146,7 @@ fn wide_lifts_neither_the_guard_nor_a_whole_family() -> anyhow::Result<()> {
     assert!(refused.stderr.contains("your SSH session"), "{refused:?}");
     daemon.ctl("discard")?.ok()?;
     let ban = ["ban", "128.0.0.0/1", "--for", "1h", "--wide"];
-    let refused = daemon.ctl_through(&launcher, &ban, "")?;
+    let refused = daemon.ctl_through(&launcher, ban, "")?;
     assert!(refused.stderr.contains("your SSH session"), "{refused:?}");
 
     let all = [&add_rule(&["0.0.0.0/0"])[..], &flags].concat();
@@ -175,13 +175,13 @@ fn bans_are_asked_about_by_what_they_newly_ban() -> anyhow::Result<()> {
     let refused = ban(&[WIDE], &[])?;
     assert_asked(&refused, &["newly ban 25 % of IPv4", "64.0.0.0/2"]);
     let halves = ["64.0.0.0/7", "66.0.0.0/8"];
-    assert_asked(&ban(&halves, [])?, &["1.1 % of IPv4"]);
+    assert_asked(&ban(&halves, &[])?, &["1.1 % of IPv4"]);
     assert_asked(&ban(&["2400::/8"], &[])?, &["of IPv6"]);
     assert_eq!(daemon.ctl_json("bans")?, serde_json::json!([]));
 
     ban(&[WIDE], &["--wide"])?.ok()?;
     // Banned already.
-    ban(&halves, [])?.ok()?;
+    ban(&halves, &[])?.ok()?;
     let frame = [marked("64.0.0.1", 1)];
     scene.send(&frame, 1)?;
     scene.judged(1)?;
@@ -203,7 +203,7 @@ fn many_small_bans_are_asked_about_when_they_are_much() -> anyhow::Result<()> {
     let ban = |prefixes: &[String]| {
         let prefixes = prefixes.iter().map(String::as_str);
         let arguments = ["ban", "--for", "1h"].into_iter().chain(prefixes);
-        daemon.ctl(&arguments.collect::<Vec<_>>())
+        daemon.ctl(arguments.collect::<Vec<_>>())
     };
     assert_asked(&ban(&prefixes(20, 1_000))?, &["1.5 % of IPv4"]);
     ban(&prefixes(20, 400))?.ok()?;
@@ -229,7 +229,7 @@ fn a_trial_goes_back_unasked_and_a_rollback_asks() -> anyhow::Result<()> {
     let add = [&add_rule(&[WIDE])[..], &["--wide"]].concat();
     deploy(daemon, &add)?;
     let remove = ["rule", "remove", "much", "--confirm-within", "3s"];
-    deploy(daemon, &remove)?;
+    deploy(daemon, remove)?;
     wait_for(DEADLINE, "revision 1 to be back", || {
         (status(daemon).ok()?.revision == 1).then_some(())
     })?;
@@ -361,7 +361,7 @@ fn special_purpose_addresses_are_warned_about() -> anyhow::Result<()> {
     daemon
         .ctl("list add au 203.0.113.0/24 192.168.0.0/16")?
         .ok()?;
-    daemon.ctl(&add_rule(&["@au"]))?.ok()?;
+    daemon.ctl(add_rule(&["@au"]))?.ok()?;
     let expected = "rule `much` blocks private addresses: 192.168.0.0/16 (from list @au)";
     let diff = daemon.ctl_json("diff")?;
     assert_eq!(diff["warnings"], serde_json::json!([expected]));

@@ -95,7 +95,7 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
         "--comment",
         "ticket 9",
     ];
-    deploy(daemon, &colleague)?;
+    deploy(daemon, colleague)?;
     for text in [&toml, &json] {
         let said = ["made from revision 1", "revision 2 by root", "ticket 9"];
         assert_refused(daemon, &applied(text)?, &said)?;
@@ -110,9 +110,9 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
     apply_with(daemon, "--force", &toml)?;
     // A file without the line is not compared, nor is one of another host.
     let (origin, ruleset) = toml.split_once('\n').unwrap();
-    deploy(daemon, &colleague)?;
+    deploy(daemon, colleague)?;
     apply(daemon, ruleset)?;
-    deploy(daemon, &colleague)?;
+    deploy(daemon, colleague)?;
     let (_, digest) = origin.split_once('.').unwrap();
     apply(
         daemon,

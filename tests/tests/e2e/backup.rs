@@ -147,7 +147,7 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
     apply(&scene.daemon, RULESET)?;
     let backup = backed_up(&scene, "monday.db")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
-    scene.daemon.ctl(&edit)?.ok()?;
+    scene.daemon.ctl(edit)?.ok()?;
     let refused = scene.daemon.ctl(["restore", &backup])?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert_eq!(status(&scene.daemon)?.staged, 1);
@@ -163,7 +163,7 @@ fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Resu
     apply(&scene.daemon, RULESET)?;
     let backup = backed_up(&scene, "monday.db")?;
     let on_trial = "rule remove abuse --deploy --confirm-within 1h";
-    scene.daemon.ctl(&on_trial)?.ok()?;
+    scene.daemon.ctl(on_trial)?.ok()?;
     let refused = scene.daemon.ctl(["restore", &backup])?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(
@@ -195,7 +195,7 @@ fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow:
 
     let from = ["env", "IPBLOCK_SSH_PEER=203.0.113.200"];
     let dry = ["restore", &backup, "--dry-run"];
-    let shown = scene.daemon.ctl_through(&from, &dry, "")?;
+    let shown = scene.daemon.ctl_through(&from, dry, "")?;
     assert!(
         shown
             .stdout
@@ -203,13 +203,13 @@ fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow:
         "{shown:?}"
     );
     let restore = ["restore", &backup];
-    let refused = scene.daemon.ctl_through(&from, &restore, "")?;
+    let refused = scene.daemon.ctl_through(&from, restore, "")?;
     assert_eq!(refused.code, 3, "{refused:?}");
     let cause = "the ban of 203.0.113.200/32";
     assert!(refused.stderr.contains(cause), "{refused:?}");
     assert_eq!(status(&scene.daemon)?.bans, 0);
     let forced = ["restore", &backup, "--force"];
-    scene.daemon.ctl_through(&from, &forced, "")?.ok()?;
+    scene.daemon.ctl_through(&from, forced, "")?.ok()?;
     assert_eq!(status(&scene.daemon)?.bans, 1);
     Ok(())
 }

@@ -210,7 +210,7 @@ fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
         ("2001:db8::3", "--for 1h"),
         ("203.0.113.4", "--for 2h"),
     ] {
-        ban(daemon, [&[address][..], end].concat())?;
+        ban(daemon, format!("{address} {end}"))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -263,7 +263,7 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
         marked("198.51.100.7", 3),
     ];
     let arguments = ["203.0.113.7", "2001:db8:b::/64", "--for", "1h"];
-    ban(&scene.daemon, &arguments)?;
+    ban(&scene.daemon, arguments)?;
     let flood = Flood::start(&scene.pair, &frames)?;
     apply(&scene.daemon, BLOCK)?;
     flood.wait_for_more(20)?;
@@ -289,10 +289,7 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
 fn what_cannot_be_meant_is_refused_and_bans_nothing() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
-    let for_1h = |addresses: &[&str]| {
-        let arguments = [&["ban"], addresses, &["--for", "1h"]].concat();
-        scene.daemon.ctl(&arguments)
-    };
+    let for_1h = |addresses: &str| scene.daemon.ctl(format!("ban {addresses} --for 1h"));
     for (addresses, code, part) in [
         ("0.0.0.0/0", 3, "every IPv4 address"),
         ("::/1 8000::/1", 3, "every IPv6 address"),
@@ -326,7 +323,7 @@ fn an_ipv6_host_warns_and_can_be_widened() -> anyhow::Result<()> {
         "--for",
         "1h",
     ];
-    let banned = ban(&scene.daemon, &widened)?;
+    let banned = ban(&scene.daemon, widened)?;
     assert_eq!(banned.warnings, <[String; 0]>::default());
     let prefixes: Vec<String> = banned
         .bans

@@ -142,7 +142,7 @@ fn who_banned_an_address_is_known_when_the_ban_is_gone() -> anyhow::Result<()> {
         writeln!(input, "203.0.113.{last} 198.51.100.{last}")?;
     }
     let stream = "ban - --for 1h --reason wave";
-    scene.daemon.ctl_with_input(&stream, &input)?.ok()?;
+    scene.daemon.ctl_with_input(stream, &input)?.ok()?;
     scene.daemon.ctl_with_input("unban -", &input)?.ok()?;
     assert_eq!(status(&scene.daemon)?.bans, 0);
     scene.daemon.restart()?;

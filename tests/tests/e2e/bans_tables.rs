@@ -111,7 +111,7 @@ fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
     freeze_map(refusing.fd())?;
     // The IPv4 half is written first, and taken back.
     let arguments = "ban 203.0.113.7 203.0.113.8 2001:db8::7 --for 1h";
-    let output = scene.daemon.ctl(&arguments)?;
+    let output = scene.daemon.ctl(arguments)?;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.contains("the kernel refused"), "{output:?}");
     assert!(output.stderr.contains("no ban was changed"), "{output:?}");

@@ -30,13 +30,13 @@ fn deploy_on_trial(scene: &Scene, within: &str) -> anyhow::Result<String> {
         "--confirm-within",
         within,
     ];
-    scene.daemon.ctl(&add)?.ok()
+    scene.daemon.ctl(add)?.ok()
 }
 
 /// The ruleset may hold much less than the deployed one.
 fn apply_on_trial(scene: &Scene, ruleset: &str, within: &str) -> anyhow::Result<String> {
     let apply = ["apply", "-", "--force", "--confirm-within", within];
-    scene.daemon.ctl_with_input(&apply, ruleset)?.ok()
+    scene.daemon.ctl_with_input(apply, ruleset)?.ok()
 }
 
 /// Sends frames from 203.0.113.9 until one arrives under `marker`.
@@ -163,14 +163,14 @@ fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<(
     let set = [&set[..], &["--confirm-within", "1h"]].concat();
     scene.daemon.ctl(&set)?.ok()?;
     let attach = ["attach", scene.interface(), "--zone", "lan"];
-    let refused = scene.daemon.ctl(&attach)?;
+    let refused = scene.daemon.ctl(attach)?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(
         refused.stderr.contains("ipblock-ctl confirm"),
         "{refused:?}"
     );
     scene.daemon.ctl("confirm")?.ok()?;
-    scene.daemon.ctl(&attach)?.ok()?;
+    scene.daemon.ctl(attach)?.ok()?;
     Ok(())
 }
 
@@ -242,7 +242,7 @@ fn the_time_to_confirm_is_told_alike_each_time() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     let apply = ["--json", "apply", "-", "--confirm-within", "1h"];
-    let said = scene.daemon.ctl_with_input(&apply, BEFORE)?.ok()?;
+    let said = scene.daemon.ctl_with_input(apply, BEFORE)?.ok()?;
     let applied: Value = serde_json::from_str(&said)?;
     let told = &applied["deployed"]["confirm_deadline"];
     assert!(told.is_string(), "{applied}");
@@ -260,7 +260,7 @@ fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
     apply(&scene.daemon, BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
-    scene.daemon.ctl(&edit)?.ok()?;
+    scene.daemon.ctl(edit)?.ok()?;
     let second = scene.daemon.ctl("deploy")?;
     assert_eq!(second.code, 3, "{second:?}");
     assert!(second.stderr.contains("ipblock-ctl confirm"), "{second:?}");
@@ -332,7 +332,7 @@ fn staged_edits_are_carried_over_to_the_revision_that_came_back() -> anyhow::Res
     deploy_on_trial(&scene, "1h")?;
     scene.daemon.ctl("confirm")?.ok()?;
     let edit = "rule edit abuse --add-match 203.0.113.8";
-    scene.daemon.ctl(&edit)?.ok()?;
+    scene.daemon.ctl(edit)?.ok()?;
     scene.daemon.ctl("rollback 1")?.ok()?;
 
     let diff = scene.daemon.ctl_json("diff")?;
@@ -388,7 +388,7 @@ fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() ->
     apply(&scene.daemon, &list("\"0.0.0.0/1\", \"128.0.0.0/1\""))?;
     apply(&scene.daemon, &list("\"0.0.0.0/1\""))?;
     let add = "rule add half --action block --match @halves";
-    scene.daemon.ctl(&add)?.ok()?;
+    scene.daemon.ctl(add)?.ok()?;
     scene.daemon.ctl("rollback 1")?.ok()?;
     let refused = scene.daemon.ctl("deploy")?;
     assert_eq!(refused.code, 3, "{refused:?}");

@@ -44,10 +44,10 @@ fn a_dry_run_says_whether_anything_would_change_and_changes_nothing() -> anyhow:
     apply(&scene.daemon, RULESET)?;
     let generations = pinned_generations(&scene.daemon)?;
     let dry_run = "apply --dry-run -";
-    let same = scene.daemon.ctl_with_input(&dry_run, RULESET)?;
+    let same = scene.daemon.ctl_with_input(dry_run, RULESET)?;
     assert_eq!(same.code, 0, "{same:?}");
     let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
-    let other = scene.daemon.ctl_with_input(&dry_run, &wider)?;
+    let other = scene.daemon.ctl_with_input(dry_run, &wider)?;
     assert_eq!(other.code, 6, "{other:?}");
     assert!(other.stdout.contains("abuse"), "{other:?}");
     assert!(other.stdout.contains("256 newly blocked"), "{other:?}");
@@ -63,7 +63,7 @@ fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
-    scene.daemon.ctl(&edit)?.ok()?;
+    scene.daemon.ctl(edit)?.ok()?;
     let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
     let refused = scene.daemon.ctl_with_input("apply -", &wider)?;
     assert_eq!(refused.code, 3, "{refused:?}");
@@ -122,7 +122,7 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
             "--match",
             "203.0.113.7",
         ];
-        scene.daemon.ctl(&add)?.ok()?;
+        scene.daemon.ctl(add)?.ok()?;
     }
     let before = staged()?;
     for arguments in [

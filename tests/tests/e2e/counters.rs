@@ -145,7 +145,7 @@ fn a_rule_that_is_removed_and_added_again_starts_at_0() -> anyhow::Result<()> {
     let left = counters(daemon)?;
     assert_eq!(left.rules.len(), 1);
     assert_eq!(left.totals.dropped.packets, 4);
-    deploy(daemon, &add)?;
+    deploy(daemon, add)?;
     assert_eq!(count_of(&counters(daemon)?, "abuse"), Count::default());
     assert_eq!(rule(&counters(daemon)?, "abuse").excepted, 0);
 
@@ -154,7 +154,7 @@ fn a_rule_that_is_removed_and_added_again_starts_at_0() -> anyhow::Result<()> {
     let daemon = &counted.scene.daemon;
     assert_eq!(count_of(&counters(daemon)?, "abuse").packets, 2);
     daemon.ctl("rule remove abuse")?.ok()?;
-    deploy(daemon, &add)?;
+    deploy(daemon, add)?;
     assert_eq!(count_of(&counters(daemon)?, "abuse"), Count::default());
     assert_eq!(count_of(&counters(daemon)?, "watch").packets, 6);
     Ok(())

@@ -164,7 +164,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
     apply(&scene.daemon, BASE)?;
     let input = "0.0.0.0/2 # wide \"one\"\n198.51.100.1-198.51.100.6\n2001:db8::/33\n::1\n";
     let arguments = ["import", "-", "--into", "abuse", "--deploy", "--wide"];
-    scene.daemon.ctl_with_input(&arguments, input)?.ok()?;
+    scene.daemon.ctl_with_input(arguments, input)?.ok()?;
     let netns = &scene.pair.host.netns;
     for program in ["nft", "ipset"] {
         if let Err(error) = netns.run([program, "--version"]) {
@@ -195,7 +195,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
         ("ipset", netns.run(["ipset", "save"])?),
     ] {
         let arguments = "import - --into @copy --replace";
-        scene.daemon.ctl_with_input(&arguments, &listing)?.ok()?;
+        scene.daemon.ctl_with_input(arguments, &listing)?.ok()?;
         let copied = prefixes(&scene.daemon, &["export", "--staged", "--list", "copy"])?;
         assert_eq!(copied, before, "{program}: {listing}");
     }
@@ -223,13 +223,13 @@ fn a_set_that_has_grown_is_loaded_again() -> anyhow::Result<()> {
             writeln!(feed, "{}", Ipv4Addr::from(0x0a00_0000 + 2 * index))?;
         }
         let arguments = "import - --into @feed --replace --deploy --force";
-        scene.daemon.ctl_with_input(&arguments, &feed)?.ok()?;
+        scene.daemon.ctl_with_input(arguments, &feed)?.ok()?;
         for (format, load) in [("ipset", "ipset restore -file"), ("nft", "nft -f")] {
             let text = scene.daemon.ctl(["export", "--format", format])?.ok()?;
             let path = directory.path().join(format);
             fs::write(&path, text)?;
             let path = path.display().to_string();
-            let command: Vec<&str> = load.iter().copied().chain([path.as_str()]).collect();
+            let command: Vec<&str> = load.split(' ').chain([path.as_str()]).collect();
             for _ in 0..2 {
                 netns
                     .run(&command)
@@ -272,7 +272,7 @@ fn a_large_feed_is_one_edit() -> anyhow::Result<()> {
     }
     let start = Instant::now();
     let arguments = "import - --into @feed --json";
-    let said = daemon.ctl_with_input(&arguments, &feed)?.ok()?;
+    let said = daemon.ctl_with_input(arguments, &feed)?.ok()?;
     eprintln!(
         "{lines} lines imported and staged in {:.1?}",
         start.elapsed()
@@ -283,7 +283,7 @@ fn a_large_feed_is_one_edit() -> anyhow::Result<()> {
 
     let rule = "rule add listed --action block --match @feed";
     let start = Instant::now();
-    let deployed = deploy(&daemon, &rule)?;
+    let deployed = deploy(&daemon, rule)?;
     eprintln!("deployed in {:.1?}", start.elapsed());
     assert!(deployed.changed);
     let verdicts = check(&daemon, &["158.55.121.177"])?;

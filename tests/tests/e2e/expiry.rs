@@ -12,7 +12,7 @@ fn a_rule_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
     let root = require_privileged!();
     let mut scene = Scene::attached(root, "native")?;
     let add = "rule add abuse --action block --match 203.0.113.7 --for 4s --deploy";
-    scene.daemon.ctl(&add)?.ok()?;
+    scene.daemon.ctl(add)?.ok()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     wait_for(DEADLINE, "5 blocked frames", || {
         let counters = counters(&scene.daemon).ok()?;

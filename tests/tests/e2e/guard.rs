@@ -71,7 +71,7 @@ fn is_guarded(
     said: &[&str],
 ) -> anyhow::Result<()> {
     let daemon = &scene.daemon;
-    let refused = daemon.ctl_through(launcher, &block(address, &["--deploy"]), "")?;
+    let refused = daemon.ctl_through(launcher, block(address, &["--deploy"]), "")?;
     assert_refused(&refused, said);
     let named = [address, "zone `default`", "rule `abuse`"];
     assert_refused(&refused, &named);
@@ -80,16 +80,16 @@ fn is_guarded(
 
     // With the address on the allow list it is no danger.
     daemon
-        .ctl_through(launcher, &block(address, &[]), "")?
+        .ctl_through(launcher, block(address, &[]), "")?
         .ok()?;
     let allow = ["allow", "add", address, "--deploy"];
-    let allowed = daemon.ctl_through(launcher, &allow, "")?;
+    let allowed = daemon.ctl_through(launcher, allow, "")?;
     assert_eq!(allowed.code, 0, "{allowed:?}");
     assert!(check(daemon, &[address])?[0].allowed_by.is_some());
 
     // Taking it off again would cut it.
     let remove = ["allow", "remove", address, "--deploy"];
-    let refused = daemon.ctl_through(launcher, &remove, "")?;
+    let refused = daemon.ctl_through(launcher, remove, "")?;
     assert_refused(&refused, said);
     assert_eq!(status(daemon)?.revision, 1);
 
@@ -144,7 +144,7 @@ fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()>
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
-    scene.daemon.ctl(&block(PEER, &["--deploy"]))?.ok()?;
+    scene.daemon.ctl(block(PEER, &["--deploy"]))?.ok()?;
     apply_forced(&scene.daemon, "")?;
     let refused = scene.daemon.ctl_through(&ssh, "rollback 1", "")?;
     assert_refused(&refused, &[PEER, "your SSH session comes from it"]);
@@ -164,7 +164,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     let scene = Scene::attached(root, "native")?;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     let ban = ["ban", "192.0.2.0/29", "--for", "1h"];
-    let refused = scene.daemon.ctl_through(&ssh, &ban, "")?;
+    let refused = scene.daemon.ctl_through(&ssh, ban, "")?;
     let said = [
         PEER,
         "your SSH session comes from it",
@@ -175,16 +175,16 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
 
     // Allowed, it may be banned; banned, it may not lose that.
     scene.daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
-    scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;
+    scene.daemon.ctl_through(&ssh, ban, "")?.ok()?;
     let remove = ["allow", "remove", PEER, "--deploy"];
-    let refused = scene.daemon.ctl_through(&ssh, &remove, "")?;
+    let refused = scene.daemon.ctl_through(&ssh, remove, "")?;
     assert_refused(&refused, &said);
     assert_eq!(status(&scene.daemon)?.revision, 1);
     let forced = [&remove[..], &["--force"]].concat();
     let forced = scene.daemon.ctl_through(&ssh, &forced, "")?;
     assert_eq!(forced.code, 0, "{forced:?}");
     // Now that it is dropped, another end for the ban cuts nobody.
-    scene.daemon.ctl_through(&ssh, &ban, "")?.ok()?;
+    scene.daemon.ctl_through(&ssh, ban, "")?.ok()?;
     Ok(())
 }
 
@@ -202,7 +202,7 @@ fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
     // With `none`, what the environment says counts for nothing.
     let launcher = ["env", "IPBLOCK_SSH_PEER=none", SSH];
     let edit = ["rule", "edit", "abuse", "--add-match", PEER, "--deploy"];
-    scene.daemon.ctl_through(&launcher, &edit, "")?.ok()?;
+    scene.daemon.ctl_through(&launcher, edit, "")?.ok()?;
     Ok(())
 }
 
@@ -236,10 +236,10 @@ fn a_peer_that_is_connected_to_sshd_is_not_cut_off() -> anyhow::Result<()> {
             .config(format!("[guard]\nssh_ports = [{port}]\n"))
             .start()?;
         let attach = ["attach", &pair.host.interface, "--mode", "native"];
-        daemon.ctl(&attach)?.ok()?;
+        daemon.ctl(attach)?.ok()?;
 
         let address = peer.to_string();
-        daemon.ctl(&block(&address, &[]))?.ok()?;
+        daemon.ctl(block(&address, &[]))?.ok()?;
         let diff = daemon.ctl_json("diff")?;
         let cut = format!("{address} (port {port}: 1 connection)");
         assert_eq!(diff["cut_peers"], serde_json::json!([cut]), "{diff}");
@@ -271,7 +271,7 @@ fn a_connection_to_another_port_is_only_shown_by_diff() -> anyhow::Result<()> {
     let port = listener.local_addr()?.port();
     let ruleset = format!("[[rule]]\nname = \"abuse\"\naction = \"block\"\nmatch = [\"{PEER}\"]\n");
     let dry_run = ["--json", "apply", "--dry-run", "-"];
-    let output = scene.daemon.ctl_with_input(&dry_run, &ruleset)?;
+    let output = scene.daemon.ctl_with_input(dry_run, &ruleset)?;
     assert_eq!(output.code, 6, "{output:?}");
     let cut = format!("{PEER} (port {port}: 1 connection)");
     assert!(output.stdout.contains(&cut), "{output:?}");
@@ -325,7 +325,7 @@ fn apply_is_guarded_and_a_dry_run_says_what_would_be_refused() -> anyhow::Result
     )?;
     let ruleset = "[zone.default]\ndefault = \"drop\"\nallow = [\"192.0.2.0/24\"]\n";
     let dry_run = "apply --dry-run -";
-    let output = scene.daemon.ctl_with_input(&dry_run, ruleset)?;
+    let output = scene.daemon.ctl_with_input(dry_run, ruleset)?;
     assert_eq!(output.code, 6, "{output:?}");
     assert!(
         output.stdout.contains("198.51.100.53 (name server"),
@@ -335,7 +335,7 @@ fn apply_is_guarded_and_a_dry_run_says_what_would_be_refused() -> anyhow::Result
     assert_refused(&refused, &["198.51.100.53", "would drop it by its default"]);
     assert_unchanged(&scene, "198.51.100.53")?;
     let forced = ["apply", "--force", "-"];
-    let output = scene.daemon.ctl_with_input(&forced, ruleset)?.ok()?;
+    let output = scene.daemon.ctl_with_input(forced, ruleset)?.ok()?;
     assert!(
         output.contains("warning: forced: 198.51.100.53 (name server"),
         "{output}"
@@ -349,10 +349,10 @@ fn an_interface_is_not_attached_to_a_zone_that_cuts_off() -> anyhow::Result<()> 
     let pair = VethPair::new(root, VethOptions::default())?;
     let daemon = Daemon::in_netns(root, &pair.host.netns).start()?;
     // No interface is in the zone: nothing is cut.
-    deploy(&daemon, &block(PEER, &[]))?;
+    deploy(&daemon, block(PEER, &[]))?;
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let attach = ["attach", &pair.host.interface];
-    let refused = daemon.ctl_through(&launcher, &attach, "")?;
+    let refused = daemon.ctl_through(&launcher, attach, "")?;
     let said = [PEER, "your SSH session comes from it", "rule `abuse`"];
     assert_refused(&refused, &said);
     assert_refused(&refused, &["ipblock-ctl allow add 192.0.2.2 --deploy"]);
@@ -363,7 +363,7 @@ fn an_interface_is_not_attached_to_a_zone_that_cuts_off() -> anyhow::Result<()> 
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains(PEER), "{output:?}");
     // It is cut off already: attaching once more changes nothing.
-    daemon.ctl_through(&launcher, &attach, "")?.ok()?;
+    daemon.ctl_through(&launcher, attach, "")?.ok()?;
     Ok(())
 }
 
@@ -375,7 +375,7 @@ fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::R
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let zone = |name| {
         let set = ["zone", "set", name, "--default", "drop", "--deploy"];
-        daemon.ctl_through(&launcher, &set, "")
+        daemon.ctl_through(&launcher, set, "")
     };
     deploy(daemon, "allow add 198.51.100.0/24")?;
     // Nothing is attached to this one.

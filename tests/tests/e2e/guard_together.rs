@@ -26,13 +26,13 @@ fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()
         .ctl_with_input("import - --into @feed", &feed)?
         .ok()?;
     let add = "rule add feed --action block --match @feed";
-    daemon.ctl(&add)?.ok()?;
+    daemon.ctl(add)?.ok()?;
     daemon.ctl(["allow", "remove", PEER])?.ok()?;
     let (deployed, banned) = std::thread::scope(|scope| {
         let deploy = scope.spawn(|| daemon.ctl_through(&ssh, "deploy", ""));
         std::thread::sleep(Duration::from_millis(300));
         let ban = ["ban", PEER, "--for", "1h"];
-        let banned = daemon.ctl_through(&ssh, &ban, "");
+        let banned = daemon.ctl_through(&ssh, ban, "");
         (deploy.join().expect("no panic"), banned)
     });
     let (deployed, banned) = (deployed?, banned?);
@@ -51,14 +51,14 @@ fn a_ban_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result<()>
     let daemon = &scene.daemon;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     let allow = ["allow", "add", PEER, "--deploy", "--confirm-within", "10m"];
-    daemon.ctl(&allow)?.ok()?;
+    daemon.ctl(allow)?.ok()?;
     // Allowed now, and dropped as soon as the allow entry is taken back.
     let ban = ["ban", PEER, "--for", "1h"];
-    let refused = daemon.ctl_through(&ssh, &ban, "")?;
+    let refused = daemon.ctl_through(&ssh, ban, "")?;
     assert_refused(&refused, &[PEER, "once revision 1 is taken back"]);
     assert_refused(&refused, &["first `ipblock-ctl confirm`"]);
     daemon.ctl("confirm")?.ok()?;
-    daemon.ctl_through(&ssh, &ban, "")?.ok()?;
+    daemon.ctl_through(&ssh, ban, "")?.ok()?;
     Ok(())
 }
 
@@ -67,18 +67,18 @@ fn an_attach_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result
     let root = require_privileged!();
     let pair = VethPair::new(root, VethOptions::default())?;
     let daemon = Daemon::in_netns(root, &pair.host.netns).start()?;
-    deploy(&daemon, &block(PEER, &[]))?;
+    deploy(&daemon, block(PEER, &[]))?;
     let except = ["exception", "add", "abuse", PEER, "--deploy"];
     daemon
         .ctl([&except[..], &["--confirm-within", "10m"]].concat())?
         .ok()?;
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let attach = ["attach", &pair.host.interface];
-    let refused = daemon.ctl_through(&launcher, &attach, "")?;
+    let refused = daemon.ctl_through(&launcher, attach, "")?;
     let said = [PEER, "rule `abuse`", "once revision 2 is taken back"];
     assert_refused(&refused, &said);
     daemon.ctl("confirm")?.ok()?;
-    daemon.ctl_through(&launcher, &attach, "")?.ok()?;
+    daemon.ctl_through(&launcher, attach, "")?.ok()?;
     Ok(())
 }
 

@@ -79,7 +79,7 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
     let arguments = ["status"];
     let mut status = scene
         .daemon
-        .wait_for_json(&arguments, "two alerts in the log", |status| {
+        .wait_for_json(arguments, "two alerts in the log", |status| {
             let delivered = status.pointer("/alerts/sinks/0/delivered");
             (delivered == Some(&Value::from(2))).then(|| status.clone())
         })?;

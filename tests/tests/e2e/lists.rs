@@ -319,7 +319,7 @@ fn a_file_that_would_cut_off_the_host_is_refused_like_any_other_deploy() -> anyh
     assert_eq!(lists.held()?, ["198.51.100.0/24"]);
     // Allowed, it may stand in a feed: what was refused is tried again with the next revision.
     let allow = ["allow", "add", &gateway, "--deploy"];
-    lists.daemon().ctl(&allow)?.ok()?;
+    lists.daemon().ctl(allow)?.ok()?;
     lists.wait_until_held(&["198.51.100.0/24", &format!("{gateway}/32")])?;
     assert_eq!(lists.wait_for_problem(None)?.revision, 3);
     Ok(())
@@ -332,7 +332,7 @@ fn a_shrunk_file_is_taken_when_the_operator_says_so() -> anyhow::Result<()> {
     lists.replace("198.51.100.0/24\n")?;
     lists.wait_for_problem(Some("ipblock-ctl list accept feed"))?;
     let set = "list set feed --file feed.txt --deploy";
-    lists.daemon().ctl(&set)?.ok()?;
+    lists.daemon().ctl(set)?.ok()?;
     assert_eq!(lists.held()?, ["198.51.100.0/24"]);
     lists.wait_for_problem(None)?;
     let by_hand = lists.daemon().ctl("list add feed 192.0.2.1")?;

@@ -52,7 +52,7 @@ fn a_large_file_is_taken_while_deploys_follow_closely() -> anyhow::Result<()> {
             while !is_over.load(Ordering::Relaxed) {
                 let verb = if deploys % 2 == 0 { "add" } else { "remove" };
                 let allow = ["allow", verb, "203.0.113.1", "--deploy"];
-                daemon.ctl(&allow)?.ok()?;
+                daemon.ctl(allow)?.ok()?;
                 deploys += 1;
             }
             Ok(deploys)
@@ -90,7 +90,7 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     assert_eq!(problem_of(&lists)?, serde_json::Value::Null);
     // A rollback that changes nothing of the list, and one that does.
     let allow = ["allow", "add", "203.0.113.9", "--deploy"];
-    lists.daemon().ctl(&allow)?.ok()?;
+    lists.daemon().ctl(allow)?.ok()?;
     lists.daemon().ctl("rollback 2")?.ok()?;
     lists.daemon().ctl("rollback 1")?.ok()?;
     let said = "a rollback put revision 1 back, and feed.txt holds something else";
@@ -128,7 +128,7 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     lists.wait_for_problem(Some(said))?;
     // What it says to do.
     let set = "list set feed --file feed.txt --deploy";
-    lists.daemon().ctl(&set)?.ok()?;
+    lists.daemon().ctl(set)?.ok()?;
     lists.wait_for_problem(None)?;
     assert_eq!(lists.held()?, ["192.0.2.0/24", "198.51.100.0/24"]);
     // And the file is followed.

@@ -51,7 +51,7 @@ fn detaching_twice_and_attaching_in_another_mode_at_once_works() -> anyhow::Resu
         scene.daemon.ctl(["detach", name])?.ok()?;
         assert_eq!(scene.daemon.ctl(["detach", name])?.code, 2);
         let attach = ["attach", name, "--mode", mode];
-        scene.daemon.ctl(&attach)?.ok()?;
+        scene.daemon.ctl(attach)?.ok()?;
     }
     Ok(())
 }

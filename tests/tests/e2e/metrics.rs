@@ -234,7 +234,7 @@ fn stage(root: Privileged, config: &str) -> anyhow::Result<Scene> {
         &format!("{RULESET}\n[allow]\nmatch = [\"192.0.2.77\"]\n"),
     )?;
     let ban = "ban 192.0.2.200 --for 1h";
-    scene.daemon.ctl(&ban)?.ok()?;
+    scene.daemon.ctl(ban)?.ok()?;
     Ok(scene)
 }
 

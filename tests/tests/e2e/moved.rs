@@ -153,7 +153,7 @@ fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> any
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BLOCK)?;
     let zone = ["zone", "set", "lan", "--default", "pass", "--deploy"];
-    scene.daemon.ctl(&zone)?.ok()?;
+    scene.daemon.ctl(zone)?.ok()?;
     scene.daemon.ctl(["attach", NAME, "--zone", "lan"])?.ok()?;
     rename(&scene.pair.host.netns, NAME, "ens9")?;
     let trial = ["zone", "set", "dmz", "--default", "pass", "--deploy"];

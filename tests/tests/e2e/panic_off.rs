@@ -86,7 +86,7 @@ fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, BLOCK)?;
-    let told = panic_off(&scene, [])?;
+    let told = panic_off(&scene, "")?;
     assert!(told.contains("nothing is dropped until"), "{told}");
     assert!(
         told.contains("(in 10m)") || told.contains("(in 9m"),

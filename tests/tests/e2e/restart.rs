@@ -117,7 +117,7 @@ fn what_is_staged_outlives_the_daemon() -> anyhow::Result<()> {
     let mut scene = Scene::attached(root, "native")?;
     apply(&scene.daemon, RULESET)?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
-    scene.daemon.ctl(&edit)?.ok()?;
+    scene.daemon.ctl(edit)?.ok()?;
     let diff = scene.daemon.ctl_json("diff")?;
     scene.daemon.kill()?;
     scene.daemon.start()?;

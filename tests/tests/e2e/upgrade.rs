@@ -184,7 +184,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
         SOON,
         "--deploy",
     ];
-    scene.daemon.ctl(&short)?.ok()?;
+    scene.daemon.ctl(short)?.ok()?;
     ban(&scene.daemon, ["198.51.100.8", "--for", SOON])?;
 
     let blocked = [

@@ -92,7 +92,7 @@ fn two_zones(
         .start()?;
     apply(&daemon, RULESET)?;
     let attach = ["attach", &second.host.interface, "--zone", "lan"];
-    daemon.ctl(&attach)?.ok()?;
+    daemon.ctl(attach)?.ok()?;
     Ok((daemon, first, second))
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::{
-    document,
+    Classified, ErrorKind, Hinted, document,
     ruleset::{Rule, RuleId},
     samples::{headed, indented},
 };
@@ -73,11 +73,11 @@ fn said(ruleset: &mut Ruleset, edit: &Edit, force: bool) -> String {
         Ok(lines) => lines.join("\n"),
         Err(error) => {
             assert_eq!(*ruleset, before, "{edit:?}");
-            let kind = match (error.is_conflict(), error.is_not_found()) {
-                (true, false) => "conflict",
-                (false, true) => "not found",
-                (false, false) => "invalid",
-                (true, true) => panic!("{error}"),
+            let kind = match error.kind() {
+                ErrorKind::Conflict => "conflict",
+                ErrorKind::NotFound => "not found",
+                ErrorKind::Invalid => "invalid",
+                ErrorKind::Failed | ErrorKind::NotPermitted => panic!("{error}"),
             };
             let hint = error.hint().unwrap_or_default();
             format!("{kind}: {error}\nhint: {hint}")
@@ -92,7 +92,7 @@ fn changes(ruleset: &Ruleset) -> String {
         let lines = text
             .lines()
             .filter(|line| !other.lines().any(|it| it == *line));
-        lines.map(|line| format!("{sign} {line}\n")).collect()
+        lines.fold(String::new(), |all, line| all + &format!("{sign} {line}\n"))
     };
     let rules = ruleset.rules.iter();
     let ids: Vec<_> = rules

@@ -166,7 +166,7 @@ fn links_that_are_detached_or_run_another_program_are_put_right() -> anyhow::Res
     let pair = stage.another_pair(2)?;
     let name = pair.host.interface.clone();
     let attach = ["attach", &name, "--mode", "native", "--zone", "dmz"];
-    stage.daemon.ctl(&attach)?.ok()?;
+    stage.daemon.ctl(attach)?.ok()?;
     let mut injected = 0;
     for _ in 0..3 {
         let before = repairs(&stage.daemon, "links");

@@ -20,7 +20,7 @@ const NAME: &str = "host2";
 
 fn attach(stage: &Stage) -> anyhow::Result<()> {
     let attach = ["attach", NAME, "--mode", "native", "--zone", "dmz"];
-    stage.daemon.ctl(&attach)?.ok().map(drop)
+    stage.daemon.ctl(attach)?.ok().map(drop)
 }
 
 fn wait_until(stage: &Stage, wanted: InterfaceState) -> anyhow::Result<()> {

@@ -111,9 +111,9 @@ impl Stage {
             "--zone",
             "dmz",
         ];
-        stage.daemon.ctl(&attach)?.ok()?;
+        stage.daemon.ctl(attach)?.ok()?;
         let ban = ["ban", BANNED, "--permanent", "--reason", "all the while"];
-        stage.daemon.ctl(&ban)?.ok()?;
+        stage.daemon.ctl(ban)?.ok()?;
         let frames: Vec<_> = SOURCES
             .map(|(source, marker)| marked(source, marker))
             .into();

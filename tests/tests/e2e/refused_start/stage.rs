@@ -98,7 +98,7 @@ impl Stage {
         let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
         apply(&scene.daemon, BLOCK)?;
         let ban = "ban 203.0.113.200 --for 1h";
-        scene.daemon.ctl(&ban)?.ok()?;
+        scene.daemon.ctl(ban)?.ok()?;
         scene.daemon.ctl("rule edit abuse --note staged")?.ok()?;
         scene.send(&[marked("203.0.113.7", 1), marked("198.51.100.7", 2)], 5)?;
         scene.judged(10)?;

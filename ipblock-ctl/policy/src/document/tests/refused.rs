@@ -1,7 +1,7 @@
 //! What is refused, where, and what is said instead.
 
 use super::*;
-use crate::samples::shown_by_block;
+use crate::{Classified, ErrorKind, samples::shown_by_block};
 
 #[test]
 fn what_is_refused_has_its_place_and_what_to_write() {
@@ -10,7 +10,11 @@ fn what_is_refused_has_its_place_and_what_to_write() {
             return "read".to_owned();
         };
         let is_taken = parse(text, "rules.toml", true).is_ok();
-        assert_eq!(error.is_forceable(), is_taken, "{text}: {error}");
+        assert_eq!(
+            error.kind() == ErrorKind::Conflict,
+            is_taken,
+            "{text}: {error}"
+        );
         let forced = if is_taken { "\nread with --force" } else { "" };
         format!("{error}{forced}")
     };

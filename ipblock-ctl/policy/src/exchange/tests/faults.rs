@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::samples::shown_by_block;
+use crate::{Hinted, samples::shown_by_block};
 
 /// What a text is read as, what is refused of it, and what a list that follows it would say.
 ///

@@ -55,13 +55,13 @@ impl Operation for Attach {
 
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         if self.is_attached(stage)? != self.detach {
-            stage.daemon.ctl(&self.command(!self.detach))?.ok()?;
+            stage.daemon.ctl(self.command(!self.detach))?.ok()?;
         }
         Ok(())
     }
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
-        told(stage, &self.command(self.detach))
+        told(stage, self.command(self.detach))
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {

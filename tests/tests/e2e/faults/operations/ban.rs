@@ -50,13 +50,13 @@ impl Operation for BanTwo {
         self.number += 1;
         if self.lift {
             let addresses = self.addresses();
-            stage.daemon.ctl(&Self::command("ban", &addresses))?.ok()?;
+            stage.daemon.ctl(Self::command("ban", &addresses))?.ok()?;
         }
         Ok(())
     }
 
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told> {
-        told(stage, &Self::command(self.name(), &self.addresses()))
+        told(stage, Self::command(self.name(), &self.addresses()))
     }
 
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()> {

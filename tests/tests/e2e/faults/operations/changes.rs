@@ -105,7 +105,7 @@ impl Operation for Expire {
         self.side = stage.side()?;
         let ruleset = stage.other_ruleset(self.side, 3);
         let apply = "apply - --confirm-within 5s";
-        stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
+        stage.daemon.ctl_with_input(apply, &ruleset)?.ok()?;
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Operation for Confirm {
         }
         let ruleset = stage.other_ruleset(stage.side()?, 1);
         let apply = "apply - --confirm-within 1h";
-        stage.daemon.ctl_with_input(&apply, &ruleset)?.ok()?;
+        stage.daemon.ctl_with_input(apply, &ruleset)?.ok()?;
         self.revision = status(&stage.daemon)?.revision;
         Ok(())
     }

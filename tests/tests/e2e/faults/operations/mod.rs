@@ -7,7 +7,7 @@ mod start;
 
 use anyhow::ensure;
 use ipblock::fault::Step;
-use ipblock_tests::CtlOutput;
+use ipblock_tests::{Arguments, CtlOutput};
 
 pub(crate) use attach::Attach;
 pub(crate) use ban::BanTwo;

@@ -155,17 +155,17 @@ impl Shared {
                 let request =
                     json!({"addresses": [prefix], "expires": {"after": 3600}, "force": self.force});
                 let done = client.ban(&read(request)?).await;
-                self.told(done, [(Key::Ban(prefix), true)], begun)?
+                self.told(done, &[(Key::Ban(prefix), true)], begun)?
             }
             Operation::Ban(prefix, false) => {
                 let request = json!({"addresses": [prefix]});
                 let done = client.unban(&read(request)?).await;
-                self.told(done, [(Key::Ban(prefix), false)], begun)?
+                self.told(done, &[(Key::Ban(prefix), false)], begun)?
             }
             Operation::Edit { key, on, deploy } => {
                 let request = json!({"edits": [edit(*key, *on)?]});
                 let done = client.edit(&read(request)?).await;
-                let done = self.told(done, [(*key, *on)], begun)?;
+                let done = self.told(done, &[(*key, *on)], begun)?;
                 if done {
                     self.lock_told().staged();
                 }
@@ -203,7 +203,7 @@ impl Shared {
         let begun = Instant::now();
         let request = json!({"force": self.force});
         let done = self.client().deploy(&read(request)?).await;
-        let done = self.told(done, [], begun)?;
+        let done = self.told(done, &[], begun)?;
         if done {
             self.lock_told().deployed(begun);
         }
