@@ -104,7 +104,7 @@ impl Operation for Expire {
         self.to = status(&stage.daemon)?.revision;
         self.side = stage.side()?;
         let ruleset = stage.other_ruleset(self.side, 3);
-        let apply = "apply - --confirm-within 5s";
+        let apply = "apply - --confirm-within 3s";
         stage.daemon.ctl_with_input(apply, &ruleset)?.ok()?;
         Ok(())
     }
