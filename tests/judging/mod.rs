@@ -2,7 +2,6 @@
 //! judge it in turns, round after round, with their counters asserted.
 
 pub(crate) mod case;
-pub(crate) mod countries;
 pub(crate) mod statistics;
 pub(crate) mod traffic;
 pub(crate) mod variant;

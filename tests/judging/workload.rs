@@ -9,9 +9,12 @@ use anyhow::Result;
 use ipblock::policy::{Action, At, Element, Rule, RuleId, Ruleset};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use ipblock_tests::random::Random;
+use ipblock_tests::{
+    countries::{self, Range},
+    random::Random,
+};
 
-use super::{Family, countries};
+use super::Family;
 
 /// What a zone lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ impl Workload {
         let rules = match self {
             Self::Hosts100k => vec![hosts(&mut random, family, 100_000)],
             Self::Hosts1m => vec![hosts(&mut random, family, 1_000_000)],
-            Self::Countries11 => match countries::eleven(family)? {
+            Self::Countries11 => match eleven(family)? {
                 Some(countries) => countries,
                 None => return Ok(None),
             },
@@ -248,4 +251,17 @@ fn weighted(random: &mut Random, lengths: &[(u8, usize)]) -> u8 {
         }
     }
     0
+}
+
+/// The prefixes of eleven countries, each country's apart; `None` where there is no table of them.
+fn eleven(family: Family) -> Result<Option<Vec<Vec<IpNet>>>> {
+    let Some(world) = countries::world()? else {
+        return Ok(None);
+    };
+    let prefixes = countries::ELEVEN.map(|code| {
+        let ranges = world.get(code).into_iter().flatten();
+        let ranges = ranges.filter(|range| range.first.is_ipv4() == (family == Family::Ipv4));
+        ranges.flat_map(Range::prefixes).collect()
+    });
+    Ok(Some(prefixes.to_vec()))
 }

@@ -10,6 +10,7 @@ mod as_user;
 mod binaries;
 pub mod bpf;
 mod bpffs;
+pub mod countries;
 mod ctl;
 mod daemon;
 mod fault;

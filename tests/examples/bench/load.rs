@@ -1,15 +1,17 @@
 //! Seconds from the start of a command until its rules are in force, and memory afterwards.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use ipblock_tests::Privileged;
+use ipblock_tests::{
+    Privileged,
+    countries::{self, Range},
+};
 use tempfile::TempDir;
 
 use crate::{
     judging::{
         Family,
-        countries::{self, Range},
         statistics::Quartiles,
         workload::{Workload, listed},
     },
@@ -80,22 +82,16 @@ fn hosts(root: Privileged, file: &Path, rounds: usize) -> Result<(Vec<Load>, Vec
 
 /// The whole table, one rule a country, as a ruleset file; `None` without the table.
 fn world(root: Privileged, file: &Path, rounds: usize) -> Result<Option<Load>> {
-    let mut rules: BTreeMap<String, Vec<Range>> = BTreeMap::new();
-    for family in Family::BOTH {
-        let Some(countries) = countries::world(family)? else {
-            return Ok(None);
-        };
-        for (country, ranges) in countries {
-            rules.entry(country).or_default().extend(ranges);
-        }
-    }
+    let Some(rules) = countries::world()? else {
+        return Ok(None);
+    };
     let mut text = String::new();
     for (country, ranges) in &rules {
         writeln!(
             text,
             "[[rule]]\nname = \"{country}\"\naction = \"block\"\nmatch = ["
         )?;
-        for (first, last) in ranges {
+        for Range { first, last } in ranges {
             writeln!(text, "  \"{first}-{last}\",")?;
         }
         writeln!(text, "]")?;
@@ -103,7 +99,7 @@ fn world(root: Privileged, file: &Path, rounds: usize) -> Result<Option<Load>> {
     fs::write(file, text)?;
     let path = file.display().to_string();
     let (_, ranges) = rules.last_key_value().context("no countries")?;
-    let (first, _) = ranges.last().context("no ranges")?;
+    let first = ranges.last().context("no ranges")?.first;
 
     let (mut seconds, mut entries) = (Vec::new(), 0);
     for round in 1..=rounds {

@@ -2,123 +2,62 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::IpAddr,
-    path::Path,
 };
 
 use anyhow::Context as _;
 use ipblock::api::types::{Check, CheckVerdict, Reason};
-use ipblock_tests::require_privileged;
-use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use ipblock_tests::{
+    countries::{self, Countries, Range},
+    require_privileged,
+};
+use ipnet::IpNet;
 
 use crate::{
     answers::{answer, apply, apply_with, check, status},
     scenario::Scene,
 };
 
-/// Of Debian's `tor-geoipdb`: lines `FROM,TO,CC`, IPv4 addresses in decimal.
-const TABLES: [&str; 2] = ["/usr/share/tor/geoip", "/usr/share/tor/geoip6"];
 const COUNTRIES: usize = 11;
 /// What they should have together.
 const PREFIXES: usize = 70_000;
 /// Ranges of the whole table that are looked at, and ranges of the eleven countries.
 const SAMPLES: usize = 900;
 
-/// Inclusive, with the country's code.
-#[derive(Clone, Debug)]
-struct Range {
-    from: IpAddr,
-    to: IpAddr,
-    country: String,
+/// Every range of the world with its country, sorted.
+type Table = Vec<(Range, String)>;
+
+/// The world's table, or `None` after saying that it is not there.
+fn world() -> anyhow::Result<Option<Countries>> {
+    let found = countries::world()?;
+    if found.is_none() {
+        let message = "no table of countries\nhint: apt-get install tor-geoipdb";
+        let required = std::env::var("IPBLOCK_REQUIRE_PRIVILEGED");
+        assert!(required.as_deref() != Ok("1"), "{message}");
+        println!("NOT RUN: {message}");
+    }
+    Ok(found)
 }
 
-impl Range {
-    fn read(line: &str) -> anyhow::Result<Self> {
-        let mut fields = line.split(',');
-        let mut next = || fields.next().with_context(|| line.to_owned());
-        let (from, to, country) = (next()?, next()?, next()?);
-        Ok(Self {
-            from: address(from)?,
-            to: address(to)?,
-            country: country.to_owned(),
-        })
-    }
-
-    fn prefixes(&self) -> Vec<IpNet> {
-        match (self.from, self.to) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => {
-                Ipv4Subnets::new(from, to, 0).map(IpNet::V4).collect()
-            }
-            (IpAddr::V6(from), IpAddr::V6(to)) => {
-                Ipv6Subnets::new(from, to, 0).map(IpNet::V6).collect()
-            }
-            _ => unreachable!("a range of two families"),
-        }
-    }
-
-    /// First, last, and just outside.
-    fn edges(&self) -> impl Iterator<Item = IpAddr> {
-        let outside = [before(self.from), after(self.to)];
-        [self.from, self.to]
-            .into_iter()
-            .chain(outside.into_iter().flatten())
-    }
-}
-
-fn address(field: &str) -> anyhow::Result<IpAddr> {
-    match field.parse::<u32>() {
-        Ok(number) => Ok(IpAddr::V4(number.into())),
-        Err(_) => Ok(field.parse()?),
-    }
-}
-
-fn before(address: IpAddr) -> Option<IpAddr> {
-    Some(match address {
-        IpAddr::V4(address) => IpAddr::V4(u32::from(address).checked_sub(1)?.into()),
-        IpAddr::V6(address) => IpAddr::V6(u128::from(address).checked_sub(1)?.into()),
-    })
-}
-
-fn after(address: IpAddr) -> Option<IpAddr> {
-    Some(match address {
-        IpAddr::V4(address) => IpAddr::V4(u32::from(address).checked_add(1)?.into()),
-        IpAddr::V6(address) => IpAddr::V6(u128::from(address).checked_add(1)?.into()),
-    })
-}
-
-/// Both tables, sorted, or `None` after saying that they are not there.
-fn table() -> anyhow::Result<Option<Vec<Range>>> {
-    let mut ranges = Vec::new();
-    for path in TABLES {
-        if !Path::new(path).exists() {
-            let message = format!("no {path}\nhint: apt-get install tor-geoipdb");
-            let required = std::env::var("IPBLOCK_REQUIRE_PRIVILEGED");
-            assert!(required.as_deref() != Ok("1"), "{message}");
-            println!("NOT RUN: {message}");
-            return Ok(None);
-        }
-        let text = fs::read_to_string(path)?;
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            ranges.push(Range::read(line).with_context(|| format!("{path}: {line}"))?);
-        }
-    }
-    ranges.sort_by_key(|range| range.from);
-    Ok(Some(ranges))
+fn sorted(world: &Countries) -> Table {
+    let of_country = |(country, ranges): (&String, &Vec<Range>)| {
+        let country = country.clone();
+        let ranges = ranges.clone().into_iter();
+        ranges.map(move |range| (range, country.clone()))
+    };
+    let mut table: Table = world.iter().flat_map(of_country).collect();
+    table.sort_unstable();
+    table
 }
 
 /// Every prefix of every country, as few as there can be.
-fn prefixes_by_country(table: &[Range]) -> BTreeMap<&str, Vec<IpNet>> {
-    let mut prefixes: BTreeMap<&str, Vec<IpNet>> = BTreeMap::new();
-    // `??` is what no country has.
-    for range in table.iter().filter(|range| range.country != "??") {
-        let country = prefixes.entry(&range.country).or_default();
-        country.extend(range.prefixes());
+fn prefixes_by_country(world: &Countries) -> BTreeMap<&str, Vec<IpNet>> {
+    let mut all = BTreeMap::new();
+    for (country, ranges) in world {
+        let prefixes: Vec<IpNet> = ranges.iter().flat_map(Range::prefixes).collect();
+        all.insert(country.as_str(), IpNet::aggregate(&prefixes));
     }
-    for country in prefixes.values_mut() {
-        *country = IpNet::aggregate(country);
-    }
-    prefixes
+    all
 }
 
 /// Eleven countries of about the same size that come nearest to [`PREFIXES`] together.
@@ -137,10 +76,10 @@ fn eleven(prefixes: &BTreeMap<&str, Vec<IpNet>>) -> BTreeSet<String> {
 }
 
 /// A block rule for each country with the ranges as the table has them.
-fn ruleset(table: &[Range], countries: &BTreeSet<String>) -> String {
+fn ruleset(world: &Countries, countries: &BTreeSet<String>) -> String {
     let rule = |country: &String| {
-        let ranges = table.iter().filter(|range| range.country == *country);
-        let ranges = ranges.map(|range| format!("  \"{}-{}\",\n", range.from, range.to));
+        let ranges = world[country].iter();
+        let ranges = ranges.map(|range| format!("  \"{}-{}\",\n", range.first, range.last));
         let ranges: Vec<String> = ranges.collect();
         format!(
             "[[rule]]\nname = \"country-{country}\"\naction = \"block\"\nmatch = [\n{}]\n",
@@ -152,32 +91,37 @@ fn ruleset(table: &[Range], countries: &BTreeSet<String>) -> String {
 }
 
 /// The country that the table gives an address.
-fn country_of(table: &[Range], address: IpAddr) -> Option<&str> {
-    let index = table.partition_point(|range| range.from <= address);
-    let range = table.get(index.checked_sub(1)?)?;
-    (address <= range.to).then_some(range.country.as_str())
+fn country_of(table: &Table, address: IpAddr) -> Option<&str> {
+    let index = table.partition_point(|(range, _)| range.first <= address);
+    let (range, country) = table.get(index.checked_sub(1)?)?;
+    range.contains(address).then_some(country)
 }
 
 /// Addresses around ranges spread evenly over the whole table and over the eleven countries, of
 /// each family.
-fn samples(table: &[Range], countries: &BTreeSet<String>) -> Vec<IpAddr> {
+fn samples(table: &Table, countries: &BTreeSet<String>) -> Vec<IpAddr> {
     let mut samples = BTreeSet::new();
     for is_ipv4 in [true, false] {
-        let family = || {
-            table
-                .iter()
-                .filter(move |range| range.from.is_ipv4() == is_ipv4)
-        };
-        let of_countries = family().filter(|range| countries.contains(&range.country));
-        for ranges in [family().collect::<Vec<_>>(), of_countries.collect()] {
+        let family = table
+            .iter()
+            .filter(|(range, _)| range.first.is_ipv4() == is_ipv4);
+        let of_countries = family
+            .clone()
+            .filter(|(_, country)| countries.contains(country));
+        for ranges in [family.collect::<Vec<_>>(), of_countries.collect()] {
             let step = ranges.len().div_ceil(SAMPLES).max(1);
-            samples.extend(ranges.iter().step_by(step).flat_map(|range| range.edges()));
+            samples.extend(
+                ranges
+                    .iter()
+                    .step_by(step)
+                    .flat_map(|(range, _)| range.edges()),
+            );
         }
     }
     samples.into_iter().collect()
 }
 
-fn assert_as_the_table_says(table: &[Range], countries: &BTreeSet<String>, found: &Check) {
+fn assert_as_the_table_says(table: &Table, countries: &BTreeSet<String>, found: &Check) {
     let address: IpAddr = found.address.parse().unwrap();
     let blocking = country_of(table, address).filter(|country| countries.contains(*country));
     assert!(found.kernel_agrees, "{found:?}");
@@ -202,10 +146,11 @@ fn assert_as_the_table_says(table: &[Range], countries: &BTreeSet<String>, found
 #[test]
 fn eleven_countries_are_deployed_and_every_sampled_address_is_judged_right() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let Some(table) = table()? else {
+    let Some(world) = world()? else {
         return Ok(());
     };
-    let prefixes = prefixes_by_country(&table);
+    let table = sorted(&world);
+    let prefixes = prefixes_by_country(&world);
     let countries = eleven(&prefixes);
     let expected: usize = countries
         .iter()
@@ -218,7 +163,7 @@ fn eleven_countries_are_deployed_and_every_sampled_address_is_judged_right() -> 
 
     let scene = Scene::attached(root, "native")?;
     // Eleven countries have a few percent of all addresses.
-    let applied = apply_with(&scene.daemon, "--wide", &ruleset(&table, &countries))?;
+    let applied = apply_with(&scene.daemon, "--wide", &ruleset(&world, &countries))?;
     let deployed = applied.deployed.context("nothing was deployed")?;
     println!(
         "{} entries of {countries:?}: built in {} ms, switched in {} ms",

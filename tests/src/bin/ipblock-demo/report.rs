@@ -165,7 +165,7 @@ mod tests {
     use crate::{countries::CountryTable, scenario::Scenario};
 
     fn perfect() -> (Vec<Observation>, Run) {
-        let scenario = Scenario::new(&CountryTable::small()).unwrap();
+        let scenario = Scenario::new(&CountryTable::small("test").unwrap()).unwrap();
         let observations: Vec<_> = (200..)
             .zip(scenario.cases)
             .map(|(sent, case)| Observation {

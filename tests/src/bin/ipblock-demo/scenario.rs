@@ -8,10 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use ipblock_tests::countries::{Range, moved};
 
 use crate::{
     case::{Case, Framing, Outcome},
-    countries::{Country, CountryTable, Range, plus},
+    countries::{Country, CountryTable},
 };
 
 /// The longest text of a source that the table has room for.
@@ -192,7 +193,7 @@ impl Allowed {
         let found = ranges.iter().find_map(|range| {
             let (length, last) = match range.first {
                 IpAddr::V4(first) if first.octets().ends_with(&[0]) => {
-                    (24, plus(range.first, 255)?)
+                    (24, moved(range.first, 255)?)
                 }
                 IpAddr::V6(first) if first.to_bits().trailing_zeros() >= 64 => {
                     let last = first.to_bits() | u128::from(u64::MAX);
@@ -200,7 +201,7 @@ impl Allowed {
                 }
                 _ => return None,
             };
-            let past = plus(last, 1).filter(|past| range.contains(*past))?;
+            let past = moved(last, 1).filter(|past| range.contains(*past))?;
             let inside = range.nth(7).filter(fits)?;
             Some(Self {
                 prefix: format!("{}/{length}", range.first),
@@ -240,7 +241,7 @@ fn past_a_range(table: &CountryTable) -> Result<IpAddr> {
         .countries
         .iter()
         .flat_map(|country| &country.ipv4)
-        .filter_map(|range| plus(range.last, 1))
+        .filter_map(|range| moved(range.last, 1))
         .find(|address| !table.contains(*address))
         .context("the countries' ranges leave no gap")
 }
@@ -281,7 +282,7 @@ mod tests {
     use super::*;
 
     fn scenario() -> Scenario {
-        Scenario::new(&CountryTable::small()).unwrap()
+        Scenario::new(&CountryTable::small("test").unwrap()).unwrap()
     }
 
     #[test]
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn an_allow_entry_holds_its_source_and_not_the_one_behind_it() {
-        let table = CountryTable::small();
+        let table = CountryTable::small("test").unwrap();
         let country = &table.countries[4];
         let allowed = Allowed::in_country(country, &country.ipv4).unwrap();
         assert!(allowed.prefix.ends_with(".0/24"), "{allowed:?}");
