@@ -65,8 +65,8 @@ impl Service {
     fn amount_of(&self, plan: &Plan, bans: Option<&StoredBans>) -> Option<Found> {
         let used: BTreeSet<_> = {
             let state = self.read();
-            let records = state.interfaces.values();
-            records.map(|record| record.zone.clone()).collect()
+            let records = state.interfaces.records();
+            records.map(|(_, record)| record.zone.clone()).collect()
         };
         let zones = plan.zones().filter_map(|(name, before, after)| {
             let has_interface = used.contains(name);

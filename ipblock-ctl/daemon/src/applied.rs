@@ -78,7 +78,7 @@ impl Service {
 
     /// Says what a file that was made from another revision than the deployed one would undo.
     fn outdated(&self, origin: &Origin, deployed: &Ruleset) -> Result<Option<String>, ApiError> {
-        let current = self.read().revision;
+        let current = self.read().rulesets.revision();
         let deployed = Origin::new(current, &self.store.store_id(), &Printed(deployed));
         if origin.may_replace(&deployed) {
             return Ok(None);

@@ -23,7 +23,8 @@ use super::{
     answers::{Array, Refusal, Sink, parse},
     bans::LiveBans,
     connections::Room,
-    state::{LiveZone, Service},
+    generations::LiveZone,
+    state::Service,
 };
 
 /// Bytes that a request takes for each of its body, until its addresses are prefixes.

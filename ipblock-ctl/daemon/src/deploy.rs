@@ -12,6 +12,7 @@ use super::{
     asked::Asked,
     caller::Caller,
     execute::{Order, Target},
+    rulesets::Snapshot,
     state::Service,
 };
 
@@ -21,23 +22,18 @@ impl Service {
         let changing = &self.begin_change();
         self.require_confirmed()?;
         self.rebase_staged(changing, request.force)?;
-        let (before, staged, revision) = {
-            let state = self.read();
-            (
-                Arc::clone(&state.deployed),
-                state.staged.clone(),
-                state.revision,
-            )
-        };
+        let Snapshot {
+            revision,
+            deployed: before,
+            staged,
+        } = self.rulesets();
         let Some(staged) = staged else {
             return Ok(nothing_to_do(revision, &before));
         };
         let plan = self.plan(Arc::clone(&before), staged.ruleset)?;
         let mut special = special::new_warnings(&plan.before, &plan.after);
         if !plan.changes_anything() {
-            self.store.clear_staged()?;
-            self.write().staged = None;
-            self.reload_durations();
+            self.forget_staged(changing)?;
             return Ok(nothing_to_do(revision, &before));
         }
         let edits = self.staged_edits()?;
@@ -72,15 +68,12 @@ impl Service {
         if !request.dry_run {
             self.require_confirmed()?;
         }
-        let (before, staged, revision) = {
-            let state = self.read();
-            (
-                Arc::clone(&state.deployed),
-                state.staged.is_some(),
-                state.revision,
-            )
-        };
-        if staged && !request.dry_run {
+        let Snapshot {
+            revision,
+            deployed: before,
+            staged,
+        } = self.rulesets();
+        if staged.is_some() && !request.dry_run {
             return Err(
                 ApiError::new(ErrorKind::Conflict, "other edits are staged").with_hint(
                     "`ipblock-ctl diff` shows them; `ipblock-ctl deploy` or `ipblock-ctl discard` \

@@ -9,11 +9,8 @@ use ipblock_datapath::{
 use ipblock_store::{AlertEpoch, GenerationState, Look, Store};
 
 use super::{
-    bans::stored_bans,
-    metrics::Record,
-    settings::Settings,
-    start_error::StartError,
-    state::{State, stored_ruleset},
+    bans::stored_bans, metrics::Record, rulesets::stored_ruleset, settings::Settings,
+    start_error::StartError, state::State,
 };
 
 /// Looks at everything that a start needs, and refuses what it could not start with. The store is

@@ -20,7 +20,8 @@ use super::{
     fresh::Fresh,
     guard::log_forced,
     plan::{Plan, ZoneStep},
-    state::{Service, to_stored},
+    rulesets::to_stored,
+    state::Service,
     switch::{Change, Judge},
 };
 
@@ -148,7 +149,7 @@ impl Service {
             warnings,
         };
         // The oldest revisions may have gone for it.
-        self.reload_durations();
+        self.reload_durations(changing);
         let is_new = matches!(order.target, Target::New { .. });
         self.record.deployed(&self.store, is_new, &deployed);
         self.tell(order, &deployed);
@@ -251,7 +252,7 @@ impl Service {
             ApiError::new(ErrorKind::Invalid, message).with_hint("write for example 60s or 5m")
         })?;
         Ok(Some(Trial {
-            previous: self.read().revision,
+            previous: self.read().rulesets.revision(),
             end,
         }))
     }

@@ -7,7 +7,8 @@ use ipblock_policy::{ZoneName, compile::CompiledZone};
 use ipblock_store::Store;
 use tracing::warn;
 
-use super::state::{LiveZone, Service};
+use super::generations::LiveZone;
+use super::state::Service;
 
 /// A zone's generation that is built and pinned, and not in force. Dropped, it is gone again: its pins,
 /// and what the store has recorded of it.

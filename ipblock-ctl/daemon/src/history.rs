@@ -25,7 +25,8 @@ use super::{
     ends,
     execute::{Order, Target},
     plan::Plan,
-    state::{Service, stored_ruleset},
+    rulesets::{Snapshot, stored_ruleset},
+    state::Service,
 };
 
 /// Bytes that a thousand revisions take, their comments among them.
@@ -104,10 +105,11 @@ impl Service {
         caller: &Caller,
     ) -> Result<Applied, ApiError> {
         let changing = &self.begin_change();
-        let (before, current) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
+        let Snapshot {
+            revision: current,
+            deployed: before,
+            ..
+        } = self.rulesets();
         let after = Arc::new(self.revision_ruleset(request.revision)?);
         let plan = self.plan(Arc::clone(&before), after)?;
         let mut diff = plan.to_diff();
@@ -163,10 +165,10 @@ impl Service {
 
     /// Confirms the deployed revision: it stays.
     pub fn confirm(&self, author: &Author) -> Result<Confirmed, ApiError> {
-        let _changing = self.begin_change();
+        let changing = &self.begin_change();
         let (trial, revision) = {
-            let state = self.read();
-            (state.confirmation.clone(), state.revision)
+            let rulesets = &self.read().rulesets;
+            (rulesets.confirmation().cloned(), rulesets.revision())
         };
         let Some(trial) = trial else {
             let message = format!("nothing awaits confirmation: revision {revision} is deployed");
@@ -176,12 +178,7 @@ impl Service {
             ));
         };
         self.store.confirm(trial.revision)?;
-        {
-            let mut state = self.write();
-            state.confirmation = None;
-            state.previous = None;
-            state.rollback_problem = None;
-        }
+        self.write().rulesets.confirm(changing);
         info!(revision, author = %author.name, uid = author.uid, "confirmed");
         self.audit(author, "confirm", &format!("revision {revision}"));
         Ok(Confirmed {
@@ -194,7 +191,7 @@ impl Service {
     /// be anybody's guess.
     pub(super) fn require_confirmed(&self) -> Result<(), ApiError> {
         let state = self.read();
-        let Some(trial) = &state.confirmation else {
+        let Some(trial) = state.rulesets.confirmation() else {
             return Ok(());
         };
         let message = format!(
@@ -216,28 +213,24 @@ impl Service {
             let now = Now::read();
             ends::deadline_ns(&trial.trial.end, &now) <= now.boot_ns
         };
-        if !self.read().confirmation.as_ref().is_some_and(is_over) {
+        if !self.read().rulesets.confirmation().is_some_and(is_over) {
             return;
         }
         let changing = &self.begin_change();
         // It may have been confirmed while this waited.
-        let Some(trial) = self.read().confirmation.clone().filter(is_over) else {
+        let Some(trial) = self.read().rulesets.confirmation().cloned().filter(is_over) else {
             return;
         };
-        let gone_back = self.go_back_unconfirmed(changing, &trial);
-        let problem = gone_back.err().map(|error| {
-            format!(
+        if let Err(error) = self.go_back_unconfirmed(changing, &trial) {
+            let problem = format!(
                 "revision {} was not confirmed, and going back to revision {} failed: {error}",
                 trial.revision, trial.trial.previous
-            )
-        });
-        let mut state = self.write();
-        if let Some(problem) = &problem
-            && state.rollback_problem.as_ref() != Some(problem)
-        {
-            error!("{problem}");
+            );
+            let mut state = self.write();
+            if state.rulesets.keep_trial_problem(changing, &problem) {
+                error!("{problem}");
+            }
         }
-        state.rollback_problem = problem;
     }
 
     fn go_back_unconfirmed(
@@ -250,7 +243,7 @@ impl Service {
             revision = trial.revision,
             previous, "not confirmed in time: going back"
         );
-        let before = Arc::clone(&self.read().deployed);
+        let before = Arc::clone(self.read().rulesets.deployed());
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = self.plan(before, after)?;
         // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.

@@ -203,7 +203,7 @@ async fn alerts(
     State(service): Shared,
     Query(mut query): Query<AlertQuery>,
 ) -> Result<impl IntoResponse, Failure> {
-    let mut last = service.watch_alerts();
+    let mut last = service.alerts.watch();
     let mut is_stopping = service.is_stopping.subscribe();
     let mut left = query::wait_of(&query);
     while !left.is_zero() {

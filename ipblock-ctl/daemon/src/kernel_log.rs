@@ -21,7 +21,7 @@ impl KernelLog {
         }
         let programs: Vec<u32> = {
             let state = service.read();
-            let zones = state.zones.values();
+            let zones = state.generations.zones().values();
             zones.map(|zone| zone.generation.program_id()).collect()
         };
         self.readers.retain(|program, reader| {

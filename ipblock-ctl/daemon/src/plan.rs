@@ -77,8 +77,8 @@ impl Plan {
                 Some(after)
                     if before.as_ref() == Some(after)
                         && state
-                            .zones
-                            .get(name)
+                            .generations
+                            .of_zone(name)
                             .is_some_and(|live| *live.classes == *after.classes) =>
                 {
                     ZoneStep::Keep
@@ -170,11 +170,14 @@ impl Plan {
 impl Service {
     /// The plan that leads from one ruleset to another now.
     pub(super) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
-        let durations = self.read().durations.clone();
         let now = Now::read();
         // Ends of durations stand where they are now.
-        let old = self.zones_of(&durations.as_of(&before, &now), now.wall)?;
-        let new = self.zones_of(&durations.as_of(&after, &now), now.wall)?;
+        let (old, new) = {
+            let rulesets = &self.read().rulesets;
+            (rulesets.as_of(&before, &now), rulesets.as_of(&after, &now))
+        };
+        let old = self.zones_of(&old, now.wall)?;
+        let new = self.zones_of(&new, now.wall)?;
         Ok(Plan::new((before, &old), (after, &new), now.wall))
     }
 
@@ -198,7 +201,7 @@ impl Service {
         before: &Ruleset,
         after: &Ruleset,
     ) -> Result<(), ApiError> {
-        for (interface, record) in &self.read().interfaces {
+        for (interface, record) in self.read().interfaces.records() {
             if before.zone(&record.zone).is_some() && after.zone(&record.zone).is_none() {
                 let message = format!(
                     "zone `{}` would be gone, and interface `{interface}` is in it",

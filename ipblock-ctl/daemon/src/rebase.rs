@@ -18,7 +18,8 @@ use tracing::info;
 use super::{
     caller::Caller,
     changing::Changing,
-    state::{Service, StagedSet, to_stored},
+    rulesets::{Snapshot, StagedSet, to_stored},
+    state::Service,
 };
 
 /// Staged edits that an answer lists; the newest are left out of more.
@@ -27,14 +28,11 @@ const MAX_LISTED_EDITS: usize = 1_000;
 impl Service {
     /// What deploying the staged edits would change, and whose they are.
     pub fn diff(&self, caller: &Caller) -> Result<Diff, ApiError> {
-        let (deployed, revision, staged) = {
-            let state = self.read();
-            (
-                Arc::clone(&state.deployed),
-                state.revision,
-                state.staged.clone(),
-            )
-        };
+        let Snapshot {
+            revision,
+            deployed,
+            staged,
+        } = self.rulesets();
         let Some(staged) = staged else {
             return Ok(self.no_difference());
         };
@@ -61,11 +59,7 @@ impl Service {
 
     /// The answer when nothing is staged.
     fn no_difference(&self) -> Diff {
-        let state = self.read();
-        let zones = state.zones.values();
-        let entries = zones
-            .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
-            .sum();
+        let entries = self.read().generations.entries();
         Diff {
             entries: EntryChange {
                 before: entries,
@@ -91,15 +85,16 @@ impl Service {
     /// Carries the staged edits over to the deployed revision where that is another one than they
     /// started from. What both changed differently is refused, and stays staged as it is. So is,
     /// unless forced, what only both together make dangerous: nobody was asked about that.
-    pub(super) fn rebase_staged(&self, _: &Changing<'_>, force: bool) -> Result<(), ApiError> {
-        let (deployed, revision, staged) = {
-            let state = self.read();
-            (
-                Arc::clone(&state.deployed),
-                state.revision,
-                state.staged.clone(),
-            )
-        };
+    pub(super) fn rebase_staged(
+        &self,
+        changing: &Changing<'_>,
+        force: bool,
+    ) -> Result<(), ApiError> {
+        let Snapshot {
+            revision,
+            deployed,
+            staged,
+        } = self.rulesets();
         let Some(staged) = staged.filter(|staged| staged.base != revision) else {
             return Ok(());
         };
@@ -127,11 +122,13 @@ impl Service {
             to = revision,
             "staged edits carried over to the deployed revision"
         );
-        self.write().staged = Some(StagedSet {
+        let staged = StagedSet {
             ruleset: Arc::new(moved),
             base: revision,
             edits: staged.edits,
-        });
+        };
+        let mut state = self.write();
+        state.rulesets.stage(changing, staged, Vec::new());
         Ok(())
     }
 

@@ -29,9 +29,11 @@ use super::{
     deploy::take_identities,
     ends,
     fresh::{self, Fresh},
+    generations::LiveZone,
     guard::{Guarded, log_forced},
     plan::Plan,
-    state::{LiveZone, Service, State, stored_ruleset},
+    rulesets::stored_ruleset,
+    state::{Service, State},
     switch::switch_links,
 };
 
@@ -59,8 +61,8 @@ impl Service {
     ) -> Result<Applied, ApiError> {
         let changing = &self.begin_change();
         let accepted = self.accept(aside)?;
-        let revision = accepted.state.revision;
-        let ruleset = Arc::clone(&accepted.state.deployed);
+        let revision = accepted.state.rulesets.revision();
+        let ruleset = Arc::clone(accepted.state.rulesets.deployed());
         let plan = self.plan_restore(&ruleset)?;
         self.require_room(&plan)?;
         let restored = self.restored(&accepted)?;
@@ -80,7 +82,7 @@ impl Service {
         if !query.force {
             self.require_confirmed()?;
         }
-        if !query.force && self.read().staged.is_some() {
+        if !query.force && self.read().rulesets.staged().is_some() {
             return Err(ApiError::new(
                 ErrorKind::Conflict,
                 "edits are staged, and a restore would replace them by those of the backup",
@@ -104,7 +106,7 @@ impl Service {
         warnings.extend(much);
         let confirm_deadline = {
             let state = self.read();
-            let trial = state.confirmation.as_ref();
+            let trial = state.rulesets.confirmation();
             trial.map(|trial| ends::shown(&trial.trial.end, &Now::read()))
         };
         let author = &caller.author;
@@ -135,7 +137,7 @@ impl Service {
             .and_then(|backup| Store::accept(backup, own.path()))
             .map_err(not_a_backup)?;
         let state = State::load(&store).map_err(|error| not_restorable(&error.message))?;
-        if let Some(trial) = &state.confirmation {
+        if let Some(trial) = state.rulesets.confirmation() {
             stored_ruleset(&store, trial.trial.previous)
                 .map_err(|error| not_restorable(&error.message))?;
         }
@@ -157,7 +159,7 @@ impl Service {
     /// What a restore changes. Identities of another store mean nothing here: rules of one name are
     /// one rule.
     fn plan_restore(&self, restored: &Ruleset) -> Result<Plan, ApiError> {
-        let before = Arc::clone(&self.read().deployed);
+        let before = Arc::clone(self.read().rulesets.deployed());
         let mut after = restored.clone();
         for rule in &mut after.rules {
             rule.id = RuleId::default();
@@ -181,9 +183,9 @@ impl Service {
     /// What changes beside the ruleset.
     fn restored(&self, accepted: &Accepted) -> Result<Restored, ApiError> {
         let state = self.read();
-        let now = state.counts()?.all_zones().totals;
-        let then = accepted.state.base.all_zones().totals;
-        let edits = |state: &State| state.staged.as_ref().map_or(0, |staged| staged.edits);
+        let now = state.generations.counts()?.all_zones().totals;
+        let then = accepted.state.generations.base().all_zones().totals;
+        let edits = |state: &State| state.rulesets.staged_edits();
         Ok(Restored {
             bans: ban_change(self.bans().all(), &accepted.bans, &Now::read()),
             packets: BeforeAfter {
@@ -195,8 +197,8 @@ impl Service {
                 after: then[Outcome::Dropped].packets,
             },
             revision: BeforeAfter {
-                before: state.revision,
-                after: accepted.state.revision,
+                before: state.rulesets.revision(),
+                after: accepted.state.rulesets.revision(),
             },
             staged: BeforeAfter {
                 before: edits(&state),
@@ -228,7 +230,7 @@ impl Service {
     /// backup with another end, and no ban may be judged by rules that go.
     fn replace_by(
         &self,
-        _: &Changing<'_>,
+        changing: &Changing<'_>,
         accepted: Accepted,
         built: Vec<BuiltZone<'_>>,
         plan: &Plan,
@@ -238,7 +240,7 @@ impl Service {
         let mut live_bans = self.bans();
         let judged = guarded.judge_plan(plan, Some(&accepted.bans), &state, &live_bans);
         let forced = judged?;
-        let revision = accepted.state.revision;
+        let revision = accepted.state.rulesets.revision();
         let mut compiled = Vec::new();
         let mut fresh = BTreeMap::new();
         for (name, zone, built) in built {
@@ -262,7 +264,7 @@ impl Service {
         });
         drop(records);
         if let Err(error) = replaced {
-            self.undo_restore(&mut state, &compiled, fresh);
+            self.undo_restore(changing, &mut state, &compiled, fresh);
             live_bans.put_all_in_force();
             let message = format!(
                 "the backup could not be put in force, and nothing was changed: {}",
@@ -270,26 +272,23 @@ impl Service {
             );
             return Err(ApiError { message, ..error });
         }
-        let mut loaded = accepted.state;
-        let old = std::mem::take(&mut state.zones);
-        loaded.zones = fresh
-            .into_iter()
-            .map(|(name, live)| (name, Arc::new(live)))
-            .collect();
-        loaded.interfaces = std::mem::take(&mut state.interfaces);
-        loaded.moved = std::mem::take(&mut state.moved);
-        loaded.rests = std::mem::take(&mut state.rests);
-        loaded.drift = std::mem::take(&mut state.drift);
-        loaded.metrics_problem = state.metrics_problem.take();
-        for name in loaded.zones.keys() {
-            loaded.drift.unbuilt.remove(name);
+        let State {
+            rulesets,
+            generations,
+            followed,
+            ..
+        } = accepted.state;
+        for name in fresh.keys() {
+            state.drift.unbuilt.remove(name);
         }
-        *state = loaded;
-        self.alerts().forget_sources();
+        state.rulesets = rulesets;
+        state.followed = followed;
+        let old = state.generations.replace(changing, generations, fresh);
+        self.alerts.forget_sources();
         live_bans.take_up(accepted.bans);
         live_bans.put_all_in_force();
         drop((state, live_bans));
-        self.let_go(old.into_iter().collect());
+        self.let_go(old);
         Ok(forced)
     }
 
@@ -297,11 +296,12 @@ impl Service {
     /// counts in the totals of the zones: their rules are another store's.
     fn undo_restore(
         &self,
+        changing: &Changing<'_>,
         state: &mut State,
         compiled: &[(ZoneName, CompiledZone)],
         mut fresh: BTreeMap<ZoneName, LiveZone>,
     ) {
-        let revision = state.revision;
+        let revision = state.rulesets.revision();
         for (name, zone) in compiled {
             if let Some(live) = fresh.get_mut(name) {
                 live.classes = Arc::default();
@@ -311,7 +311,7 @@ impl Service {
                     .ok();
             }
         }
-        self.back_out(state, fresh);
+        self.back_out(changing, state, fresh);
     }
 }
 

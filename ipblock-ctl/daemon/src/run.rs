@@ -244,7 +244,7 @@ fn look_after(
             if let Err(error) = service.checkpoint() {
                 warn!(%error, "counters could not be saved");
             }
-            if let Err(error) = service.prune_alerts() {
+            if let Err(error) = service.alerts.prune(&service.store) {
                 warn!(%error, "alerts whose time is over could not be let go");
             }
             service.compiled().forget_gone();
@@ -264,7 +264,7 @@ impl Pump {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("alerts".to_owned()).spawn({
             let (service, stop) = (Arc::clone(service), Arc::clone(&stop));
-            move || service.pump_alerts(&stop)
+            move || service.alerts.pump(&service.state, &service.store, &stop)
         })?;
         let service = Arc::clone(service);
         Ok(Self {
@@ -281,7 +281,9 @@ impl Pump {
         if !matches!(joined, Ok(Ok(()))) {
             error!("the thread that tells of alerts failed");
         }
-        let sinks = tokio::task::spawn_blocking(move || self.service.sinks.stop(LAST_ALERTS)).await;
+        let sinks =
+            tokio::task::spawn_blocking(move || self.service.alerts.sinks().stop(LAST_ALERTS))
+                .await;
         if sinks.is_err() {
             error!("the sinks of alerts could not be stopped");
         }

@@ -7,7 +7,7 @@ use ipblock_api::{
     types::{EditRequest, RuleText, RulesetText, Staged, Which},
 };
 use ipblock_datapath::clock::Now;
-use ipblock_policy::{RuleId, RuleName, edit, text::counted};
+use ipblock_policy::{RuleId, RuleName, Ruleset, edit, text::counted};
 use ipblock_store::{AuditEntry, Author, StagedEdit};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
@@ -18,7 +18,8 @@ use super::{
     changing::Changing,
     durations, ends,
     kept::kept,
-    state::{Service, StagedSet, to_stored},
+    rulesets::{Snapshot, StagedSet, to_stored},
+    state::Service,
 };
 
 impl Service {
@@ -29,12 +30,12 @@ impl Service {
                 .with_hint("docs/api.md lists the edits"));
         }
         let changing = &self.begin_change();
-        let (mut ruleset, base, count) = {
-            let state = self.read();
-            let edits = state.staged.as_ref().map_or(0, |staged| staged.edits);
-            let base = state.staged.as_ref().map_or(state.revision, |set| set.base);
-            (state.edited().as_ref().clone(), base, edits)
+        let before = self.rulesets();
+        let (edited, base, count) = match &before.staged {
+            Some(staged) => (&staged.ruleset, staged.base, staged.edits),
+            None => (&before.deployed, before.revision, 0),
         };
+        let mut ruleset = Ruleset::clone(edited);
         let mut clocks = Now::read();
         // Ends are reckoned from here: in whole milliseconds they can be read, and the store keeps
         // all of them.
@@ -59,11 +60,11 @@ impl Service {
         }
         let read = self.read_unread_lists(&mut ruleset)?;
         if !read.is_empty() && !request.force {
-            edit::require_no_new_danger(self.read().edited(), &ruleset)?;
+            edit::require_no_new_danger(edited, &ruleset)?;
         }
         done.extend(read);
         self.identify(&mut ruleset)?;
-        if *self.read().edited().as_ref() == ruleset {
+        if **edited == ruleset {
             done.push("nothing changes, so nothing was staged".to_owned());
             return Ok(Staged {
                 staged: count,
@@ -71,7 +72,7 @@ impl Service {
                 done,
             });
         }
-        if self.read().is_as_deployed(&ruleset) {
+        if self.read().rulesets.is_as_deployed(&ruleset) {
             self.drop_staged(changing, author, "undo what was staged")?;
             done.push("nothing is staged any more: the ruleset is as it is deployed".to_owned());
             return Ok(Staged {
@@ -94,20 +95,18 @@ impl Service {
             return Err(error.into());
         }
         let staged = count + edits.len() as u64;
-        let before = {
-            let mut state = self.write();
-            state.durations.0.extend(durations);
-            let before = Arc::clone(state.edited());
-            state.staged = Some(StagedSet {
+        self.write().rulesets.stage(
+            changing,
+            StagedSet {
                 ruleset: Arc::clone(&ruleset),
                 base,
                 edits: staged,
-            });
-            before
-        };
+            },
+            durations,
+        );
         let kept: HashSet<RuleId> = ruleset.rules.iter().map(|rule| rule.id).collect();
-        if before.rules.iter().any(|rule| !kept.contains(&rule.id)) {
-            self.reload_durations();
+        if edited.rules.iter().any(|rule| !kept.contains(&rule.id)) {
+            self.reload_durations(changing);
         }
         for line in &done {
             info!(author = %author.name, uid = author.uid, "staged: {line}");
@@ -119,12 +118,10 @@ impl Service {
     /// Drops what is staged; with `own` only where that many edits are staged, all of them by this author.
     pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
         let changing = &self.begin_change();
-        let (edits, staged_on, revision) = {
-            let state = self.read();
-            let staged = state.staged.as_ref();
-            let edits = staged.map_or(0, |staged| staged.edits);
-            (edits, staged.map(|staged| staged.base), state.revision)
-        };
+        let Snapshot {
+            revision, staged, ..
+        } = self.rulesets();
+        let edits = staged.as_ref().map_or(0, |staged| staged.edits);
         if let Some(own) = own {
             let are_own = edits == own
                 && self
@@ -135,7 +132,7 @@ impl Service {
             if !are_own {
                 return Ok(Staged {
                     staged: edits,
-                    base: staged_on.unwrap_or(revision),
+                    base: staged.map_or(revision, |staged| staged.base),
                     done: vec!["other edits are staged, and stay so".to_owned()],
                 });
             }
@@ -154,27 +151,39 @@ impl Service {
     }
 
     /// Drops what is staged, with what the audit trail keeps of it.
-    fn drop_staged(&self, _: &Changing<'_>, author: &Author, detail: &str) -> Result<(), ApiError> {
-        self.store.clear_staged()?;
-        self.write().staged = None;
-        self.reload_durations();
+    fn drop_staged(
+        &self,
+        changing: &Changing<'_>,
+        author: &Author,
+        detail: &str,
+    ) -> Result<(), ApiError> {
+        self.forget_staged(changing)?;
         info!(author = %author.name, uid = author.uid, detail, "discarded what was staged");
         self.audit(author, "discard", detail);
         Ok(())
     }
 
+    /// Forgets what is staged.
+    pub(super) fn forget_staged(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
+        self.store.clear_staged()?;
+        self.write().rulesets.unstage(changing);
+        self.reload_durations(changing);
+        Ok(())
+    }
+
     /// The deployed or the staged ruleset as TOML that says which revision it is made from.
     pub(super) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
-        let (ruleset, base, revision) = {
-            let state = self.read();
-            let deployed = Arc::clone(&state.deployed);
-            match (which, &state.staged) {
-                (Which::Staged, Some(staged)) => {
-                    let base = (staged.base == state.revision).then_some(deployed);
-                    (Arc::clone(&staged.ruleset), base, staged.base)
-                }
-                _ => (Arc::clone(&deployed), Some(deployed), state.revision),
+        let Snapshot {
+            revision,
+            deployed,
+            staged,
+        } = self.rulesets();
+        let (ruleset, base, revision) = match (which, staged) {
+            (Which::Staged, Some(staged)) => {
+                let base = (staged.base == revision).then_some(deployed);
+                (staged.ruleset, base, staged.base)
             }
+            _ => (Arc::clone(&deployed), Some(deployed), revision),
         };
         let base = match base {
             Some(base) => base,
@@ -192,12 +201,12 @@ impl Service {
         let rule = name
             .parse::<RuleName>()
             .ok()
-            .and_then(|name| state.edited().rule(&name));
+            .and_then(|name| state.rulesets.edited().rule(&name));
         let text = rule.map(|rule| RuleText {
             toml: RuleToml(rule.clone()),
         });
         text.ok_or_else(|| {
-            let rules = state.edited().rules.iter();
+            let rules = state.rulesets.edited().rules.iter();
             edit::no_such_rule(name, rules.map(|rule| rule.name.as_str())).into()
         })
     }

@@ -11,17 +11,16 @@ use ipblock_api::error::ApiError;
 use ipblock_datapath::{DatapathError, Generation, GenerationPlan, Lookup, PinDirectory};
 use ipblock_fault::{Step, reach};
 use ipblock_policy::{Ruleset, ZoneName, compile::CompiledZone};
-use ipblock_store::{Confirmation, Deploy, FinalCounts, NewGeneration, Switch, ZoneSwitch};
-use jiff::Timestamp;
+use ipblock_store::{Deploy, FinalCounts, Switch, ZoneSwitch};
 use tracing::{error, info, warn};
 
 use super::{
-    alerts,
     changing::Changing,
     fresh::{self, Fresh},
+    generations::{LiveZone, Replaced},
     guard::Guarded,
     plan::Plan,
-    state::{LiveZone, Service, State},
+    state::{Service, State},
 };
 
 /// What is to be in force.
@@ -35,9 +34,6 @@ pub(super) struct Change<'a> {
     /// Whether the staged set is what is deployed.
     pub(super) clear_staged: bool,
 }
-
-/// Generations that a change has replaced, still pinned.
-pub(super) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
 
 /// How a change is judged at the moment at which it comes into force.
 pub(super) enum Judge<'a> {
@@ -82,7 +78,7 @@ impl Service {
     /// granted after is judged by this change (decision 0017).
     pub(super) fn put_in_force(
         &self,
-        _: &Changing<'_>,
+        changing: &Changing<'_>,
         change: Change<'_>,
         judge: &Judge<'_>,
     ) -> Result<Vec<String>, ApiError> {
@@ -96,7 +92,7 @@ impl Service {
         if matches!(judge, Judge::Plan(..)) {
             reach(Step::Judged);
         }
-        let replaced = self.switch(&mut state, change)?;
+        let replaced = self.switch(changing, &mut state, change)?;
         drop((state, bans));
         self.let_go(replaced);
         Ok(forced)
@@ -127,6 +123,7 @@ impl Service {
     /// so that no counter is ever seen to go backwards.
     pub(super) fn switch(
         &self,
+        changing: &Changing<'_>,
         state: &mut State,
         change: Change<'_>,
     ) -> Result<Replaced, ApiError> {
@@ -139,7 +136,7 @@ impl Service {
         } = change;
         let fresh = fresh::put_in_force(fresh);
         if let Err(error) = switch_links(state, &fresh) {
-            self.back_out(state, fresh);
+            self.back_out(changing, state, fresh);
             return Err(error.into());
         }
         ipblock_datapath::settle();
@@ -156,50 +153,31 @@ impl Service {
         let zones = match committed {
             Ok(zones) => zones,
             Err(error) => {
-                self.back_out(state, fresh);
+                self.back_out(changing, state, fresh);
                 return Err(error);
             }
         };
-        for (name, zone) in &zones {
-            if let Some(retired) = &zone.retired {
-                state.base.add(name, &retired.counts);
-            }
+        for name in fresh.keys() {
+            state.drift.unbuilt.remove(name);
         }
-        let mut old = Vec::new();
-        for name in gone {
-            old.extend(state.zones.remove(&name).map(|live| (name, live)));
-        }
-        for (name, live) in fresh {
-            state.drift.unbuilt.remove(&name);
-            let before = state.zones.insert(name.clone(), Arc::new(live));
-            old.extend(before.map(|live| (name, live)));
-        }
-        let rules = alerts::known_rules(&state.deployed);
-        for (name, live) in &old {
-            let (number, classes) = (live.generation.number(), Arc::clone(&live.classes));
-            state
-                .book
-                .retire(number, name.clone(), classes, Arc::clone(&rules));
-        }
+        let State {
+            generations,
+            rulesets,
+            ..
+        } = state;
+        let replaced = generations.take_up(changing, &zones, fresh, rulesets.deployed());
         if let Some((deploy, ruleset)) = deploy {
-            state.revision = deploy.revision;
-            let before = std::mem::replace(&mut state.deployed, ruleset);
-            state.previous = deploy.trial.as_ref().map(|_| before);
-            state.rollback_problem = None;
-            state.confirmation = deploy.trial.map(|trial| Confirmation {
-                revision: deploy.revision,
-                trial,
-            });
+            rulesets.deploy(changing, deploy, ruleset);
         }
         if clear_staged {
-            state.staged = None;
+            rulesets.unstage(changing);
         }
         info!(
             took_ms = started.elapsed().as_millis(),
             generations = zones.len(),
             "put in force"
         );
-        Ok(old)
+        Ok(replaced)
     }
 
     /// Unpins what a switch has replaced.
@@ -212,11 +190,15 @@ impl Service {
 
     /// Returns every link to the generation that the state says, and forgets the new ones; what
     /// those have counted meanwhile is kept.
-    pub(super) fn back_out(&self, state: &mut State, fresh: BTreeMap<ZoneName, LiveZone>) {
+    pub(super) fn back_out(
+        &self,
+        changing: &Changing<'_>,
+        state: &mut State,
+        fresh: BTreeMap<ZoneName, LiveZone>,
+    ) {
         let mut stuck = BTreeSet::new();
-        let (links, zones) = state.links_and_zones();
-        for (zone, link) in links {
-            let Some(live) = zones.get(zone) else {
+        for (zone, link) in state.interfaces.links_to_switch() {
+            let Some(live) = state.generations.of_zone(zone) else {
                 continue;
             };
             match link.switch(&live.generation) {
@@ -231,15 +213,21 @@ impl Service {
         ipblock_datapath::settle();
         for (name, live) in fresh {
             if stuck.contains(&name) {
-                state.lingering.push((name, live));
+                state.generations.linger(changing, name, live);
             } else {
-                self.fold_undone(state, &name, &live);
+                self.fold_undone(changing, state, &name, &live);
             }
         }
     }
 
     /// Adds to the base what a generation counted that was put in force and taken back.
-    fn fold_undone(&self, state: &mut State, name: &ZoneName, live: &LiveZone) {
+    fn fold_undone(
+        &self,
+        changing: &Changing<'_>,
+        state: &mut State,
+        name: &ZoneName,
+        live: &LiveZone,
+    ) {
         let number = live.generation.number();
         let counts = match live.counts() {
             Ok(counts) => counts,
@@ -248,7 +236,7 @@ impl Service {
                 return;
             }
         };
-        state.base.add(name, &counts);
+        state.generations.add_to_base(changing, name, &counts);
         let retired = FinalCounts {
             generation: number,
             counts,
@@ -261,19 +249,22 @@ impl Service {
     }
 
     /// Folds undone generations that the links have left at last.
-    pub(super) fn fold_lingering(&self, _: &Changing<'_>) {
+    pub(super) fn fold_lingering(&self, changing: &Changing<'_>) {
         let mut state = self.write();
-        if state.lingering.is_empty() {
+        if !state.generations.has_lingering() {
             return;
         }
-        let running: BTreeSet<u32> = state.links().map(|link| link.program).collect();
+        let running: BTreeSet<u32> = state
+            .interfaces
+            .links()
+            .map(|(_, link)| link.program)
+            .collect();
         ipblock_datapath::settle();
-        for (name, live) in std::mem::take(&mut state.lingering) {
-            if running.contains(&live.generation.program_id()) {
-                state.lingering.push((name, live));
-            } else {
-                self.fold_undone(&mut state, &name, &live);
-            }
+        let left = state
+            .generations
+            .left_by_links(changing, |program| running.contains(&program));
+        for (name, live) in left {
+            self.fold_undone(changing, &mut state, &name, &live);
         }
     }
 
@@ -285,36 +276,13 @@ impl Service {
     }
 }
 
-impl LiveZone {
-    /// What the store has to know of it.
-    pub(super) fn record(
-        &self,
-        name: &ZoneName,
-        zone: &CompiledZone,
-        revision: u64,
-    ) -> NewGeneration<'_> {
-        NewGeneration {
-            number: self.generation.number(),
-            zone: name.clone(),
-            revision,
-            classes: &self.classes,
-            ipv4_entries: self.ipv4_entries,
-            ipv6_entries: self.ipv6_entries,
-            default: zone.default,
-            malformed: zone.malformed,
-            object_sha256: self.generation.meta().object_sha256,
-            time: Timestamp::now(),
-        }
-    }
-}
-
 /// Replaces the program on the links of every zone with a new generation. A link whose interface
 /// has gone needs none.
 pub(super) fn switch_links(
     state: &mut State,
     fresh: &BTreeMap<ZoneName, LiveZone>,
 ) -> Result<(), DatapathError> {
-    for (zone, link) in state.links_and_zones().0 {
+    for (zone, link) in state.interfaces.links_to_switch() {
         let Some(live) = fresh.get(zone) else {
             continue;
         };
@@ -340,7 +308,7 @@ fn retire(
     let names = fresh.keys().chain(gone);
     names
         .map(|name| {
-            let retired = state.zones.get(name).map(|old| {
+            let retired = state.generations.of_zone(name).map(|old| {
                 Ok::<_, ApiError>(FinalCounts {
                     generation: old.generation.number(),
                     counts: old.counts()?,

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex},
 };
 
 use ipblock_api::error::ApiError;
@@ -17,20 +17,20 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
-    alerts::Alerts,
+    alerts::AlertDesk,
     attach::bare,
     backup::remove_left_aside,
     bans::LiveBans,
     changing::Changing,
-    counts::Counts,
     examine::examine,
     fresh::Fresh,
+    generations::LiveZone,
     guard::Sources,
     metrics::Record,
+    rulesets::Snapshot,
     settings::Settings,
-    sinks::Sinks,
     start_error::StartError,
-    state::{LiveZone, Service, State},
+    state::{Service, SharedState, State},
 };
 
 /// Generations as they are pinned, whole ones only, by number.
@@ -55,9 +55,13 @@ impl Service {
         let bans = LiveBans::load(shared.bans, &store)?;
         let state = State::load(&store)?;
         let record = Record::begin(&store)?;
-        // The running filter goes by it at once.
-        let alerts = Alerts::new(shared.alerts, &store, &settings.alerts)?;
-        let sinks = Sinks::start(&settings.alerts.sinks);
+        let alerts = AlertDesk::open(
+            shared.alerts,
+            shared.events,
+            shared.hits,
+            &store,
+            &settings.alerts,
+        )?;
         let service = Self {
             guard: Sources::new("/", settings.ssh_ports.clone()),
             settings,
@@ -65,12 +69,9 @@ impl Service {
             _pin_lock: pin_lock,
             store,
             change: Mutex::new(()),
-            state: RwLock::new(state),
+            state: SharedState::new(state),
             shared_maps: shared.ids,
-            sinks,
-            alerts: Mutex::new(alerts),
-            alert_events: Mutex::new(Some(shared.events)),
-            hits: shared.hits,
+            alerts,
             panic_off: shared.panic_off,
             shared_pins: shared.pins,
             is_stopping: watch::Sender::new(false),
@@ -87,7 +88,7 @@ impl Service {
         reach(Step::StartBansFilled);
         let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
         reach(Step::StartUndone);
-        service.adopt_generations(&mut pinned)?;
+        service.adopt_generations(&changing, &mut pinned)?;
         service.adopt_moved()?;
         service.adopt_links()?;
         reach(Step::StartAdopted);
@@ -131,24 +132,28 @@ impl Service {
 
     /// Makes every live generation that is pinned the state's own. After a reboot there is none:
     /// then the last checkpoint is added to the base.
-    fn adopt_generations(&self, pinned: &mut Pinned) -> Result<(), StartError> {
+    fn adopt_generations(
+        &self,
+        changing: &Changing<'_>,
+        pinned: &mut Pinned,
+    ) -> Result<(), StartError> {
         for recorded in self.store.open_generations()? {
             if recorded.state != GenerationState::Live {
                 continue;
             }
             if let Some(generation) = pinned.remove(&recorded.number) {
-                let deployed = Arc::clone(&self.read().deployed);
+                let deployed = Arc::clone(self.read().rulesets.deployed());
                 let live = self.live_zone(generation, &recorded, &deployed)?;
-                let live = Arc::new(live);
-                self.write().zones.insert(recorded.zone.clone(), live);
+                let mut state = self.write();
+                state.generations.adopt(changing, recorded.zone, live);
             } else {
                 info!(generation = recorded.number, zone = %recorded.zone,
                     "not in the kernel any more: counting on from the last checkpoint");
                 self.store.fold_checkpoint(recorded.number)?;
             }
         }
-        self.write().base = Counts::load(&self.store)?;
-        Ok(())
+        let mut state = self.write();
+        Ok(state.generations.reload_base(changing, &self.store)?)
     }
 
     /// A pinned generation with what the store knows of it.
@@ -184,10 +189,10 @@ impl Service {
     /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
     /// another program after an upgrade.
     fn build_missing_and_outdated(&self, changing: &Changing<'_>) -> Result<(), StartError> {
-        let deployed = Arc::clone(&self.read().deployed);
+        let deployed = Arc::clone(self.read().rulesets.deployed());
         let mut outdated = BTreeSet::new();
         for name in deployed.zone_names() {
-            let why = match self.read().zones.get(&name) {
+            let why = match self.read().generations.of_zone(&name) {
                 Some(live)
                     if live
                         .generation
@@ -216,10 +221,9 @@ impl Service {
         changing: &Changing<'_>,
         zones: &BTreeSet<ZoneName>,
     ) -> Result<(), ApiError> {
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
+        let Snapshot {
+            revision, deployed, ..
+        } = self.rulesets();
         let mut fresh = BTreeMap::new();
         for name in zones {
             match self.build_for(changing, &deployed, name, revision) {
@@ -258,7 +262,7 @@ impl Service {
         revision: u64,
     ) -> Result<Fresh<'_>, ApiError> {
         let now = Now::read();
-        let ruleset = self.read().durations.as_of(ruleset, &now);
+        let ruleset = self.read().rulesets.as_of(ruleset, &now);
         let compiled = compile(&ruleset, name, now.wall)?;
         let fresh = self.build(changing, &compiled)?;
         fresh.record(&self.store, name, &compiled, revision)?;
@@ -295,7 +299,7 @@ impl Service {
             }
             let zone = {
                 let state = self.read();
-                let mut zones = state.zones.iter();
+                let mut zones = state.generations.zones().iter();
                 zones
                     .find(|(_, live)| live.generation.program_id() == link.program)
                     .map(|(zone, _)| zone.clone())
@@ -315,7 +319,7 @@ impl Service {
     fn remove_orphans(&self) -> Result<(), StartError> {
         let live: BTreeSet<u64> = {
             let state = self.read();
-            let zones = state.zones.values();
+            let zones = state.generations.zones().values();
             zones.map(|zone| zone.generation.number()).collect()
         };
         for number in self.pins.generation_numbers()? {

@@ -97,7 +97,7 @@ impl Service {
     ) -> Result<(), StartError> {
         for (revision, generations) in unfinished {
             info!(revision, "finishing an interrupted change");
-            let current = self.read().revision;
+            let current = self.read().rulesets.revision();
             let deploy = if revision == current {
                 None
             } else {
@@ -105,7 +105,7 @@ impl Service {
             };
             let ruleset = match &deploy {
                 Some((_, ruleset)) => Arc::clone(ruleset),
-                None => Arc::clone(&self.read().deployed),
+                None => Arc::clone(self.read().rulesets.deployed()),
             };
             let mut fresh = BTreeMap::new();
             for recorded in generations {
@@ -117,17 +117,14 @@ impl Service {
                 };
                 fresh.insert(recorded.zone, live);
             }
-            let state = self.read();
-            let zones = state
-                .zones
-                .keys()
-                .filter(|name| ruleset.zone(name).is_none());
-            let gone = zones.cloned().collect();
-            let is_staged = state
-                .staged
-                .as_ref()
-                .is_some_and(|set| set.ruleset == ruleset);
-            drop(state);
+            let (gone, is_staged) = {
+                let state = self.read();
+                let zones = state.generations.zones().keys();
+                let gone = zones.filter(|name| ruleset.zone(name).is_none());
+                let staged = state.rulesets.staged();
+                let is_staged = staged.is_some_and(|set| set.ruleset == ruleset);
+                (gone.cloned().collect(), is_staged)
+            };
             let change = Change {
                 fresh,
                 gone,

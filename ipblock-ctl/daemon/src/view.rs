@@ -42,7 +42,7 @@ impl Service {
     /// `GET /v1/status`.
     pub fn status(&self) -> Result<Status, ApiError> {
         let state = self.read();
-        self.status_from(&state, &state.counts()?)
+        self.status_from(&state, &state.generations.counts()?)
     }
 
     /// The status by counts that were read already.
@@ -50,7 +50,8 @@ impl Service {
         let present = Interface::list();
         let interfaces = state.shown_interfaces(present.as_deref());
         let zones = state
-            .zones
+            .generations
+            .zones()
             .iter()
             .map(|(name, zone)| ZoneStatus {
                 name: name.to_string(),
@@ -69,7 +70,7 @@ impl Service {
                 totals: as_totals(&zone_counts(counts, name).totals),
             })
             .collect();
-        let alerts = self.alert_status()?;
+        let alerts = self.alerts.status()?;
         let bans = self.bans();
         let moved = moved_problems(state, present.as_deref().unwrap_or_default());
         let problems = problems(state, &interfaces)
@@ -80,11 +81,11 @@ impl Service {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            revision: state.revision,
-            staged: state.staged.as_ref().map_or(0, |staged| staged.edits),
+            revision: state.rulesets.revision(),
+            staged: state.rulesets.staged_edits(),
             confirm_deadline: state
-                .confirmation
-                .as_ref()
+                .rulesets
+                .confirmation()
                 .map(|trial| ends::shown(&trial.trial.end, &Now::read())),
             zones,
             bans: bans.count_live() as u64,
@@ -113,13 +114,13 @@ impl Service {
     pub(super) fn counters(&self, room: &mut Room) -> Result<Counters, Refusal> {
         room.need(self.rule_count() * RULE_ROOM)?;
         let state = self.read();
-        Ok(state.counters_from(&state.counts()?))
+        Ok(state.counters_from(&state.generations.counts()?))
     }
 
     /// `GET /v1/zones`.
     pub(super) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
         let state = self.read();
-        let (before, after) = (&state.deployed, state.edited());
+        let (before, after) = (state.rulesets.deployed(), state.rulesets.edited());
         zone_names(before, after)
             .into_iter()
             .map(|name| {
@@ -134,7 +135,7 @@ impl Service {
                 ZoneInfo {
                     interfaces: state
                         .interfaces
-                        .iter()
+                        .records()
                         .filter(|(_, record)| record.zone == name)
                         .map(|(interface, _)| interface.clone())
                         .collect(),
@@ -174,14 +175,14 @@ impl Service {
     /// Rules of both sides, as a measure of what a list of them takes.
     pub(super) fn rule_count(&self) -> usize {
         let state = self.read();
-        state.deployed.rules.len() + state.edited().rules.len()
+        state.rulesets.deployed().rules.len() + state.rulesets.edited().rules.len()
     }
 
     /// Bytes that `GET /v1/diff` takes: ranges of both sides, and a line for each rule.
     pub(super) fn room_of_a_diff(&self) -> usize {
         let entries: u64 = {
             let state = self.read();
-            let zones = state.zones.values();
+            let zones = state.generations.zones().values();
             zones
                 .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
                 .sum()
@@ -194,7 +195,7 @@ impl Service {
     pub(super) fn allow(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
         let lists = {
             let state = self.read();
-            let (before, after) = (&state.deployed, state.edited());
+            let (before, after) = (state.rulesets.deployed(), state.rulesets.edited());
             let global = (None, before.allow.clone(), after.allow.clone());
             let of_zones = zone_names(before, after).into_iter().map(|name| {
                 let list = |ruleset: &Ruleset| ruleset.zone(&name).unwrap_or_default().allow;
@@ -294,15 +295,15 @@ impl State {
     fn show_rules(&self, query: RulesQuery) -> Result<ShownRules, ApiError> {
         let now = Now::read();
         let mut entries: HashMap<RuleId, u64> = HashMap::new();
-        for zone in self.zones.values() {
+        for zone in self.generations.zones().values() {
             for (id, count) in &zone.rule_entries {
                 *entries.entry(*id).or_default() += count;
             }
         }
         Ok(ShownRules {
-            before: self.durations.as_of(&self.deployed, &now),
-            after: self.durations.as_of(self.edited(), &now),
-            counts: self.counts()?,
+            before: self.rulesets.as_of(self.rulesets.deployed(), &now),
+            after: self.rulesets.as_of(self.rulesets.edited(), &now),
+            counts: self.generations.counts()?,
             entries,
             query,
         })
@@ -311,7 +312,7 @@ impl State {
     /// The counters of deployed rules, by counts that were read already.
     pub(super) fn counters_from(&self, counts: &Counts) -> Counters {
         let ZoneCounts { totals, bans } = counts.all_zones();
-        let rules = self.deployed.rules.iter().map(|rule| {
+        let rules = self.rulesets.deployed().rules.iter().map(|rule| {
             let count = counts.rule(rule.id);
             RuleCount {
                 name: rule.name.to_string(),
@@ -342,8 +343,8 @@ fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
 }
 
 fn problems(state: &State, interfaces: &[(ZoneName, InterfaceStatus)]) -> Vec<String> {
-    let mut problems = state.start_problems.clone();
-    problems.extend(state.rollback_problem.clone());
+    let mut problems = Vec::new();
+    problems.extend(state.rulesets.trial_problem().cloned());
     problems.extend(state.metrics_problem.clone());
     problems.extend(state.drift.problems());
     if state.interfaces.is_empty() {

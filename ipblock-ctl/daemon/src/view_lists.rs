@@ -119,7 +119,10 @@ impl Service {
 }
 
 fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Followed) {
-    let (before, after) = (Arc::clone(&state.deployed), Arc::clone(state.edited()));
+    let (before, after) = (
+        Arc::clone(state.rulesets.deployed()),
+        Arc::clone(state.rulesets.edited()),
+    );
     (before, after, state.followed.clone())
 }
 

@@ -1,37 +1,40 @@
 //! When the wall clock is set: rules that end at a time end at that time.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use ipblock_api::error::ApiError;
 use ipblock_datapath::clock::Now;
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
-use super::{changing::Changing, durations::Durations, ends, state::Service};
+use super::{changing::Changing, durations::Durations, ends, rulesets::Snapshot, state::Service};
 
 impl Service {
     /// Reckons the kernel's deadlines of rules anew when the wall clock was set: a rule that ends at
     /// a time ends at that time. Called every second.
     pub(super) fn follow_wall_clock(&self) -> Result<(), ApiError> {
         let offset = ends::wall_offset(&Now::read());
-        if ends::is_a_step(self.read().wall_offset, offset) {
+        if ends::is_a_step(self.read().rulesets.wall_offset(), offset) {
             let changing = &self.begin_change();
-            let by = offset - self.read().wall_offset;
+            let by = offset - self.read().rulesets.wall_offset();
             let by = SignedDuration::from_nanos_i128(by);
             info!(by = %by, "the clock was set: rules that end at a time move with it");
             self.rebuild_ending_zones(changing)?;
-            self.write().wall_offset = offset;
+            self.write().rulesets.set_wall_offset(changing, offset);
         }
         Ok(())
     }
 
     /// Takes up which ends the store still keeps, where rules may have gone that were never deployed.
-    pub(super) fn reload_durations(&self) {
-        if self.read().durations.0.is_empty() {
+    pub(super) fn reload_durations(&self, changing: &Changing<'_>) {
+        if !self.read().rulesets.has_durations() {
             return;
         }
         match self.store.rule_durations() {
-            Ok(kept) => self.write().durations = Durations(kept),
+            Ok(kept) => {
+                let mut state = self.write();
+                state.rulesets.set_durations(changing, Durations(kept));
+            }
             // More than there are: they are of rules that are nowhere.
             Err(error) => warn!(%error, "ends of rules that are gone stay in memory"),
         }
@@ -39,10 +42,9 @@ impl Service {
 
     /// Replaces the generation of every zone in which a rule ends.
     fn rebuild_ending_zones(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
-        let (deployed, revision) = {
-            let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
-        };
+        let Snapshot {
+            revision, deployed, ..
+        } = self.rulesets();
         let mut fresh = BTreeMap::new();
         for name in deployed.zone_names() {
             let mut rules = deployed.rules.iter();

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use ipblock_common::SourceKey;
 use ipblock_policy::{Action, Rule, RuleId, ZoneName, compile::CompiledClass};
 
-use super::Book;
+use super::book::Book;
 use crate::state::State;
 
 /// A class of any generation.
@@ -26,12 +26,12 @@ impl State {
     /// The class that a source fell into.
     pub(crate) fn class_of(&self, key: &SourceKey) -> Option<Found<'_>> {
         let class = usize::try_from(key.class).ok()?;
-        let mut live = self.judging();
+        let mut live = self.generations.judging();
         let found = live.find(|(_, live)| live.generation.number() == key.generation);
         let (zone, classes) = if let Some((zone, live)) = found {
             (zone, &live.classes)
         } else {
-            self.book.classes_of(key.generation)?
+            self.generations.book().classes_of(key.generation)?
         };
         let class = classes.get(class)?;
         Some(Found { zone, class })
@@ -41,12 +41,13 @@ impl State {
     pub(crate) fn rule_book(&self) -> RuleBook<'_> {
         RuleBook {
             deployed: self
-                .deployed
+                .rulesets
+                .deployed()
                 .rules
                 .iter()
                 .map(|rule| (rule.id, rule))
                 .collect(),
-            retired: &self.book,
+            retired: self.generations.book(),
         }
     }
 }

@@ -11,21 +11,22 @@ use std::{
     time::Duration,
 };
 
-use ipblock_api::error::ApiError;
 use ipblock_common::AlertEvent;
 use ipblock_datapath::{AlertEvents, clock::Now};
-use ipblock_store::{Alert, AlertKind};
+use ipblock_store::{Alert, AlertKind, Store, StoreError};
 use jiff::Timestamp;
 use nix::net::if_::if_indextoname;
 use tracing::{debug, error, warn};
 
 use super::{
-    Alerts, address,
+    AlertDesk, address,
     classes::{Found, RuleBook},
+    desk::Alerts,
     episodes::{Particulars, Subject, Told},
     query::alert_info,
 };
-use crate::state::{AttachedState, Service, State};
+use crate::attach::interfaces::AttachedState;
+use crate::state::{SharedState, State};
 
 /// How long the pump rests at most: a window that ends is told of not later than that.
 const LONGEST_REST: Duration = Duration::from_millis(200);
@@ -40,49 +41,48 @@ const BATCH: usize = 4096;
 /// would else hold up the end.
 const BATCHES: usize = 4;
 
-impl Service {
-    /// Tells of what the kernel announces until it should stop, and then of what it has announced.
-    pub(crate) fn pump_alerts(&self, stop: &AtomicBool) {
-        let events = self.alert_events.lock();
+impl AlertDesk {
+    /// Reports what the kernel announces until it should stop, and then what it has announced.
+    pub(crate) fn pump(&self, state: &SharedState, store: &Store, stop: &AtomicBool) {
+        let events = self.events.lock();
         let Some(mut events) = events.unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
         while !stop.load(Ordering::Relaxed) {
             events.wait(LONGEST_REST);
             thread::sleep(GATHERING);
-            self.tell_all_or_log(&mut events);
+            self.tell_all_or_log(&mut events, state, store);
         }
-        self.tell_all_or_log(&mut events);
+        self.tell_all_or_log(&mut events, state, store);
     }
 
     /// A panic ends this one time only: alerts go on.
-    fn tell_all_or_log(&self, events: &mut AlertEvents) {
-        let told = catch_unwind(AssertUnwindSafe(|| self.tell_all(events)));
+    fn tell_all_or_log(&self, events: &mut AlertEvents, state: &SharedState, store: &Store) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell_all(events, state, store)));
         if told.is_err() {
             error!("telling of alerts failed: a defect in ipblockd");
         }
     }
 
     /// Lets alerts go whose time is over.
-    pub(crate) fn prune_alerts(&self) -> Result<(), ApiError> {
-        let retention = self.settings.alerts.retention();
-        Ok(self.store.prune_alerts(retention, Timestamp::now())?)
+    pub(crate) fn prune(&self, store: &Store) -> Result<(), StoreError> {
+        store.prune_alerts(self.config.retention(), Timestamp::now())
     }
 
     /// Tells of everything that there is to tell of now.
-    fn tell_all(&self, events: &mut AlertEvents) {
+    fn tell_all(&self, events: &mut AlertEvents, state: &SharedState, store: &Store) {
         for _ in 0..BATCHES {
             let batch: Vec<AlertEvent> = events.take(BATCH).collect();
-            self.tell_of(&batch);
+            self.tell_of(&batch, state, store);
             if batch.len() < BATCH {
                 return;
             }
         }
     }
 
-    fn tell_of(&self, events: &[AlertEvent]) {
-        let state = self.read();
-        let mut engine = self.alerts();
+    fn tell_of(&self, events: &[AlertEvent], state: &SharedState, store: &Store) {
+        let state = state.read();
+        let mut engine = self.engine();
         let now = Now::read();
         let is_due = engine.episodes.next_due();
         if events.is_empty() && is_due.is_none_or(|due| now.monotonic_ns < due) {
@@ -116,15 +116,13 @@ impl Service {
             let told = alerts.iter().cloned().map(alert_info).collect();
             self.sinks.offer(&told);
         }
-        let retention = self.settings.alerts.retention();
-        let added = self
-            .store
-            .add_alerts(&alerts, &epoch, totals, retention, now.wall);
+        let retention = self.config.retention();
+        let added = store.add_alerts(&alerts, &epoch, totals, retention, now.wall);
         if let Err(error) = added {
             warn!(alerts = alerts.len(), %error, "alerts are reported and not in the history");
         }
         if !alerts.is_empty() {
-            self.alerts().last.send_replace(id);
+            self.engine().last.send_replace(id);
         }
     }
 }
@@ -238,7 +236,7 @@ fn alert(
 }
 
 fn interface_names(state: &State) -> HashMap<u32, String> {
-    let interfaces = state.interfaces.iter();
+    let interfaces = state.interfaces.records();
     interfaces
         .filter_map(|(name, record)| match &record.attached {
             AttachedState::Attached { link, .. } => Some((link.index?, name.clone())),

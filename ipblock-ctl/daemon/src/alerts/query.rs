@@ -32,7 +32,7 @@ impl Service {
     /// Whether an alert fits now, and the newest of all.
     pub(crate) fn has_alerts(&self, query: &AlertQuery) -> Result<(bool, u64), ApiError> {
         // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
-        let last = *self.alerts().last.borrow();
+        let last = self.alerts.last();
         let filter = AlertFilter {
             limit: 1,
             ..filter(query)?
@@ -46,7 +46,7 @@ impl Service {
         query: &AlertQuery,
     ) -> Result<impl Serialize + use<>, ApiError> {
         // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
-        let last = *self.alerts().last.borrow();
+        let last = self.alerts.last();
         let mut filter = filter(query)?;
         let follows = filter.after.is_some();
         if !follows {
@@ -83,11 +83,6 @@ impl Service {
             alerts,
             last: Late(told),
         })
-    }
-
-    /// Tells of the newest alert, again and again.
-    pub(crate) fn watch_alerts(&self) -> watch::Receiver<u64> {
-        self.alerts().last.subscribe()
     }
 }
 

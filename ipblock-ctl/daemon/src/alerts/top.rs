@@ -48,7 +48,7 @@ impl Service {
     ) -> Result<impl Serialize + use<>, Refusal> {
         room.need(limits::HIT_SOURCES as usize * SOURCE_ROOM)?;
         let mut sources: HashMap<IpAddr, Hits> = HashMap::new();
-        for (key, count) in self.hits.all()? {
+        for (key, count) in self.alerts.hits.all()? {
             let source = address(key.family, key.address);
             let hits = sources.entry(source).or_default();
             hits.packets += count.packets;

@@ -20,7 +20,8 @@ use tracing::{error, info, warn};
 
 use super::{
     super::changing::Changing,
-    super::state::{AttachedState, Service, State},
+    super::state::{Service, State},
+    interfaces::AttachedState,
     obstacle::{Asked, Obstacle},
     rest::Rest,
 };
@@ -61,6 +62,7 @@ impl Service {
         let name = &lift.interface.name;
         if lift.asked == Asked::EachSecond
             && state
+                .interfaces
                 .rests
                 .get(name)
                 .is_some_and(|rest| rest.holds_for(lift.interface))
@@ -106,27 +108,24 @@ impl Service {
                  them meanwhile was not judged");
         }
         if outcome.is_ok() {
-            state.rests.remove(name);
+            state.interfaces.rests.remove(name);
         } else {
             let rest = Rest::of(lift.interface, started);
-            state.rests.insert(name.clone(), rest);
+            state.interfaces.rests.insert(name.clone(), rest);
         }
         Ok(outcome?)
     }
 
     /// Puts the filter on devices again, from below to above.
     fn put_back(&self, state: &mut State, uppers: &[Interface]) {
-        let State {
-            zones, interfaces, ..
-        } = state;
         for upper in uppers {
-            let Some(record) = interfaces.get_mut(&upper.name) else {
+            let Some(record) = state.interfaces.records.get_mut(&upper.name) else {
                 continue;
             };
             let AttachedState::Failed(_) = record.attached else {
                 continue;
             };
-            let Some(live) = zones.get(&record.zone) else {
+            let Some(live) = state.generations.of_zone(&record.zone) else {
                 continue;
             };
             let mut bare = upper.clone();
@@ -179,7 +178,7 @@ fn filtered_above(state: &State, interface: &Interface) -> Result<Vec<Interface>
 /// Refuses to take a program off that is not ours, or that comes back only without the lower one.
 fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<(), DatapathError> {
     let Some(xdp) = upper.xdp else { return Ok(()) };
-    let record = state.interfaces.get(&upper.name);
+    let record = state.interfaces.records.get(&upper.name);
     let is_its_own = record.is_some_and(|record| {
         matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_on(upper))
     });
@@ -187,7 +186,12 @@ fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<()
         InTheWay::NativeBond
     } else if is_its_own {
         return Ok(());
-    } else if state.moved.iter().any(|moved| moved.link.is_on(upper)) {
+    } else if state
+        .interfaces
+        .moved
+        .iter()
+        .any(|moved| moved.link.is_on(upper))
+    {
         InTheWay::Renamed
     } else {
         InTheWay::Foreign(xdp.mode)
@@ -203,7 +207,7 @@ fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<()
 /// Takes the filter off devices, from above to below.
 fn take_off(state: &mut State, uppers: &[Interface]) -> Result<(), DatapathError> {
     for upper in uppers.iter().rev() {
-        let Some(record) = state.interfaces.get_mut(&upper.name) else {
+        let Some(record) = state.interfaces.records.get_mut(&upper.name) else {
             continue;
         };
         let off = AttachedState::Failed("a device below it is being attached".to_owned());

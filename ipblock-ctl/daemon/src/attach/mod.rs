@@ -6,6 +6,7 @@
 
 pub(crate) mod bare;
 mod below;
+pub(super) mod interfaces;
 mod moved;
 mod obstacle;
 mod put_on;
@@ -27,8 +28,9 @@ use super::{
     caller::Caller,
     changing::Changing,
     guard::log_forced,
-    state::{AttachedState, Service, State},
+    state::{Service, State},
 };
+use interfaces::AttachedState;
 use obstacle::{Asked, Obstacle};
 use put_on::required_mode;
 
@@ -138,7 +140,7 @@ impl Service {
         let link = PinnedLink::open(&self.pins, name)?;
         let is_known = link.is_some()
             || self.remembered(name)?.is_some()
-            || self.read().interfaces.contains_key(name);
+            || self.read().interfaces.records.contains_key(name);
         if !is_known && devices > 0 {
             return Ok(());
         }
@@ -153,7 +155,7 @@ impl Service {
             None => self.take_off(name)?,
         }
         self.store.remove_interface(name)?;
-        self.write().interfaces.remove(name);
+        self.write().interfaces.records.remove(name);
         info!(author = %author.name, uid = author.uid, interface = %name, "detached");
         self.audit(author, "detach", name);
         Ok(())
@@ -181,7 +183,7 @@ impl Service {
         after: &Ruleset,
     ) -> Result<(), DatapathError> {
         let mut state = self.write();
-        for (name, record) in &mut state.interfaces {
+        for (name, record) in &mut state.interfaces.records {
             let is_on = matches!(record.attached, AttachedState::Attached { .. });
             let goes = before.zone(&record.zone).is_some() && after.zone(&record.zone).is_none();
             if !is_on || !goes {
@@ -208,7 +210,12 @@ impl Service {
     /// nothing would filter it.
     fn require_way_back(&self, name: &str, zone: &ZoneName) -> Result<(), ApiError> {
         let is_moved = self.zone_of(name)?.is_some_and(|before| before != *zone);
-        let trial = self.read().confirmation.clone().filter(|_| is_moved);
+        let trial = self
+            .read()
+            .rulesets
+            .confirmation()
+            .cloned()
+            .filter(|_| is_moved);
         let Some(trial) = trial else { return Ok(()) };
         let previous = self.revision_ruleset(trial.trial.previous)?;
         if previous.zone(zone).is_some() {
@@ -240,15 +247,18 @@ impl Service {
         let zone = name
             .parse()
             .ok()
-            .filter(|zone| state.zones.contains_key(zone));
+            .filter(|zone| state.generations.zones().contains_key(zone));
         zone.ok_or_else(|| state.no_such_zone(name))
     }
 
     /// A link keeps its mode: changing it would leave a gap.
     fn require_same_mode(&self, name: &str, asked: AskedMode) -> Result<(), ApiError> {
         let state = self.read();
-        let Some(AttachedState::Attached { mode, .. }) =
-            state.interfaces.get(name).map(|record| &record.attached)
+        let Some(AttachedState::Attached { mode, .. }) = state
+            .interfaces
+            .records
+            .get(name)
+            .map(|record| &record.attached)
         else {
             return Ok(());
         };
@@ -266,7 +276,12 @@ impl Service {
 
 impl State {
     fn no_such_zone(&self, name: &str) -> ApiError {
-        let known: Vec<_> = self.zones.keys().map(ZoneName::as_str).collect();
+        let known: Vec<_> = self
+            .generations
+            .zones()
+            .keys()
+            .map(ZoneName::as_str)
+            .collect();
         let message = format!("there is no deployed zone `{name}`");
         let hint = format!(
             "deployed zones: {}; `ipblock-ctl zone set {name} --default pass --deploy` makes one",

@@ -7,7 +7,8 @@ use ipblock_policy::ZoneName;
 use tracing::{info, warn};
 
 use super::super::changing::Changing;
-use super::super::state::{AttachedState, MovedLink, Service, State};
+use super::super::state::{Service, State};
+use super::interfaces::{AttachedState, MovedLink};
 
 impl Service {
     /// Keeps a link whose device has another name or is in another namespace.
@@ -20,12 +21,12 @@ impl Service {
         link.set_aside(&self.pins, zone.as_str())?;
         warn!(interface = link.interface(), %zone,
             "its device was renamed or went to another network namespace, and is filtered on");
-        if let Some(record) = state.interfaces.get_mut(link.interface())
+        if let Some(record) = state.interfaces.records.get_mut(link.interface())
             && matches!(record.attached, AttachedState::Attached { .. })
         {
             record.attached = AttachedState::Absent;
         }
-        state.moved.push(MovedLink { zone, link });
+        state.interfaces.moved.push(MovedLink { zone, link });
         Ok(())
     }
 
@@ -34,7 +35,7 @@ impl Service {
         let present = Interface::list()?;
         let gone: Vec<String> = {
             let state = self.read();
-            let records = state.interfaces.iter();
+            let records = state.interfaces.records.iter();
             let gone = records.filter(|(name, record)| {
                 let mut named = present.iter().filter(|there| there.name == **name);
                 matches!(&record.attached, AttachedState::Attached { link, .. }
@@ -56,7 +57,7 @@ impl Service {
             return Ok(());
         }
         let mut state = self.write();
-        let record = state.interfaces.get(name);
+        let record = state.interfaces.records.get(name);
         let zone = record.map(|record| record.zone.clone());
         self.set_aside(&mut state, link, zone.unwrap_or_default())
     }
@@ -68,17 +69,17 @@ impl Service {
         here: &Interface,
     ) -> Result<Option<PinnedLink>, DatapathError> {
         // Its index is another one in each namespace.
-        for moved in &mut state.moved {
+        for moved in &mut state.interfaces.moved {
             moved.link.look_again();
         }
         let carried = |moved: &MovedLink| moved.link.is_on(here);
-        let Some(place) = state.moved.iter().position(carried) else {
+        let Some(place) = state.interfaces.moved.iter().position(carried) else {
             return Ok(None);
         };
-        let mut moved = state.moved.remove(place);
+        let mut moved = state.interfaces.moved.remove(place);
         let before = moved.link.interface().to_owned();
         if let Err(error) = moved.link.take_back(&self.pins, &here.name) {
-            state.moved.push(moved);
+            state.interfaces.moved.push(moved);
             return Err(error);
         }
         info!(interface = %here.name, before, "its filter is known by this name now");
@@ -91,10 +92,14 @@ impl Service {
             return Ok(None);
         };
         let mut state = self.write();
-        for moved in &mut state.moved {
+        for moved in &mut state.interfaces.moved {
             moved.link.look_again();
         }
-        let carried = state.moved.iter().find(|moved| moved.link.is_on(&here));
+        let carried = state
+            .interfaces
+            .moved
+            .iter()
+            .find(|moved| moved.link.is_on(&here));
         Ok(carried.map(|moved| moved.zone.clone()))
     }
 
@@ -105,17 +110,17 @@ impl Service {
             zone: zone.parse().unwrap_or_default(),
             link,
         });
-        self.write().moved = moved.collect();
+        self.write().interfaces.moved = moved.collect();
         Ok(())
     }
 
     /// Lets go of moved links whose device is gone, and brings the others up to date.
     pub(super) fn look_after_moved(&self, _: &Changing<'_>) {
-        if self.read().moved.is_empty() {
+        if self.read().interfaces.moved.is_empty() {
             return;
         }
         let mut state = self.write();
-        for mut moved in std::mem::take(&mut state.moved) {
+        for mut moved in std::mem::take(&mut state.interfaces.moved) {
             let name = moved.link.interface().to_owned();
             if !moved.link.is_alive() {
                 info!(interface = %name, "its device, which had moved, is gone");
@@ -125,11 +130,11 @@ impl Service {
                 continue;
             }
             moved.link.look_again();
-            let live = state.zones.get(&moved.zone);
+            let live = state.generations.of_zone(&moved.zone);
             if let Some(Err(error)) = live.map(|live| moved.link.switch(&live.generation)) {
                 warn!(interface = %name, %error, "does not run its zone's program");
             }
-            state.moved.push(moved);
+            state.interfaces.moved.push(moved);
         }
     }
 
@@ -143,7 +148,7 @@ impl Service {
         let present = Interface::list()?;
         let here = present.iter().find(|interface| interface.name == name);
         let mut state = self.write();
-        for moved in &mut state.moved {
+        for moved in &mut state.interfaces.moved {
             moved.link.look_again();
         }
         take_off(&mut state, |moved| {
@@ -159,15 +164,15 @@ pub(super) fn take_off(
     is_meant: impl Fn(&MovedLink) -> bool,
 ) -> Result<usize, DatapathError> {
     let mut outcome = Ok(0);
-    for moved in std::mem::take(&mut state.moved) {
+    for moved in std::mem::take(&mut state.interfaces.moved) {
         if !is_meant(&moved) {
-            state.moved.push(moved);
+            state.interfaces.moved.push(moved);
             continue;
         }
         let off = match moved.link.take_off() {
             Ok(()) => moved.link.detach(),
             Err(error) => {
-                state.moved.push(moved);
+                state.interfaces.moved.push(moved);
                 Err(error)
             }
         };
@@ -185,7 +190,8 @@ pub(super) fn now_called<'a>(
     name: &str,
     present: &'a [Interface],
 ) -> Option<&'a str> {
-    let mut links = state.links().filter(|link| link.interface() == name);
+    let links = state.interfaces.links().map(|(_, link)| link);
+    let mut links = links.filter(|link| link.interface() == name);
     links.find_map(|link| {
         let carrier = present.iter().find(|there| link.is_on(there))?;
         (carrier.name != name).then_some(carrier.name.as_str())
@@ -194,7 +200,7 @@ pub(super) fn now_called<'a>(
 
 /// What to say of devices that are filtered by a name that is not theirs here.
 pub(crate) fn problems(state: &State, present: &[Interface]) -> Vec<String> {
-    let lines = state.moved.iter().map(|moved| {
+    let lines = state.interfaces.moved.iter().map(|moved| {
         let (name, zone) = (moved.link.interface(), &moved.zone);
         match present.iter().find(|there| moved.link.is_on(there)) {
             Some(now) => {

@@ -6,8 +6,9 @@ use tracing::{info, warn};
 
 use super::{
     super::changing::Changing,
-    super::state::{AttachedState, InterfaceRecord, Service, State},
+    super::state::{Service, State},
     below::{self, Lift},
+    interfaces::{AttachedState, InterfaceRecord},
     obstacle::{Asked, Obstacle},
     unlike, without_zone,
 };
@@ -34,7 +35,7 @@ impl Service {
             Err(Obstacle::Datapath(error)) => AttachedState::Failed(error.to_string()),
         };
         let mut state = self.write();
-        let before = state.interfaces.get_mut(name);
+        let before = state.interfaces.records.get_mut(name);
         match (before.map(|record| &mut record.attached), &attached) {
             // Tried every second, told once.
             (Some(AttachedState::Absent), AttachedState::Absent) => return false,
@@ -61,7 +62,7 @@ impl Service {
             asked: interface.mode,
             attached,
         };
-        state.interfaces.insert(name.clone(), record);
+        state.interfaces.records.insert(name.clone(), record);
         false
     }
 
@@ -78,7 +79,7 @@ impl Service {
         let present = Interface::list()?;
         let here = present.iter().find(|interface| interface.name == *name);
         let pinned = self.link_of(state, wanted, here)?;
-        let live = state.zones.get(&wanted.zone).cloned();
+        let live = state.generations.of_zone(&wanted.zone).cloned();
         let live = live.ok_or_else(|| Obstacle::NoZone(wanted.zone.clone()))?;
         let here = here.ok_or(Obstacle::Absent)?;
         let found = match pinned {
@@ -123,7 +124,7 @@ impl Service {
             asked: wanted.mode,
             attached,
         };
-        state.interfaces.insert(name.clone(), record);
+        state.interfaces.records.insert(name.clone(), record);
         Ok(())
     }
 
@@ -146,7 +147,7 @@ impl Service {
         if here.is_some_and(|here| link.is_on(here)) {
             return Ok(Some(link));
         }
-        let record = state.interfaces.get(&wanted.name);
+        let record = state.interfaces.records.get(&wanted.name);
         let zone = record.map_or_else(|| wanted.zone.clone(), |record| record.zone.clone());
         self.set_aside(state, link, zone)?;
         Ok(None)
@@ -161,7 +162,8 @@ fn covered(state: &State, here: &Interface, present: &[Interface]) -> Result<(),
         .iter()
         .find(|other| Some(other.index) == here.master)
         .filter(|master| below::is_native_bond(master));
-    let is_ours = state.links().any(|link| link.program == xdp.program);
+    let mut links = state.interfaces.links();
+    let is_ours = links.any(|(_, link)| link.program == xdp.program);
     match master.filter(|_| is_ours) {
         Some(bond) => Err(DatapathError::Below {
             interface: here.name.clone(),

@@ -3,11 +3,8 @@
 use ipblock_api::error::ApiError;
 use ipblock_datapath::{DatapathError, Interface, PinnedLink, stack::heights};
 
-use super::super::{
-    changing::Changing,
-    drift::report::Part,
-    state::{AttachedState, InterfaceRecord, Service},
-};
+use super::super::{changing::Changing, drift::report::Part, state::Service};
+use super::interfaces::{AttachedState, InterfaceRecord};
 
 impl Service {
     /// Attaches what has appeared, notices what has gone, and puts right what does not run its zone's
@@ -21,12 +18,12 @@ impl Service {
         let mut wanted = Vec::new();
         {
             let state = self.read();
-            for (name, record) in &state.interfaces {
+            for (name, record) in &state.interfaces.records {
                 let here = present.iter().find(|interface| interface.name == *name);
                 let stands = match &record.attached {
                     AttachedState::Attached { link, .. } => {
                         here.is_some_and(|here| link.is_on(here))
-                            && state.program_of(&record.zone) == Some(link.program)
+                            && state.generations.program_of(&record.zone) == Some(link.program)
                     }
                     AttachedState::Absent => here.is_none(),
                     AttachedState::Failed(_) => false,
@@ -100,7 +97,10 @@ impl Service {
             },
         };
         let mut state = self.write();
-        state.interfaces.insert(interface.name.clone(), record);
+        state
+            .interfaces
+            .records
+            .insert(interface.name.clone(), record);
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use ipblock_policy::ZoneName;
 use ipblock_store::AskedMode;
 
 use super::{
-    super::state::{AttachedState, InterfaceRecord, Service, State},
+    super::state::{Service, State},
+    interfaces::{AttachedState, InterfaceRecord},
     moved::now_called,
 };
 
@@ -14,7 +15,7 @@ impl Service {
     pub(super) fn interface_status(&self, name: &str) -> InterfaceStatus {
         let present = Interface::list();
         let state = self.read();
-        match state.interfaces.get(name) {
+        match state.interfaces.records.get(name) {
             Some(record) => record.status(name, &state, present.as_deref()),
             None => InterfaceStatus {
                 name: name.to_owned(),
@@ -32,7 +33,7 @@ impl State {
         &self,
         present: Result<&[Interface], &DatapathError>,
     ) -> Vec<(ZoneName, InterfaceStatus)> {
-        let records = self.interfaces.iter();
+        let records = self.interfaces.records();
         records
             .map(|(name, record)| (record.zone.clone(), record.status(name, self, present)))
             .collect()

@@ -4,6 +4,7 @@
 //! memory is what should be in the kernel; the kernel is never asked for it.
 
 mod amount;
+mod change;
 mod kept;
 mod listing;
 pub(super) mod live;
@@ -14,7 +15,7 @@ pub(super) mod stored;
 mod warnings;
 
 use ipnet::IpNet;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use self::kept::Kept;
 use self::stored::{Change, until, with_deadline};
@@ -22,9 +23,8 @@ pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},
 };
-use ipblock_api::error::{ApiError, ErrorKind};
+use ipblock_api::error::ApiError;
 use ipblock_datapath::clock::Now;
-use ipblock_store::AuditEntry;
 
 use super::{drift::report::Part, state::Service};
 
@@ -67,7 +67,7 @@ impl Service {
             debug!(bans = gone.len(), "bans have ended");
             let changes = gone.into_iter().chain(too_old);
             let changes = changes.map(|prefix| (prefix, None)).collect();
-            self.carry_out(&mut live, changes, None)?;
+            live.carry_out(&self.store, changes, None)?;
         }
         drop(live);
         if let Some(address) = mended {
@@ -77,49 +77,5 @@ impl Service {
             );
         }
         Ok(())
-    }
-
-    /// Changes bans: on disk, then in the kernel; nowhere when either refuses.
-    fn carry_out(
-        &self,
-        live: &mut LiveBans,
-        changes: Vec<Change>,
-        audit: Option<&AuditEntry>,
-    ) -> Result<(), ApiError> {
-        let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
-        let kept = live.kept.take(&prefixes);
-        let done = live.bans.change(changes);
-        if let Err(error) = self.store.change_bans(live.stored(&prefixes), audit) {
-            live.bans.change(done.before);
-            live.kept.put_back(kept);
-            return Err(error.into());
-        }
-        let Err(refused) = live.tables.write(&done.writes) else {
-            return Ok(());
-        };
-        let undone = live.bans.change(done.before);
-        live.kept.put_back(kept);
-        live.write_or_mend_later(&undone.writes);
-        let undo = audit.map(|asked| AuditEntry {
-            what: format!("{}-refused", asked.what),
-            detail: refused.to_string(),
-            ..asked.clone()
-        });
-        let message = format!("the kernel refused: {refused}");
-        let error = ApiError::new(ErrorKind::Failed, message);
-        match self
-            .store
-            .change_bans(live.stored(&prefixes), undo.as_ref())
-        {
-            Ok(()) => Err(error.with_hint("no ban was changed; `ipblock-ctl bans` lists them")),
-            Err(again) => {
-                warn!(error = %again, "the state store could not be put back");
-                Err(error.with_hint(format!(
-                    "no ban was changed in the kernel, but the state store could not be put back \
-                     ({again}): at the next start of ipblockd it takes effect; repeat it, or undo \
-                     it with `ipblock-ctl unban`"
-                )))
-            }
-        }
     }
 }

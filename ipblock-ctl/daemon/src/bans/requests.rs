@@ -21,7 +21,7 @@ use ipnet::{IpNet, Ipv6Net};
 use tracing::info;
 
 use super::{
-    Change, LiveBans,
+    Change,
     outcome::Wanted,
     record::{Done, NAMED, audit, summary},
     until, warnings, with_deadline,
@@ -45,7 +45,7 @@ impl Service {
             author: author.clone(),
         };
         let mut wanted = Wanted::new(ban, request.shorten);
-        let deployed = Arc::clone(&self.read().deployed);
+        let deployed = Arc::clone(self.read().rulesets.deployed());
         let mut prefixes = prefixes(&deployed, &request.addresses)?;
         let mut warnings = Vec::new();
         match request.v6_prefix {
@@ -62,7 +62,7 @@ impl Service {
         let state = self.read();
         let mut live = self.bans();
         let mut forced = guarded.judge_bans(&held, &state, &live)?;
-        let deployed = Arc::clone(&state.deployed);
+        let deployed = Arc::clone(state.rulesets.deployed());
         drop(state);
         let asked = Asked {
             wide: request.wide,
@@ -110,10 +110,10 @@ impl Service {
         let bans = live.bans.len() + new;
         refuse_too_many(bans)?;
         if !changes.is_empty() {
-            self.make_room(&mut live, bans)?;
+            live.make_room(&self.store, bans)?;
             let summary = summary(&done, &wanted.ban);
             let entry = audit(author, "ban", &summary, &now);
-            self.carry_out(&mut live, changes, Some(&entry))?;
+            live.carry_out(&self.store, changes, Some(&entry))?;
             live.unasked = unasked;
             log_forced(&forced);
             let (added, moved) = (banned.added, banned.moved);
@@ -128,20 +128,9 @@ impl Service {
         Ok(banned)
     }
 
-    /// Forgets ended bans so that the store never holds more than [`MAX_BANS`] when there are `bans`.
-    fn make_room(&self, live: &mut LiveBans, bans: usize) -> Result<(), ApiError> {
-        let over = (bans + live.kept.len()).saturating_sub(MAX_BANS as usize);
-        if over == 0 {
-            return Ok(());
-        }
-        let forgotten = live.kept.to_make_room(over).into_iter();
-        let forgotten = forgotten.map(|prefix| (prefix, None)).collect();
-        self.carry_out(live, forgotten, None)
-    }
-
     /// Takes bans away, all of them or none: so stored and in force when this returns.
     pub fn unban(&self, request: &UnbanRequest, author: &Author) -> Result<Unbanned, ApiError> {
-        let deployed = Arc::clone(&self.read().deployed);
+        let deployed = Arc::clone(self.read().rulesets.deployed());
         let mut prefixes = prefixes(&deployed, &request.addresses)?;
         prefixes.sort_unstable();
         prefixes.dedup();
@@ -172,7 +161,7 @@ impl Service {
         let gone: Vec<IpNet> = changes.iter().map(|(prefix, _): &Change| *prefix).collect();
         if !changes.is_empty() {
             let entry = audit(author, "unban", &warnings::named(&gone, NAMED), &now);
-            self.carry_out(&mut live, changes, Some(&entry))?;
+            live.carry_out(&self.store, changes, Some(&entry))?;
             let named = warnings::named(&gone, NAMED);
             info!(author = %author.name, uid = author.uid, removed, "unbanned {named}");
         }

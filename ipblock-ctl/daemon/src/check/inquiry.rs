@@ -21,7 +21,8 @@ use crate::{
     addresses::prefixes,
     answers::{Refusal, Sink},
     connections::Room,
-    state::{LiveZone, Service},
+    generations::LiveZone,
+    state::Service,
 };
 
 /// How many differently judged parts of one prefix are told apart.
@@ -58,8 +59,8 @@ impl Inquiry {
         let now = Now::read();
         let (deployed, mut zones) = {
             let state = service.read();
-            let names: Vec<_> = state.zones.keys().cloned().collect();
-            (state.durations.as_of(&state.deployed, &now), names)
+            let names: Vec<_> = state.generations.zones().keys().cloned().collect();
+            (state.rulesets.as_of(state.rulesets.deployed(), &now), names)
         };
         let prefixes = prefixes(&deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
         if let Some(name) = &request.zone {
@@ -121,12 +122,12 @@ impl Service {
     fn standing(&self, name: &ZoneName) -> Result<Standing, ApiError> {
         let now = Now::read();
         let state = self.read();
-        let zone = state.zones.get(name).ok_or_else(|| {
+        let zone = state.generations.of_zone(name).ok_or_else(|| {
             let message = format!("zone `{name}` was removed while it was checked");
             ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it")
         })?;
         Ok(Standing {
-            deployed: state.durations.as_of(&state.deployed, &now),
+            deployed: state.rulesets.as_of(state.rulesets.deployed(), &now),
             zone: Arc::downgrade(zone),
             now,
         })
@@ -147,7 +148,7 @@ impl Service {
         } = standing;
         let explainer = Explainer::about(deployed, name, now.wall, page.iter().copied());
         for (done, part) in page.iter().enumerate() {
-            let in_force = self.read().zones.get(name).map(Arc::downgrade);
+            let in_force = self.read().generations.of_zone(name).map(Arc::downgrade);
             let is_same = in_force.is_some_and(|in_force| in_force.ptr_eq(zone));
             let Some(live) = zone.upgrade().filter(|_| is_same) else {
                 return Ok(Some(done));

@@ -86,9 +86,9 @@ impl Service {
             let state = self.read();
             let rests_until = state.drift.rests_until;
             (
-                Arc::clone(&state.deployed),
+                Arc::clone(state.rulesets.deployed()),
                 rests_until.is_some_and(|until| started < until),
-                ends::is_a_step(state.wall_offset, ends::wall_offset(&now)),
+                ends::is_a_step(state.rulesets.wall_offset(), ends::wall_offset(&now)),
             )
         };
         if is_resting || is_stepping || ends_now(&deployed, now.wall) {
@@ -152,10 +152,10 @@ impl Service {
         let state = self.read();
         let differing = recorded.into_iter().filter(|recorded| {
             let is_live = |zone: &ZoneName| {
-                let live = state.zones.get(zone);
+                let live = state.generations.of_zone(zone);
                 live.is_some_and(|live| live.generation.number() == recorded.number)
             };
-            let zone = state.deployed.zone(&recorded.zone);
+            let zone = state.rulesets.deployed().zone(&recorded.zone);
             is_live(&recorded.zone)
                 && zone.is_some_and(|zone| {
                     (zone.default, zone.malformed) != (recorded.default, recorded.malformed)

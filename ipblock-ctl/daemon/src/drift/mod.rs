@@ -20,9 +20,9 @@ use super::state::{Service, State};
 impl State {
     /// Zones that have no generation, or one that could not be replaced.
     fn lacking(&self) -> BTreeSet<ZoneName> {
-        let deployed = self.deployed.zone_names().into_iter();
+        let deployed = self.rulesets.deployed().zone_names().into_iter();
         let is_lacking = |zone: &ZoneName| {
-            !self.zones.contains_key(zone) || self.drift.unbuilt.contains_key(zone)
+            self.generations.of_zone(zone).is_none() || self.drift.unbuilt.contains_key(zone)
         };
         deployed.filter(is_lacking).collect()
     }

@@ -32,8 +32,10 @@ impl Service {
             };
         }
         // Links first: without them nothing is filtered once this process is gone.
-        let links = state.links().map(PinnedLink::put_pin_right);
+        let links = state.interfaces.links();
+        let links = links.map(|(_, link)| PinnedLink::put_pin_right(link));
         let generations = state
+            .generations
             .judging()
             .map(|(_, live)| live.generation.put_pins_right());
         links

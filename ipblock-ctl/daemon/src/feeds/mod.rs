@@ -50,10 +50,10 @@ impl Service {
     ///
     /// While a revision awaits confirmation it looks at none: a deploy would take the way back.
     pub(super) fn follow_lists(&self, all: bool) {
-        if self.read().confirmation.is_some() {
+        if self.read().rulesets.confirmation().is_some() {
             return;
         }
-        let deployed = Arc::clone(&self.read().deployed);
+        let deployed = Arc::clone(self.read().rulesets.deployed());
         let is_followed = |name: &ListName, known: &FollowedList| {
             let list = deployed.lists.get(name);
             list.is_some_and(|list| list.source == known.opened.source)
@@ -99,7 +99,7 @@ impl Service {
     /// in place may not be done.
     fn is_due(&self, name: &ListName, opened: &Opened, seen: &Look) -> bool {
         let state = self.read();
-        let revision = state.revision;
+        let revision = state.rulesets.revision();
         let Some(known) = state.followed.get(name) else {
             drop(state);
             let went_back = self.went_back();
@@ -121,7 +121,7 @@ impl Service {
     /// Whether somebody went back to the deployed revision: a start must not undo that by reading
     /// again what they went back from.
     fn went_back(&self) -> bool {
-        let deployed = self.read().revision;
+        let deployed = self.read().rulesets.revision();
         let newest = self
             .store
             .revisions()
@@ -138,7 +138,7 @@ impl Service {
         let mut state = self.write();
         let known = FollowedList {
             back: Back::Unknown,
-            ..FollowedList::read_as(opened, seen.clone(), state.revision)
+            ..FollowedList::read_as(opened, seen.clone(), state.rulesets.revision())
         };
         state.followed.insert(name.clone(), known);
     }
@@ -164,12 +164,12 @@ impl Service {
         let (good, revision) = {
             let state = self.read();
             let back = state.followed.get(name).map(|known| &known.back);
-            let Some((good, back)) = state.deployed.lists.get(name).zip(back) else {
+            let Some((good, back)) = state.rulesets.deployed().lists.get(name).zip(back) else {
                 return;
             };
             let revision = match back {
                 Back::No => return,
-                Back::Unknown => state.revision,
+                Back::Unknown => state.rulesets.revision(),
                 Back::Holds(_, list) if list == good => return,
                 Back::Holds(revision, _) => *revision,
             };
@@ -179,7 +179,7 @@ impl Service {
         let is_same = read.is_ok_and(|(_, elements)| holds_the_same(&good.elements, &elements));
         let mut state = self.write();
         // Otherwise something else was deployed meanwhile, and it is asked again.
-        if state.deployed.lists.get(name) == Some(&good)
+        if state.rulesets.deployed().lists.get(name) == Some(&good)
             && let Some(known) = state.followed.get_mut(name)
         {
             known.back = if is_same {
@@ -204,7 +204,10 @@ impl Service {
         // What is deployed may be another revision than a moment ago. What was read is still that.
         let (before, is_on_trial) = {
             let state = self.read();
-            (Arc::clone(&state.deployed), state.confirmation.is_some())
+            (
+                Arc::clone(state.rulesets.deployed()),
+                state.rulesets.confirmation().is_some(),
+            )
         };
         let good = before.lists.get(name);
         let Some(good) = good.filter(|list| list.source == opened.source) else {
@@ -235,7 +238,7 @@ impl Service {
         let mut state = self.write();
         let known = FollowedList {
             problem: problem.clone(),
-            ..FollowedList::read_as(opened, read, state.revision)
+            ..FollowedList::read_as(opened, read, state.rulesets.revision())
         };
         let before = state.followed.insert(name.clone(), known);
         drop(state);
@@ -252,7 +255,10 @@ impl Service {
         let changing = &self.begin_change();
         let (before, revision) = {
             let state = self.read();
-            (Arc::clone(&state.deployed), state.revision)
+            (
+                Arc::clone(state.rulesets.deployed()),
+                state.rulesets.revision(),
+            )
         };
         let parsed: Option<ListName> = name.parse().ok();
         let found = parsed.and_then(|name| before.lists.get_key_value(&name));
@@ -271,7 +277,7 @@ impl Service {
         };
         let deployed = self.deploy_list(changing, content, &before, Some(caller))?;
         let mut state = self.write();
-        let known = FollowedList::read_as(&opened, Ok(stamp), state.revision);
+        let known = FollowedList::read_as(&opened, Ok(stamp), state.rulesets.revision());
         state.followed.insert(name.clone(), known);
         drop(state);
         self.audit(

@@ -24,9 +24,10 @@ use jiff::Timestamp;
 
 use super::Guarded;
 use crate::{
+    attach::interfaces::{AttachedState, InterfaceRecord},
     bans::{LiveBans, StoredBans, covering},
     plan::Plan,
-    state::{AttachedState, InterfaceRecord, State},
+    state::State,
 };
 
 /// A ruleset that is in force, or comes back unless the one in force is confirmed.
@@ -75,7 +76,7 @@ impl Guarded {
         let now = Timestamp::now();
         let mut cut: Vec<CutOff> = Vec::new();
         for possible in possible(state) {
-            for zone in zones_with_interfaces(state) {
+            for zone in state.interfaces.zones() {
                 // Interfaces of a zone that goes are not filtered.
                 if possible.ruleset.zone(&zone).is_none() {
                     continue;
@@ -169,7 +170,7 @@ impl Moment {
         bans: &LiveBans,
     ) -> Self {
         Self {
-            zones: zones_with_interfaces(state),
+            zones: state.interfaces.zones(),
             before: banned(bans.all(), addresses),
             after: banned(after.unwrap_or(bans.all()), addresses),
         }
@@ -206,13 +207,13 @@ impl Moment {
 /// The deployed ruleset, and the one that comes back unless it is confirmed.
 fn possible(state: &State) -> Vec<Possible<'_>> {
     let mut possible = vec![Possible {
-        ruleset: &state.deployed,
+        ruleset: state.rulesets.deployed(),
         once_back: None,
     }];
-    if let (Some(trial), Some(previous)) = (&state.confirmation, &state.previous) {
+    if let Some((revision, previous)) = state.rulesets.comes_back() {
         possible.push(Possible {
             ruleset: previous,
-            once_back: Some(trial.revision),
+            once_back: Some(revision),
         });
     }
     possible
@@ -230,12 +231,6 @@ fn add_new(cut: &mut Vec<CutOff>, found: Vec<CutOff>, once_back: Option<u64>) {
 
 fn is_on(record: &InterfaceRecord) -> bool {
     matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_alive())
-}
-
-fn zones_with_interfaces(state: &State) -> BTreeSet<ZoneName> {
-    let records = state.interfaces.values().map(|record| &record.zone);
-    let moved = state.moved.iter().map(|moved| &moved.zone);
-    records.chain(moved).cloned().collect()
 }
 
 /// Which of the addresses a live ban covers, and the ban.

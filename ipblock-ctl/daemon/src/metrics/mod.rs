@@ -68,7 +68,7 @@ impl Service {
 
     fn snapshot(&self) -> Result<Snapshot, ApiError> {
         let state = self.read();
-        let counts = state.counts()?;
+        let counts = state.generations.counts()?;
         let present = Interface::list();
         let interfaces = state.shown_interfaces(present.as_deref()).into_iter();
         Ok(Snapshot {
