@@ -36,6 +36,7 @@ mod generations;
 mod guard;
 mod history;
 mod http;
+mod invariants;
 mod kept;
 mod kernel_log;
 mod live_counts;

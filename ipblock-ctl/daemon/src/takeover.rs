@@ -81,7 +81,7 @@ impl Service {
             places: Arc::default(),
         };
         reach(Step::StartOpened);
-        let changing = service.begin_change();
+        let changing = service.begin_start();
         let mut pinned = service.open_pinned()?;
         // Before anything new is on a link.
         service.fill_ban_tables();
@@ -102,6 +102,8 @@ impl Service {
         service.remove_orphans()?;
         reach(Step::StartCleared);
         drop(changing);
+        // From here on it is.
+        drop(service.begin_change());
         Ok(service)
     }
 

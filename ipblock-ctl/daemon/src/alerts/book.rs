@@ -81,6 +81,11 @@ impl Book {
         Some((&retired.zone, &retired.classes))
     }
 
+    /// Whether it remembers a generation.
+    pub(crate) fn has(&self, generation: u64) -> bool {
+        self.classes_of(generation).is_some()
+    }
+
     /// What a rule was when it was last in force.
     pub(super) fn rule(&self, id: RuleId) -> Option<&KnownRule> {
         let mut retired = self.0.iter().rev();
