@@ -6,17 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipblock_store::{GenerationState, Store, StoreError};
 
-use super::{attach::interfaces::AttachedState, state::State};
+use super::{
+    attach::interfaces::AttachedState,
+    changing::Afterwards,
+    state::{Service, State},
+};
 
-/// What does not hold. What the store cannot tell (its disk is full, say) is not looked at.
-pub(super) fn broken(state: &State, store: &Store) -> Vec<String> {
-    let mut broken = Vec::new();
-    zones(state, &mut broken);
-    generations(state, &mut broken);
-    links(state, &mut broken);
-    // What could not be read says nothing.
-    recorded(state, store, &mut broken).ok();
-    broken
+impl Afterwards for Service {
+    /// What the store cannot tell (its disk is full, say) is not looked at.
+    fn broken(&self) -> Vec<String> {
+        let state = self.read();
+        let mut broken = Vec::new();
+        zones(&state, &mut broken);
+        generations(&state, &mut broken);
+        links(&state, &mut broken);
+        // What could not be read says nothing.
+        recorded(&state, &self.store, &mut broken).ok();
+        broken
+    }
 }
 
 /// A zone is deployed exactly where it has a generation, or is known to lack one.

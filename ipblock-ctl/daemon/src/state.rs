@@ -11,6 +11,7 @@ use super::{
     alerts::AlertDesk,
     attach::interfaces::Interfaces,
     bans::live::LiveBans,
+    changing::Changing,
     compiled::CompiledRulesets,
     connections::places::Places,
     drift::report::Drift,
@@ -71,6 +72,16 @@ pub(super) struct State {
 }
 
 impl Service {
+    /// Waits for whatever changes something just now; nothing else changes while this is held.
+    pub(super) fn begin_change(&self) -> Changing<'_> {
+        Changing::begin(&self.change, Some(self))
+    }
+
+    /// The change that a start is: until it is over the state is not yet what it should be.
+    pub(super) fn begin_start(&self) -> Changing<'_> {
+        Changing::begin(&self.change, None)
+    }
+
     pub(super) fn bans(&self) -> MutexGuard<'_, LiveBans> {
         self.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }
