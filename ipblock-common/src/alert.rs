@@ -1,4 +1,4 @@
-//! Alerts: what the kernel tells of sources that hit a rule that alerts.
+//! Alerts: what the kernel reports about sources that hit an alerting rule.
 //!
 //! Each such packet has exactly one [`Seen`]. All times are nanoseconds of the coarse
 //! `CLOCK_MONOTONIC`.
@@ -7,18 +7,19 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::SourceKey;
 
-/// In place of [`AlertWindow::start`] while a CPU turns one window into the next.
+/// Replaces [`AlertWindow::start`] while a CPU opens the next window.
 pub const HANDING_OVER: u64 = 0;
 
-/// One source's window. Map `ALERT_WINDOWS`, keyed by [`SourceKey`], written by the kernel alone.
+/// The window of one source. Map `ALERT_WINDOWS`, keyed by [`SourceKey`]. Only the kernel writes
+/// it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct AlertWindow {
-    /// When its first packet was announced; for an instant [`HANDING_OVER`].
+    /// When its first packet was announced; [`HANDING_OVER`] for a moment.
     pub start: u64,
-    /// Packets in the window that were counted for the source, the announced one among them.
+    /// Packets counted for the source in the window, including the announced one.
     pub packets: u64,
 }
 
@@ -26,39 +27,39 @@ pub struct AlertWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct AlertEvent {
-    /// Whose packet it is, and what it hit.
+    /// The source of the packet, and the class that it hit.
     pub source: SourceKey,
-    /// When the window starts that this packet opens.
+    /// Start of the window that this packet opens.
     pub start: u64,
-    /// The window that it closes: when that started, or 0 when the source had none.
+    /// Start of the window that it closes, or 0 if the source had none.
     pub previous_start: u64,
-    /// All packets of the window that it closes, the one that opened it among them.
+    /// All packets of the window that it closes, including the one that opened it.
     pub previous_packets: u64,
-    /// Index of the interface that the packet came in by.
+    /// Index of the interface that received the packet.
     pub interface: u32,
     /// TCP, UDP, DCCP, SCTP or UDP-Lite destination port in host byte order; meaningless unless
     /// `has_port` is 1.
     pub destination_port: u16,
-    /// 1 when there is a port: not in a later fragment, and not where the frame ends before it.
+    /// 1 if the port was read. A later fragment has none, and the frame may end before it.
     pub has_port: u8,
-    /// IP protocol number, behind the extension headers of IPv6.
+    /// IP protocol number; for IPv6, the one after the extension headers.
     pub protocol: u8,
     /// As in [`SourceKey`].
     pub destination: [u8; 16],
 }
 
-/// What became of a packet that hit a rule that alerts.
+/// How a packet that hit an alerting rule was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It is in the ring buffer.
+    /// Put into the ring buffer.
     Announced,
-    /// It is not, on purpose: its source was announced in this window, or the rate is used up.
+    /// Suppressed: its source was announced in this window, or the rate is used up.
     Held,
-    /// It should be, and there was no room.
+    /// Not announced for lack of room.
     Lost,
 }
 
-/// How many packets of each kind of [`Seen`] one CPU had. Map `ALERT_COUNTS`, one element.
+/// The packets that one CPU had per kind of [`Seen`]. Map `ALERT_COUNTS`, one element.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -80,7 +81,7 @@ impl core::ops::AddAssign for AlertCounts {
     }
 }
 
-/// What the operator set. Map `ALERT_SETTINGS`, one element, written by user space at its start.
+/// The operator's settings. Map `ALERT_SETTINGS`, one element. User space writes it at its start.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -88,18 +89,18 @@ impl core::ops::AddAssign for AlertCounts {
 pub struct AlertSettings {
     /// Length of a window in nanoseconds.
     pub window: u64,
-    /// Events a second, over all CPUs and sources; a few more where CPUs meet.
+    /// Events per second, over all CPUs and sources. Races between CPUs can exceed it by a few.
     pub rate: u64,
 }
 
-/// What is used up of the rate. Map `ALERT_RATE`, one element, written by the kernel alone.
+/// The used part of the rate. Map `ALERT_RATE`, one element. Only the kernel writes it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct AlertRate {
-    /// The second that `used` speaks of.
+    /// The second that `used` counts in.
     pub second: u64,
-    /// Events in it.
+    /// Events in that second.
     pub used: u64,
 }

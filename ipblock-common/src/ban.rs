@@ -1,42 +1,44 @@
-//! Bans: the value of an entry in the ban tables, and what stands in front of them.
+//! Bans: the value of an entry in the ban tables, and the filter in front of these tables.
 //!
-//! A filter has a bit for what bans touch: each /24 in IPv4, each /32 (of nets) and each /64 (of the
-//! longer ones) in IPv6. A bit that is not set says that no ban covers the source. User space sets a
-//! bit after the entry is there, and takes bits away only where no entry needs them.
+//! The IPv4 filter has a bit for each /24 that a ban touches. The IPv6 filter has a bit for each
+//! /32 that a ban of /19 to /63 touches, and for each /64 with a ban of /64 or longer. If the bits
+//! of a source are clear, no ban covers it. User space sets a bit after it adds the entry, and
+//! clears a bit only if no entry needs it.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::lookup::filter::Place;
 
-/// Words of the filter of either family: 2^24 bits.
+/// Words in the filter of each family: 2^24 bits.
 pub const FILTER_WORDS: u32 = 1 << 18;
 
 /// Shortest IPv6 prefix in the filter. Shorter ones set [`BanGate::wide_v6`] instead of more than 8,192
 /// bits.
 pub const SHORTEST_NET_V6: u8 = 19;
 
-/// What the IPv6 filter knows of nets: the /32 that they lie in, or all those that they hold.
+/// The IPv6 filter has a bit for each prefix of this length that a banned net touches.
 pub const NET_BITS_V6: u8 = 32;
 
-/// What has to be asked at all. Map `BAN_GATE`, one element.
+/// Which tables and filters have to be read at all. Map `BAN_GATE`, one element.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct BanGate {
-    /// 1 when there are IPv4 entries, else 0: nothing is asked.
+    /// 1 if there are IPv4 entries. If 0, filter and table are not read.
     pub v4: u32,
-    /// 1 when there are IPv6 entries, else 0: nothing is asked.
+    /// 1 if there are IPv6 entries. If 0, filter and table are not read.
     pub v6: u32,
-    /// 1 when an IPv6 entry is too wide for the filter, else 0: the table is always asked.
+    /// 1 if an IPv6 entry is too wide for the filter. Then the table is always read.
     pub wide_v6: u32,
     /// Always 0.
     pub padding: u32,
 }
 
-/// Gate and filters, wherever they are. `None` behind a map's end, which is never asked for.
+/// Gate and filters, in the kernel or in user space. A read behind the end of a map returns `None`,
+/// but no caller does that.
 pub trait BanFilters {
-    /// What has to be asked at all.
+    /// Which tables and filters have to be read at all.
     fn gate(&self) -> Option<BanGate>;
     /// A word of the IPv4 filter.
     fn filter_v4(&self, word: u32) -> Option<u64>;
@@ -44,7 +46,8 @@ pub trait BanFilters {
     fn filter_v6(&self, word: u32) -> Option<u64>;
 }
 
-/// Whether a ban may cover an IPv4 source, its first octet on top: the table has to be asked.
+/// Whether a ban may cover an IPv4 source (first octet most significant). If so, the table has to
+/// be read.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each packet comes by here")]
 pub fn may_cover_v4(filters: &impl BanFilters, address: u32) -> bool {
@@ -53,7 +56,8 @@ pub fn may_cover_v4(filters: &impl BanFilters, address: u32) -> bool {
         && place.is_set(filters.filter_v4(place.word).as_ref())
 }
 
-/// Whether a ban may cover an IPv6 source, by the upper half of its address: the table has to be asked.
+/// Whether a ban may cover an IPv6 source, given the upper half of its address. If so, the table
+/// has to be read.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each packet comes by here")]
 pub fn may_cover_v6(filters: &impl BanFilters, upper: u64) -> bool {
@@ -67,28 +71,29 @@ pub fn may_cover_v6(filters: &impl BanFilters, upper: u64) -> bool {
             || long.is_set(filters.filter_v6(long.word).as_ref()))
 }
 
-/// The bit of a /24 that a ban touches, by an address in it, its first octet on top.
+/// The bit of the /24 with this address (first octet most significant).
 #[inline]
 #[must_use]
 pub const fn place_of_24(address: u32) -> Place {
     Place::of_bit(address >> 8)
 }
 
-/// The bit of a /64 that holds a ban, or of a longer one's, by the upper half of the address.
+/// The bit of the /64 with this upper half of an address, for bans of /64 or longer.
 #[inline]
 #[must_use]
 pub const fn place_of_64(upper: u64) -> Place {
     place_of(upper ^ upper >> 32)
 }
 
-/// The bit of a /32 that a ban of a net touches, by the upper half of the address.
+/// The bit of the /32 with this upper half of an address, for bans of nets up to /63.
 #[inline]
 #[must_use]
 pub const fn place_of_32(upper: u64) -> Place {
     place_of(!(upper >> 32))
 }
 
-/// Anybody can compute it. Who shares a bit with a ban is looked up in the table, and no more.
+/// The hash has no secret. A source that shares a bit with a ban costs one lookup in the table, no
+/// more.
 #[inline]
 const fn place_of(number: u64) -> Place {
     /// 2^64 divided by the golden ratio.
@@ -96,11 +101,11 @@ const fn place_of(number: u64) -> Place {
     Place::of_bit((number.wrapping_mul(SPREAD) >> 40) as u32)
 }
 
-/// When the bans on a prefix have all ended.
+/// The time when the last ban on a prefix ends.
 ///
-/// Maps `BANS_IPV4` and `BANS_IPV6`, keyed by prefix. Two halves, because the kernel aligns a trie's
-/// value behind a 4-byte address to 4 bytes. An update replaces the whole entry, so no packet sees
-/// halves of two deadlines.
+/// Maps `BANS_IPV4` and `BANS_IPV6`, keyed by prefix. It has two halves because the kernel aligns
+/// the value of a trie to 4 bytes after a 4-byte address. An update replaces the whole entry, so no
+/// packet sees halves of two deadlines.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -114,7 +119,7 @@ pub struct BanDeadline {
 pub const NEVER: u64 = u64::MAX;
 
 impl BanDeadline {
-    /// From nanoseconds of `CLOCK_BOOTTIME`; [`NEVER`] for no end.
+    /// Converts from nanoseconds of `CLOCK_BOOTTIME`; [`NEVER`] if there is no end.
     #[inline]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
@@ -125,8 +130,8 @@ impl BanDeadline {
         }
     }
 
-    /// In nanoseconds of `CLOCK_BOOTTIME`: from that instant on nothing is banned. [`NEVER`] for no
-    /// end.
+    /// The end in nanoseconds of `CLOCK_BOOTTIME`; [`NEVER`] if there is none. From that time on
+    /// the prefix is not banned.
     #[inline]
     #[must_use]
     pub const fn ns(self) -> u64 {

@@ -1,4 +1,4 @@
-//! Classes: what a map entry points to.
+//! Classes: the values of the trie and table entries.
 
 use core::borrow::Borrow;
 
@@ -6,44 +6,44 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::limits::MAX_EXPIRY_CHAIN;
 
-/// Index into the class map; the value of a trie entry. [`NO_CLASS`] is no class.
+/// Index into the class map; the value of a trie entry. [`NO_CLASS`] means that there is no class.
 pub type ClassId = u32;
 
-/// The class id that no entry carries: nothing matched, the zone's default decides.
+/// The class id that no entry has: no rule matches, and the zone's default decides.
 ///
-/// Its element of the per-class counters holds what bans dropped.
+/// Its element of the per-class counters counts what bans dropped.
 pub const NO_CLASS: ClassId = 0;
 
-/// What the kernel knows of a class.
+/// The kernel's part of a class.
 ///
-/// Map `CLASSES`, indexed by [`ClassId`]. Written before the program that reads it is put on a
-/// link, and never after.
+/// Map `CLASSES`, indexed by [`ClassId`]. Written before the program that reads it is attached, and
+/// never after.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Class {
-    /// When this class stops to hold, in nanoseconds of `CLOCK_BOOTTIME`, which runs through
-    /// suspend; 0 when it never does. From that instant on [`Class::next`] holds.
+    /// The end of this class, in nanoseconds of `CLOCK_BOOTTIME`, which includes suspend; 0 if it
+    /// never ends. From that time on [`Class::next`] is in force.
     pub valid_until: u64,
-    /// The class that follows when `valid_until` has passed; [`NO_CLASS`] for none.
+    /// The class in force after `valid_until`; [`NO_CLASS`] if there is none.
     pub next: ClassId,
     /// A [`ClassVerdict`] as a number; any other value is read as [`ClassVerdict::Default`].
     pub verdict: u16,
-    /// 1 when a rule among those that match alerts, else 0.
+    /// 1 if a matching rule alerts, else 0.
     pub alert: u16,
-    /// What the verdict needs besides; 0, as no verdict needs anything yet.
+    /// An argument of the verdict; 0, because no verdict has one yet.
     pub argument: u32,
     /// Always 0.
     pub padding: u32,
 }
 
-/// The class in force, from the one that an entry carries on along those that follow when it ends;
-/// `None` when none is. `class` reads one by its id, `now` the boot clock, in nanoseconds: only classes
-/// with an end pay for it.
+/// Returns the class in force: the class `first`, or the first of its successors that has not
+/// ended. `None` if all have ended. `class` reads a class by its id. `now` reads the boot clock in
+/// nanoseconds; only a class with an end pays for it.
 ///
-/// A chain longer than [`MAX_EXPIRY_CHAIN`], which the compiler does not make, ends in none: what has
-/// ended must not hold.
+/// The compiler makes no chain longer than [`MAX_EXPIRY_CHAIN`]. For a longer one this returns
+/// `None`: a class that has ended must not be in force.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "each packet comes by here")]
 pub fn in_force<C: Borrow<Class>>(
@@ -60,7 +60,7 @@ pub fn in_force<C: Borrow<Class>>(
         return Some((id, found));
     }
     let now = now();
-    // The class itself and all that may follow it.
+    // The class itself and all its successors.
     for _ in 0..=MAX_EXPIRY_CHAIN {
         let Class {
             valid_until, next, ..
@@ -77,22 +77,23 @@ pub fn in_force<C: Borrow<Class>>(
     None
 }
 
-/// What a class asks for.
+/// The verdict of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum ClassVerdict {
-    /// The zone's default decides. The class exists because a rule's exception spared the source.
+    /// The zone's default decides. The class exists because an exception of a rule exempts the
+    /// source.
     Default = 0,
-    /// On an allow list: passes, whatever the default.
+    /// On an allow list: passes, whatever the zone's default is.
     Allow = 1,
     /// A block rule matches: drop.
     Block = 2,
-    /// Warn rules match and no block rule does: the zone's default decides.
+    /// Only warn rules match: the zone's default decides.
     Warn = 3,
 }
 
 impl ClassVerdict {
-    /// The verdict that `number` stands for, as the kernel side reads it.
+    /// Returns the verdict with this number, as the kernel reads it.
     #[inline]
     #[must_use]
     pub const fn from_number(number: u16) -> Self {
@@ -104,7 +105,7 @@ impl ClassVerdict {
         }
     }
 
-    /// The number that stands for this verdict in [`Class::verdict`].
+    /// Returns the number of this verdict in [`Class::verdict`].
     #[inline]
     #[must_use]
     pub const fn number(self) -> u16 {

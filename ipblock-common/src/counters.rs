@@ -1,13 +1,13 @@
 //! Counters: one set per class, one set of totals per generation, both per CPU.
 //!
 //! These layouts are frozen over all values of [`crate::ABI_VERSION`]: a daemon that takes over
-//! another version's pins still reads their counts.
+//! pins of another version still reads their counts.
 
 use core::ops::{AddAssign, Index, IndexMut};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Packets and bytes. Bytes are those of the whole buffer as the XDP hook saw it.
+/// Packets and bytes. The bytes are those of the whole buffer at the XDP hook.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -32,28 +32,28 @@ impl AddAssign for Count {
 )]
 #[repr(C)]
 pub struct ClassCount {
-    /// Packets and bytes whose source fell into the class.
+    /// Packets and bytes of the sources in the class.
     pub count: Count,
-    /// When the last of them came, in nanoseconds of the coarse `CLOCK_MONOTONIC` (one tick of
-    /// resolution); 0 when none did.
+    /// Time of the last hit, in nanoseconds of the coarse `CLOCK_MONOTONIC` (resolution: one tick);
+    /// 0 if there was none.
     pub last_hit: u64,
 }
 
-/// What became of a packet. Every packet has exactly one outcome, so totals are disjoint.
+/// The outcome of a packet. Every packet has exactly one, so totals are disjoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Outcome {
-    /// Passed, and neither warned about nor on an allow list.
+    /// Passed without a warning, and not on an allow list.
     Passed = 0,
     /// Dropped by a block rule, a ban or the zone's default.
     Dropped = 1,
-    /// Passed with a warn.
+    /// Passed with a warning.
     Warned = 2,
-    /// Passed because an allow list holds the source.
+    /// Passed because the source is on an allow list.
     Allowed = 3,
     /// Not IP: passed.
     NonIp = 4,
-    /// Not parseable up to the source address: the zone's `malformed` policy decided.
+    /// The source address could not be read: the zone's `malformed` policy decided.
     Malformed = 5,
 }
 
@@ -68,7 +68,7 @@ impl Outcome {
         Self::Malformed,
     ];
 
-    /// The word for it in JSON, in metrics and in the store.
+    /// The outcome's name in JSON, in metrics and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ impl Index<Outcome> for Totals {
 impl IndexMut<Outcome> for Totals {
     #[inline]
     fn index_mut(&mut self, outcome: Outcome) -> &mut Count {
-        // By its number: every packet comes by here, and a match is a chain of branches.
+        // Indexed by number: every packet runs this, and a match would be a chain of branches.
         &mut self.0[outcome as usize]
     }
 }

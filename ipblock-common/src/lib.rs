@@ -1,7 +1,7 @@
 //! The ABI that the XDP program and user space share: map values, verdicts, limits and names.
 //!
-//! No I/O and no policy. Every type here is stored in a kernel map that outlives the process which
-//! wrote it, so a change of layout or of meaning is a change of [`ABI_VERSION`].
+//! It has no I/O and no policy. Every type here is stored in a kernel map that outlives the process
+//! that wrote it, so a change of layout or meaning changes [`ABI_VERSION`].
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! Names of the program, its maps and its constants, as they stand in the BPF object.
+//! Names of the program, its maps and its constants in the BPF object.
 
 /// The XDP program.
 pub const PROGRAM: &str = "ipblock";
 
-/// LPM trie, IPv4 prefix to class id: all entries when nothing stands in front, else none.
+/// LPM trie, IPv4 prefix to class id: all entries if the zone has no tables, else none.
 pub const IPV4: &str = "IPV4";
-/// LPM trie, IPv6 prefix to class id: all entries when nothing stands in front, else those of nets
+/// LPM trie, IPv6 prefix to class id: all entries if the zone has no tables, else those of nets
 /// longer than /64.
 pub const IPV6: &str = "IPV6";
 /// LPM trie, banned IPv4 prefix to [`crate::BanDeadline`]. Shared by all generations.
@@ -14,12 +14,13 @@ pub const BANS_IPV4: &str = "BANS_IPV4";
 pub const BANS_IPV6: &str = "BANS_IPV6";
 /// Array of one [`crate::ban::BanGate`]. Shared by all generations.
 pub const BAN_GATE: &str = "BAN_GATE";
-/// Array of 64 bits each, what IPv4 bans touch. Shared by all generations.
+/// Array of 64-bit words: the filter of the IPv4 bans. Shared by all generations.
 pub const BAN_FILTER_V4: &str = "BAN_FILTER_V4";
-/// Array of 64 bits each, what IPv6 bans touch. Shared by all generations.
+/// Array of 64-bit words: the filter of the IPv6 bans. Shared by all generations.
 pub const BAN_FILTER_V6: &str = "BAN_FILTER_V6";
-/// Array of one `u64`: until when nothing is dropped, in nanoseconds of `CLOCK_BOOTTIME`; 0 when
-/// `panic-off` was not called. Shared by all generations, and the same in every ABI version.
+/// Array of one `u64`: the end of `panic-off` in nanoseconds of `CLOCK_BOOTTIME`, 0 if it was not
+/// called. Until then no packet is dropped. Shared by all generations, and the same in every ABI
+/// version.
 pub const PANIC_OFF: &str = "PANIC_OFF";
 /// Array of [`crate::Class`].
 pub const CLASSES: &str = "CLASSES";

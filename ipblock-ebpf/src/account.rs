@@ -1,4 +1,4 @@
-//! Counters. A counter that cannot be reached never changes a verdict.
+//! Counters. A failed lookup of a counter never changes a verdict.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use ipblock_common::{ClassId, Outcome};
@@ -8,8 +8,8 @@ use crate::{
     maps::{CLASS_COUNTS, TOTALS},
 };
 
-/// Counts the frame for the class that its source fell into; for bans under `NO_CLASS`. Returns when
-/// that was, in nanoseconds of the coarse `CLOCK_MONOTONIC`.
+/// Counts the frame for its source's class, or under `NO_CLASS` for a ban. Returns the time of the
+/// hit in nanoseconds of the coarse `CLOCK_MONOTONIC`.
 #[inline(always)]
 pub(crate) fn class(frame: &Frame<'_>, id: ClassId) -> u64 {
     // SAFETY: the helper takes no argument.

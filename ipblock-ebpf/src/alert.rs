@@ -1,6 +1,6 @@
-//! Alerts: announces a source's first packet in a window, and counts the others for it.
+//! Alerts: announces the first packet of a source in each window and counts the rest of the window.
 //!
-//! Whatever fails here is counted and never changes a verdict.
+//! Failures are counted and never change a verdict.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, maps::ring_buf::RingBufEntry};
 use ipblock_common::{
@@ -14,11 +14,11 @@ use crate::{
     maps::{ALERT_COUNTS, ALERT_EVENTS, ALERT_RATE, ALERT_SETTINGS, ALERT_WINDOWS},
 };
 
-/// The kernel's number for "there is such an entry already".
+/// The error number of an insert whose key exists already.
 const EEXIST: i32 = -17;
 const SECOND: u64 = 1_000_000_000;
 
-/// Sees a packet that hit a rule that alerts; its IP header starts at `ip`.
+/// Announces or counts a packet that hit an alerting rule. Its IP header starts at `ip`.
 #[inline(never)]
 pub(crate) fn see(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) {
     let Some(counts) = ALERT_COUNTS.get_ptr_mut(0) else {
@@ -43,7 +43,7 @@ fn see_source(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) -> Seen {
         return open_first(frame, ip, key, settings, now);
     };
     let start = window.start.load();
-    // The coarse clock of a CPU that was interrupted since it was read may lie before the start.
+    // If an interrupt came after this CPU read the coarse clock, `now` can be earlier than `start`.
     let is_open = start == HANDING_OVER || now.saturating_sub(start) < settings.window;
     if is_open || !take_token(settings, now) {
         window.packets.add(1);
@@ -52,7 +52,7 @@ fn see_source(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) -> Seen {
     let Some(entry) = ALERT_EVENTS.reserve::<AlertEvent>(0) else {
         return Seen::Lost;
     };
-    // Where CPUs meet, one of them opens the next window.
+    // If several CPUs race, one of them opens the next window.
     if !window.start.replace(start, HANDING_OVER) {
         entry.discard(0);
         window.packets.add(1);
@@ -62,14 +62,14 @@ fn see_source(frame: &Frame<'_>, ip: usize, key: &SourceKey, now: u64) -> Seen {
         start,
         packets: window.packets.swap(1),
     };
-    // Only now, so that whoever reads a start reads packets of that window.
+    // Stored last: a reader that sees the new start must see the packets of the new window.
     window.start.store(now);
     announce(entry, frame, ip, key, now, previous);
     Seen::Announced
 }
 
-/// A source that the kernel knows nothing of. It is remembered once it is announced: a flood of new
-/// sources beyond the rate displaces nobody.
+/// Handles a source without a window. The window is created only when the source is announced, so a
+/// flood of new sources beyond the rate evicts no entry.
 #[inline(always)]
 fn open_first(
     frame: &Frame<'_>,
@@ -94,7 +94,7 @@ fn open_first(
             Seen::Announced
         }
         Err(EEXIST) => {
-            // Another CPU was quicker.
+            // Another CPU inserted the entry first.
             entry.discard(0);
             let Some(window) = window_of(key) else {
                 return Seen::Lost;
@@ -109,25 +109,26 @@ fn open_first(
     }
 }
 
-/// Whether one more event fits this second's rate, and takes it.
+/// Takes one event from this second's rate. Returns false when the rate is used up.
 #[inline(always)]
 fn take_token(settings: &AlertSettings, now: u64) -> bool {
     let Some(rate) = ALERT_RATE.get_ptr_mut(0) else {
         return false;
     };
     let rate = SharedRate {
-        // SAFETY: a place in the value that the lookup returned.
+        // SAFETY: a field of the value that the lookup returned.
         second: unsafe { Shared::new(&raw mut (*rate).second) },
         // SAFETY: as above.
         used: unsafe { Shared::new(&raw mut (*rate).used) },
     };
     let second = now / SECOND;
     let last = rate.second.load();
-    // A CPU that was interrupted since it read the clock must not go back to a second that is over.
+    // If an interrupt came after this CPU read the clock, `second` can be in the past: never go
+    // back.
     if last < second && rate.second.replace(last, second) {
         rate.used.store(0);
     }
-    // Looked at first, so that CPUs do not fight for it in a flood.
+    // Load first: in a flood this keeps CPUs from contending for the cache line.
     rate.used.load() < settings.rate && rate.used.fetch_add(1) < settings.rate
 }
 
@@ -166,13 +167,13 @@ fn window_of(key: &SourceKey) -> Option<SharedWindow> {
     })
 }
 
-/// An [`AlertWindow`] that all CPUs write.
+/// An [`AlertWindow`] that all CPUs write to.
 struct SharedWindow {
     start: Shared,
     packets: Shared,
 }
 
-/// An [`ipblock_common::AlertRate`] that all CPUs write.
+/// An [`ipblock_common::AlertRate`] that all CPUs write to.
 struct SharedRate {
     second: Shared,
     used: Shared,

@@ -1,12 +1,12 @@
-//! Atomic operations on map values that all CPUs write.
+//! Atomic operations on map values that all CPUs write to.
 //!
-//! `core` has none for BPF: its target is described as it was before Linux 5.12 brought exchange and
-//! compare-and-exchange. So each is one instruction here (Documentation/bpf/standardization,
+//! `core` has none for BPF: its target predates Linux 5.12, which added exchange and
+//! compare-and-exchange. Each operation is one instruction here (Documentation/bpf/standardization,
 //! "Atomic operations").
 
 use core::arch::asm;
 
-/// Eight bytes of a map value.
+/// An atomic `u64` in a map value.
 #[repr(transparent)]
 pub(crate) struct Shared(*mut u64);
 
@@ -19,14 +19,14 @@ impl Shared {
         Self(place)
     }
 
-    /// What stands there.
+    /// Returns the value.
     #[inline(always)]
     pub(crate) fn load(&self) -> u64 {
         // SAFETY: see `new`; a load of eight aligned bytes is one instruction.
         unsafe { self.0.read_volatile() }
     }
 
-    /// Puts `value` there.
+    /// Stores `value`.
     #[inline(always)]
     pub(crate) fn store(&self, value: u64) {
         // SAFETY: see `new`; a store of eight aligned bytes is one instruction.
@@ -43,7 +43,7 @@ impl Shared {
         }
     }
 
-    /// Adds `value`; returns what stood there before.
+    /// Adds `value` and returns the previous value.
     #[inline(always)]
     pub(crate) fn fetch_add(&self, value: u64) -> u64 {
         let mut before = value;
@@ -55,7 +55,7 @@ impl Shared {
         before
     }
 
-    /// Puts `value` there; returns what stood there before.
+    /// Stores `value` and returns the previous value.
     #[inline(always)]
     pub(crate) fn swap(&self, value: u64) -> u64 {
         let mut before = value;
@@ -67,11 +67,11 @@ impl Shared {
         before
     }
 
-    /// Puts `value` there if `expected` stands there; returns whether it did.
+    /// Stores `value` if the current value is `expected`. Returns whether it did.
     #[inline(always)]
     pub(crate) fn replace(&self, expected: u64, value: u64) -> bool {
         let mut found = expected;
-        // SAFETY: see `new`. The instruction compares with r0 and leaves what it found there.
+        // SAFETY: see `new`. The instruction compares with r0 and leaves the previous value there.
         unsafe {
             asm!("r0 = cmpxchg_64({place} + 0, r0, {value})",
                 place = in(reg) self.0, value = in(reg) value, inout("r0") found, options(nostack));

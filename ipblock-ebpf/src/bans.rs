@@ -1,4 +1,4 @@
-//! Whether a source is banned: first what most sources are not in, then the table itself.
+//! Whether a source is banned. A filter rules out most sources before the ban table is read.
 
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use ipblock_common::{
@@ -13,7 +13,7 @@ use crate::{
 
 /// A source that may be banned.
 pub(crate) trait Bannable {
-    /// Whether a ban covers it that has not ended.
+    /// Whether a ban that has not expired covers the source.
     fn is_banned(self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! From a source address to a judgement.
+//! Turns a source address into a judgement.
 
 use aya_ebpf::{
     bindings::xdp_action::{self, XDP_DROP, XDP_PASS},
@@ -27,7 +27,7 @@ pub(crate) trait Judged: Source + Classified + Bannable + Spared {}
 
 impl<S: Source + Classified + Bannable + Spared> Judged for S {}
 
-/// What is done with a packet, and under which total it is counted.
+/// The action on a packet, and the total that counts it.
 pub(crate) struct Judgement {
     pub(crate) action: xdp_action::Type,
     pub(crate) outcome: Outcome,
@@ -47,7 +47,8 @@ impl Judgement {
         outcome: Outcome::Dropped,
     };
 
-    /// What becomes of a packet that passes after all. What matched has counted it.
+    /// The judgement while `panic-off` is in force. The class or ban that matched has already
+    /// counted the packet.
     #[inline(always)]
     pub(crate) fn called_off(self) -> Self {
         Self::pass(match self.outcome {
@@ -57,9 +58,8 @@ impl Judgement {
     }
 }
 
-/// Judges a packet by its source: what is allowed passes, then a ban drops, then the class decides.
-/// Counts it for the class that the source falls into, or for bans alone, and alerts where a rule asks
-/// for that.
+/// Judges a packet by its source: an allow list passes it, then a ban drops it, then the class
+/// decides. Counts the packet for its source's class or for bans, and alerts if a rule asks for it.
 #[inline(always)]
 pub(crate) fn judge<S: Judged>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
     let source = header.source;
@@ -95,7 +95,7 @@ fn judge_banned(frame: &Frame<'_>, source: impl Judged) -> Judgement {
     Judgement::DROP
 }
 
-/// Judges a packet whose source cannot be read. The zone's policy decides only where the host's own
+/// Judges a packet with an unreadable source. The zone's policy applies only where the host's own
 /// stack would refuse the packet too.
 #[inline(always)]
 pub(crate) fn judge_malformed(frame: &Frame<'_>, why: Malformed) -> Judgement {
@@ -107,7 +107,7 @@ pub(crate) fn judge_malformed(frame: &Frame<'_>, why: Malformed) -> Judgement {
     }
 }
 
-/// The zone's default; `passed` is the outcome when it lets the packet through.
+/// Applies the zone's default. `passed` is the outcome if the default passes the packet.
 #[inline(always)]
 fn judge_by_default<S: Judged>(
     frame: &Frame<'_>,
@@ -120,7 +120,7 @@ fn judge_by_default<S: Judged>(
     Judgement::pass(passed)
 }
 
-/// The class in force for a source, or `None` when nothing matches it (any more).
+/// Returns the class in force for a source, or `None` if no rule matches it (any longer).
 #[inline(always)]
 fn find_class(source: impl Judged) -> Option<(ClassId, &'static Class)> {
     // SAFETY: the helper takes no argument.

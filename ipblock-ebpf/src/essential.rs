@@ -1,10 +1,11 @@
-//! What a `default = drop` zone must not cut: neighbour discovery and the host's own lease.
+//! Packets that a `default = drop` zone must not drop: neighbour discovery and the host's own
+//! lease.
 //!
-//! ARP is not IP and never gets here. Allow lists, bans and rules are asked first; only the
-//! *default* spares these packets. No other verdict depends on what stands behind the source address.
+//! ARP is not IP and never gets here. Allow lists, bans and rules come first: these packets are
+//! exempt from the *default* only. No other verdict depends on anything behind the source address.
 //!
-//! The kernel copies what is read here. With a packet pointer that depends on the number of VLAN tags
-//! the verifier would walk through all that follows the parser once for each number, and give up.
+//! The reads go through a kernel copy. With a packet pointer that depends on the number of VLAN
+//! tags, the verifier would walk the rest of the program once for each number, and give up.
 
 use core::mem::offset_of;
 
@@ -20,7 +21,8 @@ use crate::{
 
 /// ICMPv6 router solicitation to redirect (RFC 4861).
 const NEIGHBOUR_DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
-/// A neighbour discovery message that a router forwarded has lost this hop limit (RFC 4861, 6.1).
+/// A router decrements the hop limit, so a forwarded message cannot have this value (RFC 4861,
+/// 6.1).
 const NEVER_FORWARDED: u8 = 255;
 /// DHCP server to client (RFC 2131).
 const DHCPV4_PORTS: [u16; 2] = [67, 68];
@@ -29,9 +31,10 @@ const DHCPV6_PORTS: [u16; 2] = [547, 546];
 /// "More fragments" and the fragment offset.
 const FRAGMENT_BITS: u16 = 0x3fff;
 
-/// A source whose packet the zone's default may spare.
+/// A source whose packet may be exempt from the zone's default.
 pub(crate) trait Spared {
-    /// Whether the packet whose IP header starts at `ip` is spared. What cannot be read is not.
+    /// Whether the packet with the IP header at `ip` is exempt. A packet that cannot be read is
+    /// not.
     fn is_essential(frame: &Frame<'_>, ip: usize) -> bool;
 }
 
@@ -54,7 +57,7 @@ fn is_dhcpv4(frame: &Frame<'_>, ip: usize) -> Option<bool> {
     let [version_ihl] = frame.copy(ip)?;
     let fragment = copy_u16(frame, ip + offset_of!(Ipv4Hdr, frags))?;
     let [protocol] = frame.copy(ip + offset_of!(Ipv4Hdr, proto))?;
-    // A fragment is never spared: one without its UDP header could not be told apart.
+    // A fragment is never exempt: a later one has no UDP header to check.
     if protocol != IpProto::Udp as u8 || fragment & FRAGMENT_BITS != 0 {
         return Some(false);
     }

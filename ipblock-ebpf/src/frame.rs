@@ -23,8 +23,8 @@ impl<'a> Frame<'a> {
             ctx,
             data: ctx.data(),
             data_end: ctx.data_end(),
-            // Every packet is counted with its length, most of them twice: asked for once.
-            // SAFETY: the context is the one that the kernel handed to the program.
+            // Read once: every packet is counted with its length, most of them twice.
+            // SAFETY: the context is the one that the kernel passed to the program.
             len: unsafe { bpf_xdp_get_buff_len(ctx.ctx) },
         }
     }
@@ -35,7 +35,7 @@ impl<'a> Frame<'a> {
         self.ctx
     }
 
-    /// Index of the interface that the frame came in by.
+    /// Index of the interface that received the frame.
     #[inline(always)]
     pub(crate) fn interface(&self) -> u32 {
         self.ctx.ingress_ifindex() as u32
@@ -47,10 +47,10 @@ impl<'a> Frame<'a> {
         self.len
     }
 
-    /// The `N` bytes at `offset`, or `None` when the frame ends before them.
+    /// Returns the `N` bytes at `offset`, or `None` if the frame ends before their end.
     ///
-    /// The first buffer is read directly. A header that reaches into a fragment (a driver may put
-    /// few bytes into the first buffer) is copied out by the kernel, so that it cannot hide there.
+    /// Reads the first buffer directly. A driver may put few bytes into the first buffer, so the
+    /// kernel copies a header that reaches into a fragment: it cannot hide there.
     #[inline(always)]
     pub(crate) fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let start = self.data + offset;
@@ -62,20 +62,22 @@ impl<'a> Frame<'a> {
         self.copy(offset)
     }
 
-    /// The number of two bytes at `offset`, in network byte order; `None` as for [`Self::read`].
+    /// Returns the big-endian `u16` at `offset`, or `None` as [`Self::read`] does.
     #[inline(always)]
     pub(crate) fn read_u16(&self, offset: usize) -> Option<u16> {
         self.read(offset).map(u16::from_be_bytes)
     }
 
-    /// The `N` bytes at `offset` where they are, or `None` when the first buffer ends before them.
+    /// Returns the `N` bytes at `offset` in place, or `None` if the first buffer ends before their
+    /// end.
     #[inline(always)]
     pub(crate) fn piece<const N: usize>(&self, offset: usize) -> Option<Piece<N>> {
         let start = self.data + offset;
         (start + N <= self.data_end).then_some(Piece { start })
     }
 
-    /// As [`Self::read`], by the kernel: slower, and for any offset that the verifier knows nothing of.
+    /// As [`Self::read`], through a kernel helper: slower, but takes an offset without known
+    /// bounds.
     #[inline(never)]
     pub(crate) fn copy<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = [0; N];
@@ -109,17 +111,17 @@ impl<const N: usize> Piece<N> {
     }
 }
 
-/// A number of a piece, by one instruction: the compiler knows of no alignment and would load byte by
-/// byte.
+/// Reads an integer of a piece with one instruction. The compiler would load it byte by byte,
+/// because it assumes no alignment.
 macro_rules! number {
     ($number:ident) => {
         impl<const N: usize> Piece<N> {
-            /// The number at an offset, in network byte order.
+            /// The integer at an offset, converted from network byte order.
             #[inline(always)]
             pub(crate) fn $number<const OFFSET: usize>(self) -> $number {
                 const { assert!(OFFSET + size_of::<$number>() <= N) }
                 let value: u64;
-                // SAFETY: as in `u8`; an access may be unaligned where the machine can do that.
+                // SAFETY: as in `u8`. An unaligned access is valid where the machine supports it.
                 unsafe {
                     asm!(concat!("{value} = *(", stringify!($number), " *)({start} + {offset})"),
                         start = in(reg) self.start, value = out(reg) value,

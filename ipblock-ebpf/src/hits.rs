@@ -1,6 +1,6 @@
-//! Who hits, for `top`: statistics that may be estimates, and never change a verdict.
+//! Hits per source, for `top`. The numbers may be estimates, and they never change a verdict.
 //!
-//! At the head of a tick every hit is counted, beyond that a sample, for sources that are known.
+//! The first hits of a clock tick are all counted. After that, known sources are sampled.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ipblock_common::{
@@ -14,8 +14,8 @@ use crate::{
     maps::{HIT_BUDGET, HITS},
 };
 
-/// Counts the frame for its source: each one at ordinary rates, a sample in a flood. The key is made
-/// only where it is needed.
+/// Counts the frame for its source: every frame at ordinary rates, a sample in a flood. Builds the
+/// key only if it is needed.
 #[inline(always)]
 pub(crate) fn count(frame: &Frame<'_>, key: impl FnOnce() -> SourceKey, now: u64) {
     let Some(budget) = HIT_BUDGET.get_ptr_mut(0) else {
@@ -28,7 +28,7 @@ pub(crate) fn count(frame: &Frame<'_>, key: impl FnOnce() -> SourceKey, now: u64
     }
 }
 
-/// How many hits this one stands for; 0 when it is left out.
+/// Returns the number of hits that this one counts as, 0 if it is skipped.
 #[inline(always)]
 fn weight(budget: &mut HitBudget, now: u64) -> u64 {
     if budget.tick != now {
@@ -38,7 +38,7 @@ fn weight(budget: &mut HitBudget, now: u64) -> u64 {
     if budget.hits <= EXACT_HITS_PER_TICK {
         return 1;
     }
-    // Another place in each tick: sources that take turns would else be met always or never.
+    // The offset differs per tick. Otherwise sources in rotation would be sampled always or never.
     let place = now >> 20;
     if (budget.hits ^ place) & (HIT_SAMPLE - 1) == 0 {
         HIT_SAMPLE
@@ -51,8 +51,8 @@ fn weight(budget: &mut HitBudget, now: u64) -> u64 {
 fn add(frame: &Frame<'_>, key: &SourceKey, now: u64, weight: u64) {
     let bytes = frame.len() * weight;
     let Some(found) = HITS.get_ptr_mut(key) else {
-        // To make room in a full table costs a microsecond, and in a flood of made-up sources that
-        // would be for one packet each. Who really hits often is soon met at the head of a tick.
+        // Eviction from a full table costs about a microsecond; in a flood of spoofed sources each
+        // packet would pay it. A source that hits often is soon added at the start of a tick.
         if weight != 1 {
             return;
         }
@@ -61,11 +61,11 @@ fn add(frame: &Frame<'_>, key: &SourceKey, now: u64, weight: u64) {
             bytes,
             last_hit: now,
         };
-        // When another CPU is quicker or there is no room, a hit is missing in a statistic.
+        // If another CPU inserts first or the table has no room, the statistic misses one hit.
         let _ = HITS.insert(key, &first, BPF_NOEXIST.into());
         return;
     };
-    // SAFETY: a place in the value that the lookup returned.
+    // SAFETY: a field of the value that the lookup returned.
     unsafe { Shared::new(&raw mut (*found).packets) }.add(weight);
     // SAFETY: as above.
     unsafe { Shared::new(&raw mut (*found).bytes) }.add(bytes);

@@ -1,4 +1,4 @@
-//! Destination, protocol and port of a packet that is announced. Verdicts never depend on them.
+//! Destination, protocol and port of an announced packet. Verdicts never depend on them.
 
 use core::mem::offset_of;
 
@@ -9,24 +9,24 @@ use network_types::{
 
 use crate::frame::Frame;
 
-/// The fragment offset of an IPv4 header.
+/// Mask of the fragment offset in an IPv4 header.
 const FRAGMENT_OFFSET: u16 = 0x1fff;
-/// The fragment offset of an IPv6 fragment header.
+/// Mask of the fragment offset in an IPv6 fragment header.
 const FRAGMENT_OFFSET_V6: u16 = 0xfff8;
-/// Extension headers that are looked through; more are made to confuse.
+/// Extension headers that are skipped at most. Packets with more are made to confuse a parser.
 const MAX_EXTENSIONS: usize = 8;
 
-/// Where a packet goes.
+/// The destination of a packet.
 pub(crate) struct Layer4 {
-    /// IP protocol number; of IPv6 that behind the extension headers.
+    /// IP protocol number; for IPv6, the one after the extension headers.
     pub(crate) protocol: u8,
-    /// In host byte order; `None` where the protocol has none or the packet does not hold it.
+    /// In host byte order; `None` if the protocol has no ports or the packet does not contain it.
     pub(crate) destination_port: Option<u16>,
-    /// Network byte order; zeros where the packet ends before it.
+    /// In network byte order; zero if the packet ends before its end.
     pub(crate) destination: [u8; 16],
 }
 
-/// Reads what stands behind the source address in the IP header at `ip`; `family` is as in a
+/// Reads the fields after the source address in the IP header at `ip`. `family` is as in a
 /// [`SourceKey`](ipblock_common::SourceKey).
 #[inline(always)]
 pub(crate) fn read(frame: &Frame<'_>, ip: usize, family: u32) -> Layer4 {
@@ -103,7 +103,7 @@ fn read_ipv6(frame: &Frame<'_>, ip: usize) -> Layer4 {
     }
 }
 
-/// The destination port; every protocol that has ports has it in the same place.
+/// Returns the destination port. It has the same offset in every protocol with ports.
 #[inline(always)]
 fn port(frame: &Frame<'_>, protocol: u8, payload: usize, is_later_fragment: bool) -> Option<u16> {
     let has_ports = protocol == IpProto::Tcp as u8

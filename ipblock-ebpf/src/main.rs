@@ -1,7 +1,8 @@
 //! ipblock's XDP program: judges every packet by its source address.
 //!
-//! One generation is this program with maps of its own, filled before it is put on a link. The
-//! constants in `maps` are patched by the loader, so the verifier removes what a zone does not use.
+//! A generation is this program with its own maps, which are filled before the program is attached.
+//! The loader patches the constants in `maps`, so the verifier removes the code that a zone does
+//! not use.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -30,7 +31,7 @@ use crate::{
     packet::{Packet, parse},
 };
 
-/// Parse, classify, account, verdict, which an emergency overrides.
+/// Parses, classifies and accounts the packet. `panic-off` overrides a drop.
 #[xdp(frags)]
 fn ipblock(ctx: XdpContext) -> u32 {
     let frame = Frame::new(&ctx);
@@ -49,13 +50,13 @@ fn ipblock(ctx: XdpContext) -> u32 {
     judgement.action
 }
 
-/// A panic that the compiler could not prove unreachable ends in a loop that the verifier refuses.
+/// The verifier refuses this loop if the compiler could not prove that no code panics.
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-// The helpers that the program calls are open to GPL-compatible programs alone.
+// The kernel offers the helpers that the program calls only to GPL-compatible programs.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,4 +1,4 @@
-//! From a frame to the source address: link layer, VLAN tags, IP version. Nothing beyond.
+//! Finds the source address of a frame: link layer, VLAN tags, IP version, and no further.
 
 use core::mem::offset_of;
 
@@ -18,7 +18,7 @@ const VLAN_TAG: usize = 4;
 /// The shortest IPv4 header, in 32-bit words.
 const MIN_IHL: u8 = 5;
 
-/// What a frame turned out to be.
+/// The kind of a frame.
 pub(crate) enum Packet {
     /// IPv4 with a whole source address.
     V4(IpHeader<SourceV4>),
@@ -26,39 +26,39 @@ pub(crate) enum Packet {
     V6(IpHeader<SourceV6>),
     /// Any other protocol, 802.3 length frames included.
     NonIp,
-    /// Whose packet it is cannot be read.
+    /// The source address cannot be read.
     Malformed(Malformed),
 }
 
 /// Why a source address cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// A tag or the source address is not wholly present, the version is not what the `EtherType`
-    /// says, or the IPv4 header is too short to be one. No IP stack accepts such a packet.
+    /// A tag or the source address is truncated, the version differs from the `EtherType`, or the
+    /// IPv4 header length is below the minimum. No IP stack accepts such a packet.
     Header,
-    /// More VLAN tags than are looked through. Linux removes any number of priority tags, so there
-    /// may be a packet behind them that the host accepts.
+    /// More VLAN tags than the parser skips. Linux removes any number of priority tags, so the host
+    /// may accept the packet behind them.
     Tags,
 }
 
-/// Where the IP header starts, and whose packet it is.
+/// The offset of the IP header, and the source address.
 pub(crate) struct IpHeader<S> {
     /// Offset of the IP header from the start of the frame, in bytes.
     pub(crate) offset: usize,
     pub(crate) source: S,
 }
 
-/// An `EtherType` and the first bytes behind it, as many as hold either family's source address.
+/// An `EtherType` and the bytes after it, up to the end of the source address of either family.
 type Start = Piece<{ IP + offset_of!(Ipv6Hdr, src_addr) + size_of::<[u8; 16]>() }>;
 
-/// The IP header in [`Start`].
+/// Offset of the IP header in [`Start`].
 const IP: usize = size_of::<EtherType>();
 
-/// Finds the source address behind up to [`MAX_VLAN_TAGS`] VLAN tags, 802.1Q or 802.1ad, in any order
-/// and of any id.
+/// Finds the source address after at most [`MAX_VLAN_TAGS`] VLAN tags, 802.1Q or 802.1ad, in any
+/// order and with any id.
 #[inline(always)]
 pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
-    // Nearly all frames: no tag, and the source address in the first buffer.
+    // Nearly all frames take this path: no tag, and the source address is in the first buffer.
     if let Some(start) = frame.piece(EthHdr::LEN - IP) {
         let ether_type = start.u16::<0>().to_be();
         if !is_vlan(ether_type) {
@@ -68,7 +68,7 @@ pub(crate) fn parse(frame: &Frame<'_>) -> Packet {
     parse_behind_tags(frame)
 }
 
-/// As [`parse`], for all other frames: tagged, short, or split up by the driver.
+/// As [`parse`], for the other frames: tagged, short, or split by the driver.
 #[inline(always)]
 fn parse_behind_tags(frame: &Frame<'_>) -> Packet {
     let mut offset = EthHdr::LEN;
@@ -87,7 +87,7 @@ fn parse_behind_tags(frame: &Frame<'_>) -> Packet {
     Packet::Malformed(Malformed::Tags)
 }
 
-/// `ether_type` is that of `start`, which is followed by the IP header at `offset` of the frame.
+/// Parses the IP header behind the `EtherType` in `start`. It has the `offset` in the frame.
 #[inline(always)]
 fn parse_start(ether_type: u16, start: Start, offset: usize) -> Packet {
     const V4_SOURCE: usize = IP + offset_of!(Ipv4Hdr, src_addr);
@@ -105,7 +105,7 @@ fn parse_start(ether_type: u16, start: Start, offset: usize) -> Packet {
     }
 }
 
-/// As [`parse_start`], field by field: for headers that are short or reach into a fragment.
+/// As [`parse_start`], one field at a time: for headers that are short or reach into a fragment.
 #[inline(always)]
 fn parse_by_field(frame: &Frame<'_>, ether_type: u16, offset: usize) -> Packet {
     let found = if ether_type == EtherType::Ipv4 as u16 {

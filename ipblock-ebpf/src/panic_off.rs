@@ -1,10 +1,10 @@
-//! Whether an operator has called off all dropping, which needs no daemon.
+//! Whether an operator has disabled all dropping. It works without the daemon.
 
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 
 use crate::maps::PANIC_OFF;
 
-/// Whether nothing is to be dropped now. Asked for what would be dropped, and only then.
+/// Whether dropping is disabled now. Called only for packets that would be dropped.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
     let Some(until) = PANIC_OFF.get(0) else {

@@ -1,8 +1,8 @@
 //! The source address of a packet, of either family.
 //!
-//! A type for each family, and not one value that may be either: each packet takes one way through
-//! the program, on which nothing is looked at twice. What is asked of a source stands where it is
-//! answered: `tables::Classified`, `bans::Bannable`, `essential::Spared`.
+//! Each family has its own type instead of one enum: each packet takes one path through the
+//! program, which never branches on the family again. The traits of a source are defined where they
+//! are implemented: `tables::Classified`, `bans::Bannable`, `essential::Spared`.
 
 use ipblock_common::{ClassId, SourceKey};
 
@@ -10,15 +10,15 @@ use crate::maps;
 
 /// A source address.
 pub(crate) trait Source: Copy {
-    /// The key of what is kept for it.
+    /// The key of the data kept per source.
     fn key(self, class: ClassId) -> SourceKey;
 }
 
-/// As a number, the first octet on top.
+/// As a number, first octet most significant.
 #[derive(Clone, Copy)]
 pub(crate) struct SourceV4(pub(crate) u32);
 
-/// As the numbers of its halves, the first octet on top.
+/// The two halves as numbers, first octet most significant.
 #[derive(Clone, Copy)]
 pub(crate) struct SourceV6 {
     pub(crate) upper: u64,

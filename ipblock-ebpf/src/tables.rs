@@ -1,4 +1,4 @@
-//! Which class a source has: the tables that stand in front of the tries, and the tries.
+//! Finds the class of a source: in the tables in front of the tries, then in the tries.
 
 use core::arch::asm;
 
@@ -19,16 +19,17 @@ use crate::{
     source::{SourceV4, SourceV6},
 };
 
-/// Patched by the loader. As the object stands, the tries hold all.
+/// Patched by the loader. Unpatched, the tries contain all entries.
 #[unsafe(no_mangle)]
 static LAYOUT: Layout = Layout::NONE;
 
-/// [`LAYOUT`] as the loader has patched it: the compiler must not see what the object holds, the
-/// verifier is to see what stands there.
+/// [`LAYOUT`] as the loader patched it. The `asm!` hides the value in the object from the compiler;
+/// the verifier must see the patched value.
 #[inline(always)]
 fn layout() -> &'static Layout {
     let mut layout: *const Layout = &raw const LAYOUT;
-    // SAFETY: no instruction at all; the pointer stays what it is, and points to a constant.
+    // SAFETY: the `asm!` has no instruction and leaves the pointer unchanged, which points to a
+    // constant.
     unsafe {
         asm!("/* {0} */", inout(reg) layout, options(pure, nomem, nostack, preserves_flags));
         &*layout
@@ -37,7 +38,8 @@ fn layout() -> &'static Layout {
 
 /// A source whose class can be looked up.
 pub(crate) trait Classified {
-    /// The class of the longest entry that holds it, expiry not looked at; [`NO_CLASS`] for none.
+    /// Returns the class of the longest entry that covers the source, before any expiry.
+    /// [`NO_CLASS`] if none does.
     fn find_class(self) -> ClassId;
 }
 

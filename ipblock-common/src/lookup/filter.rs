@@ -1,7 +1,7 @@
-//! Filters: bits that are not all set say that nothing holds the source; set ones say nothing.
+//! Filters. If not all bits of a key are set, no entry covers the source; else one may.
 //!
-//! Each key has two bits in one word (a Bloom filter in blocks of one word: Putze, Sanders and
-//! Singler 2007), so that asking is one load.
+//! Each key has two bits in one word, so that a query is one load. (This is a Bloom filter in
+//! blocks of one word: Putze, Sanders and Singler 2007.)
 
 /// The most bits of an IPv4 filter, as a power of two: 1 MiB.
 pub const MOST_BITS_V4: u32 = 23;
@@ -19,7 +19,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of the one bit with this number.
+    /// The place of the bit with this number.
     #[inline(always)]
     #[must_use]
     pub const fn of_bit(number: u32) -> Self {
@@ -29,14 +29,14 @@ impl Place {
         }
     }
 
-    /// Of the key with this hash, in a filter of `2^(64 - shift)` words.
+    /// The place of the key with this hash, in a filter of `2^(64 - shift)` words.
     #[inline(always)]
     #[must_use]
     pub const fn of_hash(hash: u64, shift: u32) -> Self {
         Self::in_word_of(hash, shift, two_bits(hash >> 32))
     }
 
-    /// As [`Self::of_hash`], in the same word, of another key with the same hash.
+    /// As [`Self::of_hash`], in the same word, for a second key with the same hash.
     #[inline(always)]
     #[must_use]
     pub const fn of_other(hash: u64, shift: u32) -> Self {
@@ -52,7 +52,7 @@ impl Place {
         }
     }
 
-    /// Whether all its bits are set in the word.
+    /// Whether all bits of this place are set in the word.
     #[inline(always)]
     #[must_use]
     pub fn is_set(self, word: Option<&u64>) -> bool {
@@ -67,7 +67,7 @@ pub const fn shift_of(bits: u32) -> u32 {
     64 + 6 - bits
 }
 
-/// Chosen by the lowest 12 bits.
+/// Sets two bits, chosen by the lowest 12 bits.
 #[inline(always)]
 const fn two_bits(chosen_by: u64) -> u64 {
     1 << (chosen_by & 63) | 1 << (chosen_by >> 6 & 63)

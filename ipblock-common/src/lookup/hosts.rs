@@ -1,8 +1,8 @@
-//! Hosts: an exact-match table whose bucket is one cache line.
+//! Hosts: an exact-match hash table whose bucket is one cache line.
 //!
-//! A bucket is filled from its first slot on. What does not fit goes into the next bucket, at most
-//! [`MAX_PROBES`] in all; the table has so many more buckets than hosts fall into that the last one
-//! needs no way around. Who builds it draws another seed, or takes more buckets, until all fits.
+//! A bucket fills from its first slot. A host that does not fit goes into the next bucket; a lookup
+//! reads at most [`MAX_PROBES`] buckets. The table has extra buckets at its end, so that a probe
+//! never wraps around. The builder draws another seed, or takes more buckets, until all hosts fit.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -17,8 +17,8 @@ pub const SLOTS_V4: usize = 8;
 /// Hosts in an IPv6 bucket.
 pub const SLOTS_V6: usize = 3;
 
-/// A bucket of IPv4 hosts, addresses as numbers with the first octet on top. A slot without a class
-/// is empty.
+/// A bucket of IPv4 hosts. Addresses are numbers, first octet most significant. A slot without a
+/// class is empty.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -28,7 +28,7 @@ pub struct HostsV4 {
     classes: [ClassId; SLOTS_V4],
 }
 
-/// A bucket of IPv6 hosts, addresses as the numbers of their halves. A slot without a class is empty.
+/// A bucket of IPv6 hosts. Addresses are two halves as numbers. A slot without a class is empty.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -41,7 +41,7 @@ pub struct HostsV6 {
 }
 
 impl HostsV4 {
-    /// The class of a host, [`NO_CLASS`] when it is not in this bucket.
+    /// Returns the class of a host, or [`NO_CLASS`] if it is not in this bucket.
     #[inline(always)]
     #[must_use]
     pub fn find(&self, address: u32) -> ClassId {
@@ -53,7 +53,7 @@ impl HostsV4 {
         NO_CLASS
     }
 
-    /// Whether hosts of this bucket may stand in the next one.
+    /// Whether hosts of this bucket may be in the next one.
     #[inline(always)]
     #[must_use]
     pub const fn is_full(&self) -> bool {
@@ -61,7 +61,7 @@ impl HostsV4 {
         last != NO_CLASS
     }
 
-    /// Adds a host; false when there is no room.
+    /// Adds a host. Returns false if the bucket is full.
     #[inline]
     pub fn add(&mut self, address: u32, class: ClassId) -> bool {
         let slots = self.addresses.iter_mut().zip(&mut self.classes);
@@ -76,7 +76,7 @@ impl HostsV4 {
 }
 
 impl HostsV6 {
-    /// The class of a host, [`NO_CLASS`] when it is not in this bucket.
+    /// Returns the class of a host, or [`NO_CLASS`] if it is not in this bucket.
     #[inline(always)]
     #[must_use]
     pub fn find(&self, upper: u64, lower: u64) -> ClassId {
@@ -88,7 +88,7 @@ impl HostsV6 {
         NO_CLASS
     }
 
-    /// Whether hosts of this bucket may stand in the next one.
+    /// Whether hosts of this bucket may be in the next one.
     #[inline(always)]
     #[must_use]
     pub const fn is_full(&self) -> bool {
@@ -96,7 +96,7 @@ impl HostsV6 {
         last != NO_CLASS
     }
 
-    /// Adds a host; false when there is no room.
+    /// Adds a host. Returns false if the bucket is full.
     #[inline]
     pub fn add(&mut self, upper: u64, lower: u64, class: ClassId) -> bool {
         let slots = self.addresses.iter_mut().zip(&mut self.classes);
@@ -117,7 +117,8 @@ pub const fn hash_v4(address: u32, seed: u64) -> u64 {
     (address as u64).wrapping_mul(seed | 1)
 }
 
-/// The hash of an IPv6 address: its upper 32 bits depend on all of it, and no more of it is used.
+/// The hash of an IPv6 address. Its upper 32 bits depend on all of the address; only these are
+/// used.
 #[inline(always)]
 #[must_use]
 pub const fn hash_v6(upper: u64, lower: u64, seed: u64) -> u64 {
@@ -125,7 +126,7 @@ pub const fn hash_v6(upper: u64, lower: u64, seed: u64) -> u64 {
     (mixed ^ mixed >> 32 ^ lower).wrapping_mul(seed.rotate_left(32) | 1)
 }
 
-/// The bucket among `buckets` of a key with this hash.
+/// The bucket among `buckets` for a key with this hash.
 #[inline(always)]
 #[must_use]
 pub const fn bucket(hash: u64, buckets: u32) -> u32 {

@@ -1,10 +1,11 @@
-//! What stands in front of the LPM tries: which class a source has, in a few loads from arrays.
+//! The tables in front of the LPM tries: they find the class of a source in a few loads from
+//! arrays.
 //!
-//! A bitmap says for most sources that nothing holds them. Hosts (full-length prefixes) stand in an
-//! exact-match table of one cache line a bucket, nets in a multibit trie. All of it is written before
-//! the program that reads it is put on a link, and never after. The kernel and user space run the
-//! same code over their own [`Tables`], so that what is tested here is what judges packets.
-//! docs/datapath.md tells each table's meaning, memory and cost.
+//! A filter rules out most sources. Hosts (full-length prefixes) are in an exact-match table with
+//! one cache line per bucket, nets in a multibit trie. The tables are written before the program
+//! that reads them is attached, and never after. The kernel and user space run the same code over
+//! their own [`Tables`], so the tests exercise the code that judges packets. docs/datapath.md gives
+//! each table's meaning, memory and cost.
 #![expect(
     clippy::inline_always,
     reason = "in the kernel a call costs as much as what these do"
@@ -22,22 +23,22 @@ use crate::{ClassId, class::NO_CLASS, for_each_table};
 
 macro_rules! declare {
     ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
-        /// The tables of one generation. A read is `None` behind a table's end, which a table that was
-        /// built for these sizes is never asked for. In the kernel the layout is constant: what is not
-        /// there costs nothing.
+        /// The tables of one generation. A read behind the end of a table returns `None`; a table
+        /// built for this layout never causes one. In the kernel the layout is constant: a missing
+        /// table costs nothing.
         pub trait Tables {
             /// Sizes and constants.
             fn layout(&self) -> &Layout;
             $($(#[$doc])* fn $field(&self, index: u32) -> Option<&$element>;)*
-            /// [`nets::descend`], which the kernel side calls rather than having it several times.
+            /// [`nets::descend`]. The kernel calls it out of line, to have its code only once.
             fn descend(&self, value: u32, number: u32) -> ClassId;
         }
     };
 }
 for_each_table!(declare);
 
-/// The class of an IPv4 source, [`NO_CLASS`] when nothing holds it. `address` is a number, its first
-/// octet on top.
+/// Returns the class of an IPv4 source, or [`NO_CLASS`] if no entry covers it. `address` is a
+/// number, first octet most significant.
 #[inline(always)]
 pub fn find_v4(tables: &impl Tables, address: u32) -> ClassId {
     let may_be = |hash| {
@@ -60,8 +61,9 @@ pub fn find_v4(tables: &impl Tables, address: u32) -> ClassId {
     nets::walk(tables, nets::root_v4(address), address)
 }
 
-/// The class of an IPv6 source, [`NO_CLASS`] when nothing holds it, [`nets::ASK_TRIE`] when the IPv6
-/// trie decides. `upper` and `lower` are the halves of the address as numbers, its first octet on top.
+/// Returns the class of an IPv6 source, [`NO_CLASS`] if no entry covers it, or [`nets::ASK_TRIE`]
+/// if the IPv6 trie decides. `upper` and `lower` are the halves of the address as numbers, first
+/// octet most significant.
 #[inline(always)]
 pub fn find_v6(tables: &impl Tables, upper: u64, lower: u64) -> ClassId {
     if tables.layout().buckets_v6 != 0 {
@@ -124,7 +126,7 @@ fn find_host_v6(tables: &impl Tables, upper: u64, lower: u64, hash: u64) -> Clas
     found.unwrap_or(NO_CLASS)
 }
 
-/// A host that is not in a full bucket may be in the next.
+/// A host that is not in a full bucket may be in the next one.
 #[inline(always)]
 fn go_on_if(is_full: bool, class: ClassId) -> ControlFlow<ClassId> {
     if class == NO_CLASS && is_full {
@@ -134,7 +136,7 @@ fn go_on_if(is_full: bool, class: ClassId) -> ControlFlow<ClassId> {
     }
 }
 
-/// What the door of a /32 leads to; `None` when it has none.
+/// Returns the value in the door of a /32, or `None` if it has no door.
 #[inline(always)]
 fn find_door(tables: &impl Tables, hash: u64, first: u32, second: u32) -> Option<u32> {
     let place = hosts::bucket(hash, tables.layout().doors);
@@ -151,13 +153,13 @@ fn find_door(tables: &impl Tables, hash: u64, first: u32, second: u32) -> Option
     found.flatten()
 }
 
-/// Looks into one bucket after another.
+/// Reads one bucket after another.
 #[inline(always)]
 fn probe<const MOST: u32, R, F>(first: u32, look: F) -> Option<R>
 where
     F: Fn(u32) -> Option<ControlFlow<R>>,
 {
-    // Counted from 0, so that the verifier sees an end.
+    // Counts from 0, so that the verifier sees the bound.
     for probe in 0..MOST {
         if let Break(found) = look(first + probe)? {
             return Some(found);
