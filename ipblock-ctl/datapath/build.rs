@@ -1,8 +1,9 @@
-//! Builds the XDP program and leaves its object at `$OUT_DIR/ipblock`, where the library embeds it.
+//! Builds the XDP program. The object is at `$OUT_DIR/ipblock`, where the library embeds it.
 //!
 //! The compiler and the linker are those that `cargo xtask setup` recorded in
-//! `.tools/ebpf-toolchain`; without a record, a nightly with `rust-src` and the `bpf-linker` on
-//! `PATH`. `IPBLOCK_EBPF_OBJECT=path` embeds an object that was built elsewhere and needs neither.
+//! `.tools/ebpf-toolchain`. Without a record, they are a nightly with `rust-src` and the
+//! `bpf-linker` on `PATH`. `IPBLOCK_EBPF_OBJECT=path` embeds an object that was built elsewhere and
+//! needs neither.
 
 use std::{
     env,
@@ -19,7 +20,7 @@ const OBJECT: &str = "ipblock";
 
 fn main() {
     if let Err(error) = run() {
-        // Cargo shows these as its own error lines, and nothing else of this script's output.
+        // Cargo shows these lines as errors, and nothing else of this script's output.
         for line in format!("{error:#}").lines() {
             println!("cargo::error={line}");
         }
@@ -39,7 +40,7 @@ fn run() -> Result<()> {
         return embed_prebuilt(&root.join(object));
     }
 
-    // Cargo.toml holds its profile.
+    // Cargo.toml has the profile of the nested build.
     for watched in ["ipblock-ebpf", "ipblock-common", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
@@ -51,7 +52,7 @@ fn run() -> Result<()> {
     )
 }
 
-/// Copies the object that `IPBLOCK_EBPF_OBJECT` names; a relative path counts from the workspace.
+/// Copies the object that `IPBLOCK_EBPF_OBJECT` names. A relative path starts at the workspace.
 fn embed_prebuilt(object: &Path) -> Result<()> {
     /// `EM_BPF` of the kernel's include/uapi/linux/elf-em.h.
     const EM_BPF: u16 = 247;
@@ -76,12 +77,12 @@ fn embed_prebuilt(object: &Path) -> Result<()> {
 
 /// Runs the nested build and copies its object to `OUT_DIR`.
 ///
-/// There is one `OUT_DIR` for each profile and each set of features; a target directory beside the
-/// profile's lets the latter share one. The cargo that runs this script holds the profile's lock, so
-/// two of these never meet there.
+/// Each profile and each set of features has its own `OUT_DIR`. The sets of features share one
+/// target directory next to that of the profile. The cargo that runs this script holds the lock of
+/// the profile, so two nested builds never use it at the same time.
 fn build(root: &Path, tools: &Tools) -> Result<()> {
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    // <target>/<profile>/build/<package>-<hash>/out; another layout keeps a place of its own.
+    // <target>/<profile>/build/<package>-<hash>/out; in another layout the directory is not shared.
     let shared = match out_dir.ancestors().nth(2) {
         Some(build) if build.file_name() == Some(OsStr::new("build")) => build
             .parent()
@@ -104,11 +105,11 @@ fn build(root: &Path, tools: &Tools) -> Result<()> {
         .arg("--target-dir")
         .arg(&target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", tools.flags(root)?)
-        // Those of the compiler that runs this script.
+        // Cargo set these for the compiler that runs this script.
         .env_remove("RUSTC")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
     if tools.stable {
-        // Leave for the one unstable feature of aya-ebpf, and for this crate's own.
+        // Allows the one unstable feature of aya-ebpf, and that of this crate.
         cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf,ipblock");
     } else {
         cargo.args(["-Z", "build-std=core"]);
@@ -133,14 +134,14 @@ fn build(root: &Path, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-/// What the nested build is done with.
+/// The tools of the nested build.
 struct Tools {
     /// A toolchain name as `rustup run` takes it.
     toolchain: String,
-    /// Path of `bpf-linker`; `None`: the one on `PATH`.
+    /// Path of `bpf-linker`; `None` means the one on `PATH`.
     linker: Option<PathBuf>,
-    /// The compiler is a stable one with a prebuilt `core`: it needs leave for the one unstable
-    /// feature of aya-ebpf, and must not be taken for a nightly that builds `core` itself.
+    /// The compiler is a stable one with a prebuilt `core`. It needs permission for the one
+    /// unstable feature of aya-ebpf, and it cannot build `core` itself as a nightly does.
     stable: bool,
 }
 
@@ -168,7 +169,7 @@ impl Tools {
         )
     }
 
-    /// The record's tools; `None` when the linker it names is gone.
+    /// Returns the recorded tools, or `None` if the recorded linker does not exist any more.
     fn recorded(record: &Path) -> Result<Option<Self>> {
         let text = fs::read_to_string(record)
             .with_context(|| format!("cannot read {}", record.display()))?;
@@ -193,7 +194,7 @@ impl Tools {
         Ok(linker.exists().then_some(tools))
     }
 
-    /// A program of the tool chain. Without rustup the only compiler there is has to do.
+    /// Returns a command for a program of the tool chain. Without rustup, uses the only compiler.
     fn command(&self, program: &str) -> Command {
         if !is_on_path("rustup") {
             return Command::new(program);
@@ -203,12 +204,12 @@ impl Tools {
         command
     }
 
-    /// Flags for the compiler, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+    /// Returns the flags for the compiler, in the form of `CARGO_ENCODED_RUSTFLAGS`.
     ///
-    /// The same sources make the same object wherever they lie (`cargo xtask check` tries it): paths of
-    /// this machine are given other names.
+    /// They replace the paths of this machine, so the same sources make the same object in any
+    /// directory (`cargo xtask check` tests it).
     fn flags(&self, root: &Path) -> Result<String> {
-        // By it aya-ebpf knows the layout of what the kernel hands over.
+        // aya-ebpf derives the layout of the kernel's arguments from it.
         let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
         let mut flags = vec![
             format!("--cfg=bpf_target_arch=\"{architecture}\""),

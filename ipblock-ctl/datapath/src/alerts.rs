@@ -1,4 +1,4 @@
-//! What the kernel tells of sources that hit a rule that alerts.
+//! The kernel's alerts about sources that hit an alerting rule.
 
 use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
@@ -19,7 +19,7 @@ use super::{
     maps::{Shape, map_error, one_element, open_map},
 };
 
-/// What the maps have to be.
+/// The required shapes of the maps.
 pub(super) const SHAPES: [Shape; 5] = [
     Shape {
         name: names::ALERT_WINDOWS,
@@ -50,7 +50,7 @@ pub(super) const SHAPES: [Shape; 5] = [
     one_element(names::ALERT_RATE, MapType::Array, size_of::<AlertRate>()),
 ];
 
-/// Windows, counts and settings, open.
+/// Windows, counts and settings, opened.
 pub struct AlertTables {
     windows: HashMap<MapData, SourceKey, AlertWindow>,
     counts: PerCpuArray<MapData, AlertCounts>,
@@ -72,24 +72,26 @@ impl AlertTables {
         })
     }
 
-    /// The kernel's id of the counts: another one within the same boot tells that they began anew.
+    /// The kernel's id of the counts. A different id within the same boot means that they restarted
+    /// at 0.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Sets window and rate, from the next packet on.
+    /// Sets window and rate, which apply from the next packet on.
     pub fn set(&mut self, settings: AlertSettings) -> Result<(), DatapathError> {
         let set = self.settings.set(0, settings, 0);
         set.map_err(|error| map_error(names::ALERT_SETTINGS, error))
     }
 
-    /// The window of a source; `None` when the kernel keeps none (any more).
+    /// Returns the window of a source, or `None` if the kernel has none (any more).
     ///
-    /// The kernel copies a value without a lock, byte by byte in any order (`rep movsb`): a copy may have
-    /// the start of one window and packets of another, and of a number some bytes before and some
-    /// after an addition. A window's start stands in the map only as long as its own packets do, and
-    /// they only grow: so a copy is whole that lies between two others.
+    /// The kernel copies a value without a lock, byte by byte in any order (`rep movsb`). So a copy
+    /// may mix the start of one window with the packets of another, or a packet count with some
+    /// bytes before and some after an addition. While the map has the same start, it has only
+    /// packets of that window, and their number only grows. So a copy is consistent if the copies
+    /// before and after it have the same start, and the three packet counts ascend.
     pub fn window(&self, key: &SourceKey) -> Result<Option<AlertWindow>, DatapathError> {
         let (Some(mut before), Some(mut window)) = (self.look(key)?, self.look(key)?) else {
             return Ok(None);
@@ -115,7 +117,7 @@ impl AlertTables {
         }
     }
 
-    /// What became of the packets that were seen since the maps were made, summed over CPUs.
+    /// Returns the counts per kind of `Seen` since the maps were created, summed over CPUs.
     pub fn counts(&self) -> Result<AlertCounts, DatapathError> {
         let per_cpu = self.counts.get(&0, 0);
         let per_cpu = per_cpu.map_err(|error| map_error(names::ALERT_COUNTS, error))?;
@@ -127,8 +129,8 @@ impl AlertTables {
     }
 }
 
-/// The announced packets that nobody has read yet, in the order in which the kernel announced them.
-/// There must be one reader.
+/// The announced packets that were not read yet, in the order of their announcement. There must be
+/// only one reader.
 pub struct AlertEvents(RingBuf<MapData>);
 
 impl AlertEvents {
@@ -136,12 +138,12 @@ impl AlertEvents {
         open_map(directory, names::ALERT_EVENTS).map(Self)
     }
 
-    /// Waits until there is one, or for so long.
+    /// Waits until there is an event, but not longer than `at_most`.
     pub fn wait(&self, at_most: Duration) {
         let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
         // SAFETY: the ring buffer's descriptor is open as long as `self` is.
         let fd = unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) };
-        // A signal ends the wait early, and that is all.
+        // A signal only ends the wait early.
         let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout);
     }
 }
@@ -149,11 +151,11 @@ impl AlertEvents {
 impl Iterator for AlertEvents {
     type Item = AlertEvent;
 
-    /// `None` when there is none yet.
+    /// Returns the next event, or `None` if there is none yet.
     fn next(&mut self) -> Option<AlertEvent> {
         loop {
             let item = self.0.next()?;
-            // The kernel writes nothing else.
+            // The kernel writes only values of this type.
             if let Ok(event) = AlertEvent::read_from_bytes(&item) {
                 return Some(event);
             }

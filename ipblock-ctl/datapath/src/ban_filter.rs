@@ -1,7 +1,7 @@
-//! What stands in front of the ban tables: which sources have to be looked up in them at all.
+//! The filter in front of the ban tables: it decides which sources have to be looked up in them.
 //!
-//! A bit is set after its entry is there. Taking a ban away leaves its bit: it costs a lookup in vain
-//! and no more. Now and then all bits are put right at once.
+//! A bit is set after its entry was added. The removal of a ban leaves its bit set, which only
+//! costs lookups that find no entry. From time to time the whole filter is rebuilt.
 
 use std::{
     net::IpAddr,
@@ -24,7 +24,7 @@ use super::{
     maps::{MMAPABLE, Shape, map_error, one_element, open_map, open_words},
 };
 
-/// What the maps have to be.
+/// The required shapes of the maps.
 pub(super) const SHAPES: [Shape; 3] = [
     one_element(names::BAN_GATE, MapType::Array, size_of::<BanGate>()),
     filter(names::BAN_FILTER_V4),
@@ -42,17 +42,17 @@ const fn filter(name: &'static str) -> Shape {
     }
 }
 
-/// Words of either family's bits.
+/// Words in the filter of each family.
 const WORDS: usize = FILTER_WORDS as usize;
 
-/// The maps, open.
+/// The maps, opened.
 pub(super) struct BanFilter {
     gate: Array<MapData, BanGate>,
     ipv4: Mapped<AtomicU64>,
     ipv6: Mapped<AtomicU64>,
-    /// What the gate holds.
+    /// The current value of the gate.
     open: BanGate,
-    /// Entries that have gone since all bits were put right.
+    /// Entries removed since the last rebuild.
     gone: usize,
 }
 
@@ -69,7 +69,7 @@ impl BanFilter {
         })
     }
 
-    /// Lets the sources of an entry that is there be looked up.
+    /// Sets the bits of an entry that is already in the table.
     pub(super) fn added(&mut self, prefix: IpNet) -> Result<(), DatapathError> {
         for_each_word(prefix, |word, bits| {
             let words = match prefix {
@@ -83,7 +83,7 @@ impl BanFilter {
         self.put(opened_by(self.open, prefix))
     }
 
-    /// Notes that an entry has gone.
+    /// Counts a removed entry.
     pub(super) fn removed(&mut self) {
         self.gone += 1;
     }
@@ -93,8 +93,8 @@ impl BanFilter {
         self.gone > 1000 + entries / 8
     }
 
-    /// Makes the bits those of the entries, all of which are in the tables. A bit that is needed before
-    /// and after is set all the time.
+    /// Rebuilds the filter from the entries, which are all in the tables. A bit that is needed
+    /// before and after stays set all the time.
     pub(super) fn put_right(
         &mut self,
         entries: impl IntoIterator<Item = IpNet>,
@@ -118,7 +118,7 @@ impl BanFilter {
         Ok(())
     }
 
-    /// Whether a source is looked up in the tables.
+    /// Whether a source has to be looked up in the tables.
     pub(super) fn asks_for(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => ban::may_cover_v4(self, address.to_bits()),
@@ -146,7 +146,7 @@ fn read(words: &Mapped<AtomicU64>, word: u32) -> Option<u64> {
     Some(word.load(Ordering::Acquire))
 }
 
-/// All bits, apart from the kernel.
+/// A whole filter, in the memory of this process.
 struct Bits {
     gate: BanGate,
     ipv4: Vec<u64>,
@@ -176,7 +176,7 @@ impl Bits {
     }
 }
 
-/// The gate with an entry more.
+/// Returns the gate after another entry is added.
 fn opened_by(gate: BanGate, prefix: IpNet) -> BanGate {
     match prefix {
         IpNet::V4(_) => BanGate { v4: 1, ..gate },
@@ -189,7 +189,7 @@ fn opened_by(gate: BanGate, prefix: IpNet) -> BanGate {
     }
 }
 
-/// The bits of an entry, by word.
+/// Calls `set` with each word and its bits for an entry.
 fn for_each_word(prefix: IpNet, mut set: impl FnMut(usize, u64)) {
     match prefix {
         IpNet::V4(net) => words_v4(net, set),
@@ -199,7 +199,7 @@ fn for_each_word(prefix: IpNet, mut set: impl FnMut(usize, u64)) {
     }
 }
 
-/// A /8 is 65,536 bits, and 1,024 words.
+/// A /8 has 65,536 bits in 1,024 words.
 fn words_v4(net: Ipv4Net, mut set: impl FnMut(usize, u64)) {
     let (first, last) = (net.network().to_bits() >> 8, net.broadcast().to_bits() >> 8);
     for word in first / 64..=last / 64 {
@@ -222,7 +222,7 @@ fn places_v6(net: Ipv6Net) -> impl Iterator<Item = Place> {
     whole.into_iter().chain(nets)
 }
 
-/// The first half of an address.
+/// The upper half of an address.
 const fn upper(address: u128) -> u64 {
     (address >> 64) as u64
 }

@@ -1,4 +1,4 @@
-//! The ban tables: two tries that every generation's program uses, whatever its zone.
+//! The ban tables: two tries that the programs of all generations and zones use.
 
 use std::{
     collections::BTreeMap,
@@ -24,16 +24,16 @@ use super::{
 /// `BPF_F_NO_PREALLOC` of include/uapi/linux/bpf.h: tries have no other form.
 const NO_PREALLOC: u32 = 1;
 
-/// The pinned ban tables, open.
+/// The pinned ban tables, opened.
 ///
-/// What they should hold is known elsewhere: reading a trie back can miss entries (before Linux 6.13).
+/// The caller knows the entries: before Linux 6.13 a read of the trie's keys can miss some.
 pub struct BanTables {
     ipv4: LpmTrie<MapData, [u8; 4], BanDeadline>,
     ipv6: LpmTrie<MapData, [u8; 16], BanDeadline>,
     filter: BanFilter,
 }
 
-/// What the tables have to be.
+/// The required shapes of the tables.
 pub(super) const SHAPES: [Shape; 2] = [
     shape::<[u8; 4]>(names::BANS_IPV4),
     shape::<[u8; 16]>(names::BANS_IPV6),
@@ -51,7 +51,7 @@ const fn shape<K>(name: &'static str) -> Shape {
 }
 
 impl BanTables {
-    /// Opens the tables that are pinned.
+    /// Opens the pinned tables.
     pub(super) fn open(directory: &Path) -> Result<Self, DatapathError> {
         Ok(Self {
             ipv4: open_map(directory, names::BANS_IPV4)?,
@@ -60,7 +60,7 @@ impl BanTables {
         })
     }
 
-    /// Carries out writes in their order. On an error those before it are done.
+    /// Executes writes in their order. On an error the writes before it are done.
     pub fn write(&mut self, writes: &[Write]) -> Result<(), DatapathError> {
         for write in writes {
             let (Write::Set(prefix, _) | Write::Remove(prefix)) = write;
@@ -86,7 +86,8 @@ impl BanTables {
         Ok(())
     }
 
-    /// Makes looking up quick again once many entries have gone; `count` are left, which are `entries`.
+    /// Rebuilds the filter if many entries were removed. The tables have `count` entries, which are
+    /// `entries`.
     pub fn tidy<I: IntoIterator<Item = IpNet>>(
         &mut self,
         count: usize,
@@ -98,7 +99,7 @@ impl BanTables {
         self.filter.put_right(entries())
     }
 
-    /// The deadline that the kernel finds for an address; `None` for no entry.
+    /// Returns the deadline that the kernel finds for an address, or `None` if there is no entry.
     pub fn deadline(&self, address: IpAddr) -> Result<Option<u64>, DatapathError> {
         if !self.filter.asks_for(address) {
             return Ok(None);
@@ -120,10 +121,10 @@ impl BanTables {
         }
     }
 
-    /// Makes the tables hold `entries` and nothing else; how many writes that took.
+    /// Makes the tables contain exactly `entries`. Returns the number of writes.
     ///
-    /// All keys are read before anything is written: the walk over a trie loses its place when
-    /// entries go.
+    /// Reads all keys before the first write: the walk over a trie loses its position if entries
+    /// are removed.
     pub fn make_hold(
         &mut self,
         entries: impl IntoIterator<Item = (IpNet, u64)>,
@@ -132,7 +133,7 @@ impl BanTables {
         for entry in &self.ipv4 {
             let (key, deadline) = entry.map_err(|error| map_error(names::BANS_IPV4, error))?;
             let address = Ipv4Addr::from(key.data());
-            // The kernel masks nothing and refuses longer prefixes.
+            // The kernel does not mask host bits and refuses longer prefixes.
             if let Ok(net) = Ipv4Net::new(address, length(key.prefix_len())) {
                 found.insert(IpNet::V4(net), deadline.ns());
             }
@@ -181,7 +182,7 @@ fn apply<K: Pod>(
             insert_patiently(|| table.insert(key, BanDeadline::new(deadline), 0))
         }
         Write::Remove(_) => match table.remove(key) {
-            // Gone is what it was to be.
+            // Already removed.
             Err(error) if is_not_found(&error) => Ok(()),
             result => result,
         },

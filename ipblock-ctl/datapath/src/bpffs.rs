@@ -1,16 +1,16 @@
-//! Where bpffs is mounted.
+//! Finds the mounts of bpffs.
 
 use std::{fs, io, path::PathBuf};
 
-/// Where bpffs is, unless it is told otherwise.
+/// Default mount point of bpffs.
 pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
 
-/// Every place where one is mounted, as this process sees it.
+/// Returns every mount point of a bpffs, as this process sees it.
 pub fn mounted() -> io::Result<Vec<PathBuf>> {
     fs::read_to_string("/proc/self/mounts").map(|mounts| places(&mounts))
 }
 
-/// Of the lines of /proc/self/mounts, without those that were mounted over.
+/// Parses the lines of /proc/self/mounts. Omits mounts that another one hides.
 fn places(mounts: &str) -> Vec<PathBuf> {
     let mut places = Vec::new();
     for line in mounts.lines() {
@@ -27,7 +27,7 @@ fn places(mounts: &str) -> Vec<PathBuf> {
     places
 }
 
-/// What separates fields stands there as octal digits (`fs/proc_namespace.c`, `mangle`).
+/// Decodes separator characters, which are octal escapes there (`fs/proc_namespace.c`, `mangle`).
 fn unescaped(field: &str) -> String {
     let text = field.replace("\\040", " ").replace("\\011", "\t");
     text.replace("\\012", "\n").replace("\\134", "\\")

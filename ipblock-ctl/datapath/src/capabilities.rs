@@ -1,16 +1,16 @@
-//! What a process has to be allowed.
+//! The capabilities that the datapath needs.
 
 use caps::{CapSet, Capability};
 
-/// Loading programs and maps, attaching them, reading maps, and what the verifier asks for to trust the
-/// program.
+/// The capabilities to load programs and maps, attach programs and read maps, and for the verifier
+/// to trust the program.
 pub const CAPABILITIES: [Capability; 3] = [
     Capability::CAP_BPF,
     Capability::CAP_NET_ADMIN,
     Capability::CAP_PERFMON,
 ];
 
-/// Those of [`CAPABILITIES`] that this thread does not have in effect.
+/// Returns those of [`CAPABILITIES`] that are not effective in this thread.
 #[must_use]
 pub fn missing_capabilities() -> Vec<Capability> {
     let has = |needed| matches!(caps::has_cap(None, CapSet::Effective, needed), Ok(true));

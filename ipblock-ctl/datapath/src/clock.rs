@@ -5,10 +5,10 @@ use std::{io, sync::OnceLock};
 use jiff::{SignedDuration, Timestamp, Unit};
 use nix::time::{ClockId, clock_gettime};
 
-/// Identity of the running boot: times on `CLOCK_BOOTTIME` mean nothing in another one.
+/// Identity of the running boot. Times on `CLOCK_BOOTTIME` have no meaning in another boot.
 ///
-/// Source: `/proc/sys/kernel/random/boot_id`. Empty where it cannot be read, and then equal to no
-/// boot that was stored.
+/// Source: `/proc/sys/kernel/random/boot_id`. Empty if it cannot be read; then it differs from
+/// every stored boot.
 #[must_use]
 pub fn boot_id() -> &'static str {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
@@ -18,14 +18,14 @@ pub fn boot_id() -> &'static str {
     })
 }
 
-/// The same instant on three clocks.
+/// The same moment on three clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// Wall time.
     pub wall: Timestamp,
-    /// `CLOCK_BOOTTIME` in nanoseconds: runs through suspend. Deadlines are on it.
+    /// `CLOCK_BOOTTIME` in nanoseconds, which includes suspend. Deadlines use it.
     pub boot_ns: u64,
-    /// `CLOCK_MONOTONIC` in nanoseconds: stands still during suspend. Last hits are on it.
+    /// `CLOCK_MONOTONIC` in nanoseconds, which excludes suspend. Last hits use it.
     pub monotonic_ns: u64,
 }
 
@@ -40,7 +40,8 @@ impl Now {
         }
     }
 
-    /// A deadline for the kernel, in nanoseconds of `CLOCK_BOOTTIME`; never 0, which means none.
+    /// Returns a deadline for the kernel, in nanoseconds of `CLOCK_BOOTTIME`. It is never 0, which
+    /// means "none".
     #[must_use]
     pub fn deadline_ns(&self, end: Timestamp) -> u64 {
         let left = end.duration_since(self.wall).as_nanos();
@@ -48,8 +49,8 @@ impl Now {
         u64::try_from(at.max(1)).unwrap_or(u64::MAX)
     }
 
-    /// Wall time of an instant on `CLOCK_BOOTTIME`, in nanoseconds; as far as wall time goes where it
-    /// is beyond that.
+    /// Returns the wall time of a moment on `CLOCK_BOOTTIME` in nanoseconds, or the largest wall
+    /// time if it is beyond that.
     #[must_use]
     pub fn wall_at(&self, boot_ns: u64) -> Timestamp {
         let distance = i128::from(boot_ns) - i128::from(self.boot_ns);
@@ -58,11 +59,12 @@ impl Now {
         self.wall.saturating_add(distance).unwrap_or(self.wall)
     }
 
-    /// Wall time of a last hit in whole milliseconds; `None` for 0, no hit.
+    /// Returns the wall time of a last hit in whole milliseconds, or `None` for 0, which means "no
+    /// hit".
     ///
-    /// Finer than that the answer would differ between two readings without a hit in between: the
-    /// two clocks are not read at the same instant, and the kernel's is a coarse one anyway.
-    /// A hit from before a suspend is told later than it was, by the length of the suspend.
+    /// At a finer resolution, two readings without a hit in between would differ: the two clocks
+    /// are not read at the same moment, and the kernel's clock is coarse. For a hit before a
+    /// suspend, the result is late by the length of the suspend.
     #[must_use]
     pub fn hit_time(&self, last_hit_ns: u64) -> Option<Timestamp> {
         if last_hit_ns == 0 {
@@ -75,12 +77,11 @@ impl Now {
     }
 }
 
-/// Whether something keeps the wall clock right: the kernel's own idea of it, as NTP clients set it
-/// (`adjtimex`).
+/// Whether the wall clock is synchronised, as NTP clients reported to the kernel (`adjtimex`).
 pub fn is_synchronised() -> io::Result<bool> {
     // SAFETY: a structure of numbers, all of which may be 0.
     let mut question: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: it outlives the call; with no mode set, nothing of the clock is changed.
+    // SAFETY: it outlives the call. With mode 0 the call changes nothing of the clock.
     let state = unsafe { libc::adjtimex(&raw mut question) };
     match state {
         -1 => Err(io::Error::last_os_error()),
@@ -90,7 +91,7 @@ pub fn is_synchronised() -> io::Result<bool> {
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {
-    // These clocks exist on every kernel that the program loads on.
+    // These clocks exist on every kernel that can load the program.
     let time = clock_gettime(clock).unwrap_or_else(|_| std::time::Duration::ZERO.into());
     let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
     let nanoseconds = u64::try_from(time.tv_nsec()).unwrap_or(0);
@@ -101,7 +102,7 @@ fn nanoseconds(clock: ClockId) -> u64 {
 mod tests {
     use super::*;
 
-    /// Some moment: 5 s after boot at the beginning of 2026.
+    /// An example: 5 s after boot at the beginning of 2026.
     fn now() -> Now {
         Now {
             wall: Timestamp::from_second(1_767_225_600).unwrap_or_default(),

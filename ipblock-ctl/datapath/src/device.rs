@@ -1,4 +1,4 @@
-//! What a network device and its driver say of themselves: driver, offloads, kinds of XDP.
+//! What the kernel reports about a network device and its driver: name, offloads, XDP features.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ struct Value {
     data: u32,
 }
 
-/// The name of an interface's driver.
+/// Returns the name of an interface's driver.
 pub fn driver(interface: &str) -> io::Result<String> {
     let mut info = DriverInfo {
         command: ETHTOOL_GDRVINFO,
@@ -46,7 +46,7 @@ pub fn driver(interface: &str) -> io::Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Whether an interface puts packets of a connection together before anybody sees them (large receive
+/// Whether an interface merges packets of a connection before XDP sees them (large receive
 /// offload).
 pub fn has_lro(interface: &str) -> io::Result<bool> {
     let mut value = Value {
@@ -57,12 +57,12 @@ pub fn has_lro(interface: &str) -> io::Result<bool> {
     Ok(value.data & ETH_FLAG_LRO != 0)
 }
 
-/// Asks one question. `T` has to be the structure of the command that it begins with.
+/// Executes one ethtool command. `T` must be the structure of the command in its first field.
 fn ethtool<T>(interface: &str, question: &mut T) -> io::Result<()> {
     let kind = (AddressFamily::Inet, SockType::Datagram);
     let socket = socket(kind.0, kind.1, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];
-    // One byte is left for the end of the text.
+    // One byte remains for the terminating zero.
     for (to, from) in name
         .iter_mut()
         .take(libc::IFNAMSIZ - 1)
@@ -76,8 +76,8 @@ fn ethtool<T>(interface: &str, question: &mut T) -> io::Result<()> {
             ifru_data: (&raw mut *question).cast(),
         },
     };
-    // SAFETY: the request names a text with an end and a structure that outlives the call, of the
-    // size that its command has (callers in this file).
+    // SAFETY: the request points to a terminated name and to a structure that outlives the call and
+    // has the size of its command (callers in this file).
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -88,12 +88,12 @@ fn ethtool<T>(interface: &str, question: &mut T) -> io::Result<()> {
 /// `SIOCETHTOOL` of include/uapi/linux/sockios.h.
 const SIOCETHTOOL: libc::Ioctl = 0x8946;
 
-/// What XDP a driver can do, as it says itself.
+/// The XDP features that a driver reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct XdpFeatures {
-    /// Programs run in the driver.
+    /// XDP programs can run in the driver.
     pub native: bool,
-    /// Packets of several buffers reach them.
+    /// These programs receive packets in several buffers.
     pub frags: bool,
 }
 
@@ -112,7 +112,8 @@ const NLM_F_DUMP: u16 = 0x300;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
-/// By interface index; `None` where the kernel does not tell (before Linux 6.3).
+/// Returns the features by interface index, or `None` if the kernel does not report them (before
+/// Linux 6.3).
 pub fn xdp_features() -> io::Result<Option<BTreeMap<u32, XdpFeatures>>> {
     let mut name = b"netdev\0".to_vec();
     let mut attribute = header_of_attribute(CTRL_ATTR_FAMILY_NAME, &name);
@@ -159,7 +160,7 @@ fn header_of_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     [length.to_ne_bytes(), kind.to_ne_bytes()].concat()
 }
 
-/// `struct nlmsghdr`, `struct genlmsghdr`, attributes.
+/// Builds a message: `struct nlmsghdr`, `struct genlmsghdr`, attributes.
 fn message(kind: u16, flags: u16, command: u8, attributes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADERS + attributes.len()).unwrap_or(u32::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
@@ -175,7 +176,7 @@ fn message(kind: u16, flags: u16, command: u8, attributes: &[u8]) -> Vec<u8> {
 /// Bytes before the attributes.
 const HEADERS: usize = 20;
 
-/// The attributes of every answer.
+/// Sends a request and returns the attributes of every reply.
 fn ask(request: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let is_dump = request.get(6..8) != Some(&NLM_F_REQUEST.to_ne_bytes());
     let mut socket = Socket::new(NETLINK_GENERIC)?;

@@ -1,4 +1,4 @@
-//! What can go wrong between user space and the kernel.
+//! Errors between user space and the kernel.
 
 use std::{
     io,
@@ -14,27 +14,27 @@ use super::{
     mode::AttachMode,
 };
 
-/// Something that a kernel has or has not.
+/// A feature of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// What it is, and what it is for.
+    /// The feature and its purpose.
     pub what: &'static str,
-    /// The version of Linux that brought it.
+    /// The first version of Linux with it.
     pub since: &'static str,
 }
 
-/// A failure of the datapath. Nothing that was in force has changed, unless the variant says so.
+/// A failure of the datapath. Unless the variant says otherwise, what was in force has not changed.
 #[derive(Debug, Error)]
 pub enum DatapathError {
-    /// There is no bpffs to pin to.
+    /// There is no bpffs for the pins.
     #[error("bpffs at {path}: {problem}", path = .path.display())]
     Bpffs {
-        /// Where it was looked for.
+        /// The path that was searched.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong with it.
         problem: String,
     },
-    /// A pin or its directory could not be made, opened or removed.
+    /// A pin or its directory could not be created, opened or removed.
     #[error("pin {path}: {source}", path = .path.display())]
     Pin {
         /// The pin.
@@ -42,7 +42,7 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
-    /// The kernel or the file system does not let this process use a pin or its directory.
+    /// The kernel or the file system does not allow this process to use a pin or its directory.
     #[error("pin {path}: not permitted ({source})", path = .path.display())]
     NotPermitted {
         /// The pin.
@@ -50,42 +50,42 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
-    /// Another user could change what is pinned there.
+    /// Another user could change the pins.
     #[error("{path} {problem}", path = .path.display())]
     Untrusted {
         /// The directory.
         path: PathBuf,
-        /// Who could.
+        /// Which user could do that.
         problem: String,
-        /// What to do.
+        /// How to fix it.
         cure: String,
     },
-    /// Another daemon looks after what is pinned there.
+    /// Another daemon manages the pins.
     #[error("another ipblockd looks after the filter pinned under {path}", path = .path.display())]
     PinsInUse {
-        /// Where it is pinned.
+        /// The directory of the pins.
         path: PathBuf,
     },
-    /// A pin is there and holds something else.
+    /// A pin exists but is another object.
     #[error("pin {path} is not what ipblock pinned there: {problem}", path = .path.display())]
     StrangePin {
         /// The pin.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong with it.
         problem: String,
     },
-    /// No daemon has pinned a filter there that could be told anything.
+    /// No daemon has pinned a filter there to which the command applies.
     #[error("no filter of ipblock is pinned under {}", listed(places))]
     NoFilter {
-        /// Every bpffs that was looked at.
+        /// Every bpffs that was searched.
         places: Vec<PathBuf>,
     },
-    /// More entries than the zone may have.
+    /// The zone has more entries than its capacity.
     #[error("the ruleset needs {entries} kernel entries, the capacity is {capacity}")]
     Capacity {
         /// Entries of both families.
         entries: usize,
-        /// How many there may be.
+        /// The maximum of entries.
         capacity: u32,
     },
     /// The kernel refused the maps or the program.
@@ -97,7 +97,7 @@ pub enum DatapathError {
     /// The kernel is too old for the program.
     #[error("this kernel cannot run the XDP program, it lacks {}", lacks(missing))]
     Kernel {
-        /// What it lacks.
+        /// The missing features.
         missing: Vec<Feature>,
     },
     /// The kernel's verifier refused the program.
@@ -116,7 +116,7 @@ pub enum DatapathError {
         /// Why.
         source: Box<MapError>,
     },
-    /// A map could not be read as a whole.
+    /// A map could not be read completely.
     #[error("map {map}: {source}")]
     Read {
         /// Its name.
@@ -132,7 +132,7 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
-    /// No interface with this name in the daemon's network namespace.
+    /// No interface has this name in the daemon's network namespace.
     #[error("there is no interface `{interface}`")]
     NoInterface {
         /// The name.
@@ -146,19 +146,20 @@ pub enum DatapathError {
         /// Its link-layer type.
         link_type: String,
     },
-    /// Someone else's program is on the interface.
+    /// A program of another owner is on the interface.
     #[error("interface `{interface}` already runs XDP program {program}{name}, which is not ipblock's", name = .name.as_ref().map(|name| format!(" (`{name}`)")).unwrap_or_default())]
     ForeignProgram {
         /// The interface.
         interface: String,
         /// The program's id.
         program: u32,
-        /// The program's name, where it may be read.
+        /// The program's name, if it may be read.
         name: Option<String>,
         /// How it is attached.
         mode: AttachMode,
     },
-    /// The kernel takes no program below a device that has one, and that one cannot be taken off for it.
+    /// The kernel refuses a program below a device that has one, and that one cannot be removed for
+    /// it.
     #[error("cannot attach to `{interface}`: {}", above_it(upper, *program, *why))]
     Below {
         /// The interface.
@@ -167,10 +168,10 @@ pub enum DatapathError {
         upper: String,
         /// The program there.
         program: u32,
-        /// Why it stays.
+        /// Why the program cannot be removed.
         why: InTheWay,
     },
-    /// The kernel takes no program below a device that has one, and none of those here has.
+    /// The kernel refuses a program below a device that has one, and no interface here has one.
     #[error(
         "cannot attach to `{interface}`: a device above it in another network namespace runs an XDP \
          program, and the kernel takes no program below one"
@@ -179,7 +180,7 @@ pub enum DatapathError {
         /// The interface.
         interface: String,
     },
-    /// What comes in by an interface could not be held back.
+    /// The incoming packets of an interface could not be held.
     #[error("cannot hold back what comes in by `{interface}`: {source}")]
     Hold {
         /// The interface.
@@ -192,12 +193,12 @@ pub enum DatapathError {
     Attach {
         /// The interface.
         interface: String,
-        /// The mode that was tried last.
+        /// The last mode that was tried.
         mode: AttachMode,
         /// Why.
         source: io::Error,
     },
-    /// The interface went away under its link.
+    /// The interface was removed while the link was on it.
     #[error("interface `{interface}` is gone")]
     LinkGone {
         /// The interface.
@@ -211,7 +212,7 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
-    /// The kernel refused to take the program off an interface.
+    /// The kernel refused to detach the program from an interface.
     #[error("cannot detach from `{interface}`: {source}")]
     Detach {
         /// The interface.
@@ -219,15 +220,15 @@ pub enum DatapathError {
         /// Why.
         source: io::Error,
     },
-    /// The filter that was attached by this name is on an interface that has another name now.
+    /// The filter that was attached with this name is on an interface with another name now.
     #[error("the filter of `{interface}` is on `{now}`: interfaces were renamed")]
     Renamed {
-        /// The name that it was attached by.
+        /// The name at the time of the attachment.
         interface: String,
-        /// The present name of the interface that it is on.
+        /// The present name of that interface.
         now: String,
     },
-    /// Interfaces could not be asked for.
+    /// The list of interfaces could not be read.
     #[error("netlink: {0}")]
     Netlink(#[source] io::Error),
     /// The program's diagnostics could not be read.
@@ -321,7 +322,7 @@ impl Hinted for DatapathError {
 }
 
 impl DatapathError {
-    /// A pin that could not be made, opened or removed.
+    /// A pin that could not be created, opened or removed.
     pub(super) fn pin(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match system_error(&source) {
@@ -330,8 +331,8 @@ impl DatapathError {
         }
     }
 
-    /// A pin that aya could not make or open. Only what is not a matter of permission tells that it
-    /// holds something else.
+    /// A pin that aya could not create or open. An error other than a missing permission means that
+    /// the pin is another object.
     pub(super) fn strange_pin(
         path: impl Into<PathBuf>,
         error: &(dyn std::error::Error + 'static),
@@ -349,8 +350,8 @@ impl DatapathError {
         }
     }
 
-    /// Whether this process may not do what it tried. A program that the verifier refuses is another
-    /// matter, though the system call says the same.
+    /// Whether this process lacks a permission. A program that the verifier refuses is another
+    /// case, although the system call returns the same error.
     #[must_use]
     pub fn is_not_permitted(&self) -> bool {
         match self {
@@ -363,17 +364,17 @@ impl DatapathError {
     }
 }
 
-/// What a process needs that may not use what is pinned.
+/// What a process without permission for the pins needs.
 const NOT_PERMITTED: &str = "run ipblockd as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, as \
      the user who owns the pins; leave the pins as they are, a filter may depend on them";
 
-/// How to mount bpffs so that other users cannot put anything into it.
+/// How to mount bpffs so that other users cannot create entries in it.
 #[must_use]
 pub fn mount_command(path: &Path) -> String {
     format!("mount -t bpf -o mode=700 bpf {}", path.display())
 }
 
-/// The number of the system call's error that an error goes back to.
+/// Returns the error number of the system call that caused an error.
 fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {

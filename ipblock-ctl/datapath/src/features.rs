@@ -1,5 +1,5 @@
-//! What the program asks of the kernel, found out by trying: distributions carry features back, so a
-//! version says little.
+//! Kernel features that the program needs, probed by use: distributions backport features, so a
+//! version proves little.
 
 use aya::{
     maps::MapType,
@@ -59,8 +59,8 @@ const FEATURES: [(Probe, Feature); 6] = [
     ),
 ];
 
-/// What the program needs and this kernel has not. Without the right to ask, nothing is said to be
-/// missing.
+/// Returns the features that the program needs and this kernel lacks. Returns none without the
+/// permission to probe.
 #[must_use]
 pub fn missing() -> Vec<Feature> {
     FEATURES

@@ -1,4 +1,4 @@
-//! Generations: one program with maps of its own, built aside, filled, pinned.
+//! Generations: a program with its own maps, built, filled and pinned before it is attached.
 
 use std::{
     fs,
@@ -35,24 +35,24 @@ use super::{
 /// Pin of the program.
 const PROGRAM: &str = "program";
 
-/// What to build.
+/// The input of a build.
 #[derive(Debug)]
 pub struct GenerationPlan<'a> {
     /// Unique number within the state directory.
     pub number: u64,
     /// Identity of the state store.
     pub store_id: [u8; 16],
-    /// What it judges by.
+    /// The zone that it judges by.
     pub zone: &'a CompiledZone,
-    /// Entries of both families that it may have.
+    /// Maximum of entries, both families together.
     pub capacity: u32,
     /// Diagnostics that the program writes.
     pub log_level: kernel_log::Level,
-    /// Where the entries are.
+    /// Whether entries are in tables or tries.
     pub lookup: Lookup,
 }
 
-/// A pinned generation, open.
+/// A pinned generation, opened.
 pub struct Generation {
     meta: GenerationMeta,
     program: OwnedFd,
@@ -61,13 +61,14 @@ pub struct Generation {
     map_ids: Vec<u32>,
     /// Its pins, [`META`] last.
     pins: Vec<HeldPin>,
-    /// None for another ABI, of which only the counters have a known layout, and where a map is gone.
+    /// `None` for another ABI, of which only the layout of the counters is known, or if a map is
+    /// missing.
     lookup: Option<LookupMaps>,
     class_counts: PerCpuArray<MapData, ClassCount>,
     totals: PerCpuArray<MapData, Totals>,
 }
 
-/// What a generation has counted since it was built, summed over CPUs.
+/// The counts of a generation since it was built, summed over CPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelCounts {
     /// Indexed by class id.
@@ -77,7 +78,7 @@ pub struct KernelCounts {
 }
 
 impl KernelCounts {
-    /// What bans dropped: the element of no class.
+    /// Returns what bans dropped: the element of `NO_CLASS`.
     #[must_use]
     pub fn bans(&self) -> Count {
         let of_no_class = self.classes.get(NO_CLASS as usize);
@@ -86,8 +87,8 @@ impl KernelCounts {
 }
 
 impl Generation {
-    /// Loads, fills and pins a generation that uses these shared maps. Nothing is attached; on an error
-    /// nothing stays.
+    /// Loads, fills and pins a generation that uses these shared maps. Attaches nothing; leaves
+    /// nothing behind on an error.
     pub fn build(
         pins: &PinDirectory,
         shared: &SharedMapIds,
@@ -102,7 +103,7 @@ impl Generation {
         }
         let directory = pins.generation(plan.number);
         let built = Self::load_and_pin(pins, &directory, plan).and_then(|built| {
-            // aya takes what is pinned, and makes a map of its own where nothing is.
+            // aya uses the pinned maps, and creates its own map where there is no pin.
             if built.uses(shared) {
                 return Ok(built);
             }
@@ -112,7 +113,7 @@ impl Generation {
             })
         });
         if built.is_err() {
-            // The cause matters more; what stays is unfinished and removed at the next start.
+            // The cause is more important. The next start removes an unfinished generation.
             pins.remove_generation(plan.number).ok();
         }
         built
@@ -140,7 +141,7 @@ impl Generation {
             let map = object.map(name).ok_or_else(|| no_such_map(name))?;
             let path = directory.join(name);
             map.pin(&path).map_err(pin_failed)?;
-            // What is built stays as it is, whoever asks; the program counts on.
+            // The maps must not change from now on, not even by root; the program still counts.
             let frozen = sys::open_pin(&path).and_then(sys::freeze);
             frozen.map_err(|source| DatapathError::pin(path, source))?;
         }
@@ -153,7 +154,7 @@ impl Generation {
         Self::open(directory)
     }
 
-    /// Opens what is pinned; `None` when the generation was never finished.
+    /// Opens a pinned generation, or returns `None` if it was never finished.
     pub fn open_pinned(pins: &PinDirectory, number: u64) -> Result<Option<Self>, DatapathError> {
         let directory = pins.generation(number);
         if !directory.join(META).exists() {
@@ -174,7 +175,7 @@ impl Generation {
             let mut pins = pins.iter();
             pins.any(|pin| pin.name() == name && map_ids.contains(&pin.id()))
         };
-        // Counters of another map would be nobody's.
+        // The counters of another map would not belong to this program.
         if let Some(name) = MAP_NAMES.into_iter().find(|name| !is_of_program(name)) {
             return Err(not_of_program(directory.join(name)));
         }
@@ -194,13 +195,13 @@ impl Generation {
         })
     }
 
-    /// Its number.
+    /// Returns the generation's number.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.meta.number
     }
 
-    /// Who made it.
+    /// Returns the generation's metadata.
     #[must_use]
     pub fn meta(&self) -> &GenerationMeta {
         &self.meta
@@ -212,15 +213,15 @@ impl Generation {
         shared.0.iter().all(|id| self.map_ids.contains(id))
     }
 
-    /// Whether all its maps are known: those of this ABI whose pins are the maps that the program uses.
-    /// Of others only the counters are.
+    /// Whether all its maps are known: they have this ABI, and the pins are the maps that the
+    /// program uses. Of other generations only the counters are known.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.lookup.is_some()
     }
 
-    /// Whether this build, with this log level and these shared maps, would load the same program with
-    /// the same ABI.
+    /// Whether this build, with this log level and these shared maps, would load the same program
+    /// with the same ABI.
     #[must_use]
     pub fn is_current(&self, log_level: kernel_log::Level, shared: &SharedMapIds) -> bool {
         self.is_whole()
@@ -229,13 +230,13 @@ impl Generation {
             && self.meta.log_level == u32::from(log_level.number())
     }
 
-    /// The kernel's id of its program.
+    /// Returns the kernel's id of the program.
     #[must_use]
     pub fn program_id(&self) -> u32 {
         self.program_id
     }
 
-    /// Pins again what is not pinned any more, or is another object.
+    /// Restores pins that were removed or replaced.
     #[must_use]
     pub fn put_pins_right(&self) -> PutRight {
         held::put_all_right(&self.pins)
@@ -268,8 +269,8 @@ impl Generation {
         Ok(counts)
     }
 
-    /// The class in force at `now` for an address, expiry followed as the program follows it;
-    /// `None` when no class holds it, and for a generation of another ABI.
+    /// Returns the class in force at `now` for an address, and follows expiry as the program does.
+    /// `None` if no class covers it, and for a generation of another ABI.
     pub fn class_in_force(
         &self,
         address: IpAddr,
@@ -282,7 +283,7 @@ impl Generation {
     }
 }
 
-/// Every pin of a generation of this ABI. [`META`] comes last: it tells that the others are there.
+/// Returns every pin of a generation of this ABI. [`META`] is last: it means that the others exist.
 fn pin_names() -> impl Iterator<Item = &'static str> {
     let maps = MAP_NAMES.into_iter().chain(lookup_maps::names());
     maps.chain([lookup_maps::LAYOUT, PROGRAM, META])
@@ -298,7 +299,7 @@ fn not_of_program(path: PathBuf) -> DatapathError {
 /// Maps that are pinned under their own names.
 const MAP_NAMES: [&str; 2] = [names::CLASS_COUNTS, names::TOTALS];
 
-/// Creates the maps in the sizes that the zone needs, takes the pinned shared maps, and loads the
+/// Creates the maps in the sizes that the zone needs, opens the pinned shared maps, and loads the
 /// program.
 fn load(
     pins: &PinDirectory,
@@ -316,7 +317,8 @@ fn load(
     }
     content.lay_out(&mut loader);
     let mut object = loader
-        // The program has no relocations against kernel types, and parsing the kernel's takes long.
+        // The program has no relocations against kernel types, and to parse the kernel's types
+        // takes long.
         .btf(None)
         .map_max_entries(names::CLASSES, classes)
         .map_max_entries(names::CLASS_COUNTS, classes)

@@ -1,5 +1,5 @@
-//! Pinned objects, held open: a pin that somebody removes, or replaces by another object, can be put
-//! back as long as this process lives.
+//! Pinned objects that stay open: if another process removes or replaces a pin, this process can
+//! restore it.
 
 use std::{
     fs, io,
@@ -17,10 +17,10 @@ pub(super) struct HeldPin {
     identity: Identity,
 }
 
-/// Ids count each kind of object apart.
+/// An id is unique only among objects of one kind.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
-    /// What the descriptor is said to be: `anon_inode:bpf-map`, say.
+    /// The kind of the descriptor: `anon_inode:bpf-map`, for example.
     kind: PathBuf,
     id: u32,
 }
@@ -35,8 +35,7 @@ impl Identity {
 }
 
 impl HeldPin {
-    /// What is pinned at a path. (The descriptor that made a link is of another kind than one that
-    /// opened its pin.)
+    /// Opens a pin. (The descriptor of a new link is of another kind than one from an opened pin.)
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let object = sys::open_pin(&path)?;
         Ok(Self {
@@ -46,7 +45,7 @@ impl HeldPin {
         })
     }
 
-    /// Those of a directory's pins that are there, in the order of their names here.
+    /// Opens the existing ones of a directory's pins, in the order of `names`.
     pub(super) fn open_all<'a>(
         directory: &Path,
         names: impl IntoIterator<Item = &'a str>,
@@ -63,12 +62,12 @@ impl HeldPin {
         Ok(held)
     }
 
-    /// Where it is pinned.
+    /// The path of the pin.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Pins it at another place of the same bpffs, in one step.
+    /// Moves the pin to another path of the same bpffs, atomically.
     pub(super) fn move_to(&mut self, path: PathBuf) -> io::Result<()> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
@@ -78,18 +77,18 @@ impl HeldPin {
         Ok(())
     }
 
-    /// Its file name.
+    /// The pin's file name.
     pub(super) fn name(&self) -> &str {
         let name = self.path.file_name();
         name.and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// The kernel's id of it, among objects of its kind.
+    /// The kernel's id of the object, among objects of its kind.
     pub(super) fn id(&self) -> u32 {
         self.identity.id
     }
 
-    /// Pins the object again unless it is what is pinned there; whether that was needed.
+    /// Restores the pin if it is not this object. Returns whether that was necessary.
     pub(super) fn put_right(&self) -> Result<bool, DatapathError> {
         self.try_put_right()
             .map_err(|source| DatapathError::pin(self.path.clone(), source))
@@ -99,7 +98,7 @@ impl HeldPin {
         match sys::open_pin(&self.path) {
             Ok(found) if Identity::of(&found)? == self.identity => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Something else, or nothing that can be opened as an object.
+            // Another object, or a file that is not an object.
             _ => remove_whatever(&self.path)?,
         }
         if let Some(directory) = self.path.parent() {
@@ -116,7 +115,7 @@ impl AsFd for HeldPin {
     }
 }
 
-/// Puts pins right, in their order; how many had to be, and the first that could not.
+/// Restores pins in their order. Returns the number of restored pins and the first error.
 pub(super) fn put_all_right<'a>(held: impl IntoIterator<Item = &'a HeldPin>) -> PutRight {
     let mut put = PutRight::default();
     for held in held {
@@ -125,12 +124,12 @@ pub(super) fn put_all_right<'a>(held: impl IntoIterator<Item = &'a HeldPin>) -> 
     put
 }
 
-/// What became of some pins.
+/// The result of a restoration of pins.
 #[derive(Debug, Default)]
 pub struct PutRight {
-    /// How many were pinned again.
+    /// Number of restored pins.
     pub count: usize,
-    /// Why the first that could not be could not.
+    /// The first error.
     pub failed: Option<DatapathError>,
 }
 
@@ -144,7 +143,7 @@ impl PutRight {
         }
     }
 
-    /// Both together.
+    /// Adds up two results.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.count += other.count;

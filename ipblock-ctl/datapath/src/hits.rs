@@ -1,4 +1,4 @@
-//! Who hits: one entry a source, bounded by the kernel.
+//! Hits per source: one entry per source, limited by the kernel.
 
 use std::{os::fd::OwnedFd, path::Path};
 
@@ -11,7 +11,7 @@ use super::{
     sys::{self, Batches},
 };
 
-/// What the maps have to be.
+/// The required shapes of the maps.
 pub(super) const SHAPES: [Shape; 2] = [
     Shape {
         name: names::HITS,
@@ -28,7 +28,7 @@ pub(super) const SHAPES: [Shape; 2] = [
     ),
 ];
 
-/// The sources that hit, open.
+/// The hits per source, opened.
 pub struct HitTable(OwnedFd);
 
 impl HitTable {
@@ -40,7 +40,8 @@ impl HitTable {
             .map_err(|source| DatapathError::pin(path, source))
     }
 
-    /// All sources with what they did, in no order. One that comes or goes meanwhile may be missing.
+    /// Returns all sources with their hits, unordered. It may miss one that is added or evicted
+    /// meanwhile.
     pub fn all(&self) -> Result<Vec<(SourceKey, HitCount)>, DatapathError> {
         let mut all = Vec::new();
         for batch in Batches::new(&self.0) {

@@ -1,16 +1,16 @@
-//! Holding an interface: nothing that comes in by it reaches the stack for as long as its filter is off.
+//! Holds an interface: no incoming packet reaches the stack while its filter is detached.
 
 use std::{fs, io, os::fd::OwnedFd, path::PathBuf};
 
 use super::{clock::Now, error::DatapathError, interface::Interface, pins::PinDirectory, sys};
 
-/// How long a hold outlives a daemon that is killed, in [`sys::HOLD_TICK_NS`]: service managers start it
-/// again within a second or two, and a host that it does not come back to must be reachable again.
+/// How long a hold outlives a killed daemon, in [`sys::HOLD_TICK_NS`]. Service managers restart it
+/// within a second or two. If it does not come back, the host must become reachable again.
 const OUTLIVES: u64 = 10;
 
-/// Drops what comes in by an interface, behind its XDP program and before the stack, until it is
-/// dropped itself. When the process dies, a pinned link goes on with it for some seconds of the kernel's
-/// clock: until the next start has put the filter back.
+/// Drops the incoming packets of an interface, after its XDP program and before the stack, until
+/// this value is dropped. If the process dies, a pinned link continues for some seconds of the
+/// kernel's clock: the next start puts the filter back in this time.
 #[derive(Debug)]
 pub struct Hold {
     path: PathBuf,
@@ -19,7 +19,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Holds an interface; `None` where the kernel cannot (tcx came with Linux 6.6).
+    /// Holds an interface. Returns `None` if the kernel cannot (tcx requires Linux 6.6).
     pub fn on(pins: &PinDirectory, interface: &Interface) -> Result<Option<Self>, DatapathError> {
         let drop_until = |until| match sys::drop_incoming(interface.index, until) {
             Ok(link) => Ok(Some(link)),
@@ -54,7 +54,7 @@ impl Drop for Hold {
     }
 }
 
-/// Lets an interface go that a daemon which was killed had held; whether it was held.
+/// Releases an interface that a killed daemon held. Returns whether it was held.
 pub fn let_go(pins: &PinDirectory, interface: &str) -> Result<bool, DatapathError> {
     let path = pins.hold(interface);
     remove(&path).map_err(|source| DatapathError::pin(path, source))

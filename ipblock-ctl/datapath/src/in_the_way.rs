@@ -1,21 +1,21 @@
-//! What stands in the way of a program: other programs, on the device or above it, and what to do.
+//! Programs that prevent an attachment, on the device or above it, and what to do about them.
 
 use super::mode::AttachMode;
 
-/// What keeps the kernel from taking a program below another device's.
+/// Why the kernel refuses a program below another device's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InTheWay {
-    /// A program that is not ours, in this mode.
+    /// A program that is not ipblock's, in this mode.
     Foreign(AttachMode),
-    /// Ours, in native mode: a bond that puts it on its ports itself.
+    /// ipblock's, in native mode: a bond attaches it to its ports itself.
     NativeBond,
-    /// Ours, put there when the device had another name.
+    /// ipblock's, attached when the device had another name.
     Renamed,
 }
 
-/// The command that removes a program which somebody put on an interface by netlink.
+/// Returns the command that removes a program which was attached by netlink.
 ///
-/// `xdp off` alone means native mode where the driver has it, and leaves a generic program there.
+/// `xdp off` alone means native mode if the driver has it, and does not remove a generic program.
 pub(super) fn take_off(interface: &str, mode: AttachMode) -> String {
     let keyword = match mode {
         AttachMode::Native => "xdpdrv",

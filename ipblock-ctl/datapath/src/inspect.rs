@@ -1,4 +1,4 @@
-//! Questions about the kernel that change nothing: for `doctor` and for error messages.
+//! Reads the state of the kernel without a change, for `doctor` and for error messages.
 
 use std::{fs, io, os::fd::AsRawFd as _};
 
@@ -6,8 +6,8 @@ use aya::programs::loaded_programs;
 
 use super::{error::DatapathError, pins::PinDirectory, sys};
 
-/// The name of a loaded program; `None` when there is none, or when asking is not permitted
-/// (`BPF_PROG_GET_FD_BY_ID` needs `CAP_SYS_ADMIN`).
+/// Returns the name of a loaded program, or `None` if it does not exist or the query is not
+/// permitted (`BPF_PROG_GET_FD_BY_ID` needs `CAP_SYS_ADMIN`).
 #[must_use]
 pub fn program_name(id: u32) -> Option<String> {
     loaded_programs()
@@ -16,7 +16,7 @@ pub fn program_name(id: u32) -> Option<String> {
         .and_then(|program| program.name_as_str().map(ToOwned::to_owned))
 }
 
-/// Bytes that the maps of all pinned generations take in the kernel, as it reckons them.
+/// Returns the memory of the maps of all pinned generations in bytes, as the kernel counts it.
 pub fn generations_bytes(pins: &PinDirectory) -> Result<u64, DatapathError> {
     let mut bytes = 0;
     for number in pins.generation_numbers()? {

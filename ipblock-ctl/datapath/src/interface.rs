@@ -1,4 +1,4 @@
-//! Network interfaces as the kernel tells them over rtnetlink.
+//! Network interfaces, read over rtnetlink.
 
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -19,16 +19,16 @@ pub struct Interface {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
-    /// What sort of virtual device it is; `None` for hardware.
+    /// The kind of a virtual device; `None` for hardware.
     pub kind: Option<String>,
     /// The XDP program on it.
     pub xdp: Option<XdpState>,
-    /// Index of the bond, bridge or the like that it belongs to.
+    /// Index of the bond, bridge or similar that it is a port of.
     pub master: Option<u32>,
-    /// Index of the interface that it lies on, as a VLAN device does; `None` where that is in another
-    /// network namespace, whose indexes are others. Of a veth device it is the other end.
+    /// Index of the device below it (for a VLAN device), or of the other end (for a veth device).
+    /// `None` if that is in another network namespace, which has its own indexes.
     pub parent: Option<u32>,
-    /// How a bond spreads packets: `active-backup`, `802.3ad`, ...
+    /// How a bond distributes packets: `active-backup`, `802.3ad`, ...
     pub bond_mode: Option<String>,
     /// Whether it is administratively up.
     pub is_up: bool,
@@ -45,14 +45,14 @@ pub struct XdpState {
 }
 
 impl Interface {
-    /// The interface with this name.
+    /// Returns the interface with this name.
     pub fn by_name(name: &str) -> Result<Option<Self>, DatapathError> {
         Ok(Self::list()?
             .into_iter()
             .find(|interface| interface.name == name))
     }
 
-    /// Every interface.
+    /// Returns every interface.
     pub fn list() -> Result<Vec<Self>, DatapathError> {
         let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
         dump(&request, |message| match message {
@@ -62,7 +62,7 @@ impl Interface {
         .map_err(DatapathError::Netlink)
     }
 
-    /// Refuses an interface whose packets do not start with an Ethernet header: tun, wg, ppp.
+    /// Rejects an interface whose packets do not start with an Ethernet header: tun, wg, ppp.
     pub fn require_ethernet(&self) -> Result<(), DatapathError> {
         match self.link_type {
             LinkLayerType::Ether | LinkLayerType::Loopback => Ok(()),
@@ -79,7 +79,7 @@ impl Interface {
         self.link_type == LinkLayerType::Loopback
     }
 
-    /// Its place among the others.
+    /// Its position in the stack of interfaces.
     #[must_use]
     pub fn layer(&self) -> Layer {
         let has_peer = matches!(self.kind.as_deref(), Some("veth" | "netkit"));
@@ -156,7 +156,8 @@ fn xdp_state(values: &[LinkXdp]) -> Option<XdpState> {
             LinkXdp::Attached(XdpAttached::SocketBuffer) => mode = Some(AttachMode::Generic),
             LinkXdp::Attached(_) => mode = Some(AttachMode::Native),
             LinkXdp::ProgId(id) => program = Some(*id),
-            // With programs in several modes there is no single id; any of them is in the way.
+            // With programs in several modes there is no single id; each of them prevents an
+            // attachment.
             LinkXdp::DrvProgId(id) | LinkXdp::HwProgId(id) | LinkXdp::SkbProgId(id) => {
                 program = program.or(Some(*id));
             }

@@ -1,4 +1,4 @@
-//! Diagnostics that the XDP program writes, off unless asked for.
+//! Diagnostics that the XDP program writes; off by default.
 
 use std::{fmt, str::FromStr};
 
@@ -6,16 +6,16 @@ use aya_log::EbpfLogger;
 
 use super::error::DatapathError;
 
-/// The constant in the BPF object that holds the level.
+/// The constant in the BPF object for the log level.
 pub(super) const LEVEL: &str = aya_log::LEVEL;
 
-/// How much the program writes. The verifier removes what is above the level.
+/// How much the program writes. The verifier removes the code above the level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// Nothing, at no cost.
     #[default]
     Off,
-    /// Malformed frames, one record each: for debugging, never for a flood.
+    /// Malformed frames, one record each: for debugging, not for use during a flood.
     Debug,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// Reads what one generation's program writes, and hands it to the `log` facade.
+/// Reads the records of one generation's program and passes them to the `log` facade.
 pub struct Reader(EbpfLogger<&'static dyn log::Log>);
 
 impl Reader {
@@ -61,7 +61,7 @@ impl Reader {
             .map_err(|error| DatapathError::KernelLog(error.to_string()))
     }
 
-    /// Hands on what has been written since the last call.
+    /// Passes on the records written since the last call.
     pub fn flush(&mut self) {
         self.0.flush();
     }

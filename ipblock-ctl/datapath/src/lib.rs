@@ -1,7 +1,7 @@
 //! The kernel side: generations of maps and program, links to interfaces, counters.
 //!
-//! The only place that imports aya. It never decides anything: `policy` says what a generation
-//! holds, the daemon says which generation is in force.
+//! Only this crate imports aya. It never makes decisions: `policy` decides what a generation
+//! contains, the daemon decides which generation is in force.
 
 pub mod alerts;
 mod ban_filter;

@@ -1,7 +1,7 @@
 //! Links: a generation's program on an interface.
 //!
-//! A link is made once per interface, pinned, and afterwards only its program is replaced. Nothing
-//! here ever attaches by netlink: such an attachment could be neither pinned nor replaced
+//! A link is created once per interface and pinned; afterwards only its program is replaced. This
+//! code never attaches by netlink: such an attachment could be neither pinned nor replaced
 //! atomically.
 
 use std::{
@@ -22,41 +22,42 @@ use super::{
     sys,
 };
 
-/// What an attach led to.
+/// The result of an attachment.
 #[derive(Debug)]
 pub struct Attachment {
     /// The link, pinned.
     pub link: PinnedLink,
-    /// The mode that the kernel accepted. Each is asked for by name, so it is what is in force.
+    /// The mode that the kernel accepted. Each attempt requests one mode, so this one is in force.
     pub mode: AttachMode,
-    /// Why native mode is not used, where it was tried first.
+    /// Why native mode is not used, if it was tried first.
     pub fallback: Option<String>,
 }
 
-/// A link as it is pinned.
+/// A pinned link.
 #[derive(Debug)]
 pub struct PinnedLink {
     held: HeldPin,
     interface: String,
     /// Id of the program that it runs.
     pub program: u32,
-    /// Index of its interface in the namespace where that is now; `None` when it is gone.
+    /// Index of its interface, in the namespace where that is now; `None` if it was removed.
     pub index: Option<u32>,
 }
 
-/// A link whose device was attached by a name that it does not have here any more, as it is pinned.
+/// A pinned link whose device no longer has, in this namespace, the name of the attachment.
 #[derive(Debug)]
 pub struct MovedPin {
     /// The link.
     pub link: PinnedLink,
-    /// The zone that it was attached in.
+    /// The zone at the time of the attachment.
     pub zone: String,
 }
 
-/// Attaches a generation to an interface and pins the link. `None` as mode means native where that
-/// works, generic otherwise.
+/// Attaches a generation to an interface and pins the link. Without a mode, tries native mode
+/// first, then generic mode.
 ///
-/// Refuses an interface that runs any XDP program already. `EEXIST` when a device above it has one.
+/// Refuses an interface that runs any XDP program already. The error is `EEXIST` if a device above
+/// it has one.
 pub fn attach(
     pins: &PinDirectory,
     interface: &Interface,
@@ -106,7 +107,7 @@ pub fn attach(
     })
 }
 
-/// Why the kernel refused; a program that came between our look and the attach is named.
+/// Returns why the kernel refused. Names a program that was attached after the check.
 fn refused(interface: &Interface, mode: AttachMode, source: io::Error) -> DatapathError {
     let taken = matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
     if taken
@@ -122,7 +123,7 @@ fn refused(interface: &Interface, mode: AttachMode, source: io::Error) -> Datapa
     }
 }
 
-/// What a driver answers that cannot do native XDP here and now, as opposed to "someone is there".
+/// Whether the driver cannot run native XDP now, as opposed to an interface with another program.
 fn is_driver_refusal(error: &io::Error) -> bool {
     !matches!(
         error.raw_os_error(),
@@ -140,12 +141,12 @@ fn foreign(interface: &Interface, state: XdpState) -> DatapathError {
 }
 
 impl PinnedLink {
-    /// The link pinned for an interface name; `None` when there is no such pin.
+    /// Returns the pinned link of an interface name, or `None` if there is no such pin.
     pub fn open(pins: &PinDirectory, interface: &str) -> Result<Option<Self>, DatapathError> {
         Self::open_at(&pins.link(interface), interface)
     }
 
-    /// The pinned links of devices that moved.
+    /// Returns the pinned links of moved devices.
     pub fn open_moved(pins: &PinDirectory) -> Result<Vec<MovedPin>, DatapathError> {
         let mut moved = Vec::new();
         for (path, interface, zone) in pins.moved_links()? {
@@ -171,21 +172,21 @@ impl PinnedLink {
         }))
     }
 
-    /// The name that its device was attached by.
+    /// The name of its device at the time of the attachment.
     #[must_use]
     pub fn interface(&self) -> &str {
         &self.interface
     }
 
-    /// Whether this interface of our namespace carries it. Its index alone does not tell: it is the
-    /// index in the namespace where the device is now.
+    /// Whether it is on this interface of our namespace. The index alone does not prove it: it is
+    /// the index in the device's current namespace.
     #[must_use]
     pub fn is_on(&self, interface: &Interface) -> bool {
         self.index == Some(interface.index)
             && interface.xdp.map(|xdp| xdp.program) == Some(self.program)
     }
 
-    /// Asks again what it runs, and where.
+    /// Reads its program and interface again.
     pub fn look_again(&mut self) {
         if let Ok(info) = sys::link_info(&self.held) {
             self.program = info.program;
@@ -193,13 +194,14 @@ impl PinnedLink {
         }
     }
 
-    /// Pins it among the moved links: its device does not have its name here any more.
+    /// Moves the pin to the moved links: its device does not have its name in this namespace any
+    /// more.
     pub fn set_aside(&mut self, pins: &PinDirectory, zone: &str) -> Result<(), DatapathError> {
         let path = pins.moved_link(&self.interface, zone, self.held.id());
         self.move_pin(path)
     }
 
-    /// Pins it as the link of the interface that carries it.
+    /// Moves the pin back to the links, under the name of the interface that it is on.
     pub fn take_back(&mut self, pins: &PinDirectory, interface: &str) -> Result<(), DatapathError> {
         self.move_pin(pins.link(interface))?;
         interface.clone_into(&mut self.interface);
@@ -217,7 +219,7 @@ impl PinnedLink {
         sys::link_info(&self.held).is_ok_and(|info| info.interface != 0)
     }
 
-    /// Pins it again where its pin is gone or is another object.
+    /// Restores its pin if that was removed or replaced.
     #[must_use]
     pub fn put_pin_right(&self) -> PutRight {
         held::put_all_right([&self.held])
@@ -225,7 +227,7 @@ impl PinnedLink {
 
     /// Puts another generation in force: every packet is judged by the old or the new program.
     ///
-    /// Does nothing when the link runs it already.
+    /// Does nothing if the link runs it already.
     pub fn switch(&mut self, generation: &Generation) -> Result<(), DatapathError> {
         let program = generation.program_id();
         if self.program == program {
@@ -243,7 +245,8 @@ impl PinnedLink {
         Ok(())
     }
 
-    /// Takes the program off the interface and removes the pin. Doing it again is no error.
+    /// Detaches the program from the interface and removes the pin. Succeeds if that is done
+    /// already.
     pub fn detach(self) -> Result<(), DatapathError> {
         self.take_off()?;
         reach(Step::LinkDetached);
@@ -259,10 +262,11 @@ impl PinnedLink {
         }
     }
 
-    /// Takes the program off the interface; a pin stays, and holds nothing. Doing it again is no error.
+    /// Detaches the program from the interface. The pin stays, without an interface. Succeeds if
+    /// that is done already.
     pub fn take_off(&self) -> Result<(), DatapathError> {
         match sys::detach_link(&self.held) {
-            // Its interface is gone.
+            // Its interface was removed.
             Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
             result => result.map_err(|source| DatapathError::Detach {
                 interface: self.interface.clone(),

@@ -1,4 +1,4 @@
-//! The maps of a generation that a lookup goes through: filled once, then only read.
+//! The maps of a generation that a lookup reads: filled once, then read-only.
 
 use std::{cell::Cell, net::IpAddr, os::fd::AsFd as _, path::Path};
 
@@ -24,37 +24,37 @@ use super::{
     tables::{TableImage, TableView},
 };
 
-/// Maps besides the tables that a lookup goes through.
+/// Maps that a lookup reads, without the tables.
 const OTHERS: [&str; 3] = [names::IPV4, names::IPV6, names::CLASSES];
 
-/// Maps that are pinned under their own names.
+/// Names of the maps, which are also the names of their pins.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     OTHERS.into_iter().chain(names::TABLES.iter().copied())
 }
 
-/// Where the program looks for entries.
+/// Where the program looks up entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lookup {
-    /// In the tables, and in a trie for what they leave to it.
+    /// In the tables, and in a trie for the entries that tables cannot contain.
     #[default]
     Tables,
-    /// In the tries alone: what the tables have to agree with, and are measured against.
+    /// In the tries alone: the reference for the tables, in tests and in benchmarks.
     Tries,
 }
 
-/// Pin of the map that holds the [`Layout`]. The program has it as constants.
+/// Pin of the map with the [`Layout`], which the program has as a constant.
 pub(super) const LAYOUT: &str = "layout";
 
-/// What is written into the maps.
+/// The content to write into the maps.
 pub struct Content<'a> {
     image: TableImage,
     trie_v4: &'a [(Ipv4Net, ClassId)],
-    /// All entries, and else what the image leaves to the trie.
+    /// All entries, if the tries are used; else those that the image leaves to the trie.
     all_v6: Option<&'a [(Ipv6Net, ClassId)]>,
 }
 
 impl<'a> Content<'a> {
-    /// What a zone's maps hold.
+    /// Returns the content for a zone.
     #[must_use]
     pub fn of(zone: &'a CompiledZone, lookup: Lookup, seed: u64) -> Self {
         match lookup {
@@ -75,7 +75,7 @@ impl<'a> Content<'a> {
         self.all_v6.unwrap_or(&self.image.trie_v6)
     }
 
-    /// Gives the maps their sizes and the program its constants.
+    /// Sets the sizes of the maps and the constants of the program.
     pub fn lay_out<'b>(&'b self, loader: &mut EbpfLoader<'b>) {
         let tries = [
             (names::IPV4, self.trie_v4.len()),
@@ -88,7 +88,7 @@ impl<'a> Content<'a> {
         loader.override_global(names::LAYOUT, &self.image.layout, true);
     }
 
-    /// Writes all entries; the program is on no link yet.
+    /// Writes all entries. The program is not attached yet.
     pub fn fill(&self, object: &mut Ebpf) -> Result<(), DatapathError> {
         fill_trie(object, names::IPV4, self.trie_v4, |prefix| {
             Key::new(prefix.prefix_len().into(), prefix.network().octets())
@@ -99,7 +99,7 @@ impl<'a> Content<'a> {
         self.fill_tables(object)
     }
 
-    /// Pins the layout, for who opens the generation later.
+    /// Pins the layout, for a daemon that opens the generation later.
     pub(super) fn pin_layout(&self, directory: &Path) -> Result<(), DatapathError> {
         let failed = |error| map_error(LAYOUT, error);
         let mut map = Array::<_, Layout>::create(1, 0).map_err(failed)?;
@@ -140,7 +140,7 @@ fn fill_array<T: IntoBytes + Immutable>(
 macro_rules! table_maps {
     ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
         impl Content<'_> {
-            /// Elements of each table.
+            /// Number of elements in each table.
             fn table_sizes(&self) -> impl Iterator<Item = (&'static str, usize)> {
                 [$((names::$map, self.image.$field.len())),*].into_iter()
             }
@@ -151,7 +151,7 @@ macro_rules! table_maps {
             }
         }
 
-        /// The tables of a pinned generation, in memory.
+        /// The tables of a pinned generation, mapped into memory.
         struct TableMaps {
             layout: Layout,
             $($field: Mapped<$element>,)*
@@ -178,7 +178,7 @@ macro_rules! table_maps {
 }
 for_each_table!(table_maps);
 
-/// The maps of a pinned generation, open.
+/// The maps of a pinned generation, opened.
 pub(super) struct LookupMaps {
     ipv4: LpmTrie<MapData, [u8; 4], ClassId>,
     ipv6: LpmTrie<MapData, [u8; 16], ClassId>,
@@ -196,7 +196,8 @@ impl LookupMaps {
         })
     }
 
-    /// The class that the program finds for an address, expiry not looked at; [`NO_CLASS`] for none.
+    /// Returns the class that the program finds for an address, before any expiry; [`NO_CLASS`] if
+    /// there is none.
     fn find(&self, address: IpAddr) -> Result<ClassId, DatapathError> {
         if self.tables.layout.has_tables != 0 {
             let found = self.tables.view().find(address);
@@ -221,7 +222,7 @@ impl LookupMaps {
         }
     }
 
-    /// The class in force for an address when the boot clock shows `now`, as the program finds it.
+    /// Returns the class in force for an address at the boot clock `now`, as the program finds it.
     pub(super) fn class_in_force(
         &self,
         address: IpAddr,

@@ -1,5 +1,5 @@
-//! The elements of an array map, in this process's memory: as quick to write as any memory, and one
-//! word at a time while programs read.
+//! Array maps, mapped into the memory of this process: fast to write, and word by word while
+//! programs read.
 
 use std::{
     ffi::c_void,
@@ -20,12 +20,12 @@ pub(super) struct Mapped<T> {
     element: PhantomData<T>,
 }
 
-// SAFETY: the memory belongs to the kernel's map and is reached from any thread alike.
+// SAFETY: the memory belongs to the kernel's map, and any thread may access it.
 unsafe impl<T: Sync> Send for Mapped<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for Mapped<T> {}
 
-/// Writes elements from the first on into a map that no program uses yet.
+/// Writes elements from index 0 into a map that no program uses yet.
 pub(super) fn fill<T: IntoBytes + Immutable>(
     map: BorrowedFd<'_>,
     elements: &[T],
@@ -35,7 +35,7 @@ pub(super) fn fill<T: IntoBytes + Immutable>(
         return Ok(());
     }
     let mapped = Mapped::<u8>::new(map, bytes.len(), libc::PROT_WRITE)?;
-    // SAFETY: the mapping is that long, is ours alone, and nothing else refers to it.
+    // SAFETY: the mapping has this length, and this process alone has a reference to it.
     unsafe {
         mapped
             .start
@@ -48,7 +48,7 @@ pub(super) fn fill<T: IntoBytes + Immutable>(
 impl<T> Mapped<T> {
     fn new(map: BorrowedFd<'_>, bytes: usize, protection: libc::c_int) -> io::Result<Self> {
         let anywhere = std::ptr::null_mut();
-        // SAFETY: a new mapping, which no reference points into; the kernel refuses one that is
+        // SAFETY: a new mapping, so no reference points into it. The kernel refuses one that is
         // longer than the map.
         let start = unsafe {
             libc::mmap(
@@ -72,39 +72,39 @@ impl<T> Mapped<T> {
 }
 
 impl<T: FromBytes + Immutable> Mapped<T> {
-    /// Maps so many elements of a map that is not written any more. `T` has to be of the size of its
-    /// elements, and that a multiple of 8 bytes: the kernel rounds it up.
+    /// Maps `elements` elements of a map that is not written any more. `T` must have the size of an
+    /// element, which must be a multiple of 8 bytes, because the kernel rounds it up.
     pub(super) fn of_finished(map: BorrowedFd<'_>, elements: u32) -> io::Result<Self> {
         let bytes = usize::try_from(elements).unwrap_or(usize::MAX) * size_of::<T>();
         Self::new(map, bytes, libc::PROT_READ)
     }
 
-    /// All of them.
+    /// Returns all elements.
     pub(super) fn elements(&self) -> &[T] {
-        // SAFETY: the mapping is that long, lives as long as `self`, is aligned to a page, holds any
-        // bytes that are a `T`, and is not written any more.
+        // SAFETY: the mapping has this length, lives as long as `self`, is aligned to a page,
+        // contains only bytes that are a valid `T`, and is not written any more.
         unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), self.bytes / size_of::<T>()) }
     }
 }
 
 impl Mapped<AtomicU64> {
-    /// Maps so many words of a map that programs read meanwhile.
+    /// Maps `words` words of a map that programs read meanwhile.
     pub(super) fn of_words(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         Self::new(map, words * size_of::<AtomicU64>(), protection)
     }
 
-    /// All of them.
+    /// Returns all words.
     pub(super) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is that long, lives as long as `self` and is aligned to a page; any
-        // bytes are numbers, and what others write meanwhile is what atomics are for.
+        // SAFETY: the mapping has this length, lives as long as `self` and is aligned to a page.
+        // All bytes are valid numbers, and atomics allow concurrent writes.
         unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), self.bytes / 8) }
     }
 }
 
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made; references into it end with `self`.
+        // SAFETY: `new` made this mapping; references into it end with `self`.
         unsafe { libc::munmap(self.start.as_ptr(), self.bytes) };
     }
 }

@@ -1,4 +1,4 @@
-//! Pinned maps: making and opening them, and what to say when one fails.
+//! Creates and opens pinned maps, and explains failures.
 
 use std::{os::fd::AsFd as _, path::Path, sync::atomic::AtomicU64, thread, time::Duration};
 
@@ -8,14 +8,15 @@ use zerocopy::{FromBytes, Immutable};
 
 use super::{error::DatapathError, mapped::Mapped, sys};
 
-/// Attempts to insert before memory is really short, and the time between them: one second in all.
+/// Attempts to insert before the memory is considered exhausted. With the pause between them they
+/// take one second.
 const PATIENCE: u32 = 200;
 const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// `BPF_F_MMAPABLE` of include/uapi/linux/bpf.h.
 pub(super) const MMAPABLE: u32 = 1 << 10;
 
-/// Opens a pinned map and requires the type and the sizes that the ABI says.
+/// Opens a pinned map and requires the type and the sizes of the ABI.
 pub(super) fn open_map<M>(directory: &Path, name: &'static str) -> Result<M, DatapathError>
 where
     M: TryFrom<Map, Error = MapError>,
@@ -27,7 +28,7 @@ where
     M::try_from(map).map_err(strange)
 }
 
-/// Maps a pinned array that is not written any more, all of it.
+/// Maps all of a pinned array that is not written any more.
 pub(super) fn open_finished<T: FromBytes + Immutable>(
     directory: &Path,
     name: &'static str,
@@ -59,9 +60,9 @@ pub(super) fn open_words(
     Mapped::of_words(map.as_fd(), words).map_err(|source| DatapathError::Read { map: name, source })
 }
 
-/// Carries out an insertion into a trie. The kernel takes the memory for it from a small store that it
-/// fills up aside, and without reclaiming any: when the page cache has all that is free, an insertion
-/// fails that succeeds a moment later.
+/// Retries an insertion into a trie. The kernel takes the memory from a small reserve, which it
+/// refills in the background without reclaim. So an insertion can fail while the page cache
+/// occupies all free memory, and succeed a moment later.
 pub(super) fn insert_patiently(
     mut insert: impl FnMut() -> Result<(), MapError>,
 ) -> Result<(), MapError> {
@@ -86,7 +87,7 @@ pub(super) fn map_error(map: &'static str, error: MapError) -> DatapathError {
     }
 }
 
-/// The object is part of this build, so this tells a broken build.
+/// The object is part of this build, so this error means a broken build.
 pub(super) fn no_such_map(map: &'static str) -> DatapathError {
     DatapathError::Map {
         map,
@@ -96,21 +97,21 @@ pub(super) fn no_such_map(map: &'static str) -> DatapathError {
     }
 }
 
-/// What a map that all generations share has to be.
+/// The required shape of a shared map.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) kind: MapType,
-    /// Bytes of a key.
+    /// Size of a key in bytes.
     pub(super) key: usize,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub(super) value: usize,
-    /// Of a ring buffer, its bytes.
+    /// Maximum of entries; for a ring buffer, its size in bytes.
     pub(super) entries: u32,
     pub(super) flags: u32,
 }
 
-/// An array with element 0 alone.
+/// An array with one element.
 pub(super) const fn one_element(name: &'static str, kind: MapType, value: usize) -> Shape {
     Shape {
         name,
@@ -122,7 +123,7 @@ pub(super) const fn one_element(name: &'static str, kind: MapType, value: usize)
     }
 }
 
-/// Makes the map unless it is pinned; its id.
+/// Creates the map unless it is pinned. Returns its id.
 pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathError> {
     let path = directory.join(shape.name);
     if !path.exists() {
@@ -143,7 +144,7 @@ pub(super) fn ensure(directory: &Path, shape: &Shape) -> Result<u32, DatapathErr
     require(&path, shape)
 }
 
-/// The id of a map, if it is pinned.
+/// Returns the id of a map if it is pinned.
 pub(super) fn pinned(directory: &Path, shape: &Shape) -> Result<Option<u32>, DatapathError> {
     let path = directory.join(shape.name);
     match path.try_exists() {
@@ -153,10 +154,10 @@ pub(super) fn pinned(directory: &Path, shape: &Shape) -> Result<Option<u32>, Dat
     }
 }
 
-/// The id of what is pinned, which has to be a map of this shape.
+/// Returns the id of a pinned map, which must have this shape.
 ///
-/// aya checks neither what it opens nor what a program is loaded with, so a pin that holds anything
-/// else is an error here.
+/// aya checks neither the maps that it opens nor those that it passes to a program, so another
+/// object is an error here.
 fn require(path: &Path, shape: &Shape) -> Result<u32, DatapathError> {
     let failed = |error: MapError| DatapathError::strange_pin(path, &error);
     let info = MapInfo::from_pin(path).map_err(failed)?;

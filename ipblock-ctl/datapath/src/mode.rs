@@ -1,13 +1,13 @@
-//! The two ways of being on an interface.
+//! The modes of an attachment.
 
 use std::fmt;
 
-/// How to attach.
+/// A mode of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachMode {
     /// In the driver.
     Native,
-    /// In the stack.
+    /// In the network stack.
     Generic,
 }
 

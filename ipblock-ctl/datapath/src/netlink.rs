@@ -8,8 +8,8 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-/// What a dump of the daemon's network namespace holds, `keep` applied to each message; again when
-/// the kernel says that things changed meanwhile, since such a dump may lack one.
+/// Dumps the daemon's network namespace and applies `keep` to each message. Repeats the dump if the
+/// kernel reports a change meanwhile, because an object may be missing then.
 pub(super) fn dump<T>(
     request: &RouteNetlinkMessage,
     keep: impl Fn(RouteNetlinkMessage) -> Option<T>,
@@ -24,7 +24,7 @@ pub(super) fn dump<T>(
     Ok(dump_once(request, &keep)?.0)
 }
 
-/// Returns what was kept, and whether nothing changed during the dump.
+/// Returns the kept messages, and whether nothing changed during the dump.
 fn dump_once<T>(
     request: &RouteNetlinkMessage,
     keep: impl Fn(RouteNetlinkMessage) -> Option<T>,
@@ -46,8 +46,8 @@ fn dump_once<T>(
         let (datagram, _sender) = socket.recv_from_full()?;
         let mut rest = datagram.as_slice();
         while let Some(length) = message_length(rest) {
-            // One message that is not understood (a device with a strange alias) hides one device,
-            // not all of them.
+            // A message that cannot be parsed (a device with an unusual alias) hides one device,
+            // not all.
             if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) {
                 whole &= message.header.flags & NLM_F_DUMP_INTR == 0;
                 match message.payload {
@@ -65,7 +65,7 @@ fn dump_once<T>(
     }
 }
 
-/// Length of the first message, padded to the next one; `None` when there is none.
+/// Returns the length of the first message with its padding, or `None` if there is none.
 pub(super) fn message_length(messages: &[u8]) -> Option<usize> {
     const HEADER: usize = 16;
     const ALIGNMENT: usize = 4;

@@ -1,4 +1,4 @@
-//! The BPF object that this build carries.
+//! The BPF object in this build.
 
 use std::{fmt::Write as _, io::ErrorKind, sync::OnceLock};
 
@@ -14,7 +14,7 @@ use super::{error::DatapathError, features};
 /// The ELF object with the XDP program and its map definitions.
 pub static BPF_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipblock"));
 
-/// SHA-256 of [`BPF_OBJECT`]: two builds with the same object need not replace one another's
+/// SHA-256 of [`BPF_OBJECT`]. Builds with the same object do not have to replace each other's
 /// program.
 pub fn object_sha256() -> [u8; 32] {
     static HASH: OnceLock<[u8; 32]> = OnceLock::new();
@@ -32,10 +32,10 @@ pub fn object_sha256_hex() -> String {
     text
 }
 
-/// Hands the program to the kernel.
+/// Loads the program into the kernel.
 ///
-/// The kernel's verifier gives up with `EAGAIN` when a signal comes in the meantime
-/// (`bpf_check` in kernel/bpf/verifier.c); then it is asked again, as libbpf does it.
+/// The verifier stops with `EAGAIN` if a signal arrives (`bpf_check` in kernel/bpf/verifier.c).
+/// Then this tries again, as libbpf does.
 pub fn load_program(program: &mut Xdp) -> Result<(), DatapathError> {
     const ATTEMPTS: u32 = 5;
     let mut attempt = 1;
@@ -65,21 +65,21 @@ pub fn load_program(program: &mut Xdp) -> Result<(), DatapathError> {
     }
 }
 
-/// Has the kernel take maps and program of this build, as they would be for no rules, and forgets them.
+/// Loads maps and program of this build, as for an empty ruleset, and discards them.
 ///
 /// # Errors
-/// What the kernel says against it.
+/// The kernel's reason for a refusal.
 pub fn try_program() -> Result<(), DatapathError> {
     let mut ebpf = EbpfLoader::new()
         .load(BPF_OBJECT)
         .map_err(|error| DatapathError::Load(Box::new(error)))?;
     let program = ebpf.program_mut(names::PROGRAM);
     let program: Option<&mut Xdp> = program.and_then(|program| program.try_into().ok());
-    // That the object has it is what the tests of every build begin with.
+    // The tests of every build prove that the object contains it.
     program.map_or(Ok(()), load_program)
 }
 
-/// Why it is refused stands at the end, before some figures.
+/// The log has the reason at its end, before some statistics.
 fn last_lines(log: &str) -> String {
     const LINES: usize = 6;
     let mut lines: Vec<&str> = log

@@ -1,5 +1,5 @@
-//! Calling off all dropping: one number that every program looks at before it drops, whoever writes
-//! it. No daemon is needed for it, nor for its end.
+//! Disables all dropping: every program reads one number before it drops. Any process with access
+//! to the map may write it. Neither its start nor its end needs a daemon.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use super::{
     pins::PinDirectory,
 };
 
-/// What the map has to be.
+/// The required shape of the map.
 pub(super) const SHAPE: Shape = one_element(names::PANIC_OFF, MapType::Array, size_of::<u64>());
 
-/// The map, open.
+/// The map, opened.
 pub struct PanicOff(Array<MapData, u64>);
 
 impl PanicOff {
@@ -23,7 +23,7 @@ impl PanicOff {
         open_map(directory, names::PANIC_OFF).map(Self)
     }
 
-    /// Those that are pinned: one, and while versions change one for each ABI.
+    /// Returns the pinned ones: one or, during a change of version, one per ABI.
     pub fn all(pins: &PinDirectory) -> Result<Vec<Self>, DatapathError> {
         let directories = pins.all_shared()?.into_iter();
         directories
@@ -32,13 +32,14 @@ impl PanicOff {
             .collect()
     }
 
-    /// Until when nothing is dropped, in nanoseconds of `CLOCK_BOOTTIME`; 0 when it was not called off.
+    /// Returns the time until which no packet is dropped, in nanoseconds of `CLOCK_BOOTTIME`; 0 if
+    /// dropping is not disabled.
     pub fn until_ns(&self) -> Result<u64, DatapathError> {
         let until = self.0.get(&0, 0);
         until.map_err(|error| map_error(names::PANIC_OFF, error))
     }
 
-    /// Drops nothing until then, from the next packet on; 0 drops again.
+    /// Disables dropping until `until_ns`, from the next packet on; 0 enables it again.
     pub fn set(&mut self, until_ns: u64) -> Result<(), DatapathError> {
         let set = self.0.set(0, until_ns, 0);
         set.map_err(|error| map_error(names::PANIC_OFF, error))

@@ -1,4 +1,4 @@
-//! One daemon to a directory of pins.
+//! A lock that allows one daemon per directory of pins.
 
 use std::{
     fs::{File, TryLockError},
@@ -7,15 +7,16 @@ use std::{
 
 use super::{error::DatapathError, pins::PinDirectory};
 
-/// Holds a directory of pins until it is dropped; the kernel lets go when the process ends. Two daemons
-/// on one filter would undo each other's changes, also where their stores were one once.
+/// Locks a directory of pins until it is dropped; the kernel releases the lock when the process
+/// ends. Two daemons with one filter would undo each other's changes, even with copies of the same
+/// store.
 #[derive(Debug)]
 pub struct PinLock {
     _directory: File,
 }
 
 impl PinLock {
-    /// Takes it; `None` where nothing was pinned yet.
+    /// Takes the lock. Returns `None` if nothing was pinned yet.
     pub fn take(pins: &PinDirectory) -> Result<Option<Self>, DatapathError> {
         let path = pins.root();
         let directory = match File::open(path) {

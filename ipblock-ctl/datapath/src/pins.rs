@@ -1,4 +1,4 @@
-//! Where everything is pinned, as typed paths.
+//! The paths of all pins, as typed values.
 //!
 //! ```text
 //! BPFFS/ipblock/generations/NUMBER/{program,layout,generation,IPV4,IPV6,FILTER_*,HOSTS_*,NET_*,CLASS*,TOTALS}
@@ -24,18 +24,18 @@ use nix::{
 
 use super::{error::DatapathError, trust};
 
-/// Pin of the map that tells who made a generation. Written last: its absence tells a generation that
-/// was never finished.
+/// Pin of the map with the generation's metadata. It is written last: a generation without it was
+/// never finished.
 pub(super) const META: &str = "generation";
 
-/// The directory under which one daemon pins, on a bpffs.
+/// The directory of one daemon's pins, on a bpffs.
 #[derive(Clone, Debug)]
 pub struct PinDirectory {
     root: PathBuf,
 }
 
 impl PinDirectory {
-    /// Makes the directories under `bpffs`, which has to be a mounted bpffs.
+    /// Creates the directories under `bpffs`, which must be a mounted bpffs.
     pub fn create(bpffs: &Path) -> Result<Self, DatapathError> {
         let pins = Self::examine(bpffs)?;
         for directory in [pins.generations(), pins.links(), pins.shared()] {
@@ -44,8 +44,8 @@ impl PinDirectory {
         Ok(pins)
     }
 
-    /// The directories as they are, nothing made, where they can be made and used, and no other user
-    /// can change them.
+    /// Checks the directories without a change: they exist or can be created, can be used, and no
+    /// other user can change them.
     pub fn examine(bpffs: &Path) -> Result<Self, DatapathError> {
         let pins = Self::at(bpffs)?;
         trust::require_own_mount(bpffs)?;
@@ -70,7 +70,7 @@ impl PinDirectory {
         Ok(pins)
     }
 
-    /// The directories as they are, nothing made.
+    /// Returns the directories without a check, and creates nothing.
     pub fn at(bpffs: &Path) -> Result<Self, DatapathError> {
         let filesystem = statfs::statfs(bpffs).map_err(|errno| match errno {
             Errno::EACCES => DatapathError::pin(bpffs, errno.into()),
@@ -112,7 +112,7 @@ impl PinDirectory {
 
     /// Removes the shared maps of other ABI versions. Programs that still use them keep them.
     pub fn remove_other_shared(&self) -> Result<(), DatapathError> {
-        // Where ABI 2 had its ban tables.
+        // ABI 2 had its ban tables here.
         remove_all(self.root.join("bans"))?;
         let directory = self.root.join("shared");
         for name in file_names(&directory)? {
@@ -150,7 +150,7 @@ impl PinDirectory {
         self.holds().join(encode(interface))
     }
 
-    /// The place for the pin of a hold, with nothing there.
+    /// Returns the path for the pin of a hold, and removes a pin that exists there.
     pub(super) fn make_hold(&self, interface: &str) -> Result<PathBuf, DatapathError> {
         let directory = self.holds();
         make(&directory)?;
@@ -168,14 +168,14 @@ impl PinDirectory {
         self.root.join("moved")
     }
 
-    /// The pin of a link whose device was attached by a name that it does not have here any more. No
-    /// name of an interface holds a colon (net/core/dev.c, `dev_valid_name`).
+    /// The pin of a link whose device no longer has, in this namespace, the name of the attachment.
+    /// An interface name cannot contain a colon (net/core/dev.c, `dev_valid_name`).
     pub(super) fn moved_link(&self, interface: &str, zone: &str, number: u32) -> PathBuf {
         let name = encode(&format!("{interface}:{zone}:{number}"));
         self.moved().join(name)
     }
 
-    /// The pins of moved links: path, interface and zone; sorted.
+    /// The pins of moved links (path, interface and zone), sorted.
     pub(super) fn moved_links(&self) -> Result<Vec<(PathBuf, String, String)>, DatapathError> {
         let mut names = file_names(&self.moved())?;
         names.sort_unstable();
@@ -188,7 +188,7 @@ impl PinDirectory {
         Ok(links.collect())
     }
 
-    /// Numbers of the generations that are pinned, whole or not, sorted.
+    /// Numbers of the pinned generations, complete or not, sorted.
     pub fn generation_numbers(&self) -> Result<Vec<u64>, DatapathError> {
         let mut numbers: Vec<u64> = file_names(&self.generations())?
             .iter()
@@ -206,7 +206,7 @@ impl PinDirectory {
     /// Removes one generation's pins. The kernel frees it when no link runs its program any more.
     pub fn remove_generation(&self, number: u64) -> Result<(), DatapathError> {
         let directory = self.generation(number);
-        // First what tells that it is whole: whoever finds the rest clears it away.
+        // First the proof that it is complete: a later start removes the rest.
         let meta = directory.join(META);
         removed(fs::remove_file(&meta), meta)?;
         reach(Step::GenerationHalfUnpinned);
@@ -234,7 +234,7 @@ fn remove_all(path: PathBuf) -> Result<(), DatapathError> {
     removed(fs::remove_dir_all(&path), path)
 }
 
-/// What is gone already is as it should be.
+/// Already removed is a success.
 fn removed(outcome: io::Result<()>, path: PathBuf) -> Result<(), DatapathError> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -262,7 +262,7 @@ fn file_names(directory: &Path) -> Result<Vec<String>, DatapathError> {
         .collect()
 }
 
-/// bpffs refuses dots in names (kernel/bpf/inode.c, `bpf_lookup`), and `eth0.100` has one.
+/// bpffs does not allow dots in names (kernel/bpf/inode.c, `bpf_lookup`), and `eth0.100` has one.
 fn encode(interface: &str) -> String {
     interface.replace('%', "%25").replace('.', "%2E")
 }

@@ -1,4 +1,4 @@
-//! Default gateways as the kernel tells them over rtnetlink.
+//! Default gateways, read over rtnetlink.
 
 use std::net::IpAddr;
 
@@ -12,18 +12,18 @@ use super::{error::DatapathError, netlink::dump};
 /// A next hop of a default route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefaultGateway {
-    /// Its address; of IPv6 mostly a link-local one.
+    /// Its address; for IPv6, mostly a link-local one.
     pub address: IpAddr,
-    /// Index of the interface that it is behind, where the route says so.
+    /// Index of the interface to it, if the route has one.
     pub interface: Option<u32>,
 }
 
-/// The gateways of every default route of the daemon's network namespace, in all tables and both
-/// families, every hop of a multipath route.
+/// Returns the gateways of every default route in the daemon's network namespace: all tables, both
+/// families, and every hop of a multipath route.
 pub fn default_gateways() -> Result<Vec<DefaultGateway>, DatapathError> {
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-    // The kernel cannot be asked for some prefixes only: the full table of a router passes by here,
-    // and nothing of it is kept.
+    // The kernel cannot dump selected prefixes only. So this reads the full table of a router, and
+    // keeps nothing but the default routes.
     let gateways = dump(&request, |message| match message {
         RouteNetlinkMessage::NewRoute(route) => Some(gateways_of(&route)).filter(|g| !g.is_empty()),
         _ => None,

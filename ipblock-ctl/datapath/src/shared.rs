@@ -1,4 +1,4 @@
-//! The maps that belong to no generation: every program of this ABI uses the same ones.
+//! The shared maps: the programs of all generations of this ABI use the same ones.
 
 use super::{
     alerts::{self, AlertEvents, AlertTables},
@@ -12,21 +12,21 @@ use super::{
     pins::PinDirectory,
 };
 
-/// The shared maps, open.
+/// The shared maps, opened.
 pub struct SharedMaps {
-    /// Which maps they are.
+    /// The ids of the maps.
     pub ids: SharedMapIds,
     /// Their pins.
     pub pins: SharedPins,
     /// Bans.
     pub bans: BanTables,
-    /// What the kernel knows of alerts.
+    /// The kernel's part of alerts.
     pub alerts: AlertTables,
-    /// Packets that it announces.
+    /// Announced packets.
     pub events: AlertEvents,
-    /// Who hits.
+    /// Hits per source.
     pub hits: HitTable,
-    /// Whether all dropping was called off.
+    /// Whether all dropping is disabled.
     pub panic_off: PanicOff,
 }
 
@@ -34,20 +34,20 @@ pub struct SharedMaps {
 pub struct SharedPins(Vec<HeldPin>);
 
 impl SharedPins {
-    /// Pins again what is not pinned any more, or is another map.
+    /// Restores pins that were removed or replaced.
     #[must_use]
     pub fn put_right(&self) -> PutRight {
         held::put_all_right(&self.0)
     }
 }
 
-/// Which maps the shared maps are, in the kernel's ids.
+/// The kernel's ids of the shared maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedMapIds(pub(super) Vec<u32>);
 
 impl SharedMaps {
-    /// Opens the maps that are pinned, and makes those that are not. A pin that holds anything else
-    /// than such a map is an error.
+    /// Opens the pinned maps, and creates the missing ones. A pin with any other object is an
+    /// error.
     pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
         let directory = pins.shared();
         let ids = shapes().map(|shape| ensure(&directory, shape));
@@ -64,8 +64,8 @@ impl SharedMaps {
     }
 }
 
-/// Refuses pins that hold anything else than such maps, and changes none. The id of the map with the
-/// counts of alerts, where that is pinned.
+/// Rejects pins with any other object, and changes nothing. Returns the id of the map with the
+/// counts of alerts if that is pinned.
 pub fn examine(pins: &PinDirectory) -> Result<Option<u32>, DatapathError> {
     let directory = pins.shared();
     let mut counts = None;
@@ -78,7 +78,7 @@ pub fn examine(pins: &PinDirectory) -> Result<Option<u32>, DatapathError> {
     Ok(counts)
 }
 
-/// Their names, which are those in the BPF object and those of the pins.
+/// Their names, in the BPF object and as pins.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     shapes().map(|shape| shape.name)
 }

@@ -1,29 +1,30 @@
-//! Which interfaces lie on which.
+//! The order of stacked interfaces.
 //!
-//! The kernel refuses an XDP program on a device while a device right above it has one, and takes it in
-//! the other order (net/core/dev.c, `dev_xdp_attach`). So programs are put on from below to above.
+//! The kernel refuses an XDP program on a device if the device directly above it has one, and
+//! accepts the other order (net/core/dev.c, `dev_xdp_attach`). So programs are attached from the
+//! lowest device to the highest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One interface's place among the others, by indexes.
+/// The neighbours of one interface in the stack, as indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// The interface.
     pub index: u32,
-    /// The bridge, bond or the like that it is a port of.
+    /// The bridge, bond or similar that it is a port of.
     pub master: Option<u32>,
-    /// The device that it lies on, as a VLAN device or a macvlan does.
+    /// The device below it, as for a VLAN device or a macvlan.
     pub lower: Option<u32>,
 }
 
-/// More devices than these do not lie on each other: the kernel allows 8 (`MAX_NEST_DEV`).
+/// The maximum height of a stack: the kernel allows 8 (`MAX_NEST_DEV`).
 const MAX_HEIGHT: usize = 8;
 
-/// For each interface how many others lie below it at most; 0 for those that lie on none.
+/// Returns for each interface the maximum number of others below it; 0 if there is none.
 #[must_use]
 pub fn heights(layers: &[Layer]) -> BTreeMap<u32, usize> {
     let mut heights: BTreeMap<u32, usize> = layers.iter().map(|layer| (layer.index, 0)).collect();
-    // Bounded, because what another namespace says may form a ring.
+    // Bounded, because data from another namespace may contain a cycle.
     for _ in 0..MAX_HEIGHT {
         let mut grows = false;
         for (lower, upper) in layers.iter().flat_map(edges) {
@@ -42,7 +43,7 @@ pub fn heights(layers: &[Layer]) -> BTreeMap<u32, usize> {
     heights
 }
 
-/// Indexes of the interfaces right above one.
+/// Returns the indexes of the interfaces directly above one.
 #[must_use]
 pub fn above(index: u32, layers: &[Layer]) -> BTreeSet<u32> {
     let edges = layers.iter().flat_map(edges);
@@ -71,7 +72,7 @@ mod tests {
         }
     }
 
-    /// Indexes from below to above.
+    /// Indexes, lowest first.
     fn order(layers: &[Layer]) -> Vec<u32> {
         let heights = heights(layers);
         let mut order: Vec<u32> = layers.iter().map(|layer| layer.index).collect();

@@ -1,8 +1,8 @@
-//! System calls that aya lacks or wraps in a way that cannot be used here.
+//! System calls that aya lacks, or wraps in a way that does not fit.
 //!
-//! aya's `Xdp::attach` falls back to netlink on any EINVAL, its `attach_to_link` loses the link's
-//! descriptor on an error, and it tells no link's interface. Links are therefore made, updated and
-//! asked here, on plain descriptors.
+//! aya's `Xdp::attach` falls back to netlink on any EINVAL. Its `attach_to_link` loses the link's
+//! descriptor on an error, and it cannot report a link's interface. So this module creates, updates
+//! and queries links with plain descriptors.
 
 use std::{
     ffi::CString,
@@ -34,7 +34,7 @@ const BPF_TCX_INGRESS: u32 = 46;
 /// In front of every other program there.
 const BPF_F_BEFORE: u32 = 1 << 3;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
-/// What a hold counts time in: about a second, and a power of two, which a shift divides by.
+/// The time unit of a hold: about a second, and a power of two, so that a shift divides by it.
 pub(super) const HOLD_TICK_NS: u64 = 1 << 30;
 // Flags of include/uapi/linux/if_link.h.
 pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
@@ -67,7 +67,7 @@ struct LinkCreateAttributes {
     flags: u32,
 }
 
-/// The head of the attributes of `BPF_PROG_LOAD`.
+/// The first fields of the attributes of `BPF_PROG_LOAD`.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct ProgramLoadAttributes {
@@ -98,7 +98,7 @@ struct MapFreezeAttributes {
     map: u32,
 }
 
-/// The head of `struct bpf_link_info`, with the union as an XDP link has it.
+/// The first fields of `struct bpf_link_info`, with the union as an XDP link has it.
 #[derive(Debug, FromZeros)]
 #[repr(C)]
 pub(super) struct LinkInfo {
@@ -107,15 +107,15 @@ pub(super) struct LinkInfo {
     /// Id of the program that the link runs.
     pub(super) program: u32,
     padding: u32,
-    /// Index of the interface; 0 when it is gone.
+    /// Index of the interface; 0 if it was removed.
     pub(super) interface: u32,
 }
 
 /// Calls bpf(2) with attributes that the kernel only reads.
 fn bpf(command: libc::c_int, attributes: &(impl IntoBytes + Immutable)) -> io::Result<libc::c_int> {
     let bytes = attributes.as_bytes();
-    // SAFETY: the kernel reads `size` bytes of the attributes, which live through the call; the
-    // pointers inside are vouched for by the callers below.
+    // SAFETY: the kernel reads `size` bytes of the attributes, which live through the call. The
+    // callers below guarantee that the pointers inside are valid.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, bytes.as_ptr(), size_of_val(bytes)) };
     match libc::c_int::try_from(result) {
@@ -125,7 +125,8 @@ fn bpf(command: libc::c_int, attributes: &(impl IntoBytes + Immutable)) -> io::R
 }
 
 fn own(fd: libc::c_int) -> OwnedFd {
-    // SAFETY: called with the descriptor that a successful bpf(2) has just returned to us alone.
+    // SAFETY: called with a descriptor that a successful bpf(2) has just returned, and that has no
+    // other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -161,7 +162,7 @@ pub(super) fn pin(object: impl AsFd, path: &Path) -> io::Result<()> {
     bpf(BPF_OBJ_PIN, &attributes).map(drop)
 }
 
-/// Lets user space write a map no more, nobody and for good; programs still do.
+/// Prevents all further writes to a map from user space, permanently; programs can still write.
 pub(super) fn freeze(map: impl AsFd) -> io::Result<()> {
     let attributes = MapFreezeAttributes {
         map: raw(map.as_fd()),
@@ -169,7 +170,8 @@ pub(super) fn freeze(map: impl AsFd) -> io::Result<()> {
     bpf(BPF_MAP_FREEZE, &attributes).map(drop)
 }
 
-/// Puts a program on an interface by a link that detaches it when its last descriptor or pin goes.
+/// Attaches a program by a link. The program is detached when its last descriptor or pin is
+/// removed.
 pub(super) fn create_xdp_link(
     program: impl AsFd,
     interface: u32,
@@ -184,7 +186,7 @@ pub(super) fn create_xdp_link(
     bpf(BPF_LINK_CREATE, &attributes).map(own)
 }
 
-/// One instruction without registers of its own: all of them are `r0` (`struct bpf_insn`).
+/// An instruction whose registers are all `r0` (`struct bpf_insn`).
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct Instruction {
@@ -205,13 +207,13 @@ impl Instruction {
     }
 }
 
-/// Drops every packet that comes in by an interface, behind XDP and before the stack, for as long as
-/// the link lives and `CLOCK_BOOTTIME` is not past `until`, in units of [`HOLD_TICK_NS`]. `EINVAL`
-/// before Linux 6.6.
+/// Drops every incoming packet of an interface, after XDP and before the stack, while the link
+/// lives and `CLOCK_BOOTTIME` is at most `until`, in units of [`HOLD_TICK_NS`]. The error is
+/// `EINVAL` before Linux 6.6.
 pub(super) fn drop_incoming(interface: u32, until: i32) -> io::Result<OwnedFd> {
     const BPF_FUNC_KTIME_GET_BOOT_NS: i32 = 125;
     const TC_ACT_SHOT: i32 = 2;
-    /// On to the next program, or to the stack.
+    /// Continues with the next program or the stack.
     const TCX_NEXT: i32 = -1;
     const CALL: u8 = 0x85;
     const SHIFT_RIGHT: u8 = 0x77;
@@ -244,7 +246,7 @@ pub(super) fn drop_incoming(interface: u32, until: i32) -> io::Result<OwnedFd> {
     bpf(BPF_LINK_CREATE, &attributes).map(own)
 }
 
-/// Replaces a link's program: every packet is judged by the old or by the new one.
+/// Replaces the program of a link: every packet is judged by the old or the new one.
 pub(super) fn update_link(link: impl AsFd, program: impl AsFd) -> io::Result<()> {
     let attributes = LinkUpdateAttributes {
         link: raw(link.as_fd()),
@@ -255,8 +257,8 @@ pub(super) fn update_link(link: impl AsFd, program: impl AsFd) -> io::Result<()>
     bpf(BPF_LINK_UPDATE, &attributes).map(drop)
 }
 
-/// Takes a link's program off its interface, at once: letting go of pin and descriptors would leave
-/// that to a callback of the kernel. The link stays, with nothing to do.
+/// Detaches a link's program from its interface at once. (If pin and descriptors are closed
+/// instead, a callback of the kernel does it later.) The link stays, without effect.
 pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
     let attributes = LinkDetachAttributes {
         link: raw(link.as_fd()),
@@ -264,14 +266,14 @@ pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
     bpf(BPF_LINK_DETACH, &attributes).map(drop)
 }
 
-/// What the kernel knows of an XDP link.
+/// Returns the kernel's information about an XDP link.
 pub(super) fn link_info(link: impl AsFd) -> io::Result<LinkInfo> {
     let mut info = LinkInfo::new_zeroed();
     fill_info(link, &mut info)?;
     Ok(info)
 }
 
-/// Lets the kernel write the head of an object's info, `T`, which is of that object's type.
+/// Reads the first fields of an object's info. `T` must match the type of the object.
 fn fill_info<T: FromZeros>(object: impl AsFd, info: &mut T) -> io::Result<()> {
     let attributes = InfoAttributes {
         fd: raw(object.as_fd()),
@@ -281,7 +283,7 @@ fn fill_info<T: FromZeros>(object: impl AsFd, info: &mut T) -> io::Result<()> {
     bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes).map(drop)
 }
 
-/// The head of the info of any object.
+/// The first fields of the info of any object.
 #[derive(Debug, FromZeros)]
 #[repr(C)]
 struct ObjectInfo {
@@ -289,14 +291,14 @@ struct ObjectInfo {
     id: u32,
 }
 
-/// An object's id, among those of its kind.
+/// Returns an object's id, which is unique among objects of its kind.
 pub(super) fn object_id(object: impl AsFd) -> io::Result<u32> {
     let mut info = ObjectInfo::new_zeroed();
     fill_info(object, &mut info)?;
     Ok(info.id)
 }
 
-/// The head of `struct bpf_prog_info`.
+/// The first fields of `struct bpf_prog_info`.
 #[derive(Debug, FromZeros)]
 #[repr(C)]
 struct ProgramInfo {
@@ -311,8 +313,8 @@ struct ProgramInfo {
     maps: u64,
 }
 
-/// A program's id and those of the maps that it uses. By its descriptor: by its id, which is how aya
-/// asks, it takes `CAP_SYS_ADMIN`.
+/// Returns the ids of a program and of its maps. Queries by descriptor: by id, as aya does, needs
+/// `CAP_SYS_ADMIN`.
 pub(super) fn program_and_maps(program: impl AsFd) -> io::Result<(u32, Vec<u32>)> {
     let mut info = ProgramInfo::new_zeroed();
     fill_info(&program, &mut info)?;
@@ -325,7 +327,7 @@ pub(super) fn program_and_maps(program: impl AsFd) -> io::Result<(u32, Vec<u32>)
     Ok((info.id, maps))
 }
 
-/// Attributes of `BPF_MAP_LOOKUP_BATCH`; the kernel writes `count`.
+/// Attributes of `BPF_MAP_LOOKUP_BATCH`. The kernel writes `count`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct BatchAttributes {
@@ -339,21 +341,21 @@ struct BatchAttributes {
     flags: u64,
 }
 
-/// Entries that one call returns at most; more than any bucket of a hash map holds.
+/// Maximum of entries per call; more than any bucket of a hash map contains.
 const BATCH: usize = 4096;
 
-/// All entries of a hash map, some thousand at a time. Bucket by bucket, so that entries which come
-/// and go meanwhile neither repeat others nor keep the walk from its end.
+/// All entries of a hash map, in batches of some thousands. The walk goes bucket by bucket: entries
+/// that are added or removed meanwhile neither repeat others nor prevent its end.
 pub(super) struct Batches<'a, K, V> {
     map: BorrowedFd<'a>,
-    /// The bucket that follows; none before the first.
+    /// The next bucket; `None` before the first.
     position: Option<u32>,
     is_done: bool,
     entry: PhantomData<(K, V)>,
 }
 
 impl<'a, K, V> Batches<'a, K, V> {
-    /// `K` and `V` have to be what the map's keys and values are.
+    /// `K` and `V` must match the map's keys and values.
     pub(super) fn new(map: &'a OwnedFd) -> Self {
         Self {
             map: map.as_fd(),
@@ -392,14 +394,14 @@ where
         };
         let size = size_of::<BatchAttributes>();
         let place = std::ptr::from_mut(&mut attributes);
-        // SAFETY: the kernel reads and writes the attributes, writes at most `count` keys and values
-        // of the map's sizes, which are `K`'s and `V`'s, and a bucket number; all of it lives through
-        // the call.
+        // SAFETY: the kernel reads and writes the attributes. It writes at most `count` keys and
+        // values of the map's sizes, which are those of `K` and `V`, and a bucket number. All of it
+        // lives through the call.
         let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, place, size) };
         if result < 0 {
             self.is_done = true;
             let error = io::Error::last_os_error();
-            // The end, and what is left before it.
+            // The end of the map, with the rest of the entries.
             if error.raw_os_error() != Some(libc::ENOENT) {
                 return Some(Err(error));
             }
@@ -410,10 +412,11 @@ where
     }
 }
 
-/// Waits until every packet that was being judged when this was called has been judged and counted.
+/// Waits until every packet that was being judged at the time of the call is judged and counted.
 ///
 /// `MEMBARRIER_CMD_GLOBAL` is a `synchronize_rcu()` (kernel/sched/membarrier.c), and XDP programs
-/// run inside RCU read sections. With full dynticks the kernel refuses it; then time has to do.
+/// run inside RCU read sections. With full dynticks the kernel refuses it; then this sleeps
+/// instead.
 pub fn settle() {
     const LONGER_THAN_ANY_POLL: Duration = Duration::from_millis(200);
     // SAFETY: the call takes no pointers.

@@ -1,7 +1,8 @@
-//! Whose directories pins go to: nobody but root and this process's own user may change them.
+//! Checks that only root and this process's user can change the directories of pins.
 //!
-//! A bpffs that was mounted without options lets every user make directories in it (mode 1777). Whoever
-//! owns `ipblock` there could move the pins away, and the filter would be gone with this process.
+//! A bpffs that was mounted without options allows every user to create directories in it (mode
+//! 1777). The owner of `ipblock` there could move the pins away, and the filter would end with this
+//! process.
 
 use std::{
     fs::{self, Metadata},
@@ -16,8 +17,8 @@ use super::error::{DatapathError, mount_command};
 
 const STICKY: u32 = 0o1000;
 
-/// Refuses a bpffs in which another user could replace this one's directory. With the sticky bit
-/// others may make entries, and neither move nor remove ours.
+/// Rejects a bpffs in which another user could replace the directory of this one. With the sticky
+/// bit other users can create entries, but cannot move or remove ours.
 pub(super) fn require_own_mount(bpffs: &Path) -> Result<(), DatapathError> {
     let found = look(bpffs)?;
     let mode = found.permissions().mode();
@@ -25,7 +26,7 @@ pub(super) fn require_own_mount(bpffs: &Path) -> Result<(), DatapathError> {
     require(bpffs, bpffs, &found, others_may_write)
 }
 
-/// Refuses a directory for pins that another user owns or may write to; none is fine.
+/// Rejects a directory of pins that another user owns or can write to. A missing one is fine.
 pub(super) fn require_own_directory(directory: &Path, bpffs: &Path) -> Result<(), DatapathError> {
     match look(directory) {
         Ok(found) if !found.is_dir() => Err(DatapathError::Untrusted {
@@ -41,7 +42,7 @@ pub(super) fn require_own_directory(directory: &Path, bpffs: &Path) -> Result<()
     }
 }
 
-/// Refuses a directory in which this process cannot make an entry.
+/// Rejects a directory in which this process cannot create an entry.
 pub(super) fn require_writable(directory: &Path) -> Result<(), DatapathError> {
     let mode = AccessFlags::W_OK | AccessFlags::X_OK;
     access(directory, mode).map_err(|errno| DatapathError::pin(directory, errno.into()))
@@ -131,7 +132,7 @@ mod tests {
             assert!(problem.contains("changed by other users"), "{problem}");
             assert!(problem.contains("chmod go-w"), "{problem}");
         }
-        // Of the mount itself the sticky bit is enough.
+        // For the mount itself the sticky bit is enough.
         set(0o1777);
         assert!(require_own_mount(path).is_ok());
         set(0o777);

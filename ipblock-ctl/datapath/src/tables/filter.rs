@@ -1,4 +1,4 @@
-//! The filters in front of hosts and nets.
+//! Builds the filters in front of hosts and nets.
 
 use ipblock_common::{
     ClassId,
@@ -11,18 +11,18 @@ use ipblock_common::{
 
 use super::nets::held;
 
-/// With so many bits for each key, of which it has two, one in 20 sources that nothing holds is looked
-/// up in vain.
+/// Bits per key, which sets two of them. Then one in 20 sources without an entry passes the filter
+/// and costs a lookup.
 const BITS_PER_KEY: usize = 8;
-/// 512 bytes: less saves nothing.
+/// 512 bytes: a smaller one saves nothing.
 const FEWEST_BITS: u32 = 12;
-/// So many /24s make a filter of 128 KiB, which is quicker than the roots.
+/// Up to this number of /24s the filter has at most 128 KiB, and is faster than the roots.
 const FEW_SLASH_24S: usize = 1 << 17;
-/// More would fill it.
+/// More /24s would fill the filter.
 const MOST_SLASH_24S: usize = 1 << 20;
-/// Where fewer roots lead to lines, roots settle nearly all that /24s would.
+/// With fewer roots that lead to lines, the roots decide nearly all that /24s would.
 const MANY_LINES: usize = 1 << 14;
-/// Nets of more /32s would fill it.
+/// Nets in more /32s would fill the filter.
 const MOST_SLASH_32S: usize = 1 << 19;
 
 /// A filter.
@@ -50,8 +50,8 @@ impl Filter {
     }
 }
 
-/// Its keys are hosts, and the /24s that nets touch; where those are too many the /18s. The other value
-/// is [`ipblock_common::lookup::Tables::filter_v4_drop`].
+/// Builds the filter from hosts and the /24s that nets touch, or their /18s if there are too many.
+/// The second value is [`ipblock_common::lookup::Tables::filter_v4_drop`].
 pub(super) fn build_v4(
     hosts: &[(u32, ClassId)],
     nets: &[(u64, ClassId)],
@@ -80,8 +80,8 @@ pub(super) fn build_v4(
     (filter, 32 - bits)
 }
 
-/// Its keys are hosts, the /32s that have doors, and those that nets hold as a whole, unless those are
-/// too many: the other value.
+/// Builds the filter from hosts, the /32s that have doors, and the /32s that nets cover completely,
+/// unless these are too many. The second value is whether it contains the latter.
 pub(super) fn build_v6(
     hosts: &[([u64; 2], ClassId)],
     doors: impl ExactSizeIterator<Item = u32>,

@@ -1,4 +1,4 @@
-//! Tables whose place for a key is chosen by a hash: hosts and doors.
+//! Builds the hash tables: hosts and doors.
 
 use ipblock_common::{
     ClassId,
@@ -8,41 +8,41 @@ use ipblock_common::{
     },
 };
 
-/// With so many hosts for each bucket of eight, one in 20 is full.
+/// Mean number of hosts per bucket of eight: one bucket in 20 is full.
 const MEAN_V4: usize = 4;
-/// Three hosts for two buckets of three: one in five is full.
+/// Three hosts per two buckets of three: one bucket in five is full.
 const MEAN_V6: (usize, usize) = (3, 2);
 /// Half of the places have no door.
 const DOORS_PER_DOOR: usize = 2;
 
-/// A table.
+/// A hash table.
 #[derive(Debug)]
 pub(super) struct Built<T> {
-    /// Places that keys fall into; the table has some more for what does not fit.
+    /// Number of places for a hash. The table has some more for keys that do not fit.
     pub(super) buckets: u32,
     pub(super) table: Vec<T>,
-    /// Places that a lookup looks into at most.
+    /// Places that a lookup reads at most.
     probes: usize,
 }
 
-/// All of them.
+/// All hash tables.
 #[derive(Debug)]
 pub(super) struct Hashed {
-    /// With which all found room.
+    /// The seed with which all keys fit.
     pub(super) seed: u64,
     pub(super) hosts_v4: Built<HostsV4>,
     pub(super) hosts_v6: Built<HostsV6>,
     pub(super) doors: Built<NetLine>,
 }
 
-/// Another seed, by the constants of PCG (O'Neill 2014).
+/// Returns another seed, with the constants of PCG (O'Neill 2014).
 fn next_seed(seed: u64) -> u64 {
     seed.wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407)
 }
 
 impl Hashed {
-    /// The tables, with the first seed from this one on with which everything found room.
+    /// Builds the tables with the first seed, from this one on, with which all keys fit.
     pub(super) fn build(
         ipv4: &[(u32, ClassId)],
         ipv6: &[([u64; 2], ClassId)],
@@ -59,7 +59,7 @@ impl Hashed {
         }
     }
 
-    /// `None` when something finds no room with this seed; later attempts take more places.
+    /// Returns `None` if a key does not fit with this seed. Later attempts take more places.
     fn attempt(
         ipv4: &[(u32, ClassId)],
         ipv6: &[([u64; 2], ClassId)],
@@ -100,7 +100,7 @@ impl Hashed {
     }
 }
 
-/// A quarter more with each attempt: a seed that does not do is bad luck once, and no luck twice.
+/// Adds a quarter with each attempt: one failure is bad luck with the seed, two are too few places.
 fn sized<T: Clone + Default>(buckets: usize, probes: u32, attempt: usize) -> Built<T> {
     let buckets = buckets + buckets * attempt / 4;
     let probes = usize::try_from(probes).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! What stands in front of the tries, built from a compiled zone: pure, nothing of the kernel.
+//! Builds the tables in front of the tries from a compiled zone. It is pure, without kernel calls.
 //!
-//! What each table means is told where it is read: [`ipblock_common::lookup`].
+//! [`ipblock_common::lookup`], which reads the tables, documents their meaning.
 
 mod filter;
 mod hosts;
@@ -30,19 +30,19 @@ use self::{
 
 macro_rules! declare {
     ($($(#[$doc:meta])* $field:ident: $map:ident of $element:ty,)*) => {
-        /// The content of all tables of a generation. A table that is not needed is empty.
+        /// The content of all tables of a generation. An unused table is empty.
         #[derive(Debug, Default)]
         pub struct TableImage {
             /// Sizes and constants.
             pub layout: Layout,
             $($(#[$doc])* pub $field: Vec<$element>,)*
-            /// What the IPv6 trie holds: nets longer than /64, and what holds in those /64 apart from
-            /// them.
+            /// Entries of the IPv6 trie: nets longer than /64, and the rest of the /64s that
+            /// contain them.
             pub trie_v6: Vec<(Ipv6Net, ClassId)>,
         }
 
         impl TableImage {
-            /// The tables, to look something up.
+            /// Returns the tables for a lookup.
             #[must_use]
             pub fn view(&self) -> TableView<'_> {
                 TableView {
@@ -52,7 +52,7 @@ macro_rules! declare {
             }
         }
 
-        /// Tables wherever they are.
+        /// Tables in any memory.
         #[derive(Clone, Copy, Debug)]
         pub struct TableView<'a> {
             /// Sizes and constants.
@@ -80,7 +80,8 @@ macro_rules! declare {
 for_each_table!(declare);
 
 impl TableImage {
-    /// Builds all tables; whoever does not know `seed` cannot choose addresses that make them slow.
+    /// Builds all tables. An attacker who does not know `seed` cannot choose addresses that make
+    /// them slow.
     #[must_use]
     pub fn build(zone: &CompiledZone, seed: u64) -> Self {
         let v4 = FamilyV4::new(&zone.ipv4);
@@ -124,7 +125,7 @@ impl TableImage {
     }
 }
 
-/// IPv4 entries, by who looks for them.
+/// IPv4 entries by type of lookup.
 struct FamilyV4 {
     hosts: Vec<(u32, ClassId)>,
     boundaries: Vec<(u64, ClassId)>,
@@ -153,8 +154,8 @@ impl FamilyV4 {
         found
     }
 
-    /// Among many hosts some are neighbours, which the compiler has made a net of: they stand where the
-    /// hosts are, and nobody has to look for nets.
+    /// Moves small nets to the hosts. Among many hosts some are neighbours, which the compiler has
+    /// merged into a net. Without any nets, a lookup does not have to search for nets.
     fn settle_small_nets(&mut self) {
         let most = self.hosts.len() / 8;
         let mut more = Vec::new();
@@ -172,7 +173,7 @@ impl FamilyV4 {
     }
 }
 
-/// IPv6 entries, by who looks for them.
+/// IPv6 entries by type of lookup.
 struct FamilyV6 {
     hosts: Vec<([u64; 2], ClassId)>,
     boundaries: Vec<(u64, ClassId)>,
@@ -204,7 +205,8 @@ impl FamilyV6 {
         }
     }
 
-    /// In a /64 that has longer nets the trie decides alone, so it gets what holds around them too.
+    /// Delegates each /64 with longer nets to the trie, together with the class of the rest of that
+    /// /64.
     fn hand_over(mut nets: Vec<Net>, trie: &mut Vec<(Ipv6Net, ClassId)>) -> Vec<(u64, ClassId)> {
         let of_nets = boundaries(&nets);
         let mut around: Vec<Ipv6Net> = trie
@@ -228,13 +230,13 @@ impl FamilyV6 {
                 class: ASK_TRIE,
             });
         }
-        // Stable: behind the same /64 of the rules, so that it is the one that counts.
+        // The sort is stable: this entry comes after a rule's entry for the same /64, so it wins.
         nets.sort_by_key(|net| (net.key, net.len));
         boundaries(&nets)
     }
 }
 
-/// The network address in two numbers.
+/// Returns the network address as two numbers.
 fn halves(net: &Ipv6Net) -> [u64; 2] {
     let bits = net.network().to_bits();
     #[expect(clippy::cast_possible_truncation, reason = "the halves")]
@@ -243,7 +245,7 @@ fn halves(net: &Ipv6Net) -> [u64; 2] {
 }
 
 impl TableView<'_> {
-    /// The class that the tables have for an address; [`ASK_TRIE`] when the IPv6 trie decides.
+    /// Returns the class in the tables for an address; [`ASK_TRIE`] if the IPv6 trie decides.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> ClassId {
         match address {

@@ -1,4 +1,4 @@
-//! Roots, lines and doors of nets, from the boundaries at which the class changes.
+//! Builds roots, lines and doors of nets from the boundaries at which the class changes.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use ipblock_common::{
     },
 };
 
-/// A net of either family; `key` is the address on top of 64 bits.
+/// A net of either family. `key` is the address in the most significant of 64 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Net {
     pub(super) key: u64,
@@ -18,11 +18,11 @@ pub(super) struct Net {
     pub(super) class: ClassId,
 }
 
-/// Where the class of keys changes, and to which; before the first it is [`NO_CLASS`]. `nets` are
-/// sorted by key, then by length; of the same net twice the later one counts.
+/// Returns the keys where the class changes, with the new class; before the first it is
+/// [`NO_CLASS`]. `nets` are sorted by key, then by length. Of two equal nets the later one wins.
 pub(super) fn boundaries(nets: &[Net]) -> Vec<(u64, ClassId)> {
     let mut found = Found::default();
-    // Nets around the one in hand: their last key and class.
+    // The nets around the current one: their last key and class.
     let mut around: Vec<(u64, ClassId)> = Vec::new();
     for net in nets {
         while let Some((last, _)) = around.pop_if(|(last, _)| *last < net.key) {
@@ -56,7 +56,7 @@ impl Found {
     }
 }
 
-/// The class of a key.
+/// Returns the class of a key.
 pub(super) fn class_at(boundaries: &[(u64, ClassId)], key: u64) -> ClassId {
     let behind = boundaries.partition_point(|(start, _)| *start <= key);
     let last = behind
@@ -65,8 +65,8 @@ pub(super) fn class_at(boundaries: &[(u64, ClassId)], key: u64) -> ClassId {
     last.map_or(NO_CLASS, |(_, class)| *class)
 }
 
-/// Of the boundaries of IPv6 nets those of whole /32s. In a /32 with boundaries inside, what holds at
-/// its end stands for it: it has a door.
+/// Returns the boundaries of IPv6 nets that are at the start of a /32. A /32 with boundaries inside
+/// has a door, so the class at its end represents it here.
 pub(super) fn of_whole_32s(boundaries: &[(u64, ClassId)]) -> Vec<(u64, ClassId)> {
     let mut found = Found::default();
     for inside in boundaries.chunk_by(|(one, _), (other, _)| upper(*one) == upper(*other)) {
@@ -77,7 +77,7 @@ pub(super) fn of_whole_32s(boundaries: &[(u64, ClassId)]) -> Vec<(u64, ClassId)>
     found.0
 }
 
-/// Each run of keys of one class that nets hold, by so many of their first bits, 32 at most.
+/// Returns each range of keys in nets with one class, by the first `bits` bits, at most 32.
 pub(super) fn held(
     boundaries: &[(u64, ClassId)],
     bits: u32,
@@ -91,7 +91,7 @@ pub(super) fn held(
         })
 }
 
-/// Roots and lines, and doors that have no place yet.
+/// Roots and lines, and doors without a place in the hash table.
 #[derive(Debug, Default)]
 pub(super) struct Nets {
     pub(super) roots: Vec<u64>,
@@ -103,7 +103,7 @@ pub(super) struct Nets {
 const FIRST_INNER_V6: u32 = 0x2000_0000;
 const LAST_INNER_V6: u32 = 0x3fff_ffff;
 
-/// From this number on, up to the next piece, a class or a line.
+/// A class or a line, from this number up to the next piece.
 #[derive(Clone, Copy)]
 struct Piece {
     start: u32,
@@ -111,7 +111,7 @@ struct Piece {
 }
 
 impl Nets {
-    /// From the boundaries of IPv4 nets, and of IPv6 nets those of whole /32s and all.
+    /// Builds from the boundaries of IPv4 nets, of IPv6 nets at whole /32s, and of all IPv6 nets.
     pub(super) fn build(
         ipv4: &[(u64, ClassId)],
         short_v6: &[(u64, ClassId)],
@@ -129,14 +129,14 @@ impl Nets {
         nets
     }
 
-    /// How many roots of IPv4 do not settle it.
+    /// Number of IPv4 roots that lead to a line.
     pub(super) fn roots_leading_to_lines(&self) -> usize {
         let pairs = self.roots.iter().take(pair_of(ROOTS) as usize);
         let roots = pairs.flat_map(|pair| [of_pair(*pair, 0), of_pair(*pair, 1)]);
         roots.filter(|root| root & IS_LINE != 0).count()
     }
 
-    /// Roots from `start` on, each of so many bits.
+    /// Adds roots, starting at address `start`, each for `bits` bits.
     fn add_roots(&mut self, root: u32, start: u32, bits: u32, boundaries: &[(u64, ClassId)]) {
         let mut class = class_at(boundaries, u64::from(start) << 32);
         let skip = boundaries.partition_point(|(key, _)| upper(*key) < start);
@@ -151,7 +151,7 @@ impl Nets {
         }
     }
 
-    /// What is before and behind the others.
+    /// Adds the root for the addresses before and after the others.
     fn add_outer_root(&mut self, boundaries: &[(u64, ClassId)]) {
         let inner = boundaries.partition_point(|(key, _)| upper(*key) < FIRST_INNER_V6);
         let behind = boundaries.partition_point(|(key, _)| upper(*key) <= LAST_INNER_V6);
@@ -178,7 +178,7 @@ impl Nets {
         }
     }
 
-    /// One for each /32 in which the class changes.
+    /// Adds a door for each /32 in which the class changes.
     fn add_doors(&mut self, boundaries: &[(u64, ClassId)]) {
         let mut class = NO_CLASS;
         for inside in boundaries.chunk_by(|(one, _), (other, _)| upper(*one) == upper(*other)) {
@@ -194,7 +194,7 @@ impl Nets {
         }
     }
 
-    /// Lines above the pieces, and lines above those, until at most so many are left.
+    /// Adds lines above the pieces, and lines above those, until at most `most` pieces are left.
     fn reduce(&mut self, mut pieces: Vec<Piece>, most: usize) -> Vec<Piece> {
         while pieces.len() > most {
             let chunks = pieces.chunks(BOUNDARIES + 1);
@@ -216,7 +216,7 @@ impl Nets {
     }
 }
 
-/// What holds from `start` on, where it is `class` before the boundaries inside.
+/// Returns the pieces from `start` on, with `class` before the first boundary inside.
 fn pieces(
     start: u32,
     class: ClassId,
@@ -237,7 +237,7 @@ fn pieces(
     pieces
 }
 
-/// A line of one piece or more.
+/// Builds a line from one or more pieces.
 fn line(tag: u32, pieces: &[Piece]) -> NetLine {
     let mut line = NetLine {
         tag,
@@ -253,13 +253,13 @@ fn line(tag: u32, pieces: &[Piece]) -> NetLine {
     line
 }
 
-/// The last 32 bits of a key.
+/// The lower 32 bits of a key.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
 const fn lower(key: u64) -> u32 {
     key as u32
 }
 
-/// The first 32 bits of a key.
+/// The upper 32 bits of a key.
 const fn upper(key: u64) -> u32 {
     (key >> 32) as u32
 }

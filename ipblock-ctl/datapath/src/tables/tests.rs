@@ -5,7 +5,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::*;
 
-/// What the kernel finds with these tables, and with the trie where they send it there.
+/// Looks an address up as the kernel does: in these tables, and in the trie if they say so.
 fn find(image: &TableImage, address: IpAddr) -> ClassId {
     match (image.view().find(address), address) {
         (ASK_TRIE, IpAddr::V6(address)) => longest(&image.trie_v6, address),
@@ -13,7 +13,7 @@ fn find(image: &TableImage, address: IpAddr) -> ClassId {
     }
 }
 
-/// The class of the longest entry that holds the address, one entry after another.
+/// Returns the class of the longest entry with this address, by a walk over all entries.
 fn longest(entries: &[(Ipv6Net, ClassId)], address: Ipv6Addr) -> ClassId {
     let holding = entries.iter().filter(|(net, _)| net.contains(&address));
     let found = holding.max_by_key(|(net, _)| net.prefix_len());
@@ -22,7 +22,7 @@ fn longest(entries: &[(Ipv6Net, ClassId)], address: Ipv6Addr) -> ClassId {
 
 fn zone(nets: &[IpNet]) -> CompiledZone {
     let mut zone = CompiledZone::empty();
-    // Neighbours have classes of their own, so that none is taken for another.
+    // Neighbours have different classes, so that none is confused with another.
     for (class, net) in (1..).zip(nets) {
         match net {
             IpNet::V4(net) => zone.ipv4.push((*net, class)),
@@ -36,8 +36,8 @@ fn zone(nets: &[IpNet]) -> CompiledZone {
     zone
 }
 
-/// First and last address of an entry, those beside it, and those where its /24, /32 and /64 begin
-/// and end.
+/// Returns the first and last address of an entry, their neighbours, and the first and last address
+/// of its /24, /32 and /64.
 fn around(net: &IpNet) -> Vec<IpAddr> {
     let cuts: &[u8] = if net.max_prefix_len() == 32 {
         &[18, 24, 30]
