@@ -1,10 +1,12 @@
 //! Small configuration files of others, under a root that tests choose.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Read as _,
     path::{Path, PathBuf},
 };
+
+use glob::{MatchOptions, Pattern, glob_with};
 
 /// No configuration file that is meant for people is longer.
 const MAX_BYTES: u64 = 1 << 20;
@@ -32,21 +34,30 @@ impl Root {
         text
     }
 
-    /// The files that a pattern stands for, sorted; `*` and `?` in the last part only. Without
-    /// them it is the path itself, whether it exists or not.
+    /// The files that a pattern of glob(7) names, sorted, without hidden ones. A path without
+    /// wildcards is returned whether it exists or not.
     pub(super) fn matching(&self, pattern: &str) -> Vec<String> {
-        let (directory, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-        if !name.contains(['*', '?']) {
+        const OPTIONS: MatchOptions = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        if !pattern.contains(['*', '?', '[']) {
             return vec![pattern.to_owned()];
         }
-        let entries = fs::read_dir(self.path(directory)).into_iter().flatten();
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut found: Vec<_> = names
-            .filter(|file| !file.starts_with('.') && is_like(file.as_bytes(), name.as_bytes()))
-            .map(|file| format!("{directory}/{file}"))
-            .collect();
-        found.sort();
-        found
+        let root = Pattern::escape(&self.0.to_string_lossy());
+        let whole = format!(
+            "{}/{}",
+            root.trim_end_matches('/'),
+            pattern.trim_start_matches('/')
+        );
+        let found = glob_with(&whole, OPTIONS).into_iter().flatten();
+        let absolute = found.filter_map(|path| {
+            let below = path.ok()?;
+            let below = below.strip_prefix(&self.0).ok()?.to_str()?;
+            Some(format!("/{below}"))
+        });
+        absolute.collect()
     }
 }
 
@@ -61,46 +72,37 @@ pub(super) fn process_id(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.parse().ok()
 }
 
-/// Shell patterns: `*` is any text, `?` any byte.
-fn is_like(name: &[u8], pattern: &[u8]) -> bool {
-    match (name, pattern) {
-        ([], []) => true,
-        (_, [b'*', rest @ ..]) => {
-            (0..=name.len()).any(|from| is_like(name.get(from..).unwrap_or_default(), rest))
-        }
-        ([_, name @ ..], [b'?', pattern @ ..]) => is_like(name, pattern),
-        ([a, name @ ..], [b, pattern @ ..]) => a == b && is_like(name, pattern),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    #[test]
-    fn patterns_are_those_of_a_shell() {
-        for (name, pattern) in [
-            ("a.conf", "*.conf"),
-            ("a.conf", "?.c*f"),
-            ("x", "*"),
-            ("", "*"),
-        ] {
-            assert!(is_like(name.as_bytes(), pattern.as_bytes()), "{pattern}");
-        }
-        for (name, pattern) in [("a.conf~", "*.conf"), ("", "?"), ("ab", "a")] {
-            assert!(!is_like(name.as_bytes(), pattern.as_bytes()), "{pattern}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_pattern_finds_files_in_order_and_no_hidden_ones() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root(directory.path().to_owned());
-        for file in ["b.conf", "a.conf", ".hidden.conf", "c.txt"] {
-            fs::write(directory.path().join(file), "").unwrap();
+        for file in [
+            "b.conf",
+            "a.conf",
+            "1.conf",
+            ".hidden.conf",
+            "c.txt",
+            "d/e.conf",
+        ] {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
         }
-        assert_eq!(root.matching("/*.conf"), ["/a.conf", "/b.conf"]);
+        for (pattern, found) in [
+            ("/*.conf", ["/1.conf", "/a.conf", "/b.conf"].as_slice()),
+            ("/?.c*f", &["/1.conf", "/a.conf", "/b.conf"]),
+            ("/[0-9]*.conf", &["/1.conf"]),
+            ("/[!0-9]*.conf", &["/a.conf", "/b.conf"]),
+            ("/*/e.conf", &["/d/e.conf"]),
+        ] {
+            assert_eq!(root.matching(pattern), found, "{pattern}");
+        }
         assert_eq!(root.matching("/missing"), ["/missing"]);
         assert!(root.matching("/missing/*.conf").is_empty());
         assert_eq!(root.read("/missing"), "");
