@@ -5,7 +5,7 @@ use std::{
     io,
     mem::size_of_val,
     os::{
-        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -24,6 +24,7 @@ const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_MAP_FREEZE: libc::c_int = 22;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_XDP: u32 = 37;
@@ -43,101 +44,6 @@ pub const ARRAY: u32 = 2;
 /// `BPF_MAP_TYPE_PROG_ARRAY`.
 pub const PROGRAMS: u32 = 3;
 
-#[repr(C)]
-#[derive(Default)]
-struct MapAttributes {
-    kind: u32,
-    key: u32,
-    value: u32,
-    entries: u32,
-    flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct ElementAttributes {
-    map: u32,
-    padding: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct LoadAttributes {
-    kind: u32,
-    count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel: u32,
-    flags: u32,
-    name: [u8; 16],
-    interface: u32,
-    attach_type: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct PinAttributes {
-    path: u64,
-    fd: u32,
-    flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct RunAttributes {
-    program: u32,
-    result: u32,
-    size_in: u32,
-    size_out: u32,
-    data_in: u64,
-    data_out: u64,
-    repeat: u32,
-    duration: u32,
-    context_size_in: u32,
-    context_size_out: u32,
-    context_in: u64,
-    context_out: u64,
-    flags: u32,
-    cpu: u32,
-    batch: u32,
-    padding: u32,
-}
-
-/// `struct xdp_md`.
-#[repr(C)]
-#[derive(Default)]
-struct Context {
-    data: u32,
-    data_end: u32,
-    data_meta: u32,
-    ingress: u32,
-    queue: u32,
-    egress: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct LinkAttributes {
-    program: u32,
-    interface: u32,
-    attach_type: u32,
-    flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct InfoAttributes {
-    fd: u32,
-    size: u32,
-    info: u64,
-}
-
 /// The head of the info of a map, a program or a link.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -150,16 +56,26 @@ pub struct ObjectInfo {
     pub words: [u32; 4],
 }
 
-/// Calls bpf(2).
-fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
+/// Calls bpf(2) with attributes as the kernel's union has them (`union bpf_attr`); those of 32 bits
+/// stand two by two ([`pair`]).
+fn bpf(command: libc::c_int, attributes: &mut [u64]) -> io::Result<libc::c_int> {
     let size = size_of_val(attributes);
     // SAFETY: the kernel reads and writes `size` bytes of the attributes; what they point at is
     // vouched for by the callers below.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size) };
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size) };
     match libc::c_int::try_from(result) {
         Ok(value) if value >= 0 => Ok(value),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Two attributes that follow each other.
+fn pair(first: u32, second: u32) -> u64 {
+    let mut bytes = [0; 8];
+    let (start, end) = bytes.split_at_mut(4);
+    start.copy_from_slice(&first.to_ne_bytes());
+    end.copy_from_slice(&second.to_ne_bytes());
+    u64::from_ne_bytes(bytes)
 }
 
 fn own(fd: libc::c_int) -> OwnedFd {
@@ -177,13 +93,12 @@ fn address<T>(bytes: &[T]) -> u64 {
 
 /// A map with keys and values of so many bytes.
 pub fn create_map(kind: u32, key: usize, value: usize, entries: usize) -> anyhow::Result<OwnedFd> {
-    let mut attributes = MapAttributes {
-        kind,
-        key: key.try_into()?,
-        value: value.try_into()?,
-        entries: entries.try_into()?,
-        flags: 0,
-    };
+    // Type and size of keys; size of values and entries; flags.
+    let mut attributes = [
+        pair(kind, key.try_into()?),
+        pair(value.try_into()?, entries.try_into()?),
+        0,
+    ];
     let created = bpf(BPF_MAP_CREATE, &mut attributes);
     created
         .map(own)
@@ -192,12 +107,7 @@ pub fn create_map(kind: u32, key: usize, value: usize, entries: usize) -> anyhow
 
 /// Sets one element; key and value must be as long as the map's.
 pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
-    let mut attributes = ElementAttributes {
-        map: raw(map)?,
-        key: address(key),
-        value: address(value),
-        ..ElementAttributes::default()
-    };
+    let mut attributes = [pair(raw(map)?, 0), address(key), address(value), 0];
     bpf(BPF_MAP_UPDATE_ELEM, &mut attributes).context("set an element of a map")?;
     Ok(())
 }
@@ -205,12 +115,8 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> anyhow::Result<(
 /// The value of a key, of so many bytes; none when there is no such key.
 pub fn look_up(map: BorrowedFd<'_>, key: &[u8], size: usize) -> anyhow::Result<Option<Vec<u8>>> {
     let mut value = vec![0_u8; size];
-    let mut attributes = ElementAttributes {
-        map: raw(map)?,
-        key: address(key),
-        value: value.as_mut_ptr().expose_provenance() as u64,
-        ..ElementAttributes::default()
-    };
+    let out = value.as_mut_ptr().expose_provenance() as u64;
+    let mut attributes = [pair(raw(map)?, 0), address(key), out, 0];
     found(bpf(BPF_MAP_LOOKUP_ELEM, &mut attributes), value).context("look up an element of a map")
 }
 
@@ -221,12 +127,8 @@ pub fn next_key(
     size: usize,
 ) -> anyhow::Result<Option<Vec<u8>>> {
     let mut next = vec![0_u8; size];
-    let mut attributes = ElementAttributes {
-        map: raw(map)?,
-        key: key.map_or(0, address),
-        value: next.as_mut_ptr().expose_provenance() as u64,
-        ..ElementAttributes::default()
-    };
+    let out = next.as_mut_ptr().expose_provenance() as u64;
+    let mut attributes = [pair(raw(map)?, 0), key.map_or(0, address), out, 0];
     found(bpf(BPF_MAP_GET_NEXT_KEY, &mut attributes), next).context("walk over a map")
 }
 
@@ -241,11 +143,9 @@ fn found<T>(result: io::Result<libc::c_int>, what: T) -> io::Result<Option<T>> {
 /// What the kernel says of an object.
 pub fn object_info(object: BorrowedFd<'_>) -> anyhow::Result<ObjectInfo> {
     let mut info = ObjectInfo::default();
-    let mut attributes = InfoAttributes {
-        fd: raw(object)?,
-        size: size_of_val(&info).try_into()?,
-        info: (&raw mut info).expose_provenance() as u64,
-    };
+    let size = size_of_val(&info).try_into()?;
+    let out = (&raw mut info).expose_provenance() as u64;
+    let mut attributes = [pair(raw(object)?, size), out];
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes).context("ask for an object's info")?;
     Ok(info)
 }
@@ -281,15 +181,19 @@ pub fn load_value(register: u8, array: BorrowedFd<'_>) -> [u64; 2] {
 
 /// Loads an XDP program that takes fragments.
 pub fn load(instructions: &[u64]) -> anyhow::Result<OwnedFd> {
-    let mut attributes = LoadAttributes {
-        kind: BPF_PROG_TYPE_XDP,
-        count: instructions.len().try_into()?,
-        instructions: address(instructions),
-        license: c"GPL".as_ptr().expose_provenance() as u64,
-        flags: BPF_F_XDP_HAS_FRAGS,
-        attach_type: BPF_XDP,
-        ..LoadAttributes::default()
-    };
+    let mut attributes = [
+        pair(BPF_PROG_TYPE_XDP, instructions.len().try_into()?),
+        address(instructions),
+        c"GPL".as_ptr().expose_provenance() as u64,
+        // No log: level and size, buffer.
+        0,
+        0,
+        // Version of the kernel and flags, a name of 16 bytes, interface and type of attachment.
+        pair(0, BPF_F_XDP_HAS_FRAGS),
+        0,
+        0,
+        pair(0, BPF_XDP),
+    ];
     let loaded = bpf(BPF_PROG_LOAD, &mut attributes);
     loaded.map(own).context("load a small program")
 }
@@ -305,20 +209,51 @@ pub fn always(verdict: i32) -> anyhow::Result<OwnedFd> {
 /// Runs a program on the frame so many times and requires this verdict of the last run. What it
 /// writes into the frame is there in the next run.
 pub fn run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<()> {
-    let mut attributes = RunAttributes {
-        program: raw(program)?,
-        size_in: frame.len().try_into()?,
-        data_in: address(frame),
-        repeat,
-        ..RunAttributes::default()
-    };
-    bpf(BPF_PROG_TEST_RUN, &mut attributes).context("run")?;
-    let actual = attributes.result;
+    let actual = test_run(program, frame, repeat, None, 0)?;
     ensure!(
         actual == verdict,
         "the verdict is {actual} and not {verdict}"
     );
     Ok(())
+}
+
+/// The verdict of the last of so many runs. Live frames come in on `interface`, so many at once.
+fn test_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    repeat: u32,
+    interface: Option<u32>,
+    batch: u32,
+) -> anyhow::Result<u32> {
+    let size = frame.len().try_into()?;
+    // `struct xdp_md`: the frame's start and end, its metadata and interface, queue and way out.
+    let context = interface.map(|interface| [pair(0, size), pair(0, interface), 0]);
+    let context = context.as_ref().map_or(&[][..], <[u64; 3]>::as_slice);
+    let flags = interface.map_or(0, |_| BPF_F_TEST_XDP_LIVE_FRAMES);
+    let at = if context.is_empty() {
+        0
+    } else {
+        address(context)
+    };
+    let mut attributes = [
+        // The result is written behind the program.
+        pair(raw(program)?, 0),
+        pair(size, 0),
+        address(frame),
+        0,
+        // Times, and how long one took.
+        pair(repeat, 0),
+        // The context that goes in and comes out: sizes and places.
+        pair(size_of_val(context).try_into()?, 0),
+        at,
+        0,
+        // CPU; frames at once.
+        pair(flags, 0),
+        pair(batch, 0),
+    ];
+    bpf(BPF_PROG_TEST_RUN, &mut attributes).context("run a program")?;
+    let [.., e, f, g, h] = attributes[0].to_ne_bytes();
+    Ok(u32::from_ne_bytes([e, f, g, h]))
 }
 
 /// Runs a program on so many real frames, as if they had come in on an interface of this thread's
@@ -329,35 +264,18 @@ pub fn run_live(
     interface: u32,
     repeat: u32,
 ) -> anyhow::Result<()> {
-    let context = [Context {
-        data_end: frame.len().try_into()?,
-        ingress: interface,
-        ..Context::default()
-    }];
-    let mut attributes = RunAttributes {
-        program: raw(program)?,
-        size_in: frame.len().try_into()?,
-        data_in: address(frame),
-        repeat,
-        context_size_in: size_of_val(&context).try_into()?,
-        context_in: address(&context),
-        flags: BPF_F_TEST_XDP_LIVE_FRAMES,
-        batch: LIVE_BATCH,
-        ..RunAttributes::default()
-    };
-    bpf(BPF_PROG_TEST_RUN, &mut attributes).context("send live frames")?;
-    Ok(())
+    test_run(program, frame, repeat, Some(interface), LIVE_BATCH)
+        .map(drop)
+        .context("send live frames")
 }
 
 /// Attaches an XDP program in native mode to an interface of this thread's namespace, for as long as
 /// the link is held.
 pub fn attach(program: BorrowedFd<'_>, interface: u32) -> anyhow::Result<OwnedFd> {
-    let mut attributes = LinkAttributes {
-        program: raw(program)?,
-        interface,
-        attach_type: BPF_XDP,
-        flags: XDP_FLAGS_DRV_MODE,
-    };
+    let mut attributes = [
+        pair(raw(program)?, interface),
+        pair(BPF_XDP, XDP_FLAGS_DRV_MODE),
+    ];
     let attached = bpf(BPF_LINK_CREATE, &mut attributes);
     attached.map(own).context("attach an XDP program")
 }
@@ -365,11 +283,7 @@ pub fn attach(program: BorrowedFd<'_>, interface: u32) -> anyhow::Result<OwnedFd
 /// Pins a map or a program.
 pub fn pin(fd: BorrowedFd<'_>, path: &Path) -> anyhow::Result<()> {
     let text = CString::new(path.as_os_str().as_bytes())?;
-    let mut attributes = PinAttributes {
-        path: address(text.as_bytes_with_nul()),
-        fd: raw(fd)?,
-        flags: 0,
-    };
+    let mut attributes = [address(text.as_bytes_with_nul()), pair(raw(fd)?, 0)];
     bpf(BPF_OBJ_PIN, &mut attributes).with_context(|| format!("pin {}", path.display()))?;
     Ok(())
 }
@@ -377,14 +291,18 @@ pub fn pin(fd: BorrowedFd<'_>, path: &Path) -> anyhow::Result<()> {
 /// Opens what is pinned.
 pub fn open_pin(path: &Path) -> anyhow::Result<OwnedFd> {
     let text = CString::new(path.as_os_str().as_bytes())?;
-    let mut attributes = PinAttributes {
-        path: address(text.as_bytes_with_nul()),
-        ..PinAttributes::default()
-    };
+    let mut attributes = [address(text.as_bytes_with_nul()), 0];
     let opened = bpf(BPF_OBJ_GET, &mut attributes);
     opened
         .map(own)
         .with_context(|| format!("open {}", path.display()))
+}
+
+/// Makes the kernel refuse what user space writes to a map, for good; programs still write.
+pub fn freeze_map(map: impl AsFd) -> anyhow::Result<()> {
+    let mut attributes = [pair(raw(map.as_fd())?, 0)];
+    bpf(BPF_MAP_FREEZE, &mut attributes).context("freeze a map")?;
+    Ok(())
 }
 
 /// What this thread has used so far, in nanoseconds.

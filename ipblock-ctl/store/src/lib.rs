@@ -141,7 +141,6 @@ pub struct Store {
     connection: Mutex<Connection>,
     path: PathBuf,
     id: [u8; 16],
-    is_new: bool,
     limits: Limits,
     _lock: Option<Lock>,
 }
@@ -169,21 +168,15 @@ impl Store {
         };
         lock.sign();
         let path = state_dir.join(DATABASE);
-        let is_new = !exists(&path)?;
-        if is_new {
+        if !exists(&path)? {
             refuse_log_alone(&path)?;
             schema::create(&path)?;
         }
         let connection = connect(&path, is_checked)?;
-        Self::on(connection, path, Some(lock), is_new)
+        Self::on(connection, path, Some(lock))
     }
 
-    fn on(
-        connection: Connection,
-        path: PathBuf,
-        lock: Option<Lock>,
-        is_new: bool,
-    ) -> Result<Self, StoreError> {
+    fn on(connection: Connection, path: PathBuf, lock: Option<Lock>) -> Result<Self, StoreError> {
         let id = connection
             .query_row("SELECT id FROM store", [], |row| row.get(0))
             .map_err(|source| StoreError::sqlite(&path, source))?;
@@ -191,7 +184,6 @@ impl Store {
             connection: Mutex::new(connection),
             path,
             id,
-            is_new,
             limits: Limits::default(),
             _lock: lock,
         })
@@ -201,13 +193,6 @@ impl Store {
     #[must_use]
     pub fn store_id(&self) -> [u8; 16] {
         self.id
-    }
-
-    /// Whether [`Store::open`] made the database. When generations of another store are pinned
-    /// then, state was lost, and what is in the kernel is all that is left of it.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 
     /// The database file.

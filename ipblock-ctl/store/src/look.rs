@@ -90,7 +90,7 @@ fn view(path: PathBuf) -> Result<Store, StoreError> {
     connection
         .pragma_update(None, "cell_size_check", 1)
         .map_err(failed)?;
-    Store::on(connection, path, None, false)
+    Store::on(connection, path, None)
 }
 
 /// Opens a database with its log, which is not copied back when this is closed.

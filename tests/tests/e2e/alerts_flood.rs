@@ -15,7 +15,7 @@ use ipblock_tests::{
 };
 
 use crate::{
-    answers::{apply, count_of, counters, status},
+    answers::{count_of, counters, status},
     scenario::Scene,
     told::{Asker, balance},
 };
@@ -46,9 +46,7 @@ fn peak_memory(daemon: &Daemon) -> anyhow::Result<u64> {
 
 #[test]
 fn a_million_sources_neither_drown_anybody_nor_get_lost_in_the_count() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, WARN)?;
+    let scene = Scene::filtering(require_privileged!(), WARN)?;
     let before = peak_memory(&scene.daemon)?;
     let frames: Vec<Frame> = (0..SOURCES)
         .map(|host| {

@@ -29,8 +29,7 @@ fn add_rule<'a>(matches: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_rule_of_one_percent_needs_wide_and_diff_says_so() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     daemon.ctl(add_rule(&[WIDE]))?.ok()?;
     let diff = daemon.ctl_json("diff")?;
@@ -60,8 +59,7 @@ fn a_rule_of_one_percent_needs_wide_and_diff_says_so() -> anyhow::Result<()> {
 
 #[test]
 fn many_prefixes_through_a_list_are_asked_about_like_one() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let small: Vec<_> = (0..=255).map(|n| format!("20.{n}.0.0/16")).collect();
     let all = (0..1_000).map(|n| format!("{}.{}.0.0/16", 20 + n / 256, n % 256));
@@ -80,8 +78,7 @@ fn many_prefixes_through_a_list_are_asked_about_like_one() -> anyhow::Result<()>
 /// F18: what one job was refused stopped the next one.
 #[test]
 fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let import = |list: &str, text: &str| {
         daemon.ctl_with_input(["import", "-", "--into", list, "--deploy"], text)
@@ -103,8 +100,7 @@ fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()>
 /// A stream that is refused for safety said that its input is bad.
 #[test]
 fn a_stream_that_is_too_wide_exits_with_3() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let stream = |text: &str| scene.daemon.ctl_with_input("ban - --for 1h", text);
     let wide = stream("64.0.0.0/2\n192.0.2.66\n")?;
     assert_asked(&wide, &["line 1", "25 % of IPv4"]);
@@ -115,8 +111,7 @@ fn a_stream_that_is_too_wide_exits_with_3() -> anyhow::Result<()> {
 
 #[test]
 fn an_exception_an_allowed_address_and_a_default_are_asked_about() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     deploy(daemon, "allow add 64.0.0.0/3 192.0.2.0/24")?;
     let spared = [&add_rule(&[WIDE])[..], &["--except", "96.0.0.0/3"]].concat();
@@ -135,8 +130,7 @@ fn an_exception_an_allowed_address_and_a_default_are_asked_about() -> anyhow::Re
 
 #[test]
 fn wide_lifts_neither_the_guard_nor_a_whole_family() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let flags = ["--deploy", "--wide"];
@@ -165,8 +159,7 @@ fn wide_lifts_neither_the_guard_nor_a_whole_family() -> anyhow::Result<()> {
 
 #[test]
 fn bans_are_asked_about_by_what_they_newly_ban() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let ban = |addresses: &[&str], flags: &[&str]| {
         let arguments = [&["ban"], addresses, &["--for", "1h"], flags].concat();
@@ -193,8 +186,7 @@ fn bans_are_asked_about_by_what_they_newly_ban() -> anyhow::Result<()> {
 
 #[test]
 fn many_small_bans_are_asked_about_when_they_are_much() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let prefixes = |from: u32, count: u32| -> Vec<String> {
         let prefix = |n| format!("{}.{}.0.0/16", from + n / 256, n % 256);
@@ -223,8 +215,7 @@ fn many_small_bans_are_asked_about_when_they_are_much() -> anyhow::Result<()> {
 
 #[test]
 fn a_trial_goes_back_unasked_and_a_rollback_asks() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let add = [&add_rule(&[WIDE])[..], &["--wide"]].concat();
     deploy(daemon, &add)?;
@@ -247,8 +238,7 @@ fn a_trial_goes_back_unasked_and_a_rollback_asks() -> anyhow::Result<()> {
 
 #[test]
 fn a_restore_asks_about_rules_and_bans() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("backup").display().to_string();
@@ -355,8 +345,7 @@ fn accept_takes_a_shrunk_file_and_lifts_no_other_guard() -> anyhow::Result<()> {
 
 #[test]
 fn special_purpose_addresses_are_warned_about() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     daemon
         .ctl("list add au 203.0.113.0/24 192.168.0.0/16")?

@@ -35,8 +35,7 @@ fn assert_refused(daemon: &Daemon, output: &CtlOutput, said: &[&str]) -> anyhow:
 
 #[test]
 fn a_file_that_removes_most_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     // Nothing is there to lose.
     apply(daemon, "")?;
@@ -125,8 +124,7 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
 
 #[test]
 fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let wide = "[[rule]]\nname = \"all\"\naction = \"block\"\nmatch = [\"0.0.0.0/0\"]\n";
     for text in [
@@ -152,8 +150,7 @@ fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
 
 #[test]
 fn an_import_that_replaces_most_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     apply(daemon, TWO)?;
     let import = |into: &str, flags: &[&str], input: &str| {

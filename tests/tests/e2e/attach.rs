@@ -29,8 +29,7 @@ fn assert_refused(output: &CtlOutput, code: i32, said: &[&str]) {
 
 #[test]
 fn the_mode_that_was_asked_for_is_the_mode_that_is_used() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let name = scene.interface();
     apply(&scene.daemon, BLOCK)?;
     for (asked, mode, kernel) in [
@@ -51,8 +50,7 @@ fn the_mode_that_was_asked_for_is_the_mode_that_is_used() -> anyhow::Result<()> 
 
 #[test]
 fn auto_falls_back_to_generic_mode_and_says_why() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     // The loopback device's driver knows no XDP.
     let native = scene.daemon.ctl("attach lo --mode native")?;
     assert_refused(&native, 1, &["`lo`", "native mode", "--mode generic"]);
@@ -72,8 +70,7 @@ fn auto_falls_back_to_generic_mode_and_says_why() -> anyhow::Result<()> {
 
 #[test]
 fn changing_the_mode_of_an_attached_interface_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let name = scene.interface();
     let before = program_on(&scene.pair.host.netns, name)?;
     let output = scene.daemon.ctl(["attach", name, "--mode", "generic"])?;
@@ -84,8 +81,7 @@ fn changing_the_mode_of_an_attached_interface_is_refused() -> anyhow::Result<()>
 
 #[test]
 fn an_unknown_interface_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let output = scene.daemon.ctl("attach nope0")?;
     assert_refused(&output, 2, &["there is no interface `nope0`"]);
     assert!(interface(&scene.daemon, "nope0").is_err());
@@ -152,8 +148,7 @@ fn assert_foreign_stays(scene: &Scene, foreign: OnInterface) -> anyhow::Result<(
 
 #[test]
 fn a_foreign_program_on_a_link_is_never_replaced() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let mut object = foreign_program()?;
     let program = program_of(&mut object);
     let netns = &scene.pair.host.netns;
@@ -195,8 +190,7 @@ fn a_foreign_program_without_a_link_is_never_replaced() -> anyhow::Result<()> {
 #[test]
 fn a_foreign_program_stays_when_the_daemon_starts_and_is_named_in_the_status() -> anyhow::Result<()>
 {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let name = scene.interface().to_owned();
     scene.daemon.terminate()?;
     std::fs::remove_file(scene.daemon.bpffs().join("ipblock/links").join(&name))?;
@@ -218,9 +212,7 @@ fn a_foreign_program_stays_when_the_daemon_starts_and_is_named_in_the_status() -
 
 #[test]
 fn after_detach_everything_passes_again() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     let counters = scene.judged(5)?;
     assert_eq!(counters.totals.dropped.packets, 5);

@@ -38,9 +38,7 @@ fn backed_up(scene: &Scene, name: &str) -> anyhow::Result<String> {
 
 #[test]
 fn a_backup_brings_rules_history_and_counts_back() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let mut scene = Scene::filtering(require_privileged!(), RULESET)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
     scene.daemon.ctl("ban 203.0.113.200 --for 1h")?.ok()?;
@@ -121,9 +119,7 @@ fn another_machine_takes_a_backup_over_with_its_own_interfaces() -> anyhow::Resu
 
 #[test]
 fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), RULESET)?;
     for content in ["", "[[rule]]\nname = \"a\"\n"] {
         let refused = scene.daemon.ctl_with_input("restore -", content)?;
         assert_eq!(refused.code, 2, "{refused:?}");
@@ -142,9 +138,7 @@ fn what_is_no_backup_is_refused_and_changes_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), RULESET)?;
     let backup = backed_up(&scene, "monday.db")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(edit)?.ok()?;
@@ -158,9 +152,7 @@ fn a_restore_over_staged_edits_is_refused_unless_forced() -> anyhow::Result<()> 
 
 #[test]
 fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), RULESET)?;
     let backup = backed_up(&scene, "monday.db")?;
     let on_trial = "rule remove abuse --deploy --confirm-within 1h";
     scene.daemon.ctl(on_trial)?.ok()?;
@@ -185,9 +177,7 @@ fn a_restore_over_a_revision_on_trial_is_refused_unless_forced() -> anyhow::Resu
 
 #[test]
 fn a_restore_is_refused_when_a_ban_in_it_would_cut_the_operator_off() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), RULESET)?;
     let operator = "203.0.113.200";
     scene.daemon.ctl(["ban", operator, "--permanent"])?.ok()?;
     let backup = backed_up(&scene, "monday.db")?;
@@ -246,8 +236,7 @@ fn a_backup_that_does_not_fit_is_refused_and_changes_nothing() -> anyhow::Result
 
 #[test]
 fn what_a_killed_daemon_left_of_a_backup_goes_at_the_next_start() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     scene.daemon.kill()?;
     let aside = scene.daemon.state_dir().join(".aside-a1b2c3");
     let own = scene.daemon.state_dir().join("backup-monday");
@@ -263,8 +252,7 @@ fn what_a_killed_daemon_left_of_a_backup_goes_at_the_next_start() -> anyhow::Res
 
 #[test]
 fn a_backup_that_is_too_large_is_refused_before_it_is_received() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let mut stream = UnixStream::connect(scene.daemon.socket())?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let length = (1_u64 << 30) + 1;

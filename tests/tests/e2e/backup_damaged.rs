@@ -202,8 +202,7 @@ fn restore_and_start(
 
 #[test]
 fn a_damaged_backup_is_refused_or_the_daemon_starts_from_it() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let backup = Backup::of(&scene)?;
     let nothing = Value::Integer(0);
     let sound = backup.changed("UPDATE store SET one = 1 WHERE ?1 = 0", &nothing)?;
@@ -242,8 +241,7 @@ fn a_damaged_backup_is_refused_or_the_daemon_starts_from_it() -> anyhow::Result<
 /// A digest says that a text is what was written, and not that it is a ruleset.
 #[test]
 fn a_backup_whose_text_is_not_a_ruleset_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let backup = Backup::of(&scene)?;
     let before = everything(&scene)?;
     for (what, of) in [
@@ -291,8 +289,7 @@ fn digest(text: &str) -> anyhow::Result<Vec<u8>> {
 
 #[test]
 fn a_backup_with_more_bans_than_there_may_be_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let backup = Backup::of(&scene)?;
     let many = "INSERT OR IGNORE INTO ban
         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1000001)
@@ -315,9 +312,7 @@ fn a_backup_with_more_bans_than_there_may_be_is_refused() -> anyhow::Result<()> 
 
 #[test]
 fn a_restore_says_what_becomes_of_bans_and_counters() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     scene.daemon.ctl("ban 203.0.113.99 --for 1h")?.ok()?;
     let path = scene.daemon.state_dir().join("monday.db");
     let file = path.to_str().context("a path")?;
@@ -351,9 +346,7 @@ fn a_restore_says_what_becomes_of_bans_and_counters() -> anyhow::Result<()> {
 
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_or_the_new() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, OTHER)?;
+    let mut scene = Scene::filtering(require_privileged!(), OTHER)?;
     let path = scene.daemon.state_dir().join("monday.db");
     let file = path.to_str().context("a path")?.to_owned();
     scene.daemon.ctl(["backup", &file])?.ok()?;

@@ -5,15 +5,8 @@ use serde_json::Value;
 
 use crate::{
     answers::{OnInterface, apply, pinned_generations, program_on, status},
-    scenario::Scene,
+    scenario::{BLOCK, Scene},
 };
-
-const RULESET: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 /// Everything that a refused request must leave as it was.
 #[derive(Debug, PartialEq)]
@@ -42,8 +35,7 @@ impl Everything {
 }
 
 fn scene(root: Privileged) -> anyhow::Result<Scene> {
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(root, BLOCK)?;
     Ok(scene)
 }
 
@@ -121,7 +113,7 @@ fn a_file_that_is_no_toml_or_names_a_rule_twice_or_is_not_there_is_refused() -> 
     let broken = "[[rule]]\nname = abuse\n";
     let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", broken);
     assert_refused(&scene, request, &["<stdin>:2:8: "])?;
-    let twice = RULESET.repeat(2);
+    let twice = BLOCK.repeat(2);
     let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &twice);
     let said = ["<stdin>:8:8: ", "duplicate rule name `abuse`", "line 3"];
     assert_refused(&scene, request, &said)?;
@@ -134,7 +126,7 @@ fn a_file_that_is_no_toml_or_names_a_rule_twice_or_is_not_there_is_refused() -> 
 fn blocking_everything_needs_force() -> anyhow::Result<()> {
     let root = require_privileged!();
     let scene = scene(root)?;
-    let everything = RULESET.replace("203.0.113.0/24", "0.0.0.0/0");
+    let everything = BLOCK.replace("203.0.113.0/24", "0.0.0.0/0");
     let request = |daemon: &Daemon| daemon.ctl_with_input("apply -", &everything);
     assert_refused_with(
         3,

@@ -9,16 +9,9 @@ use ipblock::api::types::Reason;
 use ipblock_tests::{Daemon, binaries, require_privileged};
 
 use crate::{
-    answers::{apply, check, pinned_generations, program_on, status},
-    scenario::Scene,
+    answers::{check, pinned_generations, program_on, status},
+    scenario::{BLOCK, Scene},
 };
-
-const RULESET: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 /// Tries to start another daemon beside `daemon`; it has to end by itself.
 fn second_daemon(
@@ -53,9 +46,7 @@ fn assert_said(output: &Output, said: &[&str]) {
 
 #[test]
 fn a_second_daemon_on_the_same_state_directory_refuses_and_names_the_first() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let daemon = &scene.daemon;
     let generations = pinned_generations(daemon)?;
     let on_interface = program_on(&scene.pair.host.netns, scene.interface())?;
@@ -87,9 +78,7 @@ fn assert_leaves_pins_alone(daemon: &Daemon, state_dir: &Path, said: &str) -> an
 
 #[test]
 fn a_daemon_with_another_state_directory_leaves_what_is_pinned_alone() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let elsewhere = tempfile::tempdir()?;
     let said = "made from another state directory";
     assert_leaves_pins_alone(&scene.daemon, elsewhere.path(), said)
@@ -97,9 +86,7 @@ fn a_daemon_with_another_state_directory_leaves_what_is_pinned_alone() -> anyhow
 
 #[test]
 fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let daemon = &scene.daemon;
     let elsewhere = tempfile::tempdir()?;
     let copy = elsewhere.path().join("ipblock.db");
@@ -118,8 +105,7 @@ fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow:
 
 #[test]
 fn a_daemon_without_a_bpffs_says_how_to_mount_one() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let elsewhere = tempfile::tempdir()?;
     let socket = elsewhere.path().join("socket");
     let output = second_daemon(&scene.daemon, &socket, elsewhere.path(), elsewhere.path())?;
@@ -132,8 +118,7 @@ fn a_daemon_without_a_bpffs_says_how_to_mount_one() -> anyhow::Result<()> {
 
 #[test]
 fn without_a_daemon_the_exit_code_is_4() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     scene.daemon.terminate()?;
     for command in [&["status"][..], &["deploy"], &["check", "192.0.2.1"]] {
         let output = scene.daemon.ctl(command)?;

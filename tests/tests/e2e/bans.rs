@@ -102,9 +102,7 @@ fn a_ban_holds_for_the_next_packet_and_an_unban_frees_it() -> anyhow::Result<()>
 
 #[test]
 fn a_banned_packet_counts_for_no_rule() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     ban(&scene.daemon, "203.0.113.7 --permanent")?;
     let mut ledger = Ledger::new();
     ledger.expect(&scene, &["203.0.113.7"], &["198.51.100.7"]);
@@ -123,8 +121,7 @@ fn a_banned_packet_counts_for_no_rule() -> anyhow::Result<()> {
 
 #[test]
 fn a_ban_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     ban(&scene.daemon, "203.0.113.7 --for 4s")?;
     scene.daemon.kill()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
@@ -145,8 +142,7 @@ fn a_ban_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
 
 #[test]
 fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let (short_inside, long_inside) = ("203.0.113.7", "203.0.113.200");
     ban(daemon, [short_inside, "--for", "1s"])?;
@@ -201,8 +197,7 @@ fn nested_bans_end_with_the_last_that_covers() -> anyhow::Result<()> {
 
 #[test]
 fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     for (address, end) in [
         ("203.0.113.1", "--for 3h"),
@@ -230,8 +225,7 @@ fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
 
 #[test]
 fn allow_lists_win_over_bans_and_a_deploy_of_one_rewrites_none() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     ban(daemon, "203.0.113.0/24 --for 1h")?;
     let mut ledger = Ledger::new();
@@ -255,8 +249,7 @@ fn allow_lists_win_over_bans_and_a_deploy_of_one_rewrites_none() -> anyhow::Resu
 
 #[test]
 fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let frames = [
         marked("203.0.113.7", 1),
         marked("2001:db8:b::7", 2),
@@ -287,8 +280,7 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
 
 #[test]
 fn what_cannot_be_meant_is_refused_and_bans_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let for_1h = |addresses: &str| scene.daemon.ctl(format!("ban {addresses} --for 1h"));
     for (addresses, code, part) in [
         ("0.0.0.0/0", 3, "every IPv4 address"),
@@ -310,8 +302,7 @@ fn what_cannot_be_meant_is_refused_and_bans_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn an_ipv6_host_warns_and_can_be_widened() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let banned = ban(&scene.daemon, "2001:db8:1:2::3 --for 1h")?;
     assert!(banned.warnings[0].contains("--v6-prefix 64"), "{banned:?}");
     let widened = [
@@ -342,8 +333,7 @@ fn an_ipv6_host_warns_and_can_be_widened() -> anyhow::Result<()> {
 #[test]
 fn a_stream_bans_line_by_line_while_it_is_open() -> anyhow::Result<()> {
     use std::io::Write as _;
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let mut child = scene
         .daemon
         .ctl_command(&[], ["ban", "-", "--for", "1h"])

@@ -19,8 +19,7 @@ fn only(daemon: &Daemon) -> anyhow::Result<BanInfo> {
 
 #[test]
 fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let address = "203.0.113.9";
     let mut ledger = Ledger::new();
@@ -69,8 +68,7 @@ fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
 
 #[test]
 fn a_longer_ban_prolongs_the_first_in_the_kernel_too() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let address = "2001:db8:b::7";
     ban(&scene.daemon, [address, "--for", "2s", "--reason", "first"])?;
     let first = only(&scene.daemon)?;
@@ -102,8 +100,7 @@ fn a_longer_ban_prolongs_the_first_in_the_kernel_too() -> anyhow::Result<()> {
 
 #[test]
 fn a_stream_goes_on_over_a_restart_of_the_daemon() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let mut child = scene
         .daemon
         .ctl_command(&[], ["ban", "-", "--for", "1h"])
@@ -170,8 +167,7 @@ fn who_banned_an_address_is_known_when_the_ban_is_gone() -> anyhow::Result<()> {
 
 #[test]
 fn unban_counts_what_is_still_banned_inside_and_can_end_it() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let hosts: Vec<String> = (0..=200).map(|last| format!("203.0.113.{last}")).collect();
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();

@@ -67,8 +67,7 @@ fn tell(what: &str, started: Instant) {
 
 #[test]
 fn a_hundred_thousand_bans_are_streamed_kept_and_taken_over() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let mut input = String::new();
     for address in addresses(0..BANS) {
         writeln!(input, "{address} 4000 attempts")?;
@@ -110,8 +109,7 @@ fn a_hundred_thousand_bans_are_streamed_kept_and_taken_over() -> anyhow::Result<
 
 #[test]
 fn bans_in_batches_are_in_force_when_each_call_returns() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let client = Client::new(scene.daemon.socket());
     let runtime = runtime();
     runtime.block_on(async {

@@ -15,8 +15,7 @@ use crate::{
 
 #[test]
 fn an_ended_ban_is_cleared_away() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     ban(&scene.daemon, "203.0.113.7 2001:db8::/64 --for 1s")?;
     assert_eq!(status(&scene.daemon)?.bans, 2);
     wait_for(DEADLINE, "the tables to be empty", || {
@@ -30,8 +29,7 @@ fn an_ended_ban_is_cleared_away() -> anyhow::Result<()> {
 
 #[test]
 fn after_a_reboot_bans_are_in_the_kernel_before_the_first_link() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     ban(&scene.daemon, "203.0.113.7 --for 1h")?;
     ban(&scene.daemon, "2001:db8:b::/64 --permanent")?;
     scene.daemon.kill()?;
@@ -66,8 +64,7 @@ fn pinned_v4(
 
 #[test]
 fn a_start_puts_right_what_is_strange_in_the_tables() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let addresses = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
     ban(&scene.daemon, [&addresses[..], &["--permanent"]].concat())?;
     scene.daemon.kill()?;
@@ -87,8 +84,7 @@ fn a_start_puts_right_what_is_strange_in_the_tables() -> anyhow::Result<()> {
 
 #[test]
 fn tables_that_lost_their_pins_are_made_anew_with_a_program_that_asks_them() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     ban(&scene.daemon, "203.0.113.7 --permanent")?;
     let before = live_generations(&status(&scene.daemon)?);
     scene.daemon.kill()?;
@@ -103,8 +99,7 @@ fn tables_that_lost_their_pins_are_made_anew_with_a_program_that_asks_them() -> 
 
 #[test]
 fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     ban(&scene.daemon, "203.0.113.7 --permanent --reason kept")?;
     let before = bans(&scene.daemon)?;
     let refusing = MapData::from_pin(table(&scene.daemon, names::BANS_IPV6))?;

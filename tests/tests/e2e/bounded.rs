@@ -292,8 +292,7 @@ const CLASSES: u64 = 1 << 30;
 #[test]
 fn a_ruleset_that_is_too_dense_over_all_zones_is_refused_and_leaves_nothing() -> anyhow::Result<()>
 {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let database = || Ok(fs::metadata(daemon.state_dir().join("ipblock.db"))?.len());
     let before: anyhow::Result<u64> = database();

@@ -70,9 +70,7 @@ fn states(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
 
 #[test]
 fn an_unconfirmed_deploy_goes_back_by_itself() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(require_privileged!(), BEFORE)?;
     let said = deploy_on_trial(&scene, "6s")?;
     assert!(said.contains("to be confirmed"), "{said}");
     assert!(status(&scene.daemon)?.confirm_deadline.is_some());
@@ -135,8 +133,7 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
 
 #[test]
 fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     apply(
         &scene.daemon,
         &BEFORE.replace(".7\"", ".7\", \"203.0.113.20\", \"203.0.113.40\""),
@@ -156,9 +153,7 @@ fn a_way_back_that_failed_is_told_until_the_revision_is_confirmed() -> anyhow::R
 
 #[test]
 fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(require_privileged!(), BEFORE)?;
     let set = ["zone", "set", "lan", "--default", "pass", "--deploy"];
     let set = [&set[..], &["--confirm-within", "1h"]].concat();
     scene.daemon.ctl(&set)?.ok()?;
@@ -176,9 +171,7 @@ fn an_interface_is_not_moved_into_a_zone_that_may_go_again() -> anyhow::Result<(
 
 #[test]
 fn a_confirmed_deploy_stays() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(require_privileged!(), BEFORE)?;
     deploy_on_trial(&scene, "6s")?;
     let confirmed = scene.daemon.ctl_json("confirm")?;
     assert_eq!(confirmed["revision"], 2);
@@ -199,9 +192,7 @@ fn a_confirmed_deploy_stays() -> anyhow::Result<()> {
 
 #[test]
 fn a_daemon_that_was_killed_goes_back_at_its_next_start() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let mut scene = Scene::filtering(require_privileged!(), BEFORE)?;
     deploy_on_trial(&scene, "6s")?;
     scene.daemon.kill()?;
     std::thread::sleep(std::time::Duration::from_secs(7));
@@ -219,9 +210,7 @@ fn a_daemon_that_was_killed_goes_back_at_its_next_start() -> anyhow::Result<()> 
 
 #[test]
 fn a_trial_goes_on_over_a_restart_and_can_be_confirmed_then() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let mut scene = Scene::filtering(require_privileged!(), BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
     let deadline = status(&scene.daemon)?.confirm_deadline;
     scene.daemon.kill()?;
@@ -239,8 +228,7 @@ fn a_trial_goes_on_over_a_restart_and_can_be_confirmed_then() -> anyhow::Result<
 
 #[test]
 fn the_time_to_confirm_is_told_alike_each_time() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let apply = ["--json", "apply", "-", "--confirm-within", "1h"];
     let said = scene.daemon.ctl_with_input(apply, BEFORE)?.ok()?;
     let applied: Value = serde_json::from_str(&said)?;
@@ -255,9 +243,7 @@ fn the_time_to_confirm_is_told_alike_each_time() -> anyhow::Result<()> {
 
 #[test]
 fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(require_privileged!(), BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(edit)?.ok()?;
@@ -277,8 +263,7 @@ fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
 
 #[test]
 fn the_very_first_deploy_can_be_on_trial_too() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     deploy_on_trial(&scene, "2s")?;
     wait_until_it_passes(&scene, 1)?;
     assert_eq!(status(&scene.daemon)?.revision, 0);
@@ -290,9 +275,7 @@ fn the_very_first_deploy_can_be_on_trial_too() -> anyhow::Result<()> {
 
 #[test]
 fn a_rollback_by_hand_restores_the_rules_and_keeps_their_counts() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(require_privileged!(), BEFORE)?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
     scene.judged(5)?;
     scene.daemon.ctl("rule remove abuse --deploy")?.ok()?;
@@ -327,8 +310,7 @@ fn a_rollback_by_hand_restores_the_rules_and_keeps_their_counts() -> anyhow::Res
 #[test]
 fn staged_edits_are_carried_over_to_the_revision_that_came_back() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(root, BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
     scene.daemon.ctl("confirm")?.ok()?;
     let edit = "rule edit abuse --add-match 203.0.113.8";
@@ -349,9 +331,7 @@ fn staged_edits_are_carried_over_to_the_revision_that_came_back() -> anyhow::Res
 
 #[test]
 fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let mut scene = Scene::filtering(require_privileged!(), BEFORE)?;
     let edit = |arguments: &[&str]| {
         let command = [&["rule", "edit", "abuse"], arguments].concat();
         scene.daemon.ctl(&command)?.ok()
@@ -382,8 +362,7 @@ fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> a
 #[test]
 fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() -> anyhow::Result<()>
 {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let list = |halves: &str| format!("[list.halves]\nmatch = [{halves}]\n");
     apply(&scene.daemon, &list("\"0.0.0.0/1\", \"128.0.0.0/1\""))?;
     apply(&scene.daemon, &list("\"0.0.0.0/1\""))?;
@@ -405,8 +384,7 @@ fn edits_that_are_dangerous_only_on_the_revision_that_came_back_are_refused() ->
 #[test]
 fn the_audit_trail_tells_who_did_what() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BEFORE)?;
+    let scene = Scene::filtering(root, BEFORE)?;
     deploy_on_trial(&scene, "1h")?;
     scene.daemon.ctl("rollback 1")?.ok()?;
     let trail = scene.daemon.ctl_json("audit --limit 4")?;

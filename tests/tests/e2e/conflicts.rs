@@ -6,27 +6,19 @@ use serde_json::Value;
 
 use crate::{
     answers::{apply, pinned_generations, status},
-    scenario::Scene,
+    scenario::{BLOCK, Scene},
 };
-
-const RULESET: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-"#;
 
 #[test]
 fn deploying_nothing_is_no_error_and_no_revision() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let fresh = scene.daemon.ctl("deploy")?;
     assert_eq!(fresh.code, 0, "{fresh:?}");
     assert!(fresh.stdout.contains("nothing to do"), "{fresh:?}");
-    apply(&scene.daemon, RULESET)?;
+    apply(&scene.daemon, BLOCK)?;
     let generations = pinned_generations(&scene.daemon)?;
     for command in [&["deploy"][..], &["apply", "-"]] {
-        let again = scene.daemon.ctl_with_input(command, RULESET)?;
+        let again = scene.daemon.ctl_with_input(command, BLOCK)?;
         assert_eq!(again.code, 0, "{again:?}");
         assert!(again.stdout.contains("nothing to do"), "{again:?}");
     }
@@ -39,14 +31,12 @@ fn deploying_nothing_is_no_error_and_no_revision() -> anyhow::Result<()> {
 
 #[test]
 fn a_dry_run_says_whether_anything_would_change_and_changes_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let generations = pinned_generations(&scene.daemon)?;
     let dry_run = "apply --dry-run -";
-    let same = scene.daemon.ctl_with_input(dry_run, RULESET)?;
+    let same = scene.daemon.ctl_with_input(dry_run, BLOCK)?;
     assert_eq!(same.code, 0, "{same:?}");
-    let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
+    let wider = BLOCK.replace("203.0.113.0/24", "203.0.112.0/23");
     let other = scene.daemon.ctl_with_input(dry_run, &wider)?;
     assert_eq!(other.code, 6, "{other:?}");
     assert!(other.stdout.contains("abuse"), "{other:?}");
@@ -59,12 +49,10 @@ fn a_dry_run_says_whether_anything_would_change_and_changes_nothing() -> anyhow:
 
 #[test]
 fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(edit)?.ok()?;
-    let wider = RULESET.replace("203.0.113.0/24", "203.0.112.0/23");
+    let wider = BLOCK.replace("203.0.113.0/24", "203.0.112.0/23");
     let refused = scene.daemon.ctl_with_input("apply -", &wider)?;
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("staged"), "{refused:?}");
@@ -85,8 +73,7 @@ fn apply_is_refused_while_other_edits_are_staged() -> anyhow::Result<()> {
 #[test]
 fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
 -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let add = ["rule", "add", "--action", "block", "--match"];
     scene
         .daemon
@@ -109,8 +96,7 @@ fn a_nameless_rule_beside_one_with_the_same_action_is_refused_with_the_choices()
 
 #[test]
 fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let staged = || -> anyhow::Result<Value> { scene.daemon.ctl_json("rule list") };
     for name in ["abuse", "bots", "scanners"] {
         let add = [
@@ -164,9 +150,7 @@ fn several_rules_are_changed_all_or_none() -> anyhow::Result<()> {
 
 #[test]
 fn edits_that_change_nothing_are_not_staged() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let edit = |arguments: &[&str]| scene.daemon.ctl(arguments)?.ok();
     edit(&["rule", "promote", "abuse"])?;
     assert_eq!(status(&scene.daemon)?.staged, 0, "it blocks already");
@@ -182,6 +166,6 @@ fn edits_that_change_nothing_are_not_staged() -> anyhow::Result<()> {
     edit(&["rule", "edit", "abuse", "--note", ""])?;
     assert_eq!(status(&scene.daemon)?.staged, 0, "all is as deployed");
     // Nothing is in the way of a file now.
-    apply(&scene.daemon, RULESET)?;
+    apply(&scene.daemon, BLOCK)?;
     Ok(())
 }

@@ -7,21 +7,8 @@ use ipblock_tests::{packet::Frame, require_privileged};
 
 use crate::{
     answers::{apply, count_of, counters, deploy, rule, status},
-    scenario::{Scene, count, marked},
+    scenario::{OVERLAPPING, Scene, count, marked},
 };
-
-const RULESET: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-except = ["203.0.113.9"]
-
-[[rule]]
-name = "watch"
-action = "warn"
-match = ["203.0.113.64/26", "198.51.100.0/24"]
-"#;
 
 /// A scene with the ruleset deployed, and frames from sources of each kind.
 struct Counted {
@@ -37,7 +24,7 @@ struct Counted {
 impl Counted {
     fn new(root: ipblock_tests::Privileged) -> anyhow::Result<Self> {
         let scene = Scene::attached(root, "native")?;
-        apply(&scene.daemon, RULESET)?;
+        apply(&scene.daemon, OVERLAPPING)?;
         Ok(Self {
             scene,
             blocked: marked("203.0.113.7", 1),
@@ -166,7 +153,7 @@ fn in_an_applied_file_the_same_name_is_the_same_rule() -> anyhow::Result<()> {
     let mut counted = Counted::new(root)?;
     counted.send(2)?;
     // In another order, with other matches, between other rules.
-    let (first, second) = RULESET.split_once("\n\n").unwrap();
+    let (first, second) = OVERLAPPING.split_once("\n\n").unwrap();
     let other = "[[rule]]\nname = \"other\"\naction = \"block\"\nmatch = [\"192.0.2.128/25\"]\n";
     apply(
         &counted.scene.daemon,
@@ -175,7 +162,7 @@ fn in_an_applied_file_the_same_name_is_the_same_rule() -> anyhow::Result<()> {
     let now = counters(&counted.scene.daemon)?;
     assert_eq!(count_of(&now, "other"), Count::default());
     assert_eq!(count_of(&now, "abuse").packets, 4);
-    apply(&counted.scene.daemon, RULESET)?;
+    apply(&counted.scene.daemon, OVERLAPPING)?;
     counted.assert_counts("abuse", 2)?;
     counted.send(1)?;
     counted.assert_counts("abuse", 3)

@@ -139,8 +139,7 @@ fn assert_not_backwards(before: &Counters, after: &Counters) {
 
 #[test]
 fn many_deploys_under_traffic_misjudge_no_packet() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let deploys = deploys();
     let traffic = Traffic::new();
     let requests = rulesets().map(|ruleset| ApplyRequest {

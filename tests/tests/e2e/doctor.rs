@@ -261,8 +261,7 @@ fn a_renamed_interface_is_told_with_both_names() -> anyhow::Result<()> {
 
 #[test]
 fn macvlans_on_a_native_parent_are_told() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let (netns, name) = (&scene.pair.host.netns, scene.interface());
     let macvlan = [
         "link", name, "name", "mv0", "type", "macvlan", "mode", "bridge",

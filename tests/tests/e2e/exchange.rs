@@ -59,8 +59,7 @@ fn without_origin(text: &str) -> &str {
 fn imported_feeds_drop_their_packets_and_the_ruleset_goes_to_another_daemon() -> anyhow::Result<()>
 {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BASE)?;
+    let scene = Scene::filtering(root, BASE)?;
     let import = |arguments: &[&str], input: &str| {
         let arguments = [&["import", "-"], arguments].concat();
         scene.daemon.ctl_with_input(&arguments, input)?.ok()
@@ -130,8 +129,7 @@ fn imported_feeds_drop_their_packets_and_the_ruleset_goes_to_another_daemon() ->
 
 #[test]
 fn a_refused_import_stages_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     apply(&scene.daemon, BASE)?;
     let import = |input: &str, into: &str| {
         scene
@@ -159,8 +157,7 @@ fn a_refused_import_stages_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     apply(&scene.daemon, BASE)?;
     let input = "0.0.0.0/2 # wide \"one\"\n198.51.100.1-198.51.100.6\n2001:db8::/33\n::1\n";
     let arguments = ["import", "-", "--into", "abuse", "--deploy", "--wide"];
@@ -204,8 +201,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
 
 #[test]
 fn a_set_that_has_grown_is_loaded_again() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     apply(&scene.daemon, BASE)?;
     let netns = &scene.pair.host.netns;
     if let Err(error) = netns.run(["ipset", "--version"]) {

@@ -9,8 +9,7 @@ use crate::{
 
 #[test]
 fn a_rule_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
+    let mut scene = Scene::attached(require_privileged!(), "native")?;
     let add = "rule add abuse --action block --match 203.0.113.7 --for 4s --deploy";
     scene.daemon.ctl(add)?.ok()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;

@@ -115,16 +115,14 @@ fn is_guarded(
 
 #[test]
 fn the_ssh_peer_of_the_environment_is_not_cut_off() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let launcher = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     is_guarded(&scene, &launcher, PEER, &["your SSH session comes from it"])
 }
 
 #[test]
 fn the_ssh_peer_of_an_ancestors_environment_is_not_cut_off() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     // As sudo does: the shell, which waits, has the variable, and what it starts has not.
     let launcher = [
         "env",
@@ -141,8 +139,7 @@ fn the_ssh_peer_of_an_ancestors_environment_is_not_cut_off() -> anyhow::Result<(
 
 #[test]
 fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     scene.daemon.ctl(block(PEER, &["--deploy"]))?.ok()?;
     apply_forced(&scene.daemon, "")?;
@@ -160,8 +157,7 @@ fn a_rollback_that_would_cut_the_operator_off_is_refused() -> anyhow::Result<()>
 
 #[test]
 fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     let ban = ["ban", "192.0.2.0/29", "--for", "1h"];
     let refused = scene.daemon.ctl_through(&ssh, ban, "")?;
@@ -190,8 +186,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
 
 #[test]
 fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let launcher = ["env", "IPBLOCK_SSH_PEER=2001:db8::2"];
     is_guarded(
         &scene,
@@ -265,8 +260,7 @@ fn a_peer_that_is_connected_to_sshd_is_not_cut_off() -> anyhow::Result<()> {
 
 #[test]
 fn a_connection_to_another_port_is_only_shown_by_diff() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let (listener, _client, _server) = connection(&scene.pair, scene.pair.host.ipv4.into())?;
     let port = listener.local_addr()?.port();
     let ruleset = format!("[[rule]]\nname = \"abuse\"\naction = \"block\"\nmatch = [\"{PEER}\"]\n");
@@ -369,8 +363,7 @@ fn an_interface_is_not_attached_to_a_zone_that_cuts_off() -> anyhow::Result<()> 
 
 #[test]
 fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let launcher = ["env", "IPBLOCK_SSH_PEER=192.0.2.2"];
     let zone = |name| {

@@ -14,8 +14,7 @@ use crate::{
 
 #[test]
 fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
@@ -46,8 +45,7 @@ fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()
 
 #[test]
 fn a_ban_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let daemon = &scene.daemon;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     let allow = ["allow", "add", PEER, "--deploy", "--confirm-within", "10m"];

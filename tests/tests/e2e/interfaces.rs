@@ -84,9 +84,7 @@ fn an_interface_that_appears_after_bpffs_was_mounted_anew_is_attached() -> anyho
 
 #[test]
 fn an_interface_that_went_and_came_back_is_attached_again() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     assert_filtered(&scene, 1)?;
     let Scene { daemon, pair, .. } = scene;
     let name = pair.host.interface.clone();
@@ -110,8 +108,7 @@ fn an_interface_that_went_and_came_back_is_attached_again() -> anyhow::Result<()
 /// The daemon learns of it after at most a second, and meanwhile deploys meet a dead link.
 #[test]
 fn deploys_go_on_while_an_interface_goes() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let name = scene.interface();
     apply(&scene.daemon, BLOCK)?;
     scene.pair.host.netns.run(["ip", "link", "delete", name])?;
@@ -123,8 +120,7 @@ fn deploys_go_on_while_an_interface_goes() -> anyhow::Result<()> {
 
 #[test]
 fn attached_interfaces_are_remembered_and_detached_ones_are_not() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::detached(root)?;
+    let mut scene = Scene::detached(require_privileged!())?;
     let name = scene.interface().to_owned();
     scene
         .daemon

@@ -5,7 +5,7 @@ use ipblock_tests::require_privileged;
 use serde_json::{Value, json};
 
 use crate::{
-    answers::{apply, deploy},
+    answers::deploy,
     scenario::{Scene, marked},
 };
 
@@ -35,8 +35,7 @@ zones = ["default"]
 
 /// A scene with the ruleset deployed and one frame of each kind judged.
 fn scene(root: ipblock_tests::Privileged) -> anyhow::Result<Scene> {
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let scene = Scene::filtering(root, RULESET)?;
     for (source, marker) in [
         ("203.0.113.7", 1),
         ("203.0.113.8", 2),

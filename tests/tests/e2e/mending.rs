@@ -7,7 +7,7 @@ use ipblock::{
 use ipblock_tests::{DEADLINE, Daemon, require_privileged, wait_for};
 
 use crate::{
-    answers::{apply, interface, status},
+    answers::{interface, status},
     scenario::{BLOCK, Scene, marked},
 };
 
@@ -29,9 +29,7 @@ fn wait_until_filtered(scene: &Scene) -> anyhow::Result<()> {
 
 #[test]
 fn a_link_that_was_detached_from_outside_is_put_back() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     wait_until_filtered(&scene)?;
     let pins = PinDirectory::at(scene.daemon.bpffs())?;
     let link = PinnedLink::open(&pins, scene.interface())?;
@@ -44,8 +42,7 @@ fn a_link_that_was_detached_from_outside_is_put_back() -> anyhow::Result<()> {
 
 #[test]
 fn detaching_twice_and_attaching_in_another_mode_at_once_works() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     let name = scene.interface();
     for mode in ["generic", "native", "generic"] {
         scene.daemon.ctl(["detach", name])?.ok()?;
@@ -58,8 +55,7 @@ fn detaching_twice_and_attaching_in_another_mode_at_once_works() -> anyhow::Resu
 
 #[test]
 fn a_device_with_a_strange_alias_hides_no_interface() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let netns = &scene.pair.host.netns;
     netns.run([
         "ip", "link", "add", "odd0", "type", "veth", "peer", "name", "odd1",
@@ -75,9 +71,7 @@ fn a_device_with_a_strange_alias_hides_no_interface() -> anyhow::Result<()> {
 
 #[test]
 fn a_renamed_interface_keeps_its_filter_and_says_so() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let name = scene.interface();
     let netns = &scene.pair.host.netns;
     netns.run(["ip", "link", "set", name, "down"])?;

@@ -15,21 +15,8 @@ use prometheus_parse::{Scrape, Value};
 
 use crate::{
     answers::{apply, counters, deploy, status},
-    scenario::{Scene, marked},
+    scenario::{OVERLAPPING, Scene, marked},
 };
-
-const RULESET: &str = r#"
-[[rule]]
-name = "abuse"
-action = "block"
-match = ["203.0.113.0/24"]
-except = ["203.0.113.9"]
-
-[[rule]]
-name = "watch"
-action = "warn"
-match = ["203.0.113.64/26", "198.51.100.0/24"]
-"#;
 
 const ADDRESS: &str = "127.0.0.1:9477";
 
@@ -231,7 +218,7 @@ fn stage(root: Privileged, config: &str) -> anyhow::Result<Scene> {
     let scene = Scene::attached_with(root, "native", |daemon| daemon.config(config))?;
     apply(
         &scene.daemon,
-        &format!("{RULESET}\n[allow]\nmatch = [\"192.0.2.77\"]\n"),
+        &format!("{OVERLAPPING}\n[allow]\nmatch = [\"192.0.2.77\"]\n"),
     )?;
     let ban = "ban 192.0.2.200 --for 1h";
     scene.daemon.ctl(ban)?.ok()?;
@@ -343,8 +330,7 @@ fn alerts_seen_are_those_reported_suppressed_and_lost() -> anyhow::Result<()> {
 
 #[test]
 fn nothing_listens_unless_the_configuration_says_so() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
+    let scene = Scene::attached(require_privileged!(), "native")?;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let sockets = scene.pair.host.netns.run(["cat", table])?;
         // The heading alone.
@@ -431,7 +417,7 @@ fn an_address_that_others_reach_is_warned_about() -> anyhow::Result<()> {
 #[test]
 fn a_renamed_interface_is_not_attached_by_its_old_name() -> anyhow::Result<()> {
     let scene = Scene::attached(require_privileged!(), "native")?;
-    apply(&scene.daemon, RULESET)?;
+    apply(&scene.daemon, OVERLAPPING)?;
     let labels = [("interface", scene.interface())];
     let shown = |labels: &[(&str, &str)]| -> anyhow::Result<u64> {
         let page = Page::over_socket(&scene.daemon)?;

@@ -60,8 +60,7 @@ fn assert_filtered(pair: &VethPair, marker: u64) -> anyhow::Result<()> {
 #[test]
 fn an_interface_that_bears_the_name_of_a_renamed_one_is_attached() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(root, BLOCK)?;
     let Scene {
         mut daemon,
         pair: mut renamed,
@@ -104,9 +103,7 @@ fn an_interface_that_bears_the_name_of_a_renamed_one_is_attached() -> anyhow::Re
 
 #[test]
 fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let (daemon, host) = (&scene.daemon, &scene.pair.host.netns);
     let before = program_on(host, NAME)?;
     rename(host, NAME, "ens9")?;
@@ -149,9 +146,7 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
 /// It may neither leave its zone for one that goes with the trial, nor lose its zone unasked.
 #[test]
 fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let zone = ["zone", "set", "lan", "--default", "pass", "--deploy"];
     scene.daemon.ctl(zone)?.ok()?;
     scene.daemon.ctl(["attach", NAME, "--zone", "lan"])?.ok()?;
@@ -173,8 +168,7 @@ fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> any
 #[test]
 fn a_device_that_went_to_another_namespace_is_told_and_can_be_let_go() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(root, BLOCK)?;
     let Scene {
         mut daemon, pair, ..
     } = scene;
@@ -210,8 +204,7 @@ fn a_device_that_went_to_another_namespace_is_told_and_can_be_let_go() -> anyhow
 #[test]
 fn a_device_that_came_back_from_another_namespace_is_ours() -> anyhow::Result<()> {
     let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(root, BLOCK)?;
     let Scene { daemon, pair, .. } = scene;
     let (host, away) = (Arc::clone(&pair.host.netns), Netns::new(root)?);
     host.run(["ip", "link", "set", NAME, "netns", away.name()])?;

@@ -38,9 +38,7 @@ fn panic_off(scene: &Scene, arguments: impl Arguments) -> anyhow::Result<String>
 #[test]
 fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_again()
 -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULES)?;
+    let mut scene = Scene::filtering(require_privileged!(), RULES)?;
     scene.daemon.ctl("ban 198.51.100.7 --for 1h")?.ok()?;
     let frames = dropped();
     scene.send(&frames, 5)?;
@@ -83,9 +81,7 @@ fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_
 
 #[test]
 fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let told = panic_off(&scene, "")?;
     assert!(told.contains("nothing is dropped until"), "{told}");
     assert!(
@@ -129,9 +125,7 @@ const ALONE: &str = "awk '$3 == \"bpf\" && $2 != ENVIRON[\"KEEP\"] { print $2 }'
 
 #[test]
 fn panic_off_and_doctor_find_a_filter_on_whatever_bpffs_it_is_pinned() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let keep = format!("KEEP={}", scene.daemon.bpffs().display());
     let host = format!("--net=/run/netns/{}", scene.pair.host.netns.name());
     let there = ["nsenter", &host, "env", &keep, "unshare", "--mount"];
@@ -159,8 +153,7 @@ fn panic_off_and_doctor_find_a_filter_on_whatever_bpffs_it_is_pinned() -> anyhow
 
 #[test]
 fn panic_off_says_what_is_missing_where_no_filter_is() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::detached(root)?;
+    let scene = Scene::detached(require_privileged!())?;
     let directory = scene.daemon.state_dir().display().to_string();
     let output = scene.daemon.ctl(["panic-off", "--bpffs", &directory])?;
     assert_eq!(output.code, 1, "{output:?}");

@@ -77,8 +77,9 @@ fn everyone() -> fs::Permissions {
 
 #[test]
 fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached_with(root, "native", |daemon| daemon.group_file(GROUPS))?;
+    let scene = Scene::attached_with(require_privileged!(), "native", |daemon| {
+        daemon.group_file(GROUPS)
+    })?;
     apply(&scene.daemon, BLOCK)?;
     // The way to the socket is open, so that it is the daemon who refuses.
     let socket = scene.daemon.socket();

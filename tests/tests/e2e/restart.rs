@@ -32,8 +32,7 @@ fn under_traffic(
     mode: &str,
     mut stop_and_start: impl FnMut(&mut Scene, &Flood) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, mode)?;
+    let mut scene = Scene::attached(require_privileged!(), mode)?;
     apply(&scene.daemon, RULESET)?;
     let before = status(&scene.daemon)?;
     let on_interface = program_on(&scene.pair.host.netns, scene.interface())?;
@@ -113,9 +112,7 @@ fn in_generic_mode_the_filter_outlives_the_daemon_too() -> anyhow::Result<()> {
 
 #[test]
 fn what_is_staged_outlives_the_daemon() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, RULESET)?;
+    let mut scene = Scene::filtering(require_privileged!(), RULESET)?;
     let edit = ["rule", "edit", "abuse", "--note", "ticket 42"];
     scene.daemon.ctl(edit)?.ok()?;
     let diff = scene.daemon.ctl_json("diff")?;

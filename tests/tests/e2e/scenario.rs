@@ -7,7 +7,7 @@ use ipblock_tests::{
     wait_for,
 };
 
-use crate::answers::{counters, judged, let_through};
+use crate::answers::{apply, counters, judged, let_through};
 
 /// A ruleset with one rule, `abuse`.
 pub(crate) const BLOCK: &str = r#"
@@ -15,6 +15,20 @@ pub(crate) const BLOCK: &str = r#"
 name = "abuse"
 action = "block"
 match = ["203.0.113.0/24"]
+"#;
+
+/// Two rules that overlap, of which one has an exception.
+pub(crate) const OVERLAPPING: &str = r#"
+[[rule]]
+name = "abuse"
+action = "block"
+match = ["203.0.113.0/24"]
+except = ["203.0.113.9"]
+
+[[rule]]
+name = "watch"
+action = "warn"
+match = ["203.0.113.64/26", "198.51.100.0/24"]
 "#;
 
 /// A daemon on the host's end of a veth pair. Fields are dropped in this order.
@@ -29,6 +43,13 @@ impl Scene {
     /// With the filter on the host's interface in this mode: `native`, `generic` or `auto`.
     pub(crate) fn attached(root: Privileged, mode: &str) -> anyhow::Result<Self> {
         Self::attached_with(root, mode, |daemon| daemon)
+    }
+
+    /// As [`Scene::attached`], natively and with this ruleset in force.
+    pub(crate) fn filtering(root: Privileged, ruleset: &str) -> anyhow::Result<Self> {
+        let scene = Self::attached(root, "native")?;
+        apply(&scene.daemon, ruleset)?;
+        Ok(scene)
     }
 
     /// As [`Scene::attached`], with a daemon that is told more.

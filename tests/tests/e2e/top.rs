@@ -4,7 +4,7 @@ use ipblock::api::types::{TopBy, TopInfo, TopQuery};
 use ipblock_tests::{packet::Frame, require_privileged};
 
 use crate::{
-    answers::{apply, deploy},
+    answers::deploy,
     scenario::{BLOCK, Scene, marked},
     told::Asker,
 };
@@ -29,9 +29,7 @@ fn shown(top: &[TopInfo]) -> Vec<(String, Vec<&str>, bool, u64, u64)> {
 
 #[test]
 fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let asker = Asker::new(&scene.daemon)?;
     let (few, many) = (marked("203.0.113.7", 1), marked("203.0.113.8", 2));
     let few = few.padded(1_000);

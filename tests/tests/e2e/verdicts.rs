@@ -51,8 +51,7 @@ fn frames(sources: [&str; 2], first: u64) -> Vec<Frame> {
 }
 
 fn every_kind_of_source_is_judged_and_counted(mode: &str, attached: u64) -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let scene = Scene::attached(root, mode)?;
+    let scene = Scene::attached(require_privileged!(), mode)?;
     apply(&scene.daemon, RULESET)?;
     let on = program_on(&scene.pair.host.netns, scene.interface())?;
     assert_eq!(on.map(|on| on.mode), Some(attached));

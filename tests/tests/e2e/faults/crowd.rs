@@ -16,8 +16,7 @@ const DEPLOYS: usize = 100;
 
 #[test]
 fn a_hundred_deploys_at_once_are_carried_out_one_by_one() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let first = status(&stage.daemon)?.revision;
     let rulesets: Vec<String> = (0..DEPLOYS).map(|n| stage.next_ruleset(n % 2)).collect();
     stage.may_shift(DEPLOYS as u64);
@@ -56,8 +55,7 @@ fn a_hundred_deploys_at_once_are_carried_out_one_by_one() -> anyhow::Result<()> 
 
 #[test]
 fn daemons_beside_a_daemon_refuse_and_change_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let stage = Stage::new(root)?;
+    let stage = Stage::new(require_privileged!())?;
     let before = stage.converged()?;
     let elsewhere = tempfile::tempdir()?;
     let other = elsewhere.path().join("state");

@@ -146,8 +146,7 @@ fn a_read_only_disk_refuses_changes_and_loses_none() -> anyhow::Result<()> {
 
 #[test]
 fn writes_that_the_disk_takes_in_part_are_undone() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut injected = 0;
     for beyond in [0, 1, 24, 1_000, 4_095, 4_096, 5_000, 9_000] {
         let log = stage.daemon.state_dir().join("ipblock.db-wal");

@@ -13,7 +13,7 @@ use super::{
     stage::{Flow, Stage},
 };
 use crate::{
-    answers::{apply, check, interface, live_generations, status},
+    answers::{check, interface, live_generations, status},
     scenario::{BLOCK, Scene, marked},
 };
 
@@ -62,9 +62,7 @@ fn wait_for_repair(daemon: &Daemon, part: &str, before: u64) -> anyhow::Result<(
 
 #[test]
 fn a_generation_that_says_something_else_than_the_ruleset_is_built_anew() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut scene = Scene::attached(root, "native")?;
-    apply(&scene.daemon, BLOCK)?;
+    let mut scene = Scene::filtering(require_privileged!(), BLOCK)?;
     let mut injected = 0;
     for round in 1..=3 {
         let before = live_generations(&status(&scene.daemon)?);
@@ -113,8 +111,7 @@ fn a_generation_that_says_something_else_than_the_ruleset_is_built_anew() -> any
 
 #[test]
 fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let stage = Stage::new(root)?;
+    let stage = Stage::new(require_privileged!())?;
     let shared = stage.daemon.bpffs().join("ipblock/shared");
     let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
     let table = Map::from_map_data(MapData::from_pin(table)?)?;
@@ -161,8 +158,7 @@ fn filtered_again(stage: &mut Stage, pair: &VethPair, before: u64) -> anyhow::Re
 
 #[test]
 fn links_that_are_detached_or_run_another_program_are_put_right() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let pair = stage.another_pair(2)?;
     let name = pair.host.interface.clone();
     let attach = ["attach", &name, "--mode", "native", "--zone", "dmz"];

@@ -41,8 +41,7 @@ fn set(pair: &VethPair, arguments: &[&str]) -> anyhow::Result<()> {
 
 #[test]
 fn interfaces_that_are_deleted_and_made_again_are_filtered_again() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut pair = stage.another_pair(NUMBER)?;
     attach(&stage)?;
     stage.assert_filtered(&pair)?;
@@ -90,8 +89,7 @@ fn interfaces_that_are_deleted_and_made_again_are_filtered_again() -> anyhow::Re
 
 #[test]
 fn interfaces_that_are_renamed_or_go_down_keep_their_filter() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let pair = stage.another_pair(NUMBER)?;
     attach(&stage)?;
     let mut injected = 0;
@@ -168,8 +166,7 @@ fn program_of(object: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
 #[test]
 fn a_foreign_program_that_came_first_stays_until_it_goes_and_none_comes_over_ours()
 -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let pair = stage.another_pair(NUMBER)?;
     attach(&stage)?;
     let netns = pair.host.netns.clone();

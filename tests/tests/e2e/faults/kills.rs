@@ -60,8 +60,7 @@ fn kill_at_every_step(stage: &mut Stage, operation: &mut dyn Operation) -> anyho
 fn killed(
     operation: impl FnOnce(&Stage) -> anyhow::Result<Box<dyn Operation>>,
 ) -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut operation = operation(&stage)?;
     let injected = kill_at_every_step(&mut stage, &mut *operation)?;
     let steps = operation.steps().len() + STORE.len();

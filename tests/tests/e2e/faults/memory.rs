@@ -70,8 +70,7 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
 
 #[test]
 fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut injected = 0;
     for spare in [2, 4, 6, 8, 10, 14, 18, 24, 30, 40, 60] {
         let pid = stage.daemon.pid().context("a daemon")?.to_string();
@@ -104,8 +103,7 @@ fn descriptors_that_run_out_leave_the_old_generation() -> anyhow::Result<()> {
 
 #[test]
 fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let shared = stage.daemon.bpffs().join("ipblock/shared");
     let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
     let table = Map::from_map_data(MapData::from_pin(table)?)?;

@@ -99,8 +99,7 @@ fn pins_that_are_removed_are_put_back() -> anyhow::Result<()> {
 
 #[test]
 fn pins_that_are_replaced_by_other_objects_are_put_back() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let pins = pinned(&stage)?;
     let mut injected = 0;
     for path in pins.keys() {
@@ -125,8 +124,7 @@ fn pins_that_are_replaced_by_other_objects_are_put_back() -> anyhow::Result<()> 
 
 #[test]
 fn maps_that_were_unpinned_while_no_daemon_ran_cost_no_count() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut injected = 0;
     for (name, replaced) in [
         ("FILTER_V4", false),
@@ -164,8 +162,7 @@ fn maps_that_were_unpinned_while_no_daemon_ran_cost_no_count() -> anyhow::Result
 #[test]
 fn a_bpffs_that_is_unmounted_under_the_daemon_is_filled_again_when_it_is_back() -> anyhow::Result<()>
 {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let pins = pinned(&stage)?;
     let mut injected = 0;
     for _ in 0..3 {

@@ -52,8 +52,7 @@ fn make_abi(daemon: &Daemon, abi: u32) -> anyhow::Result<()> {
 
 #[test]
 fn what_another_abi_left_is_replaced_without_a_gap() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let mut injected = 0;
     for abi in [ABI_VERSION + 94, ABI_VERSION - 1, ABI_VERSION + 1] {
         let before = live_generations(&status(&stage.daemon)?);
@@ -84,8 +83,7 @@ fn damage(database: &Path, at: u64, bytes: &[u8]) -> anyhow::Result<()> {
 
 #[test]
 fn a_store_that_is_damaged_or_of_another_version_stops_no_filter() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let mut stage = Stage::new(root)?;
+    let mut stage = Stage::new(require_privileged!())?;
     let database = stage.daemon.state_dir().join("ipblock.db");
     let mut injected = 0;
     let generations = live_generations(&stage.converged()?);

@@ -39,8 +39,7 @@ fn assert_alive(stage: &Stage, sent: u64) -> anyhow::Result<()> {
 
 #[test]
 fn a_start_with_another_store_changes_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let stage = Stage::new(root)?;
+    let stage = Stage::new(require_privileged!())?;
     let other = &["made from another state directory", "hint: "];
     let damaged = &["is damaged", "hint: "];
     let changes = [
@@ -108,8 +107,7 @@ fn a_start_with_another_store_changes_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn a_start_where_its_place_is_taken_changes_nothing() -> anyhow::Result<()> {
-    let root = require_privileged!();
-    let stage = Stage::new(root)?;
+    let stage = Stage::new(require_privileged!())?;
     let mut taken = Refused::at(
         &stage,
         "the live daemon's socket",
