@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipblock::policy::{
-    RuleId, Ruleset,
-    explain::{Explainer, Explanation, Reason, Verdict},
+    Action, RuleId, Ruleset,
+    explain::{Explainer, Explanation, Reason},
 };
 use ipnet::IpNet;
 
@@ -21,11 +21,11 @@ pub(crate) fn check_explanation(
     what: impl Fn() -> String,
 ) {
     let expected = match judged.asks {
-        Asks::Allow => (Verdict::Pass, Reason::Allow),
-        Asks::Block => (Verdict::Block, Reason::Rule),
-        _ if judged.drops => (Verdict::Block, Reason::Default),
-        Asks::Warn => (Verdict::Warn, Reason::Rule),
-        Asks::Nothing => (Verdict::Pass, Reason::Default),
+        Asks::Allow => (None, Reason::Allow),
+        Asks::Block => (Some(Action::Block), Reason::Rule),
+        _ if judged.drops => (Some(Action::Block), Reason::Default),
+        Asks::Warn => (Some(Action::Warn), Reason::Rule),
+        Asks::Nothing => (None, Reason::Default),
     };
     assert_eq!((told.verdict, told.reason), expected, "{}", what());
     let rules = named.rules.iter();

@@ -1,12 +1,14 @@
 //! Arguments that several commands share, and how they are read.
 
+use std::{iter, str::FromStr};
+
 use clap::{
-    Args, ValueEnum,
+    Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use ipblock_api::types::DeployRequest;
 use ipblock_policy::{
-    Action, DefaultVerdict, MalformedPolicy, RuleName,
+    Action, RuleName,
     address::{AddressError, refuse_masks},
     duration,
     name::check_interface_name,
@@ -14,38 +16,37 @@ use ipblock_policy::{
 
 use super::{expiry::parse_duration, lines::INPUT};
 
-/// Reads an action as an argument, whose values `--help` and completions list.
+/// Reads one of some words, which `--help` and completions list with what they mean.
+pub(crate) fn one_of<T>(
+    words: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    let words = words.into_iter();
+    let words = words.map(|(word, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words).try_map(|text| text.parse::<T>())
+}
+
+/// As [`one_of`], and `auto`, which is none of them.
+pub(crate) fn auto_or<T>(
+    auto: &'static str,
+    words: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> impl TypedValueParser<Value = Option<T>>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    let words = iter::once(("auto", auto)).chain(words);
+    let words = words.map(|(word, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words).try_map(|text| match text.as_str() {
+        "auto" => Ok(None),
+        _ => text.parse::<T>().map(Some),
+    })
+}
+
+/// Reads an action.
 pub(crate) fn action_parser() -> impl TypedValueParser<Value = Action> {
-    let values =
-        Action::ALL.map(|action| PossibleValue::new(action.as_str()).help(action.summary()));
-    PossibleValuesParser::new(values).try_map(|text| text.parse::<Action>())
-}
-
-/// `pass` or `drop` as a flag's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PassOrDrop {
-    /// Let pass
-    Pass,
-    /// Drop
-    Drop,
-}
-
-impl From<PassOrDrop> for DefaultVerdict {
-    fn from(value: PassOrDrop) -> Self {
-        match value {
-            PassOrDrop::Pass => Self::Pass,
-            PassOrDrop::Drop => Self::Drop,
-        }
-    }
-}
-
-impl From<PassOrDrop> for MalformedPolicy {
-    fn from(value: PassOrDrop) -> Self {
-        match value {
-            PassOrDrop::Pass => Self::Pass,
-            PassOrDrop::Drop => Self::Drop,
-        }
-    }
+    one_of(Action::ALL.map(|action| (action.as_str(), action.summary())))
 }
 
 /// How many rows to show, at least one.

@@ -1,12 +1,12 @@
 //! `attach` and `detach`.
 
-use clap::{Args, ValueEnum};
-use ipblock_api::types::{AttachRequest, InterfaceState, Mode};
+use clap::{Args, builder::TypedValueParser};
+use ipblock_api::types::{AskedMode, AttachRequest, InterfaceState, Mode};
 use ipblock_output::status::render_attached;
 use ipblock_policy::ZoneName;
 
 use super::{
-    arguments::interface,
+    arguments::{auto_or, interface},
     error::{CliError, FAILED, OK},
     session::Session,
 };
@@ -22,8 +22,8 @@ pub(crate) struct AttachArgs {
     #[arg(value_name = "IF", value_parser = interface)]
     interface: String,
     /// How to attach
-    #[arg(long, default_value = "auto")]
-    mode: ModeArg,
+    #[arg(long, default_value = "auto", value_parser = mode_parser())]
+    mode: AskedMode,
     /// The zone that it belongs to [default: the one it is in, else default]
     #[arg(long)]
     zone: Option<ZoneName>,
@@ -46,30 +46,17 @@ pub(crate) struct DetachArgs {
     moved: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ModeArg {
-    /// Native when the driver can, else generic
-    Auto,
-    /// In the driver: fast
-    Native,
-    /// In the network stack: works everywhere, slower
-    Generic,
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Auto => Self::Auto,
-            ModeArg::Native => Self::Native,
-            ModeArg::Generic => Self::Generic,
-        }
-    }
+fn mode_parser() -> impl TypedValueParser<Value = AskedMode> {
+    auto_or(
+        "Native when the driver can, else generic",
+        Mode::ALL.map(|mode| (mode.as_str(), mode.summary())),
+    )
 }
 
 pub(crate) async fn attach(args: AttachArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let request = AttachRequest {
         interface: args.interface,
-        mode: args.mode.into(),
+        mode: args.mode,
         zone: args.zone.map(String::from),
         force: args.force,
     };

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, ValueEnum};
+use clap::{Args, builder::TypedValueParser};
 use ipblock_output::{
     import::{ImportReport, PassedOver, Refused, SetEntries, refused_line, remarks, render},
     number::{counted, grouped},
@@ -19,7 +19,7 @@ use ipblock_policy::{
 };
 
 use super::{
-    arguments::StageArgs,
+    arguments::{StageArgs, auto_or},
     capped::Capped,
     error::{BAD_INPUT, CliError, OK},
     input::{Bounded, MAX_IMPORT},
@@ -46,8 +46,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "RULE|@LIST", value_parser = target)]
     into: String,
     /// What the file is written in
-    #[arg(long, default_value = "auto")]
-    format: Format,
+    #[arg(long, default_value = "auto", value_parser = format_parser())]
+    format: AskedFormat,
     /// Read this set of a file with several; for nft its name, or FAMILY TABLE NAME in quotes
     #[arg(long, value_name = "NAME")]
     set: Vec<String>,
@@ -61,39 +61,14 @@ pub(crate) struct ImportArgs {
     stage: StageArgs,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Find out
-    Auto,
-    /// An address, prefix or range a line, a note after it
-    Plain,
-    /// Records of `,`, `;` or tabs, with or without a header
-    Csv,
-    /// An array of texts or objects, {"prefixes": [...]}, or a ruleset
-    Json,
-    /// What `ipset save` prints
-    Ipset,
-    /// What `nft list set` prints
-    Nft,
-    /// Spamhaus DROP, an object a line
-    Spamhaus,
-    /// A ruleset file
-    Toml,
-}
+/// The format that is named; none: the content decides.
+type AskedFormat = Option<FileFormat>;
 
-impl Format {
-    const fn known(self) -> Option<FileFormat> {
-        Some(match self {
-            Self::Auto => return None,
-            Self::Plain => FileFormat::Plain,
-            Self::Csv => FileFormat::Csv,
-            Self::Json => FileFormat::Json,
-            Self::Ipset => FileFormat::Ipset,
-            Self::Nft => FileFormat::Nft,
-            Self::Spamhaus => FileFormat::Spamhaus,
-            Self::Toml => FileFormat::Toml,
-        })
-    }
+fn format_parser() -> impl TypedValueParser<Value = AskedFormat> {
+    auto_or(
+        "Find out",
+        FileFormat::ALL.map(|format| (format.as_str(), format.summary())),
+    )
 }
 
 fn target(text: &str) -> Result<String, String> {
@@ -153,7 +128,7 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
     };
     let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
     let options = ReadOptions {
-        format: args.format.known(),
+        format: args.format,
         sets: args.set.clone(),
     };
     let input = Bounded::new(progress.counted(input), MAX_IMPORT);

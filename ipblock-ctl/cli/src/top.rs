@@ -1,6 +1,9 @@
 //! `top`.
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use ipblock_api::types::{TopBy, TopQuery};
 use ipblock_output::top::{BOUND, render};
 
@@ -21,25 +24,20 @@ Examples:
   ipblock-ctl top --by bytes --limit 5")]
 pub(crate) struct TopArgs {
     /// What counts
-    #[arg(long, value_name = "WHAT", default_value = "packets")]
-    by: By,
+    #[arg(long, value_name = "WHAT", default_value = "packets", value_parser = by_parser())]
+    by: TopBy,
     /// Show at most N sources
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
     limit: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum By {
-    Packets,
-    Bytes,
+fn by_parser() -> impl TypedValueParser<Value = TopBy> {
+    PossibleValuesParser::new(TopBy::ALL.map(TopBy::as_str)).try_map(|text| text.parse::<TopBy>())
 }
 
 pub(crate) async fn run(args: &TopArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let query = TopQuery {
-        by: match args.by {
-            By::Packets => TopBy::Packets,
-            By::Bytes => TopBy::Bytes,
-        },
+        by: args.by,
         limit: Some(args.limit),
     };
     let top = session.client.top(&query).await?;

@@ -1,15 +1,17 @@
 //! `zone list`, `zone show`, `zone set`.
 
-use clap::{Args, Subcommand};
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, builder::TypedValueParser};
 use ipblock_api::{
     client::ClientError,
     error::{ApiError, ErrorKind},
 };
 use ipblock_output::zones::{render_list, render_zone};
-use ipblock_policy::{ZoneName, edit::Edit};
+use ipblock_policy::{DefaultVerdict, MalformedPolicy, ZoneName, edit::Edit};
 
 use super::{
-    arguments::{PassOrDrop, StageArgs},
+    arguments::{StageArgs, one_of},
     error::{CliError, OK},
     session::Session,
     stage::stage,
@@ -40,13 +42,21 @@ pub(crate) struct SetArgs {
     /// The zone
     zone: ZoneName,
     /// What happens to an address that nothing matches
-    #[arg(long)]
-    default: Option<PassOrDrop>,
+    #[arg(long, value_parser = pass_or_drop(DefaultVerdict::WORDS))]
+    default: Option<DefaultVerdict>,
     /// What happens to a packet whose source cannot be read
-    #[arg(long)]
-    malformed: Option<PassOrDrop>,
+    #[arg(long, value_parser = pass_or_drop(MalformedPolicy::WORDS))]
+    malformed: Option<MalformedPolicy>,
     #[command(flatten)]
     stage: StageArgs,
+}
+
+fn pass_or_drop<T>(words: [(T, &'static str); 2]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    let words = words.into_iter().map(|(_, word)| word);
+    one_of(words.zip(["Let pass", "Drop"]))
 }
 
 pub(crate) async fn run(command: ZoneCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
@@ -74,13 +84,13 @@ async fn show(name: &ZoneName, session: &mut Session<'_>) -> Result<u8, CliError
 }
 
 async fn set(args: SetArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    if args.default == Some(PassOrDrop::Drop) {
+    if args.default == Some(DefaultVerdict::Drop) {
         session.note(STATELESS);
     }
     let edit = Edit::SetZone {
         name: args.zone.into(),
-        default: args.default.map(Into::into),
-        malformed: args.malformed.map(Into::into),
+        default: args.default,
+        malformed: args.malformed,
     };
     stage(vec![edit], &args.stage, session).await
 }

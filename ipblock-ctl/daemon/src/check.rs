@@ -7,13 +7,13 @@ use std::{net::IpAddr, ops::ControlFlow, sync::Arc};
 use axum::body::Bytes;
 use ipblock_api::{
     error::ApiError,
-    types::{Check, CheckRequest, CheckRule, CheckVerdict, Reason as ApiReason},
+    types::{Check, CheckRequest, CheckRule},
 };
 use ipblock_common::ClassVerdict;
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{
     Action, RuleId, ZoneName,
-    explain::{Explainer, Explanation, Reason, Verdict},
+    explain::{Explainer, Explanation, Reason},
 };
 use ipnet::IpNet;
 use serde::Serialize;
@@ -80,9 +80,9 @@ impl Service {
         };
         answer.banned_by = Some(prefix.to_string());
         answer.banned_until = until;
-        if answer.reason != ApiReason::Allow {
-            answer.verdict = CheckVerdict::Block;
-            answer.reason = ApiReason::Ban;
+        if answer.reason != Reason::Allow {
+            answer.verdict = Some(Action::Block);
+            answer.reason = Reason::Ban;
         }
         Ok(())
     }
@@ -105,16 +105,8 @@ fn answer(
             part.to_string()
         },
         zone: name.to_string(),
-        verdict: match explanation.verdict {
-            Verdict::Block => CheckVerdict::Block,
-            Verdict::Warn => CheckVerdict::Warn,
-            Verdict::Pass => CheckVerdict::Pass,
-        },
-        reason: match explanation.reason {
-            Reason::Rule => ApiReason::Rule,
-            Reason::Allow => ApiReason::Allow,
-            Reason::Default => ApiReason::Default,
-        },
+        verdict: explanation.verdict,
+        reason: explanation.reason,
         rules: explanation
             .rules
             .iter()

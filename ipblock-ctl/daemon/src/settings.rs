@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use ipblock_common::limits::DEFAULT_CAPACITY;
 use ipblock_datapath::{DEFAULT_BPFFS, kernel_log};
-use ipblock_policy::{ZoneName, name::check_interface_name};
-use ipblock_store::{AlertRetention, AskedMode, Interface};
+use ipblock_policy::{ZoneName, mode::asked, name::check_interface_name, words};
+use ipblock_store::{AlertRetention, Interface};
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
@@ -122,16 +122,18 @@ pub enum SinkTarget {
     },
 }
 
-/// The form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Fields of the journal under systemd, else text.
-    #[default]
-    Auto,
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
+words! {
+    /// The form of the log.
+    #[derive(Default)]
+    pub enum LogFormat {
+        /// Fields of the journal under systemd, else text.
+        #[default]
+        Auto = "auto",
+        /// Lines for people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
 }
 
 impl Default for AlertsConfig {
@@ -182,16 +184,12 @@ pub fn parse_interface(text: &str) -> Result<Interface, String> {
         None => (text, ZoneName::default()),
     };
     let (name, mode) = match rest.rsplit_once('=') {
-        Some((name, "native")) => (name, AskedMode::Native),
-        Some((name, "generic")) => (name, AskedMode::Generic),
-        Some((name, "auto")) => (name, AskedMode::Auto),
-        Some((_, mode)) => {
-            return Err(format!(
-                "mode `{mode}` is none of native, generic and auto: write eth0, eth0=native or \
-                 eth0=native@ZONE"
-            ));
+        Some((name, mode)) => {
+            let hint = "write eth0, eth0=native or eth0=native@ZONE";
+            let mode = asked::parse(mode).map_err(|none| format!("mode {none}: {hint}"))?;
+            (name, mode)
         }
-        None => (rest, AskedMode::Auto),
+        None => (rest, None),
     };
     check_interface_name(name)?;
     Ok(Interface {
@@ -203,16 +201,18 @@ pub fn parse_interface(text: &str) -> Result<Interface, String> {
 
 #[cfg(test)]
 mod tests {
+    use ipblock_policy::Mode;
+
     use super::*;
 
     #[test]
     fn an_interface_is_a_name_with_an_optional_mode_and_zone() {
         let all = parse_interface("eth0.100=native@web").unwrap();
         assert_eq!(all.name, "eth0.100");
-        assert_eq!(all.mode, AskedMode::Native);
+        assert_eq!(all.mode, Some(Mode::Native));
         assert_eq!(all.zone.as_str(), "web");
         let bare = parse_interface("eth0").unwrap();
-        assert_eq!((bare.name.as_str(), bare.mode), ("eth0", AskedMode::Auto));
+        assert_eq!((bare.name.as_str(), bare.mode), ("eth0", None));
         assert_eq!(bare.zone, ZoneName::default());
     }
 

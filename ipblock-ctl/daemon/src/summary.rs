@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ipblock_store::AskedMode;
+use ipblock_policy::mode::asked;
 
 use super::{
-    settings::{LogFormat, Settings, SinkConfig, SinkTarget},
+    settings::{Settings, SinkConfig, SinkTarget},
     sinks,
 };
 
@@ -15,7 +15,7 @@ impl Settings {
     pub fn summary(&self) -> String {
         let interfaces = self.interfaces.iter();
         let interfaces: Vec<_> = interfaces
-            .map(|one| format!("{}={}@{}", one.name, mode(one.mode), one.zone))
+            .map(|one| format!("{}={}@{}", one.name, asked::word(one.mode), one.zone))
             .collect();
         let ports = self.ssh_ports.as_deref().map(|ports| {
             let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
@@ -57,7 +57,7 @@ impl Settings {
                 self.metrics
                     .map_or_else(|| "the unix socket alone".to_owned(), |it| it.to_string()),
             ),
-            ("log.format", format(self.log_format).to_owned()),
+            ("log.format", self.log_format.to_string()),
         ]);
         let lines: Vec<_> = lines
             .into_iter()
@@ -78,22 +78,6 @@ impl Settings {
             Some((format!("sink `{name}` cannot write {path}: {why}"), hint))
         };
         self.alerts.sinks.iter().filter_map(of_sink).collect()
-    }
-}
-
-fn mode(mode: AskedMode) -> &'static str {
-    match mode {
-        AskedMode::Auto => "auto",
-        AskedMode::Native => "native",
-        AskedMode::Generic => "generic",
-    }
-}
-
-fn format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Auto => "auto",
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
     }
 }
 

@@ -11,7 +11,7 @@ use ipblock_common::ABI_VERSION;
 use ipblock_datapath::{Generation, PinDirectory, PinLock, PinnedLink, SharedMaps, clock::Now};
 use ipblock_fault::{Step, reach};
 use ipblock_policy::{Ruleset, ZoneName, compile::compile};
-use ipblock_store::{AskedMode, GenerationState};
+use ipblock_store::GenerationState;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -310,7 +310,7 @@ impl Service {
             warn!(interface = %name, zone = %zone, "filtered and not remembered: taken over");
             self.store.add_interface(&ipblock_store::Interface {
                 name,
-                mode: AskedMode::Auto,
+                mode: None,
                 zone,
             })?;
         }

@@ -6,13 +6,10 @@ use std::{
 };
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
-use ipblock_policy::{Classified, ErrorKind, Hinted};
+use ipblock_policy::{Classified, ErrorKind, Hinted, Mode};
 use thiserror::Error;
 
-use super::{
-    in_the_way::{InTheWay, above_it, below_hint, take_off},
-    mode::AttachMode,
-};
+use super::in_the_way::{InTheWay, above_it, below_hint, take_off};
 
 /// A feature of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +153,7 @@ pub enum DatapathError {
         /// The program's name, if it may be read.
         name: Option<String>,
         /// How it is attached.
-        mode: AttachMode,
+        mode: Mode,
     },
     /// The kernel refuses a program below a device that has one, and that one cannot be removed for
     /// it.
@@ -194,7 +191,7 @@ pub enum DatapathError {
         /// The interface.
         interface: String,
         /// The last mode that was tried.
-        mode: AttachMode,
+        mode: Mode,
         /// Why.
         source: io::Error,
     },
@@ -389,8 +386,8 @@ fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     None
 }
 
-fn attach_hint(mode: AttachMode, source: &io::Error) -> Option<String> {
-    if mode != AttachMode::Native {
+fn attach_hint(mode: Mode, source: &io::Error) -> Option<String> {
+    if mode != Mode::Native {
         return None;
     }
     let reason = match source.raw_os_error() {

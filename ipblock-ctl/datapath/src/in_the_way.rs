@@ -1,12 +1,12 @@
 //! Programs that prevent an attachment, on the device or above it, and what to do about them.
 
-use super::mode::AttachMode;
+use ipblock_policy::Mode;
 
 /// Why the kernel refuses a program below another device's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InTheWay {
     /// A program that is not ipblock's, in this mode.
-    Foreign(AttachMode),
+    Foreign(Mode),
     /// ipblock's, in native mode: a bond attaches it to its ports itself.
     NativeBond,
     /// ipblock's, attached when the device had another name.
@@ -16,10 +16,10 @@ pub enum InTheWay {
 /// Returns the command that removes a program which was attached by netlink.
 ///
 /// `xdp off` alone means native mode if the driver has it, and does not remove a generic program.
-pub(super) fn take_off(interface: &str, mode: AttachMode) -> String {
+pub(super) fn take_off(interface: &str, mode: Mode) -> String {
     let keyword = match mode {
-        AttachMode::Native => "xdpdrv",
-        AttachMode::Generic => "xdpgeneric",
+        Mode::Native => "xdpdrv",
+        Mode::Generic => "xdpgeneric",
     };
     format!("ip link set dev {interface} {keyword} off")
 }
@@ -73,12 +73,12 @@ mod tests {
             };
             error.hint().unwrap_or_default()
         };
-        let generic = hint(AttachMode::Generic);
+        let generic = hint(Mode::Generic);
         assert!(
             generic.contains("`ip link set dev eth0 xdpgeneric off`"),
             "{generic}"
         );
-        let native = hint(AttachMode::Native);
+        let native = hint(Mode::Native);
         assert!(
             native.contains("`ip link set dev eth0 xdpdrv off`"),
             "{native}"
@@ -95,7 +95,7 @@ mod tests {
         };
         for (why, said, advice) in [
             (
-                InTheWay::Foreign(AttachMode::Generic),
+                InTheWay::Foreign(Mode::Generic),
                 "`br0` above it runs XDP program 7, which is not ipblock's",
                 "ip link set dev br0 xdpgeneric off",
             ),

@@ -1,5 +1,6 @@
 //! Network interfaces, read over rtnetlink.
 
+use ipblock_policy::Mode;
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
@@ -8,7 +9,7 @@ use netlink_packet_route::{
     },
 };
 
-use super::{error::DatapathError, mode::AttachMode, netlink::dump, stack::Layer};
+use super::{error::DatapathError, netlink::dump, stack::Layer};
 
 /// One interface of the daemon's network namespace.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ pub struct XdpState {
     /// The program's id.
     pub program: u32,
     /// How it is attached. Programs in hardware or in several modes count as native.
-    pub mode: AttachMode,
+    pub mode: Mode,
 }
 
 impl Interface {
@@ -153,8 +154,8 @@ fn xdp_state(values: &[LinkXdp]) -> Option<XdpState> {
     for value in values {
         match value {
             LinkXdp::Attached(XdpAttached::None) => return None,
-            LinkXdp::Attached(XdpAttached::SocketBuffer) => mode = Some(AttachMode::Generic),
-            LinkXdp::Attached(_) => mode = Some(AttachMode::Native),
+            LinkXdp::Attached(XdpAttached::SocketBuffer) => mode = Some(Mode::Generic),
+            LinkXdp::Attached(_) => mode = Some(Mode::Native),
             LinkXdp::ProgId(id) => program = Some(*id),
             // With programs in several modes there is no single id; each of them prevents an
             // attachment.

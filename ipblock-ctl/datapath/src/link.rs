@@ -10,6 +10,7 @@ use std::{
 };
 
 use ipblock_fault::{Step, reach};
+use ipblock_policy::Mode;
 
 use super::{
     error::DatapathError,
@@ -17,7 +18,6 @@ use super::{
     held::{self, HeldPin, PutRight},
     inspect::program_name,
     interface::{Interface, XdpState},
-    mode::AttachMode,
     pins::PinDirectory,
     sys,
 };
@@ -28,7 +28,7 @@ pub struct Attachment {
     /// The link, pinned.
     pub link: PinnedLink,
     /// The mode that the kernel accepted. Each attempt requests one mode, so this one is in force.
-    pub mode: AttachMode,
+    pub mode: Mode,
     /// Why native mode is not used, if it was tried first.
     pub fallback: Option<String>,
 }
@@ -61,17 +61,17 @@ pub struct MovedPin {
 pub fn attach(
     pins: &PinDirectory,
     interface: &Interface,
-    mode: Option<AttachMode>,
+    mode: Option<Mode>,
     generation: &Generation,
 ) -> Result<Attachment, DatapathError> {
     interface.require_ethernet()?;
     if let Some(state) = interface.xdp {
         return Err(foreign(interface, state));
     }
-    let try_mode = |mode: AttachMode| {
+    let try_mode = |mode: Mode| {
         let flags = match mode {
-            AttachMode::Native => sys::XDP_FLAGS_DRV_MODE,
-            AttachMode::Generic => sys::XDP_FLAGS_SKB_MODE,
+            Mode::Native => sys::XDP_FLAGS_DRV_MODE,
+            Mode::Generic => sys::XDP_FLAGS_SKB_MODE,
         };
         sys::create_xdp_link(generation.program_fd(), interface.index, flags)
     };
@@ -80,14 +80,14 @@ pub fn attach(
             let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
             (link, mode, None)
         }
-        None => match try_mode(AttachMode::Native) {
-            Ok(link) => (link, AttachMode::Native, None),
+        None => match try_mode(Mode::Native) {
+            Ok(link) => (link, Mode::Native, None),
             Err(native) if is_driver_refusal(&native) => {
-                let mode = AttachMode::Generic;
+                let mode = Mode::Generic;
                 let link = try_mode(mode).map_err(|error| refused(interface, mode, error))?;
                 (link, mode, Some(format!("native mode: {native}")))
             }
-            Err(error) => return Err(refused(interface, AttachMode::Native, error)),
+            Err(error) => return Err(refused(interface, Mode::Native, error)),
         },
     };
     reach(Step::LinkMade);
@@ -108,7 +108,7 @@ pub fn attach(
 }
 
 /// Returns why the kernel refused. Names a program that was attached after the check.
-fn refused(interface: &Interface, mode: AttachMode, source: io::Error) -> DatapathError {
+fn refused(interface: &Interface, mode: Mode, source: io::Error) -> DatapathError {
     let taken = matches!(source.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
     if taken
         && let Ok(Some(now)) = Interface::by_name(&interface.name)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ipblock_api::types::{AlertStatus, SinkKind, SinkState, SinkStatus};
+use ipblock_api::types::{AlertStatus, SinkState, SinkStatus};
 
 use super::{
     number::{grouped, short},
@@ -47,7 +47,7 @@ pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
         table.row(vec![
             label.into(),
             sink.name.as_str().into(),
-            kind_word(sink.kind).into(),
+            sink.kind.as_str().into(),
             counts_of(sink).into(),
             Cell::toned(state, tone),
         ]);
@@ -80,15 +80,6 @@ const fn state_of(sink: &SinkStatus) -> (&'static str, Tone) {
     match sink.state {
         SinkState::Ok => ("ok", Tone::Good),
         SinkState::Failing => ("FAILING", Tone::Bad),
-    }
-}
-
-/// The word for a kind of sink, as in the configuration.
-const fn kind_word(kind: SinkKind) -> &'static str {
-    match kind {
-        SinkKind::Log => "log",
-        SinkKind::File => "file",
-        SinkKind::Webhook => "webhook",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ipblock_api::types::{Check, CheckRule, CheckVerdict, Reason};
+use ipblock_api::types::{Action, Check, CheckRule, Reason, verdict};
 use jiff::Timestamp;
 
 use super::{
@@ -31,16 +31,17 @@ fn called_off(until: Timestamp, view: &View) -> String {
 }
 
 fn paragraph(check: &Check, view: &View) -> String {
+    let word = verdict::word(check.verdict);
     let (word, tone) = match check.verdict {
-        CheckVerdict::Block => ("block", Tone::Bad),
-        CheckVerdict::Warn => ("warn (passes)", Tone::Caution),
-        CheckVerdict::Pass => ("pass", Tone::Good),
+        Some(action) if action.drops() => (word.to_owned(), action.into()),
+        Some(action) => (format!("{word} (passes)"), action.into()),
+        None => (word.to_owned(), Tone::Good),
     };
     let address = view.paint(Tone::Strong, &check.address);
     let mut text = format!(
         "{address} in zone {}: {}\n",
         check.zone,
-        view.paint(tone, word)
+        view.paint(tone, &word)
     );
     let _ = writeln!(text, "  why     {}", why(check));
     if let Some(prefix) = &check.banned_by {
@@ -68,11 +69,9 @@ fn paragraph(check: &Check, view: &View) -> String {
 fn why(check: &Check) -> String {
     match check.reason {
         Reason::Rule => match check.verdict {
-            CheckVerdict::Block => "a block rule matches",
-            CheckVerdict::Warn => "a warn rule matches, and no block rule",
-            CheckVerdict::Pass => "the rules let it pass",
-        }
-        .to_owned(),
+            Some(action) => decisive(action),
+            None => "the rules let it pass".to_owned(),
+        },
         Reason::Ban => "a ban covers it; rules do not count".to_owned(),
         Reason::Allow => match &check.allowed_by {
             Some(entry) => format!("the allow list holds {entry}; rules and bans do not count"),
@@ -82,6 +81,19 @@ fn why(check: &Check) -> String {
             "no rule matches: the zone's default decides".to_owned()
         }
         Reason::Default => "no block rule matches: the zone's default decides".to_owned(),
+    }
+}
+
+/// Which rule decides, and that no stronger one matches.
+fn decisive(action: Action) -> String {
+    let stronger = Action::ALL.into_iter().filter(|other| *other < action);
+    let stronger: Vec<_> = stronger.map(Action::as_str).collect();
+    match stronger.as_slice() {
+        [] => format!("a {action} rule matches"),
+        stronger => format!(
+            "a {action} rule matches, and no {} rule",
+            stronger.join(" or ")
+        ),
     }
 }
 
@@ -100,7 +112,7 @@ fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
             let _ = write!(line, " would match {}", rule.matched);
         }
         None => {
-            let counts_only = !rule.action.drops() && check.verdict == CheckVerdict::Block;
+            let counts_only = !rule.action.drops() && check.verdict.is_some_and(Action::drops);
             let counts = if counts_only { " (counts only)" } else { "" };
             let _ = write!(line, " matches {}{counts}", rule.matched);
         }

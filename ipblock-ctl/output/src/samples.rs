@@ -4,7 +4,7 @@ mod addresses;
 mod alerts;
 
 use ipblock_api::types::{
-    Action, AddressChange, AlertStatus, Change, Check, CheckRule, CheckVerdict, Conversion, Count,
+    Action, AddressChange, AlertStatus, AskedMode, Change, Check, CheckRule, Conversion, Count,
     Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
     InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
     StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
@@ -46,7 +46,7 @@ const TOTALS: Totals = Totals {
     malformed: count(0, 0),
 };
 
-fn interface(name: &str, mode: Mode, state: InterfaceState) -> InterfaceStatus {
+fn interface(name: &str, mode: AskedMode, state: InterfaceState) -> InterfaceStatus {
     InterfaceStatus {
         name: name.to_owned(),
         mode,
@@ -56,7 +56,7 @@ fn interface(name: &str, mode: Mode, state: InterfaceState) -> InterfaceStatus {
 }
 
 pub(super) fn status() -> Status {
-    let mut failed = interface("wlan0", Mode::Native, InterfaceState::Failed);
+    let mut failed = interface("wlan0", Some(Mode::Native), InterfaceState::Failed);
     failed.detail = Some("XDP program 17 (`other`) is on it".to_owned());
     Status {
         version: "0.1.0".to_owned(),
@@ -70,8 +70,8 @@ pub(super) fn status() -> Status {
                 default: DefaultVerdict::Pass,
                 generation: 9,
                 interfaces: vec![
-                    interface("eth0", Mode::Native, InterfaceState::Attached),
-                    interface("wan0.100", Mode::Auto, InterfaceState::Absent),
+                    interface("eth0", Some(Mode::Native), InterfaceState::Attached),
+                    interface("wan0.100", None, InterfaceState::Absent),
                     failed,
                 ],
                 entries: Entries {
@@ -85,7 +85,11 @@ pub(super) fn status() -> Status {
                 name: "dmz".to_owned(),
                 default: DefaultVerdict::Drop,
                 generation: 2,
-                interfaces: vec![interface("eth1", Mode::Generic, InterfaceState::Attached)],
+                interfaces: vec![interface(
+                    "eth1",
+                    Some(Mode::Generic),
+                    InterfaceState::Attached,
+                )],
                 entries: Entries {
                     ipv4: 1,
                     ipv6: 0,
@@ -329,7 +333,7 @@ pub(super) fn checks() -> Vec<Check> {
     ending.expires = Some(now() + 2.hours());
     let block = check(
         "192.0.2.7",
-        CheckVerdict::Block,
+        Some(Action::Block),
         Reason::Rule,
         vec![
             rule("abuse", Action::Block, "192.0.2.0/24", None),
@@ -337,34 +341,24 @@ pub(super) fn checks() -> Vec<Check> {
             rule("geo", Action::Block, "192.0.0.0/16", Some("192.0.2.7/32")),
         ],
     );
-    let mut allowed = check(
-        "192.0.2.130",
-        CheckVerdict::Pass,
-        Reason::Allow,
-        vec![ending],
-    );
+    let mut allowed = check("192.0.2.130", None, Reason::Allow, vec![ending]);
     allowed.allowed_by = Some("192.0.2.128/25".to_owned());
     let warn = check(
         "203.0.113.9",
-        CheckVerdict::Warn,
+        Some(Action::Warn),
         Reason::Rule,
         vec![rule("scanners", Action::Warn, "203.0.113.0/24", None)],
     );
     let mut banned = check(
         "198.51.100.7",
-        CheckVerdict::Block,
+        Some(Action::Block),
         Reason::Ban,
         vec![rule("scanners", Action::Warn, "198.51.100.0/24", None)],
     );
     banned.banned_by = Some("198.51.100.0/26".to_owned());
     banned.banned_until = Some(now() + 90.seconds());
     allowed.banned_by = Some("192.0.2.130/32".to_owned());
-    let mut default = check(
-        "2001:db8::1",
-        CheckVerdict::Pass,
-        Reason::Default,
-        Vec::new(),
-    );
+    let mut default = check("2001:db8::1", None, Reason::Default, Vec::new());
     default.kernel_agrees = false;
     vec![block, allowed, warn, banned, default]
 }

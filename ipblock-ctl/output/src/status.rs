@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use ipblock_api::types::{
-    Attached, Count, DefaultVerdict, InterfaceState, InterfaceStatus, MalformedPolicy, Mode,
-    Status, Totals, ZoneStatus,
+    Attached, Count, DefaultVerdict, InterfaceState, InterfaceStatus, Status, Totals, ZoneStatus,
+    mode,
 };
 
 use super::{
@@ -112,7 +112,10 @@ fn mode_and_state(interface: &InterfaceStatus) -> [Cell; 2] {
         Some(detail) => format!("{state}: {detail}"),
         None => state.to_owned(),
     };
-    [mode_word(interface.mode).into(), Cell::toned(&state, tone)]
+    [
+        mode::asked::word(interface.mode).into(),
+        Cell::toned(&state, tone),
+    ]
 }
 
 /// One line about an interface, after an attach.
@@ -152,40 +155,12 @@ pub fn named_totals(totals: &Totals) -> [(&'static str, Count); 6] {
     })
 }
 
-/// The word for an attach mode.
-#[must_use]
-pub const fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Auto => "auto",
-        Mode::Native => "native",
-        Mode::Generic => "generic",
-    }
-}
-
 /// What a default does, as a verb.
 #[must_use]
 pub const fn passes(default: DefaultVerdict) -> &'static str {
     match default {
         DefaultVerdict::Pass => "passes",
         DefaultVerdict::Drop => "is dropped",
-    }
-}
-
-/// The word for a default.
-#[must_use]
-pub const fn default_word(default: DefaultVerdict) -> &'static str {
-    match default {
-        DefaultVerdict::Pass => "pass",
-        DefaultVerdict::Drop => "drop",
-    }
-}
-
-/// The word for a malformed policy.
-#[must_use]
-pub const fn malformed_word(policy: MalformedPolicy) -> &'static str {
-    match policy {
-        MalformedPolicy::Pass => "pass",
-        MalformedPolicy::Drop => "drop",
     }
 }
 

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::{
     number::grouped,
-    view::{Tone, View, state_mark, state_word, visible},
+    view::{Tone, View, state_mark, visible},
 };
 
 /// Spaces between two columns.
@@ -118,7 +118,7 @@ impl Table {
     pub fn state_row(&mut self, state: EntryState, mut cells: Vec<Cell>, view: &View) {
         let (place, _) = state_column(view);
         let shown = if view.is_whole() {
-            state_word(state)
+            state.as_str()
         } else {
             state_mark(state)
         };

@@ -117,17 +117,6 @@ pub const fn state_mark(state: EntryState) -> &'static str {
     }
 }
 
-/// The word for whether something is staged.
-#[must_use]
-pub const fn state_word(state: EntryState) -> &'static str {
-    match state {
-        EntryState::Deployed => "deployed",
-        EntryState::Added => "added",
-        EntryState::Changed => "changed",
-        EntryState::Removed => "removed",
-    }
-}
-
 /// What the marks mean; stands below a table that has some.
 const MARKS: &str = "+ added, ~ changed, - removed: staged, not yet deployed";
 

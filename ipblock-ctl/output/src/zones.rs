@@ -4,7 +4,6 @@ use ipblock_api::types::{EntryState, ZoneInfo};
 
 use super::{
     number::grouped,
-    status::{default_word, malformed_word},
     table::{Column, Table},
     view::{Tone, View},
 };
@@ -29,8 +28,8 @@ pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
             zone.state,
             vec![
                 zone.name.as_str().into(),
-                default_word(zone.default).into(),
-                malformed_word(zone.malformed).into(),
+                zone.default.as_str().into(),
+                zone.malformed.as_str().into(),
                 grouped(allow).into(),
                 interfaces(zone).into(),
             ],
@@ -60,8 +59,8 @@ pub fn render_zone(zone: &ZoneInfo, view: &View) -> String {
     let mut text = format!("{name}{state}\n");
     let mut table = Table::new(&[Column::left(""), Column::left("")]);
     let mut field = |label: &str, value: &str| table.row(vec![label.into(), value.into()]);
-    field("  default", default_word(zone.default));
-    field("  malformed", malformed_word(zone.malformed));
+    field("  default", zone.default.as_str());
+    field("  malformed", zone.malformed.as_str());
     field("  interfaces", &interfaces(zone));
     let mut label = "  allow";
     for address in &zone.allow {

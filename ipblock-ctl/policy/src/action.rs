@@ -1,39 +1,27 @@
 //! What a rule asks for: its words, and what they mean.
 
-use std::{fmt, str::FromStr};
-
 use ipblock_common::ClassVerdict;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-/// What a rule asks for, the strongest first: where rules of several actions match, that one decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Drop.
-    Block,
-    /// Count and alert.
-    Warn,
+use super::word::words;
+
+words! {
+    /// What a rule asks for, the strongest first: where rules of several actions match, that one decides.
+    #[derive(PartialOrd, Ord, Hash)]
+    pub enum Action {
+        /// Drop.
+        Block = "block",
+        /// Count and alert.
+        Warn = "warn",
+    }
+    or "pass" in verdict
 }
 
+/// What happens to an address: what this action does. None: it passes, and no rule warns of it.
+pub type Verdict = Option<Action>;
+
 impl Action {
-    /// Every action, the strongest first.
-    pub const ALL: [Self; 2] = [Self::Block, Self::Warn];
-
-    /// Every action with its word.
-    pub const WORDS: [(Self, &'static str); 2] = [
-        (Self::Block, Self::Block.as_str()),
-        (Self::Warn, Self::Warn.as_str()),
-    ];
-
-    /// The word for it on the command line, in documents, in JSON and in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Block => "block",
-            Self::Warn => "warn",
-        }
-    }
+    /// Words of actions to come, which this version does not support.
+    pub const UNSUPPORTED: [&str; 2] = ["reject", "throttle"];
 
     /// What it does, for `--help`.
     #[must_use]
@@ -79,6 +67,16 @@ impl Action {
             .find(|action| action.verdict() == verdict)
     }
 
+    /// Whether packets of a class are dropped, by its verdict; `default_drops` says what the zone does
+    /// where no rule decides.
+    #[must_use]
+    pub fn is_dropped(class: Option<ClassVerdict>, default_drops: bool) -> bool {
+        match class {
+            Some(ClassVerdict::Allow) => false,
+            class => default_drops || class.and_then(Self::of_verdict).is_some_and(Self::drops),
+        }
+    }
+
     /// The one of several that decides.
     #[must_use]
     pub fn strongest(actions: impl IntoIterator<Item = Self>) -> Option<Self> {
@@ -101,41 +99,9 @@ impl Action {
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// No action has this word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not an action")]
-pub struct UnknownAction;
-
-impl FromStr for Action {
-    type Err = UnknownAction;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|action| action.as_str() == text)
-            .ok_or(UnknownAction)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_action_has_one_word_everywhere() {
-        for (action, word) in Action::WORDS {
-            assert_eq!(word.parse(), Ok(action));
-            assert_eq!(action.to_string(), word);
-            let json = serde_json::to_string(&action).unwrap();
-            assert_eq!(json, format!("\"{word}\""));
-        }
-        assert_eq!(Action::WORDS.map(|(action, _)| action), Action::ALL);
-    }
 
     #[test]
     fn the_strongest_action_decides() {
@@ -148,5 +114,13 @@ mod tests {
             assert_eq!(Action::of_verdict(action.verdict()), Some(action));
         }
         assert_eq!(Action::of_verdict(ClassVerdict::Allow), None);
+        for default_drops in [false, true] {
+            let dropped = |class| Action::is_dropped(class, default_drops);
+            assert!(dropped(Some(ClassVerdict::Block)));
+            assert!(!dropped(Some(ClassVerdict::Allow)));
+            for class in [Some(ClassVerdict::Warn), Some(ClassVerdict::Default), None] {
+                assert_eq!(dropped(class), default_drops);
+            }
+        }
     }
 }

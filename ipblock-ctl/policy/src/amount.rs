@@ -13,6 +13,7 @@ use ipnet::IpNet;
 pub use describe::WIDE_HINT;
 
 use super::{
+    action::Action,
     address_set::AddressSet,
     compile::CompiledZone,
     diff::{allowed, dropped},
@@ -20,7 +21,7 @@ use super::{
     prefix::{Bits, RangeSet},
     ruleset::DefaultVerdict,
 };
-use ipblock_common::{ClassId, ClassVerdict};
+use ipblock_common::ClassId;
 
 /// Addresses of all of IPv4.
 const ALL_IPV4: u128 = 1 << 32;
@@ -122,7 +123,7 @@ impl ZoneChange<'_> {
         }
         let is_blocked = |id: ClassId| {
             let class = self.after.class(id);
-            class.is_some_and(|class| class.verdict == ClassVerdict::Block)
+            Action::is_dropped(class.map(|class| class.verdict), false)
         };
         let ipv4 = self.after.ipv4.iter().filter(|(_, id)| is_blocked(*id));
         let ipv6 = self.after.ipv6.iter().filter(|(_, id)| is_blocked(*id));

@@ -12,7 +12,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    explain::{Explainer, Explanation, Reason, Verdict},
+    explain::{Explainer, Explanation, Reason},
     name::{RuleName, ZoneName},
 };
 
@@ -94,7 +94,7 @@ impl Cause {
     /// What drops an address that is dropped by what the explanation says.
     #[must_use]
     pub fn of(explanation: &Explanation<'_>) -> Self {
-        if explanation.verdict == Verdict::Block && explanation.reason == Reason::Rule {
+        if explanation.drops() && explanation.reason == Reason::Rule {
             let matching = explanation.rules.iter();
             let blocking =
                 matching.filter(|found| found.excepted_by.is_none() && found.rule.action.drops());
@@ -169,7 +169,7 @@ pub fn cut_by_bans(
     let hit = protected.0.keys().filter_map(|address| {
         let prefix = prefixes.iter().find(|prefix| prefix.contains(address))?;
         let found = explainer.explain(*address);
-        let stays = found.reason == Reason::Allow || found.verdict == Verdict::Block;
+        let stays = found.reason == Reason::Allow || found.drops();
         (!stays).then(|| CutOff {
             address: *address,
             why: protected.why(*address),

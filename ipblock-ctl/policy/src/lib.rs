@@ -6,6 +6,7 @@
 pub mod action;
 pub mod address;
 mod address_set;
+pub mod alert;
 pub mod amount;
 pub mod bans;
 pub mod compile;
@@ -18,6 +19,7 @@ pub mod explain;
 pub mod guard;
 mod hinted;
 pub mod lint;
+pub mod mode;
 pub mod name;
 pub mod patch;
 mod prefix;
@@ -32,9 +34,12 @@ pub mod source;
 pub mod special;
 pub mod suggest;
 pub mod text;
+pub mod word;
 
-pub use action::Action;
+pub use action::{Action, Verdict};
+pub use alert::AlertKind;
 pub use hinted::{Classified, ErrorKind, Hinted};
+pub use mode::{AskedMode, Mode};
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
     At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,

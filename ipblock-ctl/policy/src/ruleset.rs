@@ -14,6 +14,7 @@ use super::{
     name::{ListName, RuleName, ZoneName},
     shared::Shared,
     source::Source,
+    word::words,
 };
 
 /// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
@@ -93,26 +94,28 @@ pub struct Zone {
     pub allow: Shared<Element>,
 }
 
-/// What a zone does with an address that nothing matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DefaultVerdict {
-    /// A denylist.
-    #[default]
-    Pass,
-    /// Allow-only.
-    Drop,
+words! {
+    /// What a zone does with an address that nothing matches.
+    #[derive(Default)]
+    pub enum DefaultVerdict {
+        /// A denylist.
+        #[default]
+        Pass = "pass",
+        /// Allow-only.
+        Drop = "drop",
+    }
 }
 
-/// What a zone does with a packet whose source cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MalformedPolicy {
-    /// Count and pass.
-    #[default]
-    Pass,
-    /// Count and drop.
-    Drop,
+words! {
+    /// What a zone does with a packet whose source cannot be read.
+    #[derive(Default)]
+    pub enum MalformedPolicy {
+        /// Count and pass.
+        #[default]
+        Pass = "pass",
+        /// Count and drop.
+        Drop = "drop",
+    }
 }
 
 /// A named list.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ipblock_policy::Action;
+use ipblock_policy::{Action, AlertKind};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::{
@@ -44,18 +44,8 @@ pub struct Alert {
     pub packets: u64,
 }
 
-/// What an alert tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertKind {
-    /// The first hit of a source in a window.
-    First,
-    /// More packets of a source that was told of.
-    Aggregate,
-}
-
 impl Word for AlertKind {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Self::First, "first"), (Self::Aggregate, "aggregate")];
+    const WORDS: &'static [(Self, &'static str)] = &Self::WORDS;
 }
 
 impl Word for Action {

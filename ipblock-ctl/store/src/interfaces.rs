@@ -1,29 +1,14 @@
 //! Interfaces that the filter is to be on, over restarts.
 
-use ipblock_policy::ZoneName;
+use ipblock_policy::{AskedMode, ZoneName, mode::asked};
 
 use super::{
     Store, StoreError,
     value::{Stored, Word},
 };
 
-/// The mode that was asked for; what was really attached only the kernel knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedMode {
-    /// Native when the driver can, generic otherwise.
-    Auto,
-    /// In the driver.
-    Native,
-    /// In the stack.
-    Generic,
-}
-
 impl Word for AskedMode {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Auto, "auto"),
-        (Self::Native, "native"),
-        (Self::Generic, "generic"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] = asked::WORDS;
 }
 
 /// An interface that the filter is to be on.
@@ -31,7 +16,7 @@ impl Word for AskedMode {
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// The mode that was asked for.
+    /// The mode that was asked for; what is really attached only the kernel knows.
     pub mode: AskedMode,
     /// Its zone.
     pub zone: ZoneName,

@@ -58,7 +58,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertKind, AlertRetention, AlertTotals};
+pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertRetention, AlertTotals};
 pub use audit::{AuditEntry, AuditMatch, AuditPage};
 pub use author::Author;
 pub use bans::Ban;
@@ -67,7 +67,7 @@ pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
 pub use end::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
-pub use interfaces::{AskedMode, Interface};
+pub use interfaces::Interface;
 pub use look::Look;
 pub use revisions::{NewRevision, Revision, RevisionState};
 pub use rulesets::StoredRuleset;

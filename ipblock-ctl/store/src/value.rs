@@ -124,9 +124,9 @@ impl<T: Word> FromSql for Stored<T> {
 }
 
 impl Word for DefaultVerdict {
-    const WORDS: &'static [(Self, &'static str)] = &[(Self::Pass, "pass"), (Self::Drop, "drop")];
+    const WORDS: &'static [(Self, &'static str)] = &Self::WORDS;
 }
 
 impl Word for MalformedPolicy {
-    const WORDS: &'static [(Self, &'static str)] = &[(Self::Pass, "pass"), (Self::Drop, "drop")];
+    const WORDS: &'static [(Self, &'static str)] = &Self::WORDS;
 }

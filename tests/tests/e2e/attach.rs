@@ -33,9 +33,9 @@ fn the_mode_that_was_asked_for_is_the_mode_that_is_used() -> anyhow::Result<()> 
     let name = scene.interface();
     apply(&scene.daemon, BLOCK)?;
     for (asked, mode, kernel) in [
-        ("native", Mode::Native, NATIVE),
-        ("generic", Mode::Generic, GENERIC),
-        ("auto", Mode::Native, NATIVE),
+        ("native", Some(Mode::Native), NATIVE),
+        ("generic", Some(Mode::Generic), GENERIC),
+        ("auto", Some(Mode::Native), NATIVE),
     ] {
         scene.daemon.ctl(["attach", name, "--mode", asked])?.ok()?;
         let shown = interface(&scene.daemon, name)?;
@@ -61,7 +61,7 @@ fn auto_falls_back_to_generic_mode_and_says_why() -> anyhow::Result<()> {
     let shown = interface(&scene.daemon, "lo")?;
     assert_eq!(
         (shown.mode, shown.state),
-        (Mode::Generic, InterfaceState::Attached)
+        (Some(Mode::Generic), InterfaceState::Attached)
     );
     let detail = shown.detail.unwrap_or_default();
     assert!(detail.starts_with("native mode: "), "{detail}");

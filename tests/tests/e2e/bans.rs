@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use ipblock::api::{
     client::Client,
-    types::{BanInfo, Banned, BansQuery, Check, CheckVerdict, Count, Counters, Reason, Unbanned},
+    types::{Action, BanInfo, Banned, BansQuery, Check, Count, Counters, Reason, Unbanned},
 };
 use ipblock_tests::{Arguments, DEADLINE, Daemon, packet::Frame, require_privileged, wait_for};
 
@@ -112,7 +112,7 @@ fn a_banned_packet_counts_for_no_rule() -> anyhow::Result<()> {
     assert_eq!(counters.totals.dropped.packets, 2);
     assert_eq!(counters.bans, ledger.banned);
     let fate = fate(&scene.daemon, "203.0.113.7")?;
-    assert_eq!(fate.verdict, CheckVerdict::Block);
+    assert_eq!(fate.verdict, Some(Action::Block));
     assert_eq!(fate.banned_by.as_deref(), Some("203.0.113.7/32"));
     assert_eq!(fate.banned_until, None);
     assert_eq!(fate.rules[0].name, "abuse");

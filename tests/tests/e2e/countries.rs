@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ipblock::api::types::{Check, CheckVerdict, Reason};
+use ipblock::api::types::{Action, Check, Reason};
 use ipblock_tests::{
     countries::{self, Countries, Range},
     require_privileged,
@@ -130,14 +130,14 @@ fn assert_as_the_table_says(table: &Table, countries: &BTreeSet<String>, found: 
         assert_eq!(rules, [format!("country-{country}")], "{found:?}");
         assert_eq!(
             (found.verdict, found.reason),
-            (CheckVerdict::Block, Reason::Rule),
+            (Some(Action::Block), Reason::Rule),
             "{found:?}"
         );
     } else {
         assert_eq!(rules, [""; 0], "{found:?}");
         assert_eq!(
             (found.verdict, found.reason),
-            (CheckVerdict::Pass, Reason::Default),
+            (None, Reason::Default),
             "{found:?}"
         );
     }
@@ -187,7 +187,7 @@ fn eleven_countries_are_deployed_and_every_sampled_address_is_judged_right() -> 
         assert_eq!(found.len(), chunk.len());
         for found in &found {
             assert_as_the_table_says(&table, &countries, found);
-            blocked += u32::from(found.verdict == CheckVerdict::Block);
+            blocked += u32::from(found.verdict == Some(Action::Block));
         }
     }
     println!(

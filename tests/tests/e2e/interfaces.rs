@@ -39,17 +39,14 @@ fn an_interface_that_appears_later_is_attached() -> anyhow::Result<()> {
     let daemon = Daemon::in_netns(root, &host).interface("host0").start()?;
     apply(&daemon, BLOCK)?;
     let shown = interface(&daemon, "host0")?;
-    assert_eq!(
-        (shown.mode, shown.state),
-        (Mode::Auto, InterfaceState::Absent)
-    );
+    assert_eq!((shown.mode, shown.state), (None, InterfaceState::Absent));
     let problems = status(&daemon)?.problems;
     assert!(problems.iter().any(|problem| problem.contains("host0")));
 
     let peer = Arc::new(Netns::new(root)?);
     let pair = VethPair::between(host, peer, VethOptions::default())?;
     wait_for_state(&daemon, "host0", InterfaceState::Attached)?;
-    assert_eq!(interface(&daemon, "host0")?.mode, Mode::Native);
+    assert_eq!(interface(&daemon, "host0")?.mode, Some(Mode::Native));
     assert_eq!(status(&daemon)?.problems, Vec::<String>::new());
     assert_filtered(&Scene::of(daemon, pair)?, 1)
 }
@@ -130,7 +127,7 @@ fn attached_interfaces_are_remembered_and_detached_ones_are_not() -> anyhow::Res
     let shown = interface(&scene.daemon, &name)?;
     assert_eq!(
         (shown.mode, shown.state),
-        (Mode::Generic, InterfaceState::Attached)
+        (Some(Mode::Generic), InterfaceState::Attached)
     );
     scene.daemon.ctl(["detach", &name])?.ok()?;
     scene.daemon.restart()?;

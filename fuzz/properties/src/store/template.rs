@@ -3,11 +3,11 @@
 use std::{fs, sync::OnceLock, time::Duration};
 
 use ipblock::{
-    policy::{Action, DefaultVerdict, MalformedPolicy, RuleId, compile::CompiledClass},
+    policy::{Action, AlertKind, DefaultVerdict, MalformedPolicy, RuleId, compile::CompiledClass},
     store::{
-        Alert, AlertEpoch, AlertKind, AlertRetention, AlertTotals, AskedMode, AuditEntry, Author,
-        Ban, BootEnd, End, GenerationCounts, Interface, NewGeneration, NewRevision, RevisionState,
-        RuleCounts, StagedEdit, Store, StoredRuleset, Switch, Trial, ZoneSwitch,
+        Alert, AlertEpoch, AlertRetention, AlertTotals, AuditEntry, Author, Ban, BootEnd, End,
+        GenerationCounts, Interface, NewGeneration, NewRevision, RevisionState, RuleCounts,
+        StagedEdit, Store, StoredRuleset, Switch, Trial, ZoneSwitch,
     },
 };
 use ipblock_common::{ClassVerdict, Count, Outcome, Totals};
@@ -65,7 +65,7 @@ pub(super) fn revision(ruleset: &StoredRuleset) -> NewRevision<'_> {
 pub(super) fn interface() -> Interface {
     Interface {
         name: "eth0".to_owned(),
-        mode: AskedMode::Auto,
+        mode: None,
         zone: "default".parse().unwrap(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipblock_policy::Action;
+use ipblock_policy::{Action, AlertKind, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -70,16 +70,6 @@ pub struct AlertInfo {
     pub packets: u64,
 }
 
-/// What an alert tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AlertKind {
-    /// The first hit of a source in a window.
-    First,
-    /// More packets of a source that was told of.
-    Aggregate,
-}
-
 /// What became of packets that hit rules that alert, in
 /// [`Status`](super::Status). `seen` is the sum of the other three.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,16 +111,16 @@ pub struct SinkStatus {
     pub queued: u64,
 }
 
-/// What a sink is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SinkKind {
-    /// The daemon's log.
-    Log,
-    /// A file of JSON lines.
-    File,
-    /// HTTP POST.
-    Webhook,
+words! {
+    /// What a sink is.
+    pub enum SinkKind {
+        /// The daemon's log.
+        Log = "log",
+        /// A file of JSON lines.
+        File = "file",
+        /// HTTP POST.
+        Webhook = "webhook",
+    }
 }
 
 /// Whether a sink works.
@@ -154,15 +144,16 @@ pub struct TopQuery {
     pub limit: Option<u32>,
 }
 
-/// What makes a source one of the top.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TopBy {
-    /// Packets.
-    #[default]
-    Packets,
-    /// Bytes.
-    Bytes,
+words! {
+    /// What makes a source one of the top.
+    #[derive(Default)]
+    pub enum TopBy {
+        /// Packets.
+        #[default]
+        Packets = "packets",
+        /// Bytes.
+        Bytes = "bytes",
+    }
 }
 
 /// `GET /v1/top`: one element of the array, most first.

@@ -1,9 +1,8 @@
 //! `check`: what happens to an address, and why.
 
+use ipblock_policy::{Action, Verdict, action::verdict, explain::Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use super::Action;
 
 /// `POST /v1/check`; answered with an array of [`Check`], one for each address and zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +22,9 @@ pub struct Check {
     pub address: String,
     /// The zone.
     pub zone: String,
-    /// What happens.
-    pub verdict: CheckVerdict,
+    /// What happens: what an action does, or `pass`.
+    #[serde(with = "verdict")]
+    pub verdict: Verdict,
     /// What decided.
     pub reason: Reason,
     /// Rules that match, and rules that an exception keeps from it.
@@ -43,32 +43,6 @@ pub struct Check {
     /// Until when `panic-off` lets everything pass, whatever the verdict; absent when it is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic_off_until: Option<Timestamp>,
-}
-
-/// What happens to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckVerdict {
-    /// Dropped.
-    Block,
-    /// Passed with a warn.
-    Warn,
-    /// Passed.
-    Pass,
-}
-
-/// What decided a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reason {
-    /// A rule.
-    Rule,
-    /// A ban.
-    Ban,
-    /// An allow list.
-    Allow,
-    /// The zone's default.
-    Default,
 }
 
 /// A rule in a [`Check`].

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{
-    AlertInfo, AlertKind, AlertQuery, AlertStatus, Alerts, SinkKind, SinkState, SinkStatus, TopBy,
-    TopInfo, TopQuery,
+    AlertInfo, AlertQuery, AlertStatus, Alerts, SinkKind, SinkState, SinkStatus, TopBy, TopInfo,
+    TopQuery,
 };
 pub use attached::Attached;
 pub use ban::{
@@ -28,14 +28,16 @@ pub use changes::{
     Deployed, Diff, EditRequest, EntryChange, Restored, RestoredBans, RuleChange, Staged,
     StagedEditInfo,
 };
-pub use check::{Check, CheckRequest, CheckRule, CheckVerdict, Reason};
+pub use check::{Check, CheckRequest, CheckRule};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
 };
 pub use lists::{ExceptionInfo, ListContent, ListEntry, ListInfo};
 
+use ipblock_policy::words;
 pub use ipblock_policy::{
-    Action, DefaultVerdict, MalformedPolicy, SourceKind, SourceText, address::Conversion,
+    Action, AlertKind, AskedMode, DefaultVerdict, MalformedPolicy, Mode, SourceKind, SourceText,
+    Verdict, action::verdict, address::Conversion, explain::Reason, mode,
 };
 
 /// Packets and bytes.
@@ -132,25 +134,13 @@ pub struct InterfaceStatus {
     /// Its name.
     pub name: String,
     /// The mode that the kernel reports, or the mode asked for while it is not attached.
-    pub mode: Mode,
+    #[serde(with = "mode::asked")]
+    pub mode: AskedMode,
     /// Whether the filter is on it.
     pub state: InterfaceState,
     /// What stands in the way, when something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// How a program is attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Native when the driver can, generic otherwise; only asked for, never reported as attached.
-    #[default]
-    Auto,
-    /// In the driver.
-    Native,
-    /// In the stack, after the driver built an skb: slower.
-    Generic,
 }
 
 /// Whether the filter is on an interface.
@@ -182,8 +172,8 @@ pub struct AttachRequest {
     /// Interface name.
     pub interface: String,
     /// Mode asked for.
-    #[serde(default)]
-    pub mode: Mode,
+    #[serde(default, with = "mode::asked")]
+    pub mode: AskedMode,
     /// Zone name; when absent, the zone that it is in, and `default` for another interface.
     #[serde(default)]
     pub zone: Option<String>,
@@ -227,18 +217,19 @@ pub struct ZoneInfo<L = Vec<String>> {
     pub state: EntryState,
 }
 
-/// How something staged differs from what is deployed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntryState {
-    /// As deployed.
-    Deployed,
-    /// Staged, not deployed.
-    Added,
-    /// Deployed otherwise.
-    Changed,
-    /// Deployed, and staged to go.
-    Removed,
+words! {
+    /// How something staged differs from what is deployed.
+    #[derive(PartialOrd, Ord)]
+    pub enum EntryState {
+        /// As deployed.
+        Deployed = "deployed",
+        /// Staged, not deployed.
+        Added = "added",
+        /// Deployed otherwise.
+        Changed = "changed",
+        /// Deployed, and staged to go.
+        Removed = "removed",
+    }
 }
 
 /// `GET /v1/rules`: one element of the array; `GET /v1/rules/{name}`.

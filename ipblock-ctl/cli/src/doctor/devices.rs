@@ -2,8 +2,9 @@
 
 mod layers;
 
-use ipblock_datapath::{AttachMode, device::XdpFeatures, stack::Layer};
+use ipblock_datapath::{device::XdpFeatures, stack::Layer};
 use ipblock_output::doctor::Finding;
+use ipblock_policy::Mode;
 
 const CHECK: &str = "interfaces";
 
@@ -52,9 +53,9 @@ pub(super) struct Device {
     /// `None` where the kernel does not tell.
     pub(super) features: Option<XdpFeatures>,
     /// How ipblock filters it, if it does.
-    pub(super) filtered: Option<AttachMode>,
+    pub(super) filtered: Option<Mode>,
     /// How a program that is not ipblock's is on it, if one is.
-    pub(super) foreign: Option<AttachMode>,
+    pub(super) foreign: Option<Mode>,
     /// Of a bond, how it spreads packets.
     pub(super) bond_mode: Option<String>,
 }
@@ -133,7 +134,7 @@ fn summary(devices: &[Device]) -> Finding {
         (!names.is_empty()).then(|| names.join(", "))
     };
     let mut parts = Vec::new();
-    for mode in [AttachMode::Native, AttachMode::Generic] {
+    for mode in [Mode::Native, Mode::Generic] {
         let filtered = names(&|device| device.filtered == Some(mode));
         parts.extend(filtered.map(|names| format!("filtered in {mode} mode: {names}")));
     }
@@ -204,7 +205,7 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
 
 /// Whether it runs slower than it could.
 fn slow(device: &Device) -> Option<Finding> {
-    if device.filtered != Some(AttachMode::Generic) || device.is("vlan") || device.is("bridge") {
+    if device.filtered != Some(Mode::Generic) || device.is("vlan") || device.is("bridge") {
         return None;
     }
     if let Some(finding) = layers::bond_mode(device).or_else(|| offloads(device)) {

@@ -13,7 +13,8 @@ use std::{
 
 use ipblock_common::AlertEvent;
 use ipblock_datapath::{AlertEvents, clock::Now};
-use ipblock_store::{Alert, AlertKind, Store, StoreError};
+use ipblock_policy::AlertKind;
+use ipblock_store::{Alert, Store, StoreError};
 use jiff::Timestamp;
 use nix::net::if_::if_indextoname;
 use tracing::{debug, error, warn};

@@ -4,10 +4,10 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},
-    types::{self, AlertInfo, AlertQuery, Alerts},
+    types::{AlertInfo, AlertQuery, Alerts},
 };
 use ipblock_policy::address::parse_prefixes;
-use ipblock_store::{Alert, AlertFilter, AlertKind};
+use ipblock_store::{Alert, AlertFilter};
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use tokio::{sync::watch, time::timeout};
@@ -149,10 +149,7 @@ pub(super) fn alert_info(alert: Alert) -> AlertInfo {
     AlertInfo {
         id: alert.id,
         time: alert.time,
-        kind: match alert.kind {
-            AlertKind::First => types::AlertKind::First,
-            AlertKind::Aggregate => types::AlertKind::Aggregate,
-        },
+        kind: alert.kind,
         zone: alert.zone,
         interface: alert.interface,
         rule: alert.rules.first().cloned().unwrap_or_default(),

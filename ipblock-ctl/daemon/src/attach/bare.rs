@@ -11,7 +11,7 @@ use ipblock_fault::{Step, reach};
 use ipblock_store::Store;
 use tracing::{info, warn};
 
-use super::{put_on::required_mode, reconcile::from_below};
+use super::reconcile::from_below;
 
 /// Puts remembered interfaces without a program on their zone's pinned generation, from below to above,
 /// and lets go of what is filtered again. One that cannot be attached is tried again later in the start.
@@ -81,6 +81,6 @@ fn attach_pinned(
     let Some(generation) = Generation::open_pinned(pins, live.number)? else {
         return Ok(false);
     };
-    link::attach(pins, here, required_mode(wanted.mode), &generation)?;
+    link::attach(pins, here, wanted.mode, &generation)?;
     Ok(true)
 }

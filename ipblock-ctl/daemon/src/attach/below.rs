@@ -12,10 +12,11 @@ use std::{
 };
 
 use ipblock_datapath::{
-    self, AttachMode, Attachment, DatapathError, Generation, Hold, InTheWay, Interface, link,
+    self, Attachment, DatapathError, Generation, Hold, InTheWay, Interface, link,
     stack::{above, heights},
 };
 use ipblock_fault::{Step, reach};
+use ipblock_policy::Mode;
 use tracing::{error, info, warn};
 
 use super::{
@@ -29,7 +30,7 @@ use super::{
 /// What is to be attached below others.
 pub(super) struct Lift<'a> {
     pub(super) interface: &'a Interface,
-    pub(super) mode: Option<AttachMode>,
+    pub(super) mode: Option<Mode>,
     pub(super) generation: &'a Generation,
     pub(super) asked: Asked,
 }
@@ -44,9 +45,7 @@ pub(super) fn is_refused(error: &DatapathError) -> bool {
 /// `bond_xdp_set`).
 pub(super) fn is_native_bond(interface: &Interface) -> bool {
     interface.kind.as_deref() == Some("bond")
-        && interface
-            .xdp
-            .is_some_and(|xdp| xdp.mode == AttachMode::Native)
+        && interface.xdp.is_some_and(|xdp| xdp.mode == Mode::Native)
 }
 
 impl Service {

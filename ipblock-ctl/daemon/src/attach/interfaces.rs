@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipblock_datapath::{AttachMode, PinnedLink};
-use ipblock_policy::ZoneName;
-use ipblock_store::AskedMode;
+use ipblock_datapath::PinnedLink;
+use ipblock_policy::{AskedMode, Mode, ZoneName};
 
 use super::rest::Rest;
 
@@ -40,7 +39,7 @@ pub(crate) enum AttachedState {
     /// It is, in this mode.
     Attached {
         link: PinnedLink,
-        mode: AttachMode,
+        mode: Mode,
         /// Why native mode is not used although it was wished for.
         fallback: Option<String>,
     },

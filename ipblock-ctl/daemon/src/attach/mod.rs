@@ -16,12 +16,12 @@ mod shown;
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},
-    types::{AttachRequest, Attached, Mode},
+    types::{AttachRequest, Attached},
 };
-use ipblock_datapath::{AttachMode, DatapathError, Interface, PinnedLink};
+use ipblock_datapath::{DatapathError, Interface, PinnedLink};
 use ipblock_fault::{Step, reach};
-use ipblock_policy::{Ruleset, ZoneName, name::check_interface_name};
-use ipblock_store::{AskedMode, Author};
+use ipblock_policy::{AskedMode, Mode, Ruleset, ZoneName, name::check_interface_name};
+use ipblock_store::Author;
 use tracing::{info, warn};
 
 use super::{
@@ -32,7 +32,6 @@ use super::{
 };
 use interfaces::AttachedState;
 use obstacle::{Asked, Obstacle};
-use put_on::required_mode;
 
 pub(super) use moved::problems as moved_problems;
 
@@ -52,7 +51,7 @@ impl Service {
                 None => ZoneName::default(),
             },
         };
-        let asked = asked_mode(request.mode);
+        let asked = request.mode;
         self.require_same_mode(name, asked)?;
         self.require_way_back(name, &zone)?;
         let guarded = self.guarded(Some(caller), request.force)?;
@@ -296,15 +295,7 @@ fn without_zone(zone: &ZoneName) -> String {
 }
 
 /// What to say of a link that was taken over and is in another mode than the one asked for.
-fn unlike(asked: AskedMode, mode: AttachMode) -> Option<String> {
-    let other = required_mode(asked).is_some_and(|required| required != mode);
+fn unlike(asked: AskedMode, mode: Mode) -> Option<String> {
+    let other = asked.is_some_and(|required| required != mode);
     other.then(|| format!("it was attached in {mode} mode and keeps that until detached"))
-}
-
-fn asked_mode(mode: Mode) -> AskedMode {
-    match mode {
-        Mode::Auto => AskedMode::Auto,
-        Mode::Native => AskedMode::Native,
-        Mode::Generic => AskedMode::Generic,
-    }
 }

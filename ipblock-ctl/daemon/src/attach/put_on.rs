@@ -1,7 +1,6 @@
 //! Putting one interface on its zone's generation, whatever it finds there.
 
-use ipblock_datapath::{AttachMode, DatapathError, Interface, PinDirectory, PinnedLink, link};
-use ipblock_store::AskedMode;
+use ipblock_datapath::{DatapathError, Interface, PinDirectory, PinnedLink, link};
 use tracing::{info, warn};
 
 use super::{
@@ -98,7 +97,7 @@ impl Service {
             // Where it cannot be pinned it must not be made: it would go on and off.
             PinDirectory::at(&self.settings.bpffs)?;
             covered(state, here, &present)?;
-            let mode = required_mode(wanted.mode);
+            let mode = wanted.mode;
             let new = match link::attach(&self.pins, here, mode, &live.generation) {
                 Err(error) if below::is_refused(&error) => self.attach_below(
                     changing,
@@ -172,14 +171,5 @@ fn covered(state: &State, here: &Interface, present: &[Interface]) -> Result<(),
             why: ipblock_datapath::InTheWay::NativeBond,
         }),
         None => Ok(()),
-    }
-}
-
-/// The only mode that will do; none when any will.
-pub(super) fn required_mode(asked: AskedMode) -> Option<AttachMode> {
-    match asked {
-        AskedMode::Auto => None,
-        AskedMode::Native => Some(AttachMode::Native),
-        AskedMode::Generic => Some(AttachMode::Generic),
     }
 }

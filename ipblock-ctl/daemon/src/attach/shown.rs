@@ -1,9 +1,8 @@
 //! Interfaces as the API shows them: what is on the device that has the name now.
 
-use ipblock_api::types::{InterfaceState, InterfaceStatus, Mode};
-use ipblock_datapath::{AttachMode, DatapathError, Interface};
+use ipblock_api::types::{InterfaceState, InterfaceStatus};
+use ipblock_datapath::{DatapathError, Interface};
 use ipblock_policy::ZoneName;
-use ipblock_store::AskedMode;
 
 use super::{
     super::state::{Service, State},
@@ -19,7 +18,7 @@ impl Service {
             Some(record) => record.status(name, &state, present.as_deref()),
             None => InterfaceStatus {
                 name: name.to_owned(),
-                mode: Mode::Auto,
+                mode: None,
                 state: InterfaceState::Absent,
                 detail: None,
             },
@@ -49,11 +48,7 @@ impl InterfaceRecord {
         state: &State,
         present: Result<&[Interface], &DatapathError>,
     ) -> InterfaceStatus {
-        let asked = match self.asked {
-            AskedMode::Auto => Mode::Auto,
-            AskedMode::Native => Mode::Native,
-            AskedMode::Generic => Mode::Generic,
-        };
+        let asked = self.asked;
         let (mode, interface_state, detail) = match (&self.attached, present) {
             (AttachedState::Failed(why), _) => (asked, InterfaceState::Failed, Some(why.clone())),
             (_, Err(error)) => (asked, InterfaceState::Failed, Some(error.to_string())),
@@ -64,12 +59,8 @@ impl InterfaceRecord {
                 match present.iter().find(|interface| interface.name == name) {
                     None => (asked, InterfaceState::Absent, renamed(name, state, present)),
                     Some(here) if link.is_on(here) => {
-                        let mode = here.xdp.map(|xdp| xdp.mode);
-                        (
-                            mode.map_or(asked, shown),
-                            InterfaceState::Attached,
-                            fallback.clone(),
-                        )
+                        let mode = here.xdp.map(|xdp| xdp.mode).or(asked);
+                        (mode, InterfaceState::Attached, fallback.clone())
                     }
                     Some(_) => {
                         let why = "it does not run ipblock's program just now, which is put right \
@@ -94,11 +85,4 @@ fn renamed(name: &str, state: &State, present: &[Interface]) -> Option<String> {
     Some(format!(
         "the device that was attached is called {now} now, and is filtered there"
     ))
-}
-
-fn shown(mode: AttachMode) -> Mode {
-    match mode {
-        AttachMode::Native => Mode::Native,
-        AttachMode::Generic => Mode::Generic,
-    }
 }

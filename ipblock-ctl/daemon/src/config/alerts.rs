@@ -105,12 +105,5 @@ fn listen<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::
 
 fn format<'de, D: Deserializer<'de>>(value: D) -> Result<Option<LogFormat>, D::Error> {
     let text = String::deserialize(value)?;
-    match text.as_str() {
-        "auto" => Ok(Some(LogFormat::Auto)),
-        "text" => Ok(Some(LogFormat::Text)),
-        "json" => Ok(Some(LogFormat::Json)),
-        _ => Err(D::Error::custom(format_args!(
-            "`{text}` is none of `auto`, `text` and `json`"
-        ))),
-    }
+    text.parse().map(Some).map_err(D::Error::custom)
 }

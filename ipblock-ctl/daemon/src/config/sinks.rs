@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use ipblock_api::types::SinkKind;
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -52,7 +53,7 @@ pub struct Sinks {
 #[serde(deny_unknown_fields)]
 struct Table {
     #[serde(default, rename = "type")]
-    kind: Option<Kind>,
+    kind: Option<SinkKind>,
     #[serde(default, deserialize_with = "name")]
     name: Option<String>,
     #[serde(default, deserialize_with = "queue")]
@@ -71,24 +72,6 @@ struct Table {
     timeout: Option<Duration>,
     #[serde(default, deserialize_with = "batch")]
     batch: Option<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Log,
-    File,
-    Webhook,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::File => "file",
-            Self::Webhook => "webhook",
-        }
-    }
 }
 
 /// The value of a header.
@@ -149,7 +132,7 @@ impl Sinks {
     fn add(&mut self, table: Table) -> Result<(), String> {
         let number = self.configs.len() + 1;
         let called = table.name.as_deref();
-        let called = called.or_else(|| table.kind.map(Kind::as_str));
+        let called = called.or_else(|| table.kind.map(SinkKind::as_str));
         let called = called.map_or_else(String::new, |called| format!(" (`{called}`)"));
         let mut headers = table.headers.iter().flatten();
         self.holds_secrets |= headers.any(|(_, header)| header.is_here);
@@ -183,15 +166,15 @@ impl Table {
         let own = self
             .kind
             .ok_or("needs a `type`: write type = \"log\", \"file\" or \"webhook\"")?;
-        let only = |kind: Kind, keys: &[(&str, bool)]| match keys.iter().find(|(_, is_set)| *is_set)
-        {
-            Some((key, _)) if own != kind => {
-                Err(format!("has no `{key}`: that is of a `{}`", kind.as_str()))
-            }
-            _ => Ok(()),
-        };
+        let only =
+            |kind: SinkKind, keys: &[(&str, bool)]| match keys.iter().find(|(_, is_set)| *is_set) {
+                Some((key, _)) if own != kind => {
+                    Err(format!("has no `{key}`: that is of a `{}`", kind.as_str()))
+                }
+                _ => Ok(()),
+            };
         only(
-            Kind::File,
+            SinkKind::File,
             &[
                 ("path", self.path.is_some()),
                 ("max_size", self.max_size.is_some()),
@@ -199,7 +182,7 @@ impl Table {
             ],
         )?;
         only(
-            Kind::Webhook,
+            SinkKind::Webhook,
             &[
                 ("url", self.url.is_some()),
                 ("headers", self.headers.is_some()),
@@ -209,13 +192,13 @@ impl Table {
         )?;
         let headers = self.headers.into_iter().flatten();
         let target = match own {
-            Kind::Log => SinkTarget::Log,
-            Kind::File => SinkTarget::File {
+            SinkKind::Log => SinkTarget::Log,
+            SinkKind::File => SinkTarget::File {
                 path: self.path.ok_or("needs a `path`")?,
                 max_bytes: self.max_size.unwrap_or(DEFAULT_FILE_MAX),
                 keep: self.keep.unwrap_or(DEFAULT_FILE_KEEP),
             },
-            Kind::Webhook => SinkTarget::Webhook {
+            SinkKind::Webhook => SinkTarget::Webhook {
                 url: self.url.ok_or("needs a `url`")?,
                 headers: headers.map(|(name, header)| (name, header.text)).collect(),
                 timeout: self.timeout.unwrap_or(DEFAULT_WEBHOOK_TIMEOUT),

@@ -13,7 +13,7 @@ use ipblock_datapath::clock::Now;
 use ipblock_policy::{
     Ruleset, ZoneName,
     compile::CompiledZone,
-    explain::{Explainer, Reason, Verdict},
+    explain::{Explainer, Reason},
     guard::{
         Cause, CutOff, Protected, ZoneSides, cut_by_bans, lines, newly_dropped, refusal,
         refusal_hint,
@@ -121,8 +121,7 @@ impl Guarded {
             let after = about(zone);
             let drops = |explainer: &Explainer<'_>, address| {
                 let found = explainer.explain(address);
-                found.verdict == Verdict::Block
-                    || (banned.contains_key(&address) && found.reason != Reason::Allow)
+                found.drops() || (banned.contains_key(&address) && found.reason != Reason::Allow)
             };
             let sides = ZoneSides {
                 name: zone,

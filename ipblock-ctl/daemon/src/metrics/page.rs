@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ipblock_api::types::{
-    AlertStatus, Counters, InterfaceState, InterfaceStatus, Mode, SinkKind, SinkState, SinkStatus,
-    Status, ZoneStatus,
+    AlertStatus, Counters, InterfaceState, InterfaceStatus, SinkState, SinkStatus, Status,
+    ZoneStatus,
 };
+use ipblock_policy::mode::asked;
 use prometheus::TextEncoder;
 
 use super::{super::connections::Traffic, Snapshot, family::Family};
@@ -119,7 +120,7 @@ fn interface(interfaces: &[(String, InterfaceStatus)]) -> [Family; 1] {
         let labels = [
             ("interface", interface.name.as_str()),
             ("zone", zone),
-            ("mode", mode(interface.mode)),
+            ("mode", asked::word(interface.mode)),
         ];
         attached.add_flag(&labels, interface.state == InterfaceState::Attached);
     }
@@ -191,7 +192,7 @@ fn sinks(sinks: &[SinkStatus]) -> [Family; 4] {
         "1 when a sink works as far as is known, 0 when its last try failed.",
     );
     for sink in sinks {
-        let labels = [("sink", sink.name.as_str()), ("kind", sink_kind(sink.kind))];
+        let labels = [("sink", sink.name.as_str()), ("kind", sink.kind.as_str())];
         delivered.add(&labels, sink.delivered);
         lost.add(&labels, sink.lost);
         queue.add(&labels, sink.queued);
@@ -256,20 +257,4 @@ fn daemon(snapshot: &Snapshot) -> [Family; 4] {
         )
         .of_time(Some(snapshot.started)),
     ]
-}
-
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Auto => "auto",
-        Mode::Native => "native",
-        Mode::Generic => "generic",
-    }
-}
-
-const fn sink_kind(kind: SinkKind) -> &'static str {
-    match kind {
-        SinkKind::Log => "log",
-        SinkKind::File => "file",
-        SinkKind::Webhook => "webhook",
-    }
 }

@@ -98,9 +98,14 @@ pub(super) fn sample() -> Snapshot {
             totals,
         },
         interfaces: vec![
-            interface("default", "eth0", Mode::Native, InterfaceState::Attached),
-            interface("lan", "eth1", Mode::Auto, InterfaceState::Absent),
-            interface("lan", "eth2", Mode::Generic, InterfaceState::Failed),
+            interface(
+                "default",
+                "eth0",
+                Some(Mode::Native),
+                InterfaceState::Attached,
+            ),
+            interface("lan", "eth1", None, InterfaceState::Absent),
+            interface("lan", "eth2", Some(Mode::Generic), InterfaceState::Failed),
         ],
         last_deploy: Some(LastDeploy {
             time: Timestamp::from_millisecond(1_700_000_000_250).unwrap(),

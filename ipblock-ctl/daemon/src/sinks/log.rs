@@ -1,6 +1,6 @@
 //! Alerts in the daemon's own log: an event each, with target `alert`.
 
-use ipblock_api::types::{AlertInfo, AlertKind};
+use ipblock_api::types::AlertInfo;
 use tracing::warn;
 
 use super::{Batch, Failure, Receiver};
@@ -24,10 +24,7 @@ impl Receiver for Log {
 
 /// Nothing here comes from the network but addresses and numbers, so none can break the line.
 fn tell(alert: &AlertInfo) {
-    let kind = match alert.kind {
-        AlertKind::First => "first",
-        AlertKind::Aggregate => "aggregate",
-    };
+    let kind = alert.kind.as_str();
     let action = alert.action.as_str();
     warn!(
         target: "alert",

@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use self::{class::Classes, tag::Tags, walk::States};
 use super::{
+    action::Action,
     name::ZoneName,
     prefix::{Bits, Prefix, longest_cover},
     ruleset::{DefaultVerdict, MalformedPolicy, RuleId, Ruleset},
@@ -303,13 +304,9 @@ impl CompiledZone {
     /// the packet is, which a default of drop may make exemptions for, is not looked at.
     #[must_use]
     pub fn drops(&self, address: IpAddr, at: Timestamp) -> bool {
-        match self.class_at(address, at).map(|class| class.verdict) {
-            Some(ClassVerdict::Allow) => false,
-            Some(ClassVerdict::Block) => true,
-            Some(ClassVerdict::Default | ClassVerdict::Warn) | None => {
-                self.default == DefaultVerdict::Drop
-            }
-        }
+        let class = self.class_at(address, at);
+        let default_drops = self.default == DefaultVerdict::Drop;
+        Action::is_dropped(class.map(|class| class.verdict), default_drops)
     }
 
     /// For each rule, how many entries it matches in, now or later. A rule that matches nowhere,

@@ -6,7 +6,7 @@ use ipblock_common::{ClassId, ClassVerdict};
 use num_bigint::BigUint;
 
 use crate::{
-    DefaultVerdict,
+    Action, DefaultVerdict,
     address_set::AddressSet,
     compile::CompiledZone,
     prefix::{Bits, RangeSet},
@@ -51,10 +51,8 @@ pub fn diff_addresses(zones: &[(&CompiledZone, &CompiledZone)]) -> AddressDiff {
 
 /// The addresses that a zone drops where its default is `default`; bans are not looked at.
 pub(crate) fn dropped(zone: &CompiledZone, default: DefaultVerdict) -> AddressSet {
-    judged(zone, |verdict| match verdict {
-        Some(ClassVerdict::Block) => true,
-        Some(ClassVerdict::Allow) => false,
-        Some(ClassVerdict::Default | ClassVerdict::Warn) | None => default == DefaultVerdict::Drop,
+    judged(zone, |verdict| {
+        Action::is_dropped(verdict, default == DefaultVerdict::Drop)
     })
 }
 

@@ -17,7 +17,7 @@ pub use self::{
 };
 use super::{
     repeated::repeated,
-    ruleset::{At, DefaultVerdict, Element, MalformedPolicy, Rule, RuleId, Ruleset},
+    ruleset::{At, Element, Rule, RuleId, Ruleset},
 };
 
 /// How many elements a line names; it says how many more there are.
@@ -270,19 +270,13 @@ fn other_changes(before: &Ruleset, after: &Ruleset) -> Vec<String> {
                 &field("default"),
                 &old.default,
                 &new.default,
-                |default| match default {
-                    DefaultVerdict::Pass => "pass",
-                    DefaultVerdict::Drop => "drop",
-                },
+                |default| default.as_str(),
             ));
             lines.extend(changed(
                 &field("malformed"),
                 &old.malformed,
                 &new.malformed,
-                |policy| match policy {
-                    MalformedPolicy::Pass => "pass",
-                    MalformedPolicy::Drop => "drop",
-                },
+                |policy| policy.as_str(),
             ));
             lines.extend(changed_elements(&field("allow"), &old.allow, &new.allow));
         }

@@ -1,7 +1,7 @@
 use num_bigint::BigUint;
 
 use super::*;
-use crate::Action;
+use crate::{Action, DefaultVerdict};
 use crate::{
     Zone,
     compile::{CompiledZone, compile},

@@ -114,21 +114,21 @@ pub(super) fn switch(table: &DeTable<'_>, key: &str, problems: &mut Problems) ->
 pub(super) fn word<T: Copy>(
     table: &DeTable<'_>,
     key: &str,
-    words: &[(&str, T)],
+    words: &[(T, &str)],
     problems: &mut Problems,
 ) -> Option<T> {
     let (text, at) = text(table, key, problems)?;
-    let found = words.iter().find(|(word, _)| *word == text);
+    let found = words.iter().find(|(_, word)| *word == text);
     if found.is_none() {
         let choices: Vec<_> = words
             .iter()
-            .map(|(word, _)| format!("{key} = \"{word}\""))
+            .map(|(_, word)| format!("{key} = \"{word}\""))
             .collect();
         let hint = format!("write {}", choices.join(" or "));
         let message = format!("unknown {key} `{}`", shown(text));
         problems.add(at, message, Some(hint));
     }
-    found.map(|(_, value)| *value)
+    found.map(|(value, _)| *value)
 }
 
 /// The elements under `key` of a rule, an allow list or a zone: absent is empty.

@@ -240,17 +240,9 @@ fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone
         "a zone",
         problems,
     );
-    let defaults = [
-        ("pass", DefaultVerdict::Pass),
-        ("drop", DefaultVerdict::Drop),
-    ];
-    let policies = [
-        ("pass", MalformedPolicy::Pass),
-        ("drop", MalformedPolicy::Drop),
-    ];
     Zone {
-        default: word(table, "default", &defaults, problems).unwrap_or_default(),
-        malformed: word(table, "malformed", &policies, problems).unwrap_or_default(),
+        default: word(table, "default", &DefaultVerdict::WORDS, problems).unwrap_or_default(),
+        malformed: word(table, "malformed", &MalformedPolicy::WORDS, problems).unwrap_or_default(),
         allow: elements(table, "allow", known, problems),
     }
 }

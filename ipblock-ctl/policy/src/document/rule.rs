@@ -104,9 +104,10 @@ fn action(table: &DeTable<'_>, start: usize, problems: &mut Problems) -> Option<
     if let Ok(action) = text.parse() {
         return Some(action);
     }
-    let message = match text {
-        "reject" | "throttle" => format!("action `{text}` is not supported by this version"),
-        _ => format!("unknown action `{}`", shown(text)),
+    let message = if Action::UNSUPPORTED.contains(&text) {
+        format!("action `{text}` is not supported by this version")
+    } else {
+        format!("unknown action `{}`", shown(text))
     };
     problems.add(at, message, Some(hint()));
     None

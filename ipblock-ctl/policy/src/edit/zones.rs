@@ -30,18 +30,10 @@ pub(super) fn set(
         said.push("created".to_owned());
     }
     if before.is_none() || new.default != old.default {
-        let word = match new.default {
-            DefaultVerdict::Pass => "pass",
-            DefaultVerdict::Drop => "drop",
-        };
-        said.push(format!("default {word}"));
+        said.push(format!("default {}", new.default));
     }
     if new.malformed != old.malformed {
-        let word = match new.malformed {
-            MalformedPolicy::Pass => "pass",
-            MalformedPolicy::Drop => "drop",
-        };
-        said.push(format!("malformed {word}"));
+        said.push(format!("malformed {}", new.malformed));
     }
     if said.is_empty() {
         said.push("set so already".to_owned());

@@ -11,11 +11,12 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    action::Action,
+    action::{Action, Verdict},
     address_set::AddressSet,
     name::ZoneName,
     prefix::{Bits, Prefix, by_family, longest_cover},
     ruleset::{DefaultVerdict, Rule, Ruleset},
+    word::words,
 };
 
 /// What happens to an address, and why.
@@ -43,26 +44,26 @@ pub struct RuleMatch<'a> {
     pub excepted_by: Option<IpNet>,
 }
 
-/// What happens to a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Dropped.
-    Block,
-    /// Passed with a warn.
-    Warn,
-    /// Passed.
-    Pass,
+words! {
+    /// What decided a verdict.
+    pub enum Reason {
+        /// A rule.
+        Rule = "rule",
+        /// A ban, which no ruleset knows of: the daemon adds it.
+        Ban = "ban",
+        /// An allow list.
+        Allow = "allow",
+        /// The zone's default.
+        Default = "default",
+    }
 }
 
-/// What decided a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A rule.
-    Rule,
-    /// An allow list.
-    Allow,
-    /// The zone's default.
-    Default,
+impl Explanation<'_> {
+    /// Whether the address is dropped.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        self.verdict.is_some_and(Action::drops)
+    }
 }
 
 /// Answers for one zone at one moment; built once for many addresses.
@@ -189,12 +190,12 @@ impl<'a> Explainer<'a> {
         let unspared = rules.iter().filter(|rule| rule.excepted_by.is_none());
         let decides = Action::strongest(unspared.map(|found| found.rule.action));
         match decides {
-            _ if allowed_by.is_some() => (Verdict::Pass, Reason::Allow),
-            Some(action) if action.drops() => (Verdict::Block, Reason::Rule),
+            _ if allowed_by.is_some() => (None, Reason::Allow),
+            Some(action) if action.drops() => (decides, Reason::Rule),
             // A warn is counted, and the default drops all the same.
-            _ if self.default == DefaultVerdict::Drop => (Verdict::Block, Reason::Default),
-            Some(_) => (Verdict::Warn, Reason::Rule),
-            None => (Verdict::Pass, Reason::Default),
+            _ if self.default == DefaultVerdict::Drop => (Some(Action::Block), Reason::Default),
+            Some(_) => (decides, Reason::Rule),
+            None => (None, Reason::Default),
         }
     }
 }

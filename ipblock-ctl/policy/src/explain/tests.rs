@@ -23,7 +23,7 @@ fn a_rule_and_its_exception_are_named_by_their_longest_prefix() {
     assert_eq!(found.rule.id, RuleId(1));
     assert_eq!(found.matched, "192.0.2.0/25".parse().unwrap());
     assert_eq!(found.excepted_by, Some("192.0.2.7/32".parse().unwrap()));
-    assert_eq!(explanation.verdict, Verdict::Pass);
+    assert_eq!(explanation.verdict, None);
     assert_eq!(explanation.reason, Reason::Default);
 }
 
@@ -37,7 +37,7 @@ fn a_warn_in_a_dropping_zone_is_dropped_by_the_default() {
     edge.default = DefaultVerdict::Drop;
     let explainer = Explainer::new(&ruleset, &zone("edge"), at(NOW));
     let explanation = explainer.explain("192.0.2.7".parse().unwrap());
-    assert_eq!(explanation.verdict, Verdict::Block);
+    assert_eq!(explanation.verdict, Some(Action::Block));
     assert_eq!(explanation.reason, Reason::Default);
     assert_eq!(explanation.rules.len(), 1);
 }

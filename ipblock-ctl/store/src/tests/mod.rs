@@ -13,7 +13,9 @@ mod staged;
 use std::fs;
 
 use ipblock_common::{ClassVerdict, Count, Outcome, Totals};
-use ipblock_policy::{DefaultVerdict, MalformedPolicy, RuleId, ZoneName, compile::CompiledClass};
+use ipblock_policy::{
+    AlertKind, DefaultVerdict, MalformedPolicy, Mode, RuleId, ZoneName, compile::CompiledClass,
+};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tempfile::TempDir;

@@ -54,15 +54,15 @@ fn interfaces_are_remembered_until_they_are_removed() {
         zone: zone.parse().unwrap(),
     };
     let (first, second) = (
-        interface("eth0", AskedMode::Auto, "default"),
-        interface("eth1", AskedMode::Generic, "dmz"),
+        interface("eth0", None, "default"),
+        interface("eth1", Some(Mode::Generic), "dmz"),
     );
     fixture.store.add_interface(&second).unwrap();
     fixture.store.add_interface(&first).unwrap();
     let fixture = fixture.reopen();
     assert_eq!(fixture.store.interfaces().unwrap(), [first, second.clone()]);
 
-    let moved = interface("eth0", AskedMode::Native, "dmz");
+    let moved = interface("eth0", Some(Mode::Native), "dmz");
     fixture.store.add_interface(&moved).unwrap();
     assert!(fixture.store.remove_interface("eth1").unwrap());
     assert!(!fixture.store.remove_interface("eth1").unwrap());

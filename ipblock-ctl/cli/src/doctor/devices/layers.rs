@@ -1,7 +1,8 @@
 //! Devices that lie on each other: what the filter does not see there, and in which order it is attached.
 
-use ipblock_datapath::{AttachMode, stack::above};
+use ipblock_datapath::stack::above;
 use ipblock_output::doctor::Finding;
+use ipblock_policy::Mode;
 
 use super::{CHECK, Device};
 
@@ -59,7 +60,7 @@ pub(super) fn siblings(parent: &Device, devices: &[Device]) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let macvlans = on_it(&["macvlan", "macvtap"]);
-    if mode == AttachMode::Native && !macvlans.is_empty() {
+    if mode == Mode::Native && !macvlans.is_empty() {
         findings.push(Finding::warning(
             CHECK,
             format!(
@@ -89,7 +90,7 @@ pub(super) fn siblings(parent: &Device, devices: &[Device]) -> Vec<Finding> {
 /// A bond in a mode that has no native XDP.
 pub(super) fn bond_mode(bond: &Device) -> Option<Finding> {
     let mode = bond.bond_mode.as_deref()?;
-    if NATIVE_BOND_MODES.contains(&mode) || bond.filtered == Some(AttachMode::Native) {
+    if NATIVE_BOND_MODES.contains(&mode) || bond.filtered == Some(Mode::Native) {
         return None;
     }
     let (name, modes) = (&bond.name, NATIVE_BOND_MODES.join(", "));

@@ -59,7 +59,7 @@ fn assert_warns(devices: &[Device], detail: &str, advice: &str) {
 fn many_interfaces_are_one_line() {
     let mut devices = vec![
         Device {
-            filtered: Some(AttachMode::Native),
+            filtered: Some(Mode::Native),
             ..card("eth0", 2)
         },
         card("eth1", 3),
@@ -119,7 +119,7 @@ fn an_mtu_is_too_large_where_the_driver_takes_one_buffer() {
 #[test]
 fn generic_mode_is_told_with_its_reason() {
     let generic = |features| Device {
-        filtered: Some(AttachMode::Generic),
+        filtered: Some(Mode::Generic),
         features,
         ..card("eth0", 2)
     };
@@ -132,7 +132,7 @@ fn generic_mode_is_told_with_its_reason() {
 fn a_vlan_device_is_filtered_on_its_parent() {
     let vlan = Device {
         parent: Some(2),
-        filtered: Some(AttachMode::Generic),
+        filtered: Some(Mode::Generic),
         ..virtual_device("eth0.5", 3, "vlan")
     };
     assert_warns(
@@ -141,7 +141,7 @@ fn a_vlan_device_is_filtered_on_its_parent() {
         "attach eth0",
     );
     let parent = Device {
-        filtered: Some(AttachMode::Native),
+        filtered: Some(Mode::Native),
         ..card("eth0", 2)
     };
     assert_warns(&[parent, vlan], "count twice", "detach eth0.5");
@@ -150,7 +150,7 @@ fn a_vlan_device_is_filtered_on_its_parent() {
 #[test]
 fn a_bridge_does_not_see_what_it_passes_on() {
     let bridge = Device {
-        filtered: Some(AttachMode::Generic),
+        filtered: Some(Mode::Generic),
         ..virtual_device("br0", 2, "bridge")
     };
     let port = |name: &str, index| Device {
@@ -169,7 +169,7 @@ fn a_bridge_does_not_see_what_it_passes_on() {
 #[test]
 fn a_foreign_program_above_is_named_with_the_order() {
     let bridge = Device {
-        foreign: Some(AttachMode::Generic),
+        foreign: Some(Mode::Generic),
         ..virtual_device("br0", 2, "bridge")
     };
     let port = Device {
@@ -201,11 +201,11 @@ fn macvlans_pass_the_native_program_of_their_parent() {
         ]
     };
     assert_warns(
-        &macvlans(AttachMode::Native),
+        &macvlans(Mode::Native),
         "what macvlans on it send each other is not judged: mv0, mv1",
         "`ipblock-ctl attach eth0 --mode generic`, which sees it",
     );
-    let generic = warnings(&macvlans(AttachMode::Generic));
+    let generic = warnings(&macvlans(Mode::Generic));
     assert!(
         generic
             .iter()
@@ -213,7 +213,7 @@ fn macvlans_pass_the_native_program_of_their_parent() {
         "{generic:?}"
     );
     assert_warns(
-        &[parent(AttachMode::Native), on("iv0", 3, "ipvlan")],
+        &[parent(Mode::Native), on("iv0", 3, "ipvlan")],
         "what ipvlans on eth0 send each other is not judged in either mode: iv0",
         "`ipblock-ctl attach iv0`",
     );
@@ -222,7 +222,7 @@ fn macvlans_pass_the_native_program_of_their_parent() {
 #[test]
 fn a_bond_is_told_whether_its_mode_can_be_native() {
     let bond = |mode: &str| Device {
-        filtered: Some(AttachMode::Generic),
+        filtered: Some(Mode::Generic),
         bond_mode: Some(mode.to_owned()),
         ..virtual_device("bond0", 2, "bond")
     };
@@ -251,7 +251,7 @@ fn a_bond_is_filtered_as_a_whole() {
         filtered,
         ..card(name, index)
     };
-    let native = Some(AttachMode::Native);
+    let native = Some(Mode::Native);
     let half = [
         bond(None),
         member("eth0", 3, native),

@@ -16,14 +16,11 @@ mod plain;
 mod ruleset;
 mod spamhaus;
 
-use std::{
-    fmt,
-    io::{self, BufRead, BufReader, Read as _},
-};
+use std::io::{self, BufRead, BufReader, Read as _};
 
 use thiserror::Error;
 
-use crate::{Classified, ErrorKind, Hinted, ruleset::ListElement};
+use crate::{Classified, ErrorKind, Hinted, ruleset::ListElement, word::words};
 use collect::Collector;
 
 pub use list::{ContentError, read_list, refuse_binary};
@@ -40,36 +37,39 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A ruleset file is read as a whole: at most so many bytes, which is what the daemon takes.
 const MAX_DOCUMENT: u64 = 64 << 20;
 
-/// What a file's addresses are written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileFormat {
-    /// An address, prefix or range a line.
-    Plain,
-    /// Records, with or without a header.
-    Csv,
-    /// One JSON document.
-    Json,
-    /// What `ipset save` prints.
-    Ipset,
-    /// What `nft list set` and `nft list ruleset` print.
-    Nft,
-    /// Spamhaus DROP: a JSON object a line.
-    Spamhaus,
-    /// A ruleset file.
-    Toml,
+words! {
+    /// What a file's addresses are written in.
+    pub enum FileFormat {
+        /// An address, prefix or range a line.
+        Plain = "plain",
+        /// Records, with or without a header.
+        Csv = "csv",
+        /// One JSON document.
+        Json = "json",
+        /// What `ipset save` prints.
+        Ipset = "ipset",
+        /// What `nft list set` and `nft list ruleset` print.
+        Nft = "nft",
+        /// Spamhaus DROP: a JSON object a line.
+        Spamhaus = "spamhaus",
+        /// A ruleset file.
+        Toml = "toml",
+    }
 }
 
-impl fmt::Display for FileFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "plain",
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Ipset => "ipset",
-            Self::Nft => "nft",
-            Self::Spamhaus => "spamhaus",
-            Self::Toml => "toml",
-        })
+impl FileFormat {
+    /// What it looks like, for `--help`.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Plain => "An address, prefix or range a line, a note after it",
+            Self::Csv => "Records of `,`, `;` or tabs, with or without a header",
+            Self::Json => "An array of texts or objects, {\"prefixes\": [...]}, or a ruleset",
+            Self::Ipset => "What `ipset save` prints",
+            Self::Nft => "What `nft list set` prints",
+            Self::Spamhaus => "Spamhaus DROP, an object a line",
+            Self::Toml => "A ruleset file",
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use ipblock::{
     api::{
         client::Client,
-        types::{BansQuery, CheckVerdict, Which},
+        types::{Action, BansQuery, Which},
     },
     policy::{At, DefaultVerdict, Ruleset, document},
 };
@@ -189,7 +189,7 @@ impl World {
                 None => drops_guarded(facts, zone),
                 Some(drops) => drops || by_default,
             };
-            let agrees = answer.kernel_agrees && (answer.verdict == CheckVerdict::Block) == drops;
+            let agrees = answer.kernel_agrees && (answer.verdict == Some(Action::Block)) == drops;
             ensure!(agrees, "{answer:?}, and by {facts:?} {drops}");
         }
         Ok(())
