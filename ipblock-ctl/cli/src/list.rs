@@ -222,8 +222,11 @@ fn sort(lists: &mut [ListInfo], key: SortKey) {
         SortKey::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
         SortKey::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
         SortKey::File => {
-            let followed = |list: &ListInfo| list.source.written().map(|(_, text)| by_text(text));
-            lists.sort_by_cached_key(followed);
+            let written = |list: &ListInfo| {
+                let source = list.source.written();
+                by_text(source.map_or("", |(_, text)| text))
+            };
+            lists.sort_by_cached_key(written);
         }
         SortKey::UsedBy => lists.sort_by_cached_key(|list| by_text(&list.used_by.join(" "))),
         SortKey::State => lists.sort_by_key(|list| by_state(list.state)),
