@@ -1,4 +1,4 @@
-//! Alerts that were made, and how many packets they told of.
+//! The alerts that were made, and the number of packets in them.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -18,29 +18,29 @@ use super::{
 /// One alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// Counts up.
+    /// Ascending number.
     pub id: u64,
-    /// When the first packet came, or when the window ended.
+    /// When the first packet arrived, or when the window ended.
     pub time: Timestamp,
-    /// Whether it is the first of a window, or tells of the others.
+    /// Whether it reports the first packet of a window or the others.
     pub kind: AlertKind,
-    /// The zone that judged.
+    /// The zone that judged the packet.
     pub zone: String,
-    /// The interface that the packet came in by.
+    /// The interface that received the packet.
     pub interface: String,
     /// Names of the rules, at least one.
     pub rules: Vec<String>,
-    /// What the rules asked for.
+    /// The action of the rules.
     pub action: Action,
-    /// Who.
+    /// The source address.
     pub source: IpAddr,
-    /// Where to.
+    /// The destination address.
     pub destination: IpAddr,
     /// IP protocol number.
     pub protocol: u8,
-    /// Where there is one.
+    /// The destination port, if the packet has one.
     pub destination_port: Option<u16>,
-    /// Packets that it tells of.
+    /// Number of packets that it reports.
     pub packets: u64,
 }
 
@@ -52,30 +52,31 @@ impl Word for Action {
     const WORDS: &'static [(Self, &'static str)] = &Self::WORDS;
 }
 
-/// Packets that alerts told of, and those that none can tell of any more, as far as the kernel does
-/// not count them.
+/// Packets in alerts, and packets that no alert can report any more, apart from those that the
+/// kernel counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AlertTotals {
-    /// In alerts.
+    /// Packets in alerts.
     pub reported: u64,
-    /// Announced by the kernel, and not understood.
+    /// Packets that the kernel announced in a form that could not be read.
     pub lost: u64,
-    /// Those of both that came before the kernel's counts began anew, which it does not know.
+    /// The part of both that came before the kernel's counts restarted; the kernel does not know
+    /// it.
     pub before: u64,
 }
 
-/// Which of the kernel's counts totals belong to: they begin anew together.
+/// Identifies the kernel's counts that totals belong to. Both restart together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertEpoch {
     /// The boot.
     pub boot_id: String,
-    /// The kernel's id of the map that counts.
+    /// The kernel's id of the map with the counts.
     pub map: u32,
 }
 
 impl AlertEpoch {
-    /// The text in the column `boot_id`: the boot, and what was before where anything was. Builds that do
-    /// not know the second part begin anew, as they do after a boot.
+    /// Returns the text for the column `boot_id`: the boot and, if it is not 0, the number of
+    /// packets before. Builds that do not know the second part restart the totals, as after a boot.
     fn text(&self, before: u64) -> String {
         match before {
             0 => self.boot_id.clone(),
@@ -83,7 +84,8 @@ impl AlertEpoch {
         }
     }
 
-    /// What was before these counts, of the text in the column; `None` where it is of others.
+    /// Returns the number of packets before, from the text in the column; `None` if the text
+    /// belongs to other counts.
     fn before(&self, text: &str) -> Option<u64> {
         let rest = text.strip_prefix(&self.boot_id)?;
         match rest.strip_prefix(' ') {
@@ -93,32 +95,32 @@ impl AlertEpoch {
     }
 }
 
-/// Which alerts to list.
+/// Selects the alerts to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertFilter {
-    /// None before.
+    /// Omits alerts before this time.
     pub since: Option<Timestamp>,
-    /// Of a rule by this name.
+    /// Only alerts of the rule with this name.
     pub rule: Option<String>,
-    /// Of sources in one of these; empty: of all.
+    /// Only alerts of sources in one of these prefixes; if empty, of all sources.
     pub sources: Vec<IpNet>,
-    /// With a larger id, the oldest of them; else the newest.
+    /// Only alerts with a larger id, the oldest first to be listed; else the newest.
     pub after: Option<u64>,
-    /// How many at most.
+    /// Maximum number of alerts.
     pub limit: u32,
 }
 
-/// What is kept of alerts.
+/// How long alerts are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertRetention {
-    /// How many, oldest go first.
+    /// Maximum number; the oldest are deleted first.
     pub count: u64,
-    /// For how long.
+    /// Maximum age.
     pub time: Duration,
 }
 
 impl Store {
-    /// Adds alerts and puts the totals there, and lets old ones go: all or nothing.
+    /// Adds alerts, replaces the totals and deletes old alerts: all or nothing.
     pub fn add_alerts(
         &self,
         alerts: &[Alert],
@@ -160,7 +162,7 @@ impl Store {
         })
     }
 
-    /// Lets go what is too old: also where no alert comes any more.
+    /// Deletes alerts that are too old, even if no new ones come.
     pub fn prune_alerts(
         &self,
         retention: AlertRetention,
@@ -169,7 +171,7 @@ impl Store {
         self.write(|transaction| prune(transaction, 0, retention, now))
     }
 
-    /// The totals of an epoch: they go on from those of the one before.
+    /// Returns the totals of an epoch, which continue those of the previous one.
     pub fn alert_totals(&self, epoch: &AlertEpoch) -> Result<AlertTotals, StoreError> {
         self.read(|connection| {
             let row = connection
@@ -192,7 +194,7 @@ impl Store {
         })
     }
 
-    /// The largest id that was ever given; 0 for none.
+    /// Returns the largest id that was ever assigned, or 0.
     pub fn last_alert(&self) -> Result<u64, StoreError> {
         self.read(|connection| {
             let last: Option<Stored<u64>> = connection
@@ -202,7 +204,7 @@ impl Store {
         })
     }
 
-    /// Alerts that fit, oldest first.
+    /// Returns the matching alerts, oldest first.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
         let (conditions, mut values) = conditions(filter);
         let order = match filter.after {
@@ -225,7 +227,7 @@ impl Store {
         Ok(alerts)
     }
 
-    /// The id of the first of the newest alerts that fit, as many as the limit says.
+    /// Returns the id of the first among the newest matching alerts, up to the limit.
     pub fn first_of_newest(&self, filter: &AlertFilter) -> Result<Option<u64>, StoreError> {
         let (conditions, mut values) = conditions(filter);
         values.push(Box::new(filter.limit));
@@ -242,7 +244,7 @@ impl Store {
     }
 }
 
-/// What `WHERE` says of a filter, and the values that it names.
+/// Returns the `WHERE` clause of a filter, and its parameters.
 fn conditions(filter: &AlertFilter) -> (String, Vec<Box<dyn ToSql>>) {
     let mut conditions = vec!["true".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
@@ -297,8 +299,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Alert> {
     })
 }
 
-/// Lets go what is too old and what is too much, where so many alerts were added. Costs no more than
-/// what is added and what goes, however many are kept.
+/// Deletes alerts beyond the maximum age and number, after `added` ones were added. The cost
+/// depends on the added and deleted alerts only, not on the kept ones.
 fn prune(
     transaction: &Transaction<'_>,
     added: usize,
@@ -332,7 +334,7 @@ fn prune(
     Ok(())
 }
 
-/// Four or sixteen bytes in network order, which sort as addresses do.
+/// Four or sixteen bytes in network byte order, which sort as addresses do.
 impl ToSql for Stored<IpAddr> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self.0 {

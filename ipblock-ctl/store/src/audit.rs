@@ -1,4 +1,4 @@
-//! The audit trail: who did what, when. Entries are added and grow old, never changed.
+//! The audit trail: who did what, and when. Entries are added and expire, but never change.
 
 use ipblock_policy::text::printable;
 use ipnet::IpNet;
@@ -11,36 +11,36 @@ use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
 /// One entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// Who.
+    /// The author.
     pub author: Author,
-    /// What, in one word: `deploy`, `attach`, ...
+    /// The action in one word: `deploy`, `attach`, ...
     pub what: String,
-    /// With what; at most 4 KiB are kept, and `…` marks what was cut.
+    /// The details. At most 4 KiB are kept; `…` marks a cut.
     pub detail: String,
 }
 
-/// An entry of the audit trail that has to do with addresses, and how it names them.
+/// An entry of the audit trail about certain addresses, with the matching prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditMatch {
     /// The entry.
     pub entry: AuditEntry,
-    /// Its prefixes that overlap what was looked for, at most 10.
+    /// Its prefixes that overlap the wanted ones, at most 10.
     pub prefixes: Vec<IpNet>,
 }
 
-/// Some entries of the audit trail, newest first.
+/// Entries of the audit trail, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditPage {
-    /// The entries that were looked for.
+    /// The matching entries.
     pub entries: Vec<AuditMatch>,
-    /// The number of the last entry that was looked at; none: there was none.
+    /// The number of the last entry that was read; `None` if there was none.
     pub last: Option<i64>,
 }
 
 impl Store {
-    /// Adds an entry; the oldest goes when there are too many.
+    /// Adds an entry. Deletes the oldest if there are too many.
     pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         self.write(|transaction| {
             record(transaction, entry, &self.limits)?;
@@ -50,8 +50,7 @@ impl Store {
         Ok(())
     }
 
-    /// The newest `limit` entries of those before entry `before` (none: of all), newest first, each with
-    /// its number.
+    /// Returns the newest `limit` entries before entry `before` (`None`: of all), newest first.
     pub fn audit_page(&self, before: Option<i64>, limit: u32) -> Result<AuditPage, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -79,14 +78,14 @@ impl Store {
         })
     }
 
-    /// The newest `limit` entries, newest first.
+    /// Returns the newest `limit` entries, newest first.
     pub fn audit_list(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let page = self.audit_page(None, limit)?;
         Ok(page.entries.into_iter().map(|found| found.entry).collect())
     }
 }
 
-/// Logs an entry that is recorded: every one comes through here, after its transaction.
+/// Logs a recorded entry. Every entry is logged here, after its transaction.
 pub(super) fn tell(entry: &AuditEntry) {
     info!(
         target: "audit",
@@ -99,7 +98,7 @@ pub(super) fn tell(entry: &AuditEntry) {
     );
 }
 
-/// Adds an entry as part of what it tells of, and returns its number.
+/// Adds an entry in the transaction of the action that it describes, and returns its number.
 pub(super) fn record(
     transaction: &Transaction<'_>,
     entry: &AuditEntry,
@@ -117,18 +116,18 @@ pub(super) fn record(
             &entry.what,
             shortened(&entry.detail, limits.audit_detail),
         ))?;
-    // Now and then only: it walks over all that is kept.
+    // Only from time to time, because it reads all kept entries.
     if number % i64::from(limits.audit_slack) == 0 {
         prune(transaction, limits)?;
     }
     Ok(number)
 }
 
-/// Entries that may come in streams, by what they tell of.
+/// Kinds of entries that may come in large numbers, by action.
 const STREAMS: [[&str; 2]; 2] = [["ban", "unban"], ["repair", ""]];
 
-/// Deletes the oldest entries of each stream beyond its own limit, so that it displaces nothing else,
-/// and then the oldest of all entries.
+/// Deletes the oldest entries of each stream beyond the stream's limit, so that a stream never
+/// displaces other entries. Then deletes the oldest of all entries.
 fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
     for [one, other] in STREAMS {
         transaction

@@ -1,8 +1,9 @@
-//! The prefixes of audit entries about bans, all of them: an entry's detail names a few.
+//! The prefixes of audit entries about bans: all of them, while the detail of an entry has only a
+//! few.
 //!
-//! One row an entry, bounded in bytes over all rows; the oldest rows go first, and each goes with
-//! its entry. A prefix takes 5 bytes (IPv4) or 17 (IPv6): a byte for family and length, then the
-//! address.
+//! There is one row per entry. All rows together have a maximum size: the oldest rows are deleted
+//! first, and each row is deleted with its entry. A prefix takes 5 bytes (IPv4) or 17 (IPv6): one
+//! byte for family and length, then the address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,11 +18,11 @@ use super::{
 /// Added to the length of an IPv6 prefix: IPv4 has lengths up to 32.
 const IPV6: u8 = 64;
 
-/// Prefixes that are named of an entry that was found.
+/// Maximum of prefixes that are listed for a matching entry.
 const NAMED: usize = 10;
 
 impl Store {
-    /// Of the newest `rows` entries before the number `before`, those that name a prefix which
+    /// Searches the newest `rows` entries before number `before`. Returns those with a prefix that
     /// overlaps one of `wanted`, newest first.
     pub fn audit_about(
         &self,
@@ -69,7 +70,7 @@ impl Store {
     }
 }
 
-/// Keeps the prefixes of the entry with this number.
+/// Records the prefixes of the entry with this number.
 pub(super) fn record(
     transaction: &Transaction<'_>,
     entry: i64,
@@ -81,7 +82,7 @@ pub(super) fn record(
     transaction
         .prepare_cached("INSERT INTO audit_prefixes VALUES (?1, ?2, ?3)")?
         .execute((entry, Stored(size), encoded))?;
-    // Small ones now and then only: it walks over all rows.
+    // Small entries only from time to time, because it reads all rows.
     if size > limits.audit_prefix_bytes / 1_024 || entry % i64::from(limits.audit_slack) == 0 {
         prune(transaction, limits)?;
     }
@@ -118,7 +119,7 @@ fn encoded(prefixes: &[IpNet]) -> Vec<u8> {
     bytes
 }
 
-/// The prefixes in a row, up to the first byte that makes no sense: nothing else depends on them.
+/// Decodes the prefixes in a row, up to the first invalid byte. Only searches depend on them.
 fn decoded(mut bytes: &[u8]) -> impl Iterator<Item = IpNet> {
     std::iter::from_fn(move || {
         let (&tag, rest) = bytes.split_first()?;
@@ -134,7 +135,7 @@ fn decoded(mut bytes: &[u8]) -> impl Iterator<Item = IpNet> {
     })
 }
 
-/// The addresses and prefixes that a text names.
+/// Returns the addresses and prefixes in a text.
 fn mentioned(text: &str) -> impl Iterator<Item = IpNet> {
     let around = |c: char| !c.is_ascii_alphanumeric() && c != ':';
     text.split_whitespace().filter_map(move |word| {

@@ -1,19 +1,19 @@
-//! Who did something, as the store and the log have it.
+//! The author of an action, in the store and in the log.
 
 use std::fmt;
 
 use rusqlite::Row;
 
-/// What the column `uid`, which is never NULL, has for an author who is not a user of this host. The kernel
-/// gives this number to no user.
+/// The value of the column `uid`, which is never NULL, for an author who is not a user of this
+/// host. The kernel assigns this number to no user.
 const NOT_A_USER: u32 = u32::MAX;
 
-/// Who did something.
+/// The author of an action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
-    /// The user id; none where the author is not a user of this host.
+    /// The user id; `None` if the author is not a user of this host.
     pub uid: Option<u32>,
-    /// The name at that time; empty when there was none.
+    /// The name at that time; may be empty.
     pub name: String,
 }
 
@@ -26,19 +26,19 @@ impl Author {
         }
     }
 
-    /// The daemon itself, for what it does without being asked.
+    /// The daemon, for actions that nobody requested.
     #[must_use]
     pub fn daemon() -> Self {
         Self::user(0, "ipblockd")
     }
 
-    /// Whether both are the same, also when a user has got another name.
+    /// Whether both are the same user, even if the name has changed.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.uid == other.uid && (self.uid.is_some() || self.name == other.name)
     }
 
-    /// The author in the column `first` and the next one.
+    /// Reads the author from the column `first` and the next one.
     pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         let uid: u32 = row.get(first)?;
         Ok(Self {
@@ -47,7 +47,7 @@ impl Author {
         })
     }
 
-    /// What the column `uid` has.
+    /// Returns the value for the column `uid`.
     pub(super) fn uid_column(&self) -> u32 {
         self.uid.unwrap_or(NOT_A_USER)
     }

@@ -1,4 +1,4 @@
-//! The whole store as one file, and back.
+//! Backup of the whole store to one file, and restore.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use rusqlite::{ErrorCode, Transaction};
 
 use super::{Failure, GenerationState, NewGeneration, Store, StoreError, generations, schema};
 
-/// What a restore brings back. Generations and interfaces belong to one machine, the audit trail and
-/// alerts tell what was done and seen on it, and the store's identity is what its pins carry: these
-/// stay. What is referred to stands before what refers to it.
+/// Tables that a restore replaces, each after the tables that it refers to. The others stay:
+/// generations and interfaces belong to one machine, the audit trail and alerts describe this
+/// machine, and its pins contain the identity of the store.
 pub(super) const TABLES: [&str; 12] = [
     "piece",
     "ruleset",
@@ -26,7 +26,7 @@ pub(super) const TABLES: [&str; 12] = [
 ];
 
 impl Store {
-    /// Writes everything into a new database file at `path`, which must not exist.
+    /// Writes the whole store into a new database file at `path`, which must not exist.
     pub fn back_up(&self, path: &Path) -> Result<(), StoreError> {
         let path = path.to_string_lossy();
         self.read(|connection| {
@@ -35,9 +35,9 @@ impl Store {
         })
     }
 
-    /// Takes a backup up into a new store of this build in the directory `dir`, and refuses one that
-    /// a daemon could not start or go on with. The backup is a store of its own that was opened, and
-    /// by that checked and brought up to date.
+    /// Copies a backup into a new store of this build in the directory `dir`. Rejects one with
+    /// which a daemon could not start or continue. The backup is an opened store, so it was checked
+    /// and brought up to date.
     pub fn accept(backup: Self, dir: &Path) -> Result<Self, StoreError> {
         let accepted = Self::open(dir)?;
         let taken = accepted.replace_with(backup, &[], || Ok::<_, StoreError>(()));
@@ -46,12 +46,12 @@ impl Store {
         Ok(accepted)
     }
 
-    /// Replaces what this store holds by what an accepted backup holds, records the generations that
-    /// judge by it, and lets the caller put them in force: all of it in one transaction, or nothing.
-    /// What an error finds in force is the caller's to put back.
+    /// Replaces the content of this store with that of an accepted backup, records the generations
+    /// that were compiled from it, and calls `put_in_force`. All of this is one transaction.
+    /// After an error the caller must restore what is in force.
     ///
-    /// Generations of this store are taken out of the count without adding to it: what their rules
-    /// counted is not in the backup. Unpin them when this has returned.
+    /// The counts of this store's generations are not added to the base: the backup has no counts
+    /// for their rules. Unpin them after this has returned.
     pub fn replace_with<E: From<StoreError>>(
         &self,
         backup: Self,
@@ -67,7 +67,7 @@ impl Store {
             backup.discard_prepared(revision.number)?;
         }
         let path = backup.path.to_string_lossy().into_owned();
-        // Closed: it would keep its database locked.
+        // Closed, because an open one keeps its database locked.
         drop(backup);
         self.read(|connection| {
             connection.execute("ATTACH ?1 AS backup", [path])?;
@@ -84,7 +84,7 @@ impl Store {
                 Failure::Damaged("what was restored is not in force".to_owned())
             })
         });
-        // What was replaced is replaced, whether or not the copy is let go of.
+        // The replacement is committed, even if the copy cannot be detached.
         let detached = self.read(|connection| Ok(connection.execute("DETACH backup", [])?));
         drop(detached);
         match refused {
@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-/// What the tables of this build do not take is no backup; a full disk is another matter.
+/// Data that does not fit the tables of this build means a damaged backup; a full disk does not.
 fn as_damage(error: StoreError) -> StoreError {
     match error {
         StoreError::Sqlite { path, source }
@@ -127,7 +127,7 @@ fn replace(transaction: &Transaction<'_>) -> Result<(), Failure> {
         transaction.execute(&copy, [])?;
     }
     schema::mark_pieces(transaction)?;
-    // Generations are numbered on: the kernel still holds some of this store's.
+    // The numbers of generations continue: the kernel still has some generations of this store.
     transaction.execute_batch(
         "UPDATE main.sequence SET last = (
              SELECT last FROM backup.sequence AS theirs WHERE theirs.name = sequence.name)

@@ -1,4 +1,4 @@
-//! Bans that have not been cleared away.
+//! Bans that have not been removed.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,16 +13,16 @@ use super::{
     AuditEntry, Author, End, Failure, Store, StoreError, audit, audit_prefixes, value::Stored,
 };
 
-/// What is known of a ban beside its prefix. Bans of one request share it.
+/// The particulars of a ban without its prefix. Bans of one request share them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ban {
-    /// When it ends; never when absent.
+    /// The end; `None` if it never ends.
     pub end: Option<End>,
-    /// Why, in the operator's words.
+    /// The reason, as the operator wrote it.
     pub reason: String,
-    /// When it was made; a repetition leaves it as it is.
+    /// When it was first made.
     pub time: Timestamp,
-    /// Who made it.
+    /// The author.
     pub author: Author,
 }
 
@@ -34,7 +34,7 @@ impl FromSql for Stored<IpNet> {
 }
 
 impl Store {
-    /// Every ban, in no order; those with the same particulars share them.
+    /// Returns every ban, unordered. Bans with the same particulars share them.
     pub fn bans(&self) -> Result<Vec<(IpNet, Arc<Ban>)>, StoreError> {
         self.read(|connection| {
             let mut known = HashSet::<Arc<Ban>>::new();
@@ -67,7 +67,7 @@ impl Store {
         })
     }
 
-    /// Carries out changes in their order, and records who made them and all their prefixes: all or
+    /// Executes changes in their order, and records their author and all their prefixes: all or
     /// nothing.
     pub fn change_bans<'a>(
         &self,
@@ -112,8 +112,8 @@ impl Store {
     }
 }
 
-/// Refuses a prefix that is written in another way than the store writes it: it would be banned, and
-/// no `unban` would find it.
+/// Rejects a prefix that is not in the store's form: it would be banned, but `unban` could not find
+/// it.
 pub(super) fn require_canonical(connection: &Connection) -> Result<(), Failure> {
     let mut statement = connection.prepare("SELECT prefix FROM ban")?;
     let mut rows = statement.query([])?;

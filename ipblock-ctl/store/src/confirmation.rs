@@ -1,15 +1,15 @@
-//! The deployed revision that goes back by itself unless somebody confirms it: at most one.
+//! The deployed revision that is rolled back unless an operator confirms it: at most one.
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{End, Failure, Store, StoreError, value::Stored};
 
-/// What becomes of a revision that is not confirmed.
+/// The rollback of an unconfirmed revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// The revision that comes back; 0: none was deployed before.
+    /// The revision to roll back to; 0 if none was deployed before.
     pub previous: u64,
-    /// When. A duration: it stands on the boot clock too.
+    /// The time of the rollback. It is a duration, so it has an end on the boot clock too.
     pub end: End,
 }
 
@@ -18,12 +18,13 @@ pub struct Trial {
 pub struct Confirmation {
     /// The revision that has to be confirmed.
     pub revision: u64,
-    /// What becomes of it otherwise.
+    /// The rollback if it is not confirmed.
     pub trial: Trial,
 }
 
 impl Store {
-    /// What awaits confirmation. Also one whose deploy was interrupted; it is forgotten with it.
+    /// Returns the revision on trial. This may be one whose deploy was interrupted; the trial is
+    /// forgotten together with it.
     pub fn confirmation(&self) -> Result<Option<Confirmation>, StoreError> {
         self.read(|connection| {
             let found = connection
@@ -47,7 +48,7 @@ impl Store {
     }
 }
 
-/// Puts a revision on trial, in place of what was.
+/// Puts a revision on trial, in place of any other.
 pub(super) fn record(
     transaction: &Transaction<'_>,
     revision: u64,
@@ -66,7 +67,7 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Ends the trial of a revision, whatever became of it.
+/// Ends the trial of a revision, whatever its result.
 pub(super) fn forget(transaction: &Transaction<'_>, revision: u64) -> Result<(), Failure> {
     transaction
         .prepare_cached("DELETE FROM confirmation WHERE revision = ?1")?
@@ -74,7 +75,7 @@ pub(super) fn forget(transaction: &Transaction<'_>, revision: u64) -> Result<(),
     Ok(())
 }
 
-/// Ends whatever trial there is.
+/// Ends any trial.
 pub(super) fn forget_any(transaction: &Transaction<'_>) -> Result<(), Failure> {
     transaction.execute("DELETE FROM confirmation", [])?;
     Ok(())

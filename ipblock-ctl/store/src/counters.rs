@@ -1,8 +1,9 @@
-//! Counters: the base, which folded generations left, and checkpoints of the others.
+//! Counters: the base, which contains the counts of folded generations, and checkpoints of the
+//! others.
 //!
-//! What a rule or a zone has counted is the base plus what the kernel's counters of the open
-//! generations say. While a generation is in the kernel its checkpoint is no part of any sum: it is
-//! what is left of the generation when the machine goes down.
+//! The count of a rule or a zone is the base plus the kernel's counters of the open generations.
+//! While the kernel has a generation, its checkpoint is not part of any sum. The checkpoint is used
+//! only if the machine goes down.
 
 use std::{collections::BTreeMap, ops::AddAssign};
 
@@ -17,47 +18,47 @@ use super::{
     value::{Stored, Word},
 };
 
-/// What a rule counted.
+/// The counts of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCounts {
     /// Packets that matched.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Packets that an exception spared.
+    /// Packets that an exception exempted.
     pub excepted: u64,
     /// When a packet last matched.
     pub last_hit: Option<Timestamp>,
 }
 
-/// Counts add up and stop at `u64::MAX`; the later hit is the last one.
+/// Counts are added and saturate at `u64::MAX`; the later of both last hits is kept.
 impl AddAssign for RuleCounts {
     fn add_assign(&mut self, other: Self) {
         self.packets = self.packets.saturating_add(other.packets);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.excepted = self.excepted.saturating_add(other.excepted);
-        // None is before every time.
+        // `None` is earlier than every time.
         self.last_hit = self.last_hit.max(other.last_hit);
     }
 }
 
-/// What one generation counted since it was built.
+/// The counts of one generation since it was built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GenerationCounts {
-    /// Each rule's; rules without a hit may be left out.
+    /// The counts per rule; a rule without a hit may be missing.
     pub rules: BTreeMap<RuleId, RuleCounts>,
     /// The zone's totals.
     pub totals: Totals,
-    /// What bans dropped, which is part of the totals too.
+    /// The packets that bans dropped, which are part of the totals too.
     pub bans: Count,
 }
 
-/// What a zone counted.
+/// The counts of a zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ZoneCounts {
     /// Per outcome.
     pub totals: Totals,
-    /// What bans dropped, which is part of the totals too.
+    /// The packets that bans dropped, which are part of the totals too.
     pub bans: Count,
 }
 
@@ -68,7 +69,7 @@ impl AddAssign for ZoneCounts {
     }
 }
 
-/// What a row counts: one outcome, or what bans dropped.
+/// The subject of a row: one outcome, or bans.
 #[derive(Clone, Copy, PartialEq)]
 enum Counted {
     Outcome(Outcome),
@@ -94,7 +95,7 @@ impl ZoneCounts {
         }
     }
 
-    /// Each row and its count.
+    /// Returns each row with its count.
     fn rows(mut self) -> impl Iterator<Item = (Counted, Count)> {
         let words = Counted::WORDS.iter();
         words.map(move |(counted, _)| (*counted, *self.of_mut(*counted)))
@@ -102,7 +103,7 @@ impl ZoneCounts {
 }
 
 impl GenerationCounts {
-    /// Of all its rules together.
+    /// Returns the sum of all rules.
     #[must_use]
     pub fn zone(&self) -> ZoneCounts {
         ZoneCounts {
@@ -113,7 +114,7 @@ impl GenerationCounts {
 }
 
 impl Store {
-    /// What folded generations counted for each rule. A rule that is not in it counted nothing.
+    /// Returns the counts of folded generations per rule. A missing rule counted nothing.
     pub fn base_rules(&self) -> Result<BTreeMap<RuleId, RuleCounts>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT rule, packets, bytes, excepted, last_hit FROM base_rule";
@@ -121,7 +122,7 @@ impl Store {
         })
     }
 
-    /// What folded generations counted in each zone. A zone that is not in it counted nothing.
+    /// Returns the counts of folded generations per zone. A missing zone counted nothing.
     pub fn base_zones(&self) -> Result<BTreeMap<ZoneName, ZoneCounts>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
@@ -142,15 +143,15 @@ impl Store {
         })
     }
 
-    /// The last checkpoint of a generation; zeroes when there is none.
+    /// Returns the last checkpoint of a generation, or zeroes if there is none.
     pub fn checkpoint_of(&self, generation: u64) -> Result<GenerationCounts, StoreError> {
         self.read(|connection| read_checkpoint(connection, generation))
     }
 
-    /// Replaces a generation's checkpoint by what the kernel says now.
+    /// Replaces a generation's checkpoint with the kernel's present counts.
     ///
-    /// Returns false, and keeps nothing, when the generation is folded: a reading that was under
-    /// way during a switch comes too late, and the final counts were more.
+    /// Returns false and records nothing if the generation is folded. Then the counters were read
+    /// before a switch, and the final counts are larger.
     pub fn checkpoint(
         &self,
         generation: u64,
@@ -193,7 +194,7 @@ impl Store {
     }
 
     /// Adds a generation's last checkpoint to the base and marks it folded: for a generation whose
-    /// pins are gone, after a reboot. Returns false, and adds nothing, when it was folded before.
+    /// pins were lost in a reboot. Returns false and adds nothing if it was folded before.
     pub fn fold_checkpoint(&self, generation: u64) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let counts = read_checkpoint(transaction, generation)?;
@@ -202,7 +203,7 @@ impl Store {
     }
 }
 
-/// Adds final counts to the base, once; whether this was the time.
+/// Adds final counts to the base, once. Returns whether this call did it.
 pub(super) fn fold(
     transaction: &Transaction<'_>,
     generation: u64,
@@ -213,7 +214,7 @@ pub(super) fn fold(
     if state == GenerationState::Folded {
         return Ok(false);
     }
-    // A sum beyond i64 stops there: see `value.rs`.
+    // A sum beyond i64 saturates: see `value.rs`.
     let mut rule = transaction.prepare_cached(
         "INSERT INTO base_rule VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (rule) DO UPDATE SET

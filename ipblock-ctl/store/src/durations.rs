@@ -8,8 +8,8 @@ use rusqlite::Transaction;
 use super::{End, Failure, Store, StoreError, value::Stored};
 
 impl Store {
-    /// The last duration that each rule was given. It is the rule's end for as long as the ruleset
-    /// gives the same wall time.
+    /// Returns the end of the last duration of each rule. It is the rule's end while the ruleset
+    /// has the same wall time.
     pub fn rule_durations(&self) -> Result<BTreeMap<RuleId, End>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
@@ -23,7 +23,7 @@ impl Store {
         })
     }
 
-    /// Keeps ends of rules in place of those that they had. Ends without a boot clock are none.
+    /// Replaces ends of rules. Skips an end without a boot clock, because it is not a duration.
     pub fn set_rule_durations(
         &self,
         ends: impl IntoIterator<Item = (RuleId, End)>,
@@ -45,8 +45,8 @@ impl Store {
         })
     }
 
-    /// Forgets the ends of rules that no kept ruleset names: what a failed edit or an older release
-    /// has left. Returns how many. Writes nothing where there is none.
+    /// Forgets the ends of rules that no kept ruleset contains: a failed edit or an older release
+    /// may leave them. Returns their number. Writes nothing if there are none.
     pub fn forget_unused_durations(&self) -> Result<usize, StoreError> {
         const UNUSED: &str = "FROM rule_duration
              WHERE NOT EXISTS (SELECT 1 FROM ruleset_rule WHERE rule = rule_duration.rule)";
@@ -60,8 +60,8 @@ impl Store {
     }
 }
 
-/// Forgets the ends of the rules that this ruleset names and no other: once it goes they can never be
-/// deployed again.
+/// Forgets the ends of the rules that only this ruleset contains: after its deletion they can never
+/// be deployed again.
 pub(super) fn forget_of(transaction: &Transaction<'_>, ruleset: i64) -> Result<(), Failure> {
     transaction
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Why the store refuses, and what an operator does about it.
+//! Errors of the store, with hints for the operator.
 
 use std::{
     io,
@@ -9,18 +9,17 @@ use ipblock_policy::{Classified, ErrorKind, Hinted, ZoneName, text::printable};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
-/// Why the store could not do what it was asked for. Nothing was changed when it is returned: a
-/// method is one transaction.
+/// Why the store refused a request. It has changed nothing: a method is one transaction.
 ///
 /// The message says what failed; [`StoreError::hint`] says what to do.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Another daemon runs on the state directory.
+    /// Another daemon uses the state directory.
     #[error("state directory `{}` is in use by {}", .path.display(), holder(*.pid))]
     Locked {
         /// The state directory.
         path: PathBuf,
-        /// Process id of the other daemon, when it has written it already.
+        /// Process id of the other daemon, if it has written it already.
         pid: Option<u32>,
     },
     /// Another program keeps the database locked.
@@ -29,15 +28,15 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
-    /// The content is not what was written.
+    /// The content is damaged.
     #[error("state store `{}` is damaged: {detail}", .path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong.
         detail: String,
     },
-    /// A newer version of ipblock wrote it.
+    /// A newer version of ipblock wrote the database.
     #[error(
         "state store `{}` has schema version {found}; this ipblockd knows versions up to {known}",
         .path.display()
@@ -45,12 +44,12 @@ pub enum StoreError {
     TooNew {
         /// The database.
         path: PathBuf,
-        /// The version that it has.
+        /// Its schema version.
         found: i64,
-        /// The newest version that this build knows.
+        /// The newest schema version that this build knows.
         known: i64,
     },
-    /// No space left on the file system, or in the quota.
+    /// The file system or the quota is full.
     #[error("no space left to write `{}`", .path.display())]
     Full {
         /// The file.
@@ -62,10 +61,10 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error("cannot {action} `{}`: {source}", .path.display())]
     Io {
-        /// `create`, `open`, ...
+        /// The operation: `create`, `open`, ...
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -80,13 +79,13 @@ pub enum StoreError {
         /// The reason.
         source: rusqlite::Error,
     },
-    /// No kept revision has this number.
+    /// There is no kept revision with this number.
     #[error("there is no revision {0}")]
     NoSuchRevision(u64),
-    /// No recorded generation has this number.
+    /// There is no recorded generation with this number.
     #[error("generation {0} is not recorded in the state store")]
     NoSuchGeneration(u64),
-    /// A folded generation cannot be in force: its counts are in the base already.
+    /// A folded generation cannot be put in force: the base contains its counts already.
     #[error("generation {0} was folded already and cannot be put in force")]
     GenerationFolded(u64),
     /// A switch would leave a zone with two generations in force.
@@ -96,23 +95,23 @@ pub enum StoreError {
         zone: ZoneName,
         /// The generation that the switch does not retire.
         live: u64,
-        /// The generation that it was to put in force.
+        /// The generation to be put in force.
         refused: u64,
     },
     /// The staged edits started from another revision.
     #[error("the staged edits started from revision {staged}, not from {given}")]
     StagedBase {
-        /// What the store holds.
+        /// The base in the store.
         staged: u64,
-        /// What the caller holds.
+        /// The base that the caller expected.
         given: u64,
     },
-    /// More is staged than the store keeps.
+    /// There are more staged edits than the limit.
     #[error("{edits} edits of {bytes} bytes are more than can be staged")]
     TooMuchStaged {
-        /// Edits with the new ones.
+        /// Number of edits, including the new ones.
         edits: u64,
-        /// Their size in the store with the new ones.
+        /// Their size in the store in bytes, including the new ones.
         bytes: u64,
     },
 }
@@ -192,7 +191,7 @@ impl Hinted for StoreError {
 }
 
 impl StoreError {
-    /// Whether the operating system does not let this process use a file.
+    /// Whether the operating system denied this process access to a file.
     #[must_use]
     pub fn is_not_permitted(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
@@ -215,7 +214,7 @@ impl StoreError {
         let path = path.to_owned();
         match (source.sqlite_error_code(), &source) {
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
-            // Rows that the schema promises, in forms that only this module writes.
+            // Rows that the schema guarantees, in formats that only this module writes.
             | (
                 None,
                 rusqlite::Error::QueryReturnedNoRows
@@ -241,7 +240,7 @@ fn is_disk_error(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What stops a transaction, before the path of the database is known to it.
+/// A failure inside a transaction, where the path of the database is not known.
 #[derive(Debug)]
 pub(super) enum Failure {
     Sqlite(rusqlite::Error),

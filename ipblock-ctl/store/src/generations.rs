@@ -1,7 +1,7 @@
-//! Generations: compiled sets of maps that are, were or were to be in the kernel.
+//! Generations: compiled sets of maps that are, were or will be in the kernel.
 //!
-//! Built, then live, then folded: its counts are part of the base, and it must not be counted
-//! again. What links kernel classes to rules is kept until then.
+//! A generation is built, then live, then folded: the base contains its counts, and it must not be
+//! counted again. The table that maps kernel classes to rules is kept until then.
 
 use ipblock_policy::{DefaultVerdict, MalformedPolicy, ZoneName, compile::CompiledClass};
 use jiff::Timestamp;
@@ -12,14 +12,14 @@ use super::{
     value::{Digest, Stored, Word, digest},
 };
 
-/// How far a generation has come.
+/// The state of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GenerationState {
-    /// Recorded before its program was put on a link.
+    /// Recorded before its program is attached.
     Built,
     /// In force in its zone.
     Live,
-    /// Its final counts are in the base.
+    /// The base contains its final counts.
     Folded,
 }
 
@@ -40,7 +40,7 @@ pub struct NewGeneration<'a> {
     pub zone: ZoneName,
     /// The revision that it was compiled from.
     pub revision: u64,
-    /// Which rules each class stands for, indexed by class id.
+    /// The rules of each class, indexed by class id.
     pub classes: &'a [CompiledClass],
     /// IPv4 entries.
     pub ipv4_entries: u64,
@@ -59,13 +59,13 @@ pub struct NewGeneration<'a> {
 /// A recorded generation without its classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Rising, never used twice.
+    /// Ascending, never used twice.
     pub number: u64,
     /// Its zone.
     pub zone: ZoneName,
     /// The revision that it was compiled from.
     pub revision: u64,
-    /// How far it has come.
+    /// Its state.
     pub state: GenerationState,
     /// IPv4 entries.
     pub ipv4_entries: u64,
@@ -109,19 +109,19 @@ fn generation(row: &Row<'_>) -> rusqlite::Result<Generation> {
 }
 
 impl Store {
-    /// Takes the number of the next generation, which was never given before.
+    /// Takes the number of the next generation. No number is given twice.
     pub fn allocate_generation(&self) -> Result<u64, StoreError> {
         self.write(|transaction| advance(transaction, "generation", 1))
     }
 
-    /// Records a generation as built. To be done before its program is put on a link: whoever
-    /// finds it there later must know what its counters mean.
+    /// Records a generation as built. Call this before its program is attached: a later start that
+    /// finds the program must know what its counters mean.
     pub fn record_built(&self, new: &NewGeneration<'_>) -> Result<(), StoreError> {
         self.write(|transaction| record(transaction, new, GenerationState::Built))
     }
 
-    /// Forgets a generation that was built and never put on a link; whether there was one. A
-    /// generation that was on a link has counted: fold it instead.
+    /// Forgets a generation that was built and never attached. Returns whether there was one. A
+    /// generation that was attached has counted: fold it instead.
     pub fn discard_built(&self, number: u64) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let gone = transaction.execute(
@@ -132,7 +132,8 @@ impl Store {
         })
     }
 
-    /// The generation with this number; none when it was never recorded or long folded.
+    /// Returns the generation with this number; `None` if it was never recorded or was folded long
+    /// ago.
     pub fn generation(&self, number: u64) -> Result<Option<Generation>, StoreError> {
         self.read(|connection| {
             let sql = format!("SELECT {COLUMNS} FROM generation WHERE number = ?1");
@@ -143,7 +144,7 @@ impl Store {
         })
     }
 
-    /// Every generation whose counts are not in the base yet, by number.
+    /// Returns every generation whose counts are not in the base yet, by number.
     pub fn open_generations(&self) -> Result<Vec<Generation>, StoreError> {
         self.read(|connection| {
             let sql =
@@ -154,7 +155,7 @@ impl Store {
         })
     }
 
-    /// The generation in force in a zone.
+    /// Returns the generation in force in a zone.
     pub fn live_generation(&self, zone: &ZoneName) -> Result<Option<Generation>, StoreError> {
         self.read(|connection| {
             let sql =
@@ -164,7 +165,7 @@ impl Store {
         })
     }
 
-    /// What each class of a generation stands for, indexed by class id.
+    /// Returns the rules of each class of a generation, indexed by class id.
     pub fn generation_classes(&self, number: u64) -> Result<Vec<CompiledClass>, StoreError> {
         self.read(|connection| {
             let (sha256, classes): (Digest, Vec<u8>) = connection
@@ -218,7 +219,7 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Zone and state of a recorded generation.
+/// Returns zone and state of a recorded generation.
 pub(super) fn standing(
     connection: &Connection,
     number: u64,
@@ -234,8 +235,8 @@ pub(super) fn standing(
     Ok(standing.ok_or(StoreError::NoSuchGeneration(number))?)
 }
 
-/// Records that the base has a generation's counts: drops its checkpoint and its classes, and
-/// forgets those that were folded long ago.
+/// Records that the base contains a generation's counts: deletes its checkpoint and its classes,
+/// and forgets generations that were folded long ago.
 pub(super) fn mark_folded(
     transaction: &Transaction<'_>,
     number: u64,

@@ -1,4 +1,4 @@
-//! Interfaces that the filter is to be on, over restarts.
+//! The interfaces for the filter, which survive restarts.
 
 use ipblock_policy::{AskedMode, ZoneName, mode::asked};
 
@@ -11,7 +11,7 @@ impl Word for AskedMode {
     const WORDS: &'static [(Self, &'static str)] = asked::WORDS;
 }
 
-/// An interface that the filter is to be on.
+/// An interface for the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its name.
@@ -23,7 +23,7 @@ pub struct Interface {
 }
 
 impl Store {
-    /// Remembers an interface, in place of what was remembered under its name.
+    /// Remembers an interface, and replaces any with the same name.
     pub fn add_interface(&self, interface: &Interface) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// Forgets an interface; whether it was remembered.
+    /// Forgets an interface. Returns whether it was remembered.
     pub fn remove_interface(&self, name: &str) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let gone = transaction.execute("DELETE FROM interface WHERE name = ?1", [name])?;
@@ -46,7 +46,7 @@ impl Store {
         })
     }
 
-    /// Every interface, by name.
+    /// Returns every interface, by name.
     pub fn interfaces(&self) -> Result<Vec<Interface>, StoreError> {
         self.read(|connection| {
             let mut statement = connection

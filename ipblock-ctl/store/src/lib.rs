@@ -1,23 +1,25 @@
-//! The state store: what has to survive the daemon, in one embedded SQLite database.
+//! The state store: the data that must survive the daemon, in one embedded SQLite database.
 //!
-//! Responsible for: revisions and the staged ruleset, bans, alerts, identities of rules, generations
-//! and the counters that outlive them, interfaces, the audit trail. It knows rulesets only as text and a
-//! table of identities, never reads a clock (time is an argument) and never touches the kernel.
+//! It is responsible for revisions and the staged ruleset, bans, alerts, identities of rules,
+//! generations and the counters that outlive them, interfaces, and the audit trail. To the store a
+//! ruleset is a text and a table of identities. The store never reads a clock (time is an argument)
+//! and never touches the kernel.
 //!
-//! What holds:
-//! - A method that changes something is one transaction, and durable when it returns. The database
-//!   is in WAL mode with `synchronous = FULL`: SQLite syncs the log before a commit returns, one
-//!   sync a commit, and the log's name in the directory with its first one. (A rollback journal
-//!   needs three, and `EXTRA` for the same promise.) The log is part of the database until SQLite
-//!   has copied it back: `ipblock.db` and `ipblock.db-wal` are copied together or not at all.
-//! - The daemon has the database to itself (`locking_mode = EXCLUSIVE`): nobody else can hold a
-//!   commit up or keep the log from being copied back, and without a shared-memory file to make,
-//!   the store opens on a full disk too. Another program may open it while no daemon runs.
-//! - Damage is found at open (`quick_check`) or by the digests of rulesets and class tables, and
-//!   is an error. Nothing is ever made anew in its place.
-//! - Everything that grows is bounded: see `Limits`.
+//! Guarantees:
+//! - A method that changes data is one transaction, and durable when it returns. The database is in
+//!   WAL mode with `synchronous = FULL`. SQLite syncs the log before a commit returns: one sync per
+//!   commit, and with the first one also the log's name in the directory. (A rollback journal needs
+//!   three, and `EXTRA` for the same guarantee.) The log is part of the database until SQLite has
+//!   copied it back: copy `ipblock.db` and `ipblock.db-wal` together or not at all.
+//! - The daemon has exclusive access to the database (`locking_mode = EXCLUSIVE`). So no other
+//!   process can delay a commit or prevent the log from being copied back. The store also opens on
+//!   a full disk, because it needs no shared-memory file. Another program may open it while no
+//!   daemon runs.
+//! - Damage is found at open (`quick_check`) or by the digests of rulesets and class tables, and is
+//!   an error. Damaged data is never replaced by new data.
+//! - Everything that grows has a limit: see `Limits`.
 //!
-//! Methods block on the disk: call them from a blocking thread. Counters and numbers: see
+//! Methods block on the disk: call them from a blocking thread. For counters and numbers see
 //! `value.rs`.
 #![forbid(unsafe_code)]
 
@@ -83,36 +85,36 @@ use value::Stored;
 /// The database's file name in a state directory.
 pub const DATABASE: &str = "ipblock.db";
 
-/// How long another program may hold the database before opening gives up.
+/// How long opening waits for another program that has locked the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the log may keep on disk after a large transaction.
+/// Maximum size of the log on disk after a large transaction.
 const KEPT_LOG_BYTES: i64 = 16 << 20;
 
-/// How much is kept.
+/// The limits of the stored data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Revisions, oldest go first.
+    /// Revisions; the oldest are deleted first.
     pub(crate) revisions: u64,
-    /// Bytes of rulesets in revisions; fewer revisions are kept when they are large.
+    /// Bytes of rulesets in revisions; fewer revisions are kept if they are large.
     pub(crate) ruleset_bytes: u64,
-    /// Newest revisions that go for no size: there is always something to roll back to.
+    /// Newest revisions that are kept whatever their size: a rollback is always possible.
     pub(crate) spared_revisions: u64,
-    /// Staged edits; more are refused.
+    /// Staged edits; more are rejected.
     pub(crate) staged_edits: u64,
-    /// Bytes of staged edits; more are refused.
+    /// Bytes of staged edits; more are rejected.
     pub(crate) staged_bytes: u64,
-    /// Folded generations that are remembered, so that folding again is known as such.
+    /// Folded generations that are remembered, so that a second fold is recognised.
     pub(crate) folded_generations: u64,
-    /// Entries of the audit trail, oldest go first.
+    /// Entries of the audit trail; the oldest are deleted first.
     pub(crate) audit_entries: u64,
-    /// How many of them may tell of bans, and how many of repairs.
+    /// Entries about bans among them, and entries about repairs.
     pub(crate) audit_stream: u64,
-    /// Entries that may be too many before they are cut.
+    /// Entries beyond the limit before they are deleted.
     pub(crate) audit_slack: u32,
-    /// Bytes of one entry's detail; the rest is cut off.
+    /// Bytes of one entry's detail; the rest is cut.
     pub(crate) audit_detail: usize,
-    /// Bytes of all prefixes that entries about bans name, oldest go first.
+    /// Bytes of all prefixes in entries about bans; the oldest are deleted first.
     pub(crate) audit_prefix_bytes: u64,
 }
 
@@ -146,16 +148,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `state_dir`; makes both when there is nothing yet.
+    /// Opens the store in `state_dir`, and creates both if they do not exist.
     ///
-    /// Holds the directory until dropped. A database that is damaged or newer than this build is
-    /// an error and stays as it is.
+    /// Locks the directory until the store is dropped. A damaged database, or one that is newer
+    /// than this build, is an error and does not change.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
         Self::open_under(state_dir, None, false)
     }
 
-    /// Opens the store under a lock that is held already, or takes it. `is_checked`: the database was
-    /// looked at since then.
+    /// Opens the store under an existing lock, or takes the lock. `is_checked` means that the
+    /// database was checked under this lock.
     fn open_under(
         state_dir: &Path,
         lock: Option<Lock>,
@@ -189,7 +191,7 @@ impl Store {
         })
     }
 
-    /// Identity of this store: random, made with it. A pinned generation carries it.
+    /// The identity of this store: random, created with it. Pinned generations contain it.
     #[must_use]
     pub fn store_id(&self) -> [u8; 16] {
         self.id
@@ -201,7 +203,8 @@ impl Store {
         &self.path
     }
 
-    /// A panic elsewhere has rolled its transaction back, so a poisoned lock guards sound state.
+    /// A panic elsewhere has rolled back its transaction, so the state behind a poisoned lock is
+    /// sound.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
@@ -215,7 +218,7 @@ impl Store {
         work(&self.connection()).map_err(|failure| failure.at(&self.path))
     }
 
-    /// Runs `work` as one transaction, durable when this returns `Ok` and undone otherwise.
+    /// Runs `work` as one transaction: durable when this returns `Ok`, undone otherwise.
     fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
@@ -234,7 +237,7 @@ impl Store {
     }
 }
 
-/// Takes `count` numbers of a sequence; returns the last of them.
+/// Takes `count` numbers of a sequence, and returns the last of them.
 fn advance(
     transaction: &Transaction<'_>,
     sequence: &'static str,
@@ -262,14 +265,14 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
     fs::exists(path).map_err(|source| StoreError::io("open", path, source))
 }
 
-/// The name of a file that SQLite keeps beside the database.
+/// The name of a file that SQLite keeps next to the database.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// A log without its database is what is left of a store, and no first start.
+/// Rejects a log without its database: the database was lost, so this is not a first start.
 fn refuse_log_alone(path: &Path) -> Result<(), StoreError> {
     let log = beside(path, "-wal");
     if !exists(&log)? {
@@ -283,11 +286,11 @@ fn refuse_log_alone(path: &Path) -> Result<(), StoreError> {
 
 fn connect(path: &Path, is_checked: bool) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::sqlite(path, source);
-    // Without SQLITE_OPEN_CREATE: a file that vanished meanwhile is an error.
+    // Without SQLITE_OPEN_CREATE: if the file was removed meanwhile, this is an error.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    // Before the log is first looked at: that decides whether shared memory is needed.
+    // Before the first access to the log, which decides whether shared memory is needed.
     connection
         .pragma_update(None, "locking_mode", "EXCLUSIVE")
         .map_err(failed)?;
@@ -315,7 +318,7 @@ fn connect(path: &Path, is_checked: bool) -> Result<Connection, StoreError> {
             .pragma_update(None, name, value)
             .map_err(failed)?;
     }
-    // After `synchronous`: it has to be on disk like every other change.
+    // After `synchronous`: this change must be on disk like every other.
     schema::upgrade(&mut connection, path)?;
     Ok(connection)
 }

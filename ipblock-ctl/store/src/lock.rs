@@ -1,4 +1,4 @@
-//! One daemon to a state directory.
+//! A lock that allows one daemon per state directory.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,15 +11,15 @@ use super::StoreError;
 
 const LOCK_FILE: &str = "ipblock.lock";
 
-/// Holds the state directory until it is dropped. The kernel lets go when the process ends,
-/// however it ends, so a lock file that was left behind stops nobody.
+/// Locks the state directory until it is dropped. The kernel releases the lock when the process
+/// ends for any reason, so a stale lock file blocks no start.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock; makes its file where there is none.
+    /// Takes the lock, and creates its file if it does not exist.
     pub(super) fn acquire(state_dir: &Path) -> Result<Self, StoreError> {
         let path = state_dir.join(LOCK_FILE);
         let mut options = options();
@@ -30,7 +30,7 @@ impl Lock {
         Self::take(file, state_dir, &path)
     }
 
-    /// Takes the lock and changes nothing; none where no daemon has made its file yet.
+    /// Takes the lock without a change; `None` if no daemon has created its file yet.
     pub(super) fn of_existing(state_dir: &Path) -> Result<Option<Self>, StoreError> {
         let path = state_dir.join(LOCK_FILE);
         match options().open(&path) {
@@ -45,12 +45,12 @@ impl Lock {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Whose lock it is only improves the message.
+                // The owner of the lock only improves the message.
                 let read = file.read_to_string(&mut text).ok();
                 let pid = read.and_then(|_| text.trim().parse().ok());
                 Err(StoreError::Locked {
                     path: state_dir.to_owned(),
-                    // One that has just started has not written its own yet.
+                    // A daemon that has just started may not have written its process id yet.
                     pid: pid.filter(|pid: &u32| Path::new(&format!("/proc/{pid}")).exists()),
                 })
             }
@@ -58,8 +58,8 @@ impl Lock {
         }
     }
 
-    /// Writes down whose lock it is. Best effort: on a full disk the store must still open, and the
-    /// lock holds without it.
+    /// Writes this process id into the lock file. On an error it continues: the store must open on
+    /// a full disk too, and the lock works without it.
     pub(super) fn sign(&mut self) {
         let _ = self
             .file
@@ -69,14 +69,14 @@ impl Lock {
     }
 }
 
-/// No link is followed: another user who may write to the directory could otherwise have any file
-/// emptied.
+/// Does not follow links: another user with write access to the directory could otherwise make the
+/// daemon empty any file.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .write(true)
-        // Not before the lock is held: the content is the other daemon's.
+        // The file belongs to the other daemon until the lock is taken.
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW);

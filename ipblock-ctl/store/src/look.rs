@@ -1,8 +1,8 @@
-//! A store as it is on disk, read and not changed: a daemon that refuses to start has changed nothing.
+//! Reads a store on disk without a change: a daemon that refuses to start has changed nothing.
 //!
-//! Without a log beside it the database is opened as immutable. With one (the daemon before was
-//! killed), SQLite reads the log into memory and copies nothing back. An older schema is brought up to
-//! date in a copy in memory.
+//! Without a log, the database is opened as immutable. With a log (the previous daemon was killed),
+//! SQLite reads the log into memory and copies nothing back. An older schema is brought up to date
+//! in a copy in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use rusqlite::{Connection, OpenFlags, backup::Backup, config::DbConfig};
 
 use super::{BUSY_TIMEOUT, DATABASE, Store, StoreError, beside, exists, lock::Lock, schema};
 
-/// Pages that are copied in one step.
+/// Pages per step of the copy.
 const PAGES: i32 = 4096;
 
-/// What is in a state directory. Holds its lock where another daemon has made one before.
+/// The content of a state directory. Holds its lock if another daemon has created the lock file.
 #[derive(Debug)]
 pub struct Look {
     state_dir: PathBuf,
@@ -22,30 +22,30 @@ pub struct Look {
 }
 
 impl Look {
-    /// The store; none before a first start. Nothing can be written to it.
+    /// The store, which is read-only; `None` before a first start.
     #[must_use]
     pub fn store(&self) -> Option<&Store> {
         self.view.as_ref()
     }
 
-    /// Opens the store for good; makes what there is not. From here on files are written.
+    /// Opens the store for use, and creates what is missing. From here on, files are written.
     pub fn open(self) -> Result<Store, StoreError> {
         let Self {
             state_dir,
             lock,
             view,
         } = self;
-        // Under the lock nothing has changed since, so there is no need to look again.
+        // Nothing has changed under the lock, so a second check is not necessary.
         let is_checked = lock.is_some() && view.is_some();
-        // It may hold locks on the database.
+        // It may have locks on the database.
         drop(view);
         Store::open_under(&state_dir, lock, is_checked)
     }
 }
 
 impl Store {
-    /// Reads the store in `state_dir` and leaves every file and directory as it is. Refuses what
-    /// [`Store::open`] refuses.
+    /// Reads the store in `state_dir` and changes no file or directory. Rejects the same stores as
+    /// [`Store::open`].
     pub fn look(state_dir: &Path) -> Result<Look, StoreError> {
         let lock = Lock::of_existing(state_dir)?;
         let path = state_dir.join(DATABASE);
@@ -93,18 +93,18 @@ fn view(path: PathBuf) -> Result<Store, StoreError> {
     Store::on(connection, path, None)
 }
 
-/// Opens a database with its log, which is not copied back when this is closed.
+/// Opens a database with its log, which is not copied back on close.
 fn with_log(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Before the log is first looked at: without shared memory, which would be one more file.
+    // Before the first access to the log: shared memory would create another file.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(connection)
 }
 
-/// The URI of a database that nobody changes.
+/// The URI of a database that does not change.
 fn immutable(path: &Path) -> String {
     use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
 

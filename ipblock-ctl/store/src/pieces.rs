@@ -1,8 +1,8 @@
-//! Large texts in pieces: rulesets that hold much the same share what they have in common, so that a
-//! small edit of a large ruleset writes what it changes.
+//! Large texts in pieces. Similar rulesets share their common pieces, so a small edit of a large
+//! ruleset writes only what it changes.
 //!
-//! A text is cut where its content says so, at ends of lines: what comes or goes in it moves no cut
-//! but those beside it.
+//! The content of a text determines its cuts, which are at ends of lines. An insertion or deletion
+//! moves only the cuts next to it.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
@@ -11,14 +11,14 @@ use super::{
     value::{Digest, Stored, digest},
 };
 
-/// Smaller texts stay whole, and no piece but the last is smaller.
+/// Smaller texts are not cut. Every piece except the last has at least this size.
 const SMALLEST: usize = 16 << 10;
-/// No piece is larger, where lines are shorter than that.
+/// Maximum size of a piece, unless a line is longer.
 const LARGEST: usize = 256 << 10;
-/// One end of a line in so many is a cut.
+/// One of this number of line ends is a cut.
 const CUT_ONE_IN: u128 = 1024;
 
-/// The pieces of a text; none when it stays whole.
+/// Returns the pieces of a text, or nothing if it is not cut.
 pub(super) fn cut(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -38,7 +38,7 @@ fn end_of_piece(text: &str) -> Option<usize> {
     let mut end = SMALLEST;
     loop {
         let line = text.get(end..).map_or_else(
-            // Inside of a character: the line ends behind it.
+            // In the middle of a character: cut after the end of this line.
             || text.bytes().skip(end).position(|byte| byte == b'\n'),
             |rest| rest.find('\n'),
         )?;
@@ -49,24 +49,25 @@ fn end_of_piece(text: &str) -> Option<usize> {
     }
 }
 
-/// Whether the last bytes say that here is a cut.
+/// Whether the last bytes make this a cut.
 fn is_cut(before: &[u8]) -> bool {
     let Some(last) = before.last_chunk::<16>() else {
         return false;
     };
     let last = u128::from_le_bytes(*last);
-    // Sixteen bytes of an address and its length; the upper bits of the product depend on all.
+    // An address and its length have up to sixteen bytes. The upper bits of the product depend on
+    // all of them.
     let product = last.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     (product >> 64).is_multiple_of(CUT_ONE_IN)
 }
 
-/// Digests of pieces, in order.
+/// Returns the digests of pieces, in order.
 pub(super) fn digests(pieces: &[&str]) -> Vec<Digest> {
     let pieces = pieces.iter();
     pieces.map(|piece| digest([piece.as_bytes()])).collect()
 }
 
-/// Says that a ruleset's text consists of these pieces; stores those that are new.
+/// Records the pieces of a ruleset's text, and stores the new ones.
 pub(super) fn save(
     transaction: &Transaction<'_>,
     ruleset: i64,
@@ -89,7 +90,7 @@ pub(super) fn save(
     Ok(schema::mark_pieces(transaction)?)
 }
 
-/// Appends a ruleset's pieces to `text`, each compared with its digest; returns the digests.
+/// Appends a ruleset's pieces to `text`, checks each against its digest, and returns the digests.
 pub(super) fn load(
     connection: &Connection,
     ruleset: i64,
@@ -115,7 +116,7 @@ pub(super) fn load(
     Ok(digests)
 }
 
-/// Refuses a piece that is not what was written: a ruleset that is stored later could take it up.
+/// Rejects a damaged piece: a ruleset that is stored later could use it.
 pub(super) fn require_all(connection: &Connection) -> Result<(), Failure> {
     let mut statement = connection.prepare("SELECT id, sha256, text FROM piece")?;
     let mut rows = statement.query([])?;
@@ -130,7 +131,7 @@ pub(super) fn require_all(connection: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Deletes what no ruleset has any more.
+/// Deletes pieces that no ruleset contains.
 pub(super) fn release(transaction: &Transaction<'_>) -> Result<(), Failure> {
     transaction
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Revisions: rulesets that were deployed, or are about to be.
+//! Revisions: rulesets that were deployed or are being deployed.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
@@ -9,19 +9,19 @@ use super::{
     value::{Stored, Word},
 };
 
-/// What became of a revision.
+/// The state of a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevisionState {
-    /// Recorded before the kernel is touched, so that a daemon which dies half-way through a
-    /// deploy can finish or undo it at its next start. No part of the history.
+    /// Recorded before the kernel is changed. If the daemon dies in the middle of a deploy, its
+    /// next start can finish or undo it. Not part of the history.
     Prepared,
     /// In force.
     Deployed,
-    /// In force until a deadline unless it is confirmed.
+    /// In force until a deadline, unless an operator confirms it.
     AwaitingConfirmation,
-    /// Another one took its place.
+    /// Replaced by a later one.
     Superseded,
-    /// Taken back.
+    /// Rolled back.
     RolledBack,
 }
 
@@ -40,38 +40,38 @@ impl Word for RevisionState {
 pub struct NewRevision<'a> {
     /// When it was made.
     pub time: Timestamp,
-    /// By whom.
+    /// The author.
     pub author: Author,
-    /// What the author says about it.
+    /// The author's comment.
     pub comment: String,
-    /// The ruleset; none: what is staged, which is stored already.
+    /// The ruleset; `None` means the staged one, which is stored already.
     pub ruleset: Option<&'a StoredRuleset>,
-    /// Its rules, disabled ones too.
+    /// Number of its rules, including disabled ones.
     pub rules: u64,
-    /// Its kernel entries over all zones and both families.
+    /// Number of its kernel entries over all zones and both families.
     pub entries: u64,
     /// [`RevisionState::Prepared`] before a deploy.
     pub state: RevisionState,
-    /// Set when it has to be confirmed.
+    /// Set if it must be confirmed.
     pub trial: Option<Trial>,
 }
 
 /// A recorded revision without its ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
-    /// From 1, rising, never used twice.
+    /// From 1, ascending, never used twice.
     pub number: u64,
     /// When it was made.
     pub time: Timestamp,
-    /// By whom.
+    /// The author.
     pub author: Author,
-    /// What the author says about it.
+    /// The author's comment.
     pub comment: String,
-    /// Its rules, disabled ones too.
+    /// Number of its rules, including disabled ones.
     pub rules: u64,
-    /// Its kernel entries over all zones and both families.
+    /// Number of its kernel entries over all zones and both families.
     pub entries: u64,
-    /// What became of it.
+    /// Its state.
     pub state: RevisionState,
 }
 
@@ -95,9 +95,9 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<Revision> {
 }
 
 impl Store {
-    /// Records a revision, gives it a number, and lets the oldest go when there are too many.
+    /// Records a revision, assigns a number, and deletes the oldest revisions beyond the limits.
     ///
-    /// A second one in force is refused: deploy through [`RevisionState::Prepared`] and
+    /// Rejects a second one in force: deploy with [`RevisionState::Prepared`] and
     /// [`Store::commit_switch`].
     pub fn insert_revision(&self, new: &NewRevision<'_>) -> Result<u64, StoreError> {
         self.write(|transaction| {
@@ -128,12 +128,12 @@ impl Store {
         })
     }
 
-    /// The revision with this number; none when there was none, or it is no longer kept.
+    /// Returns the revision with this number; `None` if it never existed or is no longer kept.
     pub fn revision(&self, number: u64) -> Result<Option<Revision>, StoreError> {
         self.read(|connection| one(connection, "number = ?1", [Stored(number)]))
     }
 
-    /// The ruleset of a revision.
+    /// Returns the ruleset of a revision.
     pub fn ruleset(&self, number: u64) -> Result<StoredRuleset, StoreError> {
         self.read(|connection| {
             let id = connection
@@ -145,19 +145,20 @@ impl Store {
         })
     }
 
-    /// The history, newest first. Prepared revisions are no part of it.
+    /// Returns the history, newest first, without prepared revisions.
     pub fn revisions(&self) -> Result<Vec<Revision>, StoreError> {
         self.select("state <> 'prepared'")
     }
 
-    /// Revisions whose deploy was not finished, newest first.
+    /// Returns the revisions whose deploy did not finish, newest first.
     pub fn prepared_revisions(&self) -> Result<Vec<Revision>, StoreError> {
         self.select("state = 'prepared'")
     }
 
-    /// The revision in force, confirmed or not; none before the first deploy.
+    /// Returns the revision in force, confirmed or not; `None` before the first deploy.
     pub fn deployed_revision(&self) -> Result<Option<Revision>, StoreError> {
-        // A state that cannot be read is found, too, and refused: passed over, it would empty the filter.
+        // An unreadable state is selected too, and is an error: if it were skipped, the filter
+        // would be emptied.
         self.read(|connection| {
             one(
                 connection,
@@ -167,8 +168,8 @@ impl Store {
         })
     }
 
-    /// Forgets generations of a revision that was to be deployed again and was not. One that was on
-    /// a link has counted: fold it first.
+    /// Forgets the generations of a revision whose renewed deploy failed. A generation that was
+    /// attached has counted: fold it first.
     pub fn discard_built_for(&self, number: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction
@@ -178,8 +179,8 @@ impl Store {
         })
     }
 
-    /// Forgets a prepared revision whose deploy failed, and its generations that never went into
-    /// force. One that was on a link has counted: fold it first.
+    /// Forgets a prepared revision whose deploy failed, and its generations that never were in
+    /// force. A generation that was attached has counted: fold it first.
     pub fn discard_prepared(&self, number: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             let ruleset: Option<i64> = transaction
@@ -219,10 +220,9 @@ fn one(
     Ok(statement.query_row(parameters, revision).optional()?)
 }
 
-/// Deletes the oldest revisions beyond the limits, those that the daemon made by itself (list files
-/// that changed) before those of people. Stays: the newest few, the one in force, a
-/// prepared one, one whose generation is in the kernel, one that may come back by itself, and the
-/// one that the staged edits started from.
+/// Deletes the oldest revisions beyond the limits; the daemon's own revisions (for changed list
+/// files) before those of people. Keeps the newest few, the one in force, a prepared one, one whose
+/// generation is in the kernel, the target of a pending rollback, and the base of the staged edits.
 fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
     let mut pruned = false;
     loop {
@@ -256,7 +256,7 @@ fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> 
         pruned = true;
     }
     if pruned {
-        // A rule that no kept ruleset names can never be deployed again.
+        // A rule that no kept ruleset contains can never be deployed again.
         transaction.execute(
             "DELETE FROM base_rule
              WHERE NOT EXISTS (SELECT 1 FROM ruleset_rule WHERE rule = base_rule.rule)

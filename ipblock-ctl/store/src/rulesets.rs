@@ -1,7 +1,7 @@
-//! Rulesets as the store keeps them: text, and which identity each rule name has.
+//! Stored rulesets: a text, and the identity of each rule name.
 //!
-//! Revisions and the staged set share rows: a deploy of what is staged, a rollback or an
-//! alternation between two rulesets stores no text twice. Large texts share their pieces.
+//! Revisions and the staged set share rows. So a deploy of the staged ruleset, a rollback, or a
+//! change back and forth between two rulesets stores no text twice. Large texts share their pieces.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use super::{
     value::{Digest, Stored, digest},
 };
 
-/// What an identity or a piece costs in [`super::Limits::ruleset_bytes`] by its row, roughly.
+/// Approximate size of the row of an identity or a piece, for [`super::Limits::ruleset_bytes`].
 const ROW_SIZE: usize = 64;
 
-/// A ruleset in the form of a ruleset file, with what the file does not say.
+/// A ruleset as the text of a ruleset file, with the identities that the file lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredRuleset {
-    /// The file, as `policy::document` prints it.
+    /// The text, as printed by `policy::document`.
     pub toml: String,
-    /// Identity of each rule in it.
+    /// Identity of each of its rules.
     pub ids: BTreeMap<RuleName, RuleId>,
 }
 
 impl StoredRuleset {
-    /// Digest of a ruleset whose text is `whole`, or consists of the pieces that have these digests.
+    /// Returns the digest of a ruleset with this whole text, or with the pieces of these digests.
     fn digest(&self, whole: &str, pieces: &[Digest]) -> Digest {
         let pieces = pieces.iter().map(Digest::as_slice);
         let ids: Vec<_> = self
@@ -42,7 +42,7 @@ impl StoredRuleset {
 }
 
 impl Store {
-    /// Takes `count` new rule identities, in rising order, none of which was ever given before.
+    /// Takes `count` new rule identities in ascending order. No identity is given twice.
     pub fn allocate_rule_ids(&self, count: u32) -> Result<Vec<RuleId>, StoreError> {
         let count = u64::from(count);
         let last = self.write(|transaction| advance(transaction, "rule", count))?;
@@ -50,7 +50,7 @@ impl Store {
     }
 }
 
-/// The row that holds `ruleset`, made when there is none.
+/// Returns the row of `ruleset`, and creates it if it does not exist.
 pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Result<i64, Failure> {
     let pieces = pieces::cut(&ruleset.toml);
     let digests = pieces::digests(&pieces);
@@ -76,7 +76,7 @@ pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Re
     Ok(id)
 }
 
-/// The ruleset of a row, compared with its digest.
+/// Returns the ruleset of a row, checked against its digest.
 pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Failure> {
     let (sha256, mut toml): (Digest, String) = connection
         .prepare_cached("SELECT sha256, toml FROM ruleset WHERE id = ?1")?
@@ -102,7 +102,7 @@ pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Fa
     }
 }
 
-/// Deletes a row unless a revision or the staged set still has it.
+/// Deletes a row that neither a revision nor the staged set uses.
 pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), Failure> {
     let is_used: bool = transaction
         .prepare_cached(

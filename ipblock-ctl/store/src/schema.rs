@@ -1,7 +1,7 @@
-//! The tables, how a database comes to be, and how an older one is brought up to date.
+//! The tables: how a database is created, and how an older one is brought up to date.
 //!
-//! A database is made under another name and renamed when it is complete and on disk. So a file at
-//! the real name without tables was damaged, and is never taken for a first start.
+//! A database is created under another name, and renamed when it is complete and on disk. So a file
+//! with the real name but without tables was damaged; it never counts as a first start.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,18 +15,18 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
 use super::StoreError;
 
-/// Newest schema version that this build knows, in `PRAGMA user_version`: that of a store with a
-/// ruleset in pieces.
+/// Newest schema version that this build knows, in `PRAGMA user_version`: a store with a ruleset in
+/// pieces.
 pub(super) const VERSION: i64 = 4;
 
-/// Version of a store without one: builds that do not know pieces can still open it.
+/// Version of a store without pieces, which builds that do not know pieces can open.
 const WITHOUT_PIECES: i64 = 3;
 
-/// `PRAGMA application_id`: tells the file from other SQLite databases ("ipbk").
+/// `PRAGMA application_id`: distinguishes the file from other SQLite databases ("ipbk").
 const APPLICATION_ID: i32 = 0x6970_626b;
 
-/// Large values stand in tables of their own: SQLite rewrites whole rows, and a change of state
-/// should not copy megabytes.
+/// Large values have tables of their own: SQLite rewrites whole rows, and a change of state should
+/// not copy megabytes.
 const TABLES: &str = "
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -162,7 +162,7 @@ CREATE TABLE audit (
 ) STRICT;
 ";
 
-/// What each later version adds, from version 2 on. Never changed once released: stores have run it.
+/// The additions of each version after 2. Do not change a released one: stores have run it.
 const MIGRATIONS: [&str; 2] = [
     "
 -- Bans that have not been cleared away, ended ones too. `ends` is wall time, NULL for never. A ban
@@ -235,8 +235,8 @@ CREATE TABLE alert_total (
 ",
 ];
 
-/// Added to a store of any version: builds that do not know the table leave it alone, and its rows go
-/// with the entries that they delete.
+/// Added to a store of any version. Builds that do not know the table ignore it, and its rows are
+/// deleted with their entries.
 const AUDIT_PREFIXES: &str = "
 -- Every prefix of an audit entry about bans: see audit_prefixes.rs. `size` is that of `prefixes`.
 CREATE TABLE IF NOT EXISTS audit_prefixes (
@@ -246,7 +246,7 @@ CREATE TABLE IF NOT EXISTS audit_prefixes (
 ) STRICT;
 ";
 
-/// What [`VERSION`] adds; older builds leave empty tables alone.
+/// The additions of [`VERSION`]; older builds ignore empty tables.
 const PIECES: &str = "
 -- Where a ruleset has pieces, they are its text, and `toml` is empty.
 CREATE TABLE IF NOT EXISTS piece (
@@ -265,13 +265,13 @@ CREATE TABLE IF NOT EXISTS ruleset_piece (
 CREATE INDEX IF NOT EXISTS ruleset_piece_by_piece ON ruleset_piece (piece);
 ";
 
-/// What no build makes: a view in a table's place is a query that may never end, a trigger is a
-/// change that nobody asked for. A backup that is given back comes from outside.
+/// Finds objects that no build creates: a view in place of a table may be an endless query, and a
+/// trigger makes unexpected changes. A backup comes from outside.
 const STRANGE: &str = "
 SELECT type || ' `' || name || '`' FROM sqlite_schema
 WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1";
 
-/// Makes an empty database at `path`, whole or not at all.
+/// Creates an empty database at `path`, completely or not at all.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let aside = path.with_extension("db.new");
     for leftover in [aside.clone(), path.with_extension("db.new-journal")] {
@@ -333,13 +333,13 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
     transaction.commit().map_err(failed)
 }
 
-/// Whether a database has every table and column of this build, so that [`upgrade`] adds nothing.
+/// Whether a database has every table and column of this build, so [`upgrade`] adds nothing.
 pub(super) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(version >= WITHOUT_PIECES && columns(connection)? == columns(&empty()?)?)
 }
 
-/// A database of this build with nothing in it.
+/// Returns an empty database of this build.
 fn empty() -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     let transaction = connection.transaction()?;
@@ -351,7 +351,7 @@ fn empty() -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Each column with its table.
+/// Returns each column with its table.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut statement = connection.prepare(
         "SELECT tables.name, columns.name
@@ -362,7 +362,7 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     rows.collect()
 }
 
-/// Runs the migrations that follow `version`.
+/// Runs the migrations after `version`.
 fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {
     for (to, migration) in (2..).zip(MIGRATIONS) {
         if to > version {
@@ -372,7 +372,7 @@ fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> 
     transaction.pragma_update(None, "user_version", WITHOUT_PIECES)
 }
 
-/// Keeps builds that do not know pieces away from a store that holds some.
+/// Prevents builds that do not know pieces from opening a store with pieces.
 pub(super) fn mark_pieces(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < VERSION && transaction.prepare("SELECT 1 FROM piece")?.exists([])? {
@@ -381,12 +381,12 @@ pub(super) fn mark_pieces(transaction: &Transaction<'_>) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Makes the names in the directory of `path` durable.
+/// Makes the file names in the directory of `path` durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let Some(directory) = path.parent() else {
         return Ok(());
     };
-    // A relative path of one part has the empty path as its parent.
+    // The parent of a relative path with one component is the empty path.
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -397,7 +397,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
         .map_err(|source| StoreError::io("write", directory, source))
 }
 
-/// Refuses what this build must not touch: another program's file, a newer schema, damage.
+/// Rejects another program's file, a newer schema, and damage.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::sqlite(path, source);
     let damaged = |detail: String| StoreError::Corrupt {

@@ -1,31 +1,31 @@
-//! Whether a store that comes from outside holds what a daemon can start with and go on with.
+//! Checks that a daemon can start and work with a store from outside.
 //!
-//! Its tables are this build's own: what they refuse (a type, a missing or a second row, a reference to
-//! nothing) was refused when the backup was copied into them. What a start reads by type and word is
-//! read here in full, and what numbers have to be beyond that is asked in SQL.
+//! Copying the backup into this build's tables has already checked types, missing and duplicate
+//! rows, and references. This module reads completely what a start reads by type or word, and
+//! checks the ranges of numbers in SQL.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{Failure, Store, StoreError, backup::TABLES, bans, pieces, rulesets};
 
-/// Beyond it a number is no longer exact in JSON. Each of them is counted from 1.
+/// A larger number is not exact in JSON. All these numbers start at 1.
 const LAST_NUMBER: i64 = (1 << 53) - 1;
 
-/// No size or number of entries is larger.
+/// Maximum of a size or a number of entries.
 const LARGEST: i64 = 1 << 40;
 
-/// Columns of numbers that are given out one by one.
+/// Columns of numbers that are assigned in sequence.
 const NUMBERS: [&str; 9] = [
     "number", "rule", "revision", "previous", "base", "last", "ruleset", "piece", "place",
 ];
 
-/// Columns of sizes and of numbers of things.
+/// Columns of sizes and amounts.
 const SIZES: [&str; 5] = ["size", "rules", "entries", "edits", "edit_bytes"];
 
-/// Columns of times, which may be before 1970. They are read by type.
+/// Columns of times, which may be before 1970. They are checked as they are read.
 const TIMES: [&str; 4] = ["time", "ends", "deadline", "last_hit"];
 
-/// What must not be found, and what it would be.
+/// Queries that must find nothing, with what a result would mean.
 const RELATIONS: [(&str, &str); 8] = [
     (
         "SELECT 1 FROM sequence JOIN revision ON number > last WHERE name = 'revision'",
@@ -68,8 +68,8 @@ const RELATIONS: [(&str, &str); 8] = [
 ];
 
 impl Store {
-    /// Reads everything that a restore brings, and refuses what a daemon could not start or go on
-    /// with. Rulesets are text here: whether they can be read is the caller's to ask.
+    /// Reads everything that a restore replaces, and rejects what a daemon could not start or work
+    /// with. A ruleset is only a text here: the caller must check that it can be parsed.
     pub(super) fn require_sound(&self) -> Result<(), StoreError> {
         self.read(|connection| {
             numbers(connection)?;
@@ -102,7 +102,7 @@ impl Store {
     }
 }
 
-/// Every whole number of every table that is restored.
+/// Checks every integer in the tables that a restore replaces.
 fn numbers(connection: &Connection) -> Result<(), Failure> {
     for table in TABLES.into_iter().chain(["sequence"]) {
         let columns = connection

@@ -1,4 +1,4 @@
-//! What is being edited: at most one ruleset, and the edits that led to it.
+//! The staged ruleset, at most one, and the edits that led to it.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -9,7 +9,7 @@ use super::{Author, Failure, Store, StoreError, StoredRuleset, rulesets, value::
 /// The staged ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
-    /// The revision that the edits started from; 0 before the first deploy.
+    /// The revision that the edits are based on; 0 before the first deploy.
     pub base: u64,
     /// Number of edits.
     pub edits: u64,
@@ -17,21 +17,21 @@ pub struct Staged {
     pub ruleset: StoredRuleset,
 }
 
-/// One edit of what is staged.
+/// One staged edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagedEdit {
     /// When it was made.
     pub time: Timestamp,
-    /// By whom.
+    /// The author.
     pub author: Author,
-    /// What it did, in words, one line each.
+    /// A description, in lines.
     pub summary: Vec<String>,
     /// The edit itself.
     pub edit: Value,
 }
 
 impl Store {
-    /// What is staged.
+    /// Returns the staged ruleset.
     pub fn staged(&self) -> Result<Option<Staged>, StoreError> {
         self.read(|connection| {
             let row = connection
@@ -53,7 +53,7 @@ impl Store {
         })
     }
 
-    /// The staged edits, in order.
+    /// Returns the staged edits, in order.
     pub fn staged_edits(&self) -> Result<Vec<StagedEdit>, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -80,10 +80,10 @@ impl Store {
         })
     }
 
-    /// Stages `ruleset`, which is the one staged before (or revision `base`) with `edits` applied.
+    /// Stages `ruleset`, which is the previous staged one (or revision `base`) with `edits`
+    /// applied.
     ///
-    /// Refuses when something is staged that started from another revision, and when the edits
-    /// become too many.
+    /// Fails if the staged edits have another base, or if there are too many edits.
     pub fn stage(
         &self,
         base: u64,
@@ -134,7 +134,7 @@ impl Store {
         })
     }
 
-    /// Says that the staged edits start from revision `base` and lead to `ruleset`.
+    /// Changes the base of the staged edits to revision `base`, with `ruleset` as the result.
     pub fn rebase_staged(&self, base: u64, ruleset: &StoredRuleset) -> Result<(), StoreError> {
         self.write(|transaction| {
             let before: Option<i64> = transaction
@@ -156,13 +156,13 @@ impl Store {
         })
     }
 
-    /// Forgets what is staged; whether there was anything.
+    /// Discards the staged ruleset. Returns whether there was one.
     pub fn clear_staged(&self) -> Result<bool, StoreError> {
         self.write(clear)
     }
 }
 
-/// Returns the bytes that the edit takes.
+/// Returns the size of the edit in bytes.
 fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failure> {
     let summary = edit.summary.join("\n");
     let json = edit.edit.to_string();
@@ -182,7 +182,7 @@ fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failu
     Ok(u64::try_from(size).unwrap_or(u64::MAX))
 }
 
-/// The row of the staged ruleset.
+/// Returns the row of the staged ruleset.
 pub(super) fn ruleset(transaction: &Transaction<'_>) -> Result<i64, Failure> {
     let staged = transaction.query_row("SELECT ruleset FROM staged", [], |row| row.get(0));
     Ok(staged?)

@@ -1,4 +1,4 @@
-//! The one transaction that follows a switch in the kernel.
+//! The single transaction after a switch in the kernel.
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
@@ -7,20 +7,19 @@ use super::{
     confirmation, counters::fold, generations::standing, staged, value::Stored,
 };
 
-/// What a switch did in the kernel. All of it is recorded, or nothing.
+/// What a switch did in the kernel. Recorded completely or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switch {
     /// Each zone that was switched.
     pub zones: Vec<ZoneSwitch>,
-    /// The revision that is in force now; none when only the program or a zone's interfaces
-    /// changed.
+    /// The revision in force now; `None` if only the program or a zone's interfaces changed.
     pub deploy: Option<Deploy>,
-    /// Whether the staged set is what was deployed.
+    /// Whether the staged ruleset was deployed.
     pub clear_staged: bool,
 }
 
 impl Switch {
-    /// Only takes one generation out of the count: nothing follows it.
+    /// Only stops counting one generation, without a successor.
     #[must_use]
     pub fn retiring(retired: FinalCounts) -> Self {
         Self {
@@ -33,43 +32,43 @@ impl Switch {
     }
 }
 
-/// What a switch did in one zone.
+/// A switch in one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneSwitch {
-    /// The generation that is on no link any more. It may be one that never went live: after a
-    /// switch that was undone half-way it has counted too.
+    /// The generation that is not attached any more. It may never have been live: after a switch
+    /// that was undone half-way it has counted too.
     pub retired: Option<FinalCounts>,
-    /// The generation that is in force, new or kept; none when the zone is gone.
+    /// The generation in force, new or kept; `None` if the zone was removed.
     pub live: Option<u64>,
 }
 
-/// A generation's counts, read after its program left the last link.
+/// The counts of a generation, read after its program was detached from the last link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalCounts {
     /// Its number.
     pub generation: u64,
-    /// What it counted since it was built.
+    /// Its counts since it was built.
     pub counts: GenerationCounts,
 }
 
 /// A change of the revision in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deploy {
-    /// The revision that is in force now; 0: none, as before the first deploy.
+    /// The revision in force now; 0 if there is none, as before the first deploy.
     pub revision: u64,
-    /// Set when it has to be confirmed.
+    /// Set if it must be confirmed.
     pub trial: Option<Trial>,
-    /// What becomes of the one before: [`RevisionState::Superseded`] or
+    /// The new state of the previous one: [`RevisionState::Superseded`] or
     /// [`RevisionState::RolledBack`].
     pub previous: RevisionState,
 }
 
 impl Store {
     /// Records a switch: adds the final counts of retired generations to the base, puts the new
-    /// ones and their revision in force, and clears the staged set when asked to.
+    /// ones and their revision in force, and clears the staged set if requested.
     ///
-    /// Only after it returns may retired generations be unpinned. Doing it again is safe: a
-    /// generation that is folded already adds nothing.
+    /// Unpin retired generations only after it has returned. It can be repeated safely: a folded
+    /// generation adds nothing.
     pub fn commit_switch(&self, switch: &Switch) -> Result<(), StoreError> {
         self.write(|transaction| {
             for retired in switch.zones.iter().filter_map(|zone| zone.retired.as_ref()) {
@@ -93,7 +92,7 @@ impl Store {
         })
     }
 
-    /// Confirms the revision on trial: it stays.
+    /// Confirms the revision on trial, so it is not rolled back.
     pub fn confirm(&self, revision: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             set_state(transaction, revision, RevisionState::Deployed)?;

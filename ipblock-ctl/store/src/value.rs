@@ -1,10 +1,11 @@
-//! How values stand in columns.
+//! How values are stored in columns.
 //!
-//! - Numbers: SQLite's integers are `i64`. A `u64` beyond `i64::MAX` is stored as `i64::MAX`, so a
-//!   counter stops there instead of going backwards or failing a deploy: 2^63 bytes are 23 years
-//!   at 100 Gbit/s. Sequence numbers never come near.
-//! - Times: microseconds since 1970, which hold every [`Timestamp`]; what is finer is cut off.
-//! - Enumerations: the words that the CLI and the TOML use.
+//! - Numbers: SQLite's integers are `i64`. A `u64` beyond `i64::MAX` is stored as `i64::MAX`. So a
+//!   counter saturates instead of going backwards or failing a deploy: 2^63 bytes are 23 years at
+//!   100 Gbit/s. Sequence numbers never come near.
+//! - Times: microseconds since 1970, which can represent every [`Timestamp`]. Finer parts are cut
+//!   off.
+//! - Enumerations: the words of the CLI and the TOML.
 
 use ipblock_policy::{DefaultVerdict, MalformedPolicy, RuleId, RuleName, ZoneName};
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 /// SHA-256.
 pub(super) type Digest = [u8; 32];
 
-/// Digest of parts whose borders matter.
+/// Returns the digest of parts, including their boundaries.
 pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
     let mut hash = Sha256::new();
     for part in parts {
@@ -28,7 +29,7 @@ pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
     hash.finalize().into()
 }
 
-/// A value as its column holds it.
+/// A value in the form of its column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stored<T>(pub(super) T);
 
@@ -92,9 +93,9 @@ macro_rules! stored_name {
 
 stored_name!(RuleName, ZoneName);
 
-/// An enumeration whose variants stand in the store as words.
+/// An enumeration that is stored as words.
 pub(super) trait Word: Copy + PartialEq + 'static {
-    /// Every variant and its word. A word is never changed: stores hold it.
+    /// Every variant with its word. Never change a word: stores contain it.
     const WORDS: &'static [(Self, &'static str)];
 }
 

@@ -1,4 +1,4 @@
-//! Alerts: listed as they were made, bounded in number and in time.
+//! Alerts: listed in order, and limited in number and age.
 
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ fn the_oldest_go_when_there_are_too_many_or_when_their_time_is_over() {
     assert_eq!(ids(&fixture, &filter()), [5, 6, 7]);
     add(&fixture, &[], 2_000);
     assert_eq!(ids(&fixture, &filter()), [0_u64; 0]);
-    // Numbers are not used again.
+    // Numbers are not reused.
     assert_eq!(fixture.reopen().store.last_alert().unwrap(), 7);
 }
 
@@ -205,7 +205,7 @@ fn what_is_too_old_goes_also_when_no_alert_comes_any_more() {
     assert_eq!(ids(&fixture, &filter()), [2, 3]);
     store.prune_alerts(RETENTION, at(9_000)).unwrap();
     assert_eq!(ids(&fixture, &filter()), [0_u64; 0]);
-    // What went does not count towards what is too much.
+    // Deleted alerts do not count towards the limit.
     let more: Vec<_> = (8_000..8_005)
         .map(|id| alert(id, "203.0.113.9", &["watch"]))
         .collect();
@@ -213,7 +213,7 @@ fn what_is_too_old_goes_also_when_no_alert_comes_any_more() {
     assert_eq!(ids(&fixture, &filter()).len(), 5);
 }
 
-/// Each batch went over everything that is kept, which took 12 ms for 100,000 alerts, 20 times a second.
+/// Each batch scanned all kept alerts, which took 12 ms for 100,000 alerts, 20 times a second.
 #[test]
 fn the_number_of_alerts_is_known_without_counting_them() {
     let (fixture, _) = filled();
@@ -228,12 +228,12 @@ fn the_number_of_alerts_is_known_without_counting_them() {
         add(&fixture, &[alert(id, "203.0.113.9", &["watch"])], 1_000);
         assert_known(&fixture);
     }
-    // Two are too old, then one is too much.
+    // Two are too old, and then one is beyond the limit.
     let three = [30, 31, 32].map(|id| alert(id, "203.0.113.9", &["watch"]));
     add(&fixture, &three, 1_127);
     assert_eq!(ids(&fixture, &filter()), [28, 29, 30, 31, 32]);
     assert_known(&fixture);
-    // One that cannot be added undoes the whole batch.
+    // An alert that cannot be added undoes the whole batch.
     let twice = [33, 32].map(|id| alert(id, "203.0.113.9", &["watch"]));
     let totals = AlertTotals::default();
     let refused = fixture
@@ -263,7 +263,7 @@ fn totals_go_on_when_the_kernels_counts_begin_anew() {
     for epoch in [&epoch(2), &other_boot] {
         assert_eq!(store.alert_totals(epoch).unwrap(), totals(7, 1, 8));
     }
-    // What was before stays so in the counts that it is before of.
+    // The number of packets before stays the same while the kernel's counts are the same.
     let more = totals(12, 2, 8);
     store
         .add_alerts(&[], &epoch(2), more, RETENTION, at(1_000))

@@ -1,8 +1,8 @@
-//! The store as one file, and back.
+//! Backup of the store to one file, and restore.
 
 use super::*;
 
-/// A store with a history, a live generation that counted, and something staged.
+/// Returns a store with a history, a live generation with counts, and a staged ruleset.
 fn filled() -> Fixture {
     let fixture = Fixture::new();
     let store = &fixture.store;
@@ -20,7 +20,7 @@ fn filled() -> Fixture {
     fixture
 }
 
-/// Replaces a store by a backup, with nothing to put in force.
+/// Replaces a store with a backup, without a switch.
 fn replace(fixture: &Fixture, backup: Store) -> Result<(), StoreError> {
     fixture.store.replace_with(backup, &[], || Ok(()))
 }
@@ -62,11 +62,11 @@ fn a_restored_store_has_the_history_and_the_counts_of_the_backup() {
     assert_eq!(other.store.store_id(), identity);
     assert_eq!(other.store.deployed_revision().unwrap().unwrap().number, 2);
     assert_eq!(other.store.ruleset(2).unwrap().toml, "b");
-    // The live generation's counts of the backup are part of the base, and nothing of the other's.
+    // The base contains the counts of the backup's live generation, and none of the other store's.
     assert_eq!(other.rule(1).packets, 7);
     assert_eq!(other.totals("default")[Outcome::Dropped].packets, 7);
     assert_eq!(other.store.open_generations().unwrap(), []);
-    // Numbers go on where each of them was: identities as in the backup, generations as here.
+    // Numbers continue: rule identities as in the backup, generations as in this store.
     assert_eq!(other.store.allocate_rule_ids(1).unwrap(), [RuleId(3)]);
     assert_eq!(other.store.allocate_generation().unwrap(), live + 1);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_restore_that_fails_changes_nothing() {
         .unwrap();
     assert!(replace(&other, store).is_err());
     assert_eq!(other.store.ruleset(1).unwrap().toml, "x");
-    // And the next one goes through.
+    // The next one succeeds.
     let Fixture { store, dir: _next } = backup_of(&filled());
     replace(&other, store).unwrap();
     drop(dir);

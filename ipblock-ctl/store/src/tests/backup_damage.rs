@@ -1,5 +1,5 @@
-//! Damaged backups: each is refused, or what it brings is read without an error and built upon. That
-//! holds for every column of every table that a restore brings, whatever tables there are.
+//! Damaged backups: each is rejected, or can be read and used without an error. The tests cover
+//! every column of every table that a restore replaces, including future tables.
 
 use std::thread;
 
@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use super::*;
 use crate::backup::TABLES;
 
-/// In memory where that is a file system: hundreds of stores are made here.
+/// A directory in memory if possible, because the tests create hundreds of stores.
 fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -19,7 +19,7 @@ fn empty() -> Fixture {
     Fixture { store, dir }
 }
 
-/// A store with something in every table that a restore brings.
+/// Returns a store with rows in every table that a restore replaces.
 fn full() -> Fixture {
     let fixture = empty();
     let store = &fixture.store;
@@ -83,7 +83,7 @@ fn end() -> End {
     }
 }
 
-/// The bytes of a backup of a store.
+/// Returns the bytes of a store's backup.
 fn backup_of(fixture: &Fixture) -> Vec<u8> {
     let dir = directory();
     let path = dir.path().join(DATABASE);
@@ -91,7 +91,7 @@ fn backup_of(fixture: &Fixture) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// A backup in a directory of its own.
+/// Writes a backup into a directory of its own.
 fn placed(bytes: &[u8]) -> (TempDir, PathBuf) {
     let dir = directory();
     let path = dir.path().join(DATABASE);
@@ -99,7 +99,8 @@ fn placed(bytes: &[u8]) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-/// Whether the backup is taken; and when it is, a daemon can start with it and go on.
+/// Whether the backup is accepted. Checks that a daemon can start and continue with an accepted
+/// one.
 fn is_taken(dir: &TempDir) -> Result<bool, StoreError> {
     let aside = directory();
     let accepted = Store::open(dir.path()).and_then(|backup| Store::accept(backup, aside.path()));
@@ -131,7 +132,7 @@ fn is_taken(dir: &TempDir) -> Result<bool, StoreError> {
     for revision in store.revisions()? {
         store.ruleset(revision.number)?;
     }
-    // What follows has new numbers, and is kept.
+    // Later data gets new numbers, and is kept.
     let known = store.allocate_rule_ids(1)?;
     assert!(known[0].0 < u64::MAX / 2, "{known:?}");
     let base = store.deployed_revision()?.map_or(0, |found| found.number);
@@ -144,7 +145,7 @@ fn is_taken(dir: &TempDir) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// What an editor of databases, or a bad disk, makes of a column.
+/// Values that a database editor or a bad disk may write into a column.
 fn values() -> Vec<Value> {
     let texts = [
         "",
@@ -175,7 +176,7 @@ fn values() -> Vec<Value> {
     values
 }
 
-/// Every column of every table that a backup has, with its table.
+/// Returns every column of every table in a backup, with its table.
 fn columns(sound: &[u8]) -> Vec<(&'static str, String)> {
     let (_dir, path) = placed(sound);
     let connection = Connection::open(path).unwrap();
@@ -193,7 +194,7 @@ fn columns(sound: &[u8]) -> Vec<(&'static str, String)> {
     tables.flat_map(of_table).collect()
 }
 
-/// How often the backup is refused and taken with each value in this column.
+/// Counts how often the backup is rejected and accepted with each value in this column.
 fn with_any_value(sound: &[u8], table: &str, column: &str) -> [usize; 2] {
     let mut refused_and_taken = [0, 0];
     for value in values() {
@@ -203,7 +204,7 @@ fn with_any_value(sound: &[u8], table: &str, column: &str) -> [usize; 2] {
             .execute_batch("PRAGMA ignore_check_constraints = 1; PRAGMA foreign_keys = 0")
             .unwrap();
         let sql = format!("UPDATE OR REPLACE {table} SET {column} = ?1");
-        // What SQLite itself refuses is no damage.
+        // SQLite itself rejected the value, so nothing was damaged.
         let changed = connection.execute(&sql, [&value]);
         connection.close().unwrap();
         if changed.is_ok() {
@@ -220,7 +221,7 @@ fn a_backup_with_any_value_in_any_column_is_refused_or_can_be_started_from() {
     let sound = backup_of(&full());
     assert!(is_taken(&placed(&sound).0).unwrap(), "a sound one is taken");
     let columns = columns(&sound);
-    // It waits for the disk most of the time.
+    // Most of the time is spent waiting for the disk.
     let parts: Vec<[usize; 2]> = thread::scope(|scope| {
         let part = |columns: &[(&str, String)]| -> Vec<[usize; 2]> {
             let all = columns.iter();
@@ -239,7 +240,7 @@ fn a_backup_with_any_value_in_any_column_is_refused_or_can_be_started_from() {
     assert!(taken > 50, "{refused} refused, {taken} taken");
 }
 
-/// Each of these a daemon took, and then did not start or could not deploy.
+/// A daemon accepted each of these once, and then could not start or deploy.
 #[test]
 fn what_no_daemon_could_go_on_with_is_refused() {
     let sound = backup_of(&full());
@@ -314,7 +315,7 @@ fn what_no_daemon_could_go_on_with_is_refused() {
     }
 }
 
-/// Fixed seeds: the same places in every run.
+/// Fixed seeds: every run tests the same places.
 #[test]
 fn a_backup_with_flipped_bytes_is_refused_or_can_be_started_from() {
     let sound = backup_of(&full());

@@ -1,4 +1,4 @@
-//! Bans: kept until they are taken away, all of a request or none.
+//! Bans: kept until they are removed; all bans of a request or none.
 
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ fn every_prefix_of_a_change_is_found_in_the_audit_trail() {
 #[test]
 fn the_prefixes_of_the_audit_trail_are_bounded_and_the_oldest_go_first() {
     let mut fixture = Fixture::new();
-    // Three entries of two IPv4 prefixes.
+    // Room for three entries of two IPv4 prefixes.
     fixture.store.limits.audit_prefix_bytes = 30;
     fixture.store.limits.audit_slack = 1;
     for number in 1..=5 {
@@ -169,7 +169,7 @@ fn the_prefixes_of_the_audit_trail_are_bounded_and_the_oldest_go_first() {
         .collect();
     assert_eq!(found, ["5", "4", "3"]);
     assert_eq!(fixture.store.audit_list(10).unwrap().len(), 5);
-    // They go with their entries.
+    // They are deleted with their entries.
     fixture.store.limits.audit_stream = 1;
     fixture.store.audit(&entry("ban", "")).unwrap();
     assert_eq!(about(&fixture, "192.0.5.1/32"), []);

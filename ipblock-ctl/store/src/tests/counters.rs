@@ -47,7 +47,7 @@ fn a_switch_adds_the_final_counts_of_every_zone_and_records_all_of_it() {
         deploy: Some(deploy(second)),
         clear_staged: true,
     };
-    // The second time stands for a daemon that died before it heard of the first.
+    // The second pass simulates a daemon that died before it saw the result of the first.
     for _ in 0..2 {
         fixture.store.commit_switch(&switch).unwrap();
         let expected = RuleCounts {

@@ -1,4 +1,4 @@
-//! Opening: locks, damage, other versions, and file systems that refuse.
+//! Opening a store: locks, damage, other versions, and file systems that refuse.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,7 +14,7 @@ use nix::{
 
 use super::*;
 
-/// A closed store with one deployed revision.
+/// Returns a closed store with one deployed revision.
 fn closed() -> (TempDir, PathBuf) {
     let fixture = Fixture::new();
     let stored = ruleset(&"192.0.2.0/24\n".repeat(2_000), &[("abuse", 1)]);
@@ -117,7 +117,7 @@ fn another_programs_database_is_not_touched() {
     assert_corrupt(&refusal(&dir), &dir);
 }
 
-/// As a backup that is given back, the view would keep the daemon busy for good.
+/// In a restored backup, the view would keep the daemon busy permanently.
 #[test]
 fn a_query_in_a_tables_place_is_damage_and_is_not_run() {
     for (sql, named) in [
@@ -168,8 +168,8 @@ fn a_half_made_database_of_an_interrupted_first_start_is_made_anew() {
     assert_eq!(names, ["ipblock.db", "ipblock.lock"]);
 }
 
-/// Whichever page is hit, the damage is found at open or when the ruleset is read, and a ruleset
-/// that is read is the one that was written.
+/// Whichever page is damaged, open or the read of the ruleset finds it. A ruleset that can be read
+/// is the one that was written.
 #[test]
 fn a_flipped_page_never_gives_another_ruleset() {
     let (dir, path) = closed();
@@ -245,7 +245,7 @@ fn a_database_that_another_program_locks_is_busy() {
     Store::open(dir.path()).unwrap();
 }
 
-/// Runs `test` on a file system of 512 KiB that nobody else sees and that goes with the thread.
+/// Runs `test` on a private file system of 512 KiB, which is removed with the thread.
 fn on_a_tiny_file_system(test: fn(&Path)) {
     if !nix::unistd::geteuid().is_root() {
         assert!(
@@ -281,7 +281,7 @@ fn a_full_disk_says_so_and_loses_nothing() {
         let error = store.stage(0, &large, &[]).unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error}");
         assert_eq!(store.staged().unwrap().unwrap().ruleset.toml, "a");
-        // Room again: the same store goes on.
+        // With free space again, the same store continues.
         store.stage(0, &ruleset("b", &[]), &[]).unwrap();
         drop(store);
         let store = Store::open(dir).unwrap();

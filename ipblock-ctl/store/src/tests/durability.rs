@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Sum that a daemon would show: the base and, for open generations, their checkpoint, which
-/// stands for the kernel's counters here.
+/// Returns the sum that a daemon would show: the base and, for open generations, the checkpoint in
+/// place of the kernel's counters.
 fn shown(fixture: &Fixture) -> u64 {
     let open = fixture.store.open_generations().unwrap();
     let checkpoints = open.iter().map(|generation| {
@@ -56,7 +56,7 @@ fn power_loss_after_any_step_of_a_deploy_loses_nothing_that_was_reported() {
         two
     );
     assert_eq!(after.store.staged().unwrap(), None);
-    // The retired generation's pins may still be there: doing it again adds nothing.
+    // The retired generation's pins may still exist: a second commit adds nothing.
     after.store.commit_switch(&switch).unwrap();
     assert_eq!(shown(&after), 8);
 }

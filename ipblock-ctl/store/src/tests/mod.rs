@@ -41,8 +41,8 @@ impl Fixture {
         Self { store, dir }
     }
 
-    /// What a machine that loses power now finds at its next start: the database and its log as
-    /// they are, without SQLite's own farewell.
+    /// Returns the store after a power loss: the present database and log, without SQLite's orderly
+    /// shutdown.
     fn after_power_loss(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["ipblock.db", "ipblock.db-wal"] {
@@ -157,7 +157,7 @@ fn classes() -> Vec<CompiledClass> {
     ]
 }
 
-/// One rule with `packets`, and as many dropped in the zone.
+/// Counts of one rule with `packets`, and the same number dropped in the zone.
 fn counts(rule: u64, packets: u64, last_hit: Option<i64>) -> GenerationCounts {
     let count = RuleCounts {
         packets,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 
-/// A rule of so many addresses, without those that `left_out` names.
+/// Returns a rule with many addresses, without those in `left_out`.
 fn large(left_out: &[u32]) -> StoredRuleset {
     let mut lines = String::new();
     for number in (0..50_000_u32).filter(|number| !left_out.contains(number)) {
@@ -45,7 +45,7 @@ fn an_edit_of_a_large_ruleset_stores_the_pieces_that_it_changes() {
     assert_eq!(fixture.store.ruleset(first).unwrap(), large(&[]));
     let staged = fixture.store.staged().unwrap().unwrap();
     assert_eq!(staged.ruleset, large(&[7]));
-    // What the next edit changes again goes, and so does all that nothing holds.
+    // Pieces that the next edit replaces are deleted, and so are all unused ones.
     fixture.store.stage(first, &large(&[7, 8]), &[]).unwrap();
     fixture.store.clear_staged().unwrap();
     assert_eq!(pieces(&fixture), before);

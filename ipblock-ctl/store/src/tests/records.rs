@@ -1,4 +1,4 @@
-//! Generations, interfaces and the audit trail: what is written is what is read.
+//! Generations, interfaces and the audit trail: what is read is what was written.
 
 use super::*;
 
@@ -151,7 +151,7 @@ fn the_last_duration_of_a_rule_is_kept_over_a_restart() {
     assert_eq!(fixture.store.rule_durations().unwrap(), again.into());
 }
 
-/// Rules with a duration of these ids.
+/// Returns rules with these ids, each with a duration.
 fn ends_of(ids: std::ops::RangeInclusive<u64>) -> Vec<(RuleId, End)> {
     let end = End {
         wall: at(1),
@@ -189,7 +189,7 @@ fn durations_go_with_the_last_ruleset_that_has_their_rule() {
         .stage(1, &ruleset("d", &[("kept", 1), ("y", 3)]), &[])
         .unwrap();
     assert_eq!(rows(), [1, 3]);
-    // Staged, prepared, and not deployed.
+    // Staged and prepared, but not deployed.
     let prepared = fixture.revision(
         &ruleset("d", &[("kept", 1), ("y", 3)]),
         RevisionState::Prepared,

@@ -102,7 +102,7 @@ fn trial(previous: u64) -> Trial {
     }
 }
 
-/// A first revision, and a second one on trial in its place.
+/// Records a first revision and, in its place, a second one on trial.
 fn on_trial(fixture: &Fixture) -> (u64, u64) {
     let first = fixture.revision(&ruleset("a", &[]), RevisionState::Deployed);
     let second = fixture.revision(&ruleset("b", &[]), RevisionState::Prepared);
@@ -373,6 +373,6 @@ fn what_is_staged_becomes_a_revision_without_its_text_being_stored_again() {
     let number = fixture.store.insert_revision(&new).unwrap();
     fixture.store.clear_staged().unwrap();
     assert_eq!(fixture.store.ruleset(number).unwrap(), staged);
-    // Nothing staged is no ruleset to record.
+    // Without a staged ruleset there is nothing to record.
     assert!(fixture.store.insert_revision(&new).is_err());
 }
