@@ -28,10 +28,10 @@ use super::{
     kernel_log::KernelLog,
     metrics::{self, Scrapes},
     settings::Settings,
-    start_error::StartError,
     state::Service,
     transport::unix::{self, SocketError, UnixSocket},
 };
+use crate::start::error::StartError;
 
 /// How soon an interface that appears is attached, and an unconfirmed revision taken back.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);

@@ -12,7 +12,6 @@ use super::{
     attach::interfaces::Interfaces,
     bans::live::LiveBans,
     changing::Changing,
-    compiled::CompiledRulesets,
     connections::places::Places,
     drift::report::Drift,
     feeds::followed::Followed,
@@ -22,6 +21,7 @@ use super::{
     rulesets::{Rulesets, Snapshot},
     settings::Settings,
 };
+use crate::changes::compiled::CompiledRulesets;
 
 /// The daemon's service: everything that a request can ask for is a method of it.
 pub struct Service {

@@ -9,7 +9,8 @@ use ipblock_store::{AlertEpoch, AlertTotals, Store};
 use tokio::sync::watch;
 
 use super::episodes::Episodes;
-use crate::{settings::AlertsConfig, sinks::Sinks, start_error::StartError};
+use crate::start::error::StartError;
+use crate::{settings::AlertsConfig, sinks::Sinks};
 
 /// What alerts need: the engine that decides when there is one, what the kernel announces, who hits,
 /// and where alerts go.

@@ -14,11 +14,11 @@ use ipblock_policy::RuleId;
 use serde::Serialize;
 
 use super::address;
+use crate::views::RULE_ROOM;
 use crate::{
     answers::{Array, Refusal, Sink},
     connections::Room,
     state::Service,
-    view::RULE_ROOM,
 };
 
 /// Sources in one answer unless told otherwise.

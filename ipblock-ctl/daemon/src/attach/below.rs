@@ -20,8 +20,10 @@ use ipblock_policy::Mode;
 use tracing::{error, info, warn};
 
 use super::{
-    super::changing::Changing,
-    super::state::{Service, State},
+    super::{
+        changing::Changing,
+        state::{Service, State},
+    },
     interfaces::AttachedState,
     obstacle::{Asked, Obstacle},
     rest::Rest,

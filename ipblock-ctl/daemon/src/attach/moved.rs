@@ -6,9 +6,9 @@ use ipblock_datapath::{DatapathError, Interface, MovedPin, PinnedLink};
 use ipblock_policy::ZoneName;
 use tracing::{info, warn};
 
-use super::super::changing::Changing;
-use super::super::state::{Service, State};
 use super::interfaces::{AttachedState, MovedLink};
+use crate::changing::Changing;
+use crate::state::{Service, State};
 
 impl Service {
     /// Keeps a link whose device has another name or is in another namespace.

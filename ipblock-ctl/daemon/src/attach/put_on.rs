@@ -4,8 +4,10 @@ use ipblock_datapath::{DatapathError, Interface, PinDirectory, PinnedLink, link}
 use tracing::{info, warn};
 
 use super::{
-    super::changing::Changing,
-    super::state::{Service, State},
+    super::{
+        changing::Changing,
+        state::{Service, State},
+    },
     below::{self, Lift},
     interfaces::{AttachedState, InterfaceRecord},
     obstacle::{Asked, Obstacle},

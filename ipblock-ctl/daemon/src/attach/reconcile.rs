@@ -3,8 +3,8 @@
 use ipblock_api::error::ApiError;
 use ipblock_datapath::{DatapathError, Interface, PinnedLink, stack::heights};
 
-use super::super::{changing::Changing, drift::report::Part, state::Service};
 use super::interfaces::{AttachedState, InterfaceRecord};
+use crate::{changing::Changing, drift::report::Part, state::Service};
 
 impl Service {
     /// Attaches what has appeared, notices what has gone, and puts right what does not run its zone's

@@ -10,7 +10,7 @@ use ipblock_policy::amount::{NewlyBanned, Sum, WIDE_HINT};
 use ipnet::IpNet;
 
 use super::stored::{StoredBans, live_prefixes};
-use crate::asked::Asked;
+use crate::changes::asked::Asked;
 
 /// How long requests count together, in nanoseconds.
 const TOGETHER: u64 = 3_600_000_000_000;

@@ -26,7 +26,8 @@ use super::{
     record::{Done, NAMED, audit, summary},
     until, warnings, with_deadline,
 };
-use crate::{addresses, asked::Asked, caller::Caller, ends, guard::log_forced, state::Service};
+use crate::changes::asked::Asked;
+use crate::{addresses, caller::Caller, ends, guard::log_forced, state::Service};
 
 /// Prefixes that an answer shows.
 const SHOWN: usize = 100;

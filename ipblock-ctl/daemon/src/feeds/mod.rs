@@ -31,14 +31,11 @@ use self::{
     file::FileFeed,
     followed::{Back, FollowedList, Look},
 };
-use super::{
+use super::{caller::Caller, changing::Changing, settings::Settings, state::Service};
+use crate::changes::{
     asked::Asked,
-    caller::Caller,
-    changing::Changing,
     deploy::nothing_to_do,
     execute::{Order, Target},
-    settings::Settings,
-    state::Service,
 };
 
 /// How soon what was refused is tried again, although its source has not changed.

@@ -23,10 +23,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::Guarded;
+use crate::changes::plan::Plan;
 use crate::{
     attach::interfaces::{AttachedState, InterfaceRecord},
     bans::{LiveBans, StoredBans, covering},
-    plan::Plan,
     state::State,
 };
 

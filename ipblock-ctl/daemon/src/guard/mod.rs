@@ -22,7 +22,8 @@ use self::{
     judge::Moment,
     sources::{SSH_PEER, Seen},
 };
-use super::{bans::StoredBans, caller::Caller, plan::Plan, state::Service};
+use super::{bans::StoredBans, caller::Caller, state::Service};
+use crate::changes::plan::Plan;
 
 /// The addresses that one change must not cut off, as they were seen for it.
 #[derive(Debug)]

@@ -156,10 +156,10 @@ mod tests {
         thread,
     };
 
+    use ipblock_api::error::ErrorKind;
     use tokio::{runtime::Runtime, task::JoinHandle};
 
     use super::*;
-    use ipblock_api::error::ErrorKind;
 
     /// Longer than any machine takes; a test that waits so long fails.
     const PATIENCE: Duration = Duration::from_mins(2);

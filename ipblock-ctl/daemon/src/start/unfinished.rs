@@ -13,22 +13,23 @@ use ipblock_store::{
 };
 use tracing::{info, warn};
 
-use super::{
+use crate::{
     changing::Changing,
-    counts::per_rule,
-    examine::programs_on_links,
-    fresh::Fresh,
-    start_error::StartError,
+    generations::{
+        counts::per_rule,
+        fresh::Fresh,
+        switch::{Change, Judge},
+    },
+    start::{error::StartError, examine::programs_on_links},
     state::Service,
-    switch::{Change, Judge},
 };
 
 /// Interrupted changes that had reached a link: built generations by revision.
-pub(super) type Unfinished = BTreeMap<u64, Vec<ipblock_store::Generation>>;
+pub(crate) type Unfinished = BTreeMap<u64, Vec<ipblock_store::Generation>>;
 
 impl Service {
     /// Undoes interrupted changes that reached no link and returns the others.
-    pub(super) fn undo_what_reached_no_link(
+    pub(crate) fn undo_what_reached_no_link(
         &self,
         pinned: &mut BTreeMap<u64, Generation>,
     ) -> Result<Unfinished, StartError> {
@@ -89,7 +90,7 @@ impl Service {
 
     /// Finishes interrupted changes: the links that still run the old generation get the new one,
     /// and the change is recorded.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &self,
         changing: &Changing<'_>,
         unfinished: Unfinished,

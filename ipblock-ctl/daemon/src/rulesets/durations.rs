@@ -13,15 +13,15 @@ use ipblock_policy::{Rule, RuleId, Ruleset, edit::Edit, edit::Expiry};
 use ipblock_store::End;
 use jiff::Timestamp;
 
-use super::ends;
+use crate::ends;
 
 /// The last duration that each rule was given.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Durations(pub(super) BTreeMap<RuleId, End>);
+pub(crate) struct Durations(pub(crate) BTreeMap<RuleId, End>);
 
 impl Durations {
     /// When a rule ends, on the wall clock as it goes now.
-    pub(super) fn end_of(&self, rule: &Rule, now: &Now) -> Option<Timestamp> {
+    pub(crate) fn end_of(&self, rule: &Rule, now: &Now) -> Option<Timestamp> {
         let given = rule.expires?;
         let end = self.0.get(&rule.id).filter(|end| same(end.wall, given));
         Some(end.map_or(given, |end| match ends::shown(end, now) {
@@ -33,7 +33,7 @@ impl Durations {
 
     /// The ruleset with each end where it is on the wall clock as it goes now: itself unless a clock
     /// was set.
-    pub(super) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
+    pub(crate) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
         let differs = |rule: &Rule| self.end_of(rule, now) != rule.expires;
         if self.0.is_empty() || !ruleset.rules.iter().any(differs) {
             return Arc::clone(ruleset);
@@ -52,7 +52,7 @@ fn same(kept: Timestamp, given: Timestamp) -> bool {
 }
 
 /// The rules whose end an edit among these has given as a duration at `now`.
-pub(super) fn given<'a>(
+pub(crate) fn given<'a>(
     edits: impl IntoIterator<Item = &'a Edit>,
     ruleset: &Ruleset,
     now: &Now,
@@ -88,8 +88,8 @@ mod tests {
     use ipblock_policy::document::parse;
     use jiff::SignedDuration;
 
-    use super::*;
     use crate::ends::some_moment as now;
+    use crate::rulesets::durations::*;
 
     /// Two rules that end in a minute: one was given a duration, the other a time.
     fn two_ends() -> (Arc<Ruleset>, Durations) {

@@ -15,7 +15,7 @@ use ipblock_policy::{
 };
 use tracing::info;
 
-use super::{
+use crate::{
     caller::Caller,
     changing::Changing,
     rulesets::{Snapshot, StagedSet, to_stored},
@@ -85,7 +85,7 @@ impl Service {
     /// Carries the staged edits over to the deployed revision where that is another one than they
     /// started from. What both changed differently is refused, and stays staged as it is. So is,
     /// unless forced, what only both together make dangerous: nobody was asked about that.
-    pub(super) fn rebase_staged(
+    pub(crate) fn rebase_staged(
         &self,
         changing: &Changing<'_>,
         force: bool,
@@ -134,14 +134,14 @@ impl Service {
 
     /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
     /// whoever deploys the edits.
-    pub(super) fn rebase_staged_if_possible(&self, changing: &Changing<'_>) {
+    pub(crate) fn rebase_staged_if_possible(&self, changing: &Changing<'_>) {
         if let Err(error) = self.rebase_staged(changing, false) {
             info!(%error, "staged edits stay as they are");
         }
     }
 
     /// The staged edits, oldest first.
-    pub(super) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
+    pub(crate) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
         let edits = self.store.staged_edits()?.into_iter();
         let listed = edits.take(MAX_LISTED_EDITS);
         Ok(listed

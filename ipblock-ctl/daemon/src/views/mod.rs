@@ -1,5 +1,7 @@
 //! What the daemon shows: status, zones, rules, allow lists, counters.
 
+mod lists;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::ControlFlow,
@@ -24,17 +26,17 @@ use ipblock_policy::{
 use ipblock_store::ZoneCounts;
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     answers::{Array, Refusal, Sink, Texts},
     attach::moved_problems,
     connections::Room,
-    counts::Counts,
     ends, feeds,
+    generations::counts::Counts,
     state::{Service, State},
 };
 
 /// Bytes that a list of rules takes for each, without the elements: counts, references, a row.
-pub(super) const RULE_ROOM: usize = 256;
+pub(crate) const RULE_ROOM: usize = 256;
 /// Bytes that a comparison of two lists takes for each element.
 const ELEMENT_ROOM: usize = 48;
 
@@ -46,7 +48,7 @@ impl Service {
     }
 
     /// The status by counts that were read already.
-    pub(super) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
+    pub(crate) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
         let present = Interface::list();
         let interfaces = state.shown_interfaces(present.as_deref());
         let zones = state
@@ -105,20 +107,20 @@ impl Service {
     }
 
     /// Until when an operator has called off all dropping.
-    pub(super) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
+    pub(crate) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
         let until = self.panic_off.until_ns().ok()?;
         (until > now.boot_ns).then(|| ends::to_millisecond(now.wall_at(until)))
     }
 
     /// `GET /v1/counters`.
-    pub(super) fn counters(&self, room: &mut Room) -> Result<Counters, Refusal> {
+    pub(crate) fn counters(&self, room: &mut Room) -> Result<Counters, Refusal> {
         room.need(self.rule_count() * RULE_ROOM)?;
         let state = self.read();
         Ok(state.counters_from(&state.generations.counts()?))
     }
 
     /// `GET /v1/zones`.
-    pub(super) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
+    pub(crate) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
         let state = self.read();
         let (before, after) = (state.rulesets.deployed(), state.rulesets.edited());
         zone_names(before, after)
@@ -150,13 +152,13 @@ impl Service {
     }
 
     /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
-    pub(super) fn rules(&self, query: RulesQuery, room: &mut Room) -> Result<ShownRules, Refusal> {
+    pub(crate) fn rules(&self, query: RulesQuery, room: &mut Room) -> Result<ShownRules, Refusal> {
         room.need(self.rule_count() * RULE_ROOM)?;
         Ok(self.read().show_rules(query)?)
     }
 
     /// `GET /v1/rules/{name}`.
-    pub(super) fn rule(
+    pub(crate) fn rule(
         &self,
         name: &str,
         query: RulesQuery,
@@ -173,13 +175,13 @@ impl Service {
     }
 
     /// Rules of both sides, as a measure of what a list of them takes.
-    pub(super) fn rule_count(&self) -> usize {
+    pub(crate) fn rule_count(&self) -> usize {
         let state = self.read();
         state.rulesets.deployed().rules.len() + state.rulesets.edited().rules.len()
     }
 
     /// Bytes that `GET /v1/diff` takes: ranges of both sides, and a line for each rule.
-    pub(super) fn room_of_a_diff(&self) -> usize {
+    pub(crate) fn room_of_a_diff(&self) -> usize {
         let entries: u64 = {
             let state = self.read();
             let zones = state.generations.zones().values();
@@ -192,7 +194,7 @@ impl Service {
     }
 
     /// `GET /v1/allow`: the global list, then those of zones.
-    pub(super) fn allow(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
+    pub(crate) fn allow(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
         let lists = {
             let state = self.read();
             let (before, after) = (state.rulesets.deployed(), state.rulesets.edited());
@@ -228,7 +230,7 @@ impl Service {
 }
 
 /// What a list of rules is made from. Elements are shared with the rulesets.
-pub(super) struct ShownRules {
+pub(crate) struct ShownRules {
     before: Arc<Ruleset>,
     after: Arc<Ruleset>,
     counts: Counts,
@@ -310,7 +312,7 @@ impl State {
     }
 
     /// The counters of deployed rules, by counts that were read already.
-    pub(super) fn counters_from(&self, counts: &Counts) -> Counters {
+    pub(crate) fn counters_from(&self, counts: &Counts) -> Counters {
         let ZoneCounts { totals, bans } = counts.all_zones();
         let rules = self.rulesets.deployed().rules.iter().map(|rule| {
             let count = counts.rule(rule.id);
@@ -381,7 +383,7 @@ fn sink_problems(alerts: &AlertStatus) -> impl Iterator<Item = String> {
     })
 }
 
-pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
+pub(crate) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> EntryState {
     match (before, after) {
         (Some(before), Some(after)) if before == after => EntryState::Deployed,
         (Some(_), Some(_)) => EntryState::Changed,
@@ -391,7 +393,7 @@ pub(super) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
 }
 
 /// Hands over address, note and state of each element: those of `after`, then those that are gone.
-pub(super) fn each_changed(
+pub(crate) fn each_changed(
     before: &Shared<Element>,
     after: &Shared<Element>,
     mut take: impl FnMut(String, String, EntryState) -> ControlFlow<()>,
@@ -422,7 +424,7 @@ pub(super) fn each_changed(
 }
 
 /// Bytes that [`each_changed`] takes for the largest of these pairs.
-pub(super) fn room_to_compare<'a>(
+pub(crate) fn room_to_compare<'a>(
     pairs: impl IntoIterator<Item = (&'a Shared<Element>, &'a Shared<Element>)>,
 ) -> usize {
     let differing = pairs.into_iter().filter(|(old, new)| !old.is_same(new));

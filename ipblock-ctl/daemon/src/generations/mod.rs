@@ -2,6 +2,11 @@
 //!
 //! Everybody may read them; only a change changes them.
 
+pub(crate) mod counts;
+pub(crate) mod fresh;
+mod live_counts;
+pub(crate) mod switch;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -16,15 +21,15 @@ use ipblock_policy::{
 use ipblock_store::{GenerationCounts, NewGeneration, Store, StoreError, ZoneSwitch};
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     alerts::book::{Book, known_rules},
     changing::Changing,
-    counts::{Counts, per_rule},
+    generations::counts::{Counts, per_rule},
 };
 
 /// Which generations there are.
 #[derive(Default)]
-pub(super) struct Generations {
+pub(crate) struct Generations {
     /// Shared with requests that ask one for long: nothing waits for them.
     zones: BTreeMap<ZoneName, Arc<LiveZone>>,
     /// Generations of a change that was undone, and whose program could not be taken off every link:
@@ -37,23 +42,23 @@ pub(super) struct Generations {
 }
 
 /// A zone with its generation in force.
-pub(super) struct LiveZone {
-    pub(super) generation: Generation,
+pub(crate) struct LiveZone {
+    pub(crate) generation: Generation,
     /// What its classes stand for, as recorded when it was built.
-    pub(super) classes: Arc<[CompiledClass]>,
-    pub(super) default: DefaultVerdict,
-    pub(super) ipv4_entries: u64,
-    pub(super) ipv6_entries: u64,
+    pub(crate) classes: Arc<[CompiledClass]>,
+    pub(crate) default: DefaultVerdict,
+    pub(crate) ipv4_entries: u64,
+    pub(crate) ipv6_entries: u64,
     /// Entries by rule, for `rule list`.
-    pub(super) rule_entries: HashMap<RuleId, u64>,
+    pub(crate) rule_entries: HashMap<RuleId, u64>,
 }
 
 /// Generations that a change has replaced, still pinned.
-pub(super) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
+pub(crate) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
 
 impl Generations {
     /// What the store has; nothing of the kernel yet.
-    pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             base: Counts::load(store)?,
             ..Self::default()
@@ -61,29 +66,29 @@ impl Generations {
     }
 
     /// The generation of each zone.
-    pub(super) fn zones(&self) -> &BTreeMap<ZoneName, Arc<LiveZone>> {
+    pub(crate) fn zones(&self) -> &BTreeMap<ZoneName, Arc<LiveZone>> {
         &self.zones
     }
 
-    pub(super) fn of_zone(&self, zone: &ZoneName) -> Option<&Arc<LiveZone>> {
+    pub(crate) fn of_zone(&self, zone: &ZoneName) -> Option<&Arc<LiveZone>> {
         self.zones.get(zone)
     }
 
     /// Id of the program that a zone's interfaces should run.
-    pub(super) fn program_of(&self, zone: &ZoneName) -> Option<u32> {
+    pub(crate) fn program_of(&self, zone: &ZoneName) -> Option<u32> {
         let live = self.zones.get(zone);
         live.map(|live| live.generation.program_id())
     }
 
     /// Every generation that may judge packets, with its zone.
-    pub(super) fn judging(&self) -> impl Iterator<Item = (&ZoneName, &LiveZone)> {
+    pub(crate) fn judging(&self) -> impl Iterator<Item = (&ZoneName, &LiveZone)> {
         let lingering = self.lingering.iter().map(|(name, live)| (name, live));
         let zones = self.zones.iter().map(|(name, live)| (name, &**live));
         zones.chain(lingering)
     }
 
     /// Entries of all zones.
-    pub(super) fn entries(&self) -> u64 {
+    pub(crate) fn entries(&self) -> u64 {
         let zones = self.zones.values();
         zones
             .map(|zone| zone.ipv4_entries + zone.ipv6_entries)
@@ -91,17 +96,17 @@ impl Generations {
     }
 
     /// What generations that are gone stood for.
-    pub(super) fn book(&self) -> &Book {
+    pub(crate) fn book(&self) -> &Book {
         &self.book
     }
 
     /// What generations have counted that are gone.
-    pub(super) fn base(&self) -> &Counts {
+    pub(crate) fn base(&self) -> &Counts {
         &self.base
     }
 
     /// All that was counted, by generations that are gone and by those that judge.
-    pub(super) fn counts(&self) -> Result<Counts, ApiError> {
+    pub(crate) fn counts(&self) -> Result<Counts, ApiError> {
         let mut all = self.base.clone();
         for (name, zone) in self.judging() {
             all.add(name, &zone.counts()?);
@@ -110,12 +115,12 @@ impl Generations {
     }
 
     /// Takes over a generation that a daemon before has put in force.
-    pub(super) fn adopt(&mut self, _: &Changing<'_>, zone: ZoneName, live: LiveZone) {
+    pub(crate) fn adopt(&mut self, _: &Changing<'_>, zone: ZoneName, live: LiveZone) {
         self.zones.insert(zone, Arc::new(live));
     }
 
     /// Reads anew what generations have counted that are gone.
-    pub(super) fn reload_base(
+    pub(crate) fn reload_base(
         &mut self,
         _: &Changing<'_>,
         store: &Store,
@@ -125,7 +130,7 @@ impl Generations {
     }
 
     /// Takes up a switch that the store has recorded; returns what it replaced.
-    pub(super) fn take_up(
+    pub(crate) fn take_up(
         &mut self,
         changing: &Changing<'_>,
         switched: &[(ZoneName, ZoneSwitch)],
@@ -153,7 +158,7 @@ impl Generations {
     }
 
     /// Takes the place of others as a restore does, which has no counts in common with them.
-    pub(super) fn replace(
+    pub(crate) fn replace(
         &mut self,
         _: &Changing<'_>,
         base: Self,
@@ -171,7 +176,7 @@ impl Generations {
     }
 
     /// Adds what a generation counted that is gone.
-    pub(super) fn add_to_base(
+    pub(crate) fn add_to_base(
         &mut self,
         _: &Changing<'_>,
         zone: &ZoneName,
@@ -181,12 +186,12 @@ impl Generations {
     }
 
     /// Keeps a generation that was undone and is still on a link.
-    pub(super) fn linger(&mut self, _: &Changing<'_>, zone: ZoneName, live: LiveZone) {
+    pub(crate) fn linger(&mut self, _: &Changing<'_>, zone: ZoneName, live: LiveZone) {
         self.lingering.push((zone, live));
     }
 
     /// Takes out the undone generations whose program is not among those that run.
-    pub(super) fn left_by_links(
+    pub(crate) fn left_by_links(
         &mut self,
         _: &Changing<'_>,
         is_running: impl Fn(u32) -> bool,
@@ -199,20 +204,20 @@ impl Generations {
     }
 
     /// Whether a generation that was undone still judges.
-    pub(super) fn has_lingering(&self) -> bool {
+    pub(crate) fn has_lingering(&self) -> bool {
         !self.lingering.is_empty()
     }
 }
 
 impl LiveZone {
     /// What this generation has counted, per rule.
-    pub(super) fn counts(&self) -> Result<GenerationCounts, ApiError> {
+    pub(crate) fn counts(&self) -> Result<GenerationCounts, ApiError> {
         let kernel = self.generation.counts()?;
         Ok(per_rule(&self.classes, &kernel, &Now::read()))
     }
 
     /// What the store has to know of it.
-    pub(super) fn record(
+    pub(crate) fn record(
         &self,
         name: &ZoneName,
         zone: &CompiledZone,

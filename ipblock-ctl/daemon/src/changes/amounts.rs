@@ -13,10 +13,9 @@ use ipblock_policy::amount::{WIDE_HINT, Wide, ZoneChange, newly_dropped};
 use ipnet::IpNet;
 use tracing::warn;
 
-use super::{
-    asked::Asked,
+use crate::{
     bans::{StoredBans, live_prefixes},
-    plan::Plan,
+    changes::{asked::Asked, plan::Plan},
     state::Service,
 };
 
@@ -30,7 +29,7 @@ impl Service {
     /// Refuses a plan that newly drops one percent of an address family or more, unless the operator
     /// was asked. What was only forced comes back as warnings. `bans` take the place of those in
     /// force.
-    pub(super) fn require_asked(
+    pub(crate) fn require_asked(
         &self,
         plan: &Plan,
         bans: Option<&StoredBans>,
@@ -54,7 +53,7 @@ impl Service {
     }
 
     /// Adds to a diff what a deploy would refuse for its amount.
-    pub(super) fn show_amount(&self, plan: &Plan, bans: Option<&StoredBans>, diff: &mut Diff) {
+    pub(crate) fn show_amount(&self, plan: &Plan, bans: Option<&StoredBans>, diff: &mut Diff) {
         if let Some(found) = self.amount_of(plan, bans) {
             let what = found.in_one_line(plan);
             diff.warnings

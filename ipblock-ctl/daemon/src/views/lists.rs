@@ -14,17 +14,17 @@ use ipblock_policy::{
 };
 use serde::Serialize;
 
-use super::{
+use crate::{
     answers::{Array, Refusal, Sink},
     connections::Room,
     feeds::{self, Followed},
     state::{Service, State},
-    view::{RULE_ROOM, each_changed, entry_state, room_to_compare},
+    views::{RULE_ROOM, each_changed, entry_state, room_to_compare},
 };
 
 impl Service {
     /// `GET /v1/exceptions`: rule by rule, those that are staged to go last in each.
-    pub(super) fn exceptions(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
+    pub(crate) fn exceptions(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
         let (before, after, _) = both(&self.read());
         room.need((before.rules.len() + after.rules.len()) * RULE_ROOM)?;
         let old: BTreeMap<RuleId, &Rule> =
@@ -61,7 +61,7 @@ impl Service {
     }
 
     /// `GET /v1/lists`.
-    pub(super) fn lists(&self) -> impl Serialize + use<> {
+    pub(crate) fn lists(&self) -> impl Serialize + use<> {
         let (before, after, followed) = both(&self.read());
         Array::new(move |sink: Sink<'_, ListInfo>| {
             let names: BTreeSet<_> = before.lists.keys().chain(after.lists.keys()).collect();
@@ -86,7 +86,7 @@ impl Service {
     }
 
     /// `GET /v1/lists/{name}`.
-    pub(super) fn list(&self, name: &str) -> Result<impl Serialize + use<>, ApiError> {
+    pub(crate) fn list(&self, name: &str) -> Result<impl Serialize + use<>, ApiError> {
         let (before, after, followed) = both(&self.read());
         let parsed: Option<ListName> = name.parse().ok();
         let problem = parsed

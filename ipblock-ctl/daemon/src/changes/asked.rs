@@ -2,9 +2,9 @@
 
 /// What the operator has said already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// That much may be dropped.
-    pub(super) wide: bool,
+    pub(crate) wide: bool,
     /// That whatever is refused for safety may be done.
-    pub(super) force: bool,
+    pub(crate) force: bool,
 }

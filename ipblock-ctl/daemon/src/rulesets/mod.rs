@@ -2,6 +2,12 @@
 //!
 //! Everybody may read them; only a change changes them.
 
+mod durations;
+mod kept;
+mod rebase;
+mod staging;
+mod wall_clock;
+
 use std::sync::Arc;
 
 use ipblock_api::error::{ApiError, ErrorKind};
@@ -9,10 +15,10 @@ use ipblock_datapath::clock::Now;
 use ipblock_policy::{RuleId, Ruleset, document};
 use ipblock_store::{Confirmation, Deploy, End, Store, StoredRuleset};
 
-use super::{changing::Changing, durations::Durations, ends};
+use crate::{changing::Changing, ends, rulesets::durations::Durations};
 
 /// Which rulesets there are.
-pub(super) struct Rulesets {
+pub(crate) struct Rulesets {
     /// The deployed revision; 0 before the first deploy.
     revision: u64,
     deployed: Arc<Ruleset>,
@@ -37,24 +43,24 @@ struct OnTrial {
 
 /// The staged ruleset.
 #[derive(Clone, Debug)]
-pub(super) struct StagedSet {
-    pub(super) ruleset: Arc<Ruleset>,
+pub(crate) struct StagedSet {
+    pub(crate) ruleset: Arc<Ruleset>,
     /// The revision that the edits started from.
-    pub(super) base: u64,
+    pub(crate) base: u64,
     /// The number of edits.
-    pub(super) edits: u64,
+    pub(crate) edits: u64,
 }
 
 /// What is deployed and what is staged at one moment.
-pub(super) struct Snapshot {
-    pub(super) revision: u64,
-    pub(super) deployed: Arc<Ruleset>,
-    pub(super) staged: Option<StagedSet>,
+pub(crate) struct Snapshot {
+    pub(crate) revision: u64,
+    pub(crate) deployed: Arc<Ruleset>,
+    pub(crate) staged: Option<StagedSet>,
 }
 
 impl Rulesets {
     /// What the store has.
-    pub(super) fn load(store: &Store) -> Result<Self, ApiError> {
+    pub(crate) fn load(store: &Store) -> Result<Self, ApiError> {
         let revision = store
             .deployed_revision()?
             .map_or(0, |revision| revision.number);
@@ -86,32 +92,32 @@ impl Rulesets {
         })
     }
 
-    pub(super) fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
-    pub(super) fn deployed(&self) -> &Arc<Ruleset> {
+    pub(crate) fn deployed(&self) -> &Arc<Ruleset> {
         &self.deployed
     }
 
-    pub(super) fn staged(&self) -> Option<&StagedSet> {
+    pub(crate) fn staged(&self) -> Option<&StagedSet> {
         self.staged.as_ref()
     }
 
     /// The number of staged edits.
-    pub(super) fn staged_edits(&self) -> u64 {
+    pub(crate) fn staged_edits(&self) -> u64 {
         self.staged.as_ref().map_or(0, |staged| staged.edits)
     }
 
     /// The ruleset with staged edits applied.
-    pub(super) fn edited(&self) -> &Arc<Ruleset> {
+    pub(crate) fn edited(&self) -> &Arc<Ruleset> {
         match &self.staged {
             Some(staged) => &staged.ruleset,
             None => &self.deployed,
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             revision: self.revision,
             deployed: Arc::clone(&self.deployed),
@@ -120,54 +126,54 @@ impl Rulesets {
     }
 
     /// Whether edits that lead to this ruleset, from what is deployed now, change nothing.
-    pub(super) fn is_as_deployed(&self, edited: &Ruleset) -> bool {
+    pub(crate) fn is_as_deployed(&self, edited: &Ruleset) -> bool {
         let staged = self.staged.as_ref();
         staged.is_some_and(|staged| staged.base == self.revision) && *self.deployed == *edited
     }
 
     /// What the deployed revision awaits.
-    pub(super) fn confirmation(&self) -> Option<&Confirmation> {
+    pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
         self.trial.as_ref().map(|trial| &trial.confirmation)
     }
 
     /// The ruleset that comes back unless the revision is confirmed that is given beside it.
-    pub(super) fn comes_back(&self) -> Option<(u64, &Ruleset)> {
+    pub(crate) fn comes_back(&self) -> Option<(u64, &Ruleset)> {
         let trial = self.trial.as_ref()?;
         Some((trial.confirmation.revision, trial.previous.as_deref()?))
     }
 
     /// Why a revision that nobody confirmed is still in force although its time is over.
-    pub(super) fn trial_problem(&self) -> Option<&String> {
+    pub(crate) fn trial_problem(&self) -> Option<&String> {
         self.trial.as_ref()?.problem.as_ref()
     }
 
     /// A ruleset with each end where it is on the wall clock as it goes now.
-    pub(super) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
+    pub(crate) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
         self.durations.as_of(ruleset, now)
     }
 
     /// Whether an end was given as a duration.
-    pub(super) fn has_durations(&self) -> bool {
+    pub(crate) fn has_durations(&self) -> bool {
         !self.durations.0.is_empty()
     }
 
-    pub(super) fn wall_offset(&self) -> i128 {
+    pub(crate) fn wall_offset(&self) -> i128 {
         self.wall_offset
     }
 
     /// Stages a ruleset, with the ends that its edits gave as durations.
-    pub(super) fn stage(&mut self, _: &Changing<'_>, staged: StagedSet, ends: Vec<(RuleId, End)>) {
+    pub(crate) fn stage(&mut self, _: &Changing<'_>, staged: StagedSet, ends: Vec<(RuleId, End)>) {
         self.durations.0.extend(ends);
         self.staged = Some(staged);
     }
 
     /// Forgets what is staged.
-    pub(super) fn unstage(&mut self, _: &Changing<'_>) {
+    pub(crate) fn unstage(&mut self, _: &Changing<'_>) {
         self.staged = None;
     }
 
     /// Takes up what was put in force.
-    pub(super) fn deploy(&mut self, _: &Changing<'_>, deploy: Deploy, ruleset: Arc<Ruleset>) {
+    pub(crate) fn deploy(&mut self, _: &Changing<'_>, deploy: Deploy, ruleset: Arc<Ruleset>) {
         self.revision = deploy.revision;
         let before = std::mem::replace(&mut self.deployed, ruleset);
         self.trial = deploy.trial.map(|trial| OnTrial {
@@ -181,12 +187,12 @@ impl Rulesets {
     }
 
     /// The deployed revision stays.
-    pub(super) fn confirm(&mut self, _: &Changing<'_>) {
+    pub(crate) fn confirm(&mut self, _: &Changing<'_>) {
         self.trial = None;
     }
 
     /// Keeps why nothing came back; whether it was another reason before.
-    pub(super) fn keep_trial_problem(&mut self, _: &Changing<'_>, problem: &str) -> bool {
+    pub(crate) fn keep_trial_problem(&mut self, _: &Changing<'_>, problem: &str) -> bool {
         let Some(trial) = &mut self.trial else {
             return true;
         };
@@ -194,11 +200,11 @@ impl Rulesets {
         before.as_deref() != Some(problem)
     }
 
-    pub(super) fn set_durations(&mut self, _: &Changing<'_>, durations: Durations) {
+    pub(crate) fn set_durations(&mut self, _: &Changing<'_>, durations: Durations) {
         self.durations = durations;
     }
 
-    pub(super) fn set_wall_offset(&mut self, _: &Changing<'_>, offset: i128) {
+    pub(crate) fn set_wall_offset(&mut self, _: &Changing<'_>, offset: i128) {
         self.wall_offset = offset;
     }
 }
@@ -214,7 +220,7 @@ fn previous_ruleset(store: &Store, revision: u64) -> Option<Arc<Ruleset>> {
 }
 
 /// The form in which the store keeps a ruleset.
-pub(super) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
+pub(crate) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
     StoredRuleset {
         toml: document::print(ruleset),
         ids: ruleset
@@ -226,7 +232,7 @@ pub(super) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
 }
 
 /// The ruleset of a revision; 0: none, as before the first deploy.
-pub(super) fn stored_ruleset(store: &Store, revision: u64) -> Result<Ruleset, ApiError> {
+pub(crate) fn stored_ruleset(store: &Store, revision: u64) -> Result<Ruleset, ApiError> {
     match revision {
         0 => Ok(Ruleset::default()),
         number => from_stored(&store.ruleset(number)?),

@@ -16,20 +16,18 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::{
+use crate::{
     alerts::AlertDesk,
     attach::bare,
     backup::remove_left_aside,
     bans::LiveBans,
     changing::Changing,
-    examine::examine,
-    fresh::Fresh,
-    generations::LiveZone,
+    generations::{LiveZone, fresh::Fresh},
     guard::Sources,
     metrics::Record,
     rulesets::Snapshot,
     settings::Settings,
-    start_error::StartError,
+    start::{error::StartError, examine::examine},
     state::{Service, SharedState, State},
 };
 
@@ -159,7 +157,7 @@ impl Service {
     }
 
     /// A pinned generation with what the store knows of it.
-    pub(super) fn live_zone(
+    pub(crate) fn live_zone(
         &self,
         generation: Generation,
         recorded: &ipblock_store::Generation,
@@ -218,7 +216,7 @@ impl Service {
     /// Builds generations of the deployed revision for these zones and puts them in force. One that
     /// cannot be built is told of and tried again: the other zones, and what is in the kernel of this
     /// one, go on.
-    pub(super) fn build_anew(
+    pub(crate) fn build_anew(
         &self,
         changing: &Changing<'_>,
         zones: &BTreeSet<ZoneName>,
@@ -256,7 +254,7 @@ impl Service {
     }
 
     /// Compiles, builds and records a zone's generation for a revision.
-    pub(super) fn build_for(
+    pub(crate) fn build_for(
         &self,
         changing: &Changing<'_>,
         ruleset: &Arc<Ruleset>,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const LARGEST: usize = 64 << 10;
 
 /// An edit as the store keeps it; in place of a large one `{"edit": "import", "omitted_bytes": n}`.
-pub(super) fn kept(edit: &Edit) -> serde_json::Result<Value> {
+pub(crate) fn kept(edit: &Edit) -> serde_json::Result<Value> {
     let mut head = Head::default();
     serde_json::to_writer(&mut head, edit)?;
     if head.written <= LARGEST {
@@ -47,7 +47,7 @@ impl Write for Head {
 mod tests {
     use ipblock_policy::edit::Import;
 
-    use super::*;
+    use crate::rulesets::kept::*;
 
     fn import(addresses: usize) -> Edit {
         Edit::Import(Import {

@@ -11,7 +11,7 @@ use ipblock_policy::{
     text::counted,
 };
 
-use super::{answers::RulesetToml, plan::Plan, state::Service};
+use crate::{answers::RulesetToml, changes::plan::Plan, state::Service};
 
 /// Revisions that a refusal names; it says how many more there are.
 const NAMED: usize = 10;
@@ -21,7 +21,7 @@ const FORCE: &str = "pass --force if that is meant";
 impl Service {
     /// Refuses an applied file that takes too much away or was made from another revision than the
     /// deployed one. What was forced comes back as warnings.
-    pub(super) fn require_sound(
+    pub(crate) fn require_sound(
         &self,
         plan: &Plan,
         origin: Option<&Origin>,
@@ -42,7 +42,7 @@ impl Service {
     }
 
     /// What [`Service::require_sound`] would refuse, a line each.
-    pub(super) fn unsound(
+    pub(crate) fn unsound(
         &self,
         plan: &Plan,
         origin: Option<&Origin>,
@@ -114,7 +114,7 @@ impl Service {
 
     /// A ruleset as a file that says which revision it is made from; `base` is what that revision
     /// says.
-    pub(super) fn exported(
+    pub(crate) fn exported(
         &self,
         ruleset: Arc<Ruleset>,
         revision: u64,
@@ -126,7 +126,7 @@ impl Service {
 
     /// Refuses an import that takes the place of much more than it brings: `before` is what was
     /// held, `after` the ruleset with the import.
-    pub(super) fn require_most_kept(
+    pub(crate) fn require_most_kept(
         &self,
         before: &Held<'_>,
         after: &Ruleset,
@@ -147,14 +147,14 @@ impl Service {
 }
 
 /// What the target of an import held before.
-pub(super) struct Held<'a> {
+pub(crate) struct Held<'a> {
     into: &'a str,
     before: usize,
 }
 
 impl<'a> Held<'a> {
     /// Where an edit replaces it.
-    pub(super) fn by_replaced(edit: &'a Edit, ruleset: &Ruleset) -> Option<Self> {
+    pub(crate) fn by_replaced(edit: &'a Edit, ruleset: &Ruleset) -> Option<Self> {
         match edit {
             Edit::Import(Import {
                 into,

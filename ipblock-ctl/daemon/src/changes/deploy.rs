@@ -8,10 +8,12 @@ use ipblock_api::{
 };
 use ipblock_policy::{Ruleset, document, special};
 
-use super::{
-    asked::Asked,
+use crate::{
     caller::Caller,
-    execute::{Order, Target},
+    changes::{
+        asked::Asked,
+        execute::{Order, Target},
+    },
     rulesets::Snapshot,
     state::Service,
 };
@@ -142,7 +144,7 @@ impl Service {
 }
 
 /// In an applied file the same name is the same rule.
-pub(super) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
+pub(crate) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
     let known: BTreeMap<_, _> = before
         .rules
         .iter()
@@ -156,7 +158,7 @@ pub(super) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
 }
 
 /// The answer when everything is as it should be.
-pub(super) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
+pub(crate) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
     Deployed {
         revision,
         changed: false,

@@ -18,8 +18,8 @@ use ipblock_policy::{
 };
 use jiff::Timestamp;
 
-use super::{
-    compiled::{CompiledRulesets, Zones},
+use crate::{
+    changes::compiled::{CompiledRulesets, Zones},
     state::{Service, State},
 };
 
@@ -28,11 +28,11 @@ type Side = Option<Arc<CompiledZone>>;
 
 /// The way from the deployed ruleset to another one.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) before: Arc<Ruleset>,
-    pub(super) after: Arc<Ruleset>,
+pub(crate) struct Plan {
+    pub(crate) before: Arc<Ruleset>,
+    pub(crate) after: Arc<Ruleset>,
     /// The moment of both sides.
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
     /// Every zone of either side: compiled before and after. Absent on one side: none.
     zones: BTreeMap<ZoneName, (Side, Side)>,
     /// What differs, in words.
@@ -40,7 +40,7 @@ pub(super) struct Plan {
 }
 
 /// What becomes of a zone's generation.
-pub(super) enum ZoneStep<'a> {
+pub(crate) enum ZoneStep<'a> {
     /// It holds already what it should.
     Keep,
     /// It is replaced, or made.
@@ -68,7 +68,7 @@ impl Plan {
     }
 
     /// What to do in each zone; `state` says what its generation holds.
-    pub(super) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
+    pub(crate) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
         let steps = self.zones.iter().map(|(name, (before, after))| {
             let step = match after {
                 None => ZoneStep::Remove,
@@ -91,7 +91,7 @@ impl Plan {
     }
 
     /// Every zone of either side, before and after.
-    pub(super) fn zones(
+    pub(crate) fn zones(
         &self,
     ) -> impl Iterator<Item = (&ZoneName, Option<&CompiledZone>, Option<&CompiledZone>)> {
         let zones = self.zones.iter();
@@ -99,12 +99,12 @@ impl Plan {
     }
 
     /// Whether there is any difference but the order of rules, which has no meaning.
-    pub(super) fn changes_anything(&self) -> bool {
+    pub(crate) fn changes_anything(&self) -> bool {
         !self.changes.is_empty()
     }
 
     /// Kernel entries before, over all zones and both families.
-    pub(super) fn entries_before(&self) -> u64 {
+    pub(crate) fn entries_before(&self) -> u64 {
         let before = self
             .zones
             .values()
@@ -113,7 +113,7 @@ impl Plan {
     }
 
     /// Kernel entries after, over all zones and both families.
-    pub(super) fn entries_after(&self) -> u64 {
+    pub(crate) fn entries_after(&self) -> u64 {
         let after = self
             .zones
             .values()
@@ -122,7 +122,7 @@ impl Plan {
     }
 
     /// The plan as the API shows it, all but what the guard knows of it.
-    pub(super) fn to_diff(&self) -> Diff {
+    pub(crate) fn to_diff(&self) -> Diff {
         let nothing = CompiledZone::empty();
         let pairs: Vec<_> = self
             .zones
@@ -169,7 +169,7 @@ impl Plan {
 
 impl Service {
     /// The plan that leads from one ruleset to another now.
-    pub(super) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
+    pub(crate) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
         let now = Now::read();
         // Ends of durations stand where they are now.
         let (old, new) = {
@@ -182,7 +182,7 @@ impl Service {
     }
 
     /// The zones of a ruleset at a moment, compiled unless they were before.
-    pub(super) fn zones_of(
+    pub(crate) fn zones_of(
         &self,
         ruleset: &Arc<Ruleset>,
         now: Timestamp,
@@ -191,12 +191,12 @@ impl Service {
     }
 
     /// What was compiled last.
-    pub(super) fn compiled(&self) -> MutexGuard<'_, CompiledRulesets> {
+    pub(crate) fn compiled(&self) -> MutexGuard<'_, CompiledRulesets> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses a ruleset that drops a zone with interfaces in it.
-    pub(super) fn require_zones_of_interfaces(
+    pub(crate) fn require_zones_of_interfaces(
         &self,
         before: &Ruleset,
         after: &Ruleset,
@@ -218,7 +218,7 @@ impl Service {
     }
 
     /// Gives every rule without an identity a new one.
-    pub(super) fn identify(&self, ruleset: &mut Ruleset) -> Result<(), ApiError> {
+    pub(crate) fn identify(&self, ruleset: &mut Ruleset) -> Result<(), ApiError> {
         let unnamed = ruleset
             .rules
             .iter()

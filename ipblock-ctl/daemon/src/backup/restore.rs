@@ -21,20 +21,20 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use tracing::info;
 
-use super::{
-    asked::Asked,
+use crate::{
     bans::{StoredBans, stored_bans},
     caller::Caller,
+    changes::{asked::Asked, deploy::take_identities, plan::Plan},
     changing::Changing,
-    deploy::take_identities,
     ends,
-    fresh::{self, Fresh},
-    generations::LiveZone,
+    generations::{
+        LiveZone,
+        fresh::{self, Fresh},
+        switch::switch_links,
+    },
     guard::{Guarded, log_forced},
-    plan::Plan,
     rulesets::stored_ruleset,
     state::{Service, State},
-    switch::switch_links,
 };
 
 /// A zone of a ruleset that is to be restored, with its generation.
@@ -377,7 +377,7 @@ mod tests {
     use ipblock_policy::bans::{Ban, Bans, NEVER};
     use ipblock_store::Author;
 
-    use super::*;
+    use crate::backup::restore::*;
     use crate::ends::some_moment;
 
     fn bans(given: &[(&str, &str, u64)]) -> StoredBans {

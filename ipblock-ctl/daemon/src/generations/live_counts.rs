@@ -2,7 +2,7 @@
 
 use ipblock_api::error::ApiError;
 
-use super::state::Service;
+use crate::state::Service;
 
 impl Service {
     /// Saves what live generations have counted, for the case that the machine loses power.

@@ -7,12 +7,12 @@ use ipblock_policy::{ZoneName, compile::CompiledZone};
 use ipblock_store::Store;
 use tracing::warn;
 
-use super::generations::LiveZone;
-use super::state::Service;
+use crate::generations::LiveZone;
+use crate::state::Service;
 
 /// A zone's generation that is built and pinned, and not in force. Dropped, it is gone again: its pins,
 /// and what the store has recorded of it.
-pub(super) struct Fresh<'a> {
+pub(crate) struct Fresh<'a> {
     /// `None` once it is put in force.
     live: Option<LiveZone>,
     /// What undoes it; `None` for one of an interrupted change, which is finished or tried again.
@@ -21,7 +21,7 @@ pub(super) struct Fresh<'a> {
 
 impl<'a> Fresh<'a> {
     /// One that was just built.
-    pub(super) fn built(live: LiveZone, service: &'a Service) -> Self {
+    pub(crate) fn built(live: LiveZone, service: &'a Service) -> Self {
         Self {
             live: Some(live),
             undone_by: Some(service),
@@ -29,7 +29,7 @@ impl<'a> Fresh<'a> {
     }
 
     /// One that another process has built and recorded.
-    pub(super) fn adopted(live: LiveZone) -> Self {
+    pub(crate) fn adopted(live: LiveZone) -> Self {
         Self {
             live: Some(live),
             undone_by: None,
@@ -37,7 +37,7 @@ impl<'a> Fresh<'a> {
     }
 
     /// Records it, so that a daemon that finds it on a link knows what it counts.
-    pub(super) fn record(
+    pub(crate) fn record(
         &self,
         store: &Store,
         name: &ZoneName,
@@ -51,13 +51,13 @@ impl<'a> Fresh<'a> {
     }
 
     /// Its number.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         let live = self.live.as_ref();
         live.map(|live| live.generation.number())
     }
 
     /// The generation, which is about to be put in force and undoes itself no more.
-    pub(super) fn put_in_force(mut self) -> Option<LiveZone> {
+    pub(crate) fn put_in_force(mut self) -> Option<LiveZone> {
         self.live.take()
     }
 }
@@ -76,7 +76,7 @@ impl Drop for Fresh<'_> {
 }
 
 /// The generations of a change, about to be put in force.
-pub(super) fn put_in_force(fresh: BTreeMap<ZoneName, Fresh<'_>>) -> BTreeMap<ZoneName, LiveZone> {
+pub(crate) fn put_in_force(fresh: BTreeMap<ZoneName, Fresh<'_>>) -> BTreeMap<ZoneName, LiveZone> {
     let live = fresh.into_iter();
     live.filter_map(|(name, fresh)| Some((name, fresh.put_in_force()?)))
         .collect()

@@ -7,12 +7,17 @@ use ipblock_datapath::clock::Now;
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
-use super::{changing::Changing, durations::Durations, ends, rulesets::Snapshot, state::Service};
+use crate::{
+    changing::Changing,
+    ends,
+    rulesets::{Snapshot, durations::Durations},
+    state::Service,
+};
 
 impl Service {
     /// Reckons the kernel's deadlines of rules anew when the wall clock was set: a rule that ends at
     /// a time ends at that time. Called every second.
-    pub(super) fn follow_wall_clock(&self) -> Result<(), ApiError> {
+    pub(crate) fn follow_wall_clock(&self) -> Result<(), ApiError> {
         let offset = ends::wall_offset(&Now::read());
         if ends::is_a_step(self.read().rulesets.wall_offset(), offset) {
             let changing = &self.begin_change();
@@ -26,7 +31,7 @@ impl Service {
     }
 
     /// Takes up which ends the store still keeps, where rules may have gone that were never deployed.
-    pub(super) fn reload_durations(&self, changing: &Changing<'_>) {
+    pub(crate) fn reload_durations(&self, changing: &Changing<'_>) {
         if !self.read().rulesets.has_durations() {
             return;
         }

@@ -12,13 +12,12 @@ use ipblock_store::{AuditEntry, Author, StagedEdit};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{
+use crate::{
     answers::{RuleToml, RulesetToml},
-    applied::Held,
+    changes::applied::Held,
     changing::Changing,
-    durations, ends,
-    kept::kept,
-    rulesets::{Snapshot, StagedSet, to_stored},
+    ends,
+    rulesets::{Snapshot, StagedSet, durations, kept::kept, to_stored},
     state::Service,
 };
 
@@ -164,7 +163,7 @@ impl Service {
     }
 
     /// Forgets what is staged.
-    pub(super) fn forget_staged(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
+    pub(crate) fn forget_staged(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
         self.store.clear_staged()?;
         self.write().rulesets.unstage(changing);
         self.reload_durations(changing);
@@ -172,7 +171,7 @@ impl Service {
     }
 
     /// The deployed or the staged ruleset as TOML that says which revision it is made from.
-    pub(super) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
+    pub(crate) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
         let Snapshot {
             revision,
             deployed,
@@ -196,7 +195,7 @@ impl Service {
     }
 
     /// One rule, staged edits applied, as `rule edit` opens it.
-    pub(super) fn rule_text(&self, name: &str) -> Result<RuleText<RuleToml>, ApiError> {
+    pub(crate) fn rule_text(&self, name: &str) -> Result<RuleText<RuleToml>, ApiError> {
         let state = self.read();
         let rule = name
             .parse::<RuleName>()
@@ -212,7 +211,7 @@ impl Service {
     }
 
     /// Keeps who did what. What was done is done: a trail that cannot be written does not undo it.
-    pub(super) fn audit(&self, author: &Author, what: &str, detail: &str) {
+    pub(crate) fn audit(&self, author: &Author, what: &str, detail: &str) {
         let kept = self.store.audit(&AuditEntry {
             time: Timestamp::now(),
             author: author.clone(),

@@ -1,5 +1,7 @@
 //! Everything in one file.
 
+pub(crate) mod restore;
+
 use std::{
     fs::{self, File},
     path::Path,
@@ -10,7 +12,7 @@ use ipblock_store::DATABASE;
 use tempfile::TempDir;
 use tracing::{info, warn};
 
-use super::state::Service;
+use crate::state::Service;
 
 /// What the names of directories begin with in which a backup stands for a moment.
 const ASIDE: &str = ".aside-";
@@ -28,7 +30,7 @@ impl Service {
     }
 
     /// A directory of its own in the state directory, which is gone with the value.
-    pub(super) fn directory_aside(&self) -> Result<TempDir, ApiError> {
+    pub(crate) fn directory_aside(&self) -> Result<TempDir, ApiError> {
         let state_dir = &self.settings.state_dir;
         tempfile::Builder::new()
             .prefix(ASIDE)
@@ -38,7 +40,7 @@ impl Service {
 }
 
 /// Removes what a daemon that was killed in the middle of a backup or a restore has left behind.
-pub(super) fn remove_left_aside(state_dir: &Path) {
+pub(crate) fn remove_left_aside(state_dir: &Path) {
     for entry in fs::read_dir(state_dir).into_iter().flatten().flatten() {
         let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);
         if !is_aside || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -16,11 +16,11 @@ use jiff::Timestamp;
 const KEPT: usize = 2;
 
 /// Every zone of a ruleset, compiled.
-pub(super) type Zones = Arc<BTreeMap<ZoneName, Arc<CompiledZone>>>;
+pub(crate) type Zones = Arc<BTreeMap<ZoneName, Arc<CompiledZone>>>;
 
 /// What was compiled last.
 #[derive(Debug, Default)]
-pub(super) struct CompiledRulesets {
+pub(crate) struct CompiledRulesets {
     /// The one that was asked for last comes last.
     known: Vec<Compiled>,
     /// How often a ruleset was compiled.
@@ -37,7 +37,7 @@ struct Compiled {
 
 impl CompiledRulesets {
     /// The zones of a ruleset at a moment, compiled now unless they are known.
-    pub(super) fn zones(
+    pub(crate) fn zones(
         &mut self,
         ruleset: &Arc<Ruleset>,
         now: Timestamp,
@@ -63,7 +63,7 @@ impl CompiledRulesets {
     }
 
     /// Lets go what was compiled of rulesets that nobody has any more.
-    pub(super) fn forget_gone(&mut self) {
+    pub(crate) fn forget_gone(&mut self) {
         self.known.retain(|known| known.ruleset.strong_count() > 0);
     }
 }
@@ -94,7 +94,7 @@ impl Compiled {
 mod tests {
     use ipblock_policy::document;
 
-    use super::*;
+    use crate::changes::compiled::*;
 
     fn ruleset(expires: &str) -> Arc<Ruleset> {
         let text = format!(

@@ -15,16 +15,18 @@ use ipblock_store::{AuditMatch, Author, Confirmation, RevisionState};
 use serde::Serialize;
 use tracing::{error, info};
 
-use super::{
+use crate::{
     answers::{Array, Refusal, Sink},
-    asked::Asked,
     caller::Caller,
+    changes::{
+        asked::Asked,
+        deploy::nothing_to_do,
+        execute::{Order, Target},
+        plan::Plan,
+    },
     changing::Changing,
     connections::Room,
-    deploy::nothing_to_do,
     ends,
-    execute::{Order, Target},
-    plan::Plan,
     rulesets::{Snapshot, stored_ruleset},
     state::Service,
 };
@@ -36,7 +38,7 @@ const AUDIT_PAGE: u32 = 64;
 
 impl Service {
     /// Every revision that is kept, newest first.
-    pub(super) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
+    pub(crate) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
         room.need(HISTORY_ROOM)?;
         // Not in the middle of a switch, when links and store differ.
         let _state = self.read();
@@ -65,7 +67,7 @@ impl Service {
 
     /// The newest entries of the audit trail, newest first, read page by page: all, or those that
     /// name an address.
-    pub(super) fn audit_trail(
+    pub(crate) fn audit_trail(
         self: &Arc<Self>,
         query: &AuditQuery,
     ) -> Result<impl Serialize + use<>, ApiError> {
@@ -189,7 +191,7 @@ impl Service {
 
     /// Refuses a deploy while one awaits confirmation: which of the two it would go back to would
     /// be anybody's guess.
-    pub(super) fn require_confirmed(&self) -> Result<(), ApiError> {
+    pub(crate) fn require_confirmed(&self) -> Result<(), ApiError> {
         let state = self.read();
         let Some(trial) = state.rulesets.confirmation() else {
             return Ok(());
@@ -256,7 +258,7 @@ impl Service {
     }
 
     /// The ruleset of a kept revision; revision 0 is the empty one.
-    pub(super) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
+    pub(crate) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
         stored_ruleset(&self.store, revision)
     }
 }

@@ -8,14 +8,14 @@ use ipblock_store::{GenerationCounts, RuleCounts, Store, StoreError, ZoneCounts}
 
 /// Counts of rules and zones, summed over generations.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) rules: BTreeMap<RuleId, RuleCounts>,
-    pub(super) zones: BTreeMap<ZoneName, ZoneCounts>,
+pub(crate) struct Counts {
+    pub(crate) rules: BTreeMap<RuleId, RuleCounts>,
+    pub(crate) zones: BTreeMap<ZoneName, ZoneCounts>,
 }
 
 impl Counts {
     /// Those of generations that are gone.
-    pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             rules: store.base_rules()?,
             zones: store.base_zones()?,
@@ -23,7 +23,7 @@ impl Counts {
     }
 
     /// Over all zones, those that are gone too.
-    pub(super) fn all_zones(&self) -> ZoneCounts {
+    pub(crate) fn all_zones(&self) -> ZoneCounts {
         let mut sum = ZoneCounts::default();
         for zone in self.zones.values() {
             sum += *zone;
@@ -31,12 +31,12 @@ impl Counts {
         sum
     }
 
-    pub(super) fn rule(&self, id: RuleId) -> RuleCounts {
+    pub(crate) fn rule(&self, id: RuleId) -> RuleCounts {
         self.rules.get(&id).copied().unwrap_or_default()
     }
 
     /// Adds what one generation of a zone has counted.
-    pub(super) fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
+    pub(crate) fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
         for (id, rule) in &counts.rules {
             *self.rules.entry(*id).or_default() += *rule;
         }
@@ -46,7 +46,7 @@ impl Counts {
 
 /// Sums class counters into rules: each class counts for every rule that matches in it, and as
 /// `excepted` for every rule that an exception spares in it.
-pub(super) fn per_rule(
+pub(crate) fn per_rule(
     classes: &[CompiledClass],
     kernel: &KernelCounts,
     now: &Now,

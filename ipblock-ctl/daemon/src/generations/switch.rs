@@ -14,29 +14,31 @@ use ipblock_policy::{Ruleset, ZoneName, compile::CompiledZone};
 use ipblock_store::{Deploy, FinalCounts, Switch, ZoneSwitch};
 use tracing::{error, info, warn};
 
-use super::{
+use crate::{
+    changes::plan::Plan,
     changing::Changing,
-    fresh::{self, Fresh},
-    generations::{LiveZone, Replaced},
+    generations::{
+        LiveZone, Replaced,
+        fresh::{self, Fresh},
+    },
     guard::Guarded,
-    plan::Plan,
     state::{Service, State},
 };
 
 /// What is to be in force.
-pub(super) struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// New generations, built and recorded.
-    pub(super) fresh: BTreeMap<ZoneName, Fresh<'a>>,
+    pub(crate) fresh: BTreeMap<ZoneName, Fresh<'a>>,
     /// Zones whose generation goes without a successor.
-    pub(super) gone: Vec<ZoneName>,
+    pub(crate) gone: Vec<ZoneName>,
     /// The revision that this puts in force; none when only the program is another one.
-    pub(super) deploy: Option<(Deploy, Arc<Ruleset>)>,
+    pub(crate) deploy: Option<(Deploy, Arc<Ruleset>)>,
     /// Whether the staged set is what is deployed.
-    pub(super) clear_staged: bool,
+    pub(crate) clear_staged: bool,
 }
 
 /// How a change is judged at the moment at which it comes into force.
-pub(super) enum Judge<'a> {
+pub(crate) enum Judge<'a> {
     /// Not at all: the ruleset stays, or a daemon that died had judged it.
     DropsNothingNew,
     /// By what the plan newly drops of the addresses that were seen for it.
@@ -45,7 +47,7 @@ pub(super) enum Judge<'a> {
 
 impl Service {
     /// Builds and pins a zone's generation; nothing is in force or recorded yet.
-    pub(super) fn build(
+    pub(crate) fn build(
         &self,
         _: &Changing<'_>,
         zone: &CompiledZone,
@@ -76,7 +78,7 @@ impl Service {
     ///
     /// It is judged here, while the bans are held: what is granted before is seen, and what is
     /// granted after is judged by this change (decision 0017).
-    pub(super) fn put_in_force(
+    pub(crate) fn put_in_force(
         &self,
         changing: &Changing<'_>,
         change: Change<'_>,
@@ -99,7 +101,7 @@ impl Service {
     }
 
     /// Puts other generations of the deployed revision in force.
-    pub(super) fn replace_generations(
+    pub(crate) fn replace_generations(
         &self,
         changing: &Changing<'_>,
         fresh: BTreeMap<ZoneName, Fresh<'_>>,
@@ -121,7 +123,7 @@ impl Service {
     ///
     /// The state is held for writing from the first replaced program until the counts are folded,
     /// so that no counter is ever seen to go backwards.
-    pub(super) fn switch(
+    pub(crate) fn switch(
         &self,
         changing: &Changing<'_>,
         state: &mut State,
@@ -181,7 +183,7 @@ impl Service {
     }
 
     /// Unpins what a switch has replaced.
-    pub(super) fn let_go(&self, replaced: Replaced) {
+    pub(crate) fn let_go(&self, replaced: Replaced) {
         reach(Step::ChangeInForce);
         for (_, live) in replaced {
             self.unpin(live.generation.number());
@@ -190,7 +192,7 @@ impl Service {
 
     /// Returns every link to the generation that the state says, and forgets the new ones; what
     /// those have counted meanwhile is kept.
-    pub(super) fn back_out(
+    pub(crate) fn back_out(
         &self,
         changing: &Changing<'_>,
         state: &mut State,
@@ -249,7 +251,7 @@ impl Service {
     }
 
     /// Folds undone generations that the links have left at last.
-    pub(super) fn fold_lingering(&self, changing: &Changing<'_>) {
+    pub(crate) fn fold_lingering(&self, changing: &Changing<'_>) {
         let mut state = self.write();
         if !state.generations.has_lingering() {
             return;
@@ -269,7 +271,7 @@ impl Service {
     }
 
     /// Lets a generation's pins go. One that stays is removed at the next start.
-    pub(super) fn unpin(&self, generation: u64) {
+    pub(crate) fn unpin(&self, generation: u64) {
         if let Err(error) = self.pins.remove_generation(generation) {
             warn!(generation, %error, "pins of an old generation stay");
         }
@@ -278,7 +280,7 @@ impl Service {
 
 /// Replaces the program on the links of every zone with a new generation. A link whose interface
 /// has gone needs none.
-pub(super) fn switch_links(
+pub(crate) fn switch_links(
     state: &mut State,
     fresh: &BTreeMap<ZoneName, LiveZone>,
 ) -> Result<(), DatapathError> {

@@ -12,31 +12,35 @@ use ipblock_store::{Author, Deploy, GenerationState, NewRevision, RevisionState,
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::{
-    asked::Asked,
+use crate::{
     caller::Caller,
+    changes::{
+        asked::Asked,
+        plan::{Plan, ZoneStep},
+    },
     changing::Changing,
     ends,
-    fresh::Fresh,
+    generations::{
+        fresh::Fresh,
+        switch::{Change, Judge},
+    },
     guard::log_forced,
-    plan::{Plan, ZoneStep},
     rulesets::to_stored,
     state::Service,
-    switch::{Change, Judge},
 };
 
 /// Longest comment of a revision, in bytes.
 const MAX_COMMENT: usize = 1024;
 
 /// What to carry out, and what it is recorded as.
-pub(super) struct Order<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) target: Target<'a>,
+pub(crate) struct Order<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) target: Target<'a>,
     /// Who asked for it; none: the daemon itself.
-    pub(super) caller: Option<&'a Caller>,
-    pub(super) asked: Asked,
+    pub(crate) caller: Option<&'a Caller>,
+    pub(crate) asked: Asked,
     /// Whether the staged set is what is deployed.
-    pub(super) clear_staged: bool,
+    pub(crate) clear_staged: bool,
 }
 
 impl Order<'_> {
@@ -48,7 +52,7 @@ impl Order<'_> {
 
 /// Which revision is in force afterwards.
 #[derive(Clone, Copy)]
-pub(super) enum Target<'a> {
+pub(crate) enum Target<'a> {
     /// A new one.
     New {
         comment: &'a str,
@@ -70,7 +74,7 @@ struct Built<'a> {
 
 impl Service {
     /// Carries an order out, or leaves everything as it was.
-    pub(super) fn execute(
+    pub(crate) fn execute(
         &self,
         changing: &Changing<'_>,
         order: &Order<'_>,

@@ -8,14 +8,14 @@ use ipblock_datapath::{
 };
 use ipblock_store::{AlertEpoch, GenerationState, Look, Store};
 
-use super::{
+use crate::{
     bans::stored_bans, metrics::Record, rulesets::stored_ruleset, settings::Settings,
-    start_error::StartError, state::State,
+    start::error::StartError, state::State,
 };
 
 /// Looks at everything that a start needs, and refuses what it could not start with. The store is
 /// still to be opened: that is the first write.
-pub(super) fn examine(settings: &Settings) -> Result<Look, StartError> {
+pub(crate) fn examine(settings: &Settings) -> Result<Look, StartError> {
     let look = Store::look(&settings.state_dir)?;
     let pins = PinDirectory::examine(&settings.bpffs)?;
     let pinned = own_generations(&pins, look.store(), settings)?;
@@ -58,7 +58,7 @@ fn own_generations(
 }
 
 /// Programs that run on our links.
-pub(super) fn programs_on_links(pins: &PinDirectory) -> Result<BTreeSet<u32>, DatapathError> {
+pub(crate) fn programs_on_links(pins: &PinDirectory) -> Result<BTreeSet<u32>, DatapathError> {
     let mut programs = BTreeSet::new();
     for interface in pins.linked_interfaces()? {
         if let Some(link) = PinnedLink::open(pins, &interface)? {
