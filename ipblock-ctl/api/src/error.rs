@@ -1,7 +1,7 @@
 //! The error that every route may answer with.
 
-pub use ipblock_policy::ErrorKind;
-use ipblock_policy::{Classified, Hinted};
+use ipblock_policy::Classified;
+pub use ipblock_policy::{Diagnostic, ErrorKind, Hinted};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -1,6 +1,7 @@
 //! Many messages of one kind: the first are shown, the others are counted.
 
 use ipblock_output::{Output, number::grouped};
+use ipblock_policy::Diagnostic;
 
 /// Messages of one kind that people are shown.
 const SHOWN: u64 = 20;
@@ -19,9 +20,9 @@ impl Capped {
     }
 
     /// Shows an error, or counts it.
-    pub(crate) fn report(&mut self, message: &str, hint: Option<&str>, output: &mut Output) {
+    pub(crate) fn report(&mut self, error: &Diagnostic, output: &mut Output) {
         if self.is_shown() {
-            output.report(message, hint);
+            output.report(error);
         }
     }
 

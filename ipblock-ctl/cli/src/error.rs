@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipblock_api::client::ClientError;
-use ipblock_policy::{Hinted, address::AddressError};
+use ipblock_policy::{Diagnostic, Hinted, address::AddressError};
 use thiserror::Error;
 
 /// Everything went well.
@@ -65,13 +65,8 @@ pub enum CliError {
         path: PathBuf,
     },
     /// What the kernel was asked without the daemon failed.
-    #[error("{message}")]
-    Kernel {
-        /// What failed.
-        message: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    #[error(transparent)]
+    Kernel(Diagnostic),
     /// Only root may.
     #[error("not permitted: {what} needs root")]
     NeedsRoot {
@@ -138,7 +133,7 @@ impl Hinted for CliError {
             Self::Exists { .. } => {
                 Some("give another name, or pass --force to replace it".to_owned())
             }
-            Self::Kernel { hint, .. } => hint.clone(),
+            Self::Kernel(error) => error.hint(),
             Self::NeedsRoot { what } => Some(format!("sudo ipblock-ctl {what}")),
             Self::Editor { .. } => {
                 Some("set EDITOR, or edit with flags: ipblock-ctl rule edit --help".to_owned())
@@ -171,7 +166,7 @@ impl CliError {
             | Self::EditRefused { source, .. } => source.exit_code(),
             // Whoever read the output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
-            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } | Self::Kernel { .. } => {
+            Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } | Self::Kernel(_) => {
                 FAILED
             }
             Self::NeedsRoot { .. } => NOT_PERMITTED,

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, builder::TypedValueParser};
 use ipblock_output::{
-    import::{ImportReport, PassedOver, Refused, SetEntries, refused_line, remarks, render},
+    import::{ImportReport, PassedOver, Refused, SetEntries, remarks, render},
     number::{counted, grouped},
 };
 use ipblock_policy::{
@@ -244,11 +244,11 @@ fn tell_remarks(report: &ImportReport, session: &mut Session<'_>) {
 fn tell_refused(report: &ImportReport, lenient: bool, session: &mut Session<'_>) {
     let mut capped = Capped::default();
     for refused in &report.refused {
-        let line = refused_line(&report.file, refused);
+        let error = refused.in_file(&report.file);
         if lenient {
-            capped.note(&format!("left out: {line}"), session.output);
+            capped.note(&format!("left out: {error}"), session.output);
         } else {
-            capped.report(&line, refused.hint.as_deref(), session.output);
+            capped.report(&error, session.output);
         }
     }
     capped.count(report.more_refused);

@@ -62,7 +62,6 @@ use ipblock_output::{
     Output, View,
     view::{DEFAULT_WIDTH, WHOLE},
 };
-use ipblock_policy::Hinted;
 use jiff::{Timestamp, tz::TimeZone};
 use session::Session;
 pub use watch::Screen;
@@ -213,7 +212,7 @@ pub fn main() -> u8 {
         Ok(code) => code,
         Err(error) => {
             if !error.is_silent() {
-                output.report(&error.to_string(), error.hint().as_deref());
+                output.report(&error);
             }
             error.exit_code()
         }

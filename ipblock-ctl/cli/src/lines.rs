@@ -12,7 +12,7 @@ use ipblock_api::{
 };
 use ipblock_output::view::visible;
 use ipblock_policy::{
-    At, Hinted,
+    At, Diagnostic, Hinted,
     address::{AddressError, addresses_of_line, covered_family, parse_elements, unmarked_note},
     amount::Sum,
     exchange::refuse_binary,
@@ -64,15 +64,7 @@ struct Line {
 }
 
 /// What was read: an address, or why a line has none.
-type Read = Result<Line, Refused>;
-
-/// A line that is not taken.
-#[derive(Debug)]
-struct Refused {
-    number: u64,
-    problem: String,
-    hint: Option<String>,
-}
+type Read = Result<Line, Diagnostic>;
 
 /// Sends the addresses of standard input as they come, and shows each answer; the exit code.
 ///
@@ -167,8 +159,7 @@ impl Lines {
                     lines.push(line);
                 }
                 Err(refused) => {
-                    let message = format!("line {}: {}", refused.number, refused.problem);
-                    session.output.report(&message, refused.hint.as_deref());
+                    session.output.report(&refused);
                     self.exit_code = BAD_INPUT;
                 }
             }
@@ -181,9 +172,8 @@ impl Lines {
                 number(lines.first()),
                 number(lines.last())
             );
-            session
-                .output
-                .report(&message, Some("pass --force if that is meant"));
+            let error = Diagnostic::new(message).with_hint("pass --force if that is meant");
+            session.output.report(&error);
             self.refused_with(CONFLICT);
             return Vec::new();
         }
@@ -239,8 +229,9 @@ impl Lines {
         let is_sum = matches!(&error, ClientError::Api(error) if error.needs == Some(Needs::Wide));
         if lines.len() > 1 && is_sum && !lines.iter().any(is_wide) {
             let last = lines.last().map_or(0, |line| line.number);
-            let message = format!("lines {first} to {last}: {error}; none of them was banned");
-            session.output.report(&message, error.hint().as_deref());
+            let mut refused = Diagnostic::of(&error).at(format_args!("lines {first} to {last}"));
+            refused.message.push_str("; none of them was banned");
+            session.output.report(&refused);
             self.refused_with(error.exit_code());
             return Ok(Vec::new());
         }
@@ -249,8 +240,7 @@ impl Lines {
             // The last is taken first.
             return Ok(vec![second, lines]);
         }
-        let message = format!("line {first}: {error}");
-        session.output.report(&message, error.hint().as_deref());
+        session.output.report(&refused(first, &error));
         self.refused_with(error.exit_code());
         Ok(Vec::new())
     }
@@ -275,18 +265,13 @@ fn is_wide(line: &Line) -> bool {
 }
 
 /// What a line's address stands for.
-fn elements(line: &Line) -> Result<Vec<At>, Refused> {
-    parse_elements(&line.address).map_err(|error| Refused::new(line.number, &error))
+fn elements(line: &Line) -> Result<Vec<At>, Diagnostic> {
+    parse_elements(&line.address).map_err(|error| refused(line.number, &error))
 }
 
-impl Refused {
-    fn new(number: u64, error: &AddressError) -> Self {
-        Self {
-            number,
-            problem: error.to_string(),
-            hint: error.hint.clone(),
-        }
-    }
+/// Why the line of this number is not taken.
+fn refused(number: u64, error: &dyn Hinted) -> Diagnostic {
+    Diagnostic::of(error).at(format_args!("line {number}"))
 }
 
 fn below_a_family(element: &At) -> Option<IpNet> {
@@ -340,12 +325,9 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) ->
                 take(Err(failed(error)));
                 return;
             }
-            let refused = Refused {
-                number,
-                problem: format!("longer than {MAX_LINE} bytes"),
-                hint: Some("write fewer addresses a line".to_owned()),
-            };
-            if !take(Ok(Err(refused))) {
+            let error = Diagnostic::new(format!("longer than {MAX_LINE} bytes"))
+                .with_hint("write fewer addresses a line");
+            if !take(Ok(Err(refused(number, &error)))) {
                 return;
             }
             continue;
@@ -353,7 +335,7 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) ->
         let text = String::from_utf8_lossy(&bytes);
         let pieces: Result<Vec<_>, AddressError> = addresses_of_line(&text).into_iter().collect();
         let goes_on = match pieces {
-            Err(error) => take(Ok(Err(Refused::new(number, &error)))),
+            Err(error) => take(Ok(Err(refused(number, &error)))),
             Ok(pieces) => {
                 let mut note = unmarked_note(&text).map(shown);
                 pieces.into_iter().all(|address| {
@@ -377,12 +359,13 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) ->
 mod tests {
     use super::*;
 
+    /// Each address with its line; why a line is refused has 0.
     fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
         let mut lines = Vec::new();
         read(text, |line| {
             lines.push(match line.expect("a line") {
                 Ok(line) => (line.number, line.address),
-                Err(refused) => (refused.number, format!("refused: {}", refused.problem)),
+                Err(refused) => (0, refused.to_string()),
             });
             true
         });
@@ -411,10 +394,8 @@ mod tests {
     #[test]
     fn a_line_with_a_bad_address_is_refused_as_a_whole() {
         let lines = lines_of(b"192.0.2.1 192.0.2.300\n192.0.2.2\n");
-        assert!(
-            lines[0].1.starts_with("refused: `192.0.2.300`"),
-            "{lines:?}"
-        );
+        let refused = &lines[0].1;
+        assert!(refused.starts_with("line 1: `192.0.2.300`"), "{refused}");
         assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
     }
 
@@ -453,7 +434,8 @@ mod tests {
     fn an_endless_line_is_refused_and_the_next_one_is_read() {
         let text = format!("192.0.2.1 {}\n192.0.2.2\n", "192.0.2.3 ".repeat(10_000));
         let lines = lines_of(text.as_bytes());
-        assert_eq!(lines[0], (1, "refused: longer than 65536 bytes".to_owned()));
+        let refused = "line 1: longer than 65536 bytes";
+        assert_eq!(lines[0], (0, refused.to_owned()));
         assert_eq!(lines[1..], [(2, "192.0.2.2".to_owned())]);
     }
 

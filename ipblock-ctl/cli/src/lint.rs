@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ipblock_output::{
     Output,
-    lint::{LintError, LintReport, error_line, render},
+    lint::{LintError, LintReport, render},
 };
 use ipblock_policy::{
-    Hinted, List, ListName, Ruleset, ZoneName,
+    Diagnostic, List, ListName, Ruleset, ZoneName,
     amount::{ZoneChange, newly_dropped},
     compile::{CompileError, CompiledZone, DEFAULT_CAPACITY, Taken, compile_within},
     document, edit, exchange, lint,
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &LintArgs, output: &mut Output) -> Result<u8, CliError> 
         output.show(&report, render)?;
     } else {
         for error in &report.errors {
-            output.report(&error_line(&report.file, error), error.hint.as_deref());
+            output.report(&error.in_file(&report.file));
         }
     }
     Ok(BAD_INPUT)
@@ -99,34 +99,25 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
         let path = directory.join(file.as_path());
         let shown = path.display();
         let read = read_text_file(&path)
-            .map_err(|error| (error.to_string(), None))
-            .and_then(|text| {
-                exchange::read_list(&text).map_err(|error| (error.to_string(), error.hint))
-            })
+            .map_err(|error| Diagnostic::new(error.to_string()))
+            .and_then(|text| exchange::read_list(&text))
             .and_then(|elements| match elements.as_slice() {
-                [] => Err(("holds no address".to_owned(), None)),
+                [] => Err(Diagnostic::new("holds no address")),
                 _ => Ok(elements),
             });
         match read {
             Ok(elements) => list.elements = elements.into(),
-            Err((problem, hint)) if list.is_unread() => report.errors.push(LintError {
-                line: None,
-                column: None,
-                message: format!("list `{name}`: {shown}: {problem}"),
-                hint,
-            }),
-            Err((problem, _)) => report.warnings.push(format!(
-                "list `{name}` keeps its `match`: {shown}: {problem}"
-            )),
+            Err(error) if list.is_unread() => {
+                let error = error.at(format_args!("list `{name}`: {shown}"));
+                report.errors.push(error.into());
+            }
+            Err(error) => report
+                .warnings
+                .push(format!("list `{name}` keeps its `match`: {shown}: {error}")),
         }
     }
     if let Err(error) = edit::require_no_new_danger(&Ruleset::default(), ruleset) {
-        report.errors.push(LintError {
-            line: None,
-            column: None,
-            message: error.to_string(),
-            hint: error.hint(),
-        });
+        report.errors.push(Diagnostic::of(&error).into());
     }
 }
 
@@ -173,12 +164,9 @@ fn count_entries(report: &mut LintReport, zone: &ZoneName, entries: u64) {
 }
 
 fn compile_error(zone: &ZoneName, error: &CompileError) -> LintError {
-    LintError {
-        line: None,
-        column: None,
-        message: format!("zone `{zone}`: {error}"),
-        hint: error.hint(),
-    }
+    Diagnostic::of(error)
+        .at(format_args!("zone `{zone}`"))
+        .into()
 }
 
 fn as_u64(number: usize) -> u64 {
@@ -231,7 +219,7 @@ mod tests {
         let error = compile_error(&zone, &cause);
         assert_eq!(error.line, None);
         assert_eq!(error.message, format!("zone `default`: {cause}"));
-        assert_eq!(error.hint, cause.hint());
+        assert_eq!(error.hint, Diagnostic::of(&cause).hint);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use ipblock_output::{
     Output,
     panic_off::{CalledOff, render},
 };
-use ipblock_policy::Hinted;
+use ipblock_policy::Diagnostic;
 use jiff::{SignedDuration, Timestamp};
 use nix::unistd::geteuid;
 
@@ -48,10 +48,8 @@ pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliErr
     let now = Now::read();
     let until = (!args.end).then(|| end_of(args.duration, now.wall));
     let until_ns = until.map_or(0, |end| now.deadline_ns(end));
-    call_off(args.place.everywhere(), until_ns).map_err(|error| CliError::Kernel {
-        message: error.to_string(),
-        hint: error.hint(),
-    })?;
+    call_off(args.place.everywhere(), until_ns)
+        .map_err(|error| CliError::Kernel(Diagnostic::of(&error)))?;
     output.show(&CalledOff { until }, render)?;
     Ok(OK)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipblock_policy::mode::asked;
+use ipblock_policy::{Diagnostic, mode::asked};
 
 use super::{
     settings::{Settings, SinkConfig, SinkTarget},
@@ -68,14 +68,14 @@ impl Settings {
 
     /// What the settings ask for and this machine does not have: what is wrong, and what to do.
     #[must_use]
-    pub fn obstacles(&self) -> Vec<(String, String)> {
+    pub fn obstacles(&self) -> Vec<Diagnostic> {
         let of_sink = |config: &SinkConfig| {
             let SinkTarget::File { path, .. } = &config.target else {
                 return None;
             };
-            let (why, hint) = sinks::obstacle(path)?;
-            let (name, path) = (&config.name, path.display());
-            Some((format!("sink `{name}` cannot write {path}: {why}"), hint))
+            let (name, shown) = (&config.name, path.display());
+            let obstacle = sinks::obstacle(path)?;
+            Some(obstacle.at(format_args!("sink `{name}` cannot write {shown}")))
         };
         self.alerts.sinks.iter().filter_map(of_sink).collect()
     }

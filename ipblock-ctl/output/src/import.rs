@@ -1,6 +1,6 @@
 //! `import`: what was read, and what was refused.
 
-use ipblock_api::types::Staged;
+use ipblock_api::{error::Diagnostic, types::Staged};
 use serde::Serialize;
 
 use super::{
@@ -68,6 +68,21 @@ pub struct Refused {
     pub problem: String,
     /// What to write instead.
     pub hint: Option<String>,
+}
+
+impl Refused {
+    /// `file:line: text: problem`, as compilers write it.
+    #[must_use]
+    pub fn in_file(&self, file: &str) -> Diagnostic {
+        let text = match self.text.as_str() {
+            "" => String::new(),
+            text => format!(" `{text}`:"),
+        };
+        Diagnostic {
+            message: format!("{file}:{}:{text} {}", self.line, self.problem),
+            hint: self.hint.clone(),
+        }
+    }
 }
 
 impl ImportReport {
@@ -139,16 +154,6 @@ pub fn remarks(report: &ImportReport) -> Vec<String> {
     lines
 }
 
-/// `file:line: text: problem`, as compilers write it.
-#[must_use]
-pub fn refused_line(file: &str, refused: &Refused) -> String {
-    let text = match refused.text.as_str() {
-        "" => String::new(),
-        text => format!(" `{text}`:"),
-    };
-    format!("{file}:{}:{text} {}", refused.line, refused.problem)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +200,11 @@ mod tests {
     fn a_refused_entry_names_its_place() {
         let report = samples::import_report();
         assert_eq!(
-            refused_line(&report.file, &report.refused[0]),
+            report.refused[0].in_file(&report.file).message,
             "drop.txt:3: `192.0.2.1/24`: host bits set"
         );
         assert_eq!(
-            refused_line(&report.file, &report.refused[1]),
+            report.refused[1].in_file(&report.file).message,
             "drop.txt:9: no address"
         );
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ipblock_api::error::Diagnostic;
 use serde::Serialize;
 
 use super::{
@@ -37,6 +38,33 @@ pub struct LintError {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+}
+
+impl LintError {
+    /// `file:line:column: message`, as compilers write it.
+    #[must_use]
+    pub fn in_file(&self, file: &str) -> Diagnostic {
+        let error = Diagnostic {
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+        };
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => error.at(format_args!("{file}:{line}:{column}")),
+            _ => error.at(file),
+        }
+    }
+}
+
+impl From<Diagnostic> for LintError {
+    /// An error of the whole file.
+    fn from(Diagnostic { message, hint }: Diagnostic) -> Self {
+        Self {
+            line: None,
+            column: None,
+            message,
+            hint,
+        }
+    }
 }
 
 impl LintReport {
@@ -80,15 +108,6 @@ pub fn render(report: &LintReport, view: &View) -> String {
     text
 }
 
-/// `file:line:column: message`, as compilers write it.
-#[must_use]
-pub fn error_line(file: &str, error: &LintError) -> String {
-    match (error.line, error.column) {
-        (Some(line), Some(column)) => format!("{file}:{line}:{column}: {}", error.message),
-        _ => format!("{file}: {}", error.message),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,11 +122,11 @@ mod tests {
     fn an_error_names_its_place() {
         let report = samples::lint_errors();
         assert_eq!(
-            error_line(&report.file, &report.errors[0]),
+            report.errors[0].in_file(&report.file).message,
             "rules.toml:3:10: `192.0.2.1/24`: host bits are set"
         );
         assert_eq!(
-            error_line(&report.file, &report.errors[1]),
+            report.errors[1].in_file(&report.file).message,
             "rules.toml: too large"
         );
     }

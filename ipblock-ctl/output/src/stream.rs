@@ -8,7 +8,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-use ipblock_api::{printable, printable_json};
+use ipblock_api::{error::Hinted, printable, printable_json};
 use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
@@ -36,6 +36,12 @@ impl Output {
             view,
             color_messages,
         )
+    }
+
+    /// Writes text without colours to the process's own streams.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self::standard(false, View::plain(Timestamp::now()), false)
     }
 
     /// Writes to any two streams.
@@ -112,14 +118,14 @@ impl Output {
     }
 
     /// Says what failed, in the form `error: ...`, `hint: ...`.
-    pub fn report(&mut self, message: &str, hint: Option<&str>) {
+    pub fn report(&mut self, error: &dyn Hinted) {
         let _ = self.data.flush();
         let mut view = self.view.clone();
         view.color = self.color_messages;
-        let error = labelled(&view.paint(Tone::Bad, "error:"), 7, message);
-        let _ = self.messages.write_all(error.as_bytes());
-        if let Some(hint) = hint {
-            let hint = labelled(&view.paint(Tone::Strong, "hint:"), 6, hint);
+        let message = labelled(&view.paint(Tone::Bad, "error:"), 7, &error.to_string());
+        let _ = self.messages.write_all(message.as_bytes());
+        if let Some(hint) = error.hint() {
+            let hint = labelled(&view.paint(Tone::Strong, "hint:"), 6, &hint);
             let _ = self.messages.write_all(hint.as_bytes());
         }
     }

@@ -1,6 +1,6 @@
-//! What every error of ipblock says beside its message: whose turn it is, and what to do.
+//! What every error of ipblock says: what failed, what kind of failure it is, and what to do.
 
-use std::error::Error;
+use std::{error::Error, fmt::Display};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,10 +52,66 @@ pub trait Hinted: Error {
 
     /// Message and hint on one line, for a log or a field: `MESSAGE (HINT)`.
     fn in_one_line(&self) -> String {
+        let message = joined(&self.to_string());
         match self.hint() {
-            Some(hint) => format!("{self} ({hint})"),
-            None => self.to_string(),
+            Some(hint) => format!("{message} ({})", joined(&hint)),
+            None => message,
         }
+    }
+}
+
+/// The lines of `text` as one.
+fn joined(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join("; ")
+}
+
+/// A message with what to do about it: an error that is only shown.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct Diagnostic {
+    /// What failed and with what value.
+    pub message: String,
+    /// What to do instead; may be several lines.
+    pub hint: Option<String>,
+}
+
+impl Hinted for Diagnostic {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+impl Diagnostic {
+    /// A message without a hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// What `error` says.
+    #[must_use]
+    pub fn of(error: &dyn Hinted) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with where it happened before the message: `PLACE: MESSAGE`.
+    #[must_use]
+    pub fn at(mut self, place: impl Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
     }
 }
 
@@ -63,4 +119,20 @@ pub trait Hinted: Error {
 pub trait Classified: Hinted {
     /// What sort of failure the request has.
     fn kind(&self) -> ErrorKind;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_and_hint_of_several_lines_are_one_line() {
+        let error = Diagnostic::new("it would\n  lock out").at("zone `lan`");
+        assert_eq!(error.in_one_line(), "zone `lan`: it would; lock out");
+        let hinted = error.with_hint("do this\nor that");
+        assert_eq!(
+            hinted.in_one_line(),
+            "zone `lan`: it would; lock out (do this; or that)"
+        );
+    }
 }

@@ -38,7 +38,7 @@ pub mod word;
 
 pub use action::{Action, Verdict};
 pub use alert::AlertKind;
-pub use hinted::{Classified, ErrorKind, Hinted};
+pub use hinted::{Classified, Diagnostic, ErrorKind, Hinted};
 pub use mode::{AskedMode, Mode};
 pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{

@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use ipblock_daemon::{self as daemon, ConfigFile, Flags, RunError, Settings};
+use ipblock_output::Output;
 use ipblock_policy::Hinted as _;
 use tracing::{error, warn};
 
@@ -50,8 +51,9 @@ fn main() -> ExitCode {
         if let Some(warning) = warning {
             drop(writeln!(io::stderr(), "warning: {warning}"));
         }
-        for (problem, hint) in &obstacles {
-            drop(writeln!(io::stderr(), "error: {problem}\nhint: {hint}"));
+        let mut output = Output::plain();
+        for obstacle in &obstacles {
+            output.report(obstacle);
         }
         if !obstacles.is_empty() {
             return ExitCode::from(BAD_INPUT);
@@ -70,8 +72,8 @@ fn main() -> ExitCode {
         warn!("{warning}");
     }
     // It may be there when the first alert comes: no reason to leave packets unfiltered.
-    for (problem, hint) in obstacles {
-        warn!("{problem}; hint: {hint}");
+    for obstacle in obstacles {
+        warn!("{}", obstacle.in_one_line());
     }
     if let Err(error) = daemon::keep_only_what_is_needed(&settings) {
         warn!(%error, "capabilities that are not needed could not be given up");

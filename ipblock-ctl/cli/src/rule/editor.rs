@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use ipblock_policy::{Hinted, edit::Edit};
+use ipblock_policy::edit::Edit;
 use tempfile::NamedTempFile;
 
 use super::super::{
@@ -74,8 +74,7 @@ pub(super) async fn run(
             let (rule, kept) = (name.to_owned(), draft.keep()?);
             return Err(CliError::EditRefused { source, rule, kept });
         }
-        let message = source.to_string();
-        session.output.report(&message, source.hint().as_deref());
+        session.output.report(&source);
         if !edit_again(draft.path())? {
             let (rule, kept) = (name.to_owned(), draft.keep()?);
             return Err(CliError::EditStopped { rule, kept });

@@ -130,13 +130,7 @@ fn sources(query: &AlertQuery) -> Result<Vec<IpNet>, ApiError> {
     let Some(text) = &query.source else {
         return Ok(Vec::new());
     };
-    let sources = parse_prefixes(text).map_err(|error| {
-        let refused = ApiError::new(ErrorKind::Invalid, error.to_string());
-        match error.hint {
-            Some(hint) => refused.with_hint(hint),
-            None => refused,
-        }
-    })?;
+    let sources = parse_prefixes(text)?;
     if sources.len() > MAX_SOURCES {
         let message = format!("`{text}` is more than {MAX_SOURCES} prefixes");
         return Err(ApiError::new(ErrorKind::Invalid, message).with_hint("ask for a prefix"));

@@ -1,9 +1,14 @@
 //! What each kind of source offers to the lists that follow it.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::{Debug, Display},
+    sync::Arc,
+};
 
 use ipblock_api::error::{ApiError, ErrorKind};
-use ipblock_policy::{Classified, Hinted, ListElement, ListName, Source, SourceKind, exchange};
+use ipblock_policy::{
+    Classified, Diagnostic, Hinted, ListElement, ListName, Source, SourceKind, exchange,
+};
 use thiserror::Error;
 
 /// Largest content of a source, in bytes: about two million addresses with notes.
@@ -48,26 +53,18 @@ pub(crate) struct Opened {
 
 /// Why a source gives no content.
 #[derive(Debug, Error)]
-#[error("{place}: {problem}")]
-pub(crate) struct FeedError {
-    place: String,
-    problem: String,
-    hint: Option<String>,
-}
+#[error(transparent)]
+pub(crate) struct FeedError(Diagnostic);
 
 impl FeedError {
-    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            problem: problem.into(),
-            hint: None,
-        }
+    /// `problem` is what is wrong with the source at `place`.
+    pub(super) fn new(place: impl Display, problem: impl Into<String>) -> Self {
+        Self(Diagnostic::new(problem).at(place))
     }
 
     /// The same error with what to do.
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self(self.0.with_hint(hint))
     }
 
     /// As the answer to a request that named the list.
@@ -80,7 +77,7 @@ impl FeedError {
 
 impl Hinted for FeedError {
     fn hint(&self) -> Option<String> {
-        self.hint.clone()
+        self.0.hint()
     }
 }
 
@@ -92,10 +89,7 @@ impl Classified for FeedError {
 
 /// The elements of a text in any format that `import` reads, at least one.
 pub(super) fn elements(place: &str, bytes: Vec<u8>) -> Result<Vec<ListElement>, FeedError> {
-    let content = |error: exchange::ContentError| FeedError {
-        hint: error.hint.clone(),
-        ..FeedError::new(place, error.to_string())
-    };
+    let content = |error: Diagnostic| FeedError(error.at(place));
     exchange::refuse_binary(&bytes).map_err(content)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();

@@ -111,7 +111,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> FeedError {
-    FeedError::new(path.display().to_string(), error.to_string())
+    FeedError::new(path.display(), error.to_string())
 }
 
 #[cfg(test)]

@@ -226,7 +226,8 @@ impl Service {
                     elements,
                 };
                 let deployed = self.deploy_list(changing, content, &before, None);
-                let outcome = deployed.map_err(|error| one_line(&acceptable(error, name, opened)));
+                let outcome =
+                    deployed.map_err(|error| acceptable(error, name, opened).in_one_line());
                 (Ok(stamp), outcome.map(drop))
             }
             Err(error) => (seen.clone(), Err(error.in_one_line())),
@@ -389,18 +390,6 @@ fn open(source: &Source, settings: &Settings) -> Option<Opened> {
     })
 }
 
-fn one_line(error: &ApiError) -> String {
-    let joined = |text: &str| {
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        lines.join("; ")
-    };
-    let message = joined(&error.message);
-    match &error.hint {
-        Some(hint) => format!("{message} ({})", joined(hint)),
-        None => message,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ipblock_policy::document;
@@ -427,12 +416,5 @@ mod tests {
             &list("\"192.0.2.1\", \"192.0.2.2\"")
         ));
         assert!(!holds_the_same(&first, &list(noted)));
-    }
-
-    #[test]
-    fn a_refusal_is_one_line_in_status() {
-        let error = ApiError::new(ErrorKind::Conflict, "it would\n  lock out");
-        let shown = one_line(&error.with_hint("do this\nor that"));
-        assert_eq!(shown, "it would; lock out (do this; or that)");
     }
 }

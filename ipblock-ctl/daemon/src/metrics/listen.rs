@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use ipblock_api::{error::ApiError, routes::Route};
+use ipblock_policy::{Diagnostic, Hinted as _};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Mutex,
@@ -99,7 +100,8 @@ pub(crate) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
         }
         _ => "write another address as `listen` of [metrics], and restart ipblockd",
     };
-    format!("metrics at {address} are not served: {error}; hint: {hint}")
+    let message = format!("metrics at {address} are not served: {error}");
+    Diagnostic::new(message).with_hint(hint).in_one_line()
 }
 
 /// Answers until it is dropped, and every open connection with it.

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipblock_policy::Diagnostic;
 use nix::{
     fcntl::OFlag,
     unistd::{Uid, geteuid},
@@ -128,28 +129,30 @@ impl Receiver for File {
 
 /// Why nothing can be written to a file of this path, and what to do, as far as can be told without
 /// making it.
-pub(crate) fn obstacle(path: &Path) -> Option<(String, String)> {
+pub(crate) fn obstacle(path: &Path) -> Option<Diagnostic> {
     let directory = path.parent().unwrap_or(path);
     let shown = directory.display();
     let other = "write another `path`";
     match fs::metadata(directory) {
         Ok(found) if !found.is_dir() => {
-            return Some((format!("{shown} is not a directory"), other.to_owned()));
+            return Some(Diagnostic::new(format!("{shown} is not a directory")).with_hint(other));
         }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Some((format!("{shown} is not in a directory"), other.to_owned()));
+            return Some(
+                Diagnostic::new(format!("{shown} is not in a directory")).with_hint(other),
+            );
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Some((
-                format!("the directory {shown} does not exist"),
-                format!("make it (mkdir -p {shown}), or {other}"),
-            ));
+            return Some(
+                Diagnostic::new(format!("the directory {shown} does not exist"))
+                    .with_hint(format!("make it (mkdir -p {shown}), or {other}")),
+            );
         }
         Ok(_) | Err(_) => {}
     }
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
-            Some(("it is not a regular file".to_owned(), other.to_owned()))
+            Some(Diagnostic::new("it is not a regular file").with_hint(other))
         }
         Ok(_) | Err(_) => None,
     }

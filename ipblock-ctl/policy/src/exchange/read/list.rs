@@ -1,27 +1,12 @@
 //! What a list file holds: all of it, or nothing.
 
-use thiserror::Error;
-
 use super::{PassedOver, Refusal};
-use crate::{Hinted, ruleset::ListElement, text::counted};
-
-/// Why the content of a list file is not taken.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{problem}")]
-pub struct ContentError {
-    /// Which line, what is wrong with it, and how many more are.
-    pub problem: String,
-    /// What to write instead, where that can be said.
-    pub hint: Option<String>,
-}
+use crate::{Diagnostic, ruleset::ListElement, text::counted};
 
 /// Reads what a list file holds, each prefix once, in any format that `import` knows: which one is
-/// found out from the content.
-pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
-    let parsed = super::read(content.as_bytes(), None).map_err(|error| ContentError {
-        problem: error.to_string(),
-        hint: error.hint(),
-    })?;
+/// found out from the content. The error names the first line that is wrong, and how many more are.
+pub fn read_list(content: &str) -> Result<Vec<ListElement>, Diagnostic> {
+    let parsed = super::read(content.as_bytes(), None).map_err(|error| Diagnostic::of(&error))?;
     let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
     let Some(first) = parsed.refused.into_iter().next() else {
         return match parsed.passed_over.first() {
@@ -44,46 +29,37 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, ContentError> {
         "" => String::new(),
         text => format!(" `{text}`:"),
     };
-    Err(ContentError {
-        problem: format!("line {line}:{text} {problem}{more}"),
+    Err(Diagnostic {
+        message: format!("line {line}:{text} {problem}{more}"),
         hint,
     })
 }
 
 /// Addresses that `import` would name as passed over. A followed file has no operator who
 /// reads that, and an exception among them would be blocked.
-fn not_read(place: &PassedOver) -> ContentError {
+fn not_read(place: &PassedOver) -> Diagnostic {
     let PassedOver { what, count } = place;
     let addresses = counted(count, "address", "addresses");
-    ContentError {
-        problem: format!("{addresses} under `{what}`: not read as part of the list"),
-        hint: Some(
-            "a list file is taken as a whole: write the addresses alone, or use ipblock-ctl import"
-                .to_owned(),
-        ),
-    }
+    let message = format!("{addresses} under `{what}`: not read as part of the list");
+    Diagnostic::new(message).with_hint(
+        "a list file is taken as a whole: write the addresses alone, or use ipblock-ctl import",
+    )
 }
 
 /// Entries that end by themselves: a list has no ends, and its rules would block them for longer.
-fn ends(count: u64) -> ContentError {
+fn ends(count: u64) -> Diagnostic {
     let entries = counted(count, "entry has", "entries have");
-    ContentError {
-        problem: format!("{entries} an end (timeout, expiry), and entries of a list have none"),
-        hint: Some(
-            "ban them for as long as they hold: ipblock-ctl ban - --for 1h; where the file is \
-             written anew as entries end, leave the ends out of it"
-                .to_owned(),
-        ),
-    }
+    let message = format!("{entries} an end (timeout, expiry), and entries of a list have none");
+    Diagnostic::new(message).with_hint(
+        "ban them for as long as they hold: ipblock-ctl ban - --for 1h; where the file is \
+         written anew as entries end, leave the ends out of it",
+    )
 }
 
 /// Refuses bytes that are not text, and says what they are.
-pub fn refuse_binary(bytes: &[u8]) -> Result<(), ContentError> {
+pub fn refuse_binary(bytes: &[u8]) -> Result<(), Diagnostic> {
     let refused = super::binary::refuse(bytes, std::io::empty());
-    refused.map_err(|error| ContentError {
-        problem: error.to_string(),
-        hint: error.hint(),
-    })
+    refused.map_err(|error| Diagnostic::of(&error))
 }
 
 #[cfg(test)]
@@ -134,7 +110,7 @@ mod tests {
             r#"{"addresses": ["192.0.2.0/24"], "blocked6": ["2001:db8::/48"]}"#,
         ] {
             let error = read_list(text).unwrap_err();
-            assert!(error.problem.contains("not read as part"), "{error}");
+            assert!(error.message.contains("not read as part"), "{error}");
         }
     }
 }

@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::{Classified, ErrorKind, Hinted, ruleset::ListElement, word::words};
 use collect::Collector;
 
-pub use list::{ContentError, read_list, refuse_binary};
+pub use list::{read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
 pub use ruleset::ruleset_toml;

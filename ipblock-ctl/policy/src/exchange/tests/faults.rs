@@ -36,8 +36,8 @@ fn what_was_read_wrong_once_is_read_right_or_refused() {
             Ok(_) => assert_eq!(parsed.refused, [], "{text}"),
             // A list file is refused for more: for what would be left out of it in silence.
             Err(error) if parsed.refused.is_empty() => {
-                let hint = error.hint.unwrap_or_default();
-                writeln!(shown, "as a list: {}\n  hint: {hint}", error.problem).unwrap();
+                let hint = error.hint().unwrap_or_default();
+                writeln!(shown, "as a list: {error}\n  hint: {hint}").unwrap();
             }
             Err(_) => {}
         }
