@@ -1,11 +1,12 @@
-//! What a rule asks for: its words, and what they mean.
+//! The actions of rules: their words and their meaning.
 
 use ipblock_common::ClassVerdict;
 
 use super::word::words;
 
 words! {
-    /// What a rule asks for, the strongest first: where rules of several actions match, that one decides.
+    /// The action of a rule, the strongest first: where rules with different actions match, the
+    /// strongest decides.
     #[derive(PartialOrd, Ord, Hash)]
     pub enum Action {
         /// Drop.
@@ -23,7 +24,7 @@ impl Action {
     /// Words of actions to come, which this version does not support.
     pub const UNSUPPORTED: [&str; 2] = ["reject", "throttle"];
 
-    /// What it does, for `--help`.
+    /// Returns its description for `--help`.
     #[must_use]
     pub const fn summary(self) -> &'static str {
         match self {
@@ -32,7 +33,7 @@ impl Action {
         }
     }
 
-    /// Whether packets that it decides on are dropped.
+    /// Whether it drops the packets that it decides on.
     #[must_use]
     pub const fn drops(self) -> bool {
         match self {
@@ -41,7 +42,7 @@ impl Action {
         }
     }
 
-    /// Whether every hit alerts, and not only where the rule asks for that.
+    /// Whether every hit alerts, even if the rule does not request alerts.
     #[must_use]
     pub const fn always_alerts(self) -> bool {
         match self {
@@ -50,7 +51,7 @@ impl Action {
         }
     }
 
-    /// The verdict of a class that it decides on.
+    /// Returns the verdict of a class that it decides on.
     #[must_use]
     pub const fn verdict(self) -> ClassVerdict {
         match self {
@@ -59,7 +60,7 @@ impl Action {
         }
     }
 
-    /// The action that decides on classes with this verdict; none: no rule does.
+    /// Returns the action that decides on classes with this verdict; `None` if no rule does.
     #[must_use]
     pub fn of_verdict(verdict: ClassVerdict) -> Option<Self> {
         Self::ALL
@@ -77,19 +78,19 @@ impl Action {
         }
     }
 
-    /// The one of several that decides.
+    /// Returns the strongest of several actions, which decides.
     #[must_use]
     pub fn strongest(actions: impl IntoIterator<Item = Self>) -> Option<Self> {
         actions.into_iter().min()
     }
 
-    /// Whether a rule with the other action changes nothing beside one with this.
+    /// Whether a rule with this action makes a rule with the other action redundant.
     #[must_use]
     pub fn is_at_least(self, other: Self) -> bool {
         self <= other
     }
 
-    /// The one to propose where this is not what was meant.
+    /// Returns the action to propose if this one was not meant.
     #[must_use]
     pub const fn alternative(self) -> Self {
         match self {

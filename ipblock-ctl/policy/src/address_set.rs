@@ -49,7 +49,7 @@ impl AddressSet {
         }
     }
 
-    /// The addresses of all of these sets.
+    /// Returns the union of these sets.
     pub(super) fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for set in sets {
@@ -62,13 +62,13 @@ impl AddressSet {
         }
     }
 
-    /// The `limit` widest of the fewest prefixes that are this set, the widest first, and how many
-    /// more there are.
+    /// Returns the `limit` widest of the set's minimal prefixes, the widest first, and the number
+    /// of the others.
     pub(super) fn widest(&self, limit: usize) -> (Vec<IpNet>, usize) {
         let (mut kept, mut count) = (Vec::new(), 0_usize);
         let mut take = |net: IpNet| {
             count += 1;
-            // Bits of the address, not of the prefix: a /32 of IPv6 is wider than a /8 of IPv4.
+            // Host bits, not the prefix length: a /32 of IPv6 is wider than a /8 of IPv4.
             let width = net.max_prefix_len() - net.prefix_len();
             let place = kept.partition_point(|(other, _): &(u8, IpNet)| *other >= width);
             if place < limit {
@@ -118,8 +118,8 @@ impl AddressSet {
         self.covers_within(other, &mut unlimited) == Some(true)
     }
 
-    /// Whether it holds all of `other`; `None` when that takes more than `steps`, which are used
-    /// up.
+    /// Whether it contains all of `other`; `None` if that takes more than `steps`, which is then
+    /// used up.
     pub(super) fn covers_within(&self, other: &Self, steps: &mut usize) -> Option<bool> {
         let mut all = |covered: bool| {
             *steps = steps.checked_sub(1)?;
@@ -139,7 +139,7 @@ impl AddressSet {
     }
 }
 
-/// The fewest prefixes of a range, in order.
+/// Takes the minimal prefixes of a range, in order.
 fn prefixes_of<B: Bits>((first, last): (B, B), take: &mut impl FnMut(IpNet)) {
     let mut at = first;
     loop {

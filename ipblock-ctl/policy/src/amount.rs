@@ -1,8 +1,8 @@
-//! How much a change newly drops, and whether the operator has to be asked about it.
+//! How much a change newly drops, and whether the operator must confirm it.
 //!
-//! The one place that knows how much is much: rules, lists, bans and files all ask here. What is
-//! newly dropped is counted as a sum, so it does not matter in how many prefixes it comes, through
-//! which `@list`, or whether an exception or an allow entry goes.
+//! Only this module defines how much is too much: rules, lists, bans and files all ask here. What
+//! is newly dropped is counted as a sum. So the number of prefixes does not matter, nor does the
+//! cause: a prefix, a `@list`, or the removal of an exception or an allow entry.
 
 mod describe;
 #[cfg(test)]
@@ -23,29 +23,29 @@ use super::{
 };
 use ipblock_common::ClassId;
 
-/// Addresses of all of IPv4.
+/// Number of IPv4 addresses.
 const ALL_IPV4: u128 = 1 << 32;
-/// Addresses of `2000::/3`, all that is given out of IPv6: one percent of all 2^128 addresses would
-/// let `2000::/7` pass unasked.
+/// Number of addresses in `2000::/3`, the assigned part of IPv6. One percent of all 2^128 addresses
+/// would allow `2000::/7` without confirmation.
 const ALL_IPV6: u128 = 1 << 125;
 
-/// IPv4 addresses that are too many to drop unasked: one percent of all.
+/// Number of IPv4 addresses that need confirmation to be dropped: one percent of all.
 pub const WIDE_IPV4: u128 = ALL_IPV4.div_ceil(100);
-/// IPv6 addresses that are too many to drop unasked: one percent of `2000::/3`. Those outside of it
-/// count like those in it.
+/// Number of IPv6 addresses that need confirmation to be dropped: one percent of `2000::/3`.
+/// Addresses outside count the same as those inside.
 pub const WIDE_IPV6: u128 = ALL_IPV6.div_ceil(100);
 
-/// Numbers of addresses of both families; more than 2^128 - 1 count as that.
+/// Numbers of addresses of both families. They saturate at 2^128 - 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Of IPv4.
+    /// IPv4 addresses.
     pub ipv4: u128,
-    /// Of IPv6.
+    /// IPv6 addresses.
     pub ipv6: u128,
 }
 
 impl Sum {
-    /// The addresses of prefixes, those that several of them hold counted several times.
+    /// Returns the sum over prefixes. Addresses in several prefixes count several times.
     pub fn of_prefixes(prefixes: impl IntoIterator<Item = IpNet>) -> Self {
         let mut sum = Self::default();
         for prefix in prefixes {
@@ -67,7 +67,7 @@ impl Sum {
         }
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Sum {
         }
     }
 
-    /// Whether this is one percent of a family or more.
+    /// Whether this is at least one percent of a family.
     #[must_use]
     pub const fn is_wide(self) -> bool {
         self.ipv4 >= WIDE_IPV4 || self.ipv6 >= WIDE_IPV6
@@ -89,16 +89,16 @@ fn count<B: Bits>(set: &RangeSet<B>) -> u128 {
     sizes.fold(0, u128::saturating_add)
 }
 
-/// A zone on both sides of a change.
+/// A zone before and after a change.
 #[derive(Clone, Copy, Debug)]
 pub struct ZoneChange<'a> {
     /// Its name.
     pub name: &'a ZoneName,
-    /// Before; none: there was no such zone, and nothing was dropped.
+    /// Before; `None` if the zone did not exist, so nothing was dropped.
     pub before: Option<&'a CompiledZone>,
     /// After.
     pub after: &'a CompiledZone,
-    /// Whether an interface is in it. Where none is, a default that turns to drop drops nothing yet.
+    /// Whether it has an interface. Without one, a default that changes to drop drops nothing yet.
     pub has_interface: bool,
 }
 
@@ -113,7 +113,7 @@ impl ZoneChange<'_> {
         DefaultVerdict::Pass
     }
 
-    /// At least as much as the zone drops afterwards; cheap.
+    /// Returns an upper bound of what the zone drops afterwards; cheap.
     fn at_most(&self) -> Sum {
         if self.default_after() == DefaultVerdict::Drop {
             return Sum {
@@ -147,28 +147,28 @@ impl ZoneChange<'_> {
     }
 }
 
-/// Addresses that a change newly drops: one percent of a family, or more.
+/// Addresses that a change newly drops: at least one percent of a family.
 #[derive(Clone, Debug)]
 pub struct Wide {
     sum: Sum,
     all: AddressSet,
-    /// The same zone by zone.
+    /// The addresses per zone.
     zones: Vec<(ZoneName, AddressSet)>,
 }
 
 impl Wide {
-    /// How many they are.
+    /// Returns their number.
     #[must_use]
     pub const fn sum(&self) -> Sum {
         self.sum
     }
 }
 
-/// What zones newly drop, where that is much. `banned_before` and `banned_after` are the prefixes
-/// that bans cover on each side, in any order.
+/// Returns what zones newly drop, if that is too much. `banned_before` and `banned_after` are the
+/// prefixes of bans on each side, in any order.
 ///
-/// O(n) in the number of entries where it cannot be much, O(n log n) elsewhere. Rules that end later
-/// count as if they never did.
+/// Takes O(n) in the number of entries if it cannot be too much, else O(n log n). Rules that end
+/// later count as permanent.
 #[must_use]
 pub fn newly_dropped(
     zones: &[ZoneChange<'_>],
@@ -192,7 +192,7 @@ pub fn newly_dropped(
     sum.is_wide().then_some(Wide { sum, all, zones })
 }
 
-/// What bans of `prefixes` newly ban.
+/// The addresses that bans of `prefixes` newly ban.
 #[derive(Clone, Debug)]
 pub struct NewlyBanned {
     sum: Sum,
@@ -200,7 +200,7 @@ pub struct NewlyBanned {
 }
 
 impl NewlyBanned {
-    /// What `prefixes` hold and `banned` do not.
+    /// Computes the addresses in `prefixes` that are not in `banned`.
     #[must_use]
     pub fn new(prefixes: &[IpNet], banned: impl IntoIterator<Item = IpNet>) -> Self {
         let all = AddressSet::new(prefixes.iter().copied());
@@ -209,7 +209,7 @@ impl NewlyBanned {
         Self { sum, all }
     }
 
-    /// How many they are.
+    /// Returns their number.
     #[must_use]
     pub const fn sum(&self) -> Sum {
         self.sum

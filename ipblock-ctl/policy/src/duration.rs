@@ -1,36 +1,36 @@
-//! Durations as people write them.
+//! Parses durations as people write them.
 
 use jiff::{Span, SpanRelativeTo};
 use thiserror::Error;
 
-/// Longer durations are typing errors. Seconds; 100 years.
+/// Maximum in seconds: 100 years. A longer duration is a typing error.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
-/// Why a text is no duration, and what to write.
+/// Why a text is not a duration, and what to write.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DurationError {
-    /// A number alone.
+    /// A number without a unit.
     #[error("a duration needs a unit: write {0}s")]
     Unit(String),
-    /// Something else.
+    /// Any other text.
     #[error("not a duration: write for example 90s, 15m, 2h, 7d or 1h30m")]
     Text,
     /// Months or years.
     #[error("months and years differ in length: write days (30d)")]
     Calendar,
-    /// Into the past.
+    /// A negative duration.
     #[error("a duration is not negative: write for example 2h")]
     Negative,
-    /// Without an end.
+    /// A word for "permanent".
     #[error("a duration has an end: write for example 2h")]
     Endless,
-    /// An option in the place of the value.
+    /// An option instead of the value.
     #[error("the duration is missing: write for example 2h")]
     Missing,
-    /// Nothing.
+    /// Zero.
     #[error("a duration is not 0: write 1s or more")]
     Zero,
-    /// What nobody means.
+    /// Longer than any real use.
     #[error("longer than 100 years")]
     TooLong,
 }
@@ -46,13 +46,13 @@ const ENDLESS: [&str; 7] = [
     "unlimited",
 ];
 
-/// Whether a word says that there is no end.
+/// Whether a word means that there is no end.
 pub(crate) fn is_endless(text: &str) -> bool {
     ENDLESS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Reads whole seconds, at least one. A day is 24 hours. Parts of a second count as a whole one:
-/// programs write `59m58.91s`, and what ends early does not hold as long as was asked.
+/// Reads whole seconds, at least one. A day is 24 hours. Parts of a second are rounded up: programs
+/// write `59m58.91s`, and a rule must not end before the requested time.
 pub fn whole_seconds(text: &str) -> Result<u64, DurationError> {
     let text = text.trim();
     if let Some(positive) = text.strip_prefix('-') {

@@ -4,19 +4,19 @@ use ipnet::IpNet;
 
 use super::{AddressError, count_addresses, parse_address, parse_prefixes, range};
 
-/// One answer of the CIDR range converter.
+/// One result of the CIDR range converter.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Conversion {
-    /// What was given.
+    /// The input.
     pub input: String,
     /// The fewest prefixes.
     pub cidrs: Vec<IpNet>,
-    /// How many addresses, in decimal.
+    /// Number of addresses, in decimal.
     pub addresses: String,
 }
 
-/// The CIDR range converter: each argument an address, prefix or range; exactly two bare addresses
-/// are one range.
+/// Converts arguments to prefixes. Each argument is an address, prefix or range; exactly two plain
+/// addresses are one range.
 pub fn convert(arguments: &[String]) -> Result<Vec<Conversion>, AddressError> {
     if let [first, last] = arguments
         && let (Some(from), Some(to)) = (parse_address(first), parse_address(last))

@@ -1,6 +1,6 @@
-//! Why a text is refused, and what to write instead.
+//! Explains why a text is rejected, and what to write instead.
 //!
-//! Only reached after the parser refused: nothing here decides what is accepted.
+//! It runs only after the parser has rejected a text, so it never decides what is accepted.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -43,7 +43,7 @@ fn length_too_great(address: IpAddr) -> Problem {
     (problem, Some(hint))
 }
 
-/// `::ffff:192.0.2.1/24`, whose length may be meant for the IPv4 address.
+/// `::ffff:192.0.2.1/24`: the length may be meant for the IPv4 address.
 pub(super) fn mapped_with_length(text: &str, address: Ipv4Addr, length: u8) -> AddressError {
     let problem = "host bits set: the length of an IPv4-mapped prefix counts all 128 bits";
     let network = Ipv4Net::new_assert(address, length.min(32)).trunc();
@@ -77,7 +77,7 @@ pub(super) fn range_of_mapped(text: &str, first: IpAddr, last: IpAddr) -> Addres
     AddressError::new(text, problem, hint)
 }
 
-/// Why `text`, which the parser refused, is no address, prefix or range.
+/// Explains why `text`, which the parser rejected, is not an address, prefix or range.
 pub(super) fn explain(text: &str) -> AddressError {
     let (problem, hint) = problem_of(text);
     let hint = hint.unwrap_or_else(|| FORMS.to_owned());
@@ -115,7 +115,7 @@ fn problem_of(text: &str) -> Problem {
     }
 }
 
-/// Commas and semicolons, between addresses or behind one.
+/// Explains commas and semicolons between or after addresses.
 fn several(text: &str) -> Problem {
     let pieces = text.split([',', ';']).map(str::trim);
     let pieces: Vec<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
@@ -141,7 +141,7 @@ fn url(text: &str) -> Option<Problem> {
     Some(("a URL in the place of an address".to_owned(), Some(hint)))
 }
 
-/// The address in `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` or `[2001:db8::1]:443`.
+/// Returns the address in `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` or `[2001:db8::1]:443`.
 fn host_of(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
@@ -156,7 +156,7 @@ fn host_of(text: &str) -> Option<IpAddr> {
     })
 }
 
-/// What a paste brings along: quotes and angle brackets around, `[.]` in the place of dots.
+/// Explains decorations of a pasted address: quotes, angle brackets, and `[.]` instead of dots.
 fn wrapped(text: &str) -> Option<Problem> {
     let plain = text
         .trim_matches(['"', '\'', '`', '<', '>', '(', ')'])
@@ -223,7 +223,7 @@ fn range(first: &str, last: &str) -> Problem {
     (problem, hint.or(piece_hint))
 }
 
-/// What `192.0.2.1-9` may have meant.
+/// Returns the possible meaning of `192.0.2.1-9`.
 fn end_by_last_part(first: Ipv4Addr, last: &str) -> Option<String> {
     let part: u8 = last.parse().ok()?;
     let [a, b, c, _] = first.octets();
@@ -237,7 +237,7 @@ fn prefix(text: &str, length: &str) -> Problem {
             return (problem, Some(ALL.to_owned()));
         }
         let swap = |hint: String| match parse_length(length) {
-            // The hint of a bare address may name another length.
+            // The hint for a plain address may contain another length.
             Some(_) if !hint.contains('/') => format!("{hint}/{length}"),
             _ => hint,
         };
@@ -368,7 +368,7 @@ fn wildcard(parts: &[&str]) -> Problem {
     ("`*` cannot stand in an address".to_owned(), hint)
 }
 
-/// The network that the first one to three parts of an address name.
+/// Returns the network that the first one to three parts of an address denote.
 fn network_of(known: &[u8]) -> Option<Ipv4Net> {
     let (octets, length) = match *known {
         [a] => ([a, 0, 0, 0], 8),

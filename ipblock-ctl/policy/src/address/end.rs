@@ -1,4 +1,4 @@
-//! Which names and values say that an entry ends by itself.
+//! Names and values that mean that an entry expires.
 
 use crate::duration::is_endless;
 
@@ -42,12 +42,12 @@ const NAMES: [&str; 36] = [
     "valid_until",
 ];
 
-/// Whether a name, in snake case, is that of an end or of a time that is left.
+/// Whether a name, in snake case, denotes an end or a remaining time.
 pub(crate) fn names_end(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Whether what stands under such a name is an end.
+/// Whether the value of such a name is an end.
 pub(crate) fn is_end(value: &str) -> bool {
     let value = value.trim();
     let is_none = ["", "0", "0s", "-", "none", "null", "false", "no", "n/a"]

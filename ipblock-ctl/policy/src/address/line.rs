@@ -1,7 +1,7 @@
-//! One line of plain text: its addresses, and what stands after them.
+//! One line of plain text: its addresses and its note.
 //!
-//! A comma, a semicolon or white space between addresses makes several addresses. What follows
-//! them is a note, unless it could belong to an address: then the whole line is refused.
+//! A comma, a semicolon or white space separates addresses. The text after the last address is a
+//! note, unless it could belong to an address: then the whole line is rejected.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -13,18 +13,18 @@ use super::{
     parse_address, parse_written, port,
 };
 
-/// One address, prefix, range or `@list`, and what it stands for.
+/// One address, prefix, range or `@list`, with its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item<'l> {
-    /// As it stands in the line.
+    /// The text as written in the line.
     pub(crate) text: &'l str,
-    /// With the mask that stands after it, if one does.
+    /// The meaning, including a mask after the address.
     pub(crate) written: Written,
     is_masked: bool,
 }
 
 impl<'l> Item<'l> {
-    /// The text that alone says what the item stands for.
+    /// Returns a text with the same meaning that needs no mask after it.
     fn alone(&self) -> Cow<'l, str> {
         match &self.written {
             Written::Prefix(prefix) if self.is_masked => prefix.to_string().into(),
@@ -33,30 +33,30 @@ impl<'l> Item<'l> {
     }
 }
 
-/// What one line says.
+/// The content of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line<'l> {
     pub(crate) first: Item<'l>,
-    /// The other addresses of the line; most lines have none.
+    /// The other addresses of the line. Most lines have none.
     pub(crate) more: Vec<Item<'l>>,
-    /// What stands after the addresses; empty for none.
+    /// The text after the addresses; may be empty.
     pub(crate) note: &'l str,
-    /// Whether the entry has an end, as members of an ipset have.
+    /// Whether the entry expires, as members of an ipset can.
     pub(crate) timed: bool,
-    /// What a set says of its member; empty for none.
+    /// The options that a set lists for its member; may be empty.
     options: &'l str,
 }
 
 impl<'l> Line<'l> {
-    /// Every address of the line.
+    /// Returns every address of the line.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item<'l>> {
         std::iter::once(&self.first).chain(&self.more)
     }
 }
 
-/// The addresses, prefixes, ranges and `@list`s of one line of text, each as a text that
-/// [`parse_elements`](super::parse_elements) takes. A blank line and a comment have none. A refused
-/// line gives one error: nothing of it is taken.
+/// Returns the addresses, prefixes, ranges and `@list`s of one line, each as a text for
+/// [`parse_elements`](super::parse_elements). Blank lines and comments have none. A rejected line
+/// gives one error and no address.
 #[must_use]
 pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> {
     match read_line(line) {
@@ -66,7 +66,7 @@ pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> 
     }
 }
 
-/// The text after the addresses of a line that no mark (`#`, `;`, `//`) makes a comment.
+/// Returns the text after the addresses of a line if no mark (`#`, `;`, `//`) makes it a comment.
 #[must_use]
 pub fn unmarked_note(line: &str) -> Option<&str> {
     let Line {
@@ -82,13 +82,13 @@ pub fn unmarked_note(line: &str) -> Option<&str> {
     (!note.is_empty() && !before.ends_with(['#', ';', '/'])).then_some(note)
 }
 
-/// Whether a line says nothing: empty, or a comment that begins with `#`, `;` or `//`.
+/// Whether a line has no content: it is empty, or a comment that starts with `#`, `;` or `//`.
 pub(crate) fn is_blank(line: &str) -> bool {
     let line = line.trim_start();
     line.is_empty() || line.starts_with(['#', ';']) || line.starts_with("//")
 }
 
-/// Reads one line; `None` for one that says nothing.
+/// Reads one line; `None` if it has no content.
 pub(crate) fn read_line(line: &str) -> Result<Option<Line<'_>>, AddressError> {
     let line = line.trim();
     if is_blank(line) {
@@ -111,7 +111,7 @@ pub(crate) fn read_line(line: &str) -> Result<Option<Line<'_>>, AddressError> {
     Ok(Some(read))
 }
 
-/// What separates two words of a line.
+/// The separator between two words of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gap {
     Space,
@@ -119,7 +119,7 @@ enum Gap {
     Semicolon,
 }
 
-/// Reads what follows the first address.
+/// Reads the rest after the first address.
 fn read_rest<'l>(
     line: &'l str,
     mut rest: &'l str,
@@ -176,10 +176,10 @@ fn read_rest<'l>(
     }
 }
 
-/// What a word is, unless it is plainly not an address.
+/// Reads a word as an item; `None` if it is clearly not an address.
 fn item(word: &str, gap: Gap) -> Option<Result<Written, AddressError>> {
     if word.starts_with('@') {
-        // After white space it may be the beginning of a note.
+        // After white space it may be the start of a note.
         let written = parse_written(word);
         return match gap {
             Gap::Space => None,
@@ -195,7 +195,7 @@ fn item(word: &str, gap: Gap) -> Option<Result<Written, AddressError>> {
     }
 }
 
-/// Applies `netmask 255.255.255.0` to the address before it, and gives what follows.
+/// Applies `netmask 255.255.255.0` to the address before it, and returns the rest.
 fn named_mask<'l>(
     last: &str,
     word: &str,
@@ -220,7 +220,7 @@ fn named_mask<'l>(
     Ok(Some((written, after)))
 }
 
-/// Takes the text from `at` on as the note, or refuses it where it may belong to the address.
+/// Uses the text from `at` on as the note, or rejects it if it may belong to the address.
 fn read_note<'l>(
     line: &'l str,
     at: &'l str,
@@ -252,7 +252,7 @@ fn read_note<'l>(
     if port::name_port(word, second) {
         return Err(port::limited_to_port(last, &format!("{word} {second}")));
     }
-    // The note keeps it.
+    // The text stays in the note.
     read.timed = says_end(at);
     if let Some(error) = joined(line, last, word, next) {
         return Err(error);
@@ -272,7 +272,7 @@ fn read_note<'l>(
     Ok(())
 }
 
-/// Whether the word after an address may say that it, or a part of it, is let through.
+/// Whether the word after an address may mean that the address, or a part of it, is allowed.
 fn is_opposite(word: &str) -> bool {
     const WORDS: [&str; 11] = [
         "!",
@@ -303,25 +303,25 @@ fn let_through(line: &str, first: &str, word: &str) -> AddressError {
     AddressError::new(line, problem, hint)
 }
 
-/// What stands around an address in prose.
+/// Characters around an address in prose.
 const AROUND: [char; 16] = [
     ',', ';', '(', ')', '[', ']', '"', '\'', '<', '>', '.', '=', '!', '-', '~', '^',
 ];
 
-/// A note without the mark that begins it.
+/// Returns a note without the mark at its start.
 fn note_of(at: &str) -> &str {
     let note = at.trim_start_matches(|c: char| c.is_whitespace() || c == '#' || c == ';');
     note.strip_prefix("//").unwrap_or(note).trim_start()
 }
 
-/// The word that a text begins with, and what follows it.
+/// Returns the first word of a text, and the rest.
 fn cut_word(text: &str) -> (&str, &str) {
     let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '#');
     let end = text.find(ends).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// What separates the next word, and the text from that word or comment on.
+/// Returns the separator before the next word, and the text from that word or comment on.
 fn cut_gap(text: &str) -> (Gap, &str) {
     let at = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
     let end = text.len() - at.len();
@@ -336,7 +336,7 @@ fn cut_gap(text: &str) -> (Gap, &str) {
     (gap, at)
 }
 
-/// Quick: whether a word has the characters that every address has.
+/// A fast check whether a word has only characters of addresses.
 fn may_be_address(word: &str) -> bool {
     let first = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '[');
     word.starts_with(first) && word.contains(['.', ':'])
@@ -347,7 +347,7 @@ pub(crate) fn is_address(word: &str) -> bool {
     may_be_address(word) && parse_written(word).is_ok()
 }
 
-/// Whether somebody who wrote this word meant an address, a prefix or a range.
+/// Whether the author of this word probably meant an address, a prefix or a range.
 pub(crate) fn looks_like_address(word: &str) -> bool {
     let head = word.split(['/', '-']).next().unwrap_or_default();
     let head = head.trim_matches(['[', ']']);
@@ -365,7 +365,7 @@ pub(crate) fn looks_like_address(word: &str) -> bool {
     head.parse::<IpAddr>().is_ok() || is_quad(host) || is_quad(head)
 }
 
-/// Refuses a range or a prefix that is written with white space or words.
+/// Rejects a range or a prefix that contains white space or words.
 fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressError> {
     const BETWEEN: [&str; 14] = [
         "to", "until", "till", "through", "thru", "..", "...", "->", "=>", ">", "–", "—", "~", "-",
@@ -408,7 +408,7 @@ fn joined(line: &str, first: &str, word: &str, next: &str) -> Option<AddressErro
     None
 }
 
-/// Whether a word could be the last parts of an address, or the length of a prefix.
+/// Whether a word could be the last parts of an address, or a prefix length.
 fn is_part(word: &str) -> bool {
     word.starts_with(|first: char| first.is_ascii_digit())
         && word
@@ -416,7 +416,7 @@ fn is_part(word: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'/'))
 }
 
-/// Refuses `192.0.2.1 - 9`: a range whose end is cut short, or an address with a note.
+/// Rejects `192.0.2.1 - 9`: a range with a shortened end, or an address with a note.
 fn range_or_note(line: &str, first: &str, last: &str, note: &str) -> AddressError {
     let range = parse_written(&format!("{first}-{last}")).err();
     let range = range.and_then(|error| error.hint);
@@ -428,7 +428,7 @@ fn range_or_note(line: &str, first: &str, last: &str, note: &str) -> AddressErro
     AddressError::new(line, problem, hint)
 }
 
-/// Refuses a line of a hosts file, which means the name and not the address: `0.0.0.0 ads.example`.
+/// Rejects a line of a hosts file, which means the name and not the address: `0.0.0.0 ads.example`.
 fn refuse_hosts(line: &str, address: IpAddr, word: &str) -> Result<(), AddressError> {
     let is_sink = address.is_loopback() || address.is_unspecified();
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -445,7 +445,7 @@ fn refuse_hosts(line: &str, address: IpAddr, word: &str) -> Result<(), AddressEr
     Err(AddressError::new(line, problem, hint))
 }
 
-/// Refuses a line whose first word is not an address.
+/// Rejects a line whose first word is not an address.
 fn first_refused(line: &str, word: &str, rest: &str, error: AddressError) -> AddressError {
     let (_, at) = cut_gap(rest);
     let (second, _) = cut_word(at);

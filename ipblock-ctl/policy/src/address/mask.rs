@@ -1,4 +1,4 @@
-//! Masks beside addresses: `192.0.2.0 255.255.255.0`.
+//! Masks after addresses: `192.0.2.0 255.255.255.0`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{AddressError, Written, parse_address, parse_length, parse_written, prefix};
 
-/// How a text says which bits of an address are fixed.
+/// The form of a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mask {
     /// `255.255.255.0`, `24` or `/24`.
@@ -15,7 +15,7 @@ pub(crate) enum Mask {
     Wildcard,
 }
 
-/// Names of columns, keys and words for a mask or the length of a prefix, in snake case.
+/// Names of columns, keys and words for a mask or a prefix length, in snake case.
 const NET: [&str; 23] = [
     "bits",
     "cidr",
@@ -51,7 +51,7 @@ const WILDCARD: [&str; 6] = [
 ];
 
 impl Mask {
-    /// The kind of mask that a name says.
+    /// Returns the kind of mask that a name denotes.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let name = name.trim_end_matches([':', '=']);
         let name = name.to_ascii_lowercase().replace(['-', ' '], "_");
@@ -62,18 +62,18 @@ impl Mask {
     }
 }
 
-/// Whether a word could be a mask or the length of a prefix, right or wrong.
+/// Whether a word could be a mask or a prefix length, correct or not.
 pub(super) fn may_be_mask(word: &str) -> bool {
     let is_hex = word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex || word.starts_with(|first: char| first.is_ascii_digit() || first == '/')
 }
 
-/// Whether a text is the length of a prefix alone: `24` or `/24`.
+/// Whether a text is only a prefix length: `24` or `/24`.
 pub(crate) fn is_length(text: &str) -> bool {
     parse_length(text.strip_prefix('/').unwrap_or(text)).is_some()
 }
 
-/// Reads an address together with the mask that a header or a word names.
+/// Reads an address with the mask that a header or a word names.
 pub(crate) fn with_mask(text: &str, mask: &str, kind: Mask) -> Result<Written, AddressError> {
     let length = length_of(mask, kind);
     let both = format!("{text} {mask}");
@@ -99,7 +99,7 @@ pub(crate) fn with_mask(text: &str, mask: &str, kind: Mask) -> Result<Written, A
     prefix(&format!("{text}/{length}"), address, length).map(Written::Prefix)
 }
 
-/// The length of a prefix in bits.
+/// Returns the prefix length of a mask in bits.
 fn length_of(mask: &str, kind: Mask) -> Option<u8> {
     match kind {
         Mask::Net => parse_length(mask.strip_prefix('/').unwrap_or(mask))
@@ -119,7 +119,7 @@ fn dotted_length(text: &str, kind: Mask) -> Option<u8> {
     is_mask.then(|| u8::try_from(fixed.leading_ones()).ok())?
 }
 
-/// Refuses what follows an IPv4 address and could be its mask, while nothing names it.
+/// Rejects a word after an IPv4 address that could be its mask, if no name says so.
 pub(crate) fn refuse_unnamed(address: IpAddr, next: &str) -> Result<(), AddressError> {
     if !address.is_ipv4() {
         return Ok(());
@@ -143,12 +143,12 @@ pub(crate) fn refuse_unnamed(address: IpAddr, next: &str) -> Result<(), AddressE
     Ok(())
 }
 
-/// Refuses a number after an address that could be its prefix length, while nothing names it.
+/// Rejects a number after an address that could be its prefix length, if no name says so.
 pub(crate) fn refuse_length(address: IpAddr, number: &str) -> Result<(), AddressError> {
     let Some(length) = parse_length(number) else {
         return Ok(());
     };
-    // The length of the one address changes nothing.
+    // The length of a single address changes nothing.
     let Ok(network) = IpNet::new(address, length) else {
         return Ok(());
     };
@@ -165,11 +165,12 @@ pub(crate) fn refuse_length(address: IpAddr, number: &str) -> Result<(), Address
     ))
 }
 
-/// Refuses `/24` beside an address, in a column whose name says nothing: it has one reading alone.
+/// Rejects `/24` next to an address in a column without a known name: it can only be a prefix
+/// length.
 pub(crate) fn refuse_slash(address: IpAddr, cell: &str) -> Result<(), AddressError> {
     let length = cell.strip_prefix('/').and_then(parse_length);
     let network = length.and_then(|length| IpNet::new(address, length).ok());
-    // The length of the one address changes nothing.
+    // The length of a single address changes nothing.
     let Some(network) = network.filter(|net| net.prefix_len() < net.max_prefix_len()) else {
         return Ok(());
     };
@@ -182,7 +183,7 @@ pub(crate) fn refuse_slash(address: IpAddr, cell: &str) -> Result<(), AddressErr
     ))
 }
 
-/// Refuses arguments of which one could be the mask of the one before it.
+/// Rejects arguments if one could be the mask of the previous one.
 pub fn refuse_masks(arguments: &[String]) -> Result<(), AddressError> {
     for pair in arguments.windows(2) {
         if let [first, next] = pair

@@ -1,18 +1,19 @@
-//! What `ipset list` and `nft list set` print after a member of a set.
+//! The options that `ipset list` and `nft list set` print after a member of a set.
 
 /// The options of a member.
 pub(super) struct MemberOptions<'l> {
     pub(super) comment: &'l str,
-    /// Whether the member ends by itself.
+    /// Whether the member expires.
     pub(super) timed: bool,
     /// ipset: the member is an exception.
     pub(super) is_nomatch: bool,
-    /// nft: the set meters the member (nft(8), `limit`, `ct count` and `quota`).
+    /// nft: the set limits the rate or number of packets per member (nft(8), `limit`, `ct count`
+    /// and `quota`).
     pub(super) is_limit: bool,
 }
 
 impl<'l> MemberOptions<'l> {
-    /// Reads options up to the end of the line; `None` for any other text.
+    /// Reads options up to the end of the line; `None` if the text is anything else.
     pub(super) fn read(text: &'l str) -> Option<Self> {
         let mut options = Self {
             comment: "",
@@ -59,7 +60,7 @@ impl<'l> MemberOptions<'l> {
     }
 }
 
-/// The first word, and what follows it.
+/// Returns the first word, and the rest.
 fn word_of(text: &str) -> (&str, &str) {
     let (word, after) = text.split_once(' ').unwrap_or((text, ""));
     (word, after.trim_start())

@@ -1,7 +1,7 @@
-//! Addresses, prefixes and ranges: from text and back, and sets of them.
+//! Addresses, prefixes and ranges: parsing, printing, and sets of them.
 //!
-//! Parsing is exact: a text stands for precisely what it says, or it is refused with what to write
-//! instead. Nothing here resolves names or reads files.
+//! Parsing is exact: a text is accepted only with its precise meaning, or rejected with a hint what
+//! to write instead. This module resolves no names and reads no files.
 
 mod convert;
 mod diagnose;
@@ -33,7 +33,7 @@ pub use sets::{aggregate, count_addresses, covered_family, every_address, range_
 use super::{name::ListName, ruleset::At};
 use crate::{Classified, ErrorKind, Hinted};
 
-/// Why a text is no address, prefix, range or list.
+/// Why a text is not an address, prefix, range or list.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("`{value}`: {problem}")]
 pub struct AddressError {
@@ -67,18 +67,18 @@ impl AddressError {
     }
 }
 
-/// What one argument or one element of a list stands for.
+/// The meaning of one argument or one element of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// An address or a prefix.
     Prefix(IpNet),
-    /// A range, as its fewest prefixes.
+    /// A range, as the minimal prefixes.
     Range(Vec<IpNet>),
     /// `@list`.
     List(ListName),
 }
 
-/// Reads an address, prefix, range or `@list`; for an address or prefix, without allocating.
+/// Reads an address, prefix, range or `@list`. Does not allocate for an address or prefix.
 pub(crate) fn parse_written(text: &str) -> Result<Written, AddressError> {
     let Some(name) = text.strip_prefix('@') else {
         return parse_address_set(text);
@@ -96,14 +96,14 @@ pub(crate) fn parse_written(text: &str) -> Result<Written, AddressError> {
     }
 }
 
-/// What `1.2.3.4`, `1.2.3.0/24` or `FROM-TO` stands for: the fewest prefixes, in order.
+/// Returns the minimal prefixes of `1.2.3.4`, `1.2.3.0/24` or `FROM-TO`, in order.
 ///
 /// A single IPv4-mapped address becomes IPv4. A shorter mapped prefix stays IPv6.
 pub fn parse_prefixes(text: &str) -> Result<Vec<IpNet>, AddressError> {
     prefixes_of(parse_written(text)?, text)
 }
 
-/// The prefixes of what was read from `text`, where `@list` cannot stand.
+/// Returns the prefixes read from `text`, where `@list` is not allowed.
 pub(super) fn prefixes_of(written: Written, text: &str) -> Result<Vec<IpNet>, AddressError> {
     match written {
         Written::Prefix(prefix) => Ok(vec![prefix]),
@@ -121,7 +121,7 @@ pub fn parse_elements(text: &str) -> Result<Vec<At>, AddressError> {
     })
 }
 
-/// Reads everything but `@list`.
+/// Reads anything except `@list`.
 fn parse_address_set(text: &str) -> Result<Written, AddressError> {
     let separator = text.find(['/', '-']);
     let Some((left, right)) = separator.and_then(|at| text.split_at_checked(at)) else {
@@ -145,12 +145,12 @@ fn parse_address_set(text: &str) -> Result<Written, AddressError> {
     prefix(text, address, length).map(Written::Prefix)
 }
 
-/// Strict, as the standard library is: four decimal parts without leading zeros, no zone.
+/// Strict like the standard library: four decimal parts without leading zeros, no zone.
 fn parse_address(text: &str) -> Option<IpAddr> {
     text.parse().ok()
 }
 
-/// A number up to 128 without sign or leading zeros.
+/// Reads a number up to 128 without sign or leading zeros.
 fn parse_length(text: &str) -> Option<u8> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = text.len() > 1 && text.starts_with('0');
@@ -187,7 +187,7 @@ fn range(text: &str, first: IpAddr, last: IpAddr) -> Result<Vec<IpNet>, AddressE
     range_to_prefixes(first, last).ok_or_else(|| diagnose::range_refused(text, first, last))
 }
 
-/// The IPv4 address that an IPv4-mapped one, `::ffff:a.b.c.d`, stands for.
+/// Returns the IPv4 address of an IPv4-mapped one, `::ffff:a.b.c.d`.
 fn mapped(address: IpAddr) -> Option<Ipv4Addr> {
     match address {
         IpAddr::V4(_) => None,
@@ -195,8 +195,8 @@ fn mapped(address: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Says which texts are IPv4-mapped addresses and so read as IPv4, if any are: some by name, and how
-/// many more.
+/// Returns a remark about IPv4-mapped addresses, which are read as IPv4, if there are any. It lists
+/// some of them and the number of the others.
 pub fn read_as_ipv4<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<String> {
     const NAMED: usize = 3;
     let mut mapped = texts
@@ -210,9 +210,9 @@ pub fn read_as_ipv4<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<Stri
     (!named.is_empty()).then(|| format!("read {}{more}", named.join(", ")))
 }
 
-/// The IPv4 address that a text is read as, when it writes it as an IPv4-mapped one.
+/// Returns the IPv4 address of a text that is an IPv4-mapped address.
 pub(crate) fn written_as_mapped(text: &str) -> Option<Ipv4Addr> {
-    // Quick: nearly all texts are not IPv6.
+    // A fast check: nearly all texts are not IPv6.
     if !text.contains("::") && !text.contains(":0:") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What stands beside an address and limits an entry to a protocol, a port or a mark.
+//! Words next to an address that limit an entry to a protocol, a port or a mark.
 
 use super::{AddressError, shown};
 
@@ -17,8 +17,8 @@ const PROTOCOLS: [&str; 12] = [
     "gre",
 ];
 
-/// Whether a word is a protocol with a port or a type, or a mark, as members of sets have them:
-/// `tcp:80`, `udp/53`, `443/tcp`, `icmp:8/0`, `0x63`.
+/// Whether a word is a protocol with a port or a type, or a mark, as in members of sets: `tcp:80`,
+/// `udp/53`, `443/tcp`, `icmp:8/0`, `0x63`.
 pub(crate) fn names_port(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let is_mark = word.strip_prefix("0x").is_some_and(|digits| {
@@ -36,7 +36,7 @@ pub(crate) fn names_port(word: &str) -> bool {
     is_mark || is_port
 }
 
-/// Whether two words name a port: `port 80`, `dport 22`, `tcp 80`, `: 80`.
+/// Whether two words denote a port: `port 80`, `dport 22`, `tcp 80`, `: 80`.
 pub(super) fn name_port(word: &str, next: &str) -> bool {
     let is_colon = word == ":";
     let word = word
@@ -53,14 +53,14 @@ pub(super) fn name_port(word: &str, next: &str) -> bool {
     is_name && next.starts_with(|first: char| first.is_ascii_digit()) && next.bytes().all(is_port)
 }
 
-/// Whether a cell is a protocol alone.
+/// Whether a cell is only a protocol.
 pub(crate) fn is_protocol(cell: &str) -> bool {
     PROTOCOLS
         .iter()
         .any(|protocol| cell.eq_ignore_ascii_case(protocol))
 }
 
-/// Refuses an entry that is limited by what stands beside its address.
+/// Rejects an entry with such a limit.
 pub(crate) fn limited_to_port(text: &str, limit: &str) -> AddressError {
     let hint = format!(
         "every port would be blocked: if that is meant, write {} alone, or `{}` after `#` as its note",

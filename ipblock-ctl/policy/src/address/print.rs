@@ -1,6 +1,6 @@
-//! Prefixes as text, a million at a time.
+//! Prints prefixes, a million at a time.
 //!
-//! Nearly all are IPv4: those go without the formatting machinery, which takes ten times as long.
+//! Nearly all are IPv4. These bypass the formatting machinery, which takes ten times as long.
 
 use std::{fmt::Write as _, net::Ipv4Addr};
 
@@ -19,7 +19,7 @@ pub(crate) fn push_prefix(out: &mut String, prefix: IpNet) {
     }
 }
 
-/// Appends the shortest text of a prefix: a single address stands without its length.
+/// Appends the shortest text of a prefix: a single address without its length.
 pub fn push_short(out: &mut String, prefix: IpNet) {
     match prefix {
         IpNet::V4(net) if net.prefix_len() == 32 => push_ipv4(out, net.addr()),

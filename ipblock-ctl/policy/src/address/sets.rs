@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use num_bigint::BigUint;
 
-/// The fewest prefixes that cover exactly `first` to `last`, in order. `None` when the families
-/// differ or `first` is greater than `last`.
+/// Returns the minimal prefixes that cover exactly `first` to `last`, in order. `None` if the
+/// families differ or `first` is greater than `last`.
 #[must_use]
 pub fn range_to_prefixes(first: IpAddr, last: IpAddr) -> Option<Vec<IpNet>> {
     if first > last {
@@ -25,9 +25,9 @@ pub fn range_to_prefixes(first: IpAddr, last: IpAddr) -> Option<Vec<IpNet>> {
     Some(prefixes)
 }
 
-/// The fewest prefixes that cover the same addresses, sorted, IPv4 first.
+/// Returns the minimal prefixes that cover the same addresses, sorted, IPv4 first.
 ///
-/// Takes O(n log n), or O(n) when the prefixes come sorted.
+/// Takes O(n log n), or O(n) for sorted prefixes.
 #[must_use]
 pub fn aggregate(prefixes: impl IntoIterator<Item = IpNet>) -> Vec<IpNet> {
     let prefixes = prefixes.into_iter();
@@ -76,15 +76,15 @@ fn push_ipv6(first: u128, last: u128, out: &mut Vec<IpNet>) {
     });
 }
 
-/// Cuts `first` to `last` into the largest aligned powers of two, from the left: each as its
-/// address and the length of its prefix in a family of `bits` bits.
+/// Splits `first` to `last` into the largest aligned powers of two, from the left. Each is an
+/// address and a prefix length in a family of `bits` bits.
 fn blocks(first: u128, last: u128, bits: u8, mut emit: impl FnMut(u128, u8)) {
     let mut at = first;
     loop {
         let aligned = at.trailing_zeros();
         let fits = (last - at).checked_add(1).map_or(128, u128::ilog2);
         let host_bits = aligned.min(fits).min(u32::from(bits));
-        // `host_bits` is at most `bits`, so that the conversion holds.
+        // `host_bits` is at most `bits`, so the conversion succeeds.
         emit(at, bits - u8::try_from(host_bits).unwrap_or(bits));
         let end = at | low_bits(host_bits);
         if end >= last {
@@ -94,12 +94,12 @@ fn blocks(first: u128, last: u128, bits: u8, mut emit: impl FnMut(u128, u8)) {
     }
 }
 
-/// A number of which the lowest `count` bits are set; `count` is at most 128.
+/// Returns a number with the lowest `count` bits set; `count` is at most 128.
 fn low_bits(count: u32) -> u128 {
     u128::MAX.checked_shr(128 - count).unwrap_or(0)
 }
 
-/// How many addresses disjoint prefixes hold.
+/// Returns the number of addresses in disjoint prefixes.
 #[must_use]
 pub fn count_addresses(disjoint: &[IpNet]) -> BigUint {
     let mut total = BigUint::ZERO;
@@ -118,7 +118,7 @@ fn host_bits(prefix: IpNet) -> u32 {
     u32::from(prefix.max_prefix_len() - prefix.prefix_len())
 }
 
-/// A whole family in words: `0.0.0.0/0, every IPv4 address`.
+/// Describes a whole family: `0.0.0.0/0, every IPv4 address`.
 #[must_use]
 pub fn every_address(family: IpNet) -> String {
     let version = if family.addr().is_ipv4() {
@@ -129,10 +129,10 @@ pub fn every_address(family: IpNet) -> String {
     format!("{family}, every {version} address")
 }
 
-/// `0.0.0.0/0` or `::/0` when the prefixes together hold every address of that family.
+/// Returns `0.0.0.0/0` or `::/0` if the prefixes together contain every address of that family.
 ///
-/// `prefixes` gives them anew at each call. Those that cannot add up to a family take one pass
-/// without allocating.
+/// Each call of `prefixes` returns an iterator over all of them. If their sum cannot reach a
+/// family, one pass without an allocation is enough.
 #[must_use]
 pub fn covered_family<I>(prefixes: impl Fn() -> I) -> Option<IpNet>
 where
@@ -142,7 +142,8 @@ where
     for prefix in prefixes() {
         match prefix {
             IpNet::V4(_) => ipv4 = ipv4.saturating_add(1 << host_bits(prefix)),
-            // One less than the addresses of `::/0`, which overflow: at worst one needless look.
+            // One less than the addresses of `::/0`, which overflow: at worst one unnecessary
+            // check.
             IpNet::V6(_) => ipv6 = ipv6.saturating_add(low_bits(host_bits(prefix)).max(1)),
         }
     }

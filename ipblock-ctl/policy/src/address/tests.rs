@@ -29,7 +29,7 @@ fn each_text_is_read_as_its_prefixes_or_refused_with_what_to_write() {
                     let texts: Vec<_> = prefixes.iter().map(IpNet::to_string).collect();
                     texts.join(" ")
                 }
-                // A list, which is an element and not a prefix.
+                // A list, which is an element but not a prefix.
                 Err(error) => format!("{elements:?}\n{}", told(&error)),
             }
         }
@@ -41,7 +41,7 @@ fn each_text_is_read_as_its_prefixes_or_refused_with_what_to_write() {
     });
 }
 
-/// The addresses of a line, its note, and whether the note has a mark in front of it.
+/// The addresses of a line, its note, and whether the note starts with a mark.
 #[test]
 fn each_line_is_read_as_its_addresses_and_a_note_or_refused() {
     let show = |text: &str| {

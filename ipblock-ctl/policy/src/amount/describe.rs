@@ -1,4 +1,4 @@
-//! A wide change in words.
+//! Describes a wide change.
 
 use jiff::Timestamp;
 
@@ -10,16 +10,16 @@ use crate::{
 };
 use ipnet::IpNet;
 
-/// Prefixes that are named, the widest; the text says how many more there are.
+/// Number of prefixes that are listed, the widest first. The text gives the number of the others.
 const NAMED: usize = 5;
-/// Rules and bans that are named for one prefix.
+/// Number of rules and bans that are listed for one prefix.
 const CAUSES: usize = 3;
 
-/// What to do about a refusal.
+/// The hint of a refusal.
 pub const WIDE_HINT: &str = "pass --wide if that is meant";
 
 impl Sum {
-    /// The families of which this is much: `25 % of IPv4 (1,073,741,824 addresses)`.
+    /// Describes the families of which this is too much: `25 % of IPv4 (1,073,741,824 addresses)`.
     #[must_use]
     pub fn in_words(self) -> String {
         let mut parts = Vec::new();
@@ -39,15 +39,15 @@ impl Sum {
 }
 
 impl Wide {
-    /// The refusal: how much, and a line for each of the widest prefixes with what drops it.
-    /// `after` is the ruleset that drops them, `bans` are the bans then.
+    /// The refusal: the amount, and a line for each of the widest prefixes with its cause. `after`
+    /// is the ruleset that drops them, `bans` are the bans at that time.
     #[must_use]
     pub fn refusal(&self, after: &Ruleset, bans: &[IpNet], now: Timestamp) -> String {
         let lines = self.causes(after, bans, now);
         format!("refused: it would newly drop {}", self.under(&lines))
     }
 
-    /// The same on one line, for a warning.
+    /// The refusal on one line, for a warning.
     #[must_use]
     pub fn in_one_line(&self, after: &Ruleset, bans: &[IpNet], now: Timestamp) -> String {
         let lines = self.causes(after, bans, now);
@@ -71,7 +71,7 @@ impl Wide {
         lines
     }
 
-    /// What drops this prefix, or parts of it.
+    /// Names what drops this prefix, or parts of it.
     fn cause(&self, net: IpNet, after: &Ruleset, bans: &[IpNet], now: Timestamp) -> String {
         let zones = self.zones.iter().filter(|(_, newly)| newly.touches(net));
         let zones: Vec<_> = zones.map(|(name, _)| name).collect();
@@ -122,7 +122,7 @@ impl Wide {
 }
 
 impl NewlyBanned {
-    /// The refusal. `earlier` is what was banned shortly before, which counts as well.
+    /// The refusal. `earlier` is what was banned shortly before, which is added.
     #[must_use]
     pub fn refusal(&self, earlier: Sum) -> String {
         let widest = widest(&self.all);
@@ -149,7 +149,8 @@ fn widest(set: &AddressSet) -> String {
     }
 }
 
-/// `25 %`, below ten percent with a decimal; of IPv6 there is more than what it is measured by.
+/// Returns `25 %`, with a decimal below ten percent. For IPv6 it may exceed 100 %, because `all` is
+/// only a part of it.
 fn share(count: u128, all: u128) -> String {
     let tenths = count / (all / 1000);
     match tenths {

@@ -13,7 +13,7 @@ fn block(matches: &str) -> Ruleset {
     ))
 }
 
-/// What zone `default` newly drops, with an interface in it or without.
+/// Returns what zone `default` newly drops, with or without an interface.
 fn found(before: &Ruleset, after: &Ruleset, has_interface: bool) -> Option<Wide> {
     let name = ZoneName::default();
     let zone = |ruleset| compile(ruleset, &name, Timestamp::UNIX_EPOCH).unwrap();
@@ -112,9 +112,9 @@ fn a_default_of_drop_counts_where_an_interface_is() {
         said.contains("::/0 by the default of zone `default`"),
         "{said}"
     );
-    // A rule is asked about where it is deployed: an interface may come later.
+    // A rule needs confirmation when it is deployed: an interface may be added later.
     assert!(found(&nothing, &block("\"0.0.0.0/1\""), false).is_some());
-    // Allowed addresses that go out of a closed zone without an interface drop.
+    // Removed allow entries of a closed zone without an interface are dropped.
     let half = ruleset("[allow]\nmatch = [\"0.0.0.0/1\"]\n[zone.default]\ndefault = \"drop\"\n");
     assert!(found(&half, &closed, false).is_some());
 }
@@ -139,7 +139,7 @@ fn bans_count_where_an_allow_list_no_longer_wins_over_them() {
         "{said}"
     );
     assert!(newly_dropped(&[change(&bare, &bare)], &bans, &bans).is_none());
-    // Bans of a backup that come into force.
+    // Bans of a backup that take effect.
     assert!(newly_dropped(&[change(&bare, &bare)], &[], &bans).is_some());
 }
 

@@ -1,4 +1,4 @@
-//! Allow lists against bans: what is allowed passes, whatever bans say.
+//! Allow lists and bans: allowed addresses pass, whatever bans exist.
 
 use ipnet::IpNet;
 
@@ -7,8 +7,8 @@ use crate::{
     prefix::{Bits, Prefix, RangeSet, by_family},
 };
 
-/// The entries of allow lists that hold banned addresses: those of the global list, and of each zone's
-/// own, in the order of the lists. Lists without any are left out.
+/// Returns the entries of allow lists that contain banned addresses: of the global list and of each
+/// zone's own list, in the order of the lists. Omits lists without any.
 #[must_use]
 pub fn allow_entries(ruleset: &Ruleset, banned: &[IpNet]) -> Vec<(Option<ZoneName>, Vec<IpNet>)> {
     let (ipv4, ipv6) = by_family(banned.iter().copied());

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::{Ban, NEVER, Write};
 use crate::prefix::{Bits, Prefix};
 
-/// Whatever covers a prefix stands before it: see [`Prefix`].
+/// Sorted so that a covering prefix comes first: see [`Prefix`].
 #[derive(Debug)]
 pub(super) struct Family<B, T> {
     bans: BTreeMap<Prefix<B>, Held<T>>,
@@ -20,7 +20,7 @@ pub(super) struct Family<B, T> {
 #[derive(Debug)]
 struct Held<T> {
     ban: Ban<T>,
-    /// The latest deadline of this ban and all that cover it: what the kernel's entry says.
+    /// The latest deadline of this ban and all that cover it: the value of the kernel's entry.
     entry: u64,
 }
 
@@ -41,7 +41,7 @@ impl<B: Bits, T> Family<B, T> {
         before: &mut Vec<(IpNet, Option<Ban<T>>)>,
     ) {
         let first_undone_last = before.len();
-        // What the kernel has of every prefix that is touched.
+        // The kernel's value for every touched prefix.
         let mut known = BTreeMap::new();
         for (prefix, ban) in changes {
             let old = self.replace(prefix, ban);
@@ -77,13 +77,13 @@ impl<B: Bits, T> Family<B, T> {
         old
     }
 
-    /// Reckons the entries of `prefix` and of all that is nested in it.
+    /// Computes the entries of `prefix` and of all bans nested in it.
     fn settle(&mut self, prefix: Prefix<B>, known: &mut BTreeMap<Prefix<B>, Option<u64>>) {
         let above = self.above(prefix).map_or(0, |(_, held)| held.entry);
-        // Those that the walk is inside of, the innermost last, with their entries.
+        // The bans around the current one, the innermost last, with their entries.
         let mut around: Vec<(Prefix<B>, u64)> = Vec::new();
         let nested = self.bans.range_mut(prefix..).take_while(|(inner, _)| {
-            // Sorted by address: nothing after this one can be inside.
+            // Sorted by address: no later ban can be inside.
             inner.first <= prefix.last()
         });
         for (&inner, held) in nested {
@@ -98,10 +98,11 @@ impl<B: Bits, T> Family<B, T> {
         }
     }
 
-    /// The longest ban that covers `inner` and is another prefix.
+    /// Returns the longest ban that covers `inner`, other than `inner` itself.
     fn above(&self, inner: Prefix<B>) -> Option<(Prefix<B>, &Held<T>)> {
         let mut bound = inner.parent()?;
-        // As in `longest_cover`: what does not cover bounds the length of what can.
+        // As in `longest_cover`: a ban that does not cover `inner` limits the length of one that
+        // can.
         loop {
             let (&prefix, held) = self.bans.range(..=bound).next_back()?;
             if prefix.covers(inner) {
@@ -115,7 +116,7 @@ impl<B: Bits, T> Family<B, T> {
         }
     }
 
-    /// The longest ban that covers `inner`, itself included.
+    /// Returns the longest ban that covers `inner`, including `inner` itself.
     fn longest(&self, inner: Prefix<B>) -> Option<(Prefix<B>, &Held<T>)> {
         let own = self.bans.get(&inner).map(|held| (inner, held));
         own.or_else(|| self.above(inner))
@@ -177,7 +178,7 @@ impl<B: Bits, T> Family<B, T> {
             .map(|(_, prefix)| prefix.net())
     }
 
-    /// Those that have not ended and will, the first to end first.
+    /// Returns the bans that will end and have not ended yet, the first to end first.
     pub(super) fn ending(&self, now: u64) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
         self.by_deadline
             .iter()

@@ -1,8 +1,9 @@
-//! Bans: which prefixes are banned until when, and what the kernel has to know of it.
+//! Bans: which prefixes are banned until when, and the entries that the kernel needs.
 //!
-//! The kernel finds the longest prefix alone, so the entry of a banned prefix carries the latest end
-//! of all bans that cover it. A change costs what is nested in it or covers it, never a rebuild.
-//! Deadlines are nanoseconds of one clock that never steps back; [`NEVER`] is later than all.
+//! The kernel finds only the longest prefix, so the entry of a banned prefix has the latest end of
+//! all bans that cover it. The cost of a change depends on the bans inside and around it; nothing
+//! is rebuilt. Deadlines are nanoseconds of a clock that never steps back; [`NEVER`] is later than
+//! all.
 
 mod allow;
 mod family;
@@ -22,32 +23,32 @@ use super::prefix::{Bits, Prefix};
 /// A ban of one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban<T> {
-    /// From then on it does not hold.
+    /// The ban ends at this time.
     pub deadline: u64,
-    /// Who, why, and whatever else goes with it.
+    /// Author, reason and other data of the ban.
     pub info: T,
 }
 
-/// One write to the kernel's ban table of the prefix's family.
+/// A write to the kernel's ban table of the prefix's family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Adds or replaces an entry.
     Set(IpNet, u64),
-    /// Takes an entry away.
+    /// Removes an entry.
     Remove(IpNet),
 }
 
-/// What a change did.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Changed<T> {
-    /// What the kernel's tables need, in an order in which no address that is banned before and
-    /// after is free in between.
+    /// The writes to the kernel's tables. Their order ensures that an address that is banned before
+    /// and after the change is banned at every moment in between.
     pub writes: Vec<Write>,
-    /// The bans of the changed prefixes as they were. Given to [`Bans::change`] it undoes the change.
+    /// The previous bans of the changed prefixes. [`Bans::change`] with them undoes the change.
     pub before: Vec<(IpNet, Option<Ban<T>>)>,
 }
 
-/// Every ban, ended ones too until they are taken away.
+/// Every ban, including those that have ended but were not removed yet.
 #[derive(Debug)]
 pub struct Bans<T> {
     ipv4: Family<u32, T>,
@@ -64,8 +65,8 @@ impl<T> Default for Bans<T> {
 }
 
 impl<T> Bans<T> {
-    /// Puts a ban in the place of what each prefix has, or takes it away (`None`). A prefix that is
-    /// named twice gets the last of it.
+    /// Replaces the ban of each prefix, or removes it (`None`). If a prefix occurs twice, the last
+    /// one wins.
     pub fn change(
         &mut self,
         changes: impl IntoIterator<Item = (IpNet, Option<Ban<T>>)>,
@@ -80,9 +81,10 @@ impl<T> Bans<T> {
         let (mut writes, mut before) = (Vec::new(), Vec::new());
         self.ipv4.change(ipv4, &mut writes, &mut before);
         self.ipv6.change(ipv6, &mut writes, &mut before);
-        // Longest first for what is set: an address goes from its old entry to its new one at once,
-        // and not over a wider one that is shortened. Then the others go, the widest first: whoever
-        // loses an entry finds one that stays, and never one that is on its way out.
+        // First the sets, longest first: an address goes directly from its old entry to its new
+        // one, and not through a wider one that is shortened. Then the removals, widest first: an
+        // address that loses an entry falls back to an entry that stays, never to one that is
+        // removed next.
         writes.sort_by_key(|write| match write {
             Write::Set(prefix, _) => (false, prefix.max_prefix_len() - prefix.prefix_len()),
             Write::Remove(prefix) => (true, prefix.prefix_len()),
@@ -90,25 +92,25 @@ impl<T> Bans<T> {
         Changed { writes, before }
     }
 
-    /// How many there are, ended ones included: what a capacity bounds.
+    /// Returns the number of bans, including ended ones; the capacity limits this number.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ipv4.len() + self.ipv6.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no bans.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many hold at `now`.
+    /// Returns the number of bans in force at `now`.
     #[must_use]
     pub fn count_live(&self, now: u64) -> usize {
         self.len() - self.ipv4.ended(now).count() - self.ipv6.ended(now).count()
     }
 
-    /// The ban of exactly this prefix, whether it has ended or not.
+    /// Returns the ban of exactly this prefix, whether it has ended or not.
     #[must_use]
     pub fn get(&self, prefix: IpNet) -> Option<&Ban<T>> {
         match prefix {
@@ -117,8 +119,8 @@ impl<T> Bans<T> {
         }
     }
 
-    /// Of the bans that cover all of `prefix` at `now`, itself included, the one that ends last; the
-    /// longest of several.
+    /// Returns the ban that ends last among those that cover all of `prefix` at `now`, including
+    /// its own; the longest if several end last.
     #[must_use]
     pub fn covering(&self, prefix: IpNet, now: u64) -> Option<(IpNet, &Ban<T>)> {
         match prefix {
@@ -127,7 +129,7 @@ impl<T> Bans<T> {
         }
     }
 
-    /// The deadline that the kernel's table has to give for an address; `None` for no entry.
+    /// Returns the deadline that the kernel's table must have for an address; `None` for no entry.
     #[must_use]
     pub fn entry_for(&self, address: IpAddr) -> Option<u64> {
         match address {
@@ -136,18 +138,18 @@ impl<T> Bans<T> {
         }
     }
 
-    /// Every ban, IPv4 first, by address, then by length.
+    /// Returns every ban, IPv4 first, by address, then by length.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
         self.ipv4.iter().chain(self.ipv6.iter())
     }
 
-    /// Every ban after this prefix, in the order of [`Bans::iter`], whether the prefix has one or not;
-    /// none: from the first.
+    /// Returns every ban after this prefix, in the order of [`Bans::iter`], whether the prefix has
+    /// one or not. With `None`, starts from the first.
     pub fn after(&self, prefix: Option<IpNet>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
         let (ipv4, ipv6) = match prefix {
             None => (Bound::Unbounded, Bound::Unbounded),
             Some(IpNet::V4(net)) => (Bound::Excluded(u32::prefix(net)), Bound::Unbounded),
-            // No prefix comes after the last address alone.
+            // No prefix comes after the /128 of the last address.
             Some(IpNet::V6(net)) => (
                 Bound::Excluded(Prefix::host(u32::MAX)),
                 Bound::Excluded(u128::prefix(net)),
@@ -156,7 +158,7 @@ impl<T> Bans<T> {
         self.ipv4.from(ipv4).chain(self.ipv6.from(ipv6))
     }
 
-    /// The bans inside `prefix`, itself not included, by address, then by length.
+    /// Returns the bans inside `prefix`, excluding its own, by address, then by length.
     #[must_use]
     pub fn inside(&self, prefix: IpNet) -> Box<dyn Iterator<Item = (IpNet, &Ban<T>)> + '_> {
         match prefix {
@@ -165,18 +167,18 @@ impl<T> Bans<T> {
         }
     }
 
-    /// What the kernel's tables have to hold: each prefix and its deadline.
+    /// Returns the entries of the kernel's tables: each prefix and its deadline.
     pub fn entries(&self) -> impl Iterator<Item = (IpNet, u64)> + '_ {
         self.ipv4.entries().chain(self.ipv6.entries())
     }
 
-    /// Bans that have ended at `now`, the first to end first in each family.
+    /// Returns the bans that have ended at `now`, the first to end first in each family.
     pub fn ended(&self, now: u64) -> impl Iterator<Item = IpNet> + '_ {
         self.ipv4.ended(now).chain(self.ipv6.ended(now))
     }
 
-    /// The `limit` bans that end next after `now`, the first to end first; those that never end are
-    /// not among them.
+    /// Returns the `limit` bans that end next after `now`, the first to end first. Permanent bans
+    /// are not among them.
     #[must_use]
     pub fn ending_next(&self, now: u64, limit: usize) -> Vec<(IpNet, &Ban<T>)> {
         let ipv4 = self.ipv4.ending(now).take(limit);

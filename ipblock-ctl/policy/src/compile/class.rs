@@ -1,4 +1,4 @@
-//! From what holds over an address to its class, and to the classes that follow as rules end.
+//! Builds the class of an address from its rules, and the classes that follow as rules end.
 
 use std::net::IpAddr;
 
@@ -15,16 +15,16 @@ use crate::{action::Action, ruleset::Rule};
 const MAX_CLASSES: usize = limits::MAX_CLASSES as usize;
 const MAX_EXPIRY_CHAIN: usize = limits::MAX_EXPIRY_CHAIN as usize;
 
-/// Every class, each made once.
+/// All classes; equal ones are created once.
 pub(super) struct Classes<'a> {
     rules: &'a [&'a Rule],
     ids: FxHashMap<Members, ClassId>,
     made: Vec<CompiledClass>,
-    /// What these list, and those of other zones.
+    /// Number of listed rules, including those in classes of other zones.
     members: usize,
 }
 
-/// What makes a class: positions of rules, sorted.
+/// What defines a class: positions of rules, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Members {
     allowed: bool,
@@ -33,7 +33,8 @@ struct Members {
 }
 
 impl<'a> Classes<'a> {
-    /// No class yet; tags will speak of these rules by position. Other zones have taken `members`.
+    /// Returns a table without classes. Tags refer to these rules by position. Other zones have
+    /// used `members`.
     pub(super) fn new(rules: &'a [&'a Rule], members: usize) -> Self {
         let nothing = CompiledClass {
             verdict: ClassVerdict::Default,
@@ -51,7 +52,7 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// How many rules its classes list, those of other zones included.
+    /// Returns the number of rules in its classes, including those of other zones.
     pub(super) const fn members(&self) -> usize {
         self.members
     }
@@ -60,8 +61,8 @@ impl<'a> Classes<'a> {
         self.made
     }
 
-    /// The class of addresses over which exactly `tags` hold (sorted, each once). `address` is one
-    /// of them, for messages.
+    /// Returns the class of addresses with exactly these `tags` (sorted, without duplicates).
+    /// `address` is one of them, for messages.
     pub(super) fn of(&mut self, tags: &[Tag], address: IpAddr) -> Result<ClassId, CompileError> {
         let members = Members::of(tags);
         if let Some(id) = self.ids.get(&members) {
@@ -75,7 +76,7 @@ impl<'a> Classes<'a> {
                 limit: MAX_EXPIRY_CHAIN,
             });
         }
-        // From the last end backwards, so that the class that follows is there to be named.
+        // From the last end backwards, so that the next class exists already.
         let mut next = NO_CLASS;
         let mut valid_until = None;
         for end in ends.into_iter().rev() {
@@ -129,7 +130,7 @@ impl<'a> Classes<'a> {
         Action::strongest(actions).map_or(ClassVerdict::Default, Action::verdict)
     }
 
-    /// When members end, sorted, each time once.
+    /// Returns the end times of members, sorted, without duplicates.
     fn ends(&self, members: &Members) -> Vec<Timestamp> {
         let matched = self.rules(&members.matched);
         let all = matched.chain(self.rules(&members.excepted));
@@ -139,7 +140,7 @@ impl<'a> Classes<'a> {
         ends
     }
 
-    /// What is left of the members from `end` on.
+    /// Returns the members that are left from `end` on.
     fn survivors(&self, members: &Members, end: Timestamp) -> Members {
         let surviving = |positions: &[u32]| {
             let rules = positions.iter().copied().zip(self.rules(positions));
@@ -175,7 +176,7 @@ impl Members {
                     };
                 }
                 Some(Meaning::Match(rule)) => members.matched.push(rule),
-                // A rule's match tag, when it holds, is the one just before.
+                // A rule's match tag, if there is one, comes directly before.
                 Some(Meaning::Except(rule)) => {
                     if members.matched.pop_if(|last| *last == rule).is_some() {
                         members.excepted.push(rule);

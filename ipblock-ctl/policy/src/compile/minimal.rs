@@ -1,25 +1,26 @@
-//! The fewest of the entries that give the same answers.
+//! Reduces the entries to the fewest with the same result.
 
 use ipblock_common::ClassId;
 
 use crate::prefix::{Bits, Prefix};
 
-/// A part of the address space that entries seen so far answer for.
+/// A part of the address space that the entries so far decide.
 struct Tile<B> {
     prefix: Prefix<B>,
-    /// The entry, by position, that holds exactly this part, and its class; `None` where several
+    /// The entry, by position, that covers exactly this part, and its class; `None` if several
     /// longer ones do.
     entry: Option<(usize, ClassId)>,
 }
 
-/// Leaves out entries that longer ones hide altogether, and unites halves of the same class.
+/// Removes entries that longer ones hide completely, and merges halves with the same class.
 ///
-/// `entries` are sorted, each with another class than the entry around it. That still holds
-/// afterwards: classes only gain members on the way down, so a class never comes back below one
-/// that was left out; and two halves have the same entry around them.
+/// `entries` are sorted, and each has another class than the entry around it. This is still true
+/// afterwards. Classes only gain members from an outer prefix to an inner one, so a class cannot
+/// appear again below one that was removed. And both halves have the same entry around them.
 pub(super) fn entries<B: Bits>(all: Vec<(Prefix<B>, ClassId)>) -> Vec<(Prefix<B>, ClassId)> {
     let mut kept: Vec<_> = all.into_iter().map(Some).collect();
-    // Disjoint, the leftmost on top: backwards, whatever lies inside a prefix comes before it.
+    // Disjoint, the leftmost on top. The walk goes backwards, so the content of a prefix comes
+    // before it.
     let mut tiles: Vec<Tile<B>> = Vec::new();
     for position in (0..kept.len()).rev() {
         let Some((mut prefix, class)) = kept.get(position).copied().flatten() else {
@@ -47,8 +48,8 @@ fn set<T>(kept: &mut [Option<T>], position: usize, value: Option<T>) {
     }
 }
 
-/// Whether tiles leave no address of `prefix`. Takes those inside away, which are hidden from
-/// what comes; when they leave nothing, one tile stands for them.
+/// Whether tiles cover all of `prefix`. Removes the tiles inside, which hide them from later
+/// entries; if they cover everything, one tile replaces them.
 fn cover<B: Bits>(tiles: &mut Vec<Tile<B>>, prefix: Prefix<B>) -> bool {
     if tiles.last().is_some_and(|tile| tile.prefix.covers(prefix)) {
         return true;
@@ -67,8 +68,8 @@ fn cover<B: Bits>(tiles: &mut Vec<Tile<B>>, prefix: Prefix<B>) -> bool {
     covered
 }
 
-/// When the leftmost tile is an entry of `class` and the other half of a prefix: that prefix, and
-/// the position of the tile's entry.
+/// If the leftmost tile is an entry of `class` and the other half of a prefix, returns that prefix
+/// and the position of the tile's entry.
 fn upper_half<B: Bits>(
     tiles: &[Tile<B>],
     lower: Prefix<B>,

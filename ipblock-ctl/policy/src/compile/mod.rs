@@ -1,9 +1,9 @@
-//! From a ruleset to the entries and classes of one zone.
+//! Compiles a ruleset to the entries and classes of one zone.
 //!
-//! A kernel trie returns only the longest prefix, so overlap is resolved here: each prefix is
-//! tagged with what it stands for (`tag`), a walk in address order unites the tags of nested
-//! prefixes into states, each state has one class (`class`), and what is left of the entries is
-//! the least that gives the same answers (`minimal`).
+//! A kernel trie returns only the longest prefix, so overlap is resolved here. Each prefix gets
+//! tags for its meanings (`tag`). A walk in address order combines the tags of nested prefixes into
+//! states, and each state has one class (`class`). Finally the entries are reduced to the fewest
+//! with the same result (`minimal`).
 
 mod class;
 mod minimal;
@@ -31,49 +31,49 @@ use super::{
 };
 use crate::{Classified, ErrorKind, Hinted};
 
-/// How many rules all classes of all zones together may list; every one costs some bytes of memory, and
-/// rulesets whose rules overlap so densely are made by mistake.
+/// Maximum of rules in all classes of all zones together. Each takes some bytes of memory, and a
+/// ruleset with denser overlap is a mistake.
 pub const MAX_CLASS_MEMBERS: usize = 1 << 24;
 
-/// What the zones of one ruleset have taken of [`MAX_CLASS_MEMBERS`] so far.
+/// The part of [`MAX_CLASS_MEMBERS`] that the zones of one ruleset have used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken {
     members: usize,
 }
 
-/// What the datapath loads for one zone.
+/// The input of the datapath for one zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompiledZone {
-    /// What happens to an address without a class.
+    /// The verdict on an address without a class.
     pub default: DefaultVerdict,
-    /// What happens to a packet whose source cannot be read.
+    /// The verdict on a packet whose source cannot be read.
     pub malformed: MalformedPolicy,
-    /// Longest-prefix-match entries, sorted by address, then by length. None can be left out.
+    /// Longest-prefix-match entries, sorted by address, then by length. Their number is minimal.
     pub ipv4: Vec<(Ipv4Net, ClassId)>,
     /// As `ipv4`.
     pub ipv6: Vec<(Ipv6Net, ClassId)>,
-    /// Indexed by class id. Element 0 stands for "nothing matches" and is no class. Shared with whoever
-    /// counts by them: they may be by far the largest part.
+    /// Indexed by class id. Element 0 means "no rule matches" and is not a class. Shared with the
+    /// code that counts per class, because they may be by far the largest part.
     pub classes: Arc<[CompiledClass]>,
 }
 
-/// For one part of the address space: who matches, who was spared, and what follows.
+/// A part of the address space: its matching and excepted rules, and the class that follows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CompiledClass {
-    /// What the rules ask for; [`ClassVerdict`] as a number in serialised form.
+    /// The verdict of the rules; as a number when serialised.
     #[serde(with = "verdict_number")]
     pub verdict: ClassVerdict,
-    /// Whether a rule that matches alerts.
+    /// Whether a matching rule alerts.
     #[serde(default)]
     pub alert: bool,
-    /// The rules that match, sorted. Empty for an allow class. Rules without an identity yet
-    /// stand for themselves, as so many zeros.
+    /// The matching rules, sorted. Empty for an allow class. A rule without an identity has its own
+    /// element with the number 0.
     pub matched: Vec<RuleId>,
-    /// The rules that an exception keeps from matching, sorted. Empty for an allow class.
+    /// The rules that do not match because of an exception, sorted. Empty for an allow class.
     pub excepted: Vec<RuleId>,
-    /// When the first of these rules ends.
+    /// The end of the first of these rules.
     pub valid_until: Option<Timestamp>,
-    /// The class from then on; `NO_CLASS` when nothing is left.
+    /// The class from then on; `NO_CLASS` if no rule is left.
     pub next: ClassId,
 }
 
@@ -95,25 +95,25 @@ mod verdict_number {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The ruleset has no such zone.
+    /// The ruleset does not have this zone.
     #[error("there is no zone `{zone}`")]
     UnknownZone {
-        /// What was asked for.
+        /// The requested zone.
         zone: ZoneName,
-        /// The zones that there are.
+        /// The existing zones.
         known: Vec<String>,
     },
-    /// More rules end one after another over the same address than the kernel follows.
+    /// More rules over the same address end at different times than the kernel can follow.
     #[error(
         "rules over {address} end at {count} different times, and at most {limit} are possible \
          over one address"
     )]
     TooManyEnds {
-        /// The first address for which that is so.
+        /// The first such address.
         address: IpAddr,
-        /// At how many times rules over it end.
+        /// Number of different times at which rules over it end.
         count: usize,
-        /// How many are possible.
+        /// The maximum.
         limit: usize,
     },
     /// More combinations of rules than the kernel has classes.
@@ -121,10 +121,10 @@ pub enum CompileError {
     TooManyClasses {
         /// The first address that does not fit.
         address: IpAddr,
-        /// How many fit.
+        /// The maximum.
         limit: usize,
     },
-    /// More rules over the same addresses, in more combinations, than memory is granted for.
+    /// The rules over the same addresses have more combinations than the memory limit allows.
     #[error(
         "rules overlap too densely (at {address}): their combinations, over all zones, list more \
          than {MAX_CLASS_MEMBERS} rules"
@@ -133,12 +133,12 @@ pub enum CompileError {
         /// The first address that does not fit.
         address: IpAddr,
     },
-    /// What is wrong in one of several zones.
+    /// The error of one among several zones.
     #[error("zone `{zone}`: {source}")]
     InZone {
         /// The zone.
         zone: ZoneName,
-        /// What is wrong.
+        /// The error.
         source: Box<CompileError>,
     },
 }
@@ -165,8 +165,8 @@ impl Hinted for CompileError {
     }
 }
 
-/// Compiles every zone at a moment, one after the other: nothing but the result is kept of one when the
-/// next begins, and what their classes list is bounded together.
+/// Compiles every zone at a moment, one after the other. Only the result of a zone is kept when the
+/// next starts, and one limit applies to the classes of all zones.
 pub fn compile_all(
     ruleset: &Ruleset,
     now: Timestamp,
@@ -188,7 +188,7 @@ pub fn compile_all(
     zones.collect()
 }
 
-/// Compiles one zone as if it were the only one: see [`compile_within`].
+/// Compiles one zone without others: see [`compile_within`].
 pub fn compile(
     ruleset: &Ruleset,
     zone: &ZoneName,
@@ -197,11 +197,11 @@ pub fn compile(
     compile_within(ruleset, zone, now, &mut Taken::default())
 }
 
-/// Compiles one zone at a moment: O(n log n) in the number of prefixes, lists resolved.
+/// Compiles one zone at a moment, with lists resolved: O(n log n) in the number of prefixes.
 ///
-/// Rules that have ended at `now` are left out; later ends become [`CompiledClass::valid_until`].
+/// Omits rules that have ended at `now`; later ends become [`CompiledClass::valid_until`].
 ///
-/// What its classes list is added to what other zones have taken.
+/// Adds the rules in its classes to what other zones have used.
 pub fn compile_within(
     ruleset: &Ruleset,
     zone: &ZoneName,
@@ -219,7 +219,7 @@ pub fn compile_within(
         .iter()
         .filter(|rule| rule.is_live(now) && rule.holds_in(zone))
         .collect();
-    // By identity, so that what is sorted by position in this order is sorted by identity.
+    // By identity: what is sorted by position is then sorted by identity too.
     rules.sort_by_key(|rule| rule.id);
 
     let tags = Tags::collect(ruleset, &rules, &settings);
@@ -245,7 +245,7 @@ fn nets<B: Bits>(entries: &[(Prefix<B>, ClassId)]) -> Vec<(B::Net, ClassId)> {
 }
 
 impl CompiledZone {
-    /// A zone without entries that passes everything.
+    /// Returns a zone without entries that passes everything.
     #[must_use]
     pub fn empty() -> Self {
         Self {
@@ -257,14 +257,14 @@ impl CompiledZone {
         }
     }
 
-    /// Entries of both families.
+    /// Returns the number of entries of both families.
     #[must_use]
     pub fn entry_count(&self) -> usize {
         self.ipv4.len() + self.ipv6.len()
     }
 
-    /// The class of the longest entry that holds `address`, expiry not looked at; `NO_CLASS` when
-    /// none does.
+    /// Returns the class of the longest entry that contains `address`, before any expiry;
+    /// `NO_CLASS` if there is none.
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> ClassId {
         match address {
@@ -273,7 +273,7 @@ impl CompiledZone {
         }
     }
 
-    /// The class with this id; `None` for `NO_CLASS` and for ids that were never given.
+    /// Returns the class with this id; `None` for `NO_CLASS` and for unknown ids.
     #[must_use]
     pub fn class(&self, id: ClassId) -> Option<&CompiledClass> {
         if id == NO_CLASS {
@@ -282,8 +282,8 @@ impl CompiledZone {
         self.classes.get(usize::try_from(id).ok()?)
     }
 
-    /// The class that holds for `address` at a time not before the zone was compiled, expiry
-    /// followed; `None` when nothing matches (any more).
+    /// Returns the class in force for `address` at a time, which must not be before the
+    /// compilation. Follows expiry; `None` if no rule matches (any longer).
     #[must_use]
     pub fn class_at(&self, address: IpAddr, at: Timestamp) -> Option<&CompiledClass> {
         let mut class = self.class(self.lookup(address))?;
@@ -293,15 +293,15 @@ impl CompiledZone {
         Some(class)
     }
 
-    /// Whether an allow list holds `address`.
+    /// Whether an allow list contains `address`.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let class = self.class(self.lookup(address));
         class.is_some_and(|class| class.verdict == ClassVerdict::Allow)
     }
 
-    /// Whether a packet from `address` is dropped at a time not before the zone was compiled; what
-    /// the packet is, which a default of drop may make exemptions for, is not looked at.
+    /// Whether a packet from `address` is dropped at a time, which must not be before the
+    /// compilation. Ignores the packets that a default of drop exempts.
     #[must_use]
     pub fn drops(&self, address: IpAddr, at: Timestamp) -> bool {
         let class = self.class_at(address, at);
@@ -309,8 +309,8 @@ impl CompiledZone {
         Action::is_dropped(class.map(|class| class.verdict), default_drops)
     }
 
-    /// For each rule, how many entries it matches in, now or later. A rule that matches nowhere,
-    /// because exceptions or allow lists leave nothing of it, is absent.
+    /// Returns for each rule the number of entries in which it matches, now or later. Omits a rule
+    /// that matches nowhere because of exceptions or allow lists.
     #[must_use]
     pub fn rule_entries(&self) -> FxHashMap<RuleId, u64> {
         let mut per_class: FxHashMap<ClassId, u64> = FxHashMap::default();
@@ -321,7 +321,7 @@ impl CompiledZone {
         }
         let mut per_rule = FxHashMap::default();
         for (id, entries) in per_class {
-            // The classes that follow by expiry only lose rules: the first one lists them all.
+            // The classes that follow by expiry only lose rules, so the first one lists them all.
             let matched = self.class(id).map_or(&[][..], |class| &class.matched);
             for same in matched.chunk_by(|a, b| a == b) {
                 if let Some(rule) = same.first() {

@@ -1,4 +1,4 @@
-//! What each prefix stands for.
+//! The meanings of a prefix.
 
 use ipnet::IpNet;
 
@@ -7,14 +7,14 @@ use crate::{
     ruleset::{Rule, Ruleset, Zone},
 };
 
-/// What one prefix stands for: part of an allow list, or of a rule's `match` or `except`.
+/// A meaning of a prefix: part of an allow list, or of a rule's `match` or `except`.
 ///
-/// Rules are known by their position among the rules that are compiled. A rule's match orders
-/// directly before its exception.
+/// A rule is identified by its position among the compiled rules. A rule's match sorts directly
+/// before its exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Tag(u32);
 
-/// A [`Tag`], read.
+/// A decoded [`Tag`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Match(u32),
@@ -22,7 +22,7 @@ pub(super) enum Meaning {
 }
 
 impl Tag {
-    /// On an allow list. Orders after every other tag.
+    /// Part of an allow list. Sorts after every other tag.
     pub(super) const ALLOW: Self = Self(u32::MAX);
 
     fn of_match(rule: u32) -> Self {
@@ -33,7 +33,7 @@ impl Tag {
         Self(rule << 1 | 1)
     }
 
-    /// What it says of a rule; `None` for [`Tag::ALLOW`].
+    /// Returns its meaning for a rule; `None` for [`Tag::ALLOW`].
     pub(super) fn meaning(self) -> Option<Meaning> {
         if self == Self::ALLOW {
             return None;
@@ -47,14 +47,14 @@ impl Tag {
     }
 }
 
-/// A prefix and one thing that it stands for.
+/// A prefix with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tagged<B> {
     pub(super) prefix: Prefix<B>,
     pub(super) tag: Tag,
 }
 
-/// Every prefix of a zone, once for each thing that it stands for, in no order.
+/// Every prefix of a zone, once per meaning, unordered.
 pub(super) struct Tags {
     pub(super) ipv4: Vec<Tagged<u32>>,
     pub(super) ipv6: Vec<Tagged<u128>>,

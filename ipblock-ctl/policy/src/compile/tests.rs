@@ -90,7 +90,7 @@ fn allow_wins_over_everything_and_counts_nothing_else() {
         .class(zone.lookup("192.0.2.7".parse().unwrap()))
         .unwrap();
     assert_eq!((allowed.valid_until, allowed.next), (None, NO_CLASS));
-    // Nothing is left of the warn rule.
+    // The warn rule has no addresses left.
     assert_eq!(zone.rule_entries().get(&RuleId(2)), None);
 }
 

@@ -1,4 +1,4 @@
-//! The walk over all prefixes of a family, from each to the class that holds there.
+//! The walk over all prefixes of a family, which finds the class of each.
 
 use std::{net::IpAddr, rc::Rc};
 
@@ -15,19 +15,19 @@ use crate::prefix::{Bits, Prefix};
 /// Position of a state among the states.
 type StateId = u32;
 
-/// The state in which nothing holds.
+/// The state without tags.
 const NOTHING: StateId = 0;
 
-/// States also hold exceptions that spare nothing where they stand, which classes do not.
+/// States also contain exceptions without an effect at their place; classes do not.
 const MAX_STORED_TAGS: usize = 2 * MAX_CLASS_MEMBERS;
 
-/// Every set of tags that holds over some address, each made once.
+/// Every set of tags of some address; equal ones are created once.
 ///
-/// Going down into a prefix adds that prefix's own tags. The result is remembered per state and
-/// addition, so that a prefix costs as much as its own tags, however many hold around it.
+/// A step down into a prefix adds that prefix's own tags. The result is cached per state and
+/// addition, so the cost of a prefix depends only on its own tags, not on those around it.
 pub(super) struct States<'a> {
     classes: Classes<'a>,
-    /// Tags, sorted, each once, and the class that they make.
+    /// Tags, sorted and without duplicates, and their class.
     made: Vec<(Rc<[Tag]>, ClassId)>,
     ids: FxHashMap<Rc<[Tag]>, StateId>,
     additions: FxHashMap<Box<[Tag]>, u32>,
@@ -35,7 +35,7 @@ pub(super) struct States<'a> {
     stored_tags: usize,
 }
 
-/// The tags of one prefix. One tag is by far the most common and needs no table.
+/// The tags of one prefix. A single tag is by far the most common case and needs no table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Addition {
     One(Tag),
@@ -60,7 +60,8 @@ impl<'a> States<'a> {
         self.classes
     }
 
-    /// The class of each prefix where it differs from that of the prefix around it, sorted.
+    /// Returns the class of each prefix whose class differs from that of the prefix around it,
+    /// sorted.
     pub(super) fn walk<B: Bits>(
         &mut self,
         mut tagged: Vec<Tagged<B>>,
@@ -68,8 +69,8 @@ impl<'a> States<'a> {
         tagged.sort_unstable();
         tagged.dedup();
         let mut entries = Vec::new();
-        // The prefixes around the present one, outermost first: any two prefixes are nested or
-        // disjoint, so that each is popped for good once an address beyond it comes up.
+        // The prefixes around the current one, outermost first. Any two prefixes are nested or
+        // disjoint, so each is popped for good at the first address beyond it.
         let mut around: Vec<(B, StateId)> = Vec::new();
         let mut tags: Vec<Tag> = Vec::new();
         for same in tagged.chunk_by(|a, b| a.prefix == b.prefix) {
@@ -98,7 +99,7 @@ impl<'a> States<'a> {
         self.made.get(state as usize)
     }
 
-    /// The state inside a prefix with `tags`, which stands in `parent`.
+    /// Returns the state inside a prefix with `tags`, whose parent has the state `parent`.
     fn successor(
         &mut self,
         parent: StateId,
@@ -139,7 +140,7 @@ impl<'a> States<'a> {
         Ok(state)
     }
 
-    /// Grants memory for `tags` more tags, and the number for what stands at `position`.
+    /// Reserves memory for `tags` more tags, and returns the number for `position`.
     fn store(
         &mut self,
         position: usize,
@@ -154,7 +155,8 @@ impl<'a> States<'a> {
     }
 }
 
-/// The tags of both, sorted, each once. Inside an allow list nothing else counts.
+/// Returns the union, sorted and without duplicates. Inside an allow list no other tag has an
+/// effect.
 fn union(around: &[Tag], tags: &[Tag]) -> Vec<Tag> {
     if around.last() == Some(&Tag::ALLOW) || tags.last() == Some(&Tag::ALLOW) {
         return vec![Tag::ALLOW];

@@ -1,4 +1,4 @@
-//! Which addresses change sides.
+//! Which addresses change between passed and dropped.
 
 use std::iter;
 
@@ -12,7 +12,7 @@ use crate::{
     prefix::{Bits, RangeSet},
 };
 
-/// Addresses that change sides.
+/// Numbers of addresses that change between passed and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressDiff {
     /// Passed before, dropped after.
@@ -21,10 +21,10 @@ pub struct AddressDiff {
     pub newly_passed: BigUint,
 }
 
-/// Counts the addresses that change sides in at least one of the zones; a zone that is missing on
-/// one side is given as a zone without entries and with default `pass`.
+/// Counts the addresses that change in at least one of the zones. For a zone that is missing on one
+/// side, pass a zone without entries and with default `pass`.
 ///
-/// O(n log n) in the number of entries. Rules that end later count as if they never did.
+/// Takes O(n log n) in the number of entries. Rules that end later count as permanent.
 #[must_use]
 pub fn diff_addresses(zones: &[(&CompiledZone, &CompiledZone)]) -> AddressDiff {
     let (mut newly_blocked, mut newly_passed) = (Vec::new(), Vec::new());
@@ -49,14 +49,14 @@ pub fn diff_addresses(zones: &[(&CompiledZone, &CompiledZone)]) -> AddressDiff {
     }
 }
 
-/// The addresses that a zone drops where its default is `default`; bans are not looked at.
+/// Returns the addresses that a zone drops if its default is `default`; ignores bans.
 pub(crate) fn dropped(zone: &CompiledZone, default: DefaultVerdict) -> AddressSet {
     judged(zone, |verdict| {
         Action::is_dropped(verdict, default == DefaultVerdict::Drop)
     })
 }
 
-/// The addresses that an allow list of a zone holds.
+/// Returns the addresses in a zone's allow lists.
 pub(crate) fn allowed(zone: &CompiledZone) -> AddressSet {
     judged(zone, |verdict| verdict == Some(ClassVerdict::Allow))
 }
@@ -84,19 +84,20 @@ fn count<B: Bits>(set: &RangeSet<B>) -> BigUint {
     large + small
 }
 
-/// The addresses whose class counts; none where no entry holds them.
+/// Returns the addresses whose class is selected. `None` is the class of addresses without an
+/// entry.
 fn chosen<B: Bits>(
     entries: &[(B::Net, ClassId)],
     counts: impl Fn(Option<ClassId>) -> bool,
 ) -> RangeSet<B> {
     let mut ranges = Vec::new();
-    // The lowest address that is not judged yet, and the entries around it, outermost first.
+    // The lowest address without a decision, and the entries around it, outermost first.
     let mut from = Some(B::MIN);
     let mut around: Vec<(B, Option<ClassId>)> = vec![(B::MAX, None)];
     let starts = entries.iter().map(|(net, class)| (B::prefix(*net), *class));
     for entry in starts.map(Some).chain(iter::once(None)) {
         let start = entry.map(|(prefix, _)| prefix.first);
-        // What ends before the next entry begins is judged by the entry that it belongs to.
+        // The part before the next entry belongs to the innermost entry around it.
         while let Some((last, class)) =
             around.pop_if(|(last, _)| start.is_none_or(|start| *last < start))
         {

@@ -10,16 +10,16 @@ use crate::{
     text::{counted, grouped},
 };
 
-/// How many prefixes come into a list and go from it.
+/// Number of prefixes that are added to a list and removed from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListDiff {
-    /// Not held before.
+    /// Prefixes that are only in the new list.
     pub more: usize,
-    /// Not held after.
+    /// Prefixes that are only in the old list.
     pub fewer: usize,
 }
 
-/// Compares what two lists hold; notes and order apart.
+/// Compares the content of two lists, without notes and order.
 #[must_use]
 pub fn diff_lists(old: &List, new: &List) -> ListDiff {
     if old.elements == new.elements {
@@ -50,7 +50,7 @@ impl ListDiff {
     }
 }
 
-/// A line for the source and one for what the list holds.
+/// Returns a line for the source and one for the content.
 pub(super) fn changes(name: &ListName, old: Option<&List>, new: Option<&List>) -> Vec<String> {
     let Some(new) = new else {
         return vec![format!("list `{name}`: removed")];

@@ -1,4 +1,4 @@
-//! What changes between two rulesets, in rules and in addresses.
+//! Differences between two rulesets, in rules and in addresses.
 
 mod addresses;
 mod lists;
@@ -20,49 +20,49 @@ use super::{
     ruleset::{At, Element, Rule, RuleId, Ruleset},
 };
 
-/// How many elements a line names; it says how many more there are.
+/// Number of elements that a line lists; it gives the number of the others.
 const NAMED: usize = 10;
 
-/// What changes between two rulesets.
+/// The differences between two rulesets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RulesetDiff {
-    /// Changed rules: those of `after` in its order, then removed ones.
+    /// Changed rules: first those of `after` in its order, then removed ones.
     pub rules: Vec<RuleChange>,
     /// Changes of allow lists, zones and named lists, one line each.
     pub other: Vec<String>,
 }
 
 impl RulesetDiff {
-    /// Whether nothing changes. The order of rules has no meaning and is no change.
+    /// Whether nothing changes. The order of rules has no meaning, so a new order is not a change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.other.is_empty()
     }
 }
 
-/// What happens to one rule.
+/// The change of one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleChange {
     /// Its name after the change.
     pub name: String,
     /// What happens to it.
     pub kind: ChangeKind,
-    /// One line a field.
+    /// One line per field.
     pub detail: Vec<String>,
 }
 
-/// What happens to a rule.
+/// The kind of change of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// New.
     Added,
     /// Edited.
     Changed,
-    /// Gone.
+    /// Removed.
     Removed,
 }
 
-/// Compares two rulesets; rules are paired by identity, and by name where the identity is 0.
+/// Compares two rulesets. Pairs rules by identity, and by name if the identity is 0.
 #[must_use]
 pub fn diff(before: &Ruleset, after: &Ruleset) -> RulesetDiff {
     RulesetDiff {
@@ -79,7 +79,7 @@ fn rule_changes(before: &Ruleset, after: &Ruleset) -> Vec<RuleChange> {
     let mut changes = Vec::new();
     for rule in &after.rules {
         let same_id = by_id.get(&rule.id).filter(|_| known(rule.id));
-        // Two identities that differ are two rules, also under one name.
+        // Rules with different identities are different rules, even with the same name.
         let same_name = by_name
             .get(&rule.name)
             .filter(|old| !known(rule.id) || !known(old.id));
@@ -110,7 +110,7 @@ fn rule_changes(before: &Ruleset, after: &Ruleset) -> Vec<RuleChange> {
     changes
 }
 
-/// What a rule that comes or goes says; `sign` stands before its elements.
+/// Returns the fields of an added or removed rule, with `sign` before its elements.
 fn fields(rule: &Rule, sign: char) -> Vec<String> {
     let mut lines = vec![format!("action: {}", rule.action)];
     for (field, elements) in [("match", &rule.matches), ("except", &rule.except)] {
@@ -173,12 +173,12 @@ fn changed<T: PartialEq, S: Display>(
     (old != new).then(|| format!("{field}: {} -> {}", show(old), show(new)))
 }
 
-/// How one list of elements differs from another.
+/// Describes how two lists of elements differ.
 fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<String> {
     if old == new {
         return None;
     }
-    // An edit leaves nearly all of a large list as it is, and where it is.
+    // An edit usually leaves most of a large list unchanged and in place.
     let same = old.iter().zip(new).take_while(|(old, new)| old == new);
     let same = same.count();
     let old_rest = old.get(same..).unwrap_or_default();
@@ -201,7 +201,8 @@ fn changed_elements(field: &str, old: &[Element], new: &[Element]) -> Option<Str
     })
 }
 
-/// What `rest` has and `others` do not, in order. Only the shorter of both is put into a table.
+/// Returns the elements of `rest` that are not in `others`, in order. Builds a table of the shorter
+/// one only.
 fn missing<'a>(rest: &'a [Element], others: &'a [Element]) -> impl Iterator<Item = &'a At> {
     let at = |element: &'a Element| &element.at;
     let is_few = rest.len() <= others.len();
@@ -220,7 +221,7 @@ fn missing<'a>(rest: &'a [Element], others: &'a [Element]) -> impl Iterator<Item
     rest.filter(move |at| table.contains(at) == is_few)
 }
 
-/// The first elements, each once, with their signs, and how many more there are.
+/// Lists the first elements without duplicates, with their signs, and the number of the others.
 fn named<'a>(signed: impl Iterator<Item = (char, &'a At)>) -> String {
     let (mut first, mut nets) = (Vec::new(), Vec::new());
     let mut lists = FxHashSet::default();
@@ -262,7 +263,7 @@ fn other_changes(before: &Ruleset, after: &Ruleset) -> Vec<String> {
             (Some(_), None) => lines.push(format!("zone `{name}`: removed")),
             _ => {}
         }
-        // A zone that comes is compared with what a zone is like when nothing is said of it.
+        // A new zone is compared with the default settings.
         if let Some(new) = new {
             let old = old.unwrap_or_default();
             let field = |field: &str| format!("zone `{name}`: {field}");
@@ -304,7 +305,7 @@ fn zones(rule: &Rule) -> String {
     names.join(", ")
 }
 
-/// Free text on one line of bounded length.
+/// Returns free text on one line of limited length.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {

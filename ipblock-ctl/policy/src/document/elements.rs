@@ -1,4 +1,4 @@
-//! Arrays of addresses, and the other kinds of value, out of parsed TOML.
+//! Reads arrays of addresses and the other kinds of value from parsed TOML.
 
 use std::{collections::BTreeSet, str::FromStr};
 
@@ -21,13 +21,13 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 const ELEMENT_FORM: &str =
     "write a string such as \"192.0.2.0/24\", or { at = \"192.0.2.0/24\", note = \"why\" }";
 
-/// Names that the document, or the ruleset around it, knows.
+/// Names that the document, or the ruleset around it, defines.
 pub(super) struct Known<'a> {
     pub(super) lists: BTreeSet<&'a str>,
     pub(super) zones: BTreeSet<&'a str>,
 }
 
-/// Reports the keys of a table that are none of `allowed`.
+/// Reports the keys of a table that are not in `allowed`.
 pub(super) fn check_keys(
     table: &DeTable<'_>,
     allowed: &[&str],
@@ -39,7 +39,7 @@ pub(super) fn check_keys(
     }
 }
 
-/// Reports a key that is none of `allowed`.
+/// Reports a key that is not in `allowed`.
 fn check_key(key: &Spanned<DeString<'_>>, allowed: &[&str], place: &str, problems: &mut Problems) {
     let name = key.get_ref().as_ref();
     if allowed.contains(&name) {
@@ -71,20 +71,20 @@ fn with_article(word: &str) -> String {
     format!("{} {word}", if vowel { "an" } else { "a" })
 }
 
-/// Reads a name that stands at the byte offset `at`.
+/// Reads a name at the byte offset `at`.
 pub(super) fn checked_name<T: FromStr<Err = NameError>>(
     text: &str,
     at: usize,
     problems: &mut Problems,
 ) -> Option<T> {
-    // What is shown is refused for the same reason as the text, and holds no control characters.
+    // The shown text is rejected for the same reason, and contains no control characters.
     if let (Err(_), Err(error)) = (text.parse::<T>(), shown(text).parse::<T>()) {
         problems.add(at, error.to_string(), Some(name_hint(text)));
     }
     text.parse().ok()
 }
 
-/// The text under `key` and its place; absent and not a text are both none.
+/// Returns the text under `key` and its offset; `None` if it is absent or not a text.
 pub(super) fn text<'v>(
     table: &'v DeTable<'_>,
     key: &str,
@@ -99,7 +99,7 @@ pub(super) fn text<'v>(
     Some((text, value.span().start))
 }
 
-/// The switch under `key`.
+/// Returns the Boolean under `key`.
 pub(super) fn switch(table: &DeTable<'_>, key: &str, problems: &mut Problems) -> Option<bool> {
     let value = table.get(key)?;
     let switch = value.get_ref().as_bool();
@@ -110,7 +110,7 @@ pub(super) fn switch(table: &DeTable<'_>, key: &str, problems: &mut Problems) ->
     switch
 }
 
-/// One of a few words under `key`.
+/// Returns the value of one of a few words under `key`.
 pub(super) fn word<T: Copy>(
     table: &DeTable<'_>,
     key: &str,
@@ -131,7 +131,7 @@ pub(super) fn word<T: Copy>(
     found.map(|(value, _)| *value)
 }
 
-/// The elements under `key` of a rule, an allow list or a zone: absent is empty.
+/// Returns the elements under `key` of a rule, an allow list or a zone; none if absent.
 pub(super) fn elements(
     table: &DeTable<'_>,
     key: &str,
@@ -160,7 +160,7 @@ pub(super) fn elements(
     elements.into()
 }
 
-/// The elements under `key` of a named list.
+/// Returns the elements under `key` of a named list.
 pub(super) fn list_elements(
     table: &DeTable<'_>,
     key: &str,
@@ -187,7 +187,7 @@ pub(super) fn list_elements(
     elements.into()
 }
 
-/// How many elements stand under `key`.
+/// Returns the number of elements under `key`.
 fn len(table: &DeTable<'_>, key: &str) -> usize {
     let value = table.get(key).map(Spanned::get_ref);
     value
@@ -195,7 +195,7 @@ fn len(table: &DeTable<'_>, key: &str) -> usize {
         .map_or(0, |array| array.len())
 }
 
-/// Hands each element on with its note and its byte offset.
+/// Passes each element on with its note and its byte offset.
 fn each(
     table: &DeTable<'_>,
     key: &str,

@@ -1,7 +1,7 @@
-//! The ruleset file: TOML to ruleset and back.
+//! The ruleset file: parses and prints TOML.
 //!
-//! Reading reports everything that is wrong, each with its place; printing gives what a person
-//! would have written. Neither keeps comments: a document stands for a ruleset and nothing else.
+//! The parser reports every problem with its position. The printer writes what a person would have
+//! written. Comments are not kept: a document contains a ruleset and nothing else.
 
 mod elements;
 mod origin;
@@ -22,21 +22,21 @@ use problem::Problems;
 /// A ruleset file.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What it says. Rule identities are 0: the caller gives them.
+    /// Its ruleset. Rule identities are 0: the caller assigns them.
     pub ruleset: Ruleset,
-    /// Where it was made from, if it says so.
+    /// The revision that it was made from, if given.
     pub origin: Option<Origin>,
 }
 
-/// Reads a ruleset. Rule identities are 0: the caller gives them.
+/// Parses a ruleset. Rule identities are 0: the caller assigns them.
 ///
 /// `force` allows what is refused for safety, such as a block rule that matches `0.0.0.0/0`.
 pub fn parse(text: &str, file: &str, force: bool) -> Result<Ruleset, DocumentError> {
     parse_after(text, file, force, &Ruleset::default()).map(|document| document.ruleset)
 }
 
-/// As [`parse`], for a file that takes the place of `before`: what is dangerous there already is
-/// not refused again.
+/// As [`parse`], for a file that replaces `before`. Dangers that `before` had already are not
+/// refused again.
 pub fn parse_after(
     text: &str,
     file: &str,
@@ -54,8 +54,8 @@ pub fn parse_after(
     problems.finish(text, file, document)
 }
 
-/// Reads one rule, as `rule edit` opens it: the keys of `[[rule]]` without the header. `ruleset`
-/// says which lists and zones exist.
+/// Parses one rule, as `rule edit` opens it: the keys of `[[rule]]` without the header. `ruleset`
+/// defines which lists and zones exist.
 pub fn parse_rule(
     text: &str,
     file: &str,

@@ -1,4 +1,4 @@
-//! Which revision a ruleset file was made from.
+//! The revision that a ruleset file was made from.
 
 use std::{
     fmt::{self, Write as _},
@@ -7,13 +7,13 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of the store's identity and of the digest that are written: enough to tell two apart.
+/// Bytes of the store's identity and of the digest in the text: enough to distinguish two.
 const SHORT: usize = 6;
 
-/// Where a ruleset file comes from, as its key `revision`: `21@3f9a12cd5b6e.8d0f12ab34cd`, a
-/// revision, the store that numbered it, and a digest of its text.
+/// The origin of a ruleset file, as its key `revision`: `21@3f9a12cd5b6e.8d0f12ab34cd`. It contains
+/// a revision, the store that numbered it, and a digest of its text.
 ///
-/// A key and not a comment: it goes through JSON and through tools that rewrite TOML.
+/// It is a key and not a comment, to survive JSON and tools that rewrite TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The revision.
@@ -23,12 +23,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a file that is made from a revision of this store; `text` is its ruleset as
-    /// [`print`](super::print) writes it.
+    /// Returns the origin of a file that is made from a revision of this store. `text` is its
+    /// ruleset as [`print`](super::print) writes it.
     #[must_use]
     pub fn new(revision: u64, store: &[u8], text: &(impl fmt::Display + ?Sized)) -> Self {
         let mut hashed = Hashed(Sha256::new());
-        // Nothing that is hashed fails.
+        // The hash function cannot fail.
         let _ = write!(hashed, "{text}");
         Self {
             revision,
@@ -37,16 +37,16 @@ impl Origin {
         }
     }
 
-    /// Whether a file from here may take the place of `deployed`, the origin of what is deployed:
-    /// it is the same revision, or another one with the same text, or a file from another store,
-    /// whose revisions say nothing here.
+    /// Whether a file from here may replace `deployed`, the origin of the deployed ruleset. It may
+    /// if it is the same revision, another one with the same text, or from another store, whose
+    /// revisions mean nothing here.
     #[must_use]
     pub fn may_replace(&self, deployed: &Self) -> bool {
         self.store != deployed.store || self.digest == deployed.digest
     }
 }
 
-/// Hashes what is written, so that a large text is not in memory as a whole.
+/// Hashes what is written to it, so that a large text is never completely in memory.
 struct Hashed(Sha256);
 
 impl fmt::Write for Hashed {
@@ -114,7 +114,7 @@ mod tests {
     fn only_another_text_of_the_same_store_stands_in_the_way() {
         let deployed = Origin::new(22, &[1; 16], "b");
         assert!(!Origin::new(21, &[1; 16], "a").may_replace(&deployed));
-        // After a restore a number may come again.
+        // After a restore a number may occur again.
         assert!(!Origin::new(22, &[1; 16], "a").may_replace(&deployed));
         assert!(Origin::new(20, &[1; 16], "b").may_replace(&deployed));
         assert!(Origin::new(21, &[2; 16], "a").may_replace(&deployed));

@@ -1,4 +1,4 @@
-//! Rulesets as text.
+//! Prints rulesets as text.
 
 use std::{
     borrow::Cow,
@@ -18,10 +18,10 @@ use crate::{
     text::is_safe,
 };
 
-/// Arrays up to this many elements without notes stand on one line.
+/// Arrays with at most this number of elements and without notes are on one line.
 const ONE_LINE: usize = 4;
 
-/// Bytes of a text that are made before they go out.
+/// Size of a piece of text in bytes before it is written.
 const PIECE: usize = 4 << 10;
 
 const RULE_HEADER: &str = "\
@@ -30,22 +30,22 @@ const RULE_HEADER: &str = "\
 # { at = \"192.0.2.1\", note = \"why\" } carries a note. An empty `zones` means every zone.
 ";
 
-/// Writes a ruleset so that [`parse`](super::parse) gives it back, identities apart.
+/// Prints a ruleset so that [`parse`](super::parse) returns it, without identities.
 ///
-/// What has its default is left out.
+/// Omits default values.
 #[must_use]
 pub fn print(ruleset: &Ruleset) -> String {
     Printed(ruleset).to_string()
 }
 
-/// Writes one rule so that [`parse_rule`](super::parse_rule) gives it back: every key, defaults
-/// too, so that a person sees what can be set.
+/// Prints one rule so that [`parse_rule`](super::parse_rule) returns it. It has every key,
+/// including defaults, to show what can be set.
 #[must_use]
 pub fn print_rule(rule: &Rule) -> String {
     PrintedRule(rule).to_string()
 }
 
-/// A ruleset as [`print()`] writes it, for where the text as a whole would be too much.
+/// A ruleset as [`print()`] writes it, for uses where the whole text would need too much memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Printed<'a>(pub &'a Ruleset);
 
@@ -72,7 +72,7 @@ impl fmt::Display for Printed<'_> {
     }
 }
 
-/// A ruleset as [`Printed`] writes it, after the key that says which revision it is made from.
+/// A ruleset as [`Printed`] writes it, after the key with the revision that it is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a>(pub &'a Ruleset, pub &'a Origin);
 
@@ -100,7 +100,7 @@ impl fmt::Display for PrintedRule<'_> {
     }
 }
 
-/// A text on its way out, in pieces: what takes it may look at each.
+/// A text that is written in pieces, so that the receiver may process each.
 struct Out<'a, 'f> {
     text: String,
     to: &'a mut fmt::Formatter<'f>,
@@ -193,7 +193,7 @@ fn print_keys(out: &mut Out<'_, '_>, rule: &Rule, all: bool) -> fmt::Result {
     Ok(())
 }
 
-/// An element of a rule or of a list: what it stands for and its note.
+/// An element of a rule or of a list: its meaning and its note.
 trait Entry {
     fn print_at(&self, out: &mut String);
     fn note(&self) -> &str;
@@ -225,7 +225,7 @@ impl Entry for ListElement {
     }
 }
 
-/// A prefix between quotes.
+/// Prints a prefix in quotes.
 fn print_prefix(out: &mut String, prefix: IpNet) {
     out.push('"');
     push_prefix(out, prefix);
@@ -265,7 +265,7 @@ fn array(out: &mut Out<'_, '_>, key: &str, entries: &[impl Entry]) -> fmt::Resul
     writeln!(out.text, "{after}]")
 }
 
-/// A basic string of TOML, on one line.
+/// Prints a basic string of TOML, on one line.
 fn quote(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
@@ -284,7 +284,7 @@ fn quote(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A name as a key: bare, or quoted where it holds a dot.
+/// Returns a name as a key: bare, or quoted if it contains a dot.
 pub(super) fn key(name: &str) -> Cow<'_, str> {
     if name.contains('.') {
         format!("\"{name}\"").into()

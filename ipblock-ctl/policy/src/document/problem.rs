@@ -1,4 +1,4 @@
-//! What is wrong with a document, and where.
+//! Problems of a document, with their positions.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,37 +6,37 @@ use thiserror::Error;
 
 use crate::{Classified, ErrorKind, Hinted, name::RuleName, text::counted};
 
-/// How many problems a [`DocumentError`] spells out; the rest is counted.
+/// Maximum of problems in a [`DocumentError`]; the others are only counted.
 pub const MAX_PROBLEMS: usize = 100;
 
-/// Everything that is wrong with a document, in the order of the text.
+/// All problems of a document, in the order of the text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub struct DocumentError {
     /// The file name, or `<stdin>`, as the messages show it.
     pub file: String,
     /// At least one, at most [`MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
-    /// How many more there are, further down in the text.
+    /// Number of other problems, further down in the text.
     pub more: usize,
 }
 
-/// One thing that is wrong with a document.
+/// One problem of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// What is wrong, with the value.
+    /// The problem, with the value.
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
-    /// Refused for safety; `--force` lets it pass.
+    /// Refused for safety; `--force` allows it.
     pub forceable: bool,
 }
 
 impl Classified for DocumentError {
-    /// A conflict if `--force` would let all of it pass.
+    /// A conflict if `--force` would allow all of it.
     fn kind(&self) -> ErrorKind {
         if self.problems.iter().all(|problem| problem.forceable) {
             ErrorKind::Conflict
@@ -47,7 +47,7 @@ impl Classified for DocumentError {
 }
 
 impl Hinted for DocumentError {
-    /// Each problem has its hint below it, in the message.
+    /// The message contains the hint of each problem below it.
     fn hint(&self) -> Option<String> {
         None
     }
@@ -73,17 +73,17 @@ impl fmt::Display for DocumentError {
     }
 }
 
-/// A problem whose place is still a byte offset: lines are counted once, at the end.
+/// A problem whose position is still a byte offset: lines are counted once, at the end.
 struct Found {
     at: usize,
     message: String,
-    /// Another place, whose line ends the message.
+    /// Another position, whose line the end of the message gives.
     see: Option<usize>,
     hint: Option<String>,
     forceable: bool,
 }
 
-/// Collects problems in any order and in bounded memory.
+/// Collects problems in any order and in limited memory.
 pub(super) struct Problems {
     found: Vec<Found>,
     more: usize,
@@ -99,7 +99,7 @@ impl Problems {
         }
     }
 
-    /// Notes a problem at a byte offset.
+    /// Adds a problem at a byte offset.
     pub(super) fn add(&mut self, at: usize, message: String, hint: Option<String>) {
         self.push(Found {
             at,
@@ -110,7 +110,7 @@ impl Problems {
         });
     }
 
-    /// Notes that the name at `at` was given at `first` already.
+    /// Reports that the name at `at` was defined at `first` already.
     pub(super) fn add_duplicate(&mut self, at: usize, name: &RuleName, first: usize) {
         self.push(Found {
             at,
@@ -121,7 +121,7 @@ impl Problems {
         });
     }
 
-    /// Notes what is refused for safety, unless it is forced.
+    /// Adds a refusal for safety, unless `force` is set.
     pub(super) fn add_forceable(&mut self, at: usize, message: String, hint: String) {
         if !self.force {
             self.push(Found {
@@ -134,7 +134,7 @@ impl Problems {
         }
     }
 
-    /// Notes why the text is no TOML.
+    /// Reports why the text is not TOML.
     pub(super) fn add_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
         self.add(at, format!("no TOML: {}", error.message()), None);
@@ -142,7 +142,7 @@ impl Problems {
 
     fn push(&mut self, found: Found) {
         self.found.push(found);
-        // Twice the size before sorting, so that a million problems cost little each.
+        // Sorts only at twice the size, so that a million problems cost little each.
         if self.found.len() >= 2 * MAX_PROBLEMS {
             self.keep_first();
         }
@@ -154,7 +154,7 @@ impl Problems {
         self.found.truncate(MAX_PROBLEMS);
     }
 
-    /// The value, when there is no problem and so there is one.
+    /// Returns the value, if there are no problems.
     pub(super) fn finish<T>(
         mut self,
         text: &str,
@@ -165,7 +165,7 @@ impl Problems {
             return Ok(value);
         }
         self.keep_first();
-        // One walk over the text for the places of all.
+        // One pass over the text finds all positions.
         let mut places: BTreeMap<usize, (usize, usize)> = self
             .found
             .iter()
@@ -201,7 +201,7 @@ impl Problems {
     }
 }
 
-/// Line and column of a byte offset that only moves on.
+/// Line and column of an ascending byte offset.
 struct Place<'t> {
     rest: &'t str,
     at: usize,

@@ -1,4 +1,4 @@
-//! The tables of a document, and what has to hold between them.
+//! Reads the tables of a document, and checks the relations between them.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -21,7 +21,7 @@ use crate::{
     source::{Source, SourceKind, SourceText},
 };
 
-/// Reads a whole document; what has problems is left out.
+/// Reads a whole document. Omits what has problems.
 pub(super) fn document(
     document: &DeTable<'_>,
     before: &Ruleset,
@@ -54,7 +54,7 @@ fn ruleset(document: &DeTable<'_>, before: &Ruleset, problems: &mut Problems) ->
     );
     let zones = named_tables(document, "zone", problems);
     let lists = named_tables(document, "list", problems);
-    // Names that are refused themselves count as known: one problem is enough.
+    // Names that are rejected themselves count as known, because one problem is enough.
     let mut known = Known {
         lists: lists
             .iter()
@@ -111,7 +111,7 @@ fn ruleset(document: &DeTable<'_>, before: &Ruleset, problems: &mut Problems) ->
     ruleset
 }
 
-/// Refuses allow lists and exceptions that let a whole family through, and did not before.
+/// Rejects allow lists and exceptions that newly allow a whole family.
 fn refuse_wide_open(
     document: &DeTable<'_>,
     (before, ruleset): (&Ruleset, &Ruleset),
@@ -219,7 +219,7 @@ fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problem
     }
 }
 
-/// The source that a list follows.
+/// Reads the source of a list.
 fn source(table: &DeTable<'_>, problems: &mut Problems) -> Source {
     let kinds = SourceKind::ALL.into_iter();
     let written: SourceText = kinds
@@ -247,7 +247,7 @@ fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone
     }
 }
 
-/// Reads the rules into the ruleset; gives the places of those that it holds then.
+/// Reads the rules into the ruleset. Returns the positions of its rules.
 fn rules(
     document: &DeTable<'_>,
     known: &Known<'_>,
@@ -263,7 +263,7 @@ fn rules(
         return Vec::new();
     };
     let mut places = Vec::new();
-    // Names and the index of the first rule that has it.
+    // Names with the index of their first rule.
     let mut first_at = BTreeMap::new();
     for value in array {
         let Some(table) = value.get_ref().as_table() else {

@@ -15,18 +15,19 @@ use crate::{
     suggest::did_you_mean,
 };
 
-/// The keys of a rule, in the order in which they are printed.
+/// The keys of a rule, in printed order.
 const KEYS: [&str; 9] = [
     "name", "action", "match", "except", "expires", "note", "enabled", "alert", "zones",
 ];
 
-/// Where a rule and its parts stand, as byte offsets.
+/// Positions of a rule and its parts, as byte offsets.
 pub(super) struct RulePlace {
     pub(super) name: usize,
     pub(super) matches: usize,
 }
 
-/// Reads a rule whose table begins at the byte offset `start`. None: a problem was reported.
+/// Reads a rule whose table begins at the byte offset `start`. Returns `None` if it reported a
+/// problem.
 pub(super) fn rule(
     table: &DeTable<'_>,
     start: usize,
@@ -72,7 +73,7 @@ pub(super) fn rule(
     Some((rule, place))
 }
 
-/// Whether there is no value, or an array without elements; other values are reported elsewhere.
+/// Whether there is no value, or an empty array. Other values are reported elsewhere.
 fn is_empty(table: &DeTable<'_>, key: &str) -> bool {
     table.get(key).is_none_or(|value| {
         value

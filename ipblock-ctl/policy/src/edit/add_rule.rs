@@ -1,4 +1,4 @@
-//! Adding a rule, and what happens when its action has a rule already.
+//! Adds a rule, and handles the case that its action has a rule already.
 
 use jiff::Timestamp;
 
@@ -80,7 +80,7 @@ fn summary(rule: &Rule) -> String {
     format!("rule {}: {}", rule.name, parts.join(", "))
 }
 
-/// The name of a rule that was given none: its action's word, unless that action has a rule in a
+/// Returns the name for a rule without one: its action's word, unless that action has a rule in a
 /// zone of the new one.
 fn nameless(ruleset: &Ruleset, new: &AddRule, zones: &[ZoneName]) -> Result<RuleName, EditError> {
     let shares_zone = |rule: &Rule| {
@@ -103,7 +103,7 @@ fn nameless(ruleset: &Ruleset, new: &AddRule, zones: &[ZoneName]) -> Result<Rule
     }
 }
 
-/// The three ways on, as commands that can be run as they are.
+/// Returns the three alternatives as complete commands.
 fn commands(ruleset: &Ruleset, new: &AddRule, first: &RuleName) -> [String; 3] {
     let other = new.action.alternative();
     let mut extend = vec![format!("ipblock-ctl rule edit {first}")];
@@ -116,7 +116,7 @@ fn commands(ruleset: &Ruleset, new: &AddRule, first: &RuleName) -> [String; 3] {
     ]
 }
 
-/// What adds `new` with this action under a name that is free.
+/// Returns the command that adds `new` with this action under an unused name.
 fn add_command(ruleset: &Ruleset, new: &AddRule, action: Action) -> String {
     let action = action.as_str();
     let taken = ruleset
@@ -146,7 +146,7 @@ fn add_command(ruleset: &Ruleset, new: &AddRule, action: Action) -> String {
     words.join(" ")
 }
 
-/// An option and its values; a long list of them is cut short, visibly.
+/// Returns an option and its values; a long list ends with a visible mark.
 fn arguments(option: &str, values: &[String]) -> Option<String> {
     const SHOWN: usize = 20;
     let mut words = vec![option.to_owned()];
@@ -157,7 +157,7 @@ fn arguments(option: &str, values: &[String]) -> Option<String> {
     (!values.is_empty()).then(|| words.join(" "))
 }
 
-/// A word for a POSIX shell: quoted where it has to be.
+/// Returns a word for a POSIX shell, quoted if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,%+=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

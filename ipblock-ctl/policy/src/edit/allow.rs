@@ -50,7 +50,7 @@ pub(super) fn remove(
     Ok(vec![format!("{said} from {place}")])
 }
 
-/// The zone and how messages name its list.
+/// Returns the zone and the name of its list in messages.
 fn target(
     ruleset: &Ruleset,
     zone: Option<&str>,

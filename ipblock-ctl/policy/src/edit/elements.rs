@@ -1,4 +1,4 @@
-//! Adding to lists of elements and removing from them, and finding what arguments name.
+//! Adds elements to lists, removes them, and resolves the names in arguments.
 
 use std::str::FromStr;
 
@@ -18,13 +18,13 @@ use crate::{
 pub(super) fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, EditError> {
     let shown = address::shown(text);
     text.parse().map_err(|error| EditError::Name {
-        // The same fault, told without control characters.
+        // The same error, without control characters.
         error: shown.parse::<T>().err().unwrap_or(error),
         hint: name_hint(text),
     })
 }
 
-/// Where in `ruleset.rules` the rule stands that an argument names.
+/// Returns the index in `ruleset.rules` of the rule with the name in an argument.
 pub(super) fn rule_index(ruleset: &Ruleset, text: &str) -> Result<usize, EditError> {
     let found = ruleset.rules.iter().position(|r| r.name.as_str() == text);
     found.ok_or_else(|| {
@@ -33,7 +33,7 @@ pub(super) fn rule_index(ruleset: &Ruleset, text: &str) -> Result<usize, EditErr
     })
 }
 
-/// What is said of a rule name that none of `names` is.
+/// Returns the error for a rule name that is not in `names`.
 pub fn no_such_rule<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> EditError {
     not_found(
         Kind::Rule,
@@ -43,7 +43,7 @@ pub fn no_such_rule<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
     )
 }
 
-/// What is said of a list name that the ruleset does not hold.
+/// Returns the error for a list name that the ruleset does not have.
 #[must_use]
 pub fn no_such_list(text: &str, ruleset: &Ruleset) -> EditError {
     let names = ruleset.lists.keys().map(ListName::as_str);
@@ -55,7 +55,7 @@ pub fn no_such_list(text: &str, ruleset: &Ruleset) -> EditError {
     )
 }
 
-/// The zone that an argument names.
+/// Returns the zone with the name in an argument.
 pub(super) fn zone_name(ruleset: &Ruleset, text: &str) -> Result<ZoneName, EditError> {
     let zone: ZoneName = name(text)?;
     if zone == ZoneName::default() || ruleset.zones.contains_key(&zone) {
@@ -67,7 +67,7 @@ pub(super) fn zone_name(ruleset: &Ruleset, text: &str) -> Result<ZoneName, EditE
     Err(not_found(Kind::Zone, text, names, &create))
 }
 
-/// The zones that arguments name.
+/// Returns the zones with the names in arguments.
 pub(super) fn zone_names(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<ZoneName>, EditError> {
     let mut zones = Vec::new();
     for text in texts {
@@ -83,7 +83,7 @@ pub(super) fn zone_names(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<Zone
     Ok(zones)
 }
 
-/// What address arguments stand for, in order, lists known to exist.
+/// Returns the elements that address arguments denote, in order. Their lists must exist.
 pub(super) fn parse(ruleset: &Ruleset, texts: &[String]) -> Result<Vec<At>, EditError> {
     let mut parsed = Vec::new();
     for text in texts {
@@ -111,7 +111,7 @@ pub(super) fn not_found<'a>(
     }
 }
 
-/// A rule name that no rule has, near to `wish`.
+/// Returns an unused rule name, similar to `wish`.
 pub(super) fn free_name(ruleset: &Ruleset, wish: &str) -> String {
     let taken: FxHashSet<_> = ruleset
         .rules
@@ -119,18 +119,18 @@ pub(super) fn free_name(ruleset: &Ruleset, wish: &str) -> String {
         .map(|rule| rule.name.as_str())
         .collect();
     let stem: String = wish.chars().take(crate::name::MAX_NAME_LEN - 8).collect();
-    // The stem is a name, so that the candidate is one.
+    // The stem is a valid name, so the candidate is valid.
     let mut candidates = (2_u32..).map_while(|number| format!("{stem}-{number}").parse().ok());
     candidates
         .find(|name: &RuleName| !taken.contains(name.as_str()))
         .map_or_else(|| wish.to_owned(), String::from)
 }
 
-/// Adds what is not held yet and says so; a note that is not empty replaces the note of what is
-/// held. `place` ends the sentence: `match`.
+/// Adds the missing elements and describes the result. A non-empty note replaces the note of an
+/// existing element. `place` ends the sentence: `match`.
 pub(super) fn add(elements: &mut Vec<Element>, added: Vec<At>, note: &str, place: &str) -> String {
     let noun = Noun::of(&added);
-    // Hashing what is added, not what is held, keeps a small addition to a large list quick.
+    // A hash of the additions, not of the existing ones: a small addition to a large list is fast.
     let mut wanted: FxHashMap<At, bool> = added.iter().map(|at| (at.clone(), false)).collect();
     let (mut new, mut held, mut noted) = (0, 0, 0);
     for element in elements.iter_mut() {
@@ -163,8 +163,8 @@ pub(super) fn add(elements: &mut Vec<Element>, added: Vec<At>, note: &str, place
     format!("added {added} to {place}{there}{renoted}")
 }
 
-/// Removes every element that equals one of `removed`, each of which must be held, and says so.
-/// `place` is what errors name; on an error `elements` is as it was.
+/// Removes every element that equals one of `removed`, all of which must exist, and describes the
+/// result. `place` is for errors; an error leaves `elements` unchanged.
 pub(super) fn remove(
     elements: &mut Vec<Element>,
     removed: &[At],
@@ -186,7 +186,7 @@ pub(super) fn remove(
     Ok(format!("removed {gone}"))
 }
 
-/// What elements are called together.
+/// A collective name for elements.
 #[derive(Clone, Copy)]
 enum Noun {
     Prefixes,
@@ -220,13 +220,13 @@ impl Noun {
     }
 }
 
-/// How many elements, in words.
+/// Describes a number of elements.
 pub(super) fn count(elements: &[Element]) -> String {
     let ats: Vec<At> = elements.iter().map(|element| element.at.clone()).collect();
     Noun::of(&ats).count(ats.len())
 }
 
-/// What the list holds that has to do with a prefix that it does not hold.
+/// Finds an element of the list that is similar to a missing prefix.
 fn near(elements: &[Element], missing: &At) -> Option<String> {
     let At::Prefix(missing) = missing else {
         return None;

@@ -18,7 +18,7 @@ use crate::{
     text::counted,
 };
 
-/// What a name stands for.
+/// The kind of object that a name denotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A rule.
@@ -39,7 +39,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why an edit is refused. Nothing was changed.
+/// Why an edit is refused. An error means that nothing was changed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EditError {
@@ -49,7 +49,7 @@ pub enum EditError {
     /// A name argument.
     #[error("{error}")]
     Name {
-        /// What is wrong with it.
+        /// The error.
         error: NameError,
         /// What to write instead.
         hint: String,
@@ -57,78 +57,79 @@ pub enum EditError {
     /// The text of a rule.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// A name that does not exist.
+    /// There is no object with this name.
     #[error("there is no {kind} `{name}`")]
     NotFound {
-        /// What it should name.
+        /// The kind of object.
         kind: Kind,
         /// The name.
         name: String,
-        /// ``did you mean `abuse`?`` or what creates it.
+        /// ``did you mean `abuse`?`` or the command that creates it.
         hint: String,
     },
-    /// A name that another rule has.
+    /// Another rule has this name.
     #[error("there is a rule `{name}` already")]
     Exists {
         /// The name.
         name: RuleName,
-        /// A name that is free.
+        /// An unused name.
         free: String,
     },
-    /// A rule without a name, where its zones have rules with its action.
+    /// A rule without a name, although its zones have rules with its action.
     #[error("there is a {action} rule already: {}", join(existing))]
     SameAction {
-        /// What both ask for.
+        /// The action of both.
         action: Action,
-        /// Rules with that action that share a zone with it.
+        /// Rules with that action in one of its zones.
         existing: Vec<RuleName>,
-        /// Add to the first of them; add a rule with the other action; add a separate rule.
+        /// The alternatives: add to the first of them, add a rule with the other action, or add a
+        /// separate rule.
         commands: [String; 3],
     },
-    /// Something to remove that is not there.
+    /// The element to remove does not exist.
     #[error("{place} does not hold {missing}")]
     NotHeld {
-        /// Where it was looked for.
+        /// Where it was searched for.
         place: String,
         /// The prefix or `@list`.
         missing: String,
-        /// What to do instead, where something near is held.
+        /// What to do instead, if there is a similar element.
         hint: Option<String>,
     },
-    /// A rule would be left without anything to match.
+    /// The rule would have nothing left to match.
     #[error("rule `{rule}` would match nothing")]
     EmptyMatch {
         /// The rule.
         rule: RuleName,
     },
-    /// An edit that names nothing to add, remove or change.
+    /// The edit adds, removes and changes nothing.
     #[error("{0}: nothing to do was given")]
     NothingGiven(String),
-    /// Notes that do not stand beside addresses one to one.
+    /// The number of notes differs from the number of addresses.
     #[error("{} for {}", counted(.notes, "note", "notes"), counted(.addresses, "address", "addresses"))]
     Notes {
-        /// How many addresses are given.
+        /// Number of addresses.
         addresses: usize,
-        /// How many notes are given.
+        /// Number of notes.
         notes: usize,
     },
-    /// A name that is given twice.
+    /// A name occurs twice.
     #[error("{kind} `{name}` is given twice")]
     Repeated {
-        /// What it names.
+        /// The kind of object.
         kind: Kind,
         /// The name.
         name: String,
     },
-    /// A list that something uses.
+    /// A list is in use.
     #[error("list `{list}` is in use: {}", shorten(users))]
     InUse {
         /// The list.
         list: ListName,
-        /// What uses it, as [`users_of`](crate::Ruleset::users_of) says it.
+        /// Its users, in the words of [`users_of`](crate::Ruleset::users_of).
         users: Vec<String>,
     },
-    /// A change by hand of a list that follows a source.
+    /// A manual change of a list that follows a source.
     #[error("list `{list}` is not kept by hand: its content comes from {from}")]
     Followed {
         /// The list.
@@ -141,7 +142,7 @@ pub enum EditError {
     HandAndSource {
         /// The list.
         list: ListName,
-        /// What the source is.
+        /// The kind of source.
         kind: SourceKind,
     },
     /// A list inside a list.
@@ -153,7 +154,7 @@ pub enum EditError {
     /// The text of a source.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// An end that is no future time.
+    /// The end is not in the future.
     #[error("the end {end} is not in the future: it is {now}")]
     Past {
         /// The end.
@@ -161,7 +162,7 @@ pub enum EditError {
         /// The time of the edit.
         now: Timestamp,
     },
-    /// A duration past the end of the calendar.
+    /// A duration beyond the end of the calendar.
     #[error("a duration of {seconds} s goes beyond the year 9999")]
     TooFar {
         /// The duration.
@@ -175,15 +176,15 @@ pub enum EditError {
         /// `0.0.0.0/0` or `::/0`.
         family: IpNet,
     },
-    /// An allow list or exceptions that hold a whole family.
+    /// An allow list or exceptions with a whole family.
     #[error("{}", safety::wide_open_message(place, *family))]
     WideOpen {
-        /// In words: `the allow list`.
+        /// The place in words: `the allow list`.
         place: String,
         /// `0.0.0.0/0` or `::/0`.
         family: IpNet,
     },
-    /// A zone that drops by default without any allowed address.
+    /// A zone that drops by default and has no allowed address.
     #[error("{}", safety::shut_zone_message(zone))]
     ShutZone {
         /// The zone.
@@ -271,13 +272,13 @@ fn same_action_hint(existing: &[RuleName], commands: &[String; 3]) -> String {
     )
 }
 
-/// At most five names, and how many more there are.
+/// Joins at most five names, and the number of the others.
 fn join(names: &[RuleName]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     shorten(&names)
 }
 
-/// At most five of them, and how many more there are.
+/// Returns at most five of them, and the number of the others.
 fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let mut text: Vec<_> = names.iter().take(SHOWN).cloned().collect();

@@ -29,7 +29,7 @@ pub(super) fn remove(
     Ok(vec![format!("rule {}: {said} from except", rule.name)])
 }
 
-/// Puts `new` in the place of `old`, with its note.
+/// Replaces `old` with `new`, and keeps its note.
 pub(super) fn replace(
     ruleset: &mut Ruleset,
     rule: &str,
@@ -45,7 +45,7 @@ pub(super) fn replace(
     let place = format!("`except` of rule `{}`", rule.name);
     let mut after = rule.except.clone();
     elements::remove(&mut after, &removed, &place)?;
-    // What stands elsewhere already stays there, with its own note.
+    // An element that exists elsewhere stays there, with its own note.
     let held: FxHashSet<At> = after.iter().map(|element| element.at.clone()).collect();
     let fresh = added
         .into_iter()
@@ -63,7 +63,8 @@ pub(super) fn replace(
     )])
 }
 
-/// What address arguments stand for; at least one, and the rule must exist.
+/// Returns the elements that address arguments denote. Requires at least one, and that the rule
+/// exists.
 fn parse(ruleset: &Ruleset, rule: &str, addresses: &[String]) -> Result<Vec<At>, EditError> {
     elements::rule_index(ruleset, rule)?;
     if addresses.is_empty() {

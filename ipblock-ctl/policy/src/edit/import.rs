@@ -1,4 +1,4 @@
-//! Adding many addresses at once, as `import` sends them.
+//! Adds many addresses at once, for `import`.
 
 use std::fmt::Write as _;
 
@@ -20,14 +20,14 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Import {
-    /// A rule that exists, or `@list`; a list is made when there is none.
+    /// An existing rule, or `@list`; the list is created if it does not exist.
     pub into: String,
     /// Addresses, prefixes or ranges; at least one.
     pub addresses: Texts,
-    /// A note for each of them, in the same order; absent: none has one.
+    /// A note for each of them, in the same order. If absent, none has a note.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What the rule matched, or the list held, before goes.
+    /// Removes the previous content of the rule's `match` or of the list.
     #[serde(default)]
     pub replace: bool,
 }
@@ -123,7 +123,7 @@ fn refuse_wide(ruleset: &Ruleset, rule: &Rule, force: bool) -> Result<(), EditEr
     }
 }
 
-/// What the edit adds, in order.
+/// Returns the elements that the edit adds, in order.
 fn parsed(import: &Import) -> Result<Vec<ListElement>, EditError> {
     let mut notes = import.notes.iter();
     let mut parsed = Vec::with_capacity(import.addresses.len());
@@ -147,7 +147,7 @@ fn parsed(import: &Import) -> Result<Vec<ListElement>, EditError> {
 
 /// An element that can be imported into a rule or a list.
 trait Slot: From<ListElement> {
-    /// Its prefix and its note; none for `@list`.
+    /// Returns its prefix and its note; `None` for `@list`.
     fn parts(&mut self) -> Option<(IpNet, &mut Box<str>)>;
 }
 
@@ -175,15 +175,15 @@ impl Slot for Element {
     }
 }
 
-/// Adds what is not held, with its note; a note that is not empty replaces that of what is held.
-/// With `replace`, what is not added goes. Says what it did.
+/// Adds missing elements with their notes. A non-empty note replaces that of an existing element.
+/// With `replace`, removes the other elements. Describes the result.
 fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool) -> String {
     let repeated = drop_repeated(&mut added);
     let before = held.len();
     let (mut kept, mut noted) = (vec![false; added.len()], 0);
-    // Mostly nothing is held yet, and then there is nothing to look up.
+    // Usually the target is empty, and there is nothing to search for.
     if !held.is_empty() {
-        // Many are mostly added to few, which are looked up more cheaply.
+        // Usually many elements are added to few. A table of the few is cheaper.
         let few: Option<FxHashSet<IpNet>> = (held.len() < added.len()).then(|| {
             let held = held.iter_mut();
             held.filter_map(|element| Some(element.parts()?.0))
@@ -236,8 +236,8 @@ fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool)
     said
 }
 
-/// Leaves each prefix once, where it comes first, with the first note that says something. How many
-/// went.
+/// Keeps only the first of equal prefixes, with the first non-empty note. Returns the number of
+/// removed elements.
 fn drop_repeated(added: &mut Vec<ListElement>) -> usize {
     let repeated = repeated(added.iter().map(|element| element.prefix).enumerate());
     if repeated.is_empty() {

@@ -94,8 +94,8 @@ pub(super) fn remove_list(ruleset: &mut Ruleset, list: &str) -> Result<Vec<Strin
     Ok(vec![format!("list {name}: removed")])
 }
 
-/// Refuses what is dangerous in `after` and was not in `before`: a block rule over a whole family,
-/// a zone that drops everything. For a change of what lists hold.
+/// Rejects new dangers in `after` that `before` did not have: a block rule for a whole family, or a
+/// zone that drops everything. For a change of the content of lists.
 pub fn require_no_new_danger(before: &Ruleset, after: &Ruleset) -> Result<(), EditError> {
     for rule in &after.rules {
         let Some(family) = safety::wide_block(after, rule) else {
@@ -114,7 +114,7 @@ pub fn require_no_new_danger(before: &Ruleset, after: &Ruleset) -> Result<(), Ed
     shut.map_or(Ok(()), |zone| Err(EditError::ShutZone { zone }))
 }
 
-/// Refuses an allow list or exceptions that let a whole family through only now.
+/// Rejects an allow list or exceptions that newly allow a whole family.
 pub(super) fn require_nothing_newly_open(
     before: &Ruleset,
     after: &Ruleset,
@@ -125,7 +125,7 @@ pub(super) fn require_nothing_newly_open(
     }
 }
 
-/// The list that an argument names.
+/// Returns the list with the name in an argument.
 fn known(ruleset: &Ruleset, list: &str) -> Result<ListName, EditError> {
     let name: ListName = elements::name(list)?;
     if ruleset.lists.contains_key(&name) {
@@ -134,7 +134,7 @@ fn known(ruleset: &Ruleset, list: &str) -> Result<ListName, EditError> {
     Err(elements::no_such_list(list, ruleset))
 }
 
-/// What address arguments stand for; at least one.
+/// Returns the prefixes that address arguments denote; at least one.
 fn prefixes(list: &ListName, addresses: &[String]) -> Result<Vec<At>, EditError> {
     if addresses.is_empty() {
         return Err(EditError::NothingGiven(format!("list {list}")));
@@ -154,7 +154,7 @@ fn parse(addresses: &[String]) -> Result<Vec<At>, EditError> {
     Ok(parsed)
 }
 
-/// Refuses to change by hand what comes from elsewhere.
+/// Rejects a manual change of content from a source.
 pub(super) fn require_by_hand(name: &ListName, list: Option<&List>) -> Result<(), EditError> {
     match list.filter(|list| list.is_followed()) {
         Some(list) => Err(EditError::Followed {
@@ -165,9 +165,9 @@ pub(super) fn require_by_hand(name: &ListName, list: Option<&List>) -> Result<()
     }
 }
 
-/// Puts a list in its place, unless that is dangerous: then everything is as it was.
+/// Inserts a list, unless that is dangerous: then nothing changes.
 fn put(ruleset: &mut Ruleset, name: ListName, new: List, force: bool) -> Result<(), EditError> {
-    // Only what uses the list can become dangerous; most additions need no second ruleset.
+    // Only users of the list can become dangerous; most additions need no second ruleset.
     if force || ruleset.users_of(&name).is_empty() {
         ruleset.lists.insert(name, new);
         return Ok(());

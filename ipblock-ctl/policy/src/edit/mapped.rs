@@ -1,9 +1,9 @@
-//! IPv4-mapped addresses in edits: they are read as IPv4, and the answer says so.
+//! IPv4-mapped addresses in edits are read as IPv4, and the answer says so.
 
 use super::Edit;
 use crate::address::read_as_ipv4;
 
-/// What is said of the IPv4-mapped addresses that an edit gives, if it gives any.
+/// Returns a remark about the IPv4-mapped addresses in an edit, if there are any.
 pub(super) fn remark(edit: &Edit) -> Option<String> {
     read_as_ipv4(addresses(edit))
 }

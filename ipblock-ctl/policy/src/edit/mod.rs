@@ -1,4 +1,4 @@
-//! Single changes to a ruleset, as data: what the command line sends and the audit trail keeps.
+//! Single changes to a ruleset as data, which the command line sends and the audit trail keeps.
 
 mod add_rule;
 mod allow;
@@ -36,8 +36,8 @@ pub enum Edit {
     AddRule(AddRule),
     /// Changes fields of a rule.
     EditRule(EditRule),
-    /// Replaces a rule by what `$EDITOR` left: `toml` as `document::parse_rule` reads it. Keeps
-    /// the identity, also when the name in the text differs.
+    /// Replaces a rule with the text from `$EDITOR`: `toml` as `document::parse_rule` reads it.
+    /// Keeps the identity, even if the name in the text differs.
     ReplaceRule {
         /// Its present name.
         name: String,
@@ -49,9 +49,9 @@ pub enum Edit {
         /// Their names.
         names: Vec<String>,
     },
-    /// Adds to an allow list. What it holds already is no error.
+    /// Adds to an allow list. Existing elements are not an error.
     AddAllow {
-        /// The zone; none: the global list.
+        /// The zone; `None` means the global list.
         #[serde(default)]
         zone: Option<String>,
         /// Addresses, prefixes, ranges or `@lists`.
@@ -60,15 +60,15 @@ pub enum Edit {
         #[serde(default)]
         note: String,
     },
-    /// Removes from an allow list; an entry that it does not hold is an error.
+    /// Removes from an allow list. A missing entry is an error.
     RemoveAllow {
-        /// The zone; none: the global list.
+        /// The zone; `None` means the global list.
         #[serde(default)]
         zone: Option<String>,
         /// Addresses, prefixes, ranges or `@lists`.
         addresses: Vec<String>,
     },
-    /// Adds exceptions to a rule. What it excepts already is no error.
+    /// Adds exceptions to a rule. Existing exceptions are not an error.
     AddException {
         /// The rule's name.
         rule: String,
@@ -78,24 +78,24 @@ pub enum Edit {
         #[serde(default)]
         note: String,
     },
-    /// Replaces one exception of a rule; its note stays.
+    /// Replaces one exception of a rule and keeps its note.
     EditException {
         /// The rule's name.
         rule: String,
-        /// What it excepts, as address, prefix, range or `@list`.
+        /// The present exception, as address, prefix, range or `@list`.
         old: String,
-        /// What it is to except instead.
+        /// The new exception.
         new: String,
     },
-    /// Removes exceptions from a rule; one that it does not have is an error.
+    /// Removes exceptions from a rule. A missing one is an error.
     RemoveException {
         /// The rule's name.
         rule: String,
         /// Addresses, prefixes, ranges or `@lists`.
         addresses: Vec<String>,
     },
-    /// Adds to a named list that is kept by hand; creates it when there is none. What it holds
-    /// already is no error.
+    /// Adds to a named list without a source, and creates it if it does not exist. Existing
+    /// elements are not an error.
     AddToList {
         /// Its name.
         list: String,
@@ -105,19 +105,20 @@ pub enum Edit {
         #[serde(default)]
         note: String,
     },
-    /// Removes from a named list that is kept by hand; what it does not hold is an error.
+    /// Removes from a named list without a source. A missing element is an error.
     RemoveFromList {
         /// Its name.
         list: String,
         /// Addresses, prefixes or ranges.
         addresses: Vec<String>,
     },
-    /// Makes a named list hold exactly these addresses, or what a source holds; creates it when there
-    /// is none. The list is unread afterwards when a source is given: the daemon reads it.
+    /// Sets the content of a named list to exactly these addresses, or to that of a source. Creates
+    /// the list if it does not exist. With a source, the list is unread afterwards: the daemon
+    /// reads it.
     SetList {
         /// Its name.
         list: String,
-        /// Addresses, prefixes or ranges; none where a source is given.
+        /// Addresses, prefixes or ranges; `None` if a source is given.
         #[serde(default)]
         addresses: Option<Vec<String>>,
         /// A note for each of them.
@@ -127,12 +128,12 @@ pub enum Edit {
         #[serde(flatten)]
         source: SourceText,
     },
-    /// Removes a named list that nothing uses.
+    /// Removes an unused named list.
     RemoveList {
         /// Its name.
         list: String,
     },
-    /// Sets a zone's settings; creates the zone when it does not exist.
+    /// Sets a zone's settings, and creates the zone if it does not exist.
     SetZone {
         /// Its name.
         name: String,
@@ -143,7 +144,7 @@ pub enum Edit {
         #[serde(default)]
         malformed: Option<MalformedPolicy>,
     },
-    /// Adds many addresses to a rule or a list. What is held already is no error.
+    /// Adds many addresses to a rule or a list. Existing elements are not an error.
     Import(Import),
 }
 
@@ -151,15 +152,16 @@ pub enum Edit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddRule {
-    /// The name; none: the action's word, unless a rule with this action shares a zone with it.
+    /// The name; `None` means the action's word, unless a rule with this action shares a zone with
+    /// it.
     #[serde(default)]
     pub name: Option<String>,
-    /// What the rule asks for.
+    /// The rule's action.
     pub action: Action,
     /// Addresses, prefixes, ranges or `@lists`; at least one.
     #[serde(rename = "match")]
     pub matches: Vec<String>,
-    /// What it spares.
+    /// The exceptions.
     #[serde(default)]
     pub except: Vec<String>,
     /// When it ends.
@@ -168,18 +170,18 @@ pub struct AddRule {
     /// Free text.
     #[serde(default)]
     pub note: String,
-    /// Alert hits of a block rule.
+    /// Whether hits of a block rule alert.
     #[serde(default)]
     pub alert: bool,
-    /// Add it switched off.
+    /// Whether the rule is added as disabled.
     #[serde(default)]
     pub disabled: bool,
-    /// The zones that it holds in; empty: all.
+    /// The zones of the rule; empty means all.
     #[serde(default)]
     pub zones: Vec<String>,
 }
 
-/// See [`Edit::EditRule`]. What is absent stays.
+/// See [`Edit::EditRule`]. Absent fields stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EditRule {
@@ -191,16 +193,16 @@ pub struct EditRule {
     /// The new action.
     #[serde(default)]
     pub action: Option<Action>,
-    /// Added to `match`; what it holds already is no error.
+    /// Elements to add to `match`. Existing elements are not an error.
     #[serde(default)]
     pub add_match: Vec<String>,
-    /// Removed from `match`; what it does not hold is an error.
+    /// Elements to remove from `match`. A missing element is an error.
     #[serde(default)]
     pub remove_match: Vec<String>,
-    /// Added to `except`.
+    /// Elements to add to `except`.
     #[serde(default)]
     pub add_except: Vec<String>,
-    /// Removed from `except`.
+    /// Elements to remove from `except`.
     #[serde(default)]
     pub remove_except: Vec<String>,
     /// The new note.
@@ -209,13 +211,13 @@ pub struct EditRule {
     /// The new end.
     #[serde(default)]
     pub expires: Option<Expiry>,
-    /// Switches it on or off.
+    /// Enables or disables the rule.
     #[serde(default)]
     pub enabled: Option<bool>,
-    /// Alert hits of a block rule.
+    /// Whether hits of a block rule alert.
     #[serde(default)]
     pub alert: Option<bool>,
-    /// The new zones; empty: all.
+    /// The new zones; empty means all.
     #[serde(default)]
     pub zones: Option<Vec<String>>,
 }
@@ -229,13 +231,13 @@ pub enum Expiry {
     Never,
     /// At this time.
     At(Timestamp),
-    /// So many seconds after the edit is staged.
+    /// This number of seconds after the edit is staged.
     After(u64),
 }
 
-/// Carries out one edit and says what it did, one line each; on an error `ruleset` is as it was.
+/// Executes one edit and describes the result, in lines. An error leaves `ruleset` unchanged.
 ///
-/// New rules get identity 0: the caller gives them theirs. `force` allows what is refused for
+/// New rules get identity 0: the caller assigns the real one. `force` allows what is refused for
 /// safety.
 pub fn apply(
     ruleset: &mut Ruleset,

@@ -1,4 +1,4 @@
-//! Edits of rules that exist.
+//! Edits of existing rules.
 
 use jiff::{SignedDuration, Timestamp};
 use rustc_hash::FxHashSet;
@@ -40,7 +40,7 @@ pub(super) fn edit(
         .collect())
 }
 
-/// Removals come first, so that an edit may replace an element by another form of it.
+/// Removes first, so that an edit can replace an element with another form of it.
 fn change_lists(
     ruleset: &Ruleset,
     rule: &mut Rule,
@@ -140,7 +140,7 @@ pub(super) fn replace(
     let Some(old) = ruleset.rules.get(index) else {
         return Ok(Vec::new());
     };
-    // What a document refuses for safety `check` refuses as well, but only where it is new.
+    // `check` also refuses what a document refuses for safety, but only if it is new.
     let mut new = document::parse_rule(toml, &format!("rule {name}"), ruleset, true)?;
     new.id = old.id;
     if let Some(end) = new.expires
@@ -198,7 +198,7 @@ pub(super) fn remove(ruleset: &mut Ruleset, names: &[String]) -> Result<Vec<Stri
         .collect())
 }
 
-/// When a rule ends; an end that is not in the future is refused.
+/// Returns when a rule ends. Rejects an end that is not in the future.
 pub(super) fn end_of(expires: Expiry, now: Timestamp) -> Result<Option<Timestamp>, EditError> {
     let end = match expires {
         Expiry::Never => return Ok(None),
@@ -214,8 +214,8 @@ pub(super) fn end_of(expires: Expiry, now: Timestamp) -> Result<Option<Timestamp
     Ok(Some(end))
 }
 
-/// Refuses a rule that must not stand in the ruleset, in place of `old` when that is given. What
-/// is dangerous is refused where it is new, so that a forced rule can be edited afterwards.
+/// Rejects a rule that must not be in the ruleset, in place of `old` if that is given. A danger is
+/// refused only if it is new, so a forced rule can be edited later.
 pub(super) fn check(
     ruleset: &Ruleset,
     new: &Rule,

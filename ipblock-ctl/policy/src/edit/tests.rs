@@ -41,8 +41,8 @@ match = ["2001:db8::/32"]
     ruleset
 }
 
-/// What each edit says, one after the other from [`base`] on, and what they changed; a blank line
-/// begins anew. `force` stands before an edit that is forced.
+/// Runs edits one after the other, starting from [`base`], and prints their results and changes. A
+/// blank line starts over. `force` before an edit forces it.
 #[test]
 fn edits_are_carried_out_or_refused_and_change_nothing_then() {
     let mut shown = String::new();
@@ -85,7 +85,7 @@ fn said(ruleset: &mut Ruleset, edit: &Edit, force: bool) -> String {
     }
 }
 
-/// Lines that are no longer there, new ones, and which identity each rule has.
+/// Returns removed lines, new lines, and the identity of each rule.
 fn changes(ruleset: &Ruleset) -> String {
     let [before, after] = [&base(), ruleset].map(document::print);
     let missing_in = |other: &str, text: &str, sign: char| -> String {

@@ -1,4 +1,4 @@
-//! Many short texts in one piece of memory, as a large edit carries them.
+//! Many short texts in one allocation, for large edits.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::{
     de::{DeserializeSeed, Error, SeqAccess, Visitor},
 };
 
-/// A list of texts; in JSON an array of strings. A text costs its bytes and eight more, where a
-/// `String` takes its own piece of memory.
+/// A list of texts; in JSON an array of strings. A text takes its bytes and eight more, while each
+/// `String` is an allocation of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
     all: String,
-    /// Where each text ends in `all`.
+    /// The end of each text in `all`.
     ends: Vec<usize>,
 }
 
@@ -23,13 +23,13 @@ impl Texts {
         self.ends.push(self.all.len());
     }
 
-    /// How many there are.
+    /// Returns their number.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// Appends one text without making a `String` of it.
+/// Appends one text without a temporary `String`.
 struct Next<'t>(&'t mut Texts);
 
 impl<'de> DeserializeSeed<'de> for Next<'_> {

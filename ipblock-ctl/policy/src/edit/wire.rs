@@ -1,8 +1,8 @@
-//! Edits out of a request.
+//! Reads edits from a request.
 //!
-//! What is tagged inside itself serde reads into a tree first, since the tag may stand anywhere: for
-//! an import of a million addresses that is the largest thing in the daemon. The tag of an import
-//! that stands first, as everyone writes it, is enough to read the rest as it comes.
+//! serde reads an internally tagged value into a tree first, because the tag may be anywhere. For
+//! an import of a million addresses that tree would be the largest object in the daemon. If the tag
+//! comes first, as all clients write it, the rest can be read as a stream.
 
 use std::fmt;
 

@@ -51,8 +51,8 @@ pub(super) fn set(
     Ok(said)
 }
 
-/// Puts a zone into the ruleset; the zone `default` is left out while nothing about it is set, so
-/// that undoing a change gives the ruleset from before it.
+/// Inserts a zone into the ruleset. Omits the zone `default` with default settings, so that undoing
+/// a change restores the previous ruleset exactly.
 pub(super) fn store(ruleset: &mut Ruleset, name: ZoneName, zone: Zone) {
     if name == ZoneName::default() && zone == Zone::default() {
         ruleset.zones.remove(&name);

@@ -1,4 +1,4 @@
-//! What is refused, where, and what is said instead.
+//! What is rejected, at which position, and with which message.
 
 use super::*;
 use crate::{Classified, ErrorKind, samples::shown_by_block};

@@ -14,7 +14,7 @@ fn prefix() -> impl Strategy<Value = IpNet> {
     prop_oneof![ipv4, ipv6]
 }
 
-/// Any text: quotes, backslashes, line ends and control characters more often than by chance.
+/// Any text, with frequent quotes, backslashes, line ends and control characters.
 fn note() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => Just(String::new()),
@@ -92,7 +92,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
-/// Any ruleset, identities 0.
+/// Any ruleset, with identities 0.
 pub(crate) fn ruleset() -> impl Strategy<Value = Ruleset> {
     let rules = prop::collection::vec(rule(), 0..5);
     (
