@@ -1,7 +1,7 @@
-//! The guard against lock-out: which addresses that must stay reachable a change would newly drop.
+//! The guard against lock-out: finds protected addresses that a change would newly drop.
 //!
-//! Where the addresses come from is the daemon's to know; what a change does with them is a pair of
-//! verdict functions a zone.
+//! The daemon knows where the addresses come from. This module models a change as two verdict
+//! functions per zone.
 
 use std::{
     collections::BTreeMap,
@@ -16,17 +16,18 @@ use super::{
     name::{RuleName, ZoneName},
 };
 
-/// How many addresses, and rules of one address, a message names; it says how many more there are.
+/// Number of addresses, and of rules per address, that a message lists; it gives the number of the
+/// others.
 const NAMED: usize = 10;
 
-/// Addresses that must not be cut off, each with every reason why.
+/// Addresses that must stay reachable, each with all its reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protected(BTreeMap<IpAddr, Vec<String>>);
 
 impl Protected {
-    /// Adds an address and why it is protected, in words that follow "192.0.2.7:". An IPv4-mapped
-    /// address becomes IPv4; what is no other host's address (loopback, unspecified, multicast) is
-    /// left out.
+    /// Adds an address and the reason for its protection, in words that follow "192.0.2.7:". An
+    /// IPv4-mapped address becomes IPv4. Ignores addresses that cannot belong to another host
+    /// (loopback, unspecified, multicast).
     pub fn add(&mut self, address: IpAddr, why: impl Into<String>) {
         let address = address.to_canonical();
         if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
@@ -45,7 +46,7 @@ impl Protected {
         self.0.keys().copied().collect()
     }
 
-    /// Why an address is protected; empty when it is not.
+    /// Returns why an address is protected; empty if it is not.
     #[must_use]
     pub fn why(&self, address: IpAddr) -> String {
         let reasons = self.0.get(&address).map_or(&[][..], Vec::as_slice);
@@ -53,18 +54,18 @@ impl Protected {
     }
 }
 
-/// A zone as it judges before and after a change. Both functions say whether it drops a packet
-/// from this address.
+/// A zone before and after a change. Both functions return whether it drops a packet from an
+/// address.
 pub struct ZoneSides<'a> {
     /// Its name.
     pub name: &'a ZoneName,
-    /// Before. A zone that there was not, and an interface without a filter, drop nothing.
+    /// Before. A zone that did not exist and an interface without a filter drop nothing.
     pub before: &'a dyn Fn(IpAddr) -> bool,
     /// After.
     pub after: &'a dyn Fn(IpAddr) -> bool,
 }
 
-/// The addresses that a zone passed and would drop, zone by zone, in the order given.
+/// Returns the addresses that a zone passed and would drop, by zone, in the given order.
 pub fn newly_dropped<'a>(
     addresses: &[IpAddr],
     zones: impl IntoIterator<Item = ZoneSides<'a>>,
@@ -79,19 +80,19 @@ pub fn newly_dropped<'a>(
     found
 }
 
-/// What drops an address.
+/// The cause of a drop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// These block rules.
     Rules(Vec<RuleName>),
     /// The zone's default.
     Default,
-    /// A ban of addresses that hold it.
+    /// A ban of a prefix with the address.
     Ban(IpNet),
 }
 
 impl Cause {
-    /// What drops an address that is dropped by what the explanation says.
+    /// Returns the cause of a drop from its explanation.
     #[must_use]
     pub fn of(explanation: &Explanation<'_>) -> Self {
         if explanation.drops() && explanation.reason == Reason::Rule {
@@ -122,7 +123,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One protected address that would be cut off.
+/// A protected address that would become unreachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
     /// The address.
@@ -131,9 +132,9 @@ pub struct CutOff {
     pub why: String,
     /// The zone that would drop it.
     pub zone: ZoneName,
-    /// What would drop it there.
+    /// The cause of the drop.
     pub cause: Cause,
-    /// The revision on trial, when this is so once it is taken back and not before.
+    /// The revision on trial, if the drop happens only after its rollback.
     pub once_back: Option<u64>,
 }
 
@@ -157,8 +158,8 @@ impl fmt::Display for CutOff {
     }
 }
 
-/// The protected addresses that bans of these prefixes would newly drop in a zone: those that it
-/// passes, and not for being on an allow list, which wins over bans.
+/// Returns the protected addresses that bans of these prefixes would newly drop in a zone. An
+/// address on an allow list is not among them, because that wins over bans.
 #[must_use]
 pub fn cut_by_bans(
     protected: &Protected,
@@ -181,7 +182,7 @@ pub fn cut_by_bans(
     hit.collect()
 }
 
-/// The refusal of a change that would cut addresses off: what, and one line for each.
+/// Returns the refusal of a change that would cut addresses off, with a line for each.
 #[must_use]
 pub fn refusal(cut: &[CutOff]) -> String {
     let mut text = match distinct(cut).len() {
@@ -194,7 +195,7 @@ pub fn refusal(cut: &[CutOff]) -> String {
     text
 }
 
-/// One line for each address that would be cut off: some, and how many more.
+/// Returns a line for each address that would be cut off: some, and the number of the others.
 #[must_use]
 pub fn lines(cut: &[CutOff]) -> Vec<String> {
     let mut lines: Vec<_> = cut.iter().take(NAMED).map(ToString::to_string).collect();
@@ -204,10 +205,10 @@ pub fn lines(cut: &[CutOff]) -> Vec<String> {
     lines
 }
 
-/// What to do instead; `deploy` when the allow list has to be deployed first.
+/// Returns what to do instead; `deploy` if the allow list must be deployed first.
 #[must_use]
 pub fn refusal_hint(cut: &[CutOff], deploy: bool) -> String {
-    // Nothing can be deployed meanwhile.
+    // Nothing can be deployed during a trial.
     if cut.iter().all(|one| one.once_back.is_some()) {
         return "first `ipblock-ctl confirm`\nor pass --force if that is meant".to_owned();
     }
@@ -262,7 +263,7 @@ mod tests {
         compile(ruleset, &ZoneName::default(), now()).unwrap()
     }
 
-    /// Which of the addresses the zone `default` would newly drop.
+    /// Returns which of the addresses the zone `default` would newly drop.
     fn cut(before: &Ruleset, after: &Ruleset, addresses: &[&str]) -> Vec<String> {
         let (before, after) = (zone(before), zone(after));
         let sides = ZoneSides {

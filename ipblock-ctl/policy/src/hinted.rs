@@ -4,7 +4,8 @@ use std::{error::Error, fmt::Display};
 
 use serde::{Deserialize, Serialize};
 
-/// Sorts of failure. An answer's HTTP status and the exit code of `ipblock-ctl` follow from them.
+/// Kinds of failure. They determine the HTTP status of an answer and the exit code of
+/// `ipblock-ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
@@ -21,7 +22,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The HTTP status code.
+    /// Returns the HTTP status code.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -33,7 +34,7 @@ impl ErrorKind {
         }
     }
 
-    /// The exit code of `ipblock-ctl`.
+    /// Returns the exit code of `ipblock-ctl`.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -45,12 +46,12 @@ impl ErrorKind {
     }
 }
 
-/// An error that says what to do about it.
+/// An error with a hint.
 pub trait Hinted: Error {
-    /// What to do instead; may be several lines. `None` where the message says everything.
+    /// Returns what to do instead, perhaps in several lines. `None` if the message is enough.
     fn hint(&self) -> Option<String>;
 
-    /// Message and hint on one line, for a log or a field: `MESSAGE (HINT)`.
+    /// Returns message and hint on one line, for a log or a field: `MESSAGE (HINT)`.
     fn in_one_line(&self) -> String {
         let message = joined(&self.to_string());
         match self.hint() {
@@ -115,9 +116,9 @@ impl Diagnostic {
     }
 }
 
-/// An error that a request can end with.
+/// An error of a request.
 pub trait Classified: Hinted {
-    /// What sort of failure the request has.
+    /// Returns the kind of failure.
     fn kind(&self) -> ErrorKind;
 }
 

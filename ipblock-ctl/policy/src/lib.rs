@@ -1,4 +1,4 @@
-//! What the operator says, and what follows from it.
+//! The operator's rules, and what follows from them.
 //!
 //! Pure: no aya, no tokio, no files and no clock. Time is always an argument.
 #![forbid(unsafe_code)]

@@ -7,27 +7,27 @@ use thiserror::Error;
 
 use super::text::{is_safe, shown};
 
-/// Longest name, in bytes. All characters are ASCII.
+/// Maximum length of a name in bytes. All characters are ASCII.
 pub const MAX_NAME_LEN: usize = 64;
 
-/// Why a name is refused.
+/// Why a name is rejected.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NameError {
-    /// No characters at all.
+    /// The name is empty.
     #[error("a {kind} name must not be empty")]
     Empty {
         /// `rule`, `list` or `zone`.
         kind: &'static str,
     },
-    /// More than [`MAX_NAME_LEN`] characters.
+    /// The name has more than [`MAX_NAME_LEN`] characters.
     #[error("{kind} name `{name}` is longer than {MAX_NAME_LEN} characters")]
     TooLong {
         /// `rule`, `list` or `zone`.
         kind: &'static str,
-        /// What it begins with, with control characters escaped.
+        /// Its beginning, with control characters escaped.
         name: String,
     },
-    /// A character outside the allowed set, or a first one that is no letter, digit or underscore.
+    /// A character is not allowed, or the first one is not a letter, digit or underscore.
     #[error(
         "{kind} name `{name}` may hold only letters, digits, `_`, `-` and `.`, \
          and starts with a letter, a digit or `_`"
@@ -35,16 +35,16 @@ pub enum NameError {
     Character {
         /// `rule`, `list` or `zone`.
         kind: &'static str,
-        /// The name, clipped and with control characters escaped.
+        /// The name, shortened and with control characters escaped.
         name: String,
     },
 }
 
-/// Longest interface name, in bytes: `IFNAMSIZ` of Linux without its NUL.
+/// Maximum length of an interface name in bytes: `IFNAMSIZ` of Linux without its NUL.
 const MAX_INTERFACE_NAME: usize = 15;
 
-/// Refuses a name that no network interface can have (net/core/dev.c, `dev_valid_name`), and one
-/// that cannot be shown or typed: with characters that are not safe to print.
+/// Rejects a name that no network interface can have (net/core/dev.c, `dev_valid_name`), and one
+/// with characters that are not safe to print.
 pub fn check_interface_name(name: &str) -> Result<(), String> {
     let refused = |c: char| c == '/' || c == ':' || c.is_whitespace() || !is_safe(c);
     if name.is_empty() || name == "." || name == ".." || name.contains(refused) {
@@ -90,7 +90,7 @@ macro_rules! name_type {
         pub struct $type(String);
 
         impl $type {
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -135,7 +135,7 @@ name_type!(
     "rule"
 );
 name_type!(
-    /// Name of a list, without the `@` that stands before it in a rule.
+    /// Name of a list, without the `@` before it in a rule.
     ListName,
     "list"
 );

@@ -1,11 +1,11 @@
-//! What one person changed in a ruleset, apart from what else it holds, so that it can be carried
-//! over to a ruleset that somebody else has changed meanwhile.
+//! The changes of one person to a ruleset, separate from the rest, so that they can be applied to a
+//! ruleset that another person has changed meanwhile.
 //!
-//! A ruleset is looked at as facts: one for each rule, for each element of an allow list or a named
-//! list, and for each zone's settings. A patch says of each changed fact what it was and what it
-//! is. It goes onto any ruleset that holds the old or the new value of every one of them; anywhere
-//! else two people changed the same thing, which is a conflict. Neither the order of facts nor an
-//! element that a list holds twice has a meaning.
+//! A ruleset is treated as facts: one for each rule, for each element of an allow list or a named
+//! list, and for each zone's settings. A patch contains the old and the new value of each changed
+//! fact. It can be applied to a ruleset that has the old or the new value of every one. Otherwise
+//! two people changed the same fact, which is a conflict. The order of facts and duplicate elements
+//! have no meaning.
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use super::{
     source::Source,
 };
 
-/// What changed between two rulesets. Rules are paired by identity, which all of them need.
+/// The differences between two rulesets. Rules are paired by identity, which all of them need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
     rules: Vec<Change<RuleId, Rule>>,
@@ -34,13 +34,13 @@ pub struct Patch {
     zone_allow: BTreeMap<ZoneName, Vec<Change<At, Box<str>>>>,
     lists: Vec<Change<ListName, Source>>,
     list_elements: BTreeMap<ListName, Vec<Change<IpNet, Box<str>>>>,
-    /// Lists that follow a source on either side: what they hold is one fact.
+    /// Lists that follow a source on either side: their whole content is one fact.
     list_contents: BTreeMap<ListName, (List, List)>,
 }
 
 type ZoneSettings = (DefaultVerdict, MalformedPolicy);
 
-/// One fact that changed: absent before when it is new, absent after when it is gone.
+/// A changed fact: `before` is absent for a new one, `after` for a removed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Change<K, V> {
     key: K,
@@ -48,21 +48,21 @@ struct Change<K, V> {
     after: Option<V>,
 }
 
-/// Something that both sides changed, and differently.
+/// A fact that both sides changed differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchConflict {
-    /// What: `rule abuse`, `the allow list`, `zone dmz`, `list office`.
+    /// The subject: `rule abuse`, `the allow list`, `zone dmz`, `list office`.
     pub subject: String,
-    /// What is the matter, in words.
+    /// The conflict in words.
     pub problem: String,
-    /// A rule as the patch leaves it; none where it removes the rule, and for what is no rule.
+    /// The rule after the patch; `None` if the patch removes it or the subject is not a rule.
     pub wanted: Option<Box<Rule>>,
-    /// The rule as the other side has it; none where it has none, and for what is no rule.
+    /// The rule of the other side; `None` if it has none or the subject is not a rule.
     pub found: Option<Box<Rule>>,
 }
 
 impl Patch {
-    /// What leads from `before` to `after`.
+    /// Returns the differences from `before` to `after`.
     #[must_use]
     pub fn between(before: &Ruleset, after: &Ruleset) -> Self {
         let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Shared<Element> {
@@ -107,7 +107,7 @@ impl Patch {
         *self == Self::default()
     }
 
-    /// Carries the change over to another ruleset, or says everything that stands in the way.
+    /// Applies the change to another ruleset, or returns all conflicts.
     pub fn apply(&self, onto: &Ruleset) -> Result<Ruleset, Vec<PatchConflict>> {
         let mut conflicts = Vec::new();
         let mut rules = onto.rules.clone();
@@ -157,8 +157,8 @@ impl Patch {
         }
     }
 
-    /// The lists to carry changes over to. One that the patch removes, and that still follows the
-    /// source it followed, is empty: what was read meanwhile is nobody's edit.
+    /// Returns the lists to apply changes to. If the patch removes a list that still follows the
+    /// same source, the list is empty: content that was read meanwhile is not an edit.
     fn without_gone_contents(&self, onto: &BTreeMap<ListName, List>) -> Vec<(ListName, List)> {
         let mut lists = onto.clone();
         for gone in self.lists.iter().filter(|change| change.after.is_none()) {
@@ -174,7 +174,7 @@ impl Patch {
     }
 }
 
-/// Something that a patch looks at as a fact: what it is told by, and what may change in it.
+/// A type that a patch treats as a fact: its key, and the value that may change.
 trait Fact {
     type Key: Clone + Eq + Hash;
     type Value: Clone + PartialEq;
@@ -309,10 +309,10 @@ fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
 
 type ChangeOf<F> = Change<<F as Fact>::Key, <F as Fact>::Value>;
 
-/// A change that cannot be carried over, and the value that was found instead.
+/// A change that cannot be applied, and the value that was found instead.
 type Refused<'c, F> = (&'c ChangeOf<F>, Option<<F as Fact>::Value>);
 
-/// The facts that differ, those that are gone first.
+/// Returns the facts that differ, removed ones first.
 fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<ChangeOf<F>> {
     let values = |facts: &[F]| -> FxHashMap<F::Key, F::Value> {
         let facts = facts.iter();
@@ -332,7 +332,7 @@ fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<ChangeOf<F>> {
         .collect()
 }
 
-/// Carries changes over to `facts`; returns those that cannot be, with the value found instead.
+/// Applies changes to `facts`. Returns those that cannot be applied, with the value found instead.
 fn carry<'c, F: Fact>(changes: &'c [ChangeOf<F>], facts: &mut Vec<F>) -> Vec<Refused<'c, F>> {
     let wanted: FxHashSet<_> = changes.iter().map(|change| &change.key).collect();
     let mut places = FxHashMap::default();
@@ -365,8 +365,8 @@ fn carry<'c, F: Fact>(changes: &'c [ChangeOf<F>], facts: &mut Vec<F>) -> Vec<Ref
     conflicts
 }
 
-/// Carries over changes of things that hold elements: first of the elements, then of the things
-/// themselves. Calls `conflict` with the name of each that both sides changed differently.
+/// Applies changes of objects with elements: first of the elements, then of the objects. Calls
+/// `conflict` with the name of each that both sides changed differently.
 fn carry_nested<N, T, E>(
     things: &[ChangeOf<(N, T)>],
     elements: &BTreeMap<N, Vec<ChangeOf<E>>>,
@@ -390,14 +390,14 @@ where
         let found = onto.iter_mut().find(|(held, _)| held == name);
         let agrees = match found {
             Some((_, thing)) => carry(changes, elements_of(thing)).is_empty(),
-            // All that was taken out of it is gone with it.
+            // The removal of the object includes every removal from it.
             None => changes.iter().all(|change| change.after.is_none()),
         };
         if !agrees {
             conflict(name);
         }
     }
-    // What the other side added to something must not go with it.
+    // What the other side added to an object must not be removed with it.
     for change in &gone {
         let found = onto.iter_mut().find(|(held, _)| *held == change.key);
         if found.is_some_and(|(_, thing)| !elements_of(thing).is_empty()) {
@@ -410,8 +410,8 @@ where
     onto
 }
 
-/// Carries over what a list holds that follows a source on one side at least: `list` gets it. Whether that
-/// could be done.
+/// Applies the change of the content of a list that follows a source on at least one side: `list`
+/// gets it. Returns whether that was possible.
 fn carry_content(old: &List, new: &List, onto: Option<&List>, list: &mut List) -> bool {
     let nothing = List::default();
     let onto = onto.unwrap_or(&nothing);
@@ -419,7 +419,7 @@ fn carry_content(old: &List, new: &List, onto: Option<&List>, list: &mut List) -
         // The other side has read the same source later.
         return true;
     }
-    // Where the other side has only read the old source again, nobody else changed the list.
+    // If the other side has only read the old source again, no other person changed the list.
     if onto.elements == old.elements || old.follows_as(onto) {
         list.elements.clone_from(&new.elements);
         return true;
@@ -453,8 +453,8 @@ fn entries_conflict(subject: &str) -> PatchConflict {
     }
 }
 
-/// What only both sides together break: a name that two rules have, lists and zones that are used
-/// and gone.
+/// Returns problems that only the combination of both sides has: two rules with the same name, and
+/// lists and zones that are used but removed.
 fn broken_references(ruleset: &Ruleset) -> Vec<PatchConflict> {
     let mut conflicts = Vec::new();
     let mut names = FxHashMap::<&RuleName, &Rule>::default();

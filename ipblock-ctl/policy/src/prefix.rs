@@ -6,20 +6,20 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// An address as a number in host byte order: `u32` for IPv4, `u128` for IPv6.
 pub(super) trait Bits: Copy + Ord + Hash + Debug {
-    /// Length of a single address's prefix.
+    /// Length of a prefix with a single address.
     const LEN: u8;
     /// The lowest address.
     const MIN: Self;
     /// The highest address.
     const MAX: Self;
-    /// The family's type of prefix.
+    /// The prefix type of the family.
     type Net: Into<IpNet> + Copy + Debug;
 
     /// The lowest address whose first `len` bits are those of `self`.
     fn first(self, len: u8) -> Self;
     /// The highest address whose first `len` bits are those of `self`.
     fn last(self, len: u8) -> Self;
-    /// How many leading bits are equal.
+    /// Returns the number of equal leading bits.
     fn common_len(self, other: Self) -> u8;
     /// The next address; `None` after the highest.
     fn next(self) -> Option<Self>;
@@ -27,11 +27,11 @@ pub(super) trait Bits: Copy + Ord + Hash + Debug {
     fn previous(self) -> Option<Self>;
     /// `self - other`, which must not be greater.
     fn distance(self, other: Self) -> u128;
-    /// As the family's address.
+    /// Converts to the address of the family.
     fn address(self) -> IpAddr;
-    /// As the family's prefix; `len` is at most [`Bits::LEN`].
+    /// Converts to the prefix of the family; `len` is at most [`Bits::LEN`].
     fn net(self, len: u8) -> Self::Net;
-    /// From the family's prefix, whatever its host bits.
+    /// Converts from the prefix of the family, and ignores host bits.
     fn prefix(net: Self::Net) -> Prefix<Self>;
 }
 
@@ -81,18 +81,18 @@ macro_rules! bits {
 bits!(u32, 32, Ipv4Addr, Ipv4Net);
 bits!(u128, 128, Ipv6Addr, Ipv6Net);
 
-/// A prefix with zero host bits. Orders by address, then by length: whatever covers a prefix
-/// stands before it.
+/// A prefix with zero host bits. Sorts by address, then by length, so a covering prefix comes
+/// before the covered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Prefix<B> {
     /// The lowest address.
     pub(super) first: B,
-    /// How many leading bits are fixed.
+    /// Number of fixed leading bits.
     pub(super) len: u8,
 }
 
 impl<B: Bits> Prefix<B> {
-    /// The prefix that holds one address.
+    /// Returns the prefix of one address.
     pub(super) fn host(address: B) -> Self {
         Self {
             first: address,
@@ -105,12 +105,12 @@ impl<B: Bits> Prefix<B> {
         self.first.last(self.len)
     }
 
-    /// Whether every address of `other` is one of `self`.
+    /// Whether it contains every address of `other`.
     pub(super) fn covers(self, other: Self) -> bool {
         self.len <= other.len && other.first.first(self.len) == self.first
     }
 
-    /// The prefix that is one bit shorter; `None` for the whole address space.
+    /// Returns the prefix that is one bit shorter; `None` for the whole address space.
     pub(super) fn parent(self) -> Option<Self> {
         let len = self.len.checked_sub(1)?;
         Some(Self {
@@ -119,7 +119,7 @@ impl<B: Bits> Prefix<B> {
         })
     }
 
-    /// The lower and the upper half; `None` for a single address.
+    /// Returns the lower and the upper half; `None` for a single address.
     pub(super) fn halves(self) -> Option<[Self; 2]> {
         if self.len >= B::LEN {
             return None;
@@ -132,13 +132,13 @@ impl<B: Bits> Prefix<B> {
         Some([half(self.first), half(self.last())])
     }
 
-    /// As the prefix of either family.
+    /// Converts to a prefix of either family.
     pub(super) fn net(self) -> IpNet {
         self.first.net(self.len).into()
     }
 }
 
-/// Prefixes of both families apart, in the order given.
+/// Separates the families of prefixes and keeps their order.
 pub(super) fn by_family(
     nets: impl IntoIterator<Item = IpNet>,
 ) -> (Vec<Prefix<u32>>, Vec<Prefix<u128>>) {
@@ -152,11 +152,11 @@ pub(super) fn by_family(
     families
 }
 
-/// The longest of `sorted` that covers `inner`; `key` says which prefix an element stands for.
+/// Returns the longest of `sorted` that covers `inner`; `key` returns the prefix of an element.
 ///
-/// A step costs one binary search. A predecessor that does not cover `inner` bounds the length of
-/// every prefix that can, so steps are few on real tables and at most as many as an address has
-/// bits.
+/// A step costs one binary search. A predecessor that does not cover `inner` limits the length of
+/// every prefix that can. So there are few steps on real tables, and at most as many as an address
+/// has bits.
 pub(super) fn longest_cover<B: Bits, T>(
     sorted: &[T],
     key: impl Fn(&T) -> Prefix<B>,
@@ -170,7 +170,7 @@ pub(super) fn longest_cover<B: Bits, T>(
         if prefix.covers(inner) {
             return Some(element);
         }
-        // Strictly shorter: had it all bits of `bound` in common, it would cover `inner`.
+        // Strictly shorter: with all bits of `bound` in common, it would cover `inner`.
         let len = prefix.first.common_len(inner.first);
         bound = Prefix {
             first: inner.first.first(len),
@@ -184,10 +184,10 @@ pub(super) fn longest_cover<B: Bits, T>(
 pub(super) struct RangeSet<B>(Vec<(B, B)>);
 
 impl<B: Bits> RangeSet<B> {
-    /// The union of ranges in any order.
+    /// Returns the union of ranges in any order.
     pub(super) fn new(mut ranges: Vec<(B, B)>) -> Self {
         ranges.sort_unstable();
-        // `dedup_by` hands over the later element first and keeps the earlier one.
+        // `dedup_by` passes the later element first and keeps the earlier one.
         ranges.dedup_by(|later, kept| {
             let joined = kept.1.next().is_none_or(|after| later.0 <= after);
             if joined {
@@ -198,35 +198,35 @@ impl<B: Bits> RangeSet<B> {
         Self(ranges)
     }
 
-    /// The union of prefixes in any order.
+    /// Returns the union of prefixes in any order.
     pub(super) fn of_prefixes(prefixes: &[Prefix<B>]) -> Self {
         Self::new(prefixes.iter().map(|p| (p.first, p.last())).collect())
     }
 
-    /// The ranges.
+    /// Returns the ranges.
     pub(super) fn ranges(&self) -> &[(B, B)] {
         &self.0
     }
 
-    /// Whether it holds no address.
+    /// Whether it is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it holds every address from `first` to `last`.
+    /// Whether it contains every address from `first` to `last`.
     pub(super) fn covers(&self, (first, last): (B, B)) -> bool {
         let after = self.0.partition_point(|range| range.0 <= first);
         let before = after.checked_sub(1).and_then(|index| self.0.get(index));
         before.is_some_and(|range| last <= range.1)
     }
 
-    /// Whether it holds an address from `first` to `last`.
+    /// Whether it contains an address from `first` to `last`.
     pub(super) fn touches(&self, (first, last): (B, B)) -> bool {
         let index = self.0.partition_point(|range| range.1 < first);
         self.0.get(index).is_some_and(|range| range.0 <= last)
     }
 
-    /// The addresses of `self` that are not in `other`.
+    /// Returns the addresses of `self` that are not in `other`.
     pub(super) fn without(&self, other: &Self) -> Self {
         let mut left = Vec::new();
         let mut holes = other.0.iter().copied().peekable();
@@ -248,7 +248,7 @@ impl<B: Bits> RangeSet<B> {
                 {
                     left.push((from, before));
                 }
-                // A hole that reaches beyond this range may reach into the next one: it stays.
+                // A hole beyond the end of this range may overlap the next one, so it stays.
                 rest = hole_end.next().filter(|after| *after <= last);
             }
             if let Some(from) = rest {

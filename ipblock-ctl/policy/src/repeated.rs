@@ -1,23 +1,23 @@
-//! Which prefixes come more than once.
+//! Finds repeated prefixes.
 
 use ipnet::IpNet;
 
 use super::prefix::{Bits, Prefix};
 
-/// A prefix that comes again, by positions.
+/// A repeated prefix, by positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
-    /// Where it comes first.
+    /// The position of its first occurrence.
     pub(super) first: usize,
-    /// Where it comes again.
+    /// The position of the repetition.
     pub(super) again: usize,
 }
 
-/// Every prefix that stood somewhere before, in the order in which they come again. Each is given
-/// with its position, rising.
+/// Returns every prefix that occurred earlier, in the order of repetition. The input has ascending
+/// positions.
 ///
-/// Sorts positions instead of hashing prefixes: a million hosts take a third of the time and a
-/// seventh of the memory.
+/// Sorts positions instead of hashing prefixes: for a million hosts it takes a third of the time
+/// and a seventh of the memory.
 pub(super) fn repeated(nets: impl Iterator<Item = (usize, IpNet)>) -> Vec<Repeated> {
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for (position, net) in nets {

@@ -1,7 +1,7 @@
 //! The ruleset: rules, allow lists, zones and named lists.
 //!
-//! These are resolved values: every prefix has zero host bits, every name is well formed. Texts
-//! become rulesets in `document` (TOML) and `edit` (single changes), and nowhere else.
+//! These are resolved values: every prefix has zero host bits, every name is valid. Only `document`
+//! (TOML) and `edit` (single changes) convert texts to rulesets.
 
 use std::collections::BTreeMap;
 
@@ -17,63 +17,63 @@ use super::{
     word::words,
 };
 
-/// Identity of a rule: survives rename and rollback, is never used twice in a state directory.
+/// Identity of a rule: survives rename and rollback, and is never reused in a state directory.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]
 #[serde(transparent)]
 pub struct RuleId(pub u64);
 
-/// Everything that a revision holds.
+/// The content of a revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
     /// Rules in the order in which they were added. Order has no meaning for verdicts.
     pub rules: Vec<Rule>,
-    /// The global allow list: what it holds passes in every zone.
+    /// The global allow list: its addresses pass in every zone.
     pub allow: Shared<Element>,
-    /// Zones that differ from the default settings. [`Ruleset::zone`] answers for the others.
+    /// Zones that differ from the default settings. [`Ruleset::zone`] returns the others too.
     pub zones: BTreeMap<ZoneName, Zone>,
     /// Named lists.
     pub lists: BTreeMap<ListName, List>,
 }
 
-/// What the operator says about some addresses.
+/// A rule about some addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Identity; 0 until the store has given one.
+    /// Identity; 0 until the store has assigned one.
     pub id: RuleId,
     /// Unique in the ruleset.
     pub name: RuleName,
-    /// What the rule asks for.
+    /// The action.
     pub action: Action,
-    /// The addresses that it holds for.
+    /// The addresses that it applies to.
     #[serde(rename = "match")]
     pub matches: Shared<Element>,
-    /// The addresses that it spares.
+    /// The exceptions.
     pub except: Shared<Element>,
-    /// From then on the rule matches nothing.
+    /// The end: from then on the rule matches nothing.
     pub expires: Option<Timestamp>,
     /// Free text.
     pub note: String,
     /// A disabled rule matches nothing.
     pub enabled: bool,
-    /// A block rule that is alerted like a warn rule.
+    /// Whether a block rule alerts like a warn rule.
     pub alert: bool,
-    /// The zones that the rule holds in; empty: in all.
+    /// The zones that the rule applies to; empty means all.
     pub zones: Vec<ZoneName>,
 }
 
 /// One element of a list of addresses.
 #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 pub struct Element {
-    /// What it stands for.
+    /// Its prefix or list.
     pub at: At,
-    /// Free text; empty for none.
+    /// Free text; may be empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub note: Box<str>,
 }
 
-/// What an element of a rule or an allow list stands for.
+/// The address part of an element in a rule or an allow list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum At {
@@ -86,16 +86,16 @@ pub enum At {
 /// A zone's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zone {
-    /// What happens to an address that nothing matches.
+    /// The verdict on an address that no rule matches.
     pub default: DefaultVerdict,
-    /// What happens to a packet whose source cannot be read.
+    /// The verdict on a packet whose source cannot be read.
     pub malformed: MalformedPolicy,
-    /// What it holds passes in this zone.
+    /// The allow list of this zone.
     pub allow: Shared<Element>,
 }
 
 words! {
-    /// What a zone does with an address that nothing matches.
+    /// A zone's verdict on an address that no rule matches.
     #[derive(Default)]
     pub enum DefaultVerdict {
         /// A denylist.
@@ -107,7 +107,7 @@ words! {
 }
 
 words! {
-    /// What a zone does with a packet whose source cannot be read.
+    /// A zone's verdict on a packet whose source cannot be read.
     #[derive(Default)]
     pub enum MalformedPolicy {
         /// Count and pass.
@@ -121,7 +121,7 @@ words! {
 /// A named list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// Where its elements come from.
+    /// The source of its elements.
     pub source: Source,
     /// Its elements; lists do not nest.
     pub elements: Shared<ListElement>,
@@ -132,7 +132,7 @@ pub struct List {
 pub struct ListElement {
     /// A prefix with zero host bits.
     pub prefix: IpNet,
-    /// Free text; empty for none.
+    /// Free text; may be empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub note: Box<str>,
 }
@@ -149,14 +149,14 @@ impl PartialEq for ListElement {
     }
 }
 
-/// Nearly all notes are empty. `memcmp` with AVX-512 takes 100 ns to find that nothing equals nothing:
-/// an empty text points nowhere, and even a load of no bytes from there is one that faults.
+/// Nearly all notes are empty, and their pointer is dangling. `memcmp` with AVX-512 takes 100 ns to
+/// compare two of them, because even a masked load of no bytes from there faults.
 fn is_same_note(one: &str, other: &str) -> bool {
     one.len() == other.len() && (one.is_empty() || one == other)
 }
 
 impl List {
-    /// A list that the operator keeps.
+    /// Returns a list without a source, which the operator maintains.
     #[must_use]
     pub fn by_hand(elements: impl Into<Shared<ListElement>>) -> Self {
         Self {
@@ -165,7 +165,7 @@ impl List {
         }
     }
 
-    /// Whether it follows a source; then edits by hand are refused.
+    /// Whether it follows a source; then manual edits are rejected.
     #[must_use]
     pub const fn is_followed(&self) -> bool {
         self.source.kind().is_some()
@@ -177,7 +177,7 @@ impl List {
         self.is_followed() && self.source == other.source
     }
 
-    /// Whether its source is still to be read: one that was read has elements.
+    /// Whether its source was not read yet: after that it has elements.
     #[must_use]
     pub fn is_unread(&self) -> bool {
         self.is_followed() && self.elements.is_empty()
@@ -185,13 +185,13 @@ impl List {
 }
 
 impl Ruleset {
-    /// The rule with this name.
+    /// Returns the rule with this name.
     #[must_use]
     pub fn rule(&self, name: &RuleName) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == *name)
     }
 
-    /// Settings of a zone; the zone `default` has them even when nothing was set.
+    /// Returns the settings of a zone; those of `default` exist even if nothing was set.
     #[must_use]
     pub fn zone(&self, name: &ZoneName) -> Option<Zone> {
         match self.zones.get(name) {
@@ -201,7 +201,7 @@ impl Ruleset {
         }
     }
 
-    /// Every zone: the ones that were set, and `default`.
+    /// Returns every zone: those with settings, and `default`.
     #[must_use]
     pub fn zone_names(&self) -> Vec<ZoneName> {
         let mut names: Vec<_> = self.zones.keys().cloned().collect();
@@ -212,7 +212,7 @@ impl Ruleset {
         names
     }
 
-    /// Everything that holds elements which may name lists, with what to call it.
+    /// Returns every object with elements that may refer to lists, with its description.
     pub(super) fn users_of_elements(&self) -> Vec<(String, &[Element])> {
         let mut users = vec![("the allow list".to_owned(), self.allow.as_slice())];
         for (name, zone) in &self.zones {
@@ -225,7 +225,8 @@ impl Ruleset {
         users
     }
 
-    /// What uses a list: `rule abuse`, `allow` for the global allow list, `allow of zone dmz`.
+    /// Returns the users of a list: `rule abuse`, `allow` for the global allow list, `allow of zone
+    /// dmz`.
     #[must_use]
     pub fn users_of(&self, list: &ListName) -> Vec<String> {
         let holds = |elements: &[Element]| {
@@ -241,7 +242,7 @@ impl Ruleset {
         users
     }
 
-    /// Whether among `elements` is a list whose source is still to be read.
+    /// Whether `elements` contains a list whose source was not read yet.
     #[must_use]
     pub fn is_unread(&self, elements: &[Element]) -> bool {
         elements.iter().any(|element| match &element.at {
@@ -250,9 +251,9 @@ impl Ruleset {
         })
     }
 
-    /// The prefixes that `elements` stand for, lists resolved, in order, duplicates kept.
+    /// Returns the prefixes of `elements`, with lists resolved, in order, including duplicates.
     ///
-    /// A list that does not exist stands for nothing; `document` and `edit` never build one.
+    /// A list that does not exist is empty; `document` and `edit` never create a reference to one.
     pub fn prefixes<'a>(&'a self, elements: &'a [Element]) -> impl Iterator<Item = IpNet> + 'a {
         elements.iter().flat_map(move |element| {
             let (one, list) = match &element.at {
@@ -266,19 +267,19 @@ impl Ruleset {
 }
 
 impl Rule {
-    /// Whether the rule holds in this zone.
+    /// Whether the rule applies to this zone.
     #[must_use]
     pub fn holds_in(&self, zone: &ZoneName) -> bool {
         self.zones.is_empty() || self.zones.contains(zone)
     }
 
-    /// Whether the rule matches anything at this time.
+    /// Whether the rule can match at this time.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.enabled && self.expires.is_none_or(|end| now < end)
     }
 
-    /// Whether hits of the rule are alerted.
+    /// Whether hits of the rule alert.
     #[must_use]
     pub fn alerts(&self) -> bool {
         self.alert || self.action.always_alerts()

@@ -1,4 +1,4 @@
-//! What is refused unless it is forced: rules and zones that drop everything.
+//! Refuses rules and zones that drop everything, unless forced.
 
 use ipnet::IpNet;
 
@@ -14,8 +14,8 @@ pub(super) const WIDE_BLOCK_HINT: &str = "write smaller prefixes, or pass --forc
 pub(super) const SHUT_ZONE_HINT: &str =
     "allow an address first (`ipblock-ctl allow add`), or pass --force if that is meant";
 
-/// The family, as `0.0.0.0/0` or `::/0`, of which a block rule matches every address; exceptions
-/// and whether it is enabled are not looked at.
+/// Returns the family (`0.0.0.0/0` or `::/0`) if a block rule matches all of its addresses. Ignores
+/// exceptions, and whether the rule is enabled.
 pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
     if !rule.action.drops() {
         return None;
@@ -23,7 +23,7 @@ pub(super) fn wide_block(ruleset: &Ruleset, rule: &Rule) -> Option<IpNet> {
     covered_family(|| ruleset.prefixes(&rule.matches))
 }
 
-/// Whether the rule of this name matched every address of the same family before.
+/// Whether the rule with this name already matched all addresses of the same family before.
 pub(super) fn was_wide(before: &Ruleset, after: &Ruleset, rule: &Rule) -> bool {
     let Some(old) = before.rule(&rule.name) else {
         return false;
@@ -36,7 +36,7 @@ pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
     format!("rule `{rule}` would block {}", every_address(family))
 }
 
-/// The first allow list or exceptions that let a whole family through in `after` and did not in
+/// Returns the first allow list or exceptions that allow a whole family in `after` but not in
 /// `before`, in words, and the family.
 pub(super) fn newly_open(before: &Ruleset, after: &Ruleset) -> Option<(String, IpNet)> {
     let places = |ruleset: &Ruleset| -> Vec<(String, Shared<Element>)> {
@@ -69,7 +69,7 @@ pub(super) fn newly_open(before: &Ruleset, after: &Ruleset) -> Option<(String, I
     None
 }
 
-/// The family that elements hold every address of.
+/// Returns the family if elements contain all of its addresses.
 pub(super) fn wide_open(ruleset: &Ruleset, elements: &[Element]) -> Option<IpNet> {
     covered_family(|| ruleset.prefixes(elements))
 }
@@ -78,7 +78,7 @@ pub(super) fn wide_open_message(place: &str, family: IpNet) -> String {
     format!("{place} would let {} through", every_address(family))
 }
 
-/// Whether a zone drops by default and no allow list lets anything through.
+/// Whether a zone drops by default and its allow lists are empty.
 pub(super) fn is_shut(ruleset: &Ruleset, name: &ZoneName) -> bool {
     ruleset.zones.get(name).is_some_and(|zone| {
         zone.default == DefaultVerdict::Drop
@@ -87,7 +87,8 @@ pub(super) fn is_shut(ruleset: &Ruleset, name: &ZoneName) -> bool {
     })
 }
 
-/// Whether an allow list is empty; what an unread file holds is not known, so it counts as some.
+/// Whether an allow list is empty. An unread file counts as not empty, because its content is
+/// unknown.
 fn lets_nothing_through(ruleset: &Ruleset, allow: &[Element]) -> bool {
     ruleset.prefixes(allow).next().is_none() && !ruleset.is_unread(allow)
 }

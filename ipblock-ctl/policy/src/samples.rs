@@ -1,4 +1,4 @@
-//! Small rulesets of the tests of this layer.
+//! Small rulesets for the tests of this layer.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{Action, At, Element, Rule, RuleId, Shared, ZoneName};
 
-/// The moment at which tests compile.
+/// The time at which tests compile.
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -49,19 +49,18 @@ pub(crate) fn zone(name: &str) -> ZoneName {
     name.parse().unwrap()
 }
 
-/// The parts of a file of cases: each heading, and what stands below it.
+/// Returns the parts of a file of cases: each heading, and the text below it.
 pub(crate) fn headed(cases: &str) -> impl Iterator<Item = (&str, &str)> {
     let parts = cases.split("## ").skip(1);
     parts.map(|part| part.split_once('\n').unwrap())
 }
 
-/// A case as it stands in the file; one that is a JSON string stands for what that says, where
-/// characters do not show.
+/// Returns a case of the file. A case that is a JSON string is decoded, for invisible characters.
 pub(crate) fn unquoted(case: &str) -> String {
     serde_json::from_str(case).unwrap_or_else(|_| case.to_owned())
 }
 
-/// Each line of a file of cases, and below it what `show` makes of it.
+/// Returns each line of a file of cases, followed by the result of `show` for it.
 pub(crate) fn shown_by_line(cases: &str, show: impl Fn(&str) -> String) -> String {
     let mut out = String::new();
     for (heading, lines) in headed(cases) {
@@ -73,8 +72,8 @@ pub(crate) fn shown_by_line(cases: &str, show: impl Fn(&str) -> String) -> Strin
     out
 }
 
-/// Each block of a file of cases, which are separated by lines `---`, and below it what `show` makes
-/// of it.
+/// Returns each block of a file of cases, which are separated by lines `---`, followed by the
+/// result of `show` for it.
 pub(crate) fn shown_by_block(cases: &str, mut show: impl FnMut(&str) -> String) -> String {
     let mut out = String::new();
     for (heading, blocks) in headed(cases) {

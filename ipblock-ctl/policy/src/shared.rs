@@ -1,8 +1,8 @@
 //! Lists that copies of a ruleset share.
 //!
-//! A ruleset is copied for each edit and kept for each side of a comparison, and nearly all that it
-//! holds is elements. So a copy shares them until it changes them, and what is shared is equal
-//! without a look at it.
+//! A ruleset is copied for each edit and for each side of a comparison, and elements are nearly all
+//! of it. So copies share their elements until one changes them, and shared lists are equal without
+//! a comparison.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -12,13 +12,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A list whose clones share it. Changing one copies it first, unless nothing else has it.
+/// A list whose clones share it. A change copies it first, unless it is not shared.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shared<T>(Arc<Vec<T>>);
 
 impl<T> Shared<T> {
-    /// Whether both are one list in memory. Lists that are not may still be equal.
+    /// Whether both are the same list in memory. Different ones may still be equal.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

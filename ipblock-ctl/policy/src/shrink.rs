@@ -1,21 +1,21 @@
-//! How much may go at once: from a list, and from the ruleset that a file replaces.
+//! Limits how much may be removed at once: from a list, and from the ruleset that a file replaces.
 //!
-//! A download that failed leaves an empty or short file, which the next command takes as it is.
+//! A failed download leaves an empty or short file, which the next command would use unchanged.
 
 use super::{
     ruleset::Ruleset,
     text::{counted, grouped},
 };
 
-/// Whether more than the share `max_shrink` of what was there is gone.
+/// Whether more than the share `max_shrink` of the previous number is gone.
 #[must_use]
 pub fn is_shrunk(before: usize, now: usize, max_shrink: f64) -> bool {
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     number(now) < number(before) * (1.0 - max_shrink)
 }
 
-/// What a ruleset file in the place of `before` takes away, where that is too much to do unasked:
-/// every rule, or more than half of the kernel's entries (`entries`: before and after).
+/// Describes what a ruleset file in place of `before` removes, if that needs confirmation: every
+/// rule, or more than half of the kernel entries (`entries`: before and after).
 #[must_use]
 pub fn too_much_goes(before: &Ruleset, after: &Ruleset, entries: (u64, u64)) -> Option<String> {
     let rules = match before.rules.len() {

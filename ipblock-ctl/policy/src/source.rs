@@ -1,7 +1,7 @@
-//! Where the content of a named list comes from.
+//! The source of the content of a named list.
 //!
-//! All that the ruleset file, edits, the API and the command line know of a kind of source stands
-//! here. Nothing here reads a source: the daemon does (`feeds`).
+//! This module has everything that the ruleset file, edits, the API and the command line know about
+//! a kind of source. It never reads a source: the daemon does that (`feeds`).
 
 use std::{fmt, path::Path, str::FromStr};
 
@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use super::text::shown;
 
-/// Where the content of a named list comes from.
+/// The source of the content of a named list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The operator types it.
+    /// The operator enters it.
     #[default]
     Hand,
     /// A file below the daemon's lists directory.
@@ -21,7 +21,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// What is followed; none where the content is typed by hand.
+    /// Returns the kind of source that is followed; `None` if the operator enters the content.
     #[must_use]
     pub const fn kind(&self) -> Option<SourceKind> {
         match self {
@@ -30,7 +30,7 @@ impl Source {
         }
     }
 
-    /// The file that is followed.
+    /// Returns the followed file.
     #[must_use]
     pub const fn file(&self) -> Option<&ListFile> {
         match self {
@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// The text that stands under the key of its kind.
+/// Writes the text under the key of its kind.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,7 +61,8 @@ impl SourceKind {
     /// Every kind.
     pub const ALL: [Self; 1] = [Self::File];
 
-    /// Its key in ruleset files and in JSON, its flag, and the noun in messages.
+    /// Returns its key in ruleset files and in JSON, which is also its flag and the noun in
+    /// messages.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -69,7 +70,7 @@ impl SourceKind {
         }
     }
 
-    /// The title of a column of such sources.
+    /// Returns the title of a column with such sources.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -77,7 +78,7 @@ impl SourceKind {
         }
     }
 
-    /// For `--help`: the name of the flag's value, and what it is.
+    /// Returns the name of the flag's value and its description, for `--help`.
     #[must_use]
     pub const fn help(self) -> (&'static str, &'static str) {
         match self {
@@ -88,7 +89,7 @@ impl SourceKind {
         }
     }
 
-    /// A text to propose.
+    /// Returns an example text.
     #[must_use]
     pub const fn example(self) -> &'static str {
         match self {
@@ -103,8 +104,8 @@ impl fmt::Display for SourceKind {
     }
 }
 
-/// A source as somebody has written it, under the key of its kind: in a ruleset file, as a flag, in an
-/// edit, and in answers.
+/// A source as text under the key of its kind: in a ruleset file, as a flag, in an edit, and in
+/// answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceText {
     /// A path below the lists directory.
@@ -113,14 +114,14 @@ pub struct SourceText {
 }
 
 impl SourceText {
-    /// What is written, and under which key.
+    /// Returns the text and its key.
     #[must_use]
     pub fn written(&self) -> Option<(SourceKind, &str)> {
         let Self { file } = self;
         Some((SourceKind::File, file.as_deref()?))
     }
 
-    /// The source that is meant.
+    /// Parses the source.
     pub fn parse(&self) -> Result<Source, SourceError> {
         let Self { file } = self;
         match file {
@@ -130,7 +131,7 @@ impl SourceText {
     }
 }
 
-/// From what stands under each key.
+/// Builds it from the text under each key.
 impl<S: Into<String>> FromIterator<(SourceKind, S)> for SourceText {
     fn from_iter<I: IntoIterator<Item = (SourceKind, S)>>(texts: I) -> Self {
         let mut written = Self::default();
@@ -152,35 +153,36 @@ impl From<&Source> for SourceText {
     }
 }
 
-/// Why the text of a source is refused.
+/// Why the text of a source is rejected.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("list {kind} `{text}`: {problem}")]
 pub struct SourceError {
-    /// The key that it stands under.
+    /// Its key.
     pub kind: SourceKind,
-    /// The text, clipped and with control characters escaped.
+    /// The text, shortened and with control characters escaped.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
     /// What to write instead.
     pub hint: String,
 }
 
-/// Longest path of a list file, in bytes.
+/// Maximum length of the path of a list file in bytes.
 pub const MAX_PATH_LEN: usize = 255;
 
-/// Path of a list file, relative to the lists directory: nothing that leads out of it by name.
+/// Path of a list file, relative to the lists directory. It contains no component that leads out of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListFile(String);
 
 impl ListFile {
-    /// The path as text.
+    /// Returns the path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path, to be looked up below the lists directory.
+    /// Returns the path, to be looked up below the lists directory.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)

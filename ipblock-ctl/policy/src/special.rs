@@ -1,14 +1,13 @@
 //! Special-purpose space: addresses that are not ordinary hosts of the internet.
 //!
-//! From RFC 6890 and the registries that it began (IANA IPv4 and IPv6 Special-Purpose Address
-//! Registry), with multicast, which they leave out. Lists from elsewhere contain such addresses by
-//! mistake, and a block of them hits the operator's own network. It is a warning, not an error: some
-//! people mean it.
+//! From RFC 6890 and its registries (IANA IPv4 and IPv6 Special-Purpose Address Registry), plus
+//! multicast, which they omit. Public lists contain such addresses by mistake, and a block of them
+//! hits the operator's own network. The result is a warning, not an error: some people want it.
 //!
-//! Left out because a block of them does not hit the operator's own network: documentation (192.0.2.0/24,
-//! 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`), which no packet comes from, and what
-//! is special but routed like any other address (6to4 relays 192.88.99.0/24, Teredo `2001::/32`, 6to4
-//! `2002::/16`, NAT64 `64:ff9b::/96`).
+//! Not included are ranges whose block does not hit the operator's own network. These are
+//! documentation (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`),
+//! which no packet comes from, and ranges that are routed like any other address (6to4 relays
+//! 192.88.99.0/24, Teredo `2001::/32`, 6to4 `2002::/16`, NAT64 `64:ff9b::/96`).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -20,7 +19,7 @@ use super::{
     ruleset::{At, Rule, Ruleset},
 };
 
-/// Prefixes that a warning names; it says how many more there are.
+/// Number of prefixes that a warning lists; it gives the number of the others.
 const NAMED: usize = 5;
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> IpNet {
@@ -34,7 +33,7 @@ const fn v6(a: u16, b: u16, c: u16, length: u8) -> IpNet {
     ))
 }
 
-/// Prefixes and what they are, in words that stand before "addresses". None is within another.
+/// Prefixes and their kinds, as words before "addresses". They do not overlap.
 const TABLE: [(IpNet, &str); 21] = [
     (v4(0, 0, 0, 0, 8), "\"this network\""),
     (v4(10, 0, 0, 0, 8), "private"),
@@ -71,7 +70,7 @@ const TABLE: [(IpNet, &str); 21] = [
     (v6(0xff00, 0, 0, 8), "multicast"),
 ];
 
-/// The special-purpose parts of a prefix, each with what it is.
+/// Returns the special-purpose parts of a prefix, each with its kind.
 fn parts_of(net: IpNet) -> impl Iterator<Item = (IpNet, &'static str)> {
     let table = if may_be_special(net) { &TABLE[..] } else { &[] };
     table.iter().filter_map(move |(special, kind)| {
@@ -86,7 +85,7 @@ fn parts_of(net: IpNet) -> impl Iterator<Item = (IpNet, &'static str)> {
     })
 }
 
-/// Whether a look at the table can find anything: nearly all of millions of addresses end here.
+/// A fast check whether the table can have a match: nearly all of millions of addresses end here.
 fn may_be_special(net: IpNet) -> bool {
     match net {
         IpNet::V4(net) => {
@@ -101,8 +100,8 @@ fn may_be_special(net: IpNet) -> bool {
     }
 }
 
-/// Warnings about enabled rules that drop special-purpose addresses, one for each rule and each list
-/// that it takes them from. What exceptions or the allow list for all zones let through is left out.
+/// Returns warnings about enabled rules that drop special-purpose addresses: one for each rule and
+/// each of its lists. Ignores addresses that exceptions or the allow list for all zones allow.
 #[must_use]
 pub fn warnings(ruleset: &Ruleset) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -116,7 +115,7 @@ pub fn warnings(ruleset: &Ruleset) -> Vec<String> {
     warnings
 }
 
-/// The warnings about `after` that do not hold of `before`.
+/// Returns the warnings that apply to `after` but not to `before`.
 #[must_use]
 pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     let mut new = warnings(after);
@@ -127,7 +126,7 @@ pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     new
 }
 
-/// A warning about prefixes that are to be banned.
+/// Returns a warning about prefixes to ban.
 #[must_use]
 pub fn banned(prefixes: &[IpNet]) -> Option<String> {
     let parts: Vec<_> = prefixes.iter().copied().flat_map(parts_of).collect();
@@ -177,7 +176,7 @@ fn of_rule(
     }
 }
 
-/// `private and loopback addresses: 10.0.0.0/8, 127.0.0.1/32`.
+/// Returns `private and loopback addresses: 10.0.0.0/8, 127.0.0.1/32`.
 fn in_words(parts: &[(IpNet, &'static str)]) -> String {
     let mut kinds: Vec<&str> = Vec::new();
     let mut nets: Vec<IpNet> = Vec::new();

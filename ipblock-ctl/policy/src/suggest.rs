@@ -1,17 +1,18 @@
-//! What a mistyped word may have meant.
+//! Suggests the intended word for a mistyped one.
 
 use super::name::MAX_NAME_LEN;
 
-/// The candidates that differ from `word` by a slip or two, nearest first, at most three.
+/// Returns the candidates that differ from `word` by few characters, nearest first, at most three.
 pub(super) fn close_words<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Vec<&'a str> {
-    // One slip in a short word, up to three in a long one; otherwise everything is like everything.
+    // One difference in a short word, up to three in a long one; else every word is similar to
+    // every other.
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     let mut close: Vec<_> = candidates
         .into_iter()
-        // The distance is at least the difference in length: spares the long computation.
+        // The distance is at least the difference in length: avoids the expensive computation.
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= 4 * allowed)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -21,7 +22,7 @@ pub(super) fn close_words<'a>(
     close.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// ``did you mean `abuse`?``, when a candidate is close.
+/// Returns ``did you mean `abuse`?`` if a candidate is close.
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -33,7 +34,7 @@ pub fn did_you_mean<'a>(
     (!close.is_empty()).then(|| format!("did you mean {}?", close.join(" or ")))
 }
 
-/// What to write instead of a name that is refused.
+/// Returns what to write instead of a rejected name.
 pub(super) fn name_hint(refused: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let near: String = refused

@@ -1,4 +1,4 @@
-//! Text from outside, made safe to show: notes, names, reasons and file contents reach terminals,
+//! Makes text from outside safe to show: notes, names, reasons and file contents reach terminals,
 //! logs and files of other programs.
 
 use std::{
@@ -6,10 +6,10 @@ use std::{
     fmt::{Display, Write as _},
 };
 
-/// Longest text from outside in a message, in characters.
+/// Maximum length of text from outside in a message, in characters.
 const LONGEST_IN_MESSAGE: usize = 100;
 
-/// Returns `text` on one line, with each character that is not [`is_safe`] as its escape: `\n`,
+/// Returns `text` on one line. Each character that is not [`is_safe`] becomes its escape: `\n`,
 /// `\u{202e}`.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -23,12 +23,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether a character may reach a terminal or a log as it is.
+/// Whether a character may reach a terminal or a log unchanged.
 ///
-/// Not safe are control characters (C0, DEL, C1), which steer a terminal or begin another line;
-/// line and paragraph separators; bidirectional controls, which show text in another order than it
-/// is compared in; and characters without width, which make two names look the same.
-/// Source: Unicode 16, general categories Cc, Cf, Zl and Zp.
+/// Unsafe are control characters (C0, DEL, C1), which steer a terminal or begin another line; line
+/// and paragraph separators; bidirectional controls, which show text in another order than the
+/// order of comparison; and characters without width, which make two names look the same. Source:
+/// Unicode 16, general categories Cc, Cf, Zl and Zp.
 #[must_use]
 pub const fn is_safe(character: char) -> bool {
     !matches!(character,
@@ -55,9 +55,9 @@ pub const fn is_safe(character: char) -> bool {
         | '\u{e0001}'..='\u{e007f}')
 }
 
-/// Returns JSON with each character that is not [`is_safe`] as `\uXXXX`: the same value.
+/// Returns JSON with each character that is not [`is_safe`] as `\uXXXX`; the value is the same.
 ///
-/// Line breaks and tabs between tokens stay. `json` is valid JSON, or a part of one: outside of
+/// Line breaks and tabs between tokens stay. `json` is valid JSON or a part of it: outside of
 /// strings it is ASCII, and in strings C0 controls are escaped already.
 #[must_use]
 pub fn printable_json(json: &str) -> Cow<'_, str> {

@@ -37,11 +37,11 @@ use crate::{Classified, ErrorKind, Hinted};
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("`{value}`: {problem}")]
 pub struct AddressError {
-    /// The offending text, clipped and with control characters escaped.
+    /// The rejected text, shortened and with control characters escaped.
     pub value: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
-    /// What to write instead, when that can be said.
+    /// What to write instead, if that is known.
     pub hint: Option<String>,
 }
 

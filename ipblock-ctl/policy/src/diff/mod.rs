@@ -45,7 +45,7 @@ impl RulesetDiff {
 pub struct RuleChange {
     /// Its name after the change.
     pub name: String,
-    /// What happens to it.
+    /// The kind of change.
     pub kind: ChangeKind,
     /// One line per field.
     pub detail: Vec<String>,

@@ -168,7 +168,7 @@ pub enum EditError {
         /// The duration.
         seconds: u64,
     },
-    /// A block rule over a whole family.
+    /// A block rule for a whole family.
     #[error("{}", safety::wide_block_message(rule, *family))]
     WideBlock {
         /// The rule.

@@ -1,10 +1,10 @@
-//! Addresses from other programs' files and for them: plain text, CSV, JSON, ipset, nft, Spamhaus
-//! DROP, and ruleset files.
+//! Reads and writes addresses in other programs' formats: plain text, CSV, JSON, ipset, nft,
+//! Spamhaus DROP, and ruleset files.
 //!
-//! Reading is exact, as in `address`: an entry becomes precisely the prefixes that it stands for,
-//! or it is refused with its line and what to write instead. What a format says beside addresses
-//! is kept as a note or counted, never guessed at. Readers take their input piece by piece: memory
-//! is bounded by the result, and the result is bounded too.
+//! Reading is exact, as in `address`: an entry becomes precisely the prefixes that it denotes, or
+//! it is rejected with its line and a hint. Other data of a format is kept as a note or counted,
+//! never guessed at. Readers process their input piece by piece, and the size of the result is
+//! limited, so memory is too.
 
 mod read;
 mod write;

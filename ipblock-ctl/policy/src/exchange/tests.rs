@@ -5,12 +5,12 @@ mod readers;
 mod refused;
 mod round_trip;
 
-/// Reads a text, in a format or whatever it seems to be.
+/// Reads a text in the given format, or in the detected one.
 fn read_text(text: &str, format: Option<FileFormat>) -> Parsed {
     read(text.as_bytes(), format).unwrap()
 }
 
-/// What a text holds when nothing of it is refused: prefixes and notes.
+/// Returns the prefixes and notes of a text without rejections.
 #[track_caller]
 fn held(text: &str, format: FileFormat) -> Vec<(String, String)> {
     let parsed = read_text(text, Some(format));
@@ -33,7 +33,7 @@ fn expected(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Lines and problems of what is refused.
+/// Returns lines and problems of rejections.
 fn problems(parsed: &Parsed) -> Vec<(u64, &str, &str)> {
     let refused = parsed.refused.iter();
     refused

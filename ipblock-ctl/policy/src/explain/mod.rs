@@ -1,5 +1,5 @@
-//! What happens to an address and why, by walking over all rules: the answer that `compile` has to
-//! agree with.
+//! Explains the verdict on an address by a walk over all rules. The result of `compile` must agree
+//! with it.
 
 mod parts;
 #[cfg(test)]
@@ -19,33 +19,33 @@ use super::{
     word::words,
 };
 
-/// What happens to an address, and why.
+/// The verdict on an address, with its reasons.
 #[derive(Clone, Debug)]
 pub struct Explanation<'a> {
-    /// The longest allow entry that holds it; then nothing else counts.
+    /// The longest allow entry that contains it; then nothing else matters.
     pub allowed_by: Option<IpNet>,
-    /// Live rules of the zone with the address in `match`, spared ones included, in the ruleset's
-    /// order. Filled also when `allowed_by` is set.
+    /// Live rules of the zone with the address in `match`, including those with an exception for
+    /// it, in the ruleset's order. Present even if `allowed_by` is set.
     pub rules: Vec<RuleMatch<'a>>,
-    /// What follows.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What decided.
+    /// The reason of the verdict.
     pub reason: Reason,
 }
 
-/// A rule whose `match` holds the address.
+/// A rule whose `match` contains the address.
 #[derive(Clone, Debug)]
 pub struct RuleMatch<'a> {
     /// The rule.
     pub rule: &'a Rule,
-    /// The longest of its prefixes that holds the address.
+    /// The longest of its prefixes that contains the address.
     pub matched: IpNet,
-    /// The longest of its exceptions that holds the address.
+    /// The longest of its exceptions that contains the address.
     pub excepted_by: Option<IpNet>,
 }
 
 words! {
-    /// What decided a verdict.
+    /// The reason of a verdict.
     pub enum Reason {
         /// A rule.
         Rule = "rule",
@@ -66,7 +66,7 @@ impl Explanation<'_> {
     }
 }
 
-/// Answers for one zone at one moment; built once for many addresses.
+/// Answers questions about one zone at one moment; built once for many addresses.
 #[derive(Debug)]
 pub struct Explainer<'a> {
     /// Live rules of the zone, in the ruleset's order.
@@ -82,7 +82,7 @@ struct IndexedRule<'a> {
     except: Prefixes,
 }
 
-/// Prefixes of both families, each family sorted, each prefix once.
+/// Prefixes of both families, each family sorted and without duplicates.
 #[derive(Debug)]
 struct Prefixes {
     ipv4: Vec<Prefix<u32>>,
@@ -94,7 +94,7 @@ impl Prefixes {
         Self::about(nets, None)
     }
 
-    /// Those that have an address in common with what is asked for; none asked for: all.
+    /// Returns the prefixes that share an address with `asked`; all if that is `None`.
     fn about(nets: impl IntoIterator<Item = IpNet>, asked: Option<&AddressSet>) -> Self {
         let nets = nets.into_iter();
         let (mut ipv4, mut ipv6) =
@@ -118,14 +118,14 @@ impl Prefixes {
 }
 
 impl<'a> Explainer<'a> {
-    /// Indexes what holds in `zone` at `now`. A zone that does not exist has the default settings.
+    /// Indexes what is in force in `zone` at `now`. An unknown zone has the default settings.
     #[must_use]
     pub fn new(ruleset: &'a Ruleset, zone: &ZoneName, now: Timestamp) -> Self {
         Self::indexed(ruleset, zone, now, None)
     }
 
-    /// As [`Explainer::new`], for questions about these prefixes and nothing beyond them: what is
-    /// sorted is what has to do with them.
+    /// As [`Explainer::new`], only for questions about these prefixes: only what overlaps them is
+    /// sorted.
     #[must_use]
     pub fn about(
         ruleset: &'a Ruleset,
@@ -157,7 +157,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// What happens to `address`, and why: O(rules x log prefixes).
+    /// Explains the verdict on `address`: O(rules x log prefixes).
     #[must_use]
     pub fn explain(&self, address: IpAddr) -> Explanation<'a> {
         let allowed_by = self.allow.longest(address);
@@ -178,7 +178,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// How many rules an explanation of `address` lists.
+    /// Returns the number of rules in an explanation of `address`.
     #[must_use]
     pub fn count_rules(&self, address: IpAddr) -> usize {
         let rules = self.rules.iter();
@@ -192,7 +192,7 @@ impl<'a> Explainer<'a> {
         match decides {
             _ if allowed_by.is_some() => (None, Reason::Allow),
             Some(action) if action.drops() => (decides, Reason::Rule),
-            // A warn is counted, and the default drops all the same.
+            // The warning is counted, and the default still drops.
             _ if self.default == DefaultVerdict::Drop => (Some(Action::Block), Reason::Default),
             Some(_) => (decides, Reason::Rule),
             None => (None, Reason::Default),

@@ -1,4 +1,4 @@
-//! Where inside a prefix the explanation changes.
+//! Splits a prefix where the explanation changes.
 
 use ipnet::IpNet;
 
@@ -7,7 +7,7 @@ use crate::prefix::{Bits, Prefix, longest_cover};
 
 impl Explainer<'_> {
     /// Splits `prefix` into the fewest prefixes whose addresses all have the same explanation and
-    /// lie in the same of `others`, in order; `None` when that takes more than `limit`.
+    /// are in the same ones of `others`, in order; `None` if that takes more than `limit`.
     #[must_use]
     pub fn parts(&self, prefix: IpNet, others: &[IpNet], limit: usize) -> Option<Vec<IpNet>> {
         let others = Prefixes::new(others.iter().copied());
@@ -28,14 +28,14 @@ impl Explainer<'_> {
         limit: usize,
         family: impl Fn(&Prefixes) -> &[Prefix<B>],
     ) -> Option<Vec<IpNet>> {
-        // The explanation names the prefixes that hold the address, so it changes at each of them.
+        // The explanation lists the prefixes around the address, so it changes at each of them.
         let mut borders = inside(family(&self.allow), whole).to_vec();
         borders.extend(inside(family(others), whole));
         for rule in &self.rules {
             let matches = family(&rule.matches);
             borders.extend(inside(matches, whole));
-            // An exception is named only where the rule matches; where a narrower prefix of
-            // `match` begins inside it, that is the border.
+            // An exception is listed only where the rule matches. If a narrower prefix of `match`
+            // begins inside it, that prefix is the border.
             let within_match =
                 |except: &&Prefix<B>| longest_cover(matches, |prefix| *prefix, **except).is_some();
             borders.extend(
@@ -43,7 +43,7 @@ impl Explainer<'_> {
                     .iter()
                     .filter(within_match),
             );
-            // Each border makes its parent a split, and a parent has two halves at most.
+            // Each border splits its parent, and a parent has at most two halves.
             if borders.len() / 2 > limit {
                 borders.sort_unstable();
                 borders.dedup();
@@ -60,11 +60,11 @@ impl Explainer<'_> {
     }
 }
 
-/// Those of `sorted` that `whole` covers, itself left out.
+/// Returns those of `sorted` that `whole` covers, without itself.
 fn inside<B: Bits>(sorted: &[Prefix<B>], whole: Prefix<B>) -> &[Prefix<B>] {
     let start = sorted.partition_point(|prefix| *prefix <= whole);
     let end = sorted.partition_point(|prefix| prefix.first <= whole.last());
-    // Shorter prefixes with the same address come before `whole`; what is left starts inside.
+    // Shorter prefixes with the same address come before `whole`; the rest starts inside.
     sorted.get(start..end).unwrap_or_default()
 }
 

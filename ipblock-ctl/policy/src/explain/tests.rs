@@ -46,7 +46,7 @@ fn a_warn_in_a_dropping_zone_is_dropped_by_the_default() {
 fn a_prefix_in_which_nothing_changes_is_one_part() {
     let ruleset = Ruleset {
         rules: vec![Rule {
-            // Spares nothing, so nothing changes at its border.
+            // This exception has no effect, so nothing changes at its border.
             except: elements(["198.51.100.7/32"]),
             ..rule(1, "abuse", Action::Block, &["192.0.2.0/24"])
         }],

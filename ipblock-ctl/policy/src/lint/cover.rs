@@ -1,4 +1,4 @@
-//! Rules that others make needless.
+//! Finds rules that other rules make redundant.
 
 use std::rc::Rc;
 
@@ -7,13 +7,13 @@ use crate::{
     ruleset::{Rule, Ruleset},
 };
 
-/// How many steps comparing rules may take in all: some seconds.
+/// Maximum of steps for all comparisons of rules together: some seconds.
 const BUDGET: usize = 20_000_000;
 
-/// Finds rules that another rule makes needless.
+/// Finds rules that another rule makes redundant.
 pub(super) struct CoveredRules<'a> {
     ruleset: &'a Ruleset,
-    /// Enabled rules that match something: position, and the addresses that they match.
+    /// Enabled rules with a match: position, and matched addresses.
     rules: Vec<(usize, &'a Rule, Rc<AddressSet>)>,
 }
 
@@ -25,15 +25,15 @@ impl<'a> CoveredRules<'a> {
         }
     }
 
-    /// Takes note of a rule and the addresses that it matches, exceptions taken off.
+    /// Adds a rule with the addresses that it matches, without its exceptions.
     pub(super) fn add(&mut self, position: usize, rule: &'a Rule, effective: Rc<AddressSet>) {
         if rule.enabled && !effective.is_empty() {
             self.rules.push((position, rule, effective));
         }
     }
 
-    /// Warns of each rule whose addresses another holds at least as strongly, wherever and as long
-    /// as it holds. Of two that are equal in all this, the later one is named.
+    /// Warns about each rule if another one covers its addresses with at least the same action, in
+    /// all its zones, for at least as long. Of two equal rules, warns about the later one.
     pub(super) fn find(&self, warnings: &mut Vec<String>) {
         let mut steps = BUDGET;
         for (position, rule, addresses) in &self.rules {
@@ -71,7 +71,8 @@ impl<'a> CoveredRules<'a> {
         }
     }
 
-    /// Whether `other` asks for at least as much as `rule`, in each of its zones, as long as it.
+    /// Whether `other` has at least the action of `rule`, in each of its zones, for at least as
+    /// long.
     fn outlasts(&self, other: &Rule, rule: &Rule) -> bool {
         let stronger = other.action.is_at_least(rule.action);
         let everywhere = match (other.zones.is_empty(), rule.zones.is_empty()) {

@@ -1,4 +1,4 @@
-//! What an operator should think twice about; none of it is an error.
+//! Warnings for the operator; none of them is an error.
 
 mod cover;
 #[cfg(test)]
@@ -18,20 +18,19 @@ use super::{
     text::counted,
 };
 
-/// How many addresses a warning names; it says how many more there are.
+/// Number of addresses that a warning lists; it gives the number of the others.
 const NAMED: usize = 5;
 
-/// Warnings about a ruleset, in a stable order, each one sentence with the names. How much it drops is
-/// `policy::amount`'s: that depends on what was dropped before.
+/// Returns warnings about a ruleset in a stable order, each one sentence with the names. The amount
+/// that it drops is checked by `policy::amount`, because that depends on what was dropped before.
 ///
-/// Rules are compared with each other up to a fixed amount of work; when that is used up, the last
-/// warning says so.
+/// The work to compare rules is limited. If the limit is reached, the last warning says so.
 #[must_use]
 pub fn lint(ruleset: &Ruleset) -> Vec<String> {
     warnings(ruleset, &mut Known::default())
 }
 
-/// The warnings about `after` that do not hold of `before`. What both share is looked at once.
+/// Returns the warnings that apply to `after` but not to `before`. Checks common parts only once.
 #[must_use]
 pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     let mut known = Known::default();
@@ -41,22 +40,22 @@ pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     new
 }
 
-/// What was found of lists of elements that name no `@list`, by where they are in memory: the
-/// rulesets that hold them outlive it.
+/// Results for lists of elements without a `@list`, by their address in memory: the rulesets that
+/// own them outlive this cache.
 #[derive(Default)]
 struct Known {
     found: FxHashMap<*const Element, Rc<Facts>>,
-    /// How many lists were looked at.
+    /// Number of lists that were checked.
     #[cfg(test)]
     looked_at: usize,
 }
 
-/// What there is to say of a list of elements.
+/// Results for a list of elements.
 struct Facts {
     addresses: Rc<AddressSet>,
-    /// What it holds more than once.
+    /// Its duplicates.
     twice: Vec<At>,
-    /// Single addresses, `@lists` left out.
+    /// Single addresses, without `@lists`.
     single: usize,
 }
 
@@ -172,7 +171,7 @@ fn warnings(ruleset: &Ruleset, known: &mut Known) -> Vec<String> {
     warnings
 }
 
-/// What a rule's own elements show, other rules not looked at.
+/// Warns about a rule's own elements, without other rules.
 fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Facts) {
     let name = &rule.name;
     duplicates(warnings, &format!("`match` of rule `{name}`"), matched);
@@ -207,7 +206,7 @@ fn warn_repeated<T: ToString>(warnings: &mut Vec<String>, place: &str, repeated:
     }
 }
 
-/// Exceptions that hold no address that the rule could match, as far as that is known.
+/// Warns about exceptions that contain no address that the rule could match, as far as known.
 fn outside(warnings: &mut Vec<String>, ruleset: &Ruleset, rule: &Rule, matched: &AddressSet) {
     if ruleset.is_unread(&rule.matches) {
         return;
@@ -223,10 +222,10 @@ fn outside(warnings: &mut Vec<String>, ruleset: &Ruleset, rule: &Rule, matched: 
     }
 }
 
-/// The allow lists as they hold in each zone.
+/// The allow lists per zone.
 struct AllowLists<'a> {
     global: AddressSet,
-    /// Zones with an allow list of their own: name, and both lists united.
+    /// Zones with their own allow list: the name, and the union of both lists.
     zones: Vec<(&'a super::ZoneName, AddressSet)>,
 }
 

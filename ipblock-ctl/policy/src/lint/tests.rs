@@ -7,7 +7,7 @@ use crate::{
     samples::{NOW, at, elements, net, rule, zone},
 };
 
-/// A rule that gives no warning by itself.
+/// A rule without warnings of its own.
 fn quiet(name: &str, action: Action, matches: &[&str]) -> Rule {
     Rule {
         expires: Some(at(NOW)),
@@ -35,7 +35,7 @@ fn a_sound_ruleset_gives_no_warning() {
                 except: elements(["203.0.113.64/26", "2001:db8:1::/48"]),
                 ..rule(1, "abuse", Block, &["203.0.113.0/24", "2001:db8::/32"])
             },
-            // Reaches beyond the first, and into its exception.
+            // Exceeds the first rule, and overlaps its exception.
             rule(2, "watch", Warn, &["203.0.113.0/25", "198.51.100.7/32"]),
         ],
         ..Ruleset::default()
@@ -197,7 +197,7 @@ fn single_addresses_blocked_without_an_end_are_counted() {
 
 #[test]
 fn comparing_stops_when_there_are_too_many_rules_with_too_many_addresses() {
-    // Each rule but for its last address is covered by every other one.
+    // Every rule covers all addresses of each other rule except the last one.
     let hosts = (0..4_000_u32)
         .map(|host| IpNet::from(IpAddr::from(Ipv4Addr::from_bits((1 << 24) + host * 2))));
     let shared: Vec<_> = hosts.collect();
@@ -240,6 +240,6 @@ fn what_two_rulesets_share_is_looked_at_once_and_told_by_neither() {
     super::warnings(&before, &mut known);
     let of_before = known.looked_at;
     super::warnings(&after, &mut known);
-    // Lists without an element are looked at each time: the allow list and the exceptions.
+    // Lists without elements are checked each time: the allow list and the exceptions.
     assert_eq!(known.looked_at - of_before, 1 + 1 + 2);
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::parse;
 
-/// A ruleset from TOML; rules get identities by `ids`, in order.
+/// Parses a ruleset from TOML. Rules get the identities `ids`, in order.
 fn ruleset(toml: &str, ids: &[u64]) -> Ruleset {
     let mut ruleset = parse(toml, "test.toml", true).unwrap();
     assert_eq!(ruleset.rules.len(), ids.len());
@@ -106,7 +106,7 @@ fn a_list_that_one_side_uses_and_the_other_removes_is_a_conflict() {
     );
 }
 
-/// A ruleset with a list: from a file, or by hand where that is empty.
+/// Returns a ruleset with a list: from a file, or without a source if `file` is empty.
 fn listed(file: &str, entries: &[&str]) -> Ruleset {
     let file = match file {
         "" => String::new(),
@@ -183,7 +183,7 @@ fn quoted(addresses: &[String]) -> String {
 }
 
 prop_compose! {
-    /// Rules with identities 1 to 4, an allow list, two zones, two lists.
+    /// Rulesets of rules with identities 1 to 4, an allow list, two zones and two lists.
     fn any_ruleset()(
         rules in prop::collection::btree_map(1..5_u64, (addresses(), any::<bool>(), 0..3_u8), 0..4),
         allow in addresses(),
@@ -210,7 +210,7 @@ prop_compose! {
     }
 }
 
-/// The same ruleset, with everything whose order has no meaning in one order.
+/// Returns the same ruleset with one order for everything whose order has no meaning.
 fn in_order(mut ruleset: Ruleset) -> Ruleset {
     let by_text = |element: &Element| format!("{:?}", element.at);
     ruleset.rules.sort_by_key(|rule| rule.id);
@@ -224,7 +224,8 @@ fn in_order(mut ruleset: Ruleset) -> Ruleset {
     ruleset
 }
 
-/// The same ruleset with files for some of its lists: `which` tells none, `a` or `b` of each.
+/// Returns the same ruleset with files for some of its lists: `which` selects none, `a` or `b` for
+/// each.
 fn with_files(mut ruleset: Ruleset, which: [u8; 2]) -> Ruleset {
     for (list, which) in ruleset.lists.values_mut().zip(which) {
         let file = |path: &str| Source::File(path.parse().unwrap());

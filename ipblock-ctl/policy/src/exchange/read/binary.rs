@@ -1,17 +1,17 @@
-//! Files that are not text, known by their first bytes.
+//! Detects files that are not text by their first bytes.
 
 use std::io::{BufRead, Read as _};
 
 use super::ReadError;
 
-/// How far a file is searched for the mark of an MMDB file, in bytes.
+/// Number of bytes that are searched for the marker of an MMDB file.
 const SEARCHED: u64 = 1 << 30;
 
-/// Stands before the metadata of an MMDB file, near its end:
+/// The marker before the metadata of an MMDB file, near its end:
 /// <https://maxmind.github.io/MaxMind-DB/>.
 const MMDB: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-/// First bytes, what has them, and what to do.
+/// First bytes, the kind of file, and what to do with it.
 const KNOWN: [(&[u8], &str, &str); 12] = [
     (b"\x1f\x8b", "gzip data", "unpack it first: gzip -d"),
     (b"PK\x03\x04", "a zip archive", "unpack it first: unzip"),
@@ -51,7 +51,7 @@ const KNOWN: [(&[u8], &str, &str); 12] = [
     ),
 ];
 
-/// Refuses what begins with `head` and is not text.
+/// Rejects a file that begins with `head` and is not text.
 pub(super) fn refuse(head: &[u8], rest: impl BufRead) -> Result<(), ReadError> {
     let refused = |what: &str, hint: &str| {
         Err(ReadError::Binary {
@@ -65,7 +65,7 @@ pub(super) fn refuse(head: &[u8], rest: impl BufRead) -> Result<(), ReadError> {
     if !head.contains(&0) {
         return Ok(());
     }
-    // `1\09\02\0.\0`: every other byte of ASCII in UTF-16 is zero.
+    // `1\09\02\0.\0`: in UTF-16, every second byte of ASCII text is zero.
     let zeros_at = |odd: usize| {
         let mut bytes = head.iter().skip(odd).step_by(2).take(64);
         head.len() > 3 && bytes.all(|byte| *byte == 0)
@@ -84,12 +84,12 @@ pub(super) fn refuse(head: &[u8], rest: impl BufRead) -> Result<(), ReadError> {
     )
 }
 
-/// Whether the mark stands anywhere.
+/// Whether the file contains the marker.
 fn is_mmdb(head: &[u8], rest: impl BufRead) -> Result<bool, ReadError> {
     let mut input = head.chain(rest).take(SEARCHED);
     let mut window = Vec::new();
     loop {
-        // What may be the beginning of the mark is kept for the next turn.
+        // Keeps a possible beginning of the marker for the next read.
         let kept = window.len().saturating_sub(MMDB.len());
         window.drain(..kept);
         let read = input.by_ref().take(1 << 16).read_to_end(&mut window)?;

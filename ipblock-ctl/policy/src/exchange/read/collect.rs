@@ -1,5 +1,5 @@
-//! What readers hand their entries to: parses addresses, joins duplicates, keeps sets apart, bounds
-//! what is kept.
+//! Collects the entries of all readers: parses addresses, joins duplicates, separates sets, and
+//! limits the result.
 
 mod places;
 mod sets;
@@ -14,31 +14,31 @@ use crate::{
 };
 use places::Places;
 
-/// Refusals that are kept.
+/// Maximum of recorded rejections.
 pub const MAX_REFUSED: usize = 1_000;
 
-/// Prefixes that one file may stand for: what a zone holds by default.
+/// Maximum of prefixes in one file: the default capacity of a zone.
 pub const MAX_PREFIXES: usize = 4_000_000;
 
-/// Kinds of passed-over addresses that are told apart.
+/// Maximum of kinds of skipped addresses.
 const MAX_PASSED: usize = 50;
 
-/// Sets that one file may have: what the kernel's ipset can hold.
+/// Maximum of sets in one file: the limit of the kernel's ipset.
 const MAX_SETS: usize = 65_534;
 
-/// Where notes of duplicates stop to be joined, in bytes.
+/// Notes of duplicates are joined up to this length in bytes.
 const MAX_JOINED: usize = 500;
 
-/// An entry: one address, prefix or range with what stands beside it.
+/// An entry: one address, prefix or range with its data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
-    /// From 1.
+    /// Line number, from 1.
     pub(super) line: u64,
     /// The address, prefix or range.
     pub(super) text: &'a str,
-    /// Free text; empty for none.
+    /// Free text; may be empty.
     pub(super) note: &'a str,
-    /// Whether it ends by itself where it comes from.
+    /// Whether it expires in its source.
     pub(super) timed: bool,
 }
 
@@ -54,27 +54,27 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The entries of one set of the file, or those that belong to no set.
+/// The entries of one set of the file, or those outside of sets.
 #[derive(Default)]
 struct Bucket {
-    /// As the file names it; empty for what belongs to no set.
+    /// Its name in the file; empty for entries outside of sets.
     name: String,
     elements: Vec<ListElement>,
     places: Places,
     read: u64,
     duplicates: u64,
     timed: u64,
-    /// Whether the set gives every entry an end.
+    /// Whether the set makes every entry expire.
     ends_all: bool,
     mapped: u64,
     refused: Vec<Refusal>,
     more_refused: u64,
-    /// Whether nothing of it may be taken.
+    /// Whether none of its entries may be used.
     is_spoilt: bool,
 }
 
 impl Bucket {
-    /// How many of its entries have an end.
+    /// Returns the number of entries that expire.
     fn timed(&self) -> u64 {
         if self.ends_all {
             self.read - self.refused.len() as u64 - self.more_refused
@@ -83,7 +83,7 @@ impl Bucket {
         }
     }
 
-    /// Keeps a prefix; `None` when it is new and there is no room.
+    /// Adds a prefix; `None` if it is new and there is no room.
     fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
         if let Some(index) = self.places.find_or_put(prefix, self.elements.len()) {
             self.duplicates += 1;
@@ -103,28 +103,28 @@ impl Bucket {
     }
 }
 
-/// What became of a prefix.
+/// The result of adding a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Put {
     New,
     Again,
 }
 
-/// Everything that was read so far.
+/// All entries so far.
 pub(super) struct Collector {
     format: FileFormat,
-    /// The sets that were asked for; empty for the only one.
+    /// The requested sets; empty means the only one.
     wanted: Vec<String>,
-    /// What belongs to no set.
+    /// The entries outside of sets.
     unnamed: Bucket,
     sets: Vec<Bucket>,
-    /// Where in `sets` a name stands.
+    /// The index in `sets` of each name.
     names: FxHashMap<String, usize>,
-    /// The set of what comes next.
+    /// The set of the next entries.
     current: Option<usize>,
     /// Prefixes in all sets.
     held: usize,
-    /// Refusals in all sets.
+    /// Recorded rejections in all sets.
     kept: usize,
     passed_over: Vec<PassedOver>,
 }
@@ -144,7 +144,7 @@ impl Collector {
         }
     }
 
-    /// Takes an entry, or refuses it.
+    /// Adds an entry, or rejects it.
     pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<(), ReadError> {
         match address::parse_written(entry.text) {
             Ok(written) => self.add_written(entry, &written),
@@ -155,7 +155,7 @@ impl Collector {
         }
     }
 
-    /// Takes an entry of which it is known what it stands for.
+    /// Adds an entry that is already parsed.
     pub(super) fn add_written(
         &mut self,
         entry: Entry<'_>,
@@ -184,7 +184,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Refuses an entry.
+    /// Rejects an entry.
     pub(super) fn refuse(&mut self, line: u64, text: &str, problem: &str, hint: Option<&str>) {
         self.push(|| Refusal {
             line,
@@ -194,13 +194,13 @@ impl Collector {
         });
     }
 
-    /// Refuses an entry, and with it all of its set; outside of sets, all of the file.
+    /// Rejects an entry and its whole set; outside of sets, the whole file.
     pub(super) fn spoil(&mut self, line: u64, text: &str, problem: &str, hint: &str) {
         self.refuse(line, text, problem, Some(hint));
         self.bucket().is_spoilt = true;
     }
 
-    /// Refuses an entry for its address.
+    /// Rejects an entry because of its address.
     pub(super) fn refuse_address(&mut self, line: u64, error: AddressError) {
         self.push(|| Refusal {
             line,
@@ -210,17 +210,17 @@ impl Collector {
         });
     }
 
-    /// Every entry of the present set ends by itself.
+    /// Marks every entry of the current set as expiring.
     pub(super) fn end_all(&mut self) {
         self.bucket().ends_all = true;
     }
 
-    /// So many of the entries end by themselves.
+    /// Counts `count` entries as expiring.
     pub(super) fn end_some(&mut self, count: u64) {
         self.bucket().timed += count;
     }
 
-    /// Counts what could be addresses and is not read.
+    /// Counts possible addresses that are not read.
     pub(super) fn pass_over(&mut self, what: &str, count: u64) {
         if count == 0 {
             return;
@@ -263,7 +263,7 @@ impl Collector {
     }
 }
 
-/// Nothing that was said about a prefix is lost, up to a length.
+/// Keeps all that was said about a prefix, up to a length.
 fn join_note(held: &mut Box<str>, note: &str) {
     if held.is_empty() {
         *held = note.into();

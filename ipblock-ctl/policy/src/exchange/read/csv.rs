@@ -1,7 +1,7 @@
-//! Records of `,`, `;` or tabs, with or without a header.
+//! Records with `,`, `;` or tabs, with or without a header.
 //!
-//! Columns mean what a header says. Without one, a record has one address; several addresses have
-//! several readings, and the record is refused.
+//! A header defines the meaning of columns. Without a header a record must have exactly one
+//! address: several addresses are ambiguous, and the record is rejected.
 
 mod columns;
 mod records;
@@ -25,7 +25,7 @@ use crate::address::{
 use columns::{Columns, Content, Header, content, header, names};
 use records::{cells, close_quotes, delimiter};
 
-/// What stands before an address that is meant to be left out.
+/// Characters before an address that mean an exception.
 const NEGATION: [char; 4] = ['!', '-', '~', '^'];
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
@@ -43,7 +43,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         record.push_str(line);
         let delimiter = layout.map_or_else(|| delimiter(&record), |(delimiter, _)| delimiter);
         if !close_quotes(&mut record, delimiter, &mut lines, out)? {
-            // What follows the quote was read as part of the record.
+            // Everything after the quote was read as part of the record.
             let hint = "close it with another quote";
             out.spoil(number, &record, "a quote that is not closed", hint);
             continue;
@@ -77,7 +77,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
                     out.spoil(number, &record, &problem, hint);
                     return Ok(());
                 }
-                // A header in other words.
+                // A header with unknown words.
                 Some(Header::Other) => continue,
                 None => {}
             }
@@ -98,7 +98,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
 }
 
 /// Whether a file that begins with these lines has records: a header and a record with an address,
-/// or a record whose columns need one.
+/// or a record whose columns need a header.
 pub(super) fn begins(first: &str, second: Option<&str>) -> bool {
     let separator = delimiter(first);
     let (mut quoted, mut quoted_second) = (StringRecord::new(), StringRecord::new());
@@ -129,7 +129,7 @@ pub(super) fn begins(first: &str, second: Option<&str>) -> bool {
     }
 }
 
-/// Reads or refuses a record in which no header names a column.
+/// Reads or rejects a record without a header.
 fn unnamed(line: u64, record: &str, cells: &[&str], out: &mut Collector) -> Result<(), ReadError> {
     match content(cells) {
         Content::None | Content::One(_) => {
@@ -172,7 +172,7 @@ fn unnamed(line: u64, record: &str, cells: &[&str], out: &mut Collector) -> Resu
     Ok(())
 }
 
-/// Reads a record whose columns are known.
+/// Reads a record with known columns.
 fn entry(
     line: u64,
     record: &str,
@@ -240,8 +240,8 @@ fn entry(
     out.add(entry)
 }
 
-/// Looks at the columns that are not read: whether one says that the entry is let through, which is
-/// refused. Addresses in others are counted by the name of the column.
+/// Checks the columns that are not read. Rejects an entry if one of them says that it is allowed.
+/// Counts addresses in others by the name of the column.
 fn unread(
     line: u64,
     cells: &[&str],
@@ -262,7 +262,7 @@ fn unread(
     false
 }
 
-/// Why a mask in a column that the header does not name as one is refused.
+/// Rejects a mask in a column that the header does not name as a mask.
 fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressError> {
     let address = text.parse::<IpAddr>().ok().filter(|_| columns.are_named)?;
     let others = cells.iter().enumerate();
@@ -273,20 +273,20 @@ fn unnamed_mask(text: &str, cells: &[&str], columns: Columns) -> Option<AddressE
     })
 }
 
-/// Whether a cell is the address of a network card, as members of hash:ip,mac have it.
+/// Whether a cell is a MAC address, as in members of hash:ip,mac.
 fn is_mac(cell: &str) -> bool {
     let is_byte = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     cell.split(':').count() == 6 && cell.split(':').all(is_byte)
 }
 
-/// Refuses what stands after an address without a header and could belong to it.
+/// Without a header, rejects cells after an address that could belong to it.
 fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressError> {
     if let Ok(address) = text.parse::<IpAddr>() {
         for cell in cells.iter().skip(columns.address + 1) {
             refuse_length(address, cell)?;
         }
     }
-    // A note in which another address stands is not told apart from a list.
+    // A note with another address looks the same as a list of addresses.
     let others = cells
         .iter()
         .enumerate()

@@ -1,9 +1,9 @@
-//! Which format a file has, by its first line that says something.
+//! Detects the format of a file by its first line with content.
 
 use super::{FileFormat, csv, spamhaus};
 use crate::address::is_blank;
 
-/// The format of a file that begins with `head`; what looks like nothing else is plain text.
+/// Returns the format of a file that begins with `head`; plain text if no other format fits.
 pub(super) fn format(head: &[u8]) -> FileFormat {
     let text = String::from_utf8_lossy(head);
     if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
@@ -23,7 +23,7 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
     if let Some(rest) = line.strip_prefix('[') {
         return after_bracket(rest);
     }
-    // What `export` begins a ruleset with.
+    // The first line of a ruleset from `export`.
     let revision = line.strip_prefix("revision");
     if revision.is_some_and(|rest| rest.trim_start().starts_with('=')) {
         return FileFormat::Toml;
@@ -57,8 +57,8 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
     }
 }
 
-/// `[allow]`, `[list.office]` and `[[rule]]` are tables of a ruleset file, `["192.0.2.1"]` and
-/// `[{` arrays of JSON.
+/// Distinguishes tables of a ruleset file (`[allow]`, `[list.office]`, `[[rule]]`) from arrays of
+/// JSON (`["192.0.2.1"]`, `[{`).
 fn after_bracket(rest: &str) -> FileFormat {
     let word = rest.trim_start_matches('[').trim_start();
     if ["allow", "list", "rule", "zone"]
@@ -69,7 +69,7 @@ fn after_bracket(rest: &str) -> FileFormat {
     }
     match rest.trim_start().chars().next() {
         None | Some('"' | '{' | '[' | ']') => FileFormat::Json,
-        // An IPv6 address in brackets: refused as plain text, with what to write.
+        // An IPv6 address in brackets: rejected as plain text, with a hint.
         Some(_) => FileFormat::Plain,
     }
 }

@@ -1,4 +1,4 @@
-//! Values that are not read: how many addresses stand in them.
+//! Counts the addresses in values that are not read.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::address::is_address;
 
-/// Counts the texts of a value that are addresses, also as keys of objects.
+/// Counts the addresses among the texts of a value, including the keys of objects.
 #[derive(Clone, Copy)]
 pub(super) struct Addresses;
 

@@ -1,5 +1,5 @@
-//! What `ipset save` prints, `create` and `add` lines, and what `ipset list` prints: `Name:`,
-//! `Header:` and so on, and a member a line after `Members:`.
+//! The output of `ipset save` (`create` and `add` lines) and of `ipset list` (`Name:`, `Header:`
+//! and others, then one member per line after `Members:`).
 
 use std::io::BufRead;
 
@@ -18,24 +18,24 @@ const TAKES: &str = "it takes entries away";
 const TAKES_HINT: &str =
     "load the file into ipset and import what `ipset save` prints, or take the line out";
 
-/// What `create` says of the members of a set.
+/// The properties of a set's members, from `create`.
 #[derive(Clone, Debug, Default)]
 struct About {
-    /// The mask of hash:ip, which changes what its members are.
+    /// The mask of hash:ip, which changes the members.
     mask: Option<(Mask, String)>,
-    /// Whether members end by themselves that say nothing of it.
+    /// Whether members without a timeout of their own expire.
     is_timed: bool,
 }
 
 type Sets = FxHashMap<String, About>;
 
-/// Where a line of `ipset list` stands.
+/// The position in the output of `ipset list`.
 enum Listing {
-    /// In none.
+    /// Outside.
     None,
-    /// Above the members of a set.
+    /// In the header of a set.
     Head(String),
-    /// Among them.
+    /// Among its members.
     Members(String),
 }
 
@@ -81,7 +81,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
 
 /// Reads a line of `ipset save`.
 fn command(number: u64, line: &str, sets: &mut Sets, out: &mut Collector) -> Result<(), ReadError> {
-    // Says that an entry that is there already is no error, wherever it stands.
+    // Means that an existing entry is not an error; may be at any position.
     let mut words = Words(line).filter(|word| !matches!(*word, "-exist" | "-!" | "--exist"));
     match words.next() {
         Some("add" | "-A" | "--add") => add(number, line, words, sets, out)?,
@@ -111,7 +111,7 @@ fn enter(name: &str, line: u64, out: &mut Collector) -> Result<(), ReadError> {
     Err(ReadError::TooManySets { line })
 }
 
-/// Keeps what a set does with its members. A set without any is known, too.
+/// Records the properties of a set. Registers a set without members, too.
 fn create<'l>(
     mut words: impl Iterator<Item = &'l str>,
     line: u64,
@@ -138,13 +138,13 @@ fn create<'l>(
     Ok(())
 }
 
-/// A set that has entries already is not emptied.
+/// Rejects the flush of a set that has entries.
 fn empty(number: u64, line: &str, name: Option<&str>, out: &mut Collector) {
     if out.entries(|set| name.is_none_or(|name| name == set)) == 0 {
         return;
     }
     if let Some(name) = name {
-        // It has entries, so that it is known.
+        // It has entries, so it is known.
         out.enter(name);
     }
     out.spoil(number, line, TAKES, TAKES_HINT);
@@ -213,7 +213,7 @@ fn member<'l>(
                 return Ok(());
             }
             "comment" => note = words.next().unwrap_or_default().trim_matches('"'),
-            // A timeout of 0 is none.
+            // A timeout of 0 means none.
             "timeout" => timed = words.next().is_some_and(|seconds| seconds != "0"),
             "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" => drop(words.next()),
             _ => {
@@ -242,7 +242,7 @@ fn member<'l>(
     }
 }
 
-/// Words between white space; what begins with `"` ends with the next `"`.
+/// Words between white space. A word that begins with `"` ends at the next `"`.
 struct Words<'l>(&'l str);
 
 impl<'l> Iterator for Words<'l> {

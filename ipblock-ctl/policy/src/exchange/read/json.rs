@@ -1,6 +1,6 @@
-//! One JSON document, element by element: an array of addresses or of objects that hold one,
-//! `{"prefixes": [...]}` as cloud providers publish it, a ruleset as `export --format json` prints
-//! it, and `nft -j list ruleset`.
+//! One JSON document, read as a stream: an array of addresses or of objects with addresses,
+//! `{"prefixes": [...]}` of cloud providers, a ruleset from `export --format json`, and `nft -j
+//! list ruleset`.
 
 mod address;
 mod nft;
@@ -27,7 +27,7 @@ use address::{Address, AddressSeed};
 const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
                     or {\"prefixes\": [...]}";
 
-/// Names of arrays of addresses in the outermost object, without what says their family.
+/// Names of arrays of addresses in the outermost object, without the part for the family.
 const ARRAYS: [&str; 13] = [
     "",
     "addresses",
@@ -44,10 +44,10 @@ const ARRAYS: [&str; 13] = [
     "ip_ranges",
 ];
 
-/// What says the family of addresses before and after such a name: `ipv6_addresses`.
+/// Parts of such a name for the family, before or after it: `ipv6_addresses`.
 const FAMILIES: [&str; 6] = ["ipv4", "ipv6", "ip4", "ip6", "v4", "v6"];
 
-/// Whether a key of the outermost object names an array of addresses.
+/// Whether a key of the outermost object denotes an array of addresses.
 fn names_addresses(key: &str) -> bool {
     let key = snake(key);
     let is_known = |name: &str| ARRAYS.contains(&name);
@@ -87,7 +87,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         Ok(()) => out.refuse(1, "", "no addresses are found in it", Some(FORM)),
         Err(error) if error.is_io() => return Err(ReadError::Io(error.into())),
         Err(error) => {
-            // What follows was not read: the document may be cut off.
+            // The rest was not read: the document may be truncated.
             let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
             out.leave();
             let hint = "copy the whole document again, or correct it";
@@ -97,13 +97,13 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
     Ok(())
 }
 
-/// What is read where.
+/// The state of the walk over the document.
 struct Walk<'w> {
     out: RefCell<&'w mut Collector>,
     line: &'w Cell<u64>,
-    /// Why the walk was stopped, unless JSON itself is at fault.
+    /// The error that stopped the walk, unless it is a JSON error.
     failed: RefCell<Option<ReadError>>,
-    /// Whether anything was that could hold addresses.
+    /// Whether the document has anything that could contain addresses.
     found: Cell<bool>,
 }
 
@@ -136,12 +136,12 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Counts addresses that are not read, by the key that they stand under.
+    /// Counts addresses that are not read, by their key.
     fn pass_over(&self, key: &str, count: u64) {
         self.out.borrow_mut().pass_over(key, count);
     }
 
-    /// Stops the walk when something else than JSON is at fault.
+    /// Stops the walk on an error outside of JSON.
     fn stop<E: serde::de::Error>(&self, result: Result<(), ReadError>) -> Result<(), E> {
         result.map_err(|error| {
             let message = E::custom(&error);
@@ -151,7 +151,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a value is.
+/// The meaning of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// The document.
@@ -160,22 +160,22 @@ enum Role {
     Array(Use),
     /// An address.
     Element(Use),
-    /// `rule` of a ruleset, and one of them.
+    /// `rule` of a ruleset, and one of its rules.
     Rules,
     Rule,
-    /// An object in which this key has an array of addresses.
+    /// An object with an array of addresses under this key.
     Keyed(&'static str, Use),
-    /// Such objects by their names.
+    /// Such objects under their names.
     Named(&'static str, Use),
     /// `nftables` of nft, and one of its objects.
     Nft,
     NftItem,
-    /// Nothing that concerns addresses.
+    /// Anything without addresses.
     Other,
 }
 
 impl Role {
-    /// What an element of an array is.
+    /// Returns the meaning of an element of an array.
     const fn in_array(self) -> Self {
         match self {
             Self::Top => Self::Element(Use::Match),
@@ -186,7 +186,7 @@ impl Role {
         }
     }
 
-    /// What a value of an object is.
+    /// Returns the meaning of a value of an object.
     fn under(self, key: &str) -> Self {
         match (self, key) {
             (Self::Top, "rule") => Self::Rules,
@@ -283,8 +283,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 }
 
-/// Counts the lines that were read; `serde_json` takes one byte at a time and looks at most one
-/// ahead, never over a line feed into the next value.
+/// Counts the lines that were read. `serde_json` takes one byte at a time and looks ahead at most
+/// one byte, never over a line feed into the next value.
 struct Counted<'w, R> {
     input: R,
     line: &'w Cell<u64>,

@@ -1,8 +1,8 @@
-//! Names and values of records in words: header cells of CSV, keys and values of JSON.
+//! Normalises names and values of records: header cells of CSV, keys and values of JSON.
 
 use serde_json::Value;
 
-/// `ipv4Prefix` and `IP-Address` as `ipv4_prefix` and `ip_address`.
+/// Converts `ipv4Prefix` and `IP-Address` to `ipv4_prefix` and `ip_address`.
 pub(super) fn snake(key: &str) -> String {
     let mut out = String::new();
     let mut was_lower = false;
@@ -19,7 +19,7 @@ pub(super) fn snake(key: &str) -> String {
     out
 }
 
-/// A text as it is, a number in digits, anything else as nothing.
+/// Returns a text unchanged, a number in digits, and an empty text for anything else.
 pub(super) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -28,7 +28,7 @@ pub(super) fn text(value: Value) -> String {
     }
 }
 
-/// The same, and a flag in words.
+/// As [`text`], and a flag as a word.
 pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Bool(flag) => flag.to_string(),

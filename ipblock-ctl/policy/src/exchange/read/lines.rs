@@ -1,10 +1,10 @@
-//! A file as lines, none of them kept.
+//! Reads a file line by line and keeps none of the lines.
 
 use std::io::{BufRead, Read as _};
 
 use super::{ReadError, collect::Collector};
 
-/// Longest line, in bytes: far above any address with its note.
+/// Maximum length of a line in bytes: far above any address with its note.
 pub(super) const MAX_LINE: usize = 64 << 10;
 
 /// Lines of an input, one at a time.
@@ -12,7 +12,7 @@ pub(super) struct Lines<R> {
     input: R,
     number: u64,
     bytes: Vec<u8>,
-    /// The line, when its bytes are no UTF-8.
+    /// The line, if its bytes are not UTF-8.
     replaced: String,
 }
 
@@ -26,10 +26,10 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line without its line feed, and its number from 1. Bytes that are no UTF-8 are
-    /// replaced, so that an address with such bytes is refused and a note is not.
+    /// Returns the next line without its line feed, and its number from 1. Replaces bytes that are
+    /// not UTF-8, so an address with such bytes is rejected but a note is not.
     ///
-    /// A line that is too long is refused, and the one after it follows.
+    /// Rejects a line that is too long and continues with the next one.
     pub(super) fn next(&mut self, out: &mut Collector) -> Result<Option<(u64, &str)>, ReadError> {
         loop {
             self.bytes.clear();
@@ -53,7 +53,7 @@ impl<R: BufRead> Lines<R> {
             if str::from_utf8(bytes).is_err() {
                 self.replaced = String::from_utf8_lossy(bytes).into_owned();
             }
-            // Looked at twice: that is quicker than a copy.
+            // Validated twice, which is faster than a copy.
             let text = str::from_utf8(bytes).unwrap_or(&self.replaced);
             return Ok(Some((self.number, text)));
         }

@@ -1,4 +1,4 @@
-//! What a list file holds: all of it, or nothing.
+//! Reads the content of a list file: all of it, or nothing.
 
 use super::{PassedOver, Refusal};
 use crate::{Diagnostic, ruleset::ListElement, text::counted};
@@ -35,7 +35,7 @@ pub fn read_list(content: &str) -> Result<Vec<ListElement>, Diagnostic> {
     })
 }
 
-/// Addresses that `import` would name as passed over. A followed file has no operator who
+/// Rejects skipped addresses, which `import` would report. A followed file has no operator who
 /// reads that, and an exception among them would be blocked.
 fn not_read(place: &PassedOver) -> Diagnostic {
     let PassedOver { what, count } = place;
@@ -46,7 +46,8 @@ fn not_read(place: &PassedOver) -> Diagnostic {
     )
 }
 
-/// Entries that end by themselves: a list has no ends, and its rules would block them for longer.
+/// Rejects entries that expire: elements of a list do not, so its rules would block them for
+/// longer.
 fn ends(count: u64) -> Diagnostic {
     let entries = counted(count, "entry has", "entries have");
     let message = format!("{entries} an end (timeout, expiry), and entries of a list have none");
@@ -56,7 +57,7 @@ fn ends(count: u64) -> Diagnostic {
     )
 }
 
-/// Refuses bytes that are not text, and says what they are.
+/// Rejects bytes that are not text, and says what they are.
 pub fn refuse_binary(bytes: &[u8]) -> Result<(), Diagnostic> {
     let refused = super::binary::refuse(bytes, std::io::empty());
     refused.map_err(|error| Diagnostic::of(&error))

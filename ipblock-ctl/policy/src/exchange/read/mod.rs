@@ -1,4 +1,4 @@
-//! Reading addresses out of a file.
+//! Reads addresses from a file.
 
 mod binary;
 mod collect;
@@ -28,29 +28,29 @@ pub use list::{read_list, refuse_binary};
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
 pub use ruleset::ruleset_toml;
 
-/// How much of the beginning decides about the format, in bytes.
+/// Size of the beginning of a file that determines its format, in bytes.
 const SNIFFED: usize = 64 << 10;
 
-/// UTF-8 texts of some editors begin with it.
+/// Some editors write it at the start of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A ruleset file is read as a whole: at most so many bytes, which is what the daemon takes.
+/// Maximum size of a ruleset file in bytes, which is read as a whole: the daemon's limit.
 const MAX_DOCUMENT: u64 = 64 << 20;
 
 words! {
-    /// What a file's addresses are written in.
+    /// The format of a file with addresses.
     pub enum FileFormat {
-        /// An address, prefix or range a line.
+        /// One address, prefix or range per line.
         Plain = "plain",
         /// Records, with or without a header.
         Csv = "csv",
         /// One JSON document.
         Json = "json",
-        /// What `ipset save` prints.
+        /// The output of `ipset save`.
         Ipset = "ipset",
-        /// What `nft list set` and `nft list ruleset` print.
+        /// The output of `nft list set` and `nft list ruleset`.
         Nft = "nft",
-        /// Spamhaus DROP: a JSON object a line.
+        /// Spamhaus DROP: one JSON object per line.
         Spamhaus = "spamhaus",
         /// A ruleset file.
         Toml = "toml",
@@ -73,72 +73,72 @@ impl FileFormat {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// How it was read.
+    /// The format.
     pub format: FileFormat,
-    /// Every prefix once, in the order in which they came; ranges as their fewest prefixes.
-    /// Notes of one prefix are joined.
+    /// Every prefix once, in the order of the file; ranges as their minimal prefixes. Notes of
+    /// equal prefixes are joined.
     pub elements: Vec<ListElement>,
-    /// Entries: addresses, prefixes and ranges, refused ones too.
+    /// Number of entries: addresses, prefixes and ranges, including rejected ones.
     pub read: u64,
-    /// Prefixes that came again.
+    /// Number of repeated prefixes.
     pub duplicates: u64,
-    /// Entries with a timeout, which is not kept.
+    /// Number of entries with a timeout, which is not kept.
     pub timed: u64,
-    /// IPv4-mapped addresses that were read as IPv4.
+    /// Number of IPv4-mapped addresses that were read as IPv4.
     pub mapped: u64,
-    /// Whether nothing of the file may be taken, not even the entries that are good: it is cut off,
-    /// it takes entries away, or it holds several sets. Then there are no elements.
+    /// Whether none of the entries may be used, not even the good ones: the file is truncated,
+    /// removes entries, or has several sets. Then there are no elements.
     pub is_spoilt: bool,
     /// The sets of the file that have entries.
     pub sets: Vec<SetSize>,
-    /// Addresses that stand where none is read, by their place.
+    /// Addresses at positions where none are read, by position.
     pub passed_over: Vec<PassedOver>,
-    /// What was refused, the first [`MAX_REFUSED`].
+    /// The first [`MAX_REFUSED`] rejections.
     pub refused: Vec<Refusal>,
-    /// How many more were refused.
+    /// Number of further rejections.
     pub more_refused: u64,
 }
 
 /// A named set of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetSize {
-    /// Its name; for nft its family and table before it. Control characters are escaped.
+    /// Its name; for nft preceded by family and table. Control characters are escaped.
     pub name: String,
-    /// Its entries, refused ones too.
+    /// Number of its entries, including rejected ones.
     pub entries: u64,
 }
 
 /// Addresses that were not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
-    /// Where they stand, such as the key of a JSON object; clipped, control characters escaped.
+    /// Their position, such as the key of a JSON object; shortened, control characters escaped.
     pub what: String,
-    /// How many.
+    /// Their number.
     pub count: u64,
 }
 
-/// How a file is read.
+/// Options of a reader.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
-    /// What it is written in; without it the content decides.
+    /// The format; `None` means that it is detected.
     pub format: Option<FileFormat>,
-    /// The sets that are read, where a file has several; empty for its only one.
+    /// The sets to read if a file has several; empty means its only one.
     pub sets: Vec<String>,
 }
 
-/// An entry that was refused.
+/// A rejected entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
-    /// The offending text, clipped and with control characters escaped.
+    /// The rejected text, shortened and with control characters escaped.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
-    /// What to write instead, where that can be said.
+    /// What to write instead, if that is known.
     pub hint: Option<String>,
 }
 
@@ -146,36 +146,36 @@ pub struct Refusal {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The input failed.
+    /// Reading failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// More than a filter holds.
+    /// More prefixes than a filter can contain.
     #[error("line {line}: more than {MAX_PREFIXES} prefixes")]
     TooMany {
-        /// Where the first one too many stands.
+        /// The line of the first one beyond the limit.
         line: u64,
     },
-    /// A ruleset file that the daemon would refuse.
+    /// A ruleset file that is too large for the daemon.
     #[error("the ruleset file is larger than {MAX_DOCUMENT} bytes")]
     TooLarge,
-    /// Not text.
+    /// The file is not text.
     #[error("{what}")]
     Binary {
-        /// What the file is.
+        /// The kind of file.
         what: String,
         /// What to do with it.
         hint: String,
     },
-    /// More sets than the kernel holds.
+    /// More sets than the kernel can contain.
     #[error("line {line}: the file has too many sets")]
     TooManySets {
-        /// Where the first one too many stands.
+        /// The line of the first one beyond the limit.
         line: u64,
     },
-    /// More elements in the variables of an nft script than are kept.
+    /// The variables of an nft script have too many elements.
     #[error("line {line}: the variables hold too many elements")]
     TooManyDefined {
-        /// Where the first one too many stands.
+        /// The line of the first one beyond the limit.
         line: u64,
     },
 }
@@ -206,7 +206,7 @@ impl Hinted for ReadError {
     }
 }
 
-/// Reads every address of `input`; without a format, finds out which it is.
+/// Reads every address of `input`. Detects the format if none is given.
 pub fn read(input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, ReadError> {
     let options = ReadOptions {
         format,
@@ -215,14 +215,14 @@ pub fn read(input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, R
     read_with(input, &options)
 }
 
-/// Reads every address of `input` that the options ask for.
+/// Reads every address of `input` that the options request.
 pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parsed, ReadError> {
     let mut head = Vec::new();
     input.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
     binary::refuse(&head, &mut input)?;
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
     let format = options.format.unwrap_or_else(|| detect::format(text));
-    // Readers take a byte or a line at a time, and what they read from may be slow at that.
+    // Readers take a byte or a line at a time, which their source may do slowly.
     let mut input = BufReader::with_capacity(SNIFFED, text.chain(input));
     let mut out = Collector::new(format, &options.sets);
     match format {

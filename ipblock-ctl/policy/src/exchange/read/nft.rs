@@ -1,5 +1,5 @@
-//! What `nft list set` and `nft list ruleset` print, and scripts for `nft -f`: the elements of
-//! named sets, and of variables that a set uses. Rules with their own sets are passed over.
+//! The output of `nft list set` and `nft list ruleset`, and scripts for `nft -f`: the elements of
+//! named sets, and of variables in sets. Rules with anonymous sets are skipped.
 
 mod defines;
 pub(super) mod element;
@@ -39,7 +39,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
     script.defines.add_all(script.out)
 }
 
-/// What becomes of the elements between braces.
+/// What happens to the elements between braces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Take,
@@ -50,13 +50,13 @@ struct Script<'o, R> {
     tokens: Tokens<R>,
     out: &'o mut Collector,
     defines: Defines,
-    /// Whether anything stands in it but variables.
+    /// Whether it has elements other than variables.
     has_others: bool,
     is_cut_off: bool,
 }
 
 impl<R: BufRead> Script<'_, R> {
-    /// Reads statements: of the whole file, or of a table up to the `}` that ends it.
+    /// Reads statements: of the whole file, or of a table up to its closing `}`.
     fn statements(&mut self, table: Option<&str>) -> Result<(), ReadError> {
         while let Some(token) = self.tokens.next()? {
             match token {
@@ -77,7 +77,7 @@ impl<R: BufRead> Script<'_, R> {
         Ok(())
     }
 
-    /// Reads the statement whose first word is the present one.
+    /// Reads the statement that begins with the current word.
     fn statement(&mut self, table: Option<&str>) -> Result<(), ReadError> {
         let word = self.tokens.word.clone();
         match word.as_str() {
@@ -164,7 +164,7 @@ impl<R: BufRead> Script<'_, R> {
         }
     }
 
-    /// Refuses what takes elements away that were read already.
+    /// Rejects a statement that removes elements that were read already.
     fn take_away(
         &mut self,
         verb: &str,
@@ -177,7 +177,7 @@ impl<R: BufRead> Script<'_, R> {
                 self.enter(name)?;
                 true
             }
-            // It empties the chains of the table, not its sets.
+            // It flushes the chains of the table, not its sets.
             ("flush", "table") => false,
             (_, "ruleset") => self.out.entries(|_| true) > 0,
             (_, "table") => {
@@ -210,7 +210,7 @@ impl<R: BufRead> Script<'_, R> {
     /// Reads the body of a set.
     fn set(&mut self, name: &str) -> Result<(), ReadError> {
         let mut problem = None;
-        // One without elements is known, too.
+        // A set without elements is known, too.
         self.enter(name)?;
         self.out.leave();
         while let Some(token) = self.tokens.next()? {
@@ -292,7 +292,7 @@ impl<R: BufRead> Script<'_, R> {
         }
     }
 
-    /// Reads up to the `}` that ends the elements.
+    /// Reads up to the closing `}` of the elements.
     fn elements(&mut self, purpose: Purpose) -> Result<(), ReadError> {
         let mut element = Element::default();
         while let Some(token) = self.tokens.next()? {
@@ -329,7 +329,7 @@ impl<R: BufRead> Script<'_, R> {
         }
     }
 
-    /// Puts what a variable holds in its place.
+    /// Replaces a variable with its content.
     fn expand(&mut self, name: &str, line: u64) -> Result<(), ReadError> {
         match self.defines.using(name, line)? {
             Some(elements) => {
@@ -419,7 +419,7 @@ impl<R: BufRead> Script<'_, R> {
         Ok(())
     }
 
-    /// Refuses a script that ends before its blocks do: nothing of it is taken.
+    /// Rejects a script that ends inside a block: none of it is used.
     fn cut_off(&mut self, what: &str) {
         let hint = "close it with `}`, or copy the whole file again";
         if std::mem::replace(&mut self.is_cut_off, true) {
@@ -431,7 +431,7 @@ impl<R: BufRead> Script<'_, R> {
     }
 }
 
-/// The name of a set with its family and table, as far as they are known.
+/// Returns the name of a set with its family and table, as far as they are known.
 fn full_name(words: &[String], table: Option<&str>, object: &str) -> String {
     let name = words.join(" ");
     if let Some(table) = table {

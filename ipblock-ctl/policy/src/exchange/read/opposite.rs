@@ -1,4 +1,4 @@
-//! What says that an entry is let through: it means the opposite of what is read.
+//! Recognises entries that are allowed: they mean the opposite of an address to block.
 
 use super::collect::Collector;
 
@@ -29,12 +29,12 @@ const ACTIONS: [&str; 6] = [
     "verdict",
 ];
 
-/// Whether a column or key of this name, in snake case, may say so.
+/// Whether a column or key with this name, in snake case, may contain this.
 pub(super) fn concerns(name: &str) -> bool {
     EXCEPTED.contains(&name) || ACTIONS.contains(&name)
 }
 
-/// Whether what stands under such a name does.
+/// Whether the value of such a name says this.
 pub(super) fn says_so(name: &str, value: &str) -> bool {
     let value = value.trim().to_ascii_lowercase();
     let is_true = || matches!(value.as_str(), "true" | "1" | "yes" | "y" | "t");
@@ -46,7 +46,7 @@ pub(super) fn says_so(name: &str, value: &str) -> bool {
             )
 }
 
-/// Refuses such an entry.
+/// Rejects such an entry.
 pub(super) fn refuse(line: u64, text: &str, out: &mut Collector) {
     out.refuse(line, text, PROBLEM, Some(HINT));
 }

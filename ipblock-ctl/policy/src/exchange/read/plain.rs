@@ -1,4 +1,4 @@
-//! Addresses, prefixes and ranges, on lines; what follows them on a line is their note.
+//! Lines with addresses, prefixes and ranges. The rest of a line is their note.
 
 use std::io::BufRead;
 

@@ -1,4 +1,4 @@
-//! Ruleset files: TOML, and the same in JSON.
+//! Ruleset files in TOML, and their form in JSON.
 
 use toml::de::{DeTable, DeValue};
 
@@ -13,7 +13,7 @@ pub(super) const EXCEPT_HINT: &str = "add it with ipblock-ctl exception add RULE
 pub(super) const ALLOW: &str = "an entry of an allow list";
 pub(super) const ALLOW_HINT: &str = "add it with ipblock-ctl allow add ADDRESS";
 
-/// What an array of addresses is for.
+/// The purpose of an array of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     Match,
@@ -21,8 +21,8 @@ pub(super) enum Use {
     Allow,
 }
 
-/// Reads what the rules of a file match and its lists hold; exceptions and allow lists mean the
-/// opposite and are refused.
+/// Reads the content of `match` in rules and of lists. Exceptions and allow lists mean the opposite
+/// and are rejected.
 pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
     let mut places = Places::new(text);
     let document = match DeTable::parse(text) {
@@ -81,7 +81,7 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Adds or refuses an element of a ruleset.
+/// Adds or rejects an element of a ruleset.
 pub(super) fn add(purpose: Use, entry: Entry<'_>, out: &mut Collector) -> Result<(), ReadError> {
     match purpose {
         // The lists of the file are read themselves.
@@ -103,7 +103,7 @@ struct Found<'t> {
     timed: bool,
 }
 
-/// How many addresses stand in a value that is not read.
+/// Returns the number of addresses in a value that is not read.
 fn addresses(value: &DeValue<'_>) -> u64 {
     match value {
         DeValue::String(text) => u64::from(is_address(text)),
@@ -134,7 +134,7 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
         found.push(Found {
             at: value.map_or(element.span().start, |value| value.span().start),
             purpose,
-            // What is no text is refused as an empty one.
+            // A value other than a text is rejected as an empty one.
             text: text.unwrap_or_default(),
             note: note
                 .and_then(|note| note.get_ref().as_str())
@@ -144,13 +144,13 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
     }
 }
 
-/// Whether an element says when it ends.
+/// Whether an element has an end.
 fn has_end(element: &DeValue<'_>) -> bool {
     let mut keys = element.as_table().into_iter().flat_map(DeTable::keys);
     keys.any(|key| names_end(key.get_ref()))
 }
 
-/// Lines of byte offsets that only grow.
+/// The lines of ascending byte offsets.
 struct Places<'t> {
     text: &'t [u8],
     at: usize,
@@ -175,8 +175,8 @@ impl<'t> Places<'t> {
     }
 }
 
-/// A ruleset in JSON, as `export --format json` prints it, as the TOML text that `document::parse`
-/// reads.
+/// Converts a ruleset in JSON, as `export --format json` prints it, to the TOML text for
+/// `document::parse`.
 pub fn ruleset_toml(json: &str) -> Result<String, String> {
     let value: toml::Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
     toml::to_string(&value).map_err(|error| error.to_string())

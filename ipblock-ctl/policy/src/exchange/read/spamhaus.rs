@@ -1,7 +1,7 @@
-//! Spamhaus DROP for IPv4 and IPv6: a JSON object a line.
+//! Spamhaus DROP for IPv4 and IPv6: one JSON object per line.
 //!
-//! `{"cidr":"1.10.16.0/20","sblid":"SBL256894","rir":"apnic"}`, and a last line about the file
-//! itself: `{"type":"metadata",...}`. See <https://www.spamhaus.org/blocklists/do-not-route-or-peer/>.
+//! `{"cidr":"1.10.16.0/20","sblid":"SBL256894","rir":"apnic"}`, and a last line about the file:
+//! `{"type":"metadata",...}`. See <https://www.spamhaus.org/blocklists/do-not-route-or-peer/>.
 
 use std::{borrow::Cow, collections::BTreeMap, io::BufRead};
 
@@ -29,12 +29,12 @@ struct Record<'a> {
     cidr: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     sblid: Option<Cow<'a, str>>,
-    /// What the list itself does not have.
+    /// Keys that the original list does not have.
     #[serde(flatten)]
     other: BTreeMap<String, Value>,
 }
 
-/// Whether a line is one of this format.
+/// Whether a line has this format.
 pub(super) fn is_record(line: &str) -> bool {
     serde_json::from_str::<Record<'_>>(line)
         .is_ok_and(|record| record.cidr.is_some() || record.kind.as_deref() == Some("metadata"))

@@ -1,15 +1,15 @@
-//! Inputs of real files and public reports that were read wrong once, by the number of the fault.
-//! Most were read in silence: what is refused here is refused because it has two readings.
+//! Inputs from real files and public reports that were once read incorrectly, with the number of
+//! the bug. Most bugs were silent. What is rejected here is ambiguous.
 
 use std::fmt::Write as _;
 
 use super::*;
 use crate::{Hinted, samples::shown_by_block};
 
-/// What a text is read as, what is refused of it, and what a list that follows it would say.
+/// Prints the result of a text, its rejections, and the answer for a list that follows it.
 ///
-/// A first line `@sets A,B` reads these sets alone, of the text before where `@same` follows, and
-/// `@format plain` does not look for another format.
+/// If the first line is `@sets A,B`, only these sets are read. `@same` after it means the text of
+/// the previous case. `@format plain` disables the detection of the format.
 #[test]
 fn what_was_read_wrong_once_is_read_right_or_refused() {
     let mut last = String::new();
@@ -34,7 +34,7 @@ fn what_was_read_wrong_once_is_read_right_or_refused() {
         match read_list(text) {
             _ if !how.is_empty() => {}
             Ok(_) => assert_eq!(parsed.refused, [], "{text}"),
-            // A list file is refused for more: for what would be left out of it in silence.
+            // A list file has more reasons for rejection: whatever would be omitted silently.
             Err(error) if parsed.refused.is_empty() => {
                 let hint = error.hint().unwrap_or_default();
                 writeln!(shown, "as a list: {error}\n  hint: {hint}").unwrap();

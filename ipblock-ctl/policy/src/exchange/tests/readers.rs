@@ -1,4 +1,4 @@
-//! What each format says.
+//! The results of each format.
 
 use super::*;
 

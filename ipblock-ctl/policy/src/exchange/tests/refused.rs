@@ -1,4 +1,4 @@
-//! What is refused, and where.
+//! What is rejected, and at which line.
 
 use proptest::prelude::*;
 
@@ -142,11 +142,11 @@ fn refusals_and_long_lines_are_bounded() {
     assert_eq!(parsed.refused[1].line, 2);
 }
 
-/// An address as a line of a format.
+/// Writes an address as a line of a format.
 type Line = fn(String) -> String;
 
 proptest! {
-    /// A bad address on a known line, among good ones: that line is named, in every format.
+    /// Puts a bad address on a known line among good ones: in every format the error has that line.
     #[test]
     fn line_numbers_are_right(bad in 0_usize..30, gaps in prop::collection::vec(0_usize..3, 30)) {
         let address = |n: usize| if n == bad { "192.0.2.300".to_owned() } else { format!("192.0.2.{n}") };

@@ -1,4 +1,4 @@
-//! What is written is read back.
+//! What is written can be read back.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ fn elements_of(notes: &'static str) -> impl Strategy<Value = Vec<ListElement>> {
             let [.., a, b, c, d] = bits.to_be_bytes();
             (IpAddr::from([a, b, c, d]), length % 33)
         } else {
-            // Not a mapped one.
+            // Not an IPv4-mapped one.
             (IpAddr::from((bits | 1 << 126).to_be_bytes()), length.max(2))
         };
         IpNet::new(address, length).unwrap().trunc()
@@ -101,7 +101,7 @@ proptest! {
         prop_assert_eq!(document::parse(&toml, "t", true), Ok(ruleset), "{}", text);
     }
 
-    /// The addresses that are written as blocked are those that a rule blocks.
+    /// The addresses that are exported as blocked are those that a rule blocks.
     #[test]
     fn what_is_blocked_is_what_block_rules_say(mut ruleset in ruleset()) {
         ruleset.allow.clear();

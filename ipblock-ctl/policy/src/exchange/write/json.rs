@@ -15,15 +15,15 @@ use crate::{
     text::printable_json,
 };
 
-/// Writes a ruleset so that `ruleset_toml` and `document::parse` give it back, identities apart.
+/// Writes a ruleset so that `ruleset_toml` and `document::parse` return it, without identities.
 ///
-/// What has its default is left out, as in TOML.
+/// Omits default values, as in TOML.
 #[must_use]
 pub fn json(ruleset: &Ruleset) -> String {
     json_from(ruleset, None)
 }
 
-/// As [`json`], with the key that says which revision the file is made from.
+/// As [`json`], with the key for the revision that the file is made from.
 #[must_use]
 pub fn json_from(ruleset: &Ruleset, origin: Option<&Origin>) -> String {
     let lists = ruleset.lists.iter();
@@ -40,7 +40,7 @@ pub fn json_from(ruleset: &Ruleset, origin: Option<&Origin>) -> String {
             .collect(),
         rule: ruleset.rules.iter().map(rule_table).collect(),
     };
-    // Strings as keys, and a String to write into: nothing that fails.
+    // With strings as keys and a String as the target, this cannot fail.
     let text = serde_json::to_string_pretty(&document).unwrap_or_default();
     let mut text = printable_json(&text).into_owned();
     text.push('\n');
@@ -69,7 +69,7 @@ struct Table<T> {
 
 #[derive(Serialize)]
 struct ListTable<'r> {
-    /// Under the key of its kind; nothing for a list that is kept by hand.
+    /// Under the key of its kind; empty for a list without a source.
     #[serde(flatten)]
     source: BTreeMap<&'static str, String>,
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
@@ -168,7 +168,7 @@ impl Serialize for Listed<'_> {
     }
 }
 
-/// `"192.0.2.1/32"`, or an object where there is a note.
+/// `"192.0.2.1/32"`, or an object if there is a note.
 struct Noted<'r> {
     at: String,
     note: &'r str,

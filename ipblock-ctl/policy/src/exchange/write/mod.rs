@@ -1,4 +1,4 @@
-//! Writing addresses for other programs, and rulesets as JSON.
+//! Writes addresses for other programs, and rulesets as JSON.
 
 mod json;
 mod selection;
@@ -17,7 +17,7 @@ use selection::resolved;
 pub use selection::{Selection, elements};
 pub use sets::{ipset, nft};
 
-/// A prefix a line, followed by its note.
+/// Writes one prefix per line, followed by its note.
 #[must_use]
 pub fn plain(elements: &[ListElement]) -> String {
     let mut out = String::new();
@@ -33,11 +33,11 @@ pub fn plain(elements: &[ListElement]) -> String {
     out
 }
 
-/// Records of rule, action, address, kind, note and expires, under a header.
+/// Writes records of rule, action, address, kind, note and expires, with a header.
 ///
-/// A rule's addresses are of the kind `match` or `except`, those of a list or an allow list of the
-/// kind `list` or `allow`. [`Selection::All`] is every rule that is live at `now`; named lists
-/// stand as their addresses.
+/// The kind of an address is `match` or `except` in a rule, `list` in a list and `allow` in an
+/// allow list. [`Selection::All`] contains every rule that is live at `now`; named lists are
+/// replaced by their addresses.
 #[must_use]
 pub fn csv(ruleset: &Ruleset, selection: Selection<'_>, now: Timestamp) -> String {
     let mut table = Records::new();
@@ -103,7 +103,7 @@ impl Records {
     }
 }
 
-/// A note as CSV can quote it, with line breaks and tabs.
+/// Returns a note that CSV can quote, with line breaks and tabs.
 fn quotable(note: &str) -> String {
     note.replace(
         |character: char| !is_safe(character) && !character.is_ascii_whitespace(),
@@ -111,7 +111,7 @@ fn quotable(note: &str) -> String {
     )
 }
 
-/// A note on one line: other programs have no escapes, so spaces stand for what is not safe to show.
+/// Returns a note on one line. Other programs have no escapes, so spaces replace unsafe characters.
 fn one_line(note: &str) -> String {
     let spaced = note.replace(|character| !is_safe(character), " ");
     spaced.trim().to_owned()

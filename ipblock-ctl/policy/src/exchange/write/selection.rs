@@ -1,4 +1,4 @@
-//! Which addresses of a ruleset are written.
+//! Selects the addresses of a ruleset to write.
 
 use std::borrow::Cow;
 
@@ -12,26 +12,26 @@ use crate::{
     ruleset::{At, Element, List, ListElement, Rule, Ruleset},
 };
 
-/// What is exported.
+/// The content of an export.
 #[derive(Clone, Copy, Debug)]
 pub enum Selection<'a> {
-    /// What the ruleset blocks.
+    /// The addresses that the ruleset blocks.
     All,
-    /// What a rule matches.
+    /// The addresses that a rule matches.
     Rule(&'a Rule),
-    /// What a list holds.
+    /// The content of a list.
     List(&'a ListName, &'a List),
-    /// What the allow list for all zones holds.
+    /// The content of the allow list for all zones.
     Allow,
 }
 
-/// The prefixes that a selection stands for at a time, with their notes.
+/// Returns the prefixes of a selection at a time, with their notes.
 ///
-/// - [`Selection::All`]: what block rules that are live match and do not except, as the fewest
-///   prefixes and so without notes. Allow lists take nothing out of it.
-/// - [`Selection::Rule`]: what it matches, in order; an element that its exceptions reach into
-///   becomes what they leave of it.
-/// - A list or the allow list: as it stands.
+/// - [`Selection::All`]: what live block rules match and do not except. These are minimal prefixes,
+///   so they have no notes. Allow lists do not change the result.
+/// - [`Selection::Rule`]: what it matches, in order. If an exception overlaps an element, the rest
+///   of that element.
+/// - A list or the allow list: unchanged.
 #[must_use]
 pub fn elements(ruleset: &Ruleset, selection: Selection<'_>, now: Timestamp) -> Vec<ListElement> {
     match selection {
@@ -44,7 +44,7 @@ pub fn elements(ruleset: &Ruleset, selection: Selection<'_>, now: Timestamp) -> 
     }
 }
 
-/// Elements with named lists resolved, in order, duplicates kept.
+/// Returns elements with named lists resolved, in order, including duplicates.
 pub(super) fn resolved<'r>(
     ruleset: &'r Ruleset,
     elements: &'r [Element],
@@ -97,7 +97,7 @@ fn of_rule(ruleset: &Ruleset, rule: &Rule) -> Vec<ListElement> {
     left
 }
 
-/// What `except` leaves of `matches`.
+/// Adds the part of `matches` outside of `except`.
 fn push_rest<B: Bits>(matches: &[Prefix<B>], except: &RangeSet<B>, out: &mut Vec<IpNet>) {
     let untouched = |prefix: &Prefix<B>| !except.touches((prefix.first, prefix.last()));
     out.extend(matches.iter().copied().filter(untouched).map(Prefix::net));

@@ -1,7 +1,7 @@
-//! Sets for the kernel's packet filter: what `ipset restore` and `nft -f` load.
+//! Sets for the kernel's packet filter: input for `ipset restore` and `nft -f`.
 //!
-//! Two sets, `ipblock4` and `ipblock6`, since one holds one family. Loading the same file again
-//! leaves what the file says and nothing else.
+//! There are two sets, `ipblock4` and `ipblock6`, because a set contains one family. After a file
+//! is loaded again, the sets contain exactly what the file lists.
 
 use std::fmt::Write as _;
 
@@ -11,16 +11,17 @@ use rustc_hash::FxHashSet;
 use super::one_line;
 use crate::{address::aggregate, ruleset::ListElement};
 
-/// Longest comment, in bytes: `IPSET_MAX_COMMENT_SIZE` of
+/// Maximum length of a comment in bytes: `IPSET_MAX_COMMENT_SIZE` of
 /// `include/uapi/linux/netfilter/ipset/ip_set.h`.
 const MAX_COMMENT: usize = 255;
 
-/// Capacity of every exported set, whatever its size. `create -exist` refuses a set that is there
-/// with another capacity, and so the file of a set that has grown. It reserves no memory: it is a
-/// bound (`mtype_same_set` and `maxelem` in `net/netfilter/ipset/ip_set_hash_gen.h`).
+/// Capacity of every exported set, whatever its size. `create -exist` rejects an existing set with
+/// another capacity; without this constant it would reject the file of a set that has grown. The
+/// capacity reserves no memory: it is a limit (`mtype_same_set` and `maxelem` in
+/// `net/netfilter/ipset/ip_set_hash_gen.h`).
 const CAPACITY: usize = 1 << 24;
 
-/// Sets of the type hash:net, with notes as comments.
+/// Writes sets of the type hash:net, with notes as comments.
 #[must_use]
 pub fn ipset(elements: &[ListElement]) -> String {
     let mut out = String::new();
@@ -49,7 +50,7 @@ pub fn ipset(elements: &[ListElement]) -> String {
     out
 }
 
-/// hash:net holds no prefix of length 0: its halves stand for it.
+/// Splits a prefix of length 0 into its halves, because hash:net cannot contain it.
 fn without_zero(prefix: IpNet) -> Vec<IpNet> {
     match prefix.prefix_len() {
         0 => prefix.subnets(1).into_iter().flatten().collect(),
@@ -61,7 +62,7 @@ fn push_comment(out: &mut String, note: &str) {
     if note.is_empty() {
         return;
     }
-    // A comment has no way to hold a quote.
+    // A comment cannot contain a quote.
     let note = one_line(note).replace('"', "'");
     let mut end = note.len().min(MAX_COMMENT);
     while !note.is_char_boundary(end) {
@@ -73,8 +74,8 @@ fn push_comment(out: &mut String, note: &str) {
     }
 }
 
-/// Interval sets in the table `inet ipblock`. They must not overlap, so that these are the fewest
-/// prefixes, without notes.
+/// Writes interval sets in the table `inet ipblock`. Their elements must not overlap, so they are
+/// minimal prefixes without notes.
 #[must_use]
 pub fn nft(elements: &[ListElement]) -> String {
     let mut out = "table inet ipblock {\n".to_owned();

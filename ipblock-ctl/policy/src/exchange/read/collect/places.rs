@@ -1,12 +1,12 @@
-//! Which prefixes are held already.
+//! Finds prefixes that were added already.
 
 use std::{collections::hash_map, hash::Hash};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-/// Where in a list of elements a prefix stands. IPv4 apart, in numbers: nearly all prefixes are
-/// IPv4, and so the table is small and quick to fill.
+/// The index of each prefix in a list of elements. IPv4 has its own table of numbers: nearly all
+/// prefixes are IPv4, so the table is small and fast to fill.
 #[derive(Default)]
 pub(super) struct Places {
     ipv4: FxHashMap<u64, u32>,
@@ -14,7 +14,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Where the prefix stands already; else it stands at `place` from now on.
+    /// Returns the index of the prefix if it exists; else records it with `place`.
     pub(super) fn find_or_put(&mut self, prefix: IpNet, place: usize) -> Option<usize> {
         // `MAX_PREFIXES` is far below.
         let place = u32::try_from(place).unwrap_or(u32::MAX);

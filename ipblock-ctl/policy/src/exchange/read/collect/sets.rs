@@ -1,6 +1,6 @@
-//! Several sets in one file: which one an entry belongs to, and which one is taken.
+//! Several sets in one file: the set of each entry, and the set that is used.
 //!
-//! A file of firewall sets often holds a block list and an allow list. Two sets are therefore never
+//! A file of firewall sets often contains a block list and an allow list. So two sets are never
 //! joined, except the IPv4 and the IPv6 half of one list: `feed4` and `feed6`.
 
 use std::fmt::Write as _;
@@ -12,23 +12,23 @@ use crate::{
     text::counted,
 };
 
-/// Where a message stops to name sets, in bytes.
+/// A message lists sets up to this length in bytes.
 const LISTED: usize = 800;
 
 impl Collector {
-    /// What comes next belongs to this set. `false`: the file has too many sets.
+    /// The next entries belong to this set. Returns false if the file has too many sets.
     pub(in crate::exchange::read) fn enter(&mut self, name: &str) -> bool {
         self.current = self.index_of(name);
         self.current.is_some()
     }
 
-    /// What comes next belongs to no set.
+    /// The next entries are outside of sets.
     pub(in crate::exchange::read) const fn leave(&mut self) {
         self.current = None;
     }
 
-    /// How many entries the sets of these names have; the empty name stands for what belongs to
-    /// no set.
+    /// Returns the number of entries in the sets with these names; the empty name means the entries
+    /// outside of sets.
     pub(in crate::exchange::read) fn entries(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
         let all = self.sets.iter().chain([&self.unnamed]);
         all.filter(|set| is_meant(&set.name))
@@ -36,7 +36,7 @@ impl Collector {
             .sum()
     }
 
-    /// Exchanges what two sets hold.
+    /// Exchanges the content of two sets.
     pub(in crate::exchange::read) fn swap(&mut self, one: &str, other: &str) -> bool {
         let (Some(first), Some(second)) = (self.index_of(one), self.index_of(other)) else {
             return false;
@@ -66,7 +66,7 @@ impl Collector {
         Some(index)
     }
 
-    /// What was read.
+    /// Returns the result.
     pub(in crate::exchange::read) fn finish(mut self) -> Parsed {
         let sizes: Vec<SetSize> = self
             .sets
@@ -111,11 +111,11 @@ impl Collector {
         }
     }
 
-    /// The sets that are taken.
+    /// Chooses the sets to use.
     fn choose(&mut self) -> Result<Vec<Bucket>, Refusal> {
         let sets = std::mem::take(&mut self.sets);
         if self.wanted.is_empty() {
-            // A set of ports is refused itself: there is nothing to choose.
+            // A set of ports is rejected itself, so there is nothing to choose.
             let has_some = |set: &&Bucket| !set.elements.is_empty();
             let filled: Vec<&Bucket> = sets.iter().filter(has_some).collect();
             let refusal = match filled.as_slice() {
@@ -150,7 +150,7 @@ impl Collector {
 }
 
 impl Bucket {
-    /// Takes over what another set holds.
+    /// Moves the content of another set into this one.
     fn join(&mut self, other: Self) {
         if self.read == 0 {
             *self = other;
@@ -161,7 +161,7 @@ impl Bucket {
         }
         (self.timed, self.ends_all) = (self.timed() + other.timed(), false);
         for element in other.elements {
-            // All sets together have no more.
+            // The limit applies to all sets together.
             let has_room = self.elements.len() < MAX_PREFIXES;
             self.put(element.prefix, &element.note, has_room);
         }
@@ -180,7 +180,7 @@ impl Bucket {
     }
 }
 
-/// Whether `wanted` names the set, by its whole name or, of an nft set, without its table.
+/// Whether `wanted` is the set's whole name or, for an nft set, its name without the table.
 fn names(name: &str, wanted: &str) -> bool {
     name == wanted || name.rsplit(' ').next() == Some(wanted)
 }
@@ -192,7 +192,7 @@ fn are_halves(one: &Bucket, other: &Bucket) -> bool {
     families && without_family(&one.name) == without_family(&other.name)
 }
 
-/// A name without what says its family: `feed4`, `feed-v6`, `inet6_feed`.
+/// Returns the parts of a name without those of a family: `feed4`, `feed-v6`, `inet6_feed`.
 fn without_family(name: &str) -> Vec<String> {
     const MARKS: [&str; 10] = [
         "ipv4", "ipv6", "inet4", "inet6", "inet", "ip4", "ip6", "ip", "v4", "v6",

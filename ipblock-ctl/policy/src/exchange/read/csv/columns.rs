@@ -1,4 +1,4 @@
-//! Which column of a record holds what: by the names of a header, or by what the cells hold.
+//! The meaning of columns, from the names in a header or from the content of cells.
 
 use std::net::IpAddr;
 
@@ -60,60 +60,60 @@ const NOTE: [&str; 6] = [
     "reason",
 ];
 
-/// Which column holds what.
+/// The index of each kind of column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) address: usize,
-    /// The last address, where two columns make a range.
+    /// The last address of a range, if two columns define ranges.
     pub(super) last: Option<usize>,
-    /// Whether every record is a range: its first column is named so, too.
+    /// Whether every record is a range: its first column has such a name, too.
     pub(super) are_ranges: bool,
     pub(super) mask: Option<(Mask, usize)>,
     pub(super) note: Option<usize>,
-    /// `match` or `except`, as `export` writes it.
+    /// `match` or `except`, from a file of `export`.
     pub(super) kind: Option<usize>,
     pub(super) expires: Option<usize>,
-    /// Whether a header named them.
+    /// Whether a header names the columns.
     pub(super) are_named: bool,
 }
 
 impl Columns {
-    /// Whether a column holds an address, what belongs to it, or its note.
+    /// Whether a column contains an address, its mask or end, or its note.
     pub(super) fn hold_entry(self, at: usize) -> bool {
         let mask = self.mask.map(|(_, at)| at);
         [Some(self.address), self.last, mask, self.note].contains(&Some(at))
     }
 }
 
-/// What the names of a header say.
+/// The meaning of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Header {
-    /// Which column is which.
+    /// The columns.
     Columns(Columns),
-    /// Two columns are named as addresses.
+    /// Two columns have names of addresses.
     Two(String, String),
-    /// A column is named as the first address of ranges, and none as the last.
+    /// A column has the name of a first address of ranges, but none that of a last one.
     Half(String),
-    /// None of the names says where the address stands.
+    /// No name denotes the address.
     Other,
 }
 
-/// Whether a record could be a header: no cell holds an address or what looks like one.
+/// Whether a record could be a header: no cell is an address or similar to one.
 pub(super) fn could_be_header(cells: &[&str]) -> bool {
     let is_text = |cell: &&str| !cell.is_empty() && cell.parse::<f64>().is_err();
-    // `example.org,phishing` is a record: names of columns have no dots.
+    // `example.org,phishing` is a record: names of columns contain no dots.
     let is_record = |cell: &&str| cell.contains('.') || looks_like_address(cell);
     !cells.iter().any(is_record) && cells.iter().any(is_text)
 }
 
-/// The names of a header in snake case.
+/// Returns the names of a header in snake case.
 pub(super) fn names(cells: &[&str]) -> Vec<String> {
     // `expires (UTC)`
     let bare = |cell: &&str| snake(cell.split('(').next().unwrap_or_default().trim());
     cells.iter().map(bare).collect()
 }
 
-/// The columns as a header names them; `None` where the record is not a header.
+/// Returns the columns of a header; `None` if the record is not a header.
 pub(super) fn header(cells: &[&str]) -> Option<Header> {
     if !could_be_header(cells) {
         return None;
@@ -130,7 +130,7 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     let find = |wanted: &[&str]| all(wanted).first().copied();
     let addresses = all(&ADDRESS);
     let (address, last) = match (addresses.as_slice(), find(&FIRST), find(&LAST)) {
-        // Where `last` is a day and not an address, its cells say so.
+        // If `last` is a date and not an address, its cells show it.
         ([address], None, last) => (*address, last),
         ([address], ..) => (*address, None),
         ([first, second, ..], ..) => {
@@ -144,7 +144,7 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
         }
         _ => return Some(Header::Other),
     };
-    // A day under `end` is one.
+    // A date under `end` is an end.
     let end = last.filter(|last| names.get(*last).is_some_and(|name| name == "end"));
     let mask_of = |kind: Mask| {
         let is_mask =
@@ -165,22 +165,22 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     }))
 }
 
-/// What a record without named columns holds.
+/// The content of a record without named columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content<'r> {
     /// No address.
     None,
-    /// One address, in this column.
+    /// One address, with its column.
     One(usize),
-    /// Nothing but two addresses, or two and other texts: a range or two addresses.
+    /// Exactly two addresses, perhaps with other texts: a range or two addresses.
     Pair(&'r str, &'r str),
-    /// Nothing but addresses, and not as a range would be written.
+    /// Only addresses, which cannot be a range.
     All,
     /// Several addresses and other texts.
     Mixed,
 }
 
-/// What a record holds, by its cells.
+/// Classifies a record by its cells.
 pub(super) fn content<'r>(cells: &[&'r str]) -> Content<'r> {
     let mut addresses = Vec::new();
     let mut others = 0;

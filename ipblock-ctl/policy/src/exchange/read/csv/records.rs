@@ -1,4 +1,4 @@
-//! Records: their cells, and quoted cells that go on over several lines.
+//! Splits records into cells. Quoted cells may continue over several lines.
 
 use std::io::BufRead;
 
@@ -10,10 +10,10 @@ use crate::exchange::read::{
     lines::{Lines, MAX_LINE},
 };
 
-/// The character that parts the most cells.
+/// Returns the separator that gives the most cells.
 pub(super) fn delimiter(line: &str) -> char {
     let count = |delimiter: char| line.matches(delimiter).count();
-    // The last of equals is taken: a comma.
+    // If several are equal, the last one wins: a comma.
     let candidates = ['\t', ';', ','];
     let most = candidates
         .into_iter()
@@ -21,7 +21,7 @@ pub(super) fn delimiter(line: &str) -> char {
     most.unwrap_or(',')
 }
 
-/// Adds lines to a record until every quoted cell of it ends; whether they do.
+/// Appends lines to a record until all quoted cells are closed. Returns whether they are.
 pub(super) fn close_quotes(
     record: &mut String,
     delimiter: char,
@@ -49,18 +49,18 @@ fn ends_quoted(record: &str, delimiter: char) -> bool {
     let (mut starts, mut is_quoted) = (true, false);
     for character in record.chars() {
         match character {
-            // A doubled quote closes and opens.
+            // A doubled quote closes and reopens.
             '"' if is_quoted => is_quoted = false,
             '"' if starts => is_quoted = true,
             _ => {}
         }
-        // After a closing quote another one goes on with the cell.
+        // A quote after a closing quote continues the cell.
         starts = character == '"' && !is_quoted || character == delimiter;
     }
     is_quoted
 }
 
-/// The cells of a record, white space around them cut off.
+/// Returns the cells of a record, without white space around them.
 pub(super) fn cells<'r>(
     record: &'r str,
     delimiter: char,
@@ -76,7 +76,7 @@ pub(super) fn cells<'r>(
         .delimiter(u8::try_from(delimiter).unwrap_or(b','))
         .buffer_capacity(record.len().max(1))
         .from_reader(record.as_bytes());
-    // What is flexible and UTF-8 has no errors.
+    // Flexible records of UTF-8 text cannot fail.
     match reader.read_record(quoted) {
         Ok(true) => quoted.iter().map(str::trim).collect(),
         _ => Vec::new(),

@@ -1,4 +1,4 @@
-//! An element of an array of addresses: a text, or an object that holds one or several.
+//! An element of an array of addresses: a text, or an object with one or several addresses.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Under which keys an object holds its address, or an array of them.
+/// Keys of an object for its address or for an array of addresses.
 const ADDRESS: [&str; 13] = [
     "address",
     "cidr",
@@ -40,17 +40,17 @@ const MASKED: &str = "a mask that does not fit what is beside it";
 const NUMBER: &str = "a number in the place of an address";
 const RANGE: &str = "two addresses under `range`: a range, or a list";
 
-/// What an element says.
+/// The content of an element.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// The addresses, prefixes or ranges, and where their texts end; else what is wrong.
+    /// The addresses, prefixes or ranges with the lines where their texts end, or the problem.
     pub(super) texts: Result<Vec<(String, u64)>, Cow<'static, str>>,
-    /// Where it ends.
+    /// The line where it ends.
     pub(super) line: u64,
     pub(super) note: String,
     pub(super) timed: bool,
     pub(super) except: bool,
-    /// Whether it says that it is the opposite of what is read.
+    /// Whether it means the opposite: an exception.
     pub(super) is_let_through: bool,
 }
 
@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
         // `start` and `end`, or `addr` and `len`.
         let (mut first, mut last) = (None, None);
         let mut mask: Option<(String, Value, Mask)> = None;
-        // A number under a key for addresses, which may be the length of what is beside it.
+        // A number under an address key, which may be the prefix length of its neighbour.
         let mut number = None;
         let mut separator = '-';
         while let Some(key) = object.next_key::<String>()? {
@@ -155,7 +155,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 "start" | "from" | "first" | "addr" => first = Some(text(object.next_value()?)),
                 "end" | "to" | "last" => {
                     let value = text(object.next_value()?);
-                    // A day, of which `last` says that the address was seen then.
+                    // A date. With `last` it means that the address was seen then.
                     found.timed |= name == "end" && !is_address(&value) && is_end(&value);
                     last = Some(value);
                 }
@@ -167,7 +167,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 name => {
                     if let Some(kind) = Mask::named(name) {
                         let value: Value = object.next_value()?;
-                        // Null says that there is none.
+                        // Null means that there is none.
                         mask = (!value.is_null()).then_some((key, value, kind)).or(mask);
                         continue;
                     }
@@ -191,13 +191,13 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
         if let Some((key, value, kind)) = mask {
             apply(&mut found, &key, value, kind);
         }
-        // An end without a beginning, beside an address.
+        // An end without a start, next to an address.
         let is_cut = |last: &str| is_address(last) || is_length(last);
         if first.is_none() && found.texts.is_ok() && last.as_deref().is_some_and(is_cut) {
             found.texts = Err(END.into());
         }
         if let (Some(first), Some(last)) = (first, last) {
-            // Elsewhere they are the days when an address was seen first and last.
+            // Otherwise they are the dates when an address was first and last seen.
             let are_ends = is_address(&first) || found.texts.is_err();
             if are_ends {
                 let pair = self.one(&format!("{first}{separator}{last}"));
@@ -214,7 +214,7 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
     }
 }
 
-/// Whether a value is a number, or a text that is nothing but the length of a prefix.
+/// Whether a value is a number, or a text that is only a prefix length.
 fn is_number(value: &Address) -> bool {
     match &value.texts {
         Err(problem) => problem == NUMBER,
@@ -222,7 +222,7 @@ fn is_number(value: &Address) -> bool {
     }
 }
 
-/// What is wrong with a number beside an address.
+/// Describes the problem of a number next to an address.
 fn beside(key: &str) -> Cow<'static, str> {
     format!(
         "`{}` has a number beside the address, its prefix length or something else: write \
@@ -232,7 +232,7 @@ fn beside(key: &str) -> Cow<'static, str> {
     .into()
 }
 
-/// Applies the mask that stands beside an address.
+/// Applies the mask next to an address.
 fn apply(found: &mut Address, key: &str, mask: Value, kind: Mask) {
     let texts = match &mut found.texts {
         Ok(texts) => texts.as_mut_slice(),
@@ -250,11 +250,11 @@ fn apply(found: &mut Address, key: &str, mask: Value, kind: Mask) {
     found.texts = Err(problem.into());
 }
 
-/// Takes over what stands under one key.
+/// Merges the value of one key.
 fn merge(found: &mut Address, value: Address, key: &str) {
     let ambiguous = |texts: &Vec<(String, u64)>| key == "range" && texts.len() == 2;
     match (&found.texts, value.texts) {
-        // A key that is there with null or nothing of use.
+        // The key exists with null or a useless value.
         (_, Err(problem)) if problem == NONE => return,
         (_, Err(problem)) => found.texts = Err(problem),
         (_, Ok(texts)) if ambiguous(&texts) => found.texts = Err(RANGE.into()),

@@ -1,4 +1,4 @@
-//! `nft -j list ruleset` and the commands of `nft -j -f`: the elements of named sets.
+//! The elements of named sets from `nft -j list ruleset` and from commands for `nft -j -f`.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     }
 }
 
-/// Refuses a command that takes away what was read already.
+/// Rejects a command that removes elements that were read already.
 fn take_away(walk: &Walk<'_>, verb: &str, value: &Value) -> Result<(), ReadError> {
     let mut out = walk.out.borrow_mut();
     let objects = value.as_object().into_iter().flatten();
@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
             }
             out.leave();
         }
-        // What says that they are no addresses may stand after them.
+        // The proof that they are not addresses may come after them.
         if let Some(problem) = problem.filter(|_| has_elements) {
             let full = full_name(&family, &table, &name);
             self.walk.stop(enter(self.walk, &full))?;
@@ -203,7 +203,7 @@ fn enter(walk: &Walk<'_>, name: &str) -> Result<(), ReadError> {
     })
 }
 
-/// A type as nft writes it: `ipv4_addr . inet_service`.
+/// Returns a type as nft writes it: `ipv4_addr . inet_service`.
 fn kind_of(value: &Value) -> String {
     let kind = match value {
         Value::Array(parts) => {
@@ -218,7 +218,7 @@ fn kind_of(value: &Value) -> String {
     }
 }
 
-/// Whether a statement of a set limits what its elements do.
+/// Whether a statement of a set limits the effect of its elements.
 fn holds_limit(value: &Value) -> bool {
     let statements = value.as_array().into_iter().flatten();
     let mut keys = statements.filter_map(Value::as_object).flatten();
@@ -287,13 +287,13 @@ fn add(walk: &Walk<'_>, element: &Value) -> Result<(), ReadError> {
     }
 }
 
-/// The address, prefix or range that an expression stands for.
+/// Returns the address, prefix or range of an expression.
 fn address_of(value: &Value) -> Result<String, &'static str> {
     let Some(object) = value.as_object() else {
         return match value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
-            // A key and what it maps to.
+            // A key and its value.
             Value::Array(_) => Err(OF_A_MAP),
             _ => Err(super::address::NONE),
         };
@@ -325,7 +325,7 @@ fn address_of(value: &Value) -> Result<String, &'static str> {
     }
 }
 
-/// What a refusal shows of an element.
+/// Returns an element as a rejection shows it.
 fn element_text(value: &Value) -> String {
     let inner = value.get("val").unwrap_or(value);
     match inner {

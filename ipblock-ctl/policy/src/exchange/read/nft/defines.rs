@@ -8,13 +8,13 @@ use crate::{
     exchange::read::{ReadError, collect::Collector},
 };
 
-/// Elements of all variables together, and elements that uses of variables put into sets.
+/// Maximum of elements in all variables together, and of elements that variables add to sets.
 const MAX_ELEMENTS: usize = 1_000_000;
 
-/// The variables that are in force.
+/// The variables in force.
 #[derive(Default)]
 pub(super) struct Defines {
-    /// In the order in which they came, by name.
+    /// Their names, in the order of definition.
     order: Vec<String>,
     held: FxHashMap<String, Define>,
     elements: usize,
@@ -27,7 +27,7 @@ struct Define {
 }
 
 impl Defines {
-    /// Makes a variable, or gives it another value.
+    /// Defines or redefines a variable.
     pub(super) fn put(&mut self, name: &str, elements: Vec<Element>) {
         let define = Define {
             elements,
@@ -44,7 +44,7 @@ impl Defines {
         }
     }
 
-    /// Counts one more element.
+    /// Counts another element.
     pub(super) fn count(&mut self, line: u64) -> Result<(), ReadError> {
         self.elements += 1;
         if self.elements > MAX_ELEMENTS {
@@ -53,7 +53,7 @@ impl Defines {
         Ok(())
     }
 
-    /// The elements of a variable that something uses.
+    /// Returns the elements of a variable and marks it as used.
     pub(super) fn using(&mut self, name: &str, line: u64) -> Result<Option<&[Element]>, ReadError> {
         let Some(define) = self.held.get_mut(name) else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl Defines {
         Ok(Some(define.elements.as_slice()))
     }
 
-    /// Takes what the variables hold.
+    /// Adds the content of all variables.
     pub(super) fn add_all(&self, out: &mut Collector) -> Result<(), ReadError> {
         let defines = self.order.iter().filter_map(|name| self.held.get(name));
         for element in defines.flat_map(|define| &define.elements) {
@@ -75,7 +75,7 @@ impl Defines {
         Ok(())
     }
 
-    /// Names the variables that hold addresses and are not used.
+    /// Reports unused variables with addresses.
     pub(super) fn pass_over(&self, out: &mut Collector) {
         for name in &self.order {
             let Some(define) = self.held.get(name).filter(|define| !define.is_used) else {

@@ -1,4 +1,4 @@
-//! One element of a set, word by word.
+//! One element of a set, parsed word by word.
 
 use super::tokens::Token;
 use crate::exchange::read::{
@@ -9,28 +9,28 @@ use crate::exchange::read::{
 pub(in crate::exchange::read) const SETS_HINT: &str =
     "only sets of ipv4_addr and ipv6_addr can be read: nft list set FAMILY TABLE SET";
 
-/// What is wrong with an element of a meter.
+/// The problem of an element of a meter.
 pub(in crate::exchange::read) const LIMIT: &str = "more than an address: a limit";
 pub(in crate::exchange::read) const CONCATENATION: &str = "more than an address: a concatenation";
 pub(in crate::exchange::read) const OF_A_MAP: &str = "more than an address: an element of a map";
 pub(in crate::exchange::read) const MORE: &str = "more than an address";
 
-/// What the next word is.
+/// The expected meaning of the next word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Next {
     /// An option.
     #[default]
     Option,
-    /// The other end of a range, or the length of a prefix.
+    /// The end of a range, or the prefix length.
     Joined,
-    /// How long the element stays.
+    /// The timeout of the element.
     Timeout,
-    /// The value of an option that does not matter.
+    /// The value of an irrelevant option.
     Value,
     Comment,
 }
 
-/// An element so far.
+/// An element, parsed so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Element {
     pub(super) line: u64,
@@ -42,7 +42,7 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// Takes the next word or quoted text of it.
+    /// Adds the next word or quoted text.
     pub(super) fn push(&mut self, token: Token, word: &str, line: u64) {
         if self.text.is_empty() {
             self.line = line;
@@ -59,13 +59,13 @@ impl Element {
     }
 
     fn option(&mut self, token: Token, word: &str) {
-        // Whatever follows what is wrong already.
+        // Ignores everything after a problem.
         if self.problem.is_some() {
             return;
         }
         match word {
             _ if token == Token::Quoted => self.problem = Some(MORE),
-            // White space may stand around these.
+            // White space is allowed around these.
             "-" | "/" => {
                 self.text.push_str(word);
                 self.next = Next::Joined;
@@ -84,7 +84,7 @@ impl Element {
         }
     }
 
-    /// Hands the element on.
+    /// Passes the element on.
     pub(super) fn add_to(&self, out: &mut Collector) -> Result<(), ReadError> {
         if let Some(problem) = self.problem {
             out.refuse(self.line, &self.text, problem, Some(SETS_HINT));
@@ -103,7 +103,7 @@ impl Element {
         })
     }
 
-    /// The name of the variable that stands in the place of an address.
+    /// Returns the name of a variable in place of an address.
     pub(super) fn variable(&self) -> Option<&str> {
         let name = self.text.strip_prefix('$')?;
         self.problem.is_none().then_some(name)

@@ -1,15 +1,15 @@
-//! Statements and blocks that are passed over.
+//! Skips statements and blocks.
 
 use std::io::BufRead;
 
 use super::{Script, tokens::Token};
 use crate::{address::is_address, exchange::read::ReadError};
 
-/// Words of one statement that are kept.
+/// Maximum of recorded words in one statement.
 const MAX_WORDS: usize = 16;
 
 impl<R: BufRead> Script<'_, R> {
-    /// The words up to a mark, and the mark; the words beyond the first few are left out.
+    /// Returns the words before a mark, and the mark. Drops words beyond the maximum.
     pub(super) fn words(&mut self) -> Result<(Vec<String>, Option<Token>), ReadError> {
         let mut words = Vec::new();
         loop {
@@ -24,7 +24,7 @@ impl<R: BufRead> Script<'_, R> {
         }
     }
 
-    /// Passes the rest of a statement of which `end` is the last piece that was read.
+    /// Skips the rest of a statement. `end` is the last token that was read.
     pub(super) fn skip_rest(&mut self, end: Option<Token>) -> Result<(), ReadError> {
         match end {
             None | Some(Token::Mark(b'\n' | b';')) => Ok(()),
@@ -37,7 +37,7 @@ impl<R: BufRead> Script<'_, R> {
         }
     }
 
-    /// Passes the rest of a statement, with its blocks; how many addresses stand in it.
+    /// Skips the rest of a statement with its blocks. Returns the number of addresses in it.
     pub(super) fn skip_statement(&mut self) -> Result<u64, ReadError> {
         let mut addresses = 0;
         while let Some(token) = self.tokens.next()? {
@@ -55,7 +55,7 @@ impl<R: BufRead> Script<'_, R> {
         Ok(addresses)
     }
 
-    /// Passes a block up to the `}` that ends it; how many addresses stand in it.
+    /// Skips a block up to its closing `}`. Returns the number of addresses in it.
     pub(super) fn skip_block(&mut self) -> Result<u64, ReadError> {
         let (mut depth, mut addresses) = (1_u64, 0);
         while let Some(token) = self.tokens.next()? {

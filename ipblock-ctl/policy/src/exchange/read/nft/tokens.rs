@@ -1,31 +1,31 @@
-//! The pieces of an nft script.
+//! The tokens of an nft script.
 
 use std::io::BufRead;
 
 use crate::exchange::read::ReadError;
 
-/// Longest word that is kept, in bytes: far above any address. A longer one is cut off there, and
-/// refused where an address should be.
+/// Maximum length of a word in bytes: far above any address. A longer word is truncated, and
+/// rejected in place of an address.
 const MAX_WORD: usize = 1 << 10;
 
-/// A piece of the text; the text of a word stands in [`Tokens::word`].
+/// A token. [`Tokens::word`] has the text of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Word,
     Quoted,
-    /// One of `{`, `}`, `,`, `;`, `=` and a line feed.
+    /// One of `{`, `}`, `,`, `;`, `=` and line feed.
     Mark(u8),
 }
 
-/// The text, piece by piece.
+/// The text, token by token.
 pub(super) struct Tokens<R> {
     input: R,
     pub(super) line: u64,
-    /// A piece that was given back.
+    /// A token that was put back.
     back: Option<Token>,
     /// Bytes of the last word or quoted text.
     bytes: Vec<u8>,
-    /// The text of the last word, or what stands between the quotes.
+    /// The text of the last word, or the text between the quotes.
     pub(super) word: String,
 }
 
@@ -40,7 +40,7 @@ impl<R: BufRead> Tokens<R> {
         }
     }
 
-    /// Gives the last piece back: it comes again.
+    /// Puts the last token back: it is returned again.
     pub(super) const fn give_back(&mut self, token: Token) {
         self.back = Some(token);
     }
@@ -72,7 +72,7 @@ impl<R: BufRead> Tokens<R> {
                     self.take_while(|byte| {
                         !byte.is_ascii_whitespace() && !b"#\"{},;=".contains(&byte)
                     })?;
-                    // A line that goes on.
+                    // A continued line.
                     if self.word == "\\" && self.peek()? == Some(b'\n') {
                         self.step(b'\n');
                         continue;
@@ -87,13 +87,13 @@ impl<R: BufRead> Tokens<R> {
         Ok(self.input.fill_buf()?.first().copied())
     }
 
-    /// Passes a byte that was peeked.
+    /// Consumes a byte that was peeked.
     fn step(&mut self, byte: u8) {
         self.line += u64::from(byte == b'\n');
         self.input.consume(1);
     }
 
-    /// Takes bytes, none of them a line feed, as the word.
+    /// Consumes bytes, none of them a line feed, as the word.
     fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> Result<(), ReadError> {
         self.bytes.clear();
         loop {
