@@ -1,7 +1,7 @@
-//! The client of the unix socket, as `ipblock-ctl` uses it.
+//! The client of the unix socket, for `ipblock-ctl`.
 //!
-//! One connection a request: a command sends few, and a connection that lives shorter than the
-//! daemon needs no care when the daemon restarts.
+//! It opens one connection per request. A command sends few requests, and a short connection does
+//! not notice when the daemon restarts.
 
 mod error;
 mod exchange;
@@ -30,10 +30,10 @@ use super::{
     },
 };
 
-/// Where the daemon listens unless told otherwise.
+/// The daemon's default socket.
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
 
-/// How long a client tries to connect: several times what a small machine takes.
+/// How long a client tries to connect: several times the duration on a small machine.
 const TO_CONNECT: Duration = Duration::from_secs(5);
 
 /// A client of one socket.
@@ -41,12 +41,12 @@ const TO_CONNECT: Duration = Duration::from_secs(5);
 pub struct Client {
     socket: PathBuf,
     ssh_peers: Vec<IpAddr>,
-    /// How long it tries to connect.
+    /// The timeout to connect.
     to_connect: Duration,
 }
 
 impl Client {
-    /// A client of this socket; connects with each request.
+    /// Returns a client of this socket, which connects for each request.
     #[must_use]
     pub const fn new(socket: PathBuf) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// Tells the daemon with every request where the operator's SSH session comes from.
+    /// Sends the source addresses of the operator's SSH session with every request.
     #[must_use]
     pub fn with_ssh_peers(mut self, ssh_peers: Vec<IpAddr>) -> Self {
         self.ssh_peers = ssh_peers;
@@ -79,8 +79,8 @@ impl Client {
         self.call_with(Route::Attach, request).await
     }
 
-    /// [`Route::Detach`]; with `moved` only devices that were attached by this name and have another one, or
-    /// are in another network namespace.
+    /// [`Route::Detach`]. With `moved`, only devices that were attached with this name and now have
+    /// another name or network namespace.
     pub async fn detach(&self, interface: &str, moved: bool) -> Result<(), ClientError> {
         let target = Target::named(Route::Detach, interface).with(&DetachQuery { moved })?;
         self.send(target, Vec::new()).await?;
@@ -246,12 +246,12 @@ impl Client {
         self.call_with(Route::Check, request).await
     }
 
-    /// The answer to a request without a body.
+    /// Returns the answer to a request without a body.
     async fn call<T: DeserializeOwned>(&self, target: impl Into<Target>) -> Result<T, ClientError> {
         self.ask(target.into(), Vec::new()).await
     }
 
-    /// The answer to a request with a body of JSON.
+    /// Returns the answer to a request with a JSON body.
     async fn call_with<T: DeserializeOwned>(
         &self,
         target: impl Into<Target>,

@@ -1,22 +1,22 @@
-//! The error that every route may answer with.
+//! The error of every route.
 
 use ipblock_policy::Classified;
 pub use ipblock_policy::{Diagnostic, ErrorKind, Hinted};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Why a request failed; body of every answer that is not 2xx.
+/// Why a request failed. This is the body of every answer that is not 2xx.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct ApiError {
-    /// What sort of failure; decides the HTTP status and the exit code.
+    /// The kind of failure, which determines the HTTP status and the exit code.
     pub kind: ErrorKind,
-    /// What failed and with what value.
+    /// What failed, with its value.
     pub message: String,
-    /// What to do instead; may be several lines.
+    /// What to do instead, perhaps in several lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The field of the request that allows it, where one does and nothing else is in the way.
+    /// The field of the request that allows it, if nothing else prevents it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
 }
@@ -42,7 +42,7 @@ impl Hinted for ApiError {
 }
 
 impl ApiError {
-    /// The answer of a request that meets this error.
+    /// Returns the answer to a request that causes this error.
     pub fn of(error: &dyn Classified) -> Self {
         Self {
             kind: error.kind(),
@@ -52,7 +52,7 @@ impl ApiError {
         }
     }
 
-    /// An error without a hint.
+    /// Returns an error without a hint.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -62,14 +62,14 @@ impl ApiError {
         }
     }
 
-    /// The same error with the field that allows it.
+    /// Adds the field that allows it.
     #[must_use]
     pub const fn needing(mut self, needs: Needs) -> Self {
         self.needs = Some(needs);
         self
     }
 
-    /// The same error with a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -1,4 +1,4 @@
-//! What travels over the unix socket: routes, request and response types, the client.
+//! The protocol of the unix socket: routes, request and response types, and the client.
 //!
 //! docs/api.md documents the same routes. Field names are stable.
 
@@ -9,6 +9,6 @@ pub mod types;
 
 pub use ipblock_policy::text::{counted, grouped, printable, printable_json};
 
-/// Header of a request: the addresses that the operator's SSH session comes from, separated by
-/// commas. The daemon cuts none of them off unless it is forced.
+/// Header of a request: the source addresses of the operator's SSH session, separated by commas.
+/// The daemon never blocks these addresses unless forced.
 pub const SSH_PEER_HEADER: &str = "ipblock-ssh-peer";

@@ -1,17 +1,16 @@
 //! The routes of the API, each declared once.
 //!
-//! The daemon's router, its authorisation, its limits of bodies and the client read these declarations, and
-//! a test compares docs/api.md with them.
+//! The daemon's router, its authorisation, its limits of bodies and the client read these
+//! declarations. A test compares docs/api.md with them.
 
 use std::{fmt, time::Duration};
 
-/// How long a client waits where nothing changes: a reading waits for no change, and at most 30 s for an
-/// alert.
+/// Timeout of a client for a read: it never waits for a change, and at most 30 s for an alert.
 const LOOK: Duration = Duration::from_mins(2);
 
-/// How long a client waits for a change, or for a copy of the whole store. Changes are made one after the
-/// other, and one of millions of entries takes minutes. Both waits are several times what the slowest
-/// request takes on a small machine.
+/// Timeout of a client for a change, or for a copy of the whole store. Changes run one after the
+/// other, and one with millions of entries takes minutes. Both timeouts are several times the
+/// duration of the slowest request on a small machine.
 const CHANGE: Duration = Duration::from_mins(15);
 
 /// Method of a route.
@@ -26,7 +25,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As a request line has it.
+    /// Returns its form in a request line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,21 +36,21 @@ impl Method {
     }
 }
 
-/// What a request needs, and what a peer has; the greater one includes the smaller.
+/// The right that a request needs and a peer has. The greater one includes the smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// To look at everything.
+    /// May read everything.
     View,
-    /// To change everything.
+    /// May change everything.
     Change,
 }
 
-/// How the daemon receives a request's body, and by which limits.
+/// How the daemon receives the body of a request, and its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// Into memory before the request goes on.
+    /// Completely into memory before the request is handled.
     Whole,
-    /// In parts, onto the disk: a backup.
+    /// In parts, to the disk: a backup.
     InParts,
 }
 
@@ -68,31 +67,31 @@ macro_rules! routes {
             /// Every route.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its method.
+            /// Returns its method.
             #[must_use]
             pub const fn method(self) -> Method {
                 match self { $(Self::$name => Method::$method,)* }
             }
 
-            /// Its path, with `{name}` where a request has a name.
+            /// Returns its path, with `{name}` in place of a name.
             #[must_use]
             pub const fn path(self) -> &'static str {
                 match self { $(Self::$name => $path,)* }
             }
 
-            /// What it needs.
+            /// Returns the right that it needs.
             #[must_use]
             pub const fn right(self) -> Right {
                 match self { $(Self::$name => Right::$right,)* }
             }
 
-            /// How long a client waits for the answer.
+            /// Returns the timeout of a client.
             #[must_use]
             pub const fn patience(self) -> Duration {
                 match self { $(Self::$name => $patience,)* }
             }
 
-            /// How its body is received; a body where none is expected counts, too.
+            /// Returns how its body is received; an unexpected body counts, too.
             #[must_use]
             pub const fn body(self) -> BodyKind {
                 match self { $(Self::$name => BodyKind::$body,)* }
@@ -101,8 +100,8 @@ macro_rules! routes {
     };
 }
 
-// A backup contains everything in one file, so it takes the right to change everything. A check changes
-// nothing: it is a `POST` for the size of its body.
+// A backup contains everything in one file, so it needs the right to change everything. A check
+// changes nothing: it is a `POST` because of the size of its body.
 routes! {
     Status     Get    "/v1/status"              View   LOOK   Whole;
     Attach     Post   "/v1/interfaces"          Change CHANGE Whole;
@@ -150,8 +149,8 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/api.md");
 
-    /// Routes of the page's table with the right that stands in the second column, in order. A row may
-    /// have several routes, and a route several rows, one for each form of its query.
+    /// Returns the routes of the page's table with the right in the second column, in order. A row
+    /// may have several routes, and a route may have several rows, one for each form of its query.
     fn documented() -> Vec<String> {
         let (_, routes) = PAGE.split_once("\n## Routes\n").unwrap();
         let (routes, _) = routes.split_once("\n## ").unwrap();

@@ -20,17 +20,17 @@ use super::{
     since::{Since, parse_since},
 };
 
-/// Alerts that the daemon gives unless asked for more.
+/// The daemon's default number of alerts.
 const DEFAULT_LIMIT: u32 = 1000;
-/// Alerts that are shown before new ones are waited for.
+/// Alerts that are shown before the wait for new ones.
 const BEFORE_NEW_ONES: u32 = 10;
-/// Alerts that the daemon gives at most.
+/// The daemon's maximum number of alerts.
 const MAX_LIMIT: u32 = 100_000;
-/// How long the daemon waits for a new alert before it answers that there is none, in seconds.
+/// How long the daemon waits for a new alert before it answers without one, in seconds.
 const WAIT: u64 = 20;
-/// A daemon that takes so much longer is taken as away.
+/// A daemon that takes longer counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(WAIT + 25);
-/// How often it is looked whether anybody still reads.
+/// How often to check whether standard output still has a reader.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Show what hit rules that alert, oldest first
@@ -118,7 +118,7 @@ fn print_lines(alerts: &[AlertInfo], session: &mut Session<'_>) -> Result<(), Cl
     Ok(())
 }
 
-/// Prints those that there are, then each as it comes.
+/// Prints the existing alerts, then each new one.
 async fn follow(args: &AlertsArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut query = args.query();
     if query.limit.is_none() {
@@ -134,7 +134,7 @@ async fn follow(args: &AlertsArgs, session: &mut Session<'_>) -> Result<u8, CliE
         session.output.raw(titles.as_bytes())?;
     }
     if before.alerts.is_empty() {
-        // The name of a rule may be mistyped, and nothing else would ever say so.
+        // A mistyped name of a rule has no other visible effect.
         session.note(&format!("{}; waiting for new ones", nothing(args)));
     }
     print_now(&before.alerts, &columns, session)?;
@@ -158,9 +158,9 @@ async fn follow(args: &AlertsArgs, session: &mut Session<'_>) -> Result<u8, CliE
             Ok(Ok(new)) => {
                 outage.is_over(session);
                 print_now(&new.alerts, &columns, session)?;
-                // Also where it is less: another store, as after a restore, counts anew.
+                // Even if it is smaller: a restored store numbers from its own last id.
                 query.after = Some(new.last);
-                // A daemon that does not wait must not be asked without end.
+                // Prevents a busy loop if the daemon does not wait.
                 if !new.alerts.is_empty() || asked.elapsed() > RETRY {
                     continue;
                 }
@@ -189,7 +189,7 @@ fn print_now(
     Ok(session.output.flush()?)
 }
 
-/// A pipe that is closed would be noticed at the next alert only, which may be long from now.
+/// Without this, a closed pipe would be noticed only at the next alert, perhaps much later.
 async fn wait_until_nobody_reads() {
     let mut look = interval(LOOK);
     loop {

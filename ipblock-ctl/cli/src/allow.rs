@@ -103,7 +103,7 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
     match args.sort {
         None => {}
         Some(SortKey::Address) => entries.sort_by_cached_key(|entry| by_address(&entry.address)),
-        // What holds in all zones comes first.
+        // Entries for all zones come first.
         Some(SortKey::Zone) => entries.sort_by(|a, b| a.zone.cmp(&b.zone)),
         Some(SortKey::Note) => entries.sort_by_cached_key(|entry| by_text(&entry.note)),
         Some(SortKey::State) => entries.sort_by_key(|entry| by_state(entry.state)),

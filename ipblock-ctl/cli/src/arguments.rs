@@ -1,4 +1,4 @@
-//! Arguments that several commands share, and how they are read.
+//! Arguments that several commands share, with their parsers.
 
 use std::{iter, str::FromStr};
 
@@ -16,7 +16,7 @@ use ipblock_policy::{
 
 use super::{expiry::parse_duration, lines::INPUT};
 
-/// Reads one of some words, which `--help` and completions list with what they mean.
+/// Parses one of some words. `--help` and completions list them with their meaning.
 pub(crate) fn one_of<T>(
     words: impl IntoIterator<Item = (&'static str, &'static str)>,
 ) -> impl TypedValueParser<Value = T>
@@ -28,7 +28,7 @@ where
     PossibleValuesParser::new(words).try_map(|text| text.parse::<T>())
 }
 
-/// As [`one_of`], and `auto`, which is none of them.
+/// As [`one_of`], plus `auto`, which returns `None`.
 pub(crate) fn auto_or<T>(
     auto: &'static str,
     words: impl IntoIterator<Item = (&'static str, &'static str)>,
@@ -44,12 +44,12 @@ where
     })
 }
 
-/// Reads an action.
+/// Parses an action.
 pub(crate) fn action_parser() -> impl TypedValueParser<Value = Action> {
     one_of(Action::ALL.map(|action| (action.as_str(), action.summary())))
 }
 
-/// How many rows to show, at least one.
+/// Parses a number of rows, at least one.
 pub(crate) fn limit(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
@@ -122,22 +122,23 @@ pub(crate) struct StageArgs {
     pub(crate) force: bool,
 }
 
-/// One argument with addresses: commas separate them, and one at the end separates nothing.
+/// One argument with addresses, separated by commas. A trailing comma has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Addresses(Vec<String>);
 
-/// The addresses of arguments, in order. Refuses two of which the second could be the mask of the first.
+/// Returns the addresses of arguments, in order. Rejects two if the second could be the mask of the
+/// first.
 pub(crate) fn each(arguments: Vec<Addresses>) -> Result<Vec<String>, AddressError> {
     let addresses: Vec<String> = arguments.into_iter().flat_map(|one| one.0).collect();
     refuse_masks(&addresses)?;
     Ok(addresses)
 }
 
-/// An address argument. Whether it is well formed is decided where it is used; here it only has to
-/// look like one, so that a word in its place is noticed.
+/// Parses an address argument. It is only checked for a rough likeness, so that a word in its place
+/// is noticed. The code that uses it validates it.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     let text = text.trim();
-    // Why it is refused is said where it is read, for what no list is called as well.
+    // The later parser explains the error, unless the text could not be anything like an address.
     if text.starts_with('@') || text.contains(['.', ':', '/', '*']) {
         return Ok(text.to_owned());
     }
@@ -153,12 +154,12 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
 const NOT_AN_ADDRESS: &str = "not an IP address, prefix, range or @list (names of hosts and \
                               countries are not resolved)";
 
-/// Addresses with commas between them.
+/// Parses addresses with commas between them.
 pub(crate) fn addresses(text: &str) -> Result<Addresses, String> {
     split(text, address)
 }
 
-/// The same, behind an option of a command with a NAME.
+/// As [`addresses`], after an option of a command with a NAME.
 pub(crate) fn addresses_after_name(text: &str) -> Result<Addresses, String> {
     split(text, |text| {
         if text.parse::<RuleName>().is_err() || address(text).is_ok() {
@@ -170,7 +171,7 @@ pub(crate) fn addresses_after_name(text: &str) -> Result<Addresses, String> {
     })
 }
 
-/// The same, or `-` for standard input.
+/// As [`addresses`], or `-` for standard input.
 pub(crate) fn addresses_or_input(text: &str) -> Result<Addresses, String> {
     match text {
         INPUT => Ok(Addresses(vec![text.to_owned()])),
@@ -178,7 +179,7 @@ pub(crate) fn addresses_or_input(text: &str) -> Result<Addresses, String> {
     }
 }
 
-/// The same, where no duration can stand.
+/// As [`addresses`], where a duration is not allowed.
 pub(crate) fn unbanned_addresses(text: &str) -> Result<Addresses, String> {
     match duration::whole_seconds(text) {
         Ok(_) => Err(format!(
@@ -189,7 +190,7 @@ pub(crate) fn unbanned_addresses(text: &str) -> Result<Addresses, String> {
     }
 }
 
-/// The same, where a duration may stand that was meant for `--for`.
+/// As [`addresses`], where a duration was perhaps meant for `--for`.
 pub(crate) fn banned_addresses(text: &str) -> Result<Addresses, String> {
     match duration::whole_seconds(text) {
         Ok(_) => Err(format!("not an address: did you mean --for {text}?")),
@@ -211,7 +212,7 @@ fn split(text: &str, one: impl Fn(&str) -> Result<String, String>) -> Result<Add
         .map(Addresses)
 }
 
-/// An interface name that Linux could have.
+/// Parses an interface name that Linux allows.
 pub(crate) fn interface(name: &str) -> Result<String, String> {
     check_interface_name(name)?;
     Ok(name.to_owned())
@@ -231,7 +232,7 @@ mod tests {
         for text in ["192.0.2.1", " 2001:db8::/32", "@office", "::"] {
             assert_eq!(address(text).as_deref(), Ok(text.trim()));
         }
-        // The reader of addresses knows better what is wrong with these.
+        // The parser of addresses explains these better.
         for text in ["*", "0/0", "10/8"] {
             assert_eq!(address(text).as_deref(), Ok(text));
         }

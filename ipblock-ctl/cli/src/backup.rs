@@ -58,7 +58,7 @@ pub(crate) struct RestoreArgs {
 
 pub(crate) async fn backup(args: &BackupArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let is_standard_output = args.file == Path::new("-");
-    // Before anything is fetched.
+    // Before any request.
     let file = (!is_standard_output)
         .then(|| NewFile::at(&args.file, args.force, is_backup))
         .transpose()?;
@@ -104,7 +104,7 @@ pub(crate) async fn restore(args: &RestoreArgs, session: &mut Session<'_>) -> Re
     })
 }
 
-/// What a backup begins with: an SQLite database with the application id of ipblock's.
+/// Whether a file begins like a backup: an SQLite database with ipblock's application id.
 fn is_backup(head: &[u8]) -> bool {
     head.starts_with(b"SQLite format 3\0") && head.get(68..72) == Some(b"ipbk")
 }

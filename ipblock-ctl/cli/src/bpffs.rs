@@ -1,4 +1,4 @@
-//! Where ipblockd pins, for verbs that look there without it.
+//! The location of ipblockd's pins, for commands that work without it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) struct BpffsOption {
 }
 
 impl BpffsOption {
-    /// Every place where a daemon may have pinned.
+    /// Returns every place where a daemon may have pins.
     pub(super) fn everywhere(&self) -> Vec<PathBuf> {
         if let Some(named) = &self.bpffs {
             return vec![named.clone()];
@@ -31,12 +31,12 @@ impl BpffsOption {
         }
     }
 
-    /// The one that is named.
+    /// Returns the place from the option.
     pub(super) fn named(&self) -> Option<PathBuf> {
         self.bpffs.clone()
     }
 
-    /// Where a daemon has pinned, or is going to.
+    /// Returns the place where a daemon has its pins, or will have them.
     pub(super) fn place(&self) -> PathBuf {
         self.named()
             .or_else(|| self.everywhere().into_iter().find(|place| is_pinned(place)))

@@ -1,19 +1,19 @@
-//! Many messages of one kind: the first are shown, the others are counted.
+//! Messages of one kind: shows the first ones and counts the others.
 
 use ipblock_output::{Output, number::grouped};
 use ipblock_policy::Diagnostic;
 
-/// Messages of one kind that people are shown.
+/// Number of messages that are shown.
 const SHOWN: u64 = 20;
 
-/// Shows the first messages of a command and counts all.
+/// Shows the first messages of a command and counts all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Capped {
     messages: u64,
 }
 
 impl Capped {
-    /// Counts a message; whether it is one of the first.
+    /// Counts a message. Returns whether it is one of the first.
     fn is_shown(&mut self) -> bool {
         self.messages = self.messages.saturating_add(1);
         self.messages <= SHOWN
@@ -33,12 +33,13 @@ impl Capped {
         }
     }
 
-    /// Counts messages whose text is not kept.
+    /// Counts messages without their text.
     pub(crate) const fn count(&mut self, more: u64) {
         self.messages = self.messages.saturating_add(more);
     }
 
-    /// Says how many were not shown; `what` ends the sentence: `were refused`.
+    /// Reports the number of messages that were not shown; `what` ends the sentence: `were
+    /// refused`.
     pub(crate) fn finish(&self, what: &str, output: &mut Output) {
         let more = self.messages.saturating_sub(SHOWN);
         if more > 0 {

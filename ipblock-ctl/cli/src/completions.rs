@@ -1,7 +1,7 @@
 //! `completions`, and the answers to a shell that completes a line.
 //!
-//! The script calls this program for each completion: so it knows the rules, lists and zones that
-//! the daemon has just now.
+//! The script calls this program for each completion, so it knows the present rules, lists and
+//! zones of the daemon.
 
 use std::{any::TypeId, env, ffi::OsString, fs, path::PathBuf, time::Duration};
 
@@ -23,10 +23,10 @@ use super::{
     error::{CliError, OK},
 };
 
-/// Set by the script, to the shell's name, when the program is to answer a completion.
+/// The script sets it to the shell's name to request a completion.
 const VARIABLE: &str = "IPBLOCK_COMPLETE";
 
-/// How long a daemon may take to name its rules before a completion goes without them.
+/// Timeout of the daemon. After it, the completion has no names.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Print a completion script for a shell
@@ -54,14 +54,14 @@ pub(crate) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<u8, Cli
     Ok(OK)
 }
 
-/// Answers the shell and ends the process, where a completion script has called it.
+/// If a completion script has called the program: answers the shell and ends the process.
 pub(super) fn answer_shell() {
     CompleteEnv::with_factory(|| with_names(command()))
         .var(VARIABLE)
         .complete();
 }
 
-/// Adds the names that an argument can have, by the argument's type.
+/// Adds the possible names of an argument, by the argument's type.
 fn with_names(command: Command) -> Command {
     command
         .mut_args(with_candidates)
@@ -71,7 +71,7 @@ fn with_names(command: Command) -> Command {
 fn with_candidates(argument: Arg) -> Arg {
     let is = |kind: TypeId| argument.get_value_parser().type_id() == kind;
     let names: fn() -> Vec<CompletionCandidate> = if is(TypeId::of::<RuleName>()) {
-        // `--rename` takes a name that no rule has.
+        // `--rename` takes a new name.
         if argument.get_id() == "rename" {
             return argument;
         }
@@ -116,7 +116,7 @@ fn candidates(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     names.map(CompletionCandidate::new).collect()
 }
 
-/// What the daemon answers; nothing where it does not, since a completion has no place for errors.
+/// Returns the daemon's answer. Returns nothing on an error, because a completion cannot show one.
 fn ask<T>(question: impl AsyncFnOnce(Client) -> Result<Vec<T>, ClientError>) -> Vec<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -131,7 +131,7 @@ fn ask<T>(question: impl AsyncFnOnce(Client) -> Result<Vec<T>, ClientError>) -> 
     })
 }
 
-/// The socket that the line names, or the one that a command would take without.
+/// Returns the socket in the line, or the default of a command.
 fn socket(words: impl Iterator<Item = OsString>) -> PathBuf {
     let mut words = words.skip_while(|word| word != "--socket").skip(1);
     words

@@ -1,4 +1,4 @@
-//! `convert`: needs no daemon.
+//! `convert`, which needs no daemon.
 
 use clap::Args;
 use ipblock_output::{
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ConvertArgs, output: &mut Output) -> Result<u8, CliErro
     if output.is_json() {
         return Ok(OK);
     }
-    // A closed pipe ends it here, silently.
+    // A closed pipe ends the command here, silently.
     output.flush()?;
     if let [only] = conversions.as_slice() {
         output.note(&summary(only));

@@ -47,10 +47,10 @@ pub(crate) struct CountersArgs {
     interval: Option<u64>,
 }
 
-/// Counters as a line of JSON.
+/// Counters at one time, as a line of JSON.
 #[derive(Serialize)]
 struct Look<'a> {
-    /// When.
+    /// The time.
     time: Timestamp,
     #[serde(flatten)]
     counters: &'a Counters,
@@ -86,10 +86,10 @@ async fn watch(interval: u64, session: &mut Session<'_>) -> Result<u8, CliError>
                 rows_above = print(&counters, earlier, interval, rows_above, session)?;
                 before = Some((counters, looked));
             }
-            // What cannot be reached at first is more likely named wrongly than away.
+            // An error at the first read more likely means a wrong name than an unavailable daemon.
             Err(error) if before.is_some() && is_passing(&error) => {
                 outage.goes_on(&error.to_string(), session);
-                // What is on the screen now is no longer the block alone.
+                // The screen now has more than the block.
                 rows_above = 0;
             }
             Err(error) => return Err(error.into()),
@@ -98,8 +98,8 @@ async fn watch(interval: u64, session: &mut Session<'_>) -> Result<u8, CliError>
     }
 }
 
-/// Prints one look; on a terminal in the place of the one before, which has so many rows. Returns
-/// how many this one has.
+/// Prints one reading. On a terminal it replaces the previous one of `rows_above` rows. Returns its
+/// number of rows.
 fn print(
     counters: &Counters,
     earlier: Option<Earlier<'_>>,
@@ -138,7 +138,8 @@ fn print(
     Ok(rows)
 }
 
-/// The rows of `block` that a terminal of this height can hold above the cursor, and their number.
+/// Returns the rows of `block` that fit above the cursor of a terminal with this height, and their
+/// number.
 fn fitting(block: &str, height: usize) -> (String, usize) {
     let rows = block.lines().count();
     let room = height.saturating_sub(1).max(1);
@@ -152,8 +153,8 @@ fn fitting(block: &str, height: usize) -> (String, usize) {
     (shown.chain([more]).collect(), room)
 }
 
-/// What a terminal is sent: back over the rows of the last block, which go, then the new one. Lines
-/// that are too long end at the margin meanwhile, so that each takes one row.
+/// Returns the output for a terminal: moves back over the rows of the last block and replaces them.
+/// Line wrap is off meanwhile, so that each line takes one row.
 fn in_place(block: &str, rows_above: usize) -> String {
     let back = match rows_above {
         0 => String::new(),

@@ -13,10 +13,10 @@ use super::{
     session::Session,
 };
 
-/// What to do after a deploy that goes back by itself.
+/// What to do after a deploy that will be rolled back.
 pub(crate) const CONFIRM_NEXT: &str = "see that everything works, then: ipblock-ctl confirm";
 
-/// What a deploy is called while it lasts.
+/// The description of a deploy while it runs.
 pub(crate) const DEPLOYING: &str = "deploying";
 
 /// Put what is staged in force
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: DeployArgs, session: &mut Session<'_>) -> Result<u
     Ok(OK)
 }
 
-/// Prints what a deploy did, and what has to follow.
+/// Prints the result of a deploy, and the next step.
 pub(crate) fn show_deployed(
     deployed: &Deployed,
     session: &mut Session<'_>,

@@ -1,4 +1,4 @@
-//! Why a command failed, what it says and which exit code it has.
+//! Why a command failed, its message and its exit code.
 
 use std::{
     io,
@@ -9,11 +9,11 @@ use ipblock_api::client::ClientError;
 use ipblock_policy::{Diagnostic, Hinted, address::AddressError};
 use thiserror::Error;
 
-/// Everything went well.
+/// Success.
 pub(crate) const OK: u8 = 0;
-/// It failed.
+/// Failure.
 pub(crate) const FAILED: u8 = 1;
-/// Usage, bad input, or a name that does not exist.
+/// Usage, bad input, or an unknown name.
 pub(crate) const BAD_INPUT: u8 = 2;
 /// Conflict, or refused for safety.
 pub(crate) const CONFLICT: u8 = 3;
@@ -25,24 +25,24 @@ pub(crate) const WOULD_CHANGE: u8 = 6;
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// The daemon, or the way to it.
+    /// The daemon, or the connection to it.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Staging went well, and the deploy that was to follow did not.
+    /// The edits were staged, but the deploy after it failed.
     #[error("{source}")]
     NotDeployed {
-        /// Why not.
+        /// The error.
         source: ClientError,
-        /// Whether the edits were taken back; else they stay staged.
+        /// Whether the edits were discarded; else they stay staged.
         taken_back: bool,
     },
     /// An address argument.
     #[error("{0}")]
     Address(#[from] AddressError),
-    /// Standard output cannot be written.
+    /// Standard output cannot be written to.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
-    /// The operating system gave no event loop.
+    /// The operating system did not provide an event loop.
     #[error("cannot start: {source}")]
     Runtime {
         /// Why.
@@ -58,30 +58,30 @@ pub enum CliError {
         /// Why.
         source: io::Error,
     },
-    /// A file of that name is there, and something else.
+    /// A different file with that name exists.
     #[error("{} exists and is not a backup", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// What the kernel was asked without the daemon failed.
+    /// A request to the kernel without the daemon failed.
     #[error(transparent)]
     Kernel(Diagnostic),
-    /// Only root may.
+    /// Only root may do this.
     #[error("not permitted: {what} needs root")]
     NeedsRoot {
         /// The command.
         what: &'static str,
     },
-    /// The arguments say nothing that can be done.
+    /// The arguments cannot be used.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
+        /// The problem.
         message: String,
         /// What to write instead.
         hint: String,
     },
-    /// The operator chose to stop.
+    /// The operator cancelled.
     #[error("stopped, nothing was staged")]
     Stopped,
     /// The editor failed, or could not be started.
@@ -92,22 +92,22 @@ pub enum CliError {
         /// What happened.
         problem: String,
     },
-    /// An edited rule was refused; the text is kept.
+    /// An edited rule was rejected; the text is kept.
     #[error("{source}")]
     EditRefused {
         /// Why.
         source: ClientError,
         /// The rule.
         rule: String,
-        /// Where the text is.
+        /// The path of the text.
         kept: PathBuf,
     },
-    /// The operator chose to stop after an edited rule was refused; the text is kept.
+    /// The operator cancelled after an edited rule was rejected; the text is kept.
     #[error("stopped, nothing was staged")]
     EditStopped {
         /// The rule.
         rule: String,
-        /// Where the text is.
+        /// The path of the text.
         kept: PathBuf,
     },
 }
@@ -157,14 +157,14 @@ impl Hinted for CliError {
 }
 
 impl CliError {
-    /// The exit code.
+    /// Returns the exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Client(source)
             | Self::NotDeployed { source, .. }
             | Self::EditRefused { source, .. } => source.exit_code(),
-            // Whoever read the output has seen enough.
+            // The reader has closed the pipe because it has read enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
             Self::Output(_) | Self::Runtime { .. } | Self::Editor { .. } | Self::Kernel(_) => {
                 FAILED
@@ -182,14 +182,14 @@ impl CliError {
         }
     }
 
-    /// Whether there is nothing to say: the reader of standard output is gone.
+    /// Whether there is no message: the reader of standard output is gone.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-/// Where the text of a rule is that was not staged, and how to go on with it.
+/// Explains where the text of a rejected rule is, and how to continue with it.
 pub(crate) fn kept_text(rule: &str, kept: &Path) -> String {
     let kept = kept.display();
     format!(

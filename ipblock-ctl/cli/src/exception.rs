@@ -128,7 +128,7 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
     if let Some(rule) = &args.rule {
         exceptions.retain(|exception| exception.rule == rule.as_str());
         if exceptions.is_empty() {
-            // A rule without exceptions is one thing, a mistyped name another.
+            // Distinguishes a rule without exceptions from a mistyped name.
             let query = RulesQuery { elements: Some(0) };
             session.client.rule(rule.as_str(), query).await?;
         }

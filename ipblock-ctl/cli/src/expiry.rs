@@ -28,7 +28,7 @@ pub(crate) struct ExpiryArgs {
 }
 
 impl ExpiryArgs {
-    /// What was asked for, if anything.
+    /// Returns the requested end, if there is one.
     pub(crate) fn expiry(&self) -> Option<Expiry> {
         if self.permanent {
             return Some(Expiry::Never);
@@ -37,25 +37,25 @@ impl ExpiryArgs {
         self.duration.map(Expiry::After).or(at)
     }
 
-    /// How a time without an offset was read.
+    /// Returns how a time without an offset was interpreted.
     pub(crate) fn reading(&self) -> Option<&str> {
         self.until.as_ref()?.reading.as_deref()
     }
 }
 
-/// A time, and how it was read where that is not plain.
+/// A time, and how it was interpreted if that is not obvious.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Until {
     pub(super) at: Timestamp,
     pub(super) reading: Option<String>,
 }
 
-/// Whole seconds, at least one. A day is 24 hours.
+/// Parses whole seconds, at least one. A day is 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     duration::whole_seconds(text).map_err(|error| error.to_string())
 }
 
-/// The same, of what can also end at a time, or never.
+/// As [`parse_duration`], for objects that can also end at a time, or never.
 fn parse_for(text: &str) -> Result<u64, String> {
     let advice = |error: DurationError| match error {
         DurationError::Calendar => format!("{error}, or a date with --until"),
@@ -92,7 +92,7 @@ fn read_until(text: &str, now: Timestamp, local: &TimeZone) -> Result<Until, Str
     Ok(until)
 }
 
-/// A time, whenever it is.
+/// Parses a time, past or future.
 pub(super) fn read_time(text: &str, local: &TimeZone) -> Result<Until, String> {
     match text.parse::<Timestamp>() {
         Ok(at) => Ok(Until { at, reading: None }),

@@ -115,7 +115,7 @@ pub(crate) async fn run(args: ExportArgs, session: &mut Session<'_>) -> Result<u
 }
 
 fn parse(text: &RulesetText) -> Result<Document, CliError> {
-    // What is deployed was forced where it had to be.
+    // The deployed ruleset was forced where necessary.
     let nothing = Ruleset::default();
     document::parse_after(&text.ruleset, "ruleset", true, &nothing).map_err(|error| {
         CliError::Client(ClientError::Protocol {

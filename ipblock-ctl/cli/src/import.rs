@@ -61,7 +61,7 @@ pub(crate) struct ImportArgs {
     stage: StageArgs,
 }
 
-/// The format that is named; none: the content decides.
+/// The requested format; `None` means that the content determines it.
 type AskedFormat = Option<FileFormat>;
 
 fn format_parser() -> impl TypedValueParser<Value = AskedFormat> {
@@ -93,7 +93,7 @@ pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u
             hint: "see what the file holds, or name its format with --format".to_owned(),
         });
     }
-    // One value is printed as JSON: this one, or what was deployed.
+    // JSON output is one value: this report, or the result of the deploy.
     if !session.output.is_json() || args.stage.deploy {
         tell_refused(&report, true, session);
     }
@@ -110,7 +110,7 @@ pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u
     finish(&staged, 1, &args.stage, session).await
 }
 
-/// Reads the file, and gives its name for messages.
+/// Reads the file. Returns its name for messages, too.
 fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), CliError> {
     let failed = |source| CliError::File {
         verb: "read",
@@ -204,7 +204,8 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
     Edit::Import(import)
 }
 
-/// Says that nothing was staged, and why. Of a file that is spoilt, --lenient takes nothing either.
+/// Reports that nothing was staged, and why. With --lenient, nothing is used from a spoilt file
+/// either.
 fn refuse(
     report: &ImportReport,
     is_spoilt: bool,
@@ -233,14 +234,14 @@ fn refuse(
     })
 }
 
-/// What was dropped, read in another way, or passed over.
+/// Reports what was dropped, converted, or skipped.
 fn tell_remarks(report: &ImportReport, session: &mut Session<'_>) {
     for remark in remarks(report) {
         session.note(&remark);
     }
 }
 
-/// The first refused lines, as errors or as what was left out, and how many more there are.
+/// Reports the first rejected lines, as errors or as skipped, and the number of the others.
 fn tell_refused(report: &ImportReport, lenient: bool, session: &mut Session<'_>) {
     let mut capped = Capped::default();
     for refused in &report.refused {

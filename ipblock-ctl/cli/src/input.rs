@@ -1,4 +1,4 @@
-//! Files and standard input, each read up to a bound: an endless one must not take all memory.
+//! Files and standard input, read up to a limit: an endless input must not use all memory.
 
 use std::{
     fs::File,
@@ -8,17 +8,18 @@ use std::{
 
 use super::error::CliError;
 
-/// Largest text: the daemon takes no larger one.
+/// Maximum size of a text: the daemon's limit.
 const MAX_TEXT: u64 = 64 << 20;
-/// Largest backup: the daemon takes no larger one.
+/// Maximum size of a backup: the daemon's limit.
 const MAX_BACKUP: u64 = 1 << 30;
-/// Largest file that is imported. It is read piece by piece, and of a large table little is addresses.
+/// Maximum size of an imported file. It is read in pieces, and a large table may contain few
+/// addresses.
 pub(crate) const MAX_IMPORT: u64 = 1 << 30;
 
-/// The argument that stands for standard input.
+/// The argument for standard input.
 const STANDARD: &str = "-";
 
-/// The text of a file, and its name for messages; `-` is standard input.
+/// Returns the text of a file, and its name for messages; `-` is standard input.
 pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
     let (text, name) = if is_standard(path) {
         let read = whole(io::stdin().lock(), MAX_TEXT).and_then(text);
@@ -29,12 +30,12 @@ pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
     text.map(|text| (text, name)).map_err(failed(path))
 }
 
-/// The text of a file.
+/// Returns the text of a file.
 pub(crate) fn read_text_file(path: &Path) -> io::Result<String> {
     text(whole_file(path, MAX_TEXT)?)
 }
 
-/// What a backup holds; `-` is standard input.
+/// Returns the content of a backup; `-` is standard input.
 pub(crate) fn read_backup(path: &Path) -> Result<Vec<u8>, CliError> {
     let read = if is_standard(path) {
         whole(io::stdin().lock(), MAX_BACKUP)
@@ -44,7 +45,7 @@ pub(crate) fn read_backup(path: &Path) -> Result<Vec<u8>, CliError> {
     read.map_err(failed(path))
 }
 
-/// As [`whole`]; a file that says that it is too large is not read.
+/// As [`whole`]; does not read a file whose reported size is too large.
 fn whole_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.len() > limit {
@@ -53,7 +54,7 @@ fn whole_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     whole(file, limit)
 }
 
-/// Reads to the end, or fails where that is beyond `limit`.
+/// Reads to the end, or fails if the input exceeds `limit`.
 fn whole(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit + 1).read_to_end(&mut bytes)?;
@@ -71,7 +72,7 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// An input that fails where it goes on beyond a limit.
+/// An input that fails when it exceeds a limit.
 pub(crate) struct Bounded<R> {
     input: R,
     limit: u64,

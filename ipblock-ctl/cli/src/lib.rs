@@ -1,7 +1,7 @@
-//! The command line: raw flags as clap reads them, one file per verb.
+//! The command line: raw flags as clap parses them, one file per command.
 //!
-//! A verb turns its flags into requests and the answers into an exit code; what is printed, and
-//! how, is `output`'s.
+//! A command converts its flags to requests, and the answers to an exit code; `output` formats what
+//! is printed.
 #![forbid(unsafe_code)]
 
 mod alerts;
@@ -192,9 +192,9 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// Parses the process's arguments, carries out the command, and returns the exit code.
+/// Parses the process's arguments, executes the command, and returns the exit code.
 ///
-/// Usage errors, `--help` and `--version` end the process here, as clap does it.
+/// Usage errors, `--help` and `--version` end the process here, as usual with clap.
 #[must_use]
 pub fn main() -> u8 {
     completions::answer_shell();
@@ -219,8 +219,8 @@ pub fn main() -> u8 {
     }
 }
 
-/// The same usage error without the environment: clap counts what comes from there as typed, and shows
-/// it in the usage line.
+/// Returns the same usage error without the environment: clap treats values from there as typed,
+/// and shows them in the usage line.
 fn as_typed(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     if !error.use_stderr() {
         return error;
@@ -239,7 +239,7 @@ fn without_environment(argument: clap::Arg) -> clap::Arg {
     argument.env(None::<&str>)
 }
 
-/// The command as clap sees it, for completions and manual pages.
+/// Returns the command for completions and manual pages.
 fn command() -> clap::Command {
     Cli::command()
 }
@@ -295,7 +295,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
     }
 }
 
-/// The width that `COLUMNS` asks for. Shells do not export it, so that only its user sets it.
+/// Returns the width from `COLUMNS`. Shells do not export it, so only a user sets it.
 fn asked_width() -> Option<usize> {
     std::env::var("COLUMNS").ok()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Addresses from standard input, in batches as they come.
+//! Addresses from standard input, in batches as they arrive.
 
 use std::{
     io::{self, BufRead, Read as _},
@@ -30,16 +30,17 @@ use super::{
     session::Session,
 };
 
-/// Addresses of one request at most.
+/// Maximum of addresses per request.
 const BATCH: usize = 5_000;
 /// How long a complete line waits for others.
 const GATHER: Duration = Duration::from_millis(20);
-/// Bytes of a line; a longer one is refused, because the end of an address might be missing.
+/// Maximum length of a line in bytes; a longer one is rejected, because an address might be
+/// truncated.
 const MAX_LINE: u64 = 64 << 10;
-/// How long a daemon may be away in the middle of a stream.
+/// How long a daemon may be unavailable in the middle of a stream.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// The argument that stands for standard input.
+/// The argument for standard input.
 pub(crate) const INPUT: &str = "-";
 
 /// Whether addresses come from standard input.
@@ -54,22 +55,23 @@ pub(crate) fn from_input(arguments: &[String]) -> Result<bool, CliError> {
     Ok(arguments.first().is_some_and(|argument| argument == INPUT))
 }
 
-/// An address and the line that it stands in.
+/// An address with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     number: u64,
     address: String,
-    /// Text after the addresses, where the line's first address stands.
+    /// Text after the addresses, at the line's first address.
     note: Option<String>,
 }
 
-/// What was read: an address, or why a line has none.
+/// The result of a read: an address, or the error of a line.
 type Read = Result<Line, Diagnostic>;
 
-/// Sends the addresses of standard input as they come, and shows each answer; the exit code.
+/// Sends the addresses of standard input as they arrive, and shows each answer. Returns the exit
+/// code.
 ///
-/// A daemon that has answered once may restart: what it did not acknowledge is sent again, which
-/// changes nothing where it was carried out.
+/// A daemon that has answered once may restart. Then unacknowledged addresses are sent again, which
+/// changes nothing if they were handled.
 pub(crate) async fn stream<T>(
     force: bool,
     session: &mut Session<'_>,
@@ -95,10 +97,11 @@ pub(crate) async fn stream<T>(
     Ok(lines.exit_code)
 }
 
-/// Standard input, read on a thread of its own: nothing else can wait for a pipe and a clock.
+/// Reads standard input in its own thread, because no other call can wait for both a pipe and a
+/// timer.
 struct Lines {
     input: mpsc::Receiver<Result<Read, CliError>>,
-    /// Of what was refused; bad input is worse than what is refused for safety.
+    /// The exit code of rejections; bad input has priority over a refusal for safety.
     exit_code: u8,
     has_answered: bool,
     has_noted: bool,
@@ -123,7 +126,7 @@ impl Lines {
         }
     }
 
-    /// What is there once something is; `None` at the end.
+    /// Returns what has arrived as soon as there is something; `None` at the end.
     async fn batch(&mut self, session: &mut Session<'_>) -> Result<Option<Vec<Read>>, CliError> {
         session.output.flush()?;
         let Some(first) = self.input.recv().await else {
@@ -139,8 +142,8 @@ impl Lines {
         Ok(Some(batch))
     }
 
-    /// The addresses of a batch; refused lines are reported. Together they never are all addresses of
-    /// a family, unless that is forced.
+    /// Returns the addresses of a batch, and reports rejected lines. Unless forced, together they
+    /// never cover a whole family.
     fn sound(&mut self, batch: Vec<Read>, force: bool, session: &mut Session<'_>) -> Vec<Line> {
         let mut lines = Vec::with_capacity(batch.len());
         let mut prefixes = Vec::new();
@@ -164,7 +167,7 @@ impl Lines {
                 }
             }
         }
-        // One line with all of them is refused by the daemon, and told by its number.
+        // The daemon refuses a line with the whole family, and the error has its number.
         if !force && let Some(family) = covered_family(|| prefixes.iter().copied()) {
             let number = |line: Option<&Line>| line.map_or(0, |line| line.number);
             let message = format!(
@@ -180,7 +183,7 @@ impl Lines {
         lines
     }
 
-    /// Sends lines, again and again while a daemon that has answered before is away.
+    /// Sends lines, and repeats that while a daemon that has answered before is unavailable.
     async fn sent<T>(
         &mut self,
         lines: &[Line],
@@ -190,7 +193,7 @@ impl Lines {
         let mut away_since = None;
         loop {
             let addresses = lines.iter().map(|line| line.address.clone()).collect();
-            // A stream lasts for hours; the end of a ban is counted from the request.
+            // A stream lasts for hours; the remaining time of a ban is relative to the request.
             session.output.set_now(Timestamp::now());
             let answer = ask(&session.client, addresses).await;
             let Some(error) = answer.as_ref().err().filter(|error| is_passing(error)) else {
@@ -207,8 +210,8 @@ impl Lines {
         }
     }
 
-    /// What to send in the place of refused lines: its halves, so that one bad line does not keep the
-    /// others; a single line is reported.
+    /// Returns what to send instead of refused lines: their halves, so that one bad line does not
+    /// block the others. Reports a single line.
     fn refused(
         &mut self,
         mut lines: Vec<Line>,
@@ -237,7 +240,7 @@ impl Lines {
         }
         if lines.len() > 1 {
             let second = lines.split_off(lines.len() / 2);
-            // The last is taken first.
+            // The last one is sent first.
             return Ok(vec![second, lines]);
         }
         session.output.report(&refused(first, &error));
@@ -252,7 +255,7 @@ impl Lines {
     }
 }
 
-/// Whether a line alone is too much to ban unasked. Lists are not looked into.
+/// Whether a single line needs confirmation to be banned. Does not resolve lists.
 fn is_wide(line: &Line) -> bool {
     let elements = parse_elements(&line.address)
         .unwrap_or_default()
@@ -264,12 +267,12 @@ fn is_wide(line: &Line) -> bool {
     Sum::of_prefixes(prefixes).is_wide()
 }
 
-/// What a line's address stands for.
+/// Returns the elements of a line's address.
 fn elements(line: &Line) -> Result<Vec<At>, Diagnostic> {
     parse_elements(&line.address).map_err(|error| refused(line.number, &error))
 }
 
-/// Why the line of this number is not taken.
+/// Returns the error for the line with this number.
 fn refused(number: u64, error: &dyn Hinted) -> Diagnostic {
     Diagnostic::of(error).at(format_args!("line {number}"))
 }
@@ -281,14 +284,14 @@ fn below_a_family(element: &At) -> Option<IpNet> {
     }
 }
 
-/// The beginning of a note, for a message.
+/// Returns the beginning of a note, for a message.
 fn shown(note: &str) -> String {
     const SHOWN: usize = 40;
     visible(note).chars().take(SHOWN).collect()
 }
 
-/// Hands over what each line holds until the input ends or the receiver is gone. A refused line is
-/// refused as a whole.
+/// Passes on the content of each line until the input ends or the receiver is gone. Rejects a bad
+/// line completely.
 fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) -> bool) {
     let failed = |source| CliError::File {
         verb: "read",
@@ -359,7 +362,7 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) ->
 mod tests {
     use super::*;
 
-    /// Each address with its line; why a line is refused has 0.
+    /// Returns each address with its line; the error of a line has 0.
     fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
         let mut lines = Vec::new();
         read(text, |line| {

@@ -88,8 +88,7 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
     report
 }
 
-/// Reads the files of lists, as `apply` would: where there is no content that was read last, a file
-/// that is not good is an error.
+/// Reads the files of lists, as `apply` would. Without a previous content, a bad file is an error.
 fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) {
     for (name, list) in &mut ruleset.lists {
         let Some(file) = list.source.file() else {
@@ -121,8 +120,8 @@ fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) 
     }
 }
 
-/// Warns where a deploy would have to ask, were nothing dropped before. What a default of drop drops
-/// is what that is for.
+/// Warns if a deploy would need confirmation, if nothing had been dropped before. Ignores what a
+/// default of drop drops, because that is its purpose.
 fn warn_of_amount(
     ruleset: &Ruleset,
     zones: &[(ZoneName, CompiledZone)],

@@ -233,7 +233,7 @@ fn sort(lists: &mut [ListInfo], key: SortKey) {
     }
 }
 
-/// A list's name, with the `@` that stands before it in a rule or without.
+/// Parses a list's name, with or without the `@` before it.
 fn list_name(text: &str) -> Result<ListName, NameError> {
     text.strip_prefix('@').unwrap_or(text).parse()
 }

@@ -1,5 +1,5 @@
-//! A file that a command writes by name, often as root: whole or not at all, for its owner alone, and
-//! never through what another user has put there.
+//! A named output file, often written as root: completely or not at all, only for its owner, and
+//! never through a file that another user has put there.
 
 use std::{
     fs::{self, File, FileType, OpenOptions},
@@ -10,19 +10,19 @@ use std::{
 
 use super::error::CliError;
 
-/// Bytes of a file that tell what it is.
+/// Bytes of a file that determine its kind.
 const HEAD: u64 = 100;
 
-/// A name for a new file, looked at.
+/// A checked name for a new file.
 pub(super) struct NewFile {
     path: PathBuf,
-    /// Whether a file of this name is replaced.
+    /// Whether it replaces a file with this name.
     exists: bool,
 }
 
 impl NewFile {
-    /// Refuses what is not a regular file, and one that `is_ours` does not know by its first bytes
-    /// unless `force` says to replace it.
+    /// Rejects anything except a regular file, and one whose first bytes `is_ours` does not
+    /// recognise, unless `force` allows its replacement.
     pub(super) fn at(
         path: &Path,
         force: bool,
@@ -41,7 +41,7 @@ impl NewFile {
         if !found.is_file() {
             return Err(not_a_file(path, found));
         }
-        // An empty one is what `mktemp` has made.
+        // `mktemp` creates an empty one.
         if !force && !head(path).is_ok_and(|head| head.is_empty() || is_ours(&head)) {
             let path = path.to_owned();
             return Err(CliError::Exists { path });
@@ -52,10 +52,10 @@ impl NewFile {
         })
     }
 
-    /// Writes it. The name stands for the old file until the new one is on the disk.
+    /// Writes it. The name refers to the old file until the new one is on the disk.
     ///
-    /// The new file has a random name of its own until then, which no other user can have prepared
-    /// (`O_EXCL`), in the same directory, and mode 0600.
+    /// Until then the new file has a random name in the same directory, which another user cannot
+    /// have prepared (`O_EXCL`), and mode 0600.
     pub(super) fn write(&self, content: &[u8]) -> Result<(), CliError> {
         self.try_write(content).map_err(failed(&self.path))
     }
@@ -81,7 +81,7 @@ impl NewFile {
     }
 }
 
-/// The same error without the random name, which the operator has not typed.
+/// Removes the random name from the error, because the operator has not typed it.
 fn unnamed(error: io::Error) -> io::Error {
     match error.to_string().split_once(" at path ") {
         Some((why, _)) => io::Error::new(error.kind(), why),
@@ -181,7 +181,7 @@ mod tests {
         Ok(())
     }
 
-    /// The name with `.new` was opened before, and whatever stood there was written through.
+    /// Earlier, the name with `.new` was opened, and an existing file or link there was written to.
     #[test]
     fn what_another_user_has_put_beside_it_is_not_written_through() -> anyhow::Result<()> {
         let directory = tempfile::tempdir()?;

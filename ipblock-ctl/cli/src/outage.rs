@@ -1,4 +1,4 @@
-//! The daemon is away for a while: commands that go on until they are ended wait for it.
+//! An unavailable daemon: commands that run until they are stopped wait for it.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use ipblock_api::{
 
 use super::session::Session;
 
-/// How long after a failed request the next one is sent.
+/// Delay before the next request after a failure.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
-/// Whether a later try may well succeed: the daemon is down, restarting, or failed at this one.
+/// Whether a later attempt may succeed: the daemon is down, restarting, or failed this time.
 pub(crate) const fn is_passing(error: &ClientError) -> bool {
     matches!(
         error,
@@ -26,7 +26,7 @@ pub(crate) const fn is_passing(error: &ClientError) -> bool {
     )
 }
 
-/// Says once that the daemon is away, and once that it is back.
+/// Reports once that the daemon is unavailable, and once that it is back.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     lasts: bool,

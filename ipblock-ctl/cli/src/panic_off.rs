@@ -1,4 +1,4 @@
-//! `panic-off`: works with the daemon dead, so it goes to the kernel itself.
+//! `panic-off`: it must work without the daemon, so it talks to the kernel directly.
 
 use std::path::{Path, PathBuf};
 
@@ -54,13 +54,14 @@ pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliErr
     Ok(OK)
 }
 
-/// As far as time goes, for longer than that.
+/// Saturates at the end of the calendar.
 fn end_of(seconds: u64, now: Timestamp) -> Timestamp {
     let span = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     now.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
 
-/// In every filter that is pinned at one of these places; what fails at one keeps nobody from the next.
+/// Disables dropping in every filter that is pinned at one of these places. An error at one place
+/// does not affect the others.
 fn call_off(places: Vec<PathBuf>, until_ns: u64) -> Result<(), DatapathError> {
     let mut told = 0;
     let mut failed = None;
@@ -77,7 +78,7 @@ fn call_off(places: Vec<PathBuf>, until_ns: u64) -> Result<(), DatapathError> {
     }
 }
 
-/// How many filters are pinned there and have been told.
+/// Returns the number of filters pinned there, which have all been set.
 fn tell(bpffs: &Path, until_ns: u64) -> Result<usize, DatapathError> {
     let mut filters = PanicOff::all(&PinDirectory::at(bpffs)?)?;
     for filter in &mut filters {

@@ -1,4 +1,4 @@
-//! How far long work has come: on standard error, when that is a terminal.
+//! Progress of long work: on standard error, if that is a terminal.
 
 use std::{
     io::{self, BufRead, IsTerminal as _},
@@ -10,21 +10,21 @@ use std::{
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use ipblock_output::Output;
 
-/// Work that is done sooner shows no spinner.
+/// Shorter work shows no spinner.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// How often a spinner turns.
+/// Interval of a spinner.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A line that is gone when this is dropped. Nothing is shown off a terminal or beside JSON.
+/// A line that disappears when this is dropped. Shows nothing without a terminal or with JSON.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Shows the line after a while, unless the sender is dropped before.
+    /// Shows the line after a delay, unless the sender is dropped first.
     later: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Progress {
-    /// Work of unknown length: shown with the time that it has taken, once that is long.
+    /// Work of unknown length: shown with its duration, once that is long.
     ///
     /// A thread shows it, so that it turns during computations as well as during requests.
     pub(crate) fn spinner(output: &Output, what: impl Into<String>) -> Self {
@@ -45,7 +45,7 @@ impl Progress {
         Self { bar, later }
     }
 
-    /// Reading something, of so many bytes where that is known.
+    /// Reading an input, with its size in bytes if known.
     pub(crate) fn reading(output: &Output, what: String, bytes: Option<u64>) -> Self {
         let template = match bytes {
             Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}",
@@ -61,7 +61,7 @@ impl Progress {
         Self { bar, later: None }
     }
 
-    /// `input`, counted as it is read.
+    /// Returns `input` with a count of the bytes read.
     pub(crate) fn counted<R: BufRead>(&self, input: R) -> ProgressBarIter<R> {
         self.bar.wrap_read(input)
     }
@@ -71,7 +71,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some((done, thread)) = self.later.take() {
             drop(done);
-            // It only draws; what becomes of the line is decided below.
+            // It only draws; the code below removes the line.
             let _ = thread.join();
         }
         self.bar.finish_and_clear();
@@ -85,7 +85,7 @@ fn is_shown(output: &Output) -> bool {
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
-        // A bar in another style still tells how far it is.
+        // A bar in the default style still shows the progress.
         Err(_) => bar,
     }
 }

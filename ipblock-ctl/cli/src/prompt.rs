@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-/// Asks until the answer is one of `choices` and returns it; `None` at the end of input.
+/// Asks until the answer is one of `choices`, and returns it; `None` at the end of input.
 pub(crate) fn choose<'a>(
     input: &mut dyn BufRead,
     messages: &mut dyn Write,
@@ -20,13 +20,13 @@ pub(crate) fn choose<'a>(
     }
 }
 
-/// Asks once; the answer without surrounding spaces, `None` at the end of input.
+/// Asks once, and returns the answer without surrounding spaces; `None` at the end of input.
 pub(crate) fn ask(
     input: &mut dyn BufRead,
     messages: &mut dyn Write,
     question: &str,
 ) -> io::Result<Option<String>> {
-    // In one piece: standard error is not buffered, and whoever looks sees the question whole.
+    // In one write: standard error is not buffered, so an observer always sees the whole question.
     messages.write_all(format!("{question} ").as_bytes())?;
     messages.flush()?;
     let mut line = String::new();

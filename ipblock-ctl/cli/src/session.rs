@@ -1,4 +1,4 @@
-//! What every verb that talks to the daemon works with.
+//! The common state of every command that talks to the daemon.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -28,13 +28,13 @@ impl Session<'_> {
         Ok(self.output.show(value, human)?)
     }
 
-    /// Waits for the daemon; `what` is shown on a terminal once that takes long.
+    /// Waits for the daemon. A terminal shows `what` if that takes long.
     pub(crate) async fn wait<T>(&self, what: &str, answer: impl Future<Output = T>) -> T {
         let _progress = Progress::spinner(self.output, what);
         answer.await
     }
 
-    /// Says which of these addresses are read as IPv4.
+    /// Reports which of these addresses are read as IPv4.
     pub(crate) fn note_mapped<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) {
         let texts = texts.into_iter().map(String::as_str);
         if let Some(remark) = read_as_ipv4(texts) {
@@ -42,7 +42,7 @@ impl Session<'_> {
         }
     }
 
-    /// Says what comes next, to people only.
+    /// Prints the next step, only for people.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.output.is_json() {
             self.output.note(text);
@@ -50,16 +50,16 @@ impl Session<'_> {
     }
 }
 
-/// Whether there is somebody to ask.
+/// Whether there is a person to ask.
 pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The text of a ruleset file as TOML, and its name for messages; the file may be JSON, as
-/// `export --format json` prints it.
+/// Returns the text of a ruleset file as TOML, and its name for messages. The file may also be JSON
+/// from `export --format json`.
 pub(crate) fn read_ruleset(path: &Path) -> Result<(String, String), CliError> {
     let (text, name) = read_text(path)?;
-    // No TOML document begins with a brace.
+    // A TOML document cannot begin with a brace.
     if !text
         .trim_start_matches('\u{feff}')
         .trim_start()

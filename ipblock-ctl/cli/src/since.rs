@@ -1,10 +1,10 @@
-//! `--since`: a time, or how long ago.
+//! `--since`: a time, or a duration before now.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::expiry::{Until, parse_duration, read_time};
 
-/// A time in the past, and how it was read where that is not plain.
+/// A time in the past, and how it was interpreted if that is not obvious.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Since {
     pub(crate) at: Timestamp,

@@ -1,9 +1,9 @@
-//! What lists are sorted by.
+//! Sort keys of lists.
 
 use ipblock_api::types::EntryState;
 use ipnet::IpNet;
 
-/// Addresses by number: IPv4 before IPv6 before `@lists`, a wide prefix before what is inside it.
+/// By address number: IPv4 before IPv6 before `@lists`, a wide prefix before those inside it.
 pub(crate) fn by_address(address: &str) -> (bool, Option<IpNet>, String) {
     let prefix: Option<IpNet> = address.parse().ok();
     let name = match prefix {
@@ -13,12 +13,12 @@ pub(crate) fn by_address(address: &str) -> (bool, Option<IpNet>, String) {
     (prefix.is_none(), prefix, name)
 }
 
-/// What is staged before what is deployed.
+/// Staged before deployed.
 pub(crate) const fn by_state(state: EntryState) -> (bool, EntryState) {
     (matches!(state, EntryState::Deployed), state)
 }
 
-/// Texts from A to Z, those that say nothing last.
+/// Texts from A to Z, empty ones last.
 pub(crate) fn by_text(text: &str) -> (bool, String) {
     (text.is_empty(), text.to_owned())
 }

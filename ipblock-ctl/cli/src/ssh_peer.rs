@@ -1,7 +1,7 @@
-//! Where the operator's SSH session comes from, so that the daemon does not cut it off.
+//! Finds the source of the operator's SSH session, so that the daemon does not block it.
 //!
-//! sshd tells it in the environment of the session. sudo, su and the like take that away from what
-//! they start, so the environments of all ancestors are looked at.
+//! sshd puts it into the environment of the session. sudo, su and similar programs remove it, so
+//! the environments of all ancestors are read.
 
 use std::{
     collections::BTreeSet, env, ffi::OsStr, fs, net::IpAddr, os::unix::ffi::OsStrExt as _,
@@ -10,14 +10,14 @@ use std::{
 
 use super::error::CliError;
 
-/// Overrides what is found: `none`, or addresses separated by commas.
+/// Overrides the result: `none`, or addresses separated by commas.
 const OVERRIDE: &str = "IPBLOCK_SSH_PEER";
-/// Set by sshd in session.c: "client address, client port, ..." each.
+/// Set by sshd in session.c: each begins with "client address, client port, ...".
 const VARIABLES: [&str; 2] = ["SSH_CONNECTION", "SSH_CLIENT"];
-/// A chain of ancestors that is longer is a loop of ids that were used again meanwhile.
+/// A longer chain of ancestors is a loop of process ids that were reused meanwhile.
 const MAX_ANCESTORS: usize = 64;
 
-/// The addresses that this process's operator comes from, each once.
+/// Returns the addresses of this process's operator, without duplicates.
 pub(crate) fn ssh_peers() -> Result<Vec<IpAddr>, CliError> {
     if let Some(text) = env::var_os(OVERRIDE).filter(|text| !text.is_empty()) {
         return overridden(&text.to_string_lossy());
@@ -43,15 +43,15 @@ fn overridden(text: &str) -> Result<Vec<IpAddr>, CliError> {
         })
 }
 
-/// The address that a variable of sshd begins with; its scope is the host's own matter.
+/// Returns the address at the start of a variable of sshd. Its scope is only relevant to the host.
 fn first_address(value: &str) -> Option<IpAddr> {
     let address = value.split_whitespace().next()?;
     let address: IpAddr = address.split('%').next()?.parse().ok()?;
     Some(address.to_canonical())
 }
 
-/// What the environments of the ancestors say, down to process 1, which is not asked. One that
-/// cannot be read says nothing.
+/// Returns the peers in the environments of the ancestors, up to but without process 1. Ignores
+/// those that cannot be read.
 fn peers_of_ancestors(proc: &Path, process: u32) -> BTreeSet<IpAddr> {
     let mut peers = BTreeSet::new();
     let mut process = parent(proc, process);
@@ -73,7 +73,7 @@ fn parent(proc: &Path, process: u32) -> Option<u32> {
     line.trim().parse().ok()
 }
 
-/// The peers in an environment as /proc shows it: `NAME=VALUE`, each ended by a zero byte.
+/// Returns the peers in an environment from /proc: `NAME=VALUE`, each followed by a zero byte.
 fn peers_in(environment: &[u8]) -> impl Iterator<Item = IpAddr> + '_ {
     let variables = environment.split(|byte| *byte == 0);
     variables.filter_map(|variable| {
@@ -93,7 +93,7 @@ mod tests {
         peers.into_iter().map(|peer| peer.to_string()).collect()
     }
 
-    /// A /proc with these processes: id, parent, environment.
+    /// Creates a /proc with these processes: id, parent, environment.
     fn proc(processes: &[(u32, u32, Option<&str>)]) -> tempfile::TempDir {
         let proc = tempfile::tempdir().unwrap();
         for (id, parent, environment) in processes {
@@ -141,7 +141,7 @@ mod tests {
             ),
             (1, 0, Some("SSH_CLIENT=192.0.2.99 1 2\0")),
         ]);
-        // The process itself is asked through its own environment.
+        // The process itself reads its own environment.
         let peers = peers_of_ancestors(proc.path(), 40);
         assert_eq!(texts(peers), ["192.0.2.7", "2001:db8::7"]);
     }

@@ -1,4 +1,4 @@
-//! Staging edits, and deploying them at once where that is asked for.
+//! Stages edits, and deploys them at once if requested.
 
 use ipblock_api::{
     client::ClientError,
@@ -15,7 +15,7 @@ use super::{
     session::Session,
 };
 
-/// Stages `edits`, all or none, and says what comes next or deploys.
+/// Stages `edits`, all or none, and reports the next step or deploys.
 pub(crate) async fn stage(
     edits: Vec<Edit>,
     args: &StageArgs,
@@ -26,7 +26,7 @@ pub(crate) async fn stage(
     finish(&staged, own, args, session).await
 }
 
-/// Stages `edits` and says nothing yet.
+/// Stages `edits` without a report.
 pub(crate) async fn send(
     edits: Vec<Edit>,
     force: bool,
@@ -36,9 +36,9 @@ pub(crate) async fn send(
     session.wait("staging", session.client.edit(&request)).await
 }
 
-/// Says what was staged and what comes next, or deploys. `own` is how many edits were sent.
+/// Reports the staged edits and the next step, or deploys. `own` is the number of sent edits.
 ///
-/// As JSON it prints one value: what is staged, or what was deployed.
+/// JSON output is one value: what is staged, or what was deployed.
 pub(crate) async fn finish(
     staged: &Staged,
     own: usize,
@@ -78,8 +78,8 @@ pub(crate) async fn finish(
     Ok(OK)
 }
 
-/// Takes back edits whose deploy the daemon refused; whether nothing is staged any more. Left there, they
-/// would be part of the next deploy of any operator.
+/// Discards edits whose deploy the daemon refused. Returns whether nothing is staged any more.
+/// Otherwise they would be part of the next deploy of any operator.
 async fn taken_back(own: u64, refusal: &ClientError, session: &Session<'_>) -> bool {
     let is_refusal = matches!(refusal, ClientError::Api(error) if matches!(
         error.kind,

@@ -1,4 +1,4 @@
-//! Help texts, and what the arguments mean.
+//! Help texts, and the meaning of arguments.
 
 use clap::{Command, Parser as _, error::ErrorKind};
 
@@ -16,7 +16,7 @@ fn help_of(mut command: Command, path: &str, seen: &mut Vec<String>) {
 
 #[test]
 fn every_command_has_a_help_text() {
-    // Else the test would depend on the environment that it runs in.
+    // Otherwise the test would depend on its environment.
     let mut command = command().term_width(80);
     command.build();
     let mut seen = Vec::new();

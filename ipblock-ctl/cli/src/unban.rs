@@ -42,7 +42,7 @@ pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8
             let inside = args.inside;
             client.unban(&UnbanRequest { addresses, inside }).await
         };
-        // Nothing that is unbanned needs force.
+        // `unban` never needs force.
         return lines::stream(true, session, ask, show).await;
     }
     let request = UnbanRequest {

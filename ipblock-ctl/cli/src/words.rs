@@ -1,5 +1,5 @@
-//! Commands that other programs have under other names: a usage error says what they are called, and
-//! `help` is understood. Those with one possible meaning are hidden aliases of the commands.
+//! Names of commands in other programs: a usage error suggests the right name, and `help` works.
+//! Names with one possible meaning are hidden aliases of commands.
 
 use std::ffi::OsString;
 
@@ -9,7 +9,7 @@ use clap::{
 };
 use ipblock_policy::suggest::did_you_mean;
 
-/// What is typed after `rule`, `allow` and the like, and what is meant.
+/// Words after `rule`, `allow` and similar, and their equivalents.
 static VERBS: [(&str, &str); 8] = [
     ("new", "add"),
     ("create", "add"),
@@ -21,7 +21,7 @@ static VERBS: [(&str, &str); 8] = [
     ("update", "edit"),
 ];
 
-/// What is typed first, and what is meant.
+/// First words, and their equivalents.
 static COMMANDS: [(&str, &str); 24] = [
     ("add", "rule add"),
     ("block", "ban"),
@@ -49,7 +49,7 @@ static COMMANDS: [(&str, &str); 24] = [
     ("sources", "top"),
 ];
 
-/// Options that other programs have, and what is meant.
+/// Options of other programs, and their equivalents.
 static OPTIONS: [(&str, &str); 9] = [
     ("--duration", "--for"),
     ("--time", "--for"),
@@ -62,7 +62,7 @@ static OPTIONS: [(&str, &str); 9] = [
     ("--message", "--comment"),
 ];
 
-/// Values of options, and what is meant.
+/// Values of options, and their equivalents.
 static VALUES: [(&str, &str); 8] = [
     ("drop", "block"),
     ("deny", "block"),
@@ -74,13 +74,13 @@ static VALUES: [(&str, &str); 8] = [
     ("allow", "pass"),
 ];
 
-/// What we call what was typed.
+/// Returns our names for a typed word.
 fn ours(words: &'static [(&'static str, &'static str)], typed: &str) -> Vec<&'static str> {
     let ours = words.iter().filter(|(theirs, _)| *theirs == typed);
     ours.map(|(_, ours)| *ours).collect()
 }
 
-/// `help`, `help rule add` and `rule help` with `--help` in the place of `help`.
+/// Replaces `help`, `help rule add` and `rule help` with `--help`.
 pub(super) fn with_help_option(mut arguments: Vec<OsString>, command: &Command) -> Vec<OsString> {
     let is_help = |at: usize| arguments.get(at).is_some_and(|word| word == "help");
     let first = first_word(&arguments);
@@ -96,7 +96,7 @@ pub(super) fn with_help_option(mut arguments: Vec<OsString>, command: &Command) 
     arguments
 }
 
-/// Where the command stands, behind the program's name and options.
+/// Returns the index of the command, after the program's name and options.
 fn first_word(arguments: &[OsString]) -> usize {
     let mut at = 1;
     while let Some(argument) = arguments.get(at)
@@ -108,7 +108,7 @@ fn first_word(arguments: &[OsString]) -> usize {
     at
 }
 
-/// `error` with our word as its tip, where it is about something that we call otherwise.
+/// Adds our word as a tip to `error`, if it is about a word of another program.
 pub(super) fn with_our_word(
     error: clap::Error,
     arguments: Vec<OsString>,
@@ -139,8 +139,8 @@ fn with_our_value(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Takes away tips that lead nowhere, too: options that are not alike, and how an address could begin
-/// with dashes.
+/// Also removes useless tips: options that are not similar, and the advice for an address that
+/// begins with dashes.
 fn with_our_option(
     mut error: clap::Error,
     arguments: &[OsString],

@@ -1,26 +1,26 @@
-//! Fault points: the named steps at which tests kill the daemon, or hold it while they change the
-//! world around it.
+//! Fault points: named steps at which tests kill the daemon, or hold it while they change its
+//! environment.
 //!
-//! `$IPBLOCK_FAULT` names a file. While that says `STEP COUNT kill` or `STEP COUNT hold`, the
-//! process ends by `SIGKILL`, or waits, when it reaches the step for the COUNT-th time. The file is
-//! renamed to end in `.reached` first, and who is held goes on when that is gone. While it says
-//! `trace`, every step that is reached is written to the file that ends in `.trace`, a line each.
-//! Builds without debug assertions have none of this.
+//! `$IPBLOCK_FAULT` is the path of a file. If that contains `STEP COUNT kill` or `STEP COUNT hold`,
+//! the process is killed with `SIGKILL`, or waits, when it reaches the step for the COUNT-th time.
+//! First it renames the file to end in `.reached`; a held process continues when that file is
+//! removed. If the file contains `trace`, every step is appended to the file with the suffix
+//! `.trace`, one per line. Builds without debug assertions have none of this.
 
 /// Declares the steps with their names.
 macro_rules! steps {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// A step on the way of a change or a start.
+        /// A step of a change or a start.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Step {
             $($(#[$doc])* $variant,)*
         }
 
         impl Step {
-            /// Every step there is.
+            /// Every step.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Its name in the file.
+            /// Returns its name in the file.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -34,61 +34,61 @@ macro_rules! steps {
 steps! {
     /// A transaction of the store is about to be committed.
     StoreCommitting = "store-committing",
-    /// It is on disk.
+    /// The transaction is on disk.
     StoreCommitted = "store-committed",
-    /// A generation's program and maps are in the kernel, the maps empty.
+    /// A generation's program and maps are in the kernel; the maps are empty.
     GenerationLoaded = "generation-loaded",
     /// Its maps are filled.
     GenerationFilled = "generation-filled",
     /// Its first map is pinned.
     GenerationMapPinned = "generation-map-pinned",
-    /// All but the map that tells that it is whole.
+    /// Everything is pinned except the map with the metadata.
     GenerationProgramPinned = "generation-program-pinned",
-    /// All of it is pinned.
+    /// Everything is pinned.
     GenerationPinned = "generation-pinned",
-    /// The guard has judged a change, and nothing of it is in force.
+    /// The guard has judged a change; none of it is in force.
     Judged = "judged",
-    /// The file of a list was read, and nothing waits for it.
+    /// The file of a list was read; no change waits for it.
     ListRead = "list-read",
-    /// A link runs another program than before.
+    /// A link runs a new program.
     LinkSwitched = "link-switched",
     /// Every link does, and no packet is judged by the old one any more.
     LinksSettled = "links-settled",
-    /// The final counts of what was replaced are read.
+    /// The final counts of the replaced generation are read.
     CountsRead = "counts-read",
-    /// All is in force and recorded; what was replaced is still pinned.
+    /// Everything is in force and recorded; the replaced generation is still pinned.
     ChangeInForce = "change-in-force",
-    /// A generation's pins are gone in part.
+    /// Some of a generation's pins are removed.
     GenerationHalfUnpinned = "generation-half-unpinned",
-    /// They are gone.
+    /// All of them are removed.
     GenerationUnpinned = "generation-unpinned",
-    /// A link was made and is not pinned.
+    /// A link was created and is not pinned.
     LinkMade = "link-made",
     /// It is pinned.
     LinkPinned = "link-pinned",
-    /// A link was taken off its interface and is still pinned.
+    /// A link was detached from its interface and is still pinned.
     LinkDetached = "link-detached",
-    /// Its pin is gone.
+    /// Its pin is removed.
     LinkUnpinned = "link-unpinned",
-    /// An entry of a ban table is written, and not in the filter before it.
+    /// An entry of a ban table is written, but its filter bit is not.
     BanEntryWritten = "ban-entry-written",
     /// A write to the ban tables is done.
     BanWritten = "ban-written",
-    /// A map that all generations share is pinned.
+    /// A shared map is pinned.
     SharedMapPinned = "shared-map-pinned",
-    /// Devices above the one that is attached are held, and run their program.
+    /// Devices above the attached one are held, and run their program.
     UpperHeld = "upper-held",
-    /// They run none.
+    /// They run no program.
     UpperOff = "upper-off",
     /// The one below is attached.
     LowerAttached = "lower-attached",
     /// Those above run it again, and are held.
     UpperBack = "upper-back",
-    /// A start has put pinned programs on interfaces that ran none.
+    /// A start has attached pinned programs to interfaces without one.
     StartCovered = "start-covered",
     /// A start has opened the store and the shared maps.
     StartOpened = "start-opened",
-    /// The ban tables hold what the store says.
+    /// The ban tables match the store.
     StartBansFilled = "start-bans-filled",
     /// Changes that reached no link are undone.
     StartUndone = "start-undone",
@@ -96,15 +96,15 @@ steps! {
     StartAdopted = "start-adopted",
     /// Changes that reached a link are finished.
     StartFinished = "start-finished",
-    /// What zones lacked is built and in force.
+    /// Missing generations of zones are built and in force.
     StartBuilt = "start-built",
     /// Remembered interfaces are attached.
     StartAttached = "start-attached",
-    /// Pins that nothing refers to are gone.
+    /// Unused pins are removed.
     StartCleared = "start-cleared",
 }
 
-/// Tells that a step is reached.
+/// Reports that a step is reached.
 #[inline]
 pub fn reach(step: Step) {
     #[cfg(debug_assertions)]
@@ -129,10 +129,10 @@ mod armed {
 
     use super::Step;
 
-    /// Where tests say at which step what is to happen.
+    /// The file in which tests choose a step and an action.
     static FILE: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| env::var_os("IPBLOCK_FAULT").map(PathBuf::from));
-    /// Steps are counted one by one, whichever thread reaches them.
+    /// Steps are counted one at a time, by all threads together.
     static COUNTING: Mutex<()> = Mutex::new(());
     const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -146,7 +146,7 @@ mod armed {
         let reached = file.with_extension("reached");
         match due(step, file, &reached) {
             None => {}
-            // Nothing of this process runs after it.
+            // No code of this process runs after it.
             Some(Action::Kill) => drop(raise(Signal::SIGKILL)),
             Some(Action::Hold) => {
                 while reached.exists() {
@@ -156,7 +156,7 @@ mod armed {
         }
     }
 
-    /// What is to happen here and now.
+    /// Returns the action for this step now.
     fn due(step: Step, file: &Path, reached: &Path) -> Option<Action> {
         let _one_by_one = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = fs::read_to_string(file).ok()?;
@@ -173,7 +173,7 @@ mod armed {
         let left: u64 = words.next()?.parse().ok()?;
         let action = words.next()?;
         if left > 1 {
-            // In one go: a test may take the file away at any time.
+            // Atomically: a test may remove the file at any time.
             let next = file.with_extension("next");
             fs::write(&next, format!("{} {} {action}", step.name(), left - 1)).ok()?;
             fs::rename(&next, file).ok()?;

@@ -1,4 +1,4 @@
-//! The part of `status` that tells of alerts: what became of packets, and of each sink.
+//! The part of `status` about alerts: counts of packets, and the state of each sink.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,8 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// Packets, then a line for each sink; one line where no packet came and every sink works.
+/// Renders packets, then a line per sink; a single line if there were no packets and every sink
+/// works.
 #[must_use]
 pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
     let title = view.paint(Tone::Strong, "alerts");
@@ -60,7 +61,7 @@ pub fn render_alerts(alerts: &AlertStatus, view: &View) -> String {
     text
 }
 
-/// Whether a sink works and has nothing to tell.
+/// Whether a sink works and has nothing to report.
 fn is_quiet(sink: &SinkStatus) -> bool {
     sink.state == SinkState::Ok && sink.delivered + sink.lost + sink.queued == 0
 }
@@ -75,7 +76,7 @@ fn counts_of(sink: &SinkStatus) -> String {
     counts
 }
 
-/// A word: why a sink fails stands among the problems of the status.
+/// Returns a word. The problems of the status explain why a sink fails.
 const fn state_of(sink: &SinkStatus) -> (&'static str, Tone) {
     match sink.state {
         SinkState::Ok => ("ok", Tone::Good),

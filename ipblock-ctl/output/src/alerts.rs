@@ -1,4 +1,4 @@
-//! `alerts`: a line for each, in columns that stay where they are when addresses are short.
+//! `alerts`: a line per alert, in columns that keep their position while addresses are short.
 
 use std::net::IpAddr;
 
@@ -14,35 +14,35 @@ use super::{
 
 /// Spaces between two columns.
 const GAP: usize = 2;
-/// Room for `block` and the title above it.
+/// Width of `block` and its title.
 const ACTION_WIDTH: usize = 6;
-/// Room for counts below ten millions where they are not known yet; a larger one pushes the rest of
+/// Width of counts below ten million, if they are not known yet; a larger one shifts the rest of
 /// its row.
 const PACKETS_WIDTH: usize = 9;
-/// Room for any IPv4 address; what follows an IPv6 address stands further right or in a line below.
+/// Width of any IPv4 address. After an IPv6 address the rest is shifted or on the next line.
 const SOURCE_WIDTH: usize = 15;
-/// Room for an IPv4 address, a port and a protocol, as most have them.
+/// Width of an IPv4 address, a port and a protocol, which is the usual case.
 const DESTINATION_WIDTH: usize = 21;
-/// Rules get so much in any case, and in a table no more than the longest needs.
+/// Minimum width of rules; in a table, at most the longest one's width.
 const MIN_RULES_WIDTH: usize = 8;
-/// Rules get so much where lines may be as long as they like.
+/// Width of rules if lines have no limit.
 const GOOD_RULES_WIDTH: usize = 20;
-/// From this width on the interface and the zone are shown.
+/// From this width on, the interface and the zone are shown.
 const WIDE: usize = 100;
 
 /// The column of packets.
 const PACKETS: usize = 3;
-/// The column of sources, with which a second line begins where the first has no room for one.
+/// The column of sources. A second line begins with it if the first has no room for one.
 const SOURCE: usize = 4;
-/// The column of destinations, with which another line begins where one is not enough.
+/// The column of destinations. Another line begins with it if one is not enough.
 const DESTINATION: usize = 5;
 
-/// How alerts are laid out; the same for every line.
+/// The layout of alerts; the same for every line.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    /// Columns of the screen that a line should stay within, if there is a limit.
+    /// Maximum width of a line, if there is one.
     width: Option<usize>,
-    /// Whether days are told beside hours.
+    /// Whether dates are shown with times.
     days: bool,
     rules: usize,
     packets: usize,
@@ -51,7 +51,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// For a table of these alerts.
+    /// Returns the layout for a table of these alerts.
     #[must_use]
     pub fn fitting(alerts: &[AlertInfo], view: &View) -> Self {
         if view.is_whole() {
@@ -62,7 +62,7 @@ impl Columns {
         let rules = alerts.iter().map(|alert| alert.rules.join(" ").width());
         let packets = alerts.iter().map(|alert| grouped(alert.packets).width());
         let packets = match packets.max() {
-            // There is no room to spare for the sake of one large count.
+            // There is no room for a single large count.
             Some(longest) if !days || view.width >= WIDE => longest.max("PACKETS".len()),
             _ => "PACKETS".len(),
         };
@@ -70,8 +70,8 @@ impl Columns {
         Self::new(Some(view.width), days, rules, packets)
     }
 
-    /// For alerts that are not known yet. `width` is none where a line may be as long as it likes:
-    /// off a terminal each alert is one whole line.
+    /// Returns the layout for alerts that are not known yet. `width` is `None` without a limit: off
+    /// a terminal each alert is one whole line.
     #[must_use]
     pub fn stream(width: Option<usize>) -> Self {
         Self::new(width, true, GOOD_RULES_WIDTH, PACKETS_WIDTH)
@@ -103,7 +103,7 @@ impl Columns {
         self.time_width() + GAP + self.rules + GAP + ACTION_WIDTH + GAP + self.packets + GAP
     }
 
-    /// The titles.
+    /// Renders the titles.
     #[must_use]
     pub fn titles(&self, view: &View) -> String {
         let place = if self.place { "IN" } else { "" };
@@ -119,7 +119,7 @@ impl Columns {
         self.line(&titles.map(|title| (title.to_owned(), Tone::Strong)), view)
     }
 
-    /// One alert, in one line or, where that is too long, in two or three.
+    /// Renders one alert, in one line or, if that is too long, in two or three.
     #[must_use]
     pub fn row(&self, alert: &AlertInfo, view: &View) -> String {
         let rules: Vec<String> = alert.rules.iter().map(|rule| visible(rule)).collect();
@@ -152,7 +152,7 @@ impl Columns {
         time.strftime(format).to_string()
     }
 
-    /// The cells, ended; in lines below what is too much for the first.
+    /// Renders the cells; what does not fit goes into further lines.
     fn line(&self, cells: &[(String, Tone); 7], view: &View) -> String {
         let widths = [
             self.time_width(),
@@ -202,7 +202,7 @@ impl Columns {
     }
 }
 
-/// Alerts under titles, oldest first.
+/// Renders alerts with titles, oldest first.
 #[must_use]
 pub fn render(alerts: &[AlertInfo], view: &View) -> String {
     let columns = Columns::fitting(alerts, view);
@@ -213,7 +213,7 @@ pub fn render(alerts: &[AlertInfo], view: &View) -> String {
     text
 }
 
-/// `192.0.2.1:22/tcp`, `[2001:db8::1]:22/tcp`, `192.0.2.1/icmp`.
+/// Returns `192.0.2.1:22/tcp`, `[2001:db8::1]:22/tcp`, `192.0.2.1/icmp`.
 #[must_use]
 pub fn destination(alert: &AlertInfo) -> String {
     let protocol = cut(&visible(&alert.protocol), DESTINATION_WIDTH);

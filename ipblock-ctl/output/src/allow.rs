@@ -7,7 +7,7 @@ use super::{
     view::View,
 };
 
-/// One line an entry.
+/// Renders one line per entry.
 #[must_use]
 pub fn render(entries: &[AllowInfo], view: &View) -> String {
     if entries.is_empty() {

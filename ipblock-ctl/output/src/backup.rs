@@ -7,16 +7,16 @@ use super::{
     view::{View, visible},
 };
 
-/// What was saved.
+/// The result of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackupReport {
-    /// Where.
+    /// The file.
     pub file: String,
     /// Its size in bytes.
     pub bytes: u64,
 }
 
-/// One line.
+/// Renders one line.
 #[must_use]
 pub fn render_backup(report: &BackupReport, _view: &View) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! `bans`, and what `ban` and `unban` did.
+//! `bans`, and the results of `ban` and `unban`.
 
 use std::fmt::Write as _;
 
@@ -12,16 +12,16 @@ use super::{
     view::{View, visible},
 };
 
-/// Prefixes that are told one by one.
+/// Maximum of prefixes that are listed one by one.
 const NAMED: usize = 10;
 
-/// Columns on the screen that the reason gets if need be at the cost of other columns.
+/// Width of the reason, if necessary at the cost of other columns.
 const GOOD_REASON_WIDTH: usize = 20;
 
-/// Columns on the screen that the reason gets in any case.
+/// Minimum width of the reason.
 const MIN_REASON_WIDTH: usize = 12;
 
-/// One line a ban. The column that they are sorted by is always shown.
+/// Renders one line per ban. Always shows the column that they are sorted by.
 #[must_use]
 pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
     if bans.is_empty() {
@@ -66,7 +66,7 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
     table.render(view)
 }
 
-/// What was banned, and until when; many of them as counts.
+/// Renders what was banned, and until when; many bans as counts.
 #[must_use]
 pub fn render_banned(banned: &Banned, view: &View) -> String {
     let all = banned.added + banned.moved + banned.unchanged;
@@ -79,7 +79,7 @@ pub fn render_banned(banned: &Banned, view: &View) -> String {
     let mut text = String::new();
     let changed = banned.added + banned.moved;
     if changed > 0 {
-        // All that changed ends together.
+        // All changed ones have the same end.
         let is_changed = |ban: &&BannedPrefix| ban.change != BanChange::Unchanged;
         let end = banned.bans.iter().find(is_changed);
         let end = end.map_or(String::new(), |ban| format!(" {}", end_of(ban.until, view)));
@@ -135,7 +135,7 @@ fn line(ban: &BannedPrefix, view: &View) -> String {
     }
 }
 
-/// `until … (in 2h)`, or `permanently`.
+/// Returns `until … (in 2h)`, or `permanently`.
 fn end_of(until: Option<Timestamp>, view: &View) -> String {
     match until {
         Some(until) => format!(
@@ -147,7 +147,7 @@ fn end_of(until: Option<Timestamp>, view: &View) -> String {
     }
 }
 
-/// How many bans are gone, what had none, and what is dropped all the same.
+/// Renders the number of removed bans, prefixes without one, and what is still dropped.
 #[must_use]
 pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What changes and what changed: `diff`, staged edits, `deploy`, `apply`.
+//! Present and past changes: `diff`, staged edits, `deploy`, `apply`.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// The filter judges replies to this host's own connections too; that is easily forgotten.
+/// The filter also judges replies to this host's own connections, which operators easily forget.
 const STATELESS: &str = "stateless: replies to this host's own connections are dropped too";
 
-/// What a deploy would change.
+/// Renders what a deploy would change.
 #[must_use]
 pub fn render_diff(diff: &Diff, view: &View) -> String {
     if diff.rules.is_empty() && diff.other.is_empty() {
@@ -67,14 +67,14 @@ pub(super) fn push_cautions(text: &mut String, diff: &Diff, view: &View) {
     }
 }
 
-/// Whose edits they are: one line a person.
+/// Renders the authors of edits: one line per person.
 fn push_edits(text: &mut String, edits: &[StagedEditInfo], view: &View) {
     for line in edits_by_author(edits) {
         push_labelled(text, view, Tone::Faint, "staged:", &line);
     }
 }
 
-/// Who made edits, and how many: one text a person.
+/// Returns the authors of edits with their number of edits: one text per person.
 fn edits_by_author(edits: &[StagedEditInfo]) -> Vec<String> {
     let mut people: Vec<(&str, u64)> = Vec::new();
     for edit in edits {
@@ -102,7 +102,7 @@ fn push_conflict(text: &mut String, conflict: &ConflictInfo, view: &View) {
     }
 }
 
-/// Lists, zones and allow lists. What follows on one that is new is below it.
+/// Renders lists, zones and allow lists, with the settings of a new object below it.
 fn push_other(text: &mut String, lines: &[String], view: &View) {
     let mut new = None;
     for line in lines {
@@ -139,7 +139,7 @@ fn push_rule(text: &mut String, rule: &RuleChange, view: &View) {
     }
 }
 
-/// Indented, in as many lines as it needs: lists of addresses are long.
+/// Renders an indented detail in several lines if necessary: lists of addresses are long.
 fn push_detail(text: &mut String, line: &str, view: &View) {
     let mut indent = "    ";
     for part in wrapped(&visible(line), view.width.saturating_sub(6)) {
@@ -153,7 +153,7 @@ pub(super) fn push_labelled(text: &mut String, view: &View, tone: Tone, label: &
     let _ = writeln!(text, "{label} {}", visible(line));
 }
 
-/// What staging did.
+/// Renders the result of staging.
 #[must_use]
 pub fn render_staged(staged: &Staged, _view: &View) -> String {
     let mut text = String::new();
@@ -163,7 +163,7 @@ pub fn render_staged(staged: &Staged, _view: &View) -> String {
     text
 }
 
-/// What a deploy did.
+/// Renders the result of a deploy.
 #[must_use]
 pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
     if !deployed.changed {
@@ -191,7 +191,7 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
     text
 }
 
-/// Whose edits were deployed.
+/// Returns the authors of the deployed edits.
 fn edits_taken_along(deployed: &Deployed) -> String {
     let authors = edits_by_author(&deployed.edits);
     if authors.is_empty() {
@@ -200,7 +200,7 @@ fn edits_taken_along(deployed: &Deployed) -> String {
     format!("with {}\n", authors.join(", "))
 }
 
-/// What becomes of a deploy that has to be confirmed.
+/// Explains the rollback of a deploy that must be confirmed.
 fn confirmation(deployed: &Deployed, view: &View) -> String {
     let Some(deadline) = deployed.confirm_deadline else {
         return String::new();
@@ -221,7 +221,7 @@ fn milliseconds(ms: u64) -> String {
     }
 }
 
-/// What an apply did, or would do.
+/// Renders the result of an apply, or of its dry run.
 #[must_use]
 pub fn render_applied(applied: &Applied, view: &View) -> String {
     if !applied.changed {
@@ -234,7 +234,7 @@ pub fn render_applied(applied: &Applied, view: &View) -> String {
     text
 }
 
-/// What a rollback did, or would do.
+/// Renders the result of a rollback, or of its dry run.
 #[must_use]
 pub fn render_rolled_back(revision: u64, applied: &Applied, view: &View) -> String {
     if !applied.changed {

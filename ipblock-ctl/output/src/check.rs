@@ -1,4 +1,4 @@
-//! `check`: one paragraph for each address.
+//! `check`: one paragraph per address.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::{
     view::{Tone, View},
 };
 
-/// Verdict, why, and whether the kernel agrees, for each address.
+/// Renders verdict, reason, and whether the kernel agrees, for each address.
 #[must_use]
 pub fn render(checks: &[Check], view: &View) -> String {
     let off = checks.iter().find_map(|check| check.panic_off_until);
@@ -20,7 +20,7 @@ pub fn render(checks: &[Check], view: &View) -> String {
     paragraphs.join("\n")
 }
 
-/// What stands above all answers, since it is stronger than each.
+/// Renders the note above all answers, because `panic-off` overrides each of them.
 fn called_off(until: Timestamp, view: &View) -> String {
     let line = format!(
         "panic-off until {} ({}): nothing is dropped now, whatever is said below",
@@ -84,7 +84,7 @@ fn why(check: &Check) -> String {
     }
 }
 
-/// Which rule decides, and that no stronger one matches.
+/// Explains which rule decides, and that no stronger one matches.
 fn decisive(action: Action) -> String {
     let stronger = Action::ALL.into_iter().filter(|other| *other < action);
     let stronger: Vec<_> = stronger.map(Action::as_str).collect();

@@ -1,4 +1,4 @@
-//! `convert`: prefixes, one a line.
+//! `convert`: one prefix per line.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::{
     view::{Tone, View},
 };
 
-/// The prefixes, one a line. Several conversions get a line that names each.
+/// Renders one prefix per line. If there are several conversions, each has a heading.
 #[must_use]
 pub fn render(conversions: &[Conversion], view: &View) -> String {
     let mut text = String::new();
@@ -29,7 +29,7 @@ pub fn render(conversions: &[Conversion], view: &View) -> String {
     text
 }
 
-/// How many addresses a conversion holds, in how many prefixes.
+/// Returns the number of addresses and prefixes of a conversion.
 #[must_use]
 pub fn summary(conversion: &Conversion) -> String {
     let addresses = counted(&conversion.addresses, "address", "addresses");

@@ -1,4 +1,4 @@
-//! `counters`: hits for each rule, and totals; and how fast they grow.
+//! `counters`: hits per rule, totals, and their rates.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::{
     view::View,
 };
 
-/// What was counted at an earlier look, and how long ago that was.
+/// Earlier counters, and their age.
 #[derive(Clone, Copy, Debug)]
 pub struct Earlier<'a> {
-    /// The counters then.
+    /// The earlier counters.
     pub counters: &'a Counters,
-    /// How long before.
+    /// Time between both readings.
     pub elapsed: Duration,
 }
 
-/// Hits for each rule, then the totals over all zones; exact numbers.
+/// Renders exact hits per rule, then the totals over all zones.
 #[must_use]
 pub fn render(counters: &Counters, view: &View) -> String {
     let mut text = if counters.rules.is_empty() {
@@ -42,7 +42,7 @@ pub fn render(counters: &Counters, view: &View) -> String {
             grouped(count.packets).into(),
             grouped(count.bytes).into(),
         ]);
-        // Bans drop too: the line says how many of the dropped are theirs.
+        // Bans drop too: the line has their part of the dropped packets.
         if name == "dropped" {
             totals.row(vec![
                 "  by bans".into(),
@@ -80,10 +80,10 @@ fn rule_table(counters: &Counters, view: &View) -> String {
     table.render(view)
 }
 
-/// Columns on the screen that the last hit gets.
+/// Width of the last hit.
 const LAST_HIT_WIDTH: usize = 9;
 
-/// Hits of each rule and totals, with what came a second since an earlier look.
+/// Renders hits per rule and totals, with the rates since an earlier reading.
 #[must_use]
 pub fn render_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) -> String {
     let mut text = if counters.rules.is_empty() {

@@ -1,4 +1,4 @@
-//! `doctor`: one line for each thing that was looked at.
+//! `doctor`: one line per check.
 
 use std::fmt::Write as _;
 
@@ -9,33 +9,33 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// One thing that was looked at.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The subject of the check.
     pub check: String,
-    /// How it is.
+    /// Its state.
     pub state: FindingState,
-    /// What was found.
+    /// The details.
     pub detail: String,
-    /// What to do; null when nothing has to be done.
+    /// What to do; null if nothing is to be done.
     pub advice: Option<String>,
 }
 
-/// How something is.
+/// The state of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingState {
-    /// As it should be.
+    /// Good.
     Ok,
-    /// Works, with less than it could.
+    /// Works, but worse than possible.
     Warning,
-    /// ipblock does not work like this.
+    /// Prevents ipblock from working.
     Error,
 }
 
 impl Finding {
-    /// Something that is as it should be.
+    /// Returns a finding without a problem.
     pub fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             check: check.into(),
@@ -45,7 +45,7 @@ impl Finding {
         }
     }
 
-    /// Something to do better.
+    /// Returns a finding that could be improved.
     pub fn warning(
         check: impl Into<String>,
         detail: impl Into<String>,
@@ -58,7 +58,7 @@ impl Finding {
         }
     }
 
-    /// Something that has to be put right.
+    /// Returns a finding that must be fixed.
     pub fn error(
         check: impl Into<String>,
         detail: impl Into<String>,
@@ -71,7 +71,7 @@ impl Finding {
     }
 }
 
-/// One line for each finding; advice stands below.
+/// Renders one line per finding, with advice below it.
 #[must_use]
 pub fn render(findings: &[Finding], view: &View) -> String {
     let mut table = Table::new(&[Column::left(""), Column::left(""), Column::left("")]);

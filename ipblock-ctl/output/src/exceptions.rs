@@ -7,10 +7,10 @@ use super::{
     view::{View, visible},
 };
 
-/// Columns on the screen that a note gets in any case.
+/// Minimum width of a note.
 const MIN_NOTE_WIDTH: usize = 12;
 
-/// One line an exception.
+/// Renders one line per exception.
 #[must_use]
 pub fn render(exceptions: &[ExceptionInfo], view: &View) -> String {
     if exceptions.is_empty() {
@@ -50,7 +50,7 @@ pub fn render(exceptions: &[ExceptionInfo], view: &View) -> String {
     text
 }
 
-/// Fills the last column with notes, cut to the width that is left; `--json` has all of them.
+/// Fills the last column with notes, cut to the remaining width; `--json` has them completely.
 pub(super) fn fit_last_column<'a>(
     table: &mut Table,
     notes: impl Iterator<Item = &'a str>,

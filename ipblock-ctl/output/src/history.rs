@@ -9,10 +9,10 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// Columns on the screen that a comment gets in any case.
+/// Minimum width of a comment.
 const MIN_COMMENT_WIDTH: usize = 12;
 
-/// One line a revision.
+/// Renders one line per revision.
 #[must_use]
 pub fn render_history(revisions: &[HistoryEntry], view: &View) -> String {
     if revisions.is_empty() {
@@ -53,7 +53,7 @@ pub fn render_history(revisions: &[HistoryEntry], view: &View) -> String {
     table.render(view)
 }
 
-/// What was confirmed.
+/// Renders what was confirmed.
 #[must_use]
 pub fn render_confirmed(confirmed: &Confirmed, view: &View) -> String {
     let done = view.paint(
@@ -63,7 +63,7 @@ pub fn render_confirmed(confirmed: &Confirmed, view: &View) -> String {
     format!("{done}: it stays\n")
 }
 
-/// One line an entry, its further lines below.
+/// Renders one line per entry, with its further lines below.
 #[must_use]
 pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
     if entries.is_empty() {
@@ -83,14 +83,14 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
             Cell::from(detail),
         ]
     };
-    // How wide the columns before the details are.
+    // The width of the columns before the details.
     let mut heads = table.clone();
     for entry in entries {
         heads.row(row(entry, ""));
     }
     let room = view.width.saturating_sub(heads.width_before_last());
     for entry in entries {
-        // Nothing is left out: this is where one looks for what exactly was done.
+        // Complete, because here operators look for exact details.
         let named = entry.prefixes.iter().map(ToString::to_string);
         let beyond: Vec<String> = named
             .filter(|prefix| !entry.detail.contains(prefix.as_str()))
@@ -119,7 +119,7 @@ fn local(time: Timestamp, form: &str, view: &View) -> String {
     local.strftime(form).to_string()
 }
 
-/// The user's name, where `uid 0 (root)` has one.
+/// Returns the user's name, if `uid 0 (root)` has one.
 fn who(author: &str) -> &str {
     let name = author
         .split_once('(')

@@ -1,4 +1,4 @@
-//! `import`: what was read, and what was refused.
+//! `import`: what was read, and what was rejected.
 
 use ipblock_api::{error::Diagnostic, types::Staged};
 use serde::Serialize;
@@ -8,34 +8,34 @@ use super::{
     view::{View, visible},
 };
 
-/// What `import` read and staged.
+/// The result of `import`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// The file, or `<stdin>`.
     pub file: String,
-    /// How it was read.
+    /// The format of the file.
     pub format: String,
-    /// Entries in it: addresses, prefixes and ranges, refused ones too.
+    /// Number of entries: addresses, prefixes and ranges, including rejected ones.
     pub read: u64,
-    /// Different prefixes that they stand for.
+    /// Number of different prefixes in them.
     pub prefixes: u64,
-    /// Different addresses that they stand for, in decimal: IPv6 has more than 64 bits hold.
+    /// Number of different addresses in them, in decimal: for IPv6 it can exceed 64 bits.
     pub addresses: String,
-    /// Prefixes that came again.
+    /// Number of repeated prefixes.
     pub duplicates: u64,
-    /// Entries with a timeout, which is not kept.
+    /// Number of entries with a timeout, which is not kept.
     pub timed: u64,
-    /// IPv4-mapped addresses that were read as IPv4.
+    /// Number of IPv4-mapped addresses that were read as IPv4.
     pub mapped: u64,
     /// The sets of an ipset or nft file that have entries.
     pub sets: Vec<SetEntries>,
-    /// Addresses in places that are not read.
+    /// Addresses at positions where none are read.
     pub passed_over: Vec<PassedOver>,
-    /// Entries that were refused, the first of them.
+    /// The first rejected entries.
     pub refused: Vec<Refused>,
-    /// How many more were refused.
+    /// Number of further rejected entries.
     pub more_refused: u64,
-    /// What was staged; null when nothing was.
+    /// What was staged; null if nothing was.
     pub staged: Option<Staged>,
 }
 
@@ -44,34 +44,34 @@ pub struct ImportReport {
 pub struct SetEntries {
     /// Its name.
     pub name: String,
-    /// Its entries, refused ones too.
+    /// Number of its entries, including rejected ones.
     pub entries: u64,
 }
 
 /// Addresses that were not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
-    /// Where they stand: a key of a JSON document, or `rules` of nft.
+    /// Their position: a key of a JSON document, or `rules` of nft.
     pub what: String,
-    /// How many.
+    /// Their number.
     pub count: u64,
 }
 
-/// An entry that was refused.
+/// A rejected entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
-    /// The offending text; empty where the place says all.
+    /// The rejected text; empty if the line is enough.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
     /// What to write instead.
     pub hint: Option<String>,
 }
 
 impl Refused {
-    /// `file:line: text: problem`, as compilers write it.
+    /// Returns `file:line: text: problem`, in the form of compilers.
     #[must_use]
     pub fn in_file(&self, file: &str) -> Diagnostic {
         let text = match self.text.as_str() {
@@ -86,7 +86,7 @@ impl Refused {
 }
 
 impl ImportReport {
-    /// How many entries were refused.
+    /// Returns the number of rejected entries.
     #[must_use]
     pub fn refusals(&self) -> u64 {
         self.more_refused
@@ -94,7 +94,7 @@ impl ImportReport {
     }
 }
 
-/// What was read, on one line.
+/// Renders what was read, on one line.
 #[must_use]
 pub fn render(report: &ImportReport, _view: &View) -> String {
     let mut text = format!(
@@ -118,7 +118,7 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
     text
 }
 
-/// What the reader did beside taking entries, a line each.
+/// Returns what the reader did besides reading entries, one line each.
 #[must_use]
 pub fn remarks(report: &ImportReport) -> Vec<String> {
     let mut lines = Vec::new();

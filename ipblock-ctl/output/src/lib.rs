@@ -1,7 +1,7 @@
-//! What commands print: tables and paragraphs for people, JSON for scripts.
+//! The output of commands: tables and paragraphs for people, JSON for scripts.
 //!
-//! Renders api types and its own reports only, each as a pure function from a value and a [`View`]
-//! to text. It asks nobody anything and decides nothing.
+//! It renders API types and its own reports only. Each renderer is a pure function from a value and
+//! a [`View`] to text: it makes no requests and no decisions.
 #![forbid(unsafe_code)]
 
 pub mod alert_status;

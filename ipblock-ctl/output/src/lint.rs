@@ -1,4 +1,4 @@
-//! `lint`: what is wrong with a ruleset file, or what to think twice about.
+//! `lint`: errors and warnings about a ruleset file.
 
 use std::fmt::Write as _;
 
@@ -10,38 +10,38 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// What `lint` found. A file that does not read has errors only.
+/// The result of `lint`. A file that cannot be parsed has errors only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LintReport {
     /// The file, or `<stdin>`.
     pub file: String,
-    /// What makes it unusable.
+    /// What makes the file unusable.
     pub errors: Vec<LintError>,
-    /// What an operator should think twice about.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// What could not be looked at.
+    /// What could not be checked.
     pub notes: Vec<String>,
-    /// Rules in the file; 0 when it does not read.
+    /// Number of rules in the file; 0 if it cannot be parsed.
     pub rules: u64,
-    /// Kernel entries over all zones that compile; 0 when it does not read.
+    /// Kernel entries over all zones that compile; 0 if the file cannot be parsed.
     pub entries: u64,
 }
 
 /// One error of a [`LintReport`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LintError {
-    /// From 1; null when it is about the whole file.
+    /// From 1; null if it concerns the whole file.
     pub line: Option<usize>,
-    /// From 1, in characters; null when it is about the whole file.
+    /// From 1, in characters; null if it concerns the whole file.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
 }
 
 impl LintError {
-    /// `file:line:column: message`, as compilers write it.
+    /// Returns `file:line:column: message`, in the form of compilers.
     #[must_use]
     pub fn in_file(&self, file: &str) -> Diagnostic {
         let error = Diagnostic {
@@ -68,7 +68,7 @@ impl From<Diagnostic> for LintError {
 }
 
 impl LintReport {
-    /// A report about a file that has not been looked at.
+    /// Returns a report about a file that was not checked yet.
     #[must_use]
     pub const fn new(file: String) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl LintReport {
     }
 }
 
-/// Warnings, and what the file holds.
+/// Renders warnings, and a summary of the file.
 #[must_use]
 pub fn render(report: &LintReport, view: &View) -> String {
     let mut text = String::new();

@@ -11,13 +11,13 @@ use super::{
     view::{Tone, View, WHOLE, visible},
 };
 
-/// Columns on the screen that a source gets at most.
+/// Maximum width of a source.
 const MAX_SOURCE_WIDTH: usize = 30;
 
-/// Columns on the screen that the users of a list get in any case.
+/// Minimum width of the users of a list.
 const MIN_USERS_WIDTH: usize = 12;
 
-/// One line a list.
+/// Renders one line per list.
 #[must_use]
 pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     if lists.is_empty() {
@@ -86,7 +86,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
     text
 }
 
-/// The title of the column of sources: what they are, where all are of one kind.
+/// Returns the title of the column of sources: their kind, if all have the same.
 fn source_title(lists: &[ListInfo]) -> &'static str {
     let sources = lists.iter().filter_map(|list| list.source.written());
     let mut kinds = sources.map(|(kind, _)| kind);
@@ -98,7 +98,7 @@ fn source_title(lists: &[ListInfo]) -> &'static str {
     }
 }
 
-/// Everything about one list.
+/// Renders everything about one list.
 #[must_use]
 pub fn render_content(list: &ListContent, view: &View) -> String {
     let state = match list.state {

@@ -1,8 +1,8 @@
-//! Numbers for people. JSON never goes through here.
+//! Numbers for people; not used for JSON.
 
 pub use ipblock_api::counted;
 
-/// With a comma before every three digits.
+/// Returns the number with a comma before every three digits.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     ipblock_api::grouped(number)
@@ -14,7 +14,7 @@ pub fn grouped_text(digits: &str) -> String {
     ipblock_api::grouped(digits)
 }
 
-/// Exact up to seven digits, then to three or four digits with a decimal prefix: `12.3M`.
+/// Returns up to seven digits exactly, else three or four digits with a decimal prefix: `12.3M`.
 #[must_use]
 pub fn short(number: u64) -> String {
     if number < 10_000_000 {
@@ -24,7 +24,7 @@ pub fn short(number: u64) -> String {
     format!("{value}{prefix}")
 }
 
-/// Bytes with a decimal unit: `180 B`, `1.2 kB`.
+/// Returns bytes with a decimal unit: `180 B`, `1.2 kB`.
 #[must_use]
 pub fn bytes(number: u64) -> String {
     if number < 1000 {
@@ -34,8 +34,8 @@ pub fn bytes(number: u64) -> String {
     format!("{value} {unit}")
 }
 
-/// `number` in the largest of `units` that leaves at least 1; the first unit is worth `base`, each
-/// further one a thousand times the one before.
+/// Returns `number` in the largest of `units` that gives at least 1. The first unit has the value
+/// `base`, each further one is a thousand times the previous.
 fn scaled<'a>(number: u64, base: u64, units: &[&'a str]) -> (String, &'a str) {
     let mut worth = base;
     let mut chosen = "";

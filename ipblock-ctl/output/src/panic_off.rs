@@ -8,14 +8,14 @@ use super::{
     view::{Tone, View},
 };
 
-/// Until when nothing is dropped.
+/// The end of `panic-off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CalledOff {
-    /// `None` when dropping goes on.
+    /// `None` if dropping is enabled.
     pub until: Option<Timestamp>,
 }
 
-/// What holds now, and what to write to change it.
+/// Renders the present state, and the command to change it.
 #[must_use]
 pub fn render(called_off: &CalledOff, view: &View) -> String {
     let Some(until) = called_off.until else {

@@ -1,4 +1,4 @@
-//! How fast counts grow.
+//! Rates of counters.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use ipblock_api::types::Count;
 
 use super::number::short;
 
-/// Packets and bytes a second.
+/// Packets and bytes per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rate {
     /// Packets.
@@ -16,8 +16,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// What came a second between two looks that were `elapsed` apart; nothing where a count went
-    /// back, and after no time.
+    /// Returns the rate between two readings that are `elapsed` apart; 0 if a count decreased or no
+    /// time passed.
     #[must_use]
     pub fn between(before: Count, after: Count, elapsed: Duration) -> Self {
         let per_second = |before: u64, after: u64| {
@@ -41,7 +41,7 @@ const fn as_float(count: u64) -> f64 {
     count as f64
 }
 
-/// A rate as a whole number, rounded; 1 for any that is less and not 0.
+/// Returns a rate as a whole number, rounded; 1 for smaller rates above 0.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -55,7 +55,7 @@ pub fn whole(per_second: f64) -> u64 {
     }
 }
 
-/// A rate for people: `0`, `0.3`, `12`, `12.3M`; `-` where it is not known yet.
+/// Renders a rate: `0`, `0.3`, `12`, `12.3M`; `-` if it is not known yet.
 #[must_use]
 pub fn shown(per_second: Option<f64>) -> String {
     match per_second {

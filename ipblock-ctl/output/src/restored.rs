@@ -1,4 +1,4 @@
-//! `restore`: what comes back, the ruleset and the rest.
+//! `restore`: the restored ruleset and other data.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use super::{
     view::{Tone, View},
 };
 
-/// What a restore did, or would do.
+/// Renders the result of a restore, or of its dry run.
 #[must_use]
 pub fn render_restored(applied: &Applied, view: &View) -> String {
     let same = applied.diff.rules.is_empty() && applied.diff.other.is_empty();
     let mut text = if same {
         let mut text = "the rules are the same\n".to_owned();
-        // The bans need not be.
+        // Cautions about bans do not depend on the diff.
         push_cautions(&mut text, &applied.diff, view);
         text
     } else {
@@ -35,7 +35,7 @@ pub fn render_restored(applied: &Applied, view: &View) -> String {
     text
 }
 
-/// Bans, counters, history and staged edits: a line each.
+/// Renders bans, counters, history and staged edits, one line each.
 fn rest(restored: &Restored) -> String {
     let Restored {
         bans,

@@ -9,19 +9,19 @@ use super::{
     view::{Tone, View, visible},
 };
 
-/// Addresses that `rule show` prints before it says how many more there are.
+/// Maximum of addresses in `rule show`; it prints the number of the others.
 pub const SHOWN_ADDRESSES: u64 = 20;
 
-/// Addresses that a row of `rule list` can show at most, on the widest screen.
+/// Maximum of addresses in a row of `rule list`, on the widest screen.
 pub const SHOWN_IN_ROW: u64 = 200;
 
-/// Columns on the screen that the match list gets if need be at the cost of other columns.
+/// Width of the match list, if necessary at the cost of other columns.
 const GOOD_MATCH_WIDTH: usize = 21;
 
-/// Columns on the screen that the match list gets in any case.
+/// Minimum width of the match list.
 const MIN_MATCH_WIDTH: usize = 12;
 
-/// One line a rule, with its counters. The column that they are sorted by is always shown.
+/// Renders one line per rule with its counters. Always shows the column that they are sorted by.
 #[must_use]
 pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> String {
     if rules.is_empty() {
@@ -37,7 +37,7 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
         unneeded.push("EXPIRES");
     }
     table.drop_columns(&unneeded, view);
-    // What matches and how often says most; `rule show` and --json have the rest.
+    // Matches and hits are the most useful; `rule show` and --json have the rest.
     for title in ["ENTRIES", "BYTES"] {
         let tight = table.width_before_last() + GOOD_MATCH_WIDTH > view.width;
         if tight && sorted_by != Some(title) {
@@ -99,7 +99,7 @@ fn list_table(rules: &[RuleInfo], view: &View) -> Table {
     table
 }
 
-/// Everything about one rule.
+/// Renders everything about one rule.
 #[must_use]
 pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
     let action = view.paint(rule.action.into(), rule.action.as_str());
@@ -149,7 +149,7 @@ pub fn render_rule(rule: &RuleInfo, view: &View) -> String {
     text
 }
 
-/// `more` is how many there are beside the list.
+/// `more` is the number of elements that are not in the list.
 fn addresses(label: &str, list: &[String], more: u64, field: &mut impl FnMut(&str, String)) {
     let mut label = label;
     let mut left = more.saturating_add(list.len() as u64);

@@ -1,4 +1,4 @@
-//! `status`: one block for each zone.
+//! `status`: one block per zone.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use super::{
     view::{Tone, View, labelled},
 };
 
-/// The daemon, what is staged, and every zone.
+/// Renders the daemon, the staged edits, and every zone.
 #[must_use]
 pub fn render(status: &Status, view: &View) -> String {
     let mut text = headline(status, view);
@@ -118,7 +118,7 @@ fn mode_and_state(interface: &InterfaceStatus) -> [Cell; 2] {
     ]
 }
 
-/// One line about an interface, after an attach.
+/// Renders one line about an interface after an attach.
 #[must_use]
 pub fn render_attached(attached: &Attached, view: &View) -> String {
     let interface = &attached.interface;
@@ -131,7 +131,7 @@ pub fn render_attached(attached: &Attached, view: &View) -> String {
     table.render(view)
 }
 
-/// Totals with a column for each; counts are shortened to fit.
+/// Renders totals in columns, with shortened counts.
 fn totals_in_columns(totals: &Totals, view: &View) -> String {
     let named = named_totals(totals);
     let mut columns = vec![Column::left("")];
@@ -146,7 +146,7 @@ fn totals_in_columns(totals: &Totals, view: &View) -> String {
     table.render(view)
 }
 
-/// The totals in the order in which they are shown.
+/// Returns the totals in the order of the output.
 #[must_use]
 pub fn named_totals(totals: &Totals) -> [(&'static str, Count); 6] {
     totals.each().map(|(name, count)| match name {
@@ -155,7 +155,7 @@ pub fn named_totals(totals: &Totals) -> [(&'static str, Count); 6] {
     })
 }
 
-/// What a default does, as a verb.
+/// Returns the effect of a default as a verb.
 #[must_use]
 pub const fn passes(default: DefaultVerdict) -> &'static str {
     match default {

@@ -1,5 +1,5 @@
-//! Standard output and standard error: the only place that writes to them, but for the live view,
-//! which has the whole terminal.
+//! Standard output and standard error. Only this module writes to them, except for the live view,
+//! which uses the whole terminal.
 //!
 //! Data goes to standard output; notes, errors and questions go to standard error.
 
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::view::{Tone, View, labelled};
 
-/// The two streams, and how to write to them.
+/// The two streams, with their settings.
 pub struct Output {
     data: Box<dyn Write>,
     messages: Box<dyn Write>,
@@ -25,8 +25,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Writes to the process's own streams. `color_messages` is colour for standard error;
-    /// `view.color` is that for standard output.
+    /// Writes to the process's own streams. `color_messages` enables colour on standard error,
+    /// `view.color` on standard output.
     #[must_use]
     pub fn standard(json: bool, view: View, color_messages: bool) -> Self {
         Self::new(
@@ -44,7 +44,7 @@ impl Output {
         Self::standard(false, View::plain(Timestamp::now()), false)
     }
 
-    /// Writes to any two streams.
+    /// Writes to two given streams.
     #[must_use]
     pub fn new(
         data: Box<dyn Write>,
@@ -62,24 +62,24 @@ impl Output {
         }
     }
 
-    /// Whether data is printed as JSON.
+    /// Whether it prints data as JSON.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
     }
 
-    /// How people see it.
+    /// Returns the settings for people.
     #[must_use]
     pub const fn view(&self) -> &View {
         &self.view
     }
 
-    /// Sets what "ago" and "in" are counted from, for what is printed next.
+    /// Sets the time that "ago" and "in" refer to, for the next output.
     pub fn set_now(&mut self, now: Timestamp) {
         self.view.now = now;
     }
 
-    /// Prints data: as JSON when asked for, else as `human` renders it.
+    /// Prints data: as JSON if requested, else as `human` renders it.
     pub fn show<T, F>(&mut self, value: &T, human: F) -> io::Result<()>
     where
         T: Serialize + ?Sized,
@@ -94,21 +94,20 @@ impl Output {
         }
     }
 
-    /// Prints data as JSON in a line of its own, for scripts that read line by line.
+    /// Prints data as JSON on its own line, for scripts that read line by line.
     pub fn json_line<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         serde_json::to_writer(PrintableJson(&mut self.data), value)?;
         writeln!(self.data)
     }
 
-    /// Prints data that has one form only, as it is.
+    /// Prints data that has only one form, unchanged.
     pub fn raw(&mut self, data: &[u8]) -> io::Result<()> {
         self.data.write_all(data)
     }
 
-    /// Says something beside the data.
+    /// Prints a note.
     ///
-    /// Failing to say it is not worth failing for, here and in [`Self::report`]: there is nowhere
-    /// left to say so.
+    /// Ignores errors, here and in [`Self::report`]: there is no other place to report them.
     pub fn note(&mut self, text: &str) {
         // Keeps the order of data and notes on a terminal.
         let _ = self.data.flush();
@@ -117,7 +116,7 @@ impl Output {
         }
     }
 
-    /// Says what failed, in the form `error: ...`, `hint: ...`.
+    /// Reports an error in the form `error: ...`, `hint: ...`.
     pub fn report(&mut self, error: &dyn Hinted) {
         let _ = self.data.flush();
         let mut view = self.view.clone();
@@ -130,14 +129,14 @@ impl Output {
         }
     }
 
-    /// Writes out what is buffered.
+    /// Flushes buffered data.
     pub fn flush(&mut self) -> io::Result<()> {
         self.data.flush()
     }
 }
 
-/// Writes JSON on with what is not safe to print as `\uXXXX`. Each write is whole characters, as
-/// `serde_json` makes them; anything else is passed on as it is.
+/// Passes JSON on, with unsafe characters as `\uXXXX`. `serde_json` writes whole characters;
+/// anything else is passed on unchanged.
 struct PrintableJson<W>(W);
 
 impl<W: Write> Write for PrintableJson<W> {
@@ -154,20 +153,20 @@ impl<W: Write> Write for PrintableJson<W> {
     }
 }
 
-/// The columns and rows of the terminal that standard output is, if it is one.
+/// Returns columns and rows of the terminal, if standard output is one.
 #[must_use]
 pub fn terminal_size() -> Option<(usize, usize)> {
     let (width, height) = terminal_size::terminal_size_of(io::stdout())?;
     Some((usize::from(width.0), usize::from(height.0)))
 }
 
-/// Whether standard output is a pipe that is closed at the other end, or a terminal that is gone.
+/// Whether standard output is a pipe that the reader has closed, or a terminal that is gone.
 #[must_use]
 pub fn nobody_reads() -> bool {
     let stdout = io::stdout();
     let mut looked_at = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
-    // What cannot be looked at is noticed when it is written to.
+    // If this cannot be checked, the next write fails.
     poll(&mut looked_at, PollTimeout::ZERO).is_ok()
         && looked_at
             .iter()

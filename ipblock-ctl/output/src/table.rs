@@ -16,17 +16,17 @@ const GAP: usize = 2;
 pub struct Column {
     title: &'static str,
     right: bool,
-    /// Cells beyond it push the rest of their row to the right, and no other row.
+    /// A wider cell shifts the rest of its own row only.
     most: usize,
 }
 
-/// Widest name that a column makes room for; names may have 64 characters, and hardly any has.
+/// Maximum width of a name in a column; names may have 64 characters, but very few do.
 pub const MAX_NAME_WIDTH: usize = 24;
-/// A name gets so much in any case.
+/// Minimum width of a name.
 const MIN_NAME_WIDTH: usize = 12;
 
 impl Column {
-    /// Text.
+    /// Returns a column of text.
     #[must_use]
     pub const fn left(title: &'static str) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Column {
         }
     }
 
-    /// Names: one that is very long does not squeeze the other columns of every row.
+    /// Returns a column of names. A very long name does not narrow the other columns.
     #[must_use]
     pub const fn name(title: &'static str) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Column {
         }
     }
 
-    /// Numbers.
+    /// Returns a column of numbers.
     #[must_use]
     pub const fn right(title: &'static str) -> Self {
         Self {
@@ -65,7 +65,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Text in a tone; control characters are made visible.
+    /// Returns text in a tone, with control characters made visible.
     #[must_use]
     pub fn toned(text: &str, tone: Tone) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// Rows under titles. The last column is never padded, so it may be as long as it likes.
+/// Rows with titles. The last column is never padded, so it has no limit.
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<Column>,
@@ -89,7 +89,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table.
+    /// Returns an empty table.
     #[must_use]
     pub fn new(columns: &[Column]) -> Self {
         Self {
@@ -104,8 +104,8 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// An empty table of things that may be staged. A column before the others has their marks; where
-    /// every column is shown, a word behind the first column stands for the mark.
+    /// Returns an empty table for objects that may be staged. A first column has their marks. If
+    /// every column is shown, a word after the first column replaces the mark.
     #[must_use]
     pub fn with_state(columns: &[Column], view: &View) -> Self {
         let mut table = Self::new(columns);
@@ -126,7 +126,7 @@ impl Table {
         self.row(cells);
     }
 
-    /// Leaves out the columns with these titles, unless `view` shows every column.
+    /// Removes the columns with these titles, unless `view` shows every column.
     pub fn drop_columns(&mut self, titles: &[&str], view: &View) {
         if view.is_whole() {
             return;
@@ -142,7 +142,7 @@ impl Table {
         }
     }
 
-    /// Fills the last column, a cell for each row: what fits there is known when the others are.
+    /// Fills the last column, one cell per row: its room depends on the others.
     pub fn set_last_column(&mut self, cells: Vec<Cell>) {
         for (row, cell) in self.rows.iter_mut().zip(cells) {
             if let Some(last) = row.last_mut() {
@@ -151,8 +151,8 @@ impl Table {
         }
     }
 
-    /// Cuts the names in the first column to what the other columns leave of `width`; `--json` has
-    /// them whole.
+    /// Cuts the names in the first column to the room that the other columns leave in `width`;
+    /// `--json` has them completely.
     pub fn fit_names(&mut self, width: usize) {
         let others = self.widths().into_iter().skip(1);
         let others: usize = others.map(|other| GAP + other).sum();
@@ -165,7 +165,7 @@ impl Table {
         }
     }
 
-    /// Columns on the screen up to and including the gap before the last column.
+    /// Returns the width up to and including the gap before the last column.
     #[must_use]
     pub fn width_before_last(&self) -> usize {
         let widths = self.widths();
@@ -173,7 +173,7 @@ impl Table {
         widths.iter().take(before).map(|width| width + GAP).sum()
     }
 
-    /// The table as text, titles first, each line ended.
+    /// Renders the table with its titles; each line ends with a line feed.
     #[must_use]
     pub fn render(&self, view: &View) -> String {
         let widths = self.widths();
@@ -230,7 +230,7 @@ impl Table {
     }
 }
 
-/// Where the column that says whether a row is staged stands, and its title.
+/// Returns position and title of the column with the staged state.
 const fn state_column(view: &View) -> (usize, &'static str) {
     if view.is_whole() {
         (1, "STATE")
@@ -244,14 +244,14 @@ fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
     items.retain(|_| keep.next().copied().unwrap_or(true));
 }
 
-/// As many of `items` as fit in `width` columns, then `+N` for the others; at least one of them,
-/// cut with `...` where it is too long itself.
+/// Returns the `items` that fit in `width` columns, then `+N` for the others. At least one item,
+/// cut with `...` if it is too long.
 #[must_use]
 pub fn fit_list(items: &[String], width: usize) -> String {
     fit_beginning(items, 0, width)
 }
 
-/// As [`fit_list`], where `beside` more follow that are not among the items.
+/// As [`fit_list`], with `beside` further ones that are not in `items`.
 #[must_use]
 pub fn fit_beginning(items: &[String], beside: u64, width: usize) -> String {
     let Some(first) = items.first() else {
@@ -273,7 +273,7 @@ pub fn fit_beginning(items: &[String], beside: u64, width: usize) -> String {
     shown
 }
 
-/// `text` in lines of at most `width` columns, broken at spaces; a word that is wider stays whole.
+/// Breaks `text` at spaces into lines of at most `width` columns; a wider word is not broken.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -293,7 +293,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `text` in at most `width` columns, ended by `...` when it was longer.
+/// Returns `text` in at most `width` columns, with `...` at the end if it was longer.
 #[must_use]
 pub fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-/// `12s ago`, `in 2h`; of two units at most, rounded towards now.
+/// Returns `12s ago` or `in 2h`, with at most two units, rounded towards now.
 #[must_use]
 pub fn relative(now: Timestamp, time: Timestamp) -> String {
     let seconds = time.duration_since(now).as_secs();
@@ -13,7 +13,7 @@ pub fn relative(now: Timestamp, time: Timestamp) -> String {
     }
 }
 
-/// Seconds as the largest unit, and the next one where that tells much more: `90` is `1m30s`.
+/// Returns seconds in the largest unit, with the next one if that is significant: `90` is `1m30s`.
 #[must_use]
 pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -35,7 +35,7 @@ fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
     }
 }
 
-/// Date, time to the second and offset: `2026-12-01 18:00:00 +01:00`.
+/// Returns date, time to the second and offset: `2026-12-01 18:00:00 +01:00`.
 #[must_use]
 pub fn clock(time: Timestamp, time_zone: &TimeZone) -> String {
     time.to_zoned(time_zone.clone())

@@ -1,4 +1,4 @@
-//! `top`: the sources that hit.
+//! `top`: the sources with the most hits.
 
 use ipblock_api::types::TopInfo;
 
@@ -9,14 +9,14 @@ use super::{
     view::{View, visible},
 };
 
-/// Columns on the screen that the rules get in any case.
+/// Minimum width of the rules.
 const MIN_RULES_WIDTH: usize = 8;
 
-/// What the numbers of `top` are worth; one line beside the table.
+/// The accuracy of `top`, in one line next to the table.
 pub const BOUND: &str =
     "the 65,536 sources that hit last; past 64 hits per tick and CPU, estimates";
 
-/// A line for each source, in the order given.
+/// Renders one line per source, in the given order.
 #[must_use]
 pub fn render(top: &[TopInfo], view: &View) -> String {
     let mut table = Table::new(&[
@@ -50,7 +50,7 @@ fn last_hit(source: &TopInfo, view: &View) -> String {
         .map_or("-".to_owned(), |time| relative(view.now, time))
 }
 
-/// What a source hit: rules by name, and `(ban)`.
+/// Returns what a source hit: rules by name, and `(ban)`.
 #[must_use]
 pub fn rules(source: &TopInfo) -> Vec<String> {
     let ban = source.banned.then(|| "(ban)".to_owned());

@@ -1,4 +1,4 @@
-//! What a rendering depends on besides the value: width, colour, the clock.
+//! The settings of a rendering: width, colour, time.
 
 use ipblock_api::{
     printable,
@@ -6,28 +6,27 @@ use ipblock_api::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 
-/// Columns when the terminal does not say.
+/// Width if the terminal does not report it.
 pub const DEFAULT_WIDTH: usize = 80;
 
-/// The width of what is not a terminal: nothing is cut, and a table has the same columns whatever
-/// its rows hold, so that scripts can count them.
+/// Width without a terminal: nothing is cut. A table has the same columns whatever its rows
+/// contain, so that scripts can count them.
 pub const WHOLE: usize = usize::MAX;
 
-/// How to render for people.
+/// The settings of a rendering for people.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Columns to stay within where that can be done: at least [`DEFAULT_WIDTH`] on a terminal,
-    /// [`WHOLE`] elsewhere.
+    /// Maximum width where possible: at least [`DEFAULT_WIDTH`] on a terminal, [`WHOLE`] elsewhere.
     pub width: usize,
-    /// Whether escape sequences for colour are written.
+    /// Whether to write escape sequences for colour.
     pub color: bool,
-    /// What "ago" and "in" are counted from.
+    /// The time that "ago" and "in" refer to.
     pub now: Timestamp,
-    /// The zone that times are shown in.
+    /// The time zone of displayed times.
     pub time_zone: TimeZone,
 }
 
-/// What a piece of text conveys. The text conveys it too: colour never stands alone.
+/// The meaning of a piece of text. The text has the same meaning without colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing special.
@@ -35,11 +34,11 @@ pub enum Tone {
     Plain,
     /// Titles.
     Strong,
-    /// Of less interest.
+    /// Less important.
     Faint,
-    /// As it should be; passes.
+    /// Good; passes.
     Good,
-    /// Worth a look; warns.
+    /// Needs attention; warns.
     Caution,
     /// Broken; blocks.
     Bad,
@@ -80,13 +79,13 @@ impl View {
         }
     }
 
-    /// Whether every column is shown, uncut.
+    /// Whether every column is shown, and nothing is cut.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.width == WHOLE
     }
 
-    /// The line below a table with marks that says what they mean; empty where words stand for them.
+    /// Returns the line below a table that explains its marks; empty if words replace them.
     #[must_use]
     pub fn legend(&self) -> String {
         if self.is_whole() {
@@ -96,7 +95,7 @@ impl View {
         }
     }
 
-    /// `text` in its tone, when colour is on.
+    /// Returns `text` in its tone, if colour is on.
     #[must_use]
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         match tone.escape() {
@@ -106,7 +105,7 @@ impl View {
     }
 }
 
-/// The mark before something staged; empty for what is as deployed.
+/// Returns the mark of a staged object; empty if it equals the deployed one.
 #[must_use]
 pub const fn state_mark(state: EntryState) -> &'static str {
     match state {
@@ -117,17 +116,17 @@ pub const fn state_mark(state: EntryState) -> &'static str {
     }
 }
 
-/// What the marks mean; stands below a table that has some.
+/// Explains the marks below a table with some.
 const MARKS: &str = "+ added, ~ changed, - removed: staged, not yet deployed";
 
-/// Text from elsewhere, on one line and safe to show.
+/// Returns text from outside on one line, safe to show.
 #[must_use]
 pub fn visible(text: &str) -> String {
     printable(text).into_owned()
 }
 
-/// Text from elsewhere, safe to show, behind `label` of `indent` columns: its lines after the first
-/// are aligned with it.
+/// Returns text from outside, safe to show, after `label` of `indent` columns. Its further lines
+/// are aligned with the first.
 #[must_use]
 pub fn labelled(label: &str, indent: usize, text: &str) -> String {
     let mut labelled = String::new();

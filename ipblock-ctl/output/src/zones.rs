@@ -8,7 +8,7 @@ use super::{
     view::{Tone, View},
 };
 
-/// One line a zone.
+/// Renders one line per zone.
 #[must_use]
 pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
     let staged = zones.iter().any(|zone| zone.state != EntryState::Deployed);
@@ -46,7 +46,7 @@ pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
     text
 }
 
-/// Everything about one zone.
+/// Renders everything about one zone.
 #[must_use]
 pub fn render_zone(zone: &ZoneInfo, view: &View) -> String {
     let state = match zone.state {

@@ -1,4 +1,4 @@
-//! `ipblock-ctl`: how people and scripts use ipblock.
+//! `ipblock-ctl`: the command line for people and scripts.
 
 use std::process::ExitCode;
 

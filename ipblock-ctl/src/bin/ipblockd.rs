@@ -1,4 +1,4 @@
-//! The daemon: reads the flags and the file, starts the log, runs.
+//! The daemon: reads flags and configuration, starts the log, and runs.
 
 use std::{
     io::{self, Write as _},
@@ -12,16 +12,16 @@ use ipblock_output::Output;
 use ipblock_policy::Hinted as _;
 use tracing::{error, warn};
 
-/// Bad flags end with this code too, as clap has it.
+/// The exit code of clap for bad flags, too.
 const BAD_INPUT: u8 = 2;
-/// What `ipblock-ctl` ends with when it may not.
+/// The exit code of `ipblock-ctl` for a missing permission.
 const NOT_PERMITTED: u8 = 5;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
     if flags.man {
         return match daemon::manual().and_then(|page| io::stdout().write_all(&page)) {
-            // A reader that has gone has seen enough.
+            // The reader has closed the pipe because it has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 drop(writeln!(
                     io::stderr(),
@@ -36,8 +36,7 @@ fn main() -> ExitCode {
     let (file, path) = match ConfigFile::load(flags.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => {
-            // Without a log: where the log goes to is the same, and a plain line is what editors
-            // and scripts read.
+            // Without a log: its destination is the same, and editors and scripts read plain lines.
             for line in error.to_string().lines() {
                 drop(writeln!(io::stderr(), "error: {line}"));
             }
@@ -63,7 +62,7 @@ fn main() -> ExitCode {
             |path| path.display().to_string(),
         );
         let summary = settings.summary();
-        // A reader that has gone has seen enough.
+        // The reader has closed the pipe because it has read enough.
         drop(write!(io::stdout(), "ok: {path}\n{summary}"));
         return ExitCode::SUCCESS;
     }
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
     if let Some(warning) = warning {
         warn!("{warning}");
     }
-    // It may be there when the first alert comes: no reason to leave packets unfiltered.
+    // It may exist by the first alert, so it is not a reason to leave packets unfiltered.
     for obstacle in obstacles {
         warn!("{}", obstacle.in_one_line());
     }
@@ -95,7 +94,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error and its causes, each once: many an error shows its cause already.
+/// Returns an error and its causes without repetitions: many errors contain their cause.
 fn once(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -22,7 +22,7 @@ use crate::{
     terminal::{CTRL_C, Terminal},
 };
 
-/// Longer than any test takes: a daemon that has nothing to tell.
+/// Longer than any test: a daemon without news.
 const WAITING: Duration = Duration::from_hours(1);
 
 pub(crate) fn alert(id: u64, source: &str) -> Value {
@@ -106,7 +106,7 @@ fn a_refusal_is_told() {
     assert!(stderr(&assert).starts_with("error: it was refused\n"));
 }
 
-/// A command in a pipe, and its lines as they come.
+/// A command in a pipe, and its lines as they arrive.
 struct Piped {
     child: Child,
     lines: Receiver<String>,
@@ -133,7 +133,7 @@ impl Piped {
         self.lines.recv_timeout(DEADLINE).expect("a line")
     }
 
-    /// A note on standard error.
+    /// Returns a note on standard error.
     fn note(&self) -> String {
         self.said.recv_timeout(DEADLINE).expect("a note")
     }
@@ -158,7 +158,7 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-/// Two alerts that are known, then one in each of two answers, then none.
+/// A daemon with two known alerts, then one in each of two answers, then none.
 fn live() -> FakeDaemon {
     let path = "/v1/alerts?limit=10";
     FakeDaemon::start(vec![
@@ -259,7 +259,7 @@ fn following_outlives_a_daemon_that_is_away_and_says_so_once() {
     daemon.start_again(vec![
         answer("GET", next, 500, failure("failed")),
         alerts(next, &[alert(48, "203.0.113.5")], 48),
-        // Another store: it counts anew.
+        // Another store, with its own ids.
         alerts("/v1/alerts?after=48&wait=20", &[], 3).after(Duration::from_millis(10)),
         alerts("/v1/alerts?after=3&wait=20", &[alert(4, "203.0.113.6")], 4),
         alerts("/v1/alerts?after=4&wait=20", &[], 4).after(WAITING),
@@ -395,7 +395,7 @@ fn counters_are_watched_block_by_block_and_as_json_line_by_line() {
 
     let daemon = FakeDaemon::start(answers());
     let mut terminal = Terminal::run(&daemon, "counters --watch --color never");
-    // All in one look: a block that is being written has no totals yet.
+    // All in one screen: a block that is being written has no totals yet.
     terminal.wait_for("the third look, in place", |screen| {
         let once = |text| screen.matches(text).count() == 1;
         screen.contains("9,000") && once("RULE") && once("TOTAL")

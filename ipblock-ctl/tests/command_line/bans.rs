@@ -309,7 +309,7 @@ fn a_batch_that_was_not_acknowledged_is_sent_again_after_a_restart() {
         line.clear();
         assert!(errors.read_line(&mut line).expect("text") > 0, "no retry");
     }
-    // A daemon that fails for a while is waited for as one that is away.
+    // The command waits for a daemon that fails temporarily as for one that is down.
     daemon.start_again(vec![
         answer("POST", "/v1/bans", 500, failure("failed")),
         answer("POST", "/v1/bans", 200, banned()),
@@ -346,7 +346,7 @@ fn lines_are_sent_while_the_stream_is_open_and_a_closed_pipe_ends_it() {
     output.read_exact(&mut told).expect("an answer");
     assert_eq!(&told, b"banned 192.0.2.7/32 permanently\n");
     drop(output);
-    // It may have ended already when this is written.
+    // It may have ended already at this write.
     drop(input.write_all(b"192.0.2.8\n"));
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     drop(input);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fake_daemon::{FakeDaemon, answer};
 
-/// What bash offers for the last of `words`.
+/// Returns bash's completions of the last of `words`.
 fn completed(daemon: &FakeDaemon, words: &[&str]) -> Vec<String> {
     let program = Path::new(env!("CARGO_BIN_EXE_ipblock-ctl"));
     let directory = program.parent().expect("a directory");

@@ -17,7 +17,7 @@ use crate::{
     terminal::{Ended, Terminal},
 };
 
-/// An "editor" that appends a line, under a directory for temporary files of its own.
+/// Runs an "editor" that appends a line, with its own directory for temporary files.
 fn edited_rule(daemon: &FakeDaemon, editor: &str, directory: &Path) -> Assert {
     ipblock_ctl()
         .env("IPBLOCK_SOCKET", daemon.socket())
@@ -92,7 +92,7 @@ fn an_editor_that_fails_changes_nothing() {
     );
 }
 
-/// The only file in the directory.
+/// Returns the only file in the directory.
 fn kept_draft(directory: &Path) -> PathBuf {
     let mut files = fs::read_dir(directory).expect("a directory");
     let file = files.next().expect("a file").expect("a file");
@@ -100,7 +100,7 @@ fn kept_draft(directory: &Path) -> PathBuf {
     file.path()
 }
 
-/// An editor in a file of its own, which writes down how it was called and adds a line.
+/// Creates an editor that records its arguments and adds a line.
 fn editor_in(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     let script = format!(
@@ -166,7 +166,7 @@ fn without_an_editor_it_is_vi_and_without_vi_it_says_what_to_set() {
     let calls = fs::read_to_string(directory.path().join("calls")).expect("text");
     assert!(calls.starts_with("vi "), "{calls}");
 
-    // A place with a shell and nothing else.
+    // A directory with a shell and nothing else.
     fs::remove_file(vi).expect("removed");
     let shell = directory.path().join("sh");
     std::os::unix::fs::symlink("/bin/sh", shell).expect("a link");

@@ -1,14 +1,14 @@
-//! Input without an end: refused at a bound, before it takes the memory of the machine.
+//! Endless input is rejected at a limit, before it uses up the machine's memory.
 
 use std::{
     fs::File,
     process::{Command, Output, Stdio},
 };
 
-/// Address space of the command in KiB: far less than an endless input takes in a second.
+/// Address space of the command in KiB: much less than an endless input takes in a second.
 const MEMORY: &str = "1500000";
 
-/// What the command says when `yes` writes to it for as long as it reads.
+/// Returns the output of a command while `yes` writes to it.
 fn fed_without_end(arguments: &[&str]) -> Output {
     let mut yes = Command::new("yes")
         .arg("# x")
@@ -48,7 +48,7 @@ fn a_file_beyond_the_limit_is_refused_before_it_is_read() {
     let path = directory.path().join("large");
     let file = File::create(&path).expect("a file");
     for (verb, mib) in [("apply", 64), ("lint", 64), ("restore", 1024)] {
-        // A hole: it takes no room.
+        // A sparse file, which takes no space.
         file.set_len((mib << 20) + 1).expect("its length");
         let name = path.to_str().expect("a name");
         let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! What each sort of failure exits with.
+//! The exit code of each kind of failure.
 
 use std::{
     fs,
@@ -38,8 +38,8 @@ fn a_socket_that_nobody_listens_on_exits_with_4() {
     }
 }
 
-/// As root the command runs as another user, from a place where that user can read it: root may
-/// open every socket.
+/// As root the test runs the command as another user, from a directory that this user can read:
+/// root may open every socket.
 #[test]
 fn a_socket_that_may_not_be_opened_exits_with_5() {
     const NOBODY: u32 = 65_534;
@@ -51,8 +51,8 @@ fn a_socket_that_may_not_be_opened_exits_with_5() {
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("permissions");
     let mut command = if nix::unistd::geteuid().is_root() {
         let copy = directory.path().join("ipblock-ctl");
-        // By `cp`: a file that this process has open for writing is open in children that other
-        // tests fork meanwhile too, and cannot be executed then (ETXTBSY).
+        // With `cp`: a file that this process has open for writing is also open in children that
+        // other tests fork meanwhile, and cannot be executed then (ETXTBSY).
         let copied = Command::new("cp")
             .arg(env!("CARGO_BIN_EXE_ipblock-ctl"))
             .arg(&copy)

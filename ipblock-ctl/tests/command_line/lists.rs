@@ -8,7 +8,7 @@ use crate::{
     run, staged, stderr, stdout,
 };
 
-/// What `arguments` stage.
+/// Returns the edits that `arguments` stage.
 fn edits(arguments: &[&str]) -> Value {
     let daemon = FakeDaemon::start(vec![answer("POST", "/v1/staged/edits", 200, staged(1))]);
     let assert = run(&daemon, arguments).code(0);
@@ -18,7 +18,7 @@ fn edits(arguments: &[&str]) -> Value {
     first.body.get("edits").cloned().expect("edits")
 }
 
-/// The first column of a table, titles apart.
+/// Returns the first column of a table, without the title.
 fn first_column(table: &str) -> Vec<&str> {
     let rows = table.lines().skip(1);
     rows.filter_map(|row| row.split_whitespace().next())
@@ -194,7 +194,7 @@ fn lists_are_sorted_by_their_columns_and_shown() {
         answer("GET", "/v1/lists/c", 404, failure("not_found")),
     ]);
     let table = stdout(&run(&daemon, "list list").code(0));
-    // Two lists under titles; off a terminal a word in each row stands for the legend.
+    // Two lists with titles; off a terminal a word in each row replaces the legend.
     assert_eq!(table.lines().count(), 3, "{table}");
     for key in ["entries", "file", "state"] {
         let table = stdout(&run(&daemon, ["list", "list", "--sort", key]).code(0));

@@ -1,5 +1,5 @@
-//! `ipblock-ctl` as scripts see it: a daemon that gives canned answers, and what the command
-//! sends, prints and exits with.
+//! `ipblock-ctl` from the point of view of scripts: with a daemon that gives canned answers, the
+//! tests check what the command sends and prints, and its exit code.
 
 #![expect(
     clippy::expect_used,
@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 /// A command that takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The command, cut off from the environment of the test.
+/// Returns the command, without the environment of the test.
 fn ipblock_ctl() -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_ipblock-ctl"));
     command

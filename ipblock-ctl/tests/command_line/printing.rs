@@ -1,4 +1,4 @@
-//! What goes to standard output, and what needs no daemon.
+//! Standard output, and commands without a daemon.
 
 use std::{
     fs,

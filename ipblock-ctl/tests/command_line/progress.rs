@@ -1,4 +1,4 @@
-//! How long work shows on a terminal.
+//! The progress display on a terminal.
 
 use std::{fs, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Long enough that somebody wonders.
+/// Long enough to show progress.
 const LATE: Duration = Duration::from_millis(900);
 
-/// The turning mark; one of those that follow each other.
+/// Whether the spinner turns: one of two successive marks.
 fn spins(written: &str, what: &str) -> bool {
     written.contains(&format!(" {what} 0s"))
 }

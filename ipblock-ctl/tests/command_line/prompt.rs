@@ -1,4 +1,4 @@
-//! Questions on a terminal: what the operator sees, and what each answer sends.
+//! Questions on a terminal: what the operator sees, and the request after each answer.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn asked(daemon: &FakeDaemon, answers: &[(&str, &str)]) -> Ended {
     terminal.end()
 }
 
-/// The edits that were sent after the first try.
+/// Returns the edits that were sent after the first attempt.
 fn sent_after_the_question(daemon: &FakeDaemon) -> Vec<Value> {
     let requests = daemon.requests();
     let edits = requests
@@ -165,7 +165,7 @@ fn what_a_question_led_to_can_be_deployed_at_once() {
     assert_eq!(last.body["force"], json!(false));
 }
 
-/// What `diff` wrote to a terminal with a daemon that fails.
+/// Returns the terminal output of `diff` with a daemon that fails.
 fn failed_diff(more: &[&str], environment: &[(&str, &str)]) -> String {
     let daemon = FakeDaemon::start(vec![answer("GET", "/v1/diff", 500, failure("failed"))]);
     let environment: Vec<_> = environment
@@ -181,7 +181,7 @@ fn failed_diff(more: &[&str], environment: &[(&str, &str)]) -> String {
 #[test]
 fn a_terminal_is_written_to_in_colour_unless_that_is_switched_off() {
     assert!(failed_diff(&[], &[]).contains("\x1b[31merror:\x1b[0m it was refused"));
-    // An empty NO_COLOR is none: https://no-color.org
+    // An empty NO_COLOR does not count: https://no-color.org
     assert!(failed_diff(&[], &[("NO_COLOR", "")]).contains('\x1b'));
     assert!(!failed_diff(&[], &[("NO_COLOR", "1")]).contains('\x1b'));
     assert!(!failed_diff(&["--color", "never"], &[]).contains('\x1b'));

@@ -1,4 +1,4 @@
-//! What the command tells the daemon of its SSH session.
+//! What the command reports to the daemon about its SSH session.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn the_override_is_told_instead_of_what_is_found() {
     assert_eq!(told(&[session, ("IPBLOCK_SSH_PEER", "none")]), None);
 }
 
-/// The person who runs this test may have a session, too.
+/// The person who runs this test may have an SSH session, too.
 #[test]
 fn the_session_of_the_environment_is_told() {
     let text = told(&[

@@ -95,7 +95,7 @@ fn a_refused_deploy_takes_its_edits_back_where_nothing_else_is_staged() {
     let (said, requests) = refused(0, 0);
     assert!(said.contains("      nothing stays staged: "), "{said}");
     assert_eq!(requests, 3);
-    // Another edit came in between, or was there before.
+    // There was another edit in between, or before.
     for (before, left, expected) in [(0, 2, 3), (1, 0, 2)] {
         let (said, requests) = refused(before, left);
         assert!(said.contains("      the edits stay staged: "), "{said}");

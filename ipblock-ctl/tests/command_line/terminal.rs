@@ -1,4 +1,4 @@
-//! `ipblock-ctl` on a terminal, against the fake daemon. What goes wrong with the terminal is a panic.
+//! `ipblock-ctl` on a terminal, with the fake daemon. Problems with the terminal are panics.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,7 +14,7 @@ use crate::fake_daemon::FakeDaemon;
 pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const CTRL_D: &str = "\x04";
 
-/// A command that runs on a terminal of its own.
+/// A command that runs on its own terminal.
 pub(crate) struct Terminal(ipblock_tests::Terminal);
 
 impl Terminal {
@@ -23,7 +23,7 @@ impl Terminal {
         Self::run_with(daemon, arguments, &[])
     }
 
-    /// The same, with more in the environment.
+    /// As [`Self::run`], with additional environment variables.
     pub(crate) fn run_with(
         daemon: &FakeDaemon,
         arguments: impl Arguments,
@@ -32,7 +32,7 @@ impl Terminal {
         Self::sized(Size::USUAL, daemon, arguments, environment)
     }
 
-    /// The same, on a terminal of another size.
+    /// As [`Self::run`], on a terminal with another size.
     pub(crate) fn sized(
         size: Size,
         daemon: &FakeDaemon,
@@ -62,9 +62,9 @@ impl Terminal {
         Self(ipblock_tests::Terminal::start(&command, size).expect("a terminal"))
     }
 
-    /// Waits until the last thing on the screen is `question`, and types `keys`.
+    /// Waits until the screen ends with `question`, and types `keys`.
     ///
-    /// Returns when the screen has moved on: the same question may come again.
+    /// Returns when the screen has changed, because the same question may follow.
     pub(crate) fn answer(&mut self, question: &str, keys: &str) {
         self.0.answer(question, keys).expect("an answer");
     }
@@ -74,7 +74,7 @@ impl Terminal {
         self.0.press(keys).expect("typed");
     }
 
-    /// Waits until the screen shows what is asked for, and returns it.
+    /// Waits until the screen matches, and returns it.
     pub(crate) fn wait_for(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
         self.0.wait_for(what, is_there).expect("the screen")
     }
@@ -89,7 +89,7 @@ impl Terminal {
         self.0.signal(signal).expect("a signal");
     }
 
-    /// Whether the command has the other screen, and whether the cursor is hidden.
+    /// Whether the command uses the alternate screen, and whether the cursor is hidden.
     pub(crate) fn is_taken(&self) -> (bool, bool) {
         self.0.is_taken()
     }

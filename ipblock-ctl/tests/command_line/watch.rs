@@ -1,4 +1,4 @@
-//! `watch` on a terminal: what its screen shows, what keys do, and how it leaves the terminal.
+//! `watch` on a terminal: its screen, its keys, and the terminal after its end.
 
 use std::ffi::OsStr;
 
@@ -73,7 +73,7 @@ fn others() -> Vec<Answer> {
     ]
 }
 
-/// A daemon with a rule that is hit more and more.
+/// A daemon with a rule whose hits increase.
 fn daemon() -> FakeDaemon {
     let mut answers = others();
     answers.extend([status(), counters(500, 9000), counters(700, 9000)]);
@@ -116,7 +116,7 @@ fn a_screen_of_80x24_shows_all_there_is() {
         "12:00:42 scanners       warn           1 203.0.113.2 -> 192.0.2.10:22/tcp",
         "q quit",
     ] {
-        // What is of another day has no time there.
+        // Alerts of another day have no time here.
         let shown = shown
             .replace("12:00:41", "10-01   ")
             .replace("12:00:42", "10-01   ");
@@ -133,7 +133,8 @@ fn a_screen_of_80x24_shows_all_there_is() {
     );
 }
 
-/// Waits for a text and an order. Both at once: a screen that is being drawn may have one of them.
+/// Waits for a text and an order in the same screen: one that is being drawn may have only one of
+/// them.
 #[track_caller]
 fn wait_for_order(terminal: &mut Terminal, text: &str, expected: Option<bool>) {
     terminal.wait_for(&format!("{text}, {expected:?}"), |screen| {
@@ -141,7 +142,7 @@ fn wait_for_order(terminal: &mut Terminal, text: &str, expected: Option<bool>) {
     });
 }
 
-/// Whether `abuse` stands above `scanners`, where both are shown.
+/// Whether `abuse` is above `scanners`, if both are shown.
 fn order(screen: &str) -> Option<bool> {
     Some(screen.find("\n abuse ")? < screen.find("\n scanners ")?)
 }
@@ -276,7 +277,7 @@ fn off_a_terminal_and_as_json_it_is_refused_with_what_to_use() {
     assert!(daemon.requests().is_empty());
 }
 
-/// Set where [`panics_with_the_screen_taken`] runs as a process of its own.
+/// Set if [`panics_with_the_screen_taken`] runs in its own process.
 const PANIC: &str = "IPBLOCK_TEST_PANICS_WITH_THE_SCREEN_TAKEN";
 
 /// Does nothing unless the test below runs it on a terminal.
@@ -308,7 +309,7 @@ fn a_panic_gives_the_terminal_back_before_it_says_anything() {
     ];
     let environment = [
         (PANIC, OsStr::new("1")),
-        // A backtrace would push what is looked for off the screen.
+        // A backtrace would push the searched text off the screen.
         ("RUST_BACKTRACE", OsStr::new("0")),
     ];
     let ended = Terminal::of(Size::USUAL, &arguments, &environment).end();

@@ -1,4 +1,4 @@
-//! Why a request brought no answer, and what to do.
+//! Why a request failed, and what to do.
 
 use std::{io, path::PathBuf};
 
@@ -7,18 +7,18 @@ use thiserror::Error;
 
 use super::super::error::{ApiError, ErrorKind};
 
-/// Why a request brought no answer to work with.
+/// Why a request failed.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nobody listens on the socket.
+    /// No process listens on the socket.
     #[error("cannot reach ipblockd at {}: {source}", path.display())]
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What connecting said.
+        /// The error of the connection.
         source: io::Error,
     },
-    /// The socket is there, and this user may not open it.
+    /// The socket exists, but this user may not open it.
     #[error("not permitted to open {}", path.display())]
     NotPermitted {
         /// The socket.
@@ -35,20 +35,20 @@ pub enum ClientError {
         /// What happened to the connection.
         problem: String,
     },
-    /// The daemon holds the connection and says nothing.
+    /// The daemon accepted the request but does not answer.
     #[error("ipblockd did not answer {route} within {seconds} s")]
     Silent {
         /// Method and path.
         route: String,
-        /// How long it was waited for.
+        /// How long the client waited, in seconds.
         seconds: u64,
     },
-    /// An answer that this version does not understand.
+    /// This version does not understand the answer.
     #[error("ipblockd's answer to {route} is not understood: {problem}")]
     Protocol {
         /// Method and path.
         route: String,
-        /// What is wrong with the answer.
+        /// The problem of the answer.
         problem: String,
     },
 }
@@ -79,7 +79,7 @@ impl Hinted for ClientError {
 }
 
 impl ClientError {
-    /// The exit code of `ipblock-ctl`.
+    /// Returns the exit code of `ipblock-ctl`.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -90,7 +90,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the daemon refused for a conflict or for safety.
+    /// Whether the daemon refused because of a conflict or for safety.
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! One request and its answer: connecting, waiting, and what an answer means.
+//! One request and its answer: connects, waits, and interprets the answer.
 
 use std::{io, time::Duration};
 
@@ -21,14 +21,14 @@ use super::{
     target::Target,
 };
 
-/// Largest answer that is read, in bytes: above any real ruleset, below what hurts the host.
+/// Maximum size of an answer in bytes: above any real ruleset, below what harms the host.
 const MAX_ANSWER: usize = 1 << 30;
 
-/// How soon to knock again where others crowd the door.
+/// Delay before the next attempt to connect if the queue is full.
 const KNOCK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Client {
-    /// The body of a 2xx answer; any other answer is an error.
+    /// Returns the body of a 2xx answer; any other answer is an error.
     pub(super) async fn send(&self, target: Target, body: Vec<u8>) -> Result<Bytes, ClientError> {
         let (route, patience) = (target.to_string(), target.patience);
         let mut request = Request::builder()
@@ -77,8 +77,8 @@ impl Client {
         })
     }
 
-    /// Connects; where the queue of the socket is full, which the kernel says at once (`EAGAIN` of
-    /// `unix_stream_connect` in `net/unix/af_unix.c`), again and again.
+    /// Connects. If the queue of the socket is full, which the kernel reports at once (`EAGAIN` of
+    /// `unix_stream_connect` in `net/unix/af_unix.c`), it tries again.
     async fn knock(&self) -> io::Result<UnixStream> {
         let patience = self.to_connect;
         let deadline = Instant::now() + patience;
@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-/// Status and body of the answer, or what happened to the connection.
+/// Returns status and body of the answer, or what happened to the connection.
 async fn exchange(
     stream: UnixStream,
     request: Request<Full<Bytes>>,
@@ -109,7 +109,7 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    // Ends with the sender; what went wrong with it comes back from the request.
+    // Ends with the sender. The request returns its errors.
     tokio::spawn(connection);
     let answer = sender
         .send_request(request)
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::routes::Route;
 
-    /// Longer than any machine takes.
+    /// Longer than any machine needs.
     const LONG: Duration = Duration::from_mins(2);
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a request asks for: a route with its name and query filled in.
+//! The target of a request: a route with name and query.
 
 use std::{
     fmt::{self, Write as _},
@@ -13,20 +13,21 @@ use super::{
     error::ClientError,
 };
 
-/// All but the unreserved characters of RFC 3986, section 2.3: interface names may hold any byte but `/`.
+/// All except the unreserved characters of RFC 3986, section 2.3: interface names may contain any
+/// byte except `/`.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A route with its name and query filled in.
+/// A route with name and query.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) method: Method,
-    /// With the query.
+    /// The path with the query.
     pub(super) path: String,
-    /// How long to wait for the answer.
+    /// The timeout of the answer.
     pub(super) patience: Duration,
 }
 
@@ -41,7 +42,7 @@ impl From<Route> for Target {
 }
 
 impl Target {
-    /// A route to what has this name.
+    /// Returns a route to the object with this name.
     pub(super) fn named(route: Route, name: &str) -> Self {
         let name = utf8_percent_encode(name, RESERVED).to_string();
         Self {
@@ -50,7 +51,7 @@ impl Target {
         }
     }
 
-    /// The same with a query that `axum` reads back.
+    /// Adds a query in the form that `axum` parses.
     pub(super) fn with(mut self, query: &impl Serialize) -> Result<Self, ClientError> {
         match serde_urlencoded::to_string(query) {
             Ok(query) if query.is_empty() => Ok(self),

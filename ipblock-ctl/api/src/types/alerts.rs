@@ -1,4 +1,4 @@
-//! Alerts, who hits, and how alerts are delivered.
+//! Alerts, hits per source, and the delivery of alerts.
 
 use std::net::IpAddr;
 
@@ -6,63 +6,63 @@ use ipblock_policy::{Action, AlertKind, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `GET /v1/alerts` query. Without `after`: the newest alerts that fit, oldest first.
+/// `GET /v1/alerts` query. Without `after`: the newest matching alerts, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertQuery {
-    /// No older ones.
+    /// Omits older alerts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Those of this rule.
+    /// Only alerts of this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Those of sources in this address, prefix or range.
+    /// Only alerts of sources in this address, prefix or range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// How many at most; 1,000 when absent, 100,000 at most.
+    /// Maximum number; default 1,000, at most 100,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Those behind this `id`, oldest first.
+    /// Only alerts after this `id`, oldest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// Together with `after`: waits so many seconds, 30 at most, until there is one.
+    /// With `after`: waits this number of seconds, at most 30, for an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
 }
 
-/// `GET /v1/alerts`. `A` is an array of [`AlertInfo`] and `N` a number: the daemon has ones that are made
-/// while they are written.
+/// `GET /v1/alerts`. `A` is an array of [`AlertInfo`] and `N` a number; the daemon uses types that
+/// are computed while they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts<A = Vec<AlertInfo>, N = u64> {
-    /// Those that fit the query, oldest first.
+    /// The matching alerts, oldest first.
     pub alerts: A,
-    /// Where to go on: the `after` of the next query. An alert that does not fit counts too.
+    /// The `after` of the next query. Alerts that do not match count too.
     pub last: N,
 }
 
-/// One alert: a source hit rules, for the first time in a window or more often since.
+/// One alert: a source hit rules for the first time in a window, or again since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertInfo {
-    /// Counts up, not in steps of one; no two alerts share it.
+    /// Ascending with gaps; unique.
     pub id: u64,
-    /// When the first packet came, or when the window ended.
+    /// When the first packet arrived, or when the window ended.
     pub time: Timestamp,
-    /// Whether it is the first of a window, or tells of the others.
+    /// Whether it reports the first packet of a window or the others.
     pub kind: AlertKind,
-    /// The zone that judged.
+    /// The zone that judged the packet.
     pub zone: String,
-    /// The interface that the packet came in by.
+    /// The interface that received the packet.
     pub interface: String,
     /// The first of `rules`.
     pub rule: String,
-    /// Every rule that alerts and was hit.
+    /// Every alerting rule that was hit.
     pub rules: Vec<String>,
-    /// `block` when a rule among all that matched blocks, else `warn`.
+    /// `block` if any matching rule blocks, else `warn`.
     pub action: Action,
-    /// Who.
+    /// The source address.
     pub source: IpAddr,
-    /// Where to. Of several packets: the last that the kernel announced.
+    /// The destination address; of several packets, that of the last one that the kernel announced.
     pub destination: IpAddr,
-    /// In lower case as IANA has it (`tcp`), or as a number where it is none of the common ones.
+    /// Lower-case IANA name (`tcp`), or the number if the protocol is not a common one.
     pub protocol: String,
     /// Where the protocol has ports and the packet held one.
     pub destination_port: Option<u16>,
@@ -70,49 +70,50 @@ pub struct AlertInfo {
     pub packets: u64,
 }
 
-/// What became of packets that hit rules that alert, in
-/// [`Status`](super::Status). `seen` is the sum of the other three.
+/// What happened to packets that hit alerting rules, in [`Status`](super::Status). `seen` is the
+/// sum of the other three.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertStatus {
-    /// Packets that hit a rule that alerts, since the kernel's alert maps were made: at boot, or by
+    /// Packets that hit an alerting rule since the kernel's alert maps were created: at boot, or by
     /// an upgrade that changes the ABI.
     pub seen: u64,
-    /// Those that an alert tells of.
+    /// Packets in alerts.
     pub reported: u64,
-    /// Those that no alert tells of, on purpose: their window has not ended, or the rate was used up.
+    /// Packets that are in no alert on purpose: their window has not ended, or the rate was used
+    /// up.
     pub suppressed: u64,
-    /// Those that an alert should tell of and none will: there was no room.
+    /// Packets that should be in an alert but are not, for lack of room.
     pub lost: u64,
     /// Length of a window, in seconds.
     pub window: u64,
-    /// Alerts a second, at most.
+    /// Maximum number of alerts per second.
     pub rate: u64,
-    /// Where alerts go.
+    /// The receivers of alerts.
     pub sinks: Vec<SinkStatus>,
 }
 
-/// One sink in [`AlertStatus`]. Counts are alerts, since the daemon started.
+/// One sink in [`AlertStatus`]. It counts alerts since the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: SinkKind,
     /// Whether it works.
     pub state: SinkState,
-    /// What stands in the way, when something does.
+    /// The problem, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Alerts delivered.
     pub delivered: u64,
-    /// Alerts given up: the queue was full, or the receiver refused them for good.
+    /// Alerts dropped: the queue was full, or the receiver rejected them permanently.
     pub lost: u64,
-    /// Alerts that wait.
+    /// Alerts in the queue.
     pub queued: u64,
 }
 
 words! {
-    /// What a sink is.
+    /// The kind of a sink.
     pub enum SinkKind {
         /// The daemon's log.
         Log = "log",
@@ -127,25 +128,25 @@ words! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SinkState {
-    /// It does, as far as is known.
+    /// It works, as far as known.
     Ok,
-    /// The last try failed; it is tried again.
+    /// The last attempt failed; another one follows.
     Failing,
 }
 
 /// `GET /v1/top` query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopQuery {
-    /// What counts.
+    /// The order.
     #[serde(default)]
     pub by: TopBy,
-    /// How many at most; 20 when absent.
+    /// Maximum number; default 20.
     #[serde(default)]
     pub limit: Option<u32>,
 }
 
 words! {
-    /// What makes a source one of the top.
+    /// The order of sources in `top`.
     #[derive(Default)]
     pub enum TopBy {
         /// Packets.
@@ -156,23 +157,23 @@ words! {
     }
 }
 
-/// `GET /v1/top`: one element of the array, most first.
+/// `GET /v1/top`: one element of the array, largest first.
 ///
-/// The kernel keeps the 65,536 sources that hit last, over all zones; one that makes room for
-/// another starts anew. Counts are exact up to 64 hits in a tick of a CPU (1 to 10 ms) and estimates
-/// beyond.
+/// The kernel keeps the 65,536 sources with the latest hits, over all zones; an evicted one
+/// restarts at 0. Counts are exact up to 64 hits in a tick of a CPU (1 to 10 ms), and estimates
+/// above that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopInfo {
-    /// Who.
+    /// The source address.
     pub source: IpAddr,
-    /// The rules that it hit, by name; those that are gone are left out.
+    /// Names of the rules that it hit, without those that were removed.
     pub rules: Vec<String>,
     /// Whether a ban dropped some of its packets.
     pub banned: bool,
-    /// Packets that hit.
+    /// Number of its hits.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// When the last of them came.
+    /// Time of the last hit.
     pub last_hit: Option<Timestamp>,
 }

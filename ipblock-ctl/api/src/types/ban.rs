@@ -5,12 +5,12 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `POST /v1/bans`: all of them or none; answered with [`Banned`].
+/// `POST /v1/bans`: all bans or none; answered with [`Banned`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanRequest {
     /// Addresses, prefixes, ranges or deployed `@lists`.
     pub addresses: Vec<String>,
-    /// When they end; a duration begins when the daemon has the request.
+    /// The end; a duration begins when the daemon receives the request.
     pub expires: Expiry,
     /// Free text, at most 256 bytes.
     #[serde(default)]
@@ -18,30 +18,30 @@ pub struct BanRequest {
     /// Widens longer IPv6 prefixes to this length.
     #[serde(default)]
     pub v6_prefix: Option<u8>,
-    /// Also shortens bans that end later; without it they stay as they are.
+    /// Also shortens bans that end later; otherwise they do not change.
     #[serde(default)]
     pub shorten: bool,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
-    /// Allows what newly drops one percent of an address family or more.
+    /// Allows a request that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
 }
 
-/// What a [`BanRequest`] did. It is on disk and in force.
+/// The result of a [`BanRequest`]. It is on disk and in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banned {
     /// Prefixes that were not banned before.
     pub added: u64,
-    /// Prefixes whose ban got another end, or another reason.
+    /// Prefixes whose ban got another end or another reason.
     pub moved: u64,
-    /// Prefixes whose ban stays as it was: it ends later, or is the same.
+    /// Prefixes whose ban did not change: it ends later, or is the same.
     #[serde(default)]
     pub unchanged: u64,
-    /// What an operator should know.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// The bans, 100 of them at most.
+    /// The bans, at most 100 of them.
     pub bans: Vec<BannedPrefix>,
 }
 
@@ -50,20 +50,20 @@ pub struct Banned {
 pub struct BannedPrefix {
     /// Its prefix.
     pub prefix: IpNet,
-    /// When it ends now; null: never.
+    /// The new end; null if it is permanent.
     pub until: Option<Timestamp>,
-    /// What the request did to it.
+    /// What the request changed.
     #[serde(default)]
     pub change: BanChange,
-    /// When it ended before; null: never, or it is new.
+    /// The previous end; null if it was permanent or the ban is new.
     #[serde(default)]
     pub was: Option<Timestamp>,
-    /// Its reason now; one that was given is not kept where the ban is unchanged.
+    /// The present reason; an unchanged ban does not get the new one.
     #[serde(default)]
     pub reason: String,
 }
 
-/// What a [`BanRequest`] did to one prefix.
+/// The change of one prefix by a [`BanRequest`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BanChange {
@@ -74,68 +74,68 @@ pub enum BanChange {
     Prolonged,
     /// It ends earlier than before.
     Shortened,
-    /// It ends as before, with another reason.
+    /// It ends at the same time, with another reason.
     Reason,
-    /// Nothing: it ends later than asked, or is the same.
+    /// Unchanged: it ends later than requested, or is the same.
     Unchanged,
 }
 
-/// `POST /v1/unban`: all of them or none; answered with [`Unbanned`].
+/// `POST /v1/unban`: all bans or none; answered with [`Unbanned`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnbanRequest {
-    /// Addresses, prefixes, ranges or deployed `@lists`, as they were banned.
+    /// Addresses, prefixes, ranges or deployed `@lists`, in the same form as banned.
     pub addresses: Vec<String>,
-    /// Also ends the bans inside of these prefixes.
+    /// Also removes the bans inside these prefixes.
     #[serde(default)]
     pub inside: bool,
 }
 
-/// What an [`UnbanRequest`] did.
+/// The result of an [`UnbanRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unbanned {
-    /// How many bans were taken away.
+    /// Number of removed bans.
     pub removed: u64,
-    /// Prefixes that had no ban of their own.
+    /// Prefixes without a ban of their own.
     pub not_banned: Vec<IpNet>,
-    /// What another ban still covers, 100 of them at most.
+    /// Prefixes that another ban still covers, at most 100 of them.
     pub still_banned: Vec<StillBanned>,
-    /// How many more there are beside these.
+    /// Number of further ones.
     #[serde(default)]
     pub more_still_banned: u64,
 }
 
-/// One prefix in [`Unbanned`] that is dropped all the same.
+/// A prefix in [`Unbanned`] that is still dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StillBanned {
-    /// A prefix of the request, or a ban inside of one.
+    /// A prefix of the request, or a ban inside one.
     pub prefix: IpNet,
-    /// The ban that covers it; the prefix itself when it is a ban inside of one that was asked for.
+    /// The ban that covers it; the prefix itself if it is a ban inside a requested prefix.
     pub by: IpNet,
 }
 
 /// `GET /v1/bans` query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BansQuery {
-    /// Only so many: those that end next, the first to end first.
+    /// Maximum number: the bans that end next, the first to end first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// `GET /v1/bans`: one element of the array; bans that hold, by address unless there is a limit.
+/// `GET /v1/bans`: one element of the array. Bans in force, by address unless there is a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanInfo {
     /// Its prefix.
     pub prefix: IpNet,
-    /// When it ends; null: never.
+    /// The end; null if it is permanent.
     pub until: Option<Timestamp>,
-    /// Whole seconds until then, the begun one counted; null: it never ends.
+    /// Seconds until the end, rounded up; null if it is permanent.
     pub seconds_left: Option<u64>,
     /// Free text.
     pub reason: String,
-    /// Packets are not counted for each ban: null.
+    /// Always null: packets are not counted per ban.
     pub packets: Option<u64>,
-    /// Who made it; the audit trail says who prolonged it.
+    /// Who made it. The audit trail says who prolonged it.
     pub author: String,
-    /// When that was.
+    /// When it was made.
     pub time: Timestamp,
 }

@@ -1,10 +1,10 @@
-//! Staged edits, what they would change, and deploys.
+//! Staged edits, the changes that they cause, and deploys.
 
 use ipblock_policy::edit::{Edit, wire};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `POST /v1/staged/edits`: all of them or none; answered with [`Staged`].
+/// `POST /v1/staged/edits`: all edits or none; answered with [`Staged`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditRequest {
     /// In order.
@@ -20,13 +20,13 @@ pub struct EditRequest {
 pub struct Staged {
     /// Number of staged edits.
     pub staged: u64,
-    /// The revision that they started from.
+    /// The revision that they are based on.
     pub base: u64,
-    /// What the request did, one line an edit.
+    /// What the request did, one line per edit.
     pub done: Vec<String>,
 }
 
-/// `GET /v1/diff`, and the heart of a dry run.
+/// `GET /v1/diff`, and the main part of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
     /// Changed rules.
@@ -34,19 +34,19 @@ pub struct Diff {
     /// Other changes (allow lists, zones, lists), one line each.
     #[serde(default)]
     pub other: Vec<String>,
-    /// How many addresses change sides.
+    /// Number of addresses that change between passed and dropped.
     pub addresses: AddressChange,
-    /// How many kernel entries come and go.
+    /// Number of kernel entries before and after.
     pub entries: EntryChange,
-    /// What an operator should think twice about.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
     /// Established peers that would be cut.
     pub cut_peers: Vec<String>,
-    /// The staged edits that lead to it, in order: whose edits a deploy takes along.
+    /// The staged edits, in order, with their authors: a deploy includes all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<StagedEditInfo>,
-    /// What was both staged and deployed meanwhile, differently. While there is any, the rest
-    /// compares with the revision that the edits started from, and a deploy is refused.
+    /// What was both staged and deployed meanwhile, differently. If there is any, the rest compares
+    /// with the revision that the edits are based on, and a deploy is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<ConflictInfo>,
 }
@@ -58,20 +58,20 @@ pub struct StagedEditInfo {
     pub time: Timestamp,
     /// By whom: `uid 0 (root)`.
     pub author: String,
-    /// What it did, one line each.
+    /// What it did, in lines.
     pub summary: Vec<String>,
 }
 
-/// Something that staged edits and a deploy changed meanwhile, differently.
+/// An object that staged edits and a deploy changed differently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictInfo {
-    /// What: `rule abuse`, `the allow list`.
+    /// The object: `rule abuse`, `the allow list`.
     pub subject: String,
-    /// What is the matter, in words.
+    /// The conflict in words.
     pub problem: String,
-    /// What the staged edits make of it, one line a field; empty for what is no rule.
+    /// The staged form, one line per field; empty unless it is a rule.
     pub staged: Vec<String>,
-    /// What the deployed revision makes of it, likewise.
+    /// The deployed form, likewise.
     pub deployed: Vec<String>,
 }
 
@@ -80,13 +80,13 @@ pub struct ConflictInfo {
 pub struct RuleChange {
     /// Its name after the change.
     pub name: String,
-    /// What happens to it.
+    /// The kind of change.
     pub change: Change,
-    /// One line a field.
+    /// One line per field.
     pub detail: Vec<String>,
 }
 
-/// What happens to a rule.
+/// The kind of change of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -94,11 +94,12 @@ pub enum Change {
     Added,
     /// Edited.
     Changed,
-    /// Gone.
+    /// Removed.
     Removed,
 }
 
-/// Addresses that change sides, as decimal strings; one that does so in any zone counts once.
+/// Addresses that change between passed and dropped, as decimal strings. An address counts once,
+/// even if it changes in several zones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressChange {
     /// Passed before, dropped after.
@@ -131,13 +132,13 @@ pub struct DeployRequest {
     /// Kept with the revision.
     #[serde(default)]
     pub comment: String,
-    /// Seconds after which the revision before comes back unless this one is confirmed.
+    /// Seconds until the rollback to the previous revision, unless this one is confirmed.
     #[serde(default)]
     pub confirm_within: Option<u64>,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
-    /// Allows what newly drops one percent of an address family or more.
+    /// Allows a deploy that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
 }
@@ -147,83 +148,83 @@ pub struct DeployRequest {
 pub struct ApplyRequest {
     /// The ruleset as TOML.
     pub ruleset: String,
-    /// Where it came from, for error messages.
+    /// The name of its file, for error messages.
     pub file: String,
-    /// Only say what would change.
+    /// Only reports what would change.
     #[serde(default)]
     pub dry_run: bool,
     /// Kept with the revision.
     #[serde(default)]
     pub comment: String,
-    /// Seconds after which the revision before comes back unless this one is confirmed.
+    /// Seconds until the rollback to the previous revision, unless this one is confirmed.
     #[serde(default)]
     pub confirm_within: Option<u64>,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
-    /// Allows what newly drops one percent of an address family or more.
+    /// Allows a deploy that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
 }
 
-/// What a deploy did.
+/// The result of a deploy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {
     /// The deployed revision.
     pub revision: u64,
-    /// False when there was nothing to do.
+    /// False if there was nothing to do.
     pub changed: bool,
-    /// Enabled and disabled rules.
+    /// Number of rules, enabled or not.
     pub rules: u64,
     /// Kernel entries over all zones and both families.
     pub entries: u64,
-    /// Milliseconds that building and filling took, and that putting in force took.
+    /// Milliseconds to build and fill the maps.
     pub build_ms: u64,
-    /// See `build_ms`.
+    /// Milliseconds to put them in force.
     pub switch_ms: u64,
-    /// Until when it must be confirmed.
+    /// The deadline of the confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_deadline: Option<Timestamp>,
     /// The staged edits that were deployed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<StagedEditInfo>,
-    /// What would have been refused without `force`, and special-purpose addresses that staged edits
-    /// newly drop; one line each.
+    /// What would have been refused without `force`, and special-purpose addresses that staged
+    /// edits newly drop, one line each.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// What an apply did or would do.
+/// The result of an apply, or of its dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Against the deployed ruleset.
+    /// The differences from the deployed ruleset.
     pub diff: Diff,
-    /// False when FILE says what is deployed already.
+    /// False if the file equals the deployed ruleset.
     pub changed: bool,
     /// Absent in a dry run.
     pub deployed: Option<Deployed>,
-    /// What a restore changes beside the ruleset.
+    /// What a restore changes apart from the ruleset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
 }
 
-/// What a restore changes beside the ruleset.
+/// What a restore changes apart from the ruleset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
-    /// Bans that hold.
+    /// Bans in force.
     pub bans: RestoredBans,
-    /// Packets judged in all zones since counting began.
+    /// Packets judged in all zones since the counters started.
     pub packets: BeforeAfter,
-    /// Those of them that were dropped.
+    /// The dropped ones among them.
     pub dropped: BeforeAfter,
-    /// The deployed revision; 0: none.
+    /// The deployed revision; 0 if there is none.
     pub revision: BeforeAfter,
     /// Staged edits.
     pub staged: BeforeAfter,
 }
 
 impl Restored {
-    /// Whether anything of it is another one afterwards.
+    /// Whether any of it differs afterwards.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         let numbers = [self.packets, self.dropped, self.revision, self.staged];
@@ -232,14 +233,14 @@ impl Restored {
     }
 }
 
-/// Bans that a restore brings and takes.
+/// Bans that a restore adds and removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredBans {
-    /// They do not hold now.
+    /// Not in force now.
     pub added: u64,
-    /// They hold now.
+    /// In force now.
     pub removed: u64,
-    /// They hold before and after, with another end, reason, time or author.
+    /// In force before and after, with another end, reason, time or author.
     pub changed: u64,
 }
 

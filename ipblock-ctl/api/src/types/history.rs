@@ -1,4 +1,4 @@
-//! Revisions, their confirmation and the way back; who did what.
+//! Revisions, confirmation and rollback, and the audit trail.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -13,51 +13,51 @@ pub struct HistoryEntry {
     pub time: Timestamp,
     /// By whom: `uid 0 (root)`.
     pub author: String,
-    /// What the author says about it.
+    /// The author's comment.
     pub comment: String,
-    /// Its rules, disabled ones too.
+    /// Number of its rules, including disabled ones.
     pub rules: u64,
-    /// Its kernel entries over all zones and both families.
+    /// Number of its kernel entries over all zones and both families.
     pub entries: u64,
-    /// What became of it.
+    /// Its state.
     pub state: RevisionState,
 }
 
-/// What became of a revision.
+/// The state of a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevisionState {
     /// In force.
     Deployed,
-    /// In force until a deadline unless it is confirmed.
+    /// In force until a deadline, unless an operator confirms it.
     AwaitingConfirmation,
-    /// Another one took its place.
+    /// Replaced by a later one.
     Superseded,
-    /// Taken back.
+    /// Rolled back.
     RolledBack,
 }
 
 /// `POST /v1/confirm`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
-    /// The revision that stays.
+    /// The confirmed revision.
     pub revision: u64,
-    /// True: what cannot be confirmed is an error.
+    /// Always true: otherwise the answer is an error.
     pub confirmed: bool,
 }
 
 /// `POST /v1/rollback`; answered with [`super::Applied`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackRequest {
-    /// The revision whose ruleset is to be in force again; 0: the empty one before the first.
+    /// The revision whose ruleset is put in force again; 0 is the empty one before the first.
     pub revision: u64,
-    /// Only say what would change.
+    /// Only reports what would change.
     #[serde(default)]
     pub dry_run: bool,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
-    /// Allows what newly drops one percent of an address family or more.
+    /// Allows a rollback that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
 }
@@ -65,15 +65,15 @@ pub struct RollbackRequest {
 /// `GET /v1/audit`: one element of the array, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditInfo {
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// Who: `uid 0 (root)`.
+    /// The author: `uid 0 (root)`.
     pub author: String,
-    /// What, in one word: `deploy`, `ban`, ...
+    /// The action in one word: `deploy`, `ban`, ...
     pub what: String,
-    /// With what.
+    /// The details.
     pub detail: String,
-    /// Where an address was asked for: prefixes of the entry that overlap it, 10 at most.
+    /// If the query has an address: prefixes of the entry that overlap it, at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<IpNet>,
 }
@@ -81,10 +81,10 @@ pub struct AuditInfo {
 /// `GET /v1/audit` query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditQuery {
-    /// Only entries that name a prefix which overlaps this address, prefix or range.
+    /// Only entries with a prefix that overlaps this address, prefix or range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// How many entries at most.
+    /// Maximum number of entries.
     #[serde(default = "AuditQuery::default_limit")]
     pub limit: u32,
 }
@@ -98,13 +98,13 @@ impl AuditQuery {
 /// `POST /v1/restore` query; the body is a backup, the answer [`super::Applied`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreQuery {
-    /// Only say what would change.
+    /// Only reports what would change.
     #[serde(default)]
     pub dry_run: bool,
     /// Allows what is refused for safety.
     #[serde(default)]
     pub force: bool,
-    /// Allows what newly drops one percent of an address family or more.
+    /// Allows a restore that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
 }

@@ -5,56 +5,56 @@ use serde::{Deserialize, Serialize};
 
 use super::EntryState;
 
-/// `GET /v1/exceptions`: one element of the array, with staged edits applied.
+/// `GET /v1/exceptions`: one element of the array, including staged edits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionInfo {
-    /// The rule that spares it.
+    /// The rule of the exception.
     pub rule: String,
     /// Prefix or `@list`.
     pub address: String,
     /// Free text.
     pub note: String,
-    /// How it differs from what is deployed.
+    /// How it differs from the deployed ruleset.
     pub state: EntryState,
 }
 
-/// `GET /v1/lists`: one element of the array, with staged edits applied.
+/// `GET /v1/lists`: one element of the array, including staged edits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListInfo {
     /// Its name, without `@`.
     pub name: String,
-    /// Where its content comes from, under the key of its kind: `file` is a path below the lists
-    /// directory, and null where the list is kept by hand.
+    /// The source of its content, under the key of its kind: `file` is a path below the lists
+    /// directory, and null if the list has no source.
     #[serde(flatten)]
     pub source: SourceText,
-    /// How many prefixes it holds.
+    /// Number of its prefixes.
     pub entries: u64,
-    /// What uses it: `rule abuse`, `allow`, `allow of zone dmz`.
+    /// Its users: `rule abuse`, `allow`, `allow of zone dmz`.
     pub used_by: Vec<String>,
-    /// How it differs from what is deployed.
+    /// How it differs from the deployed ruleset.
     pub state: EntryState,
-    /// Why it is not what its source says; null: it is, or it is kept by hand.
+    /// Why it differs from its source; null if it does not or has no source.
     #[serde(default)]
     pub problem: Option<String>,
 }
 
-/// `GET /v1/lists/{name}`. `E` is an array of [`ListEntry`]: the daemon has one that is made while it is
-/// written.
+/// `GET /v1/lists/{name}`. `E` is an array of [`ListEntry`]; the daemon uses a type that is
+/// computed while it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListContent<E = Vec<ListEntry>> {
     /// Its name, without `@`.
     pub name: String,
-    /// Where its content comes from, under the key of its kind: `file` is a path below the lists
-    /// directory, and null where the list is kept by hand.
+    /// The source of its content, under the key of its kind: `file` is a path below the lists
+    /// directory, and null if the list has no source.
     #[serde(flatten)]
     pub source: SourceText,
-    /// What it holds.
+    /// Its content.
     pub entries: E,
-    /// What uses it: `rule abuse`, `allow`, `allow of zone dmz`.
+    /// Its users: `rule abuse`, `allow`, `allow of zone dmz`.
     pub used_by: Vec<String>,
-    /// How it differs from what is deployed.
+    /// How it differs from the deployed ruleset.
     pub state: EntryState,
-    /// Why it is not what its source says; null: it is, or it is kept by hand.
+    /// Why it differs from its source; null if it does not or has no source.
     #[serde(default)]
     pub problem: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! Bodies of requests and answers of `/v1`.
 //!
-//! Times are RFC 3339; counts are numbers, address counts decimal strings because they pass 2^64.
-//! `--json` prints these types as they are, so a field that is renamed here breaks scripts.
+//! Times are RFC 3339. Counts are numbers; address counts are decimal strings, because they exceed
+//! 2^64. `--json` prints these types unchanged, so a renamed field breaks scripts.
 
 mod alerts;
 mod attached;
@@ -45,29 +45,29 @@ pub use ipblock_policy::{
 pub struct Count {
     /// Packets.
     pub packets: u64,
-    /// Bytes as the XDP hook saw them, link-layer header included.
+    /// Bytes at the XDP hook, including the link-layer header.
     pub bytes: u64,
 }
 
 /// Disjoint totals: every packet is in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Passed, neither warned about nor allowed.
+    /// Passed without a warning, and not on an allow list.
     pub passed: Count,
     /// Dropped.
     pub dropped: Count,
-    /// Passed with a warn.
+    /// Passed with a warning.
     pub warned: Count,
     /// Passed because of an allow list.
     pub allowed: Count,
     /// Not IP.
     pub non_ip: Count,
-    /// Not parseable up to the source address.
+    /// The source address could not be read.
     pub malformed: Count,
 }
 
 impl Totals {
-    /// Each total with the name of its field.
+    /// Returns each total with the name of its field.
     #[must_use]
     pub const fn each(&self) -> [(&'static str, Count); 6] {
         [
@@ -92,21 +92,21 @@ pub struct Status {
     pub revision: u64,
     /// Number of staged edits.
     pub staged: u64,
-    /// Until when the deployed revision must be confirmed.
+    /// The deadline of the confirmation of the deployed revision.
     pub confirm_deadline: Option<Timestamp>,
     /// Every zone.
     pub zones: Vec<ZoneStatus>,
-    /// How many bans hold.
+    /// Number of bans in force.
     #[serde(default)]
     pub bans: u64,
-    /// What became of packets that hit rules that alert, and how alerts are delivered.
+    /// What happened to packets that hit alerting rules, and the delivery of alerts.
     #[serde(default)]
     pub alerts: AlertStatus,
-    /// What needs an operator's eye, in words.
+    /// Problems that need an operator's attention, in words.
     pub problems: Vec<String>,
     /// SHA-256 of the BPF object, in hexadecimal.
     pub object_sha256: String,
-    /// The bpffs under which the daemon pins.
+    /// The bpffs of the daemon's pins.
     #[serde(default)]
     pub bpffs: String,
 }
@@ -116,7 +116,7 @@ pub struct Status {
 pub struct ZoneStatus {
     /// Its name.
     pub name: String,
-    /// What happens to an address that nothing matches.
+    /// The verdict on an address that no rule matches.
     pub default: DefaultVerdict,
     /// The generation in force.
     pub generation: u64,
@@ -133,12 +133,12 @@ pub struct ZoneStatus {
 pub struct InterfaceStatus {
     /// Its name.
     pub name: String,
-    /// The mode that the kernel reports, or the mode asked for while it is not attached.
+    /// The mode that the kernel reports, or the requested mode while it is not attached.
     #[serde(with = "mode::asked")]
     pub mode: AskedMode,
     /// Whether the filter is on it.
     pub state: InterfaceState,
-    /// What stands in the way, when something does.
+    /// The problem, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -149,9 +149,9 @@ pub struct InterfaceStatus {
 pub enum InterfaceState {
     /// Packets are judged.
     Attached,
-    /// There is no such interface now; it is attached when it appears.
+    /// The interface does not exist; it is attached when it appears.
     Absent,
-    /// It exists and could not be attached; `detail` says why.
+    /// It exists but could not be attached; `detail` says why.
     Failed,
 }
 
@@ -162,7 +162,7 @@ pub struct Entries {
     pub ipv4: u64,
     /// IPv6 prefixes.
     pub ipv6: u64,
-    /// How many both together may be.
+    /// Maximum of both together.
     pub capacity: u64,
 }
 
@@ -171,13 +171,13 @@ pub struct Entries {
 pub struct AttachRequest {
     /// Interface name.
     pub interface: String,
-    /// Mode asked for.
+    /// The requested mode.
     #[serde(default, with = "mode::asked")]
     pub mode: AskedMode,
-    /// Zone name; when absent, the zone that it is in, and `default` for another interface.
+    /// Zone name. If absent: the present zone of an attached interface, else `default`.
     #[serde(default)]
     pub zone: Option<String>,
-    /// Attaches also where the zone drops an address that must not be cut off.
+    /// Attaches even if the zone drops an address that must stay reachable.
     #[serde(default)]
     pub force: bool,
 }
@@ -185,7 +185,7 @@ pub struct AttachRequest {
 /// Query of `DELETE /v1/staged`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardQuery {
-    /// Only where exactly this many edits are staged, all of them by the caller.
+    /// Only if exactly this number of edits is staged, all of them by the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<u64>,
 }
@@ -193,23 +193,23 @@ pub struct DiscardQuery {
 /// Query of `DELETE /v1/interfaces/{name}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DetachQuery {
-    /// Only devices that were attached by this name and have another one, or are in another network
+    /// Only devices that were attached with this name and now have another name or network
     /// namespace.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moved: bool,
 }
 
-/// `GET /v1/zones`: one element of the array. `L` is a list of prefixes and `@lists`: the daemon has one
-/// that makes its texts while they are written.
+/// `GET /v1/zones`: one element of the array. `L` is a list of prefixes and `@lists`; the daemon
+/// uses a type whose texts are computed while they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneInfo<L = Vec<String>> {
     /// Its name.
     pub name: String,
-    /// Default with staged edits applied.
+    /// The default, including staged edits.
     pub default: DefaultVerdict,
-    /// Malformed policy with staged edits applied.
+    /// The policy for malformed packets, including staged edits.
     pub malformed: MalformedPolicy,
-    /// The zone's own allow list, with staged edits applied.
+    /// The zone's own allow list, including staged edits.
     pub allow: L,
     /// Interfaces assigned to it.
     pub interfaces: Vec<String>,
@@ -218,38 +218,39 @@ pub struct ZoneInfo<L = Vec<String>> {
 }
 
 words! {
-    /// How something staged differs from what is deployed.
+    /// How a staged object differs from the deployed one.
     #[derive(PartialOrd, Ord)]
     pub enum EntryState {
-        /// As deployed.
+        /// Equal to the deployed one.
         Deployed = "deployed",
-        /// Staged, not deployed.
+        /// Staged, but not deployed.
         Added = "added",
-        /// Deployed otherwise.
+        /// Staged and deployed in different forms.
         Changed = "changed",
-        /// Deployed, and staged to go.
+        /// Deployed, with its removal staged.
         Removed = "removed",
     }
 }
 
 /// `GET /v1/rules`: one element of the array; `GET /v1/rules/{name}`.
 ///
-/// The staged form of the rule, or the deployed one where it is staged to go. `L` as in [`ZoneInfo`].
+/// The staged form of the rule, or the deployed one if its removal is staged. `L` as in
+/// [`ZoneInfo`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleInfo<L = Vec<String>> {
     /// Its name.
     pub name: String,
-    /// What it asks for.
+    /// Its action.
     pub action: Action,
-    /// Whether it matches at all.
+    /// Whether it can match.
     pub enabled: bool,
     /// Prefixes and `@lists`.
     #[serde(rename = "match")]
     pub matches: L,
-    /// Elements of `match` that were left out, which a request has to allow.
+    /// Number of omitted elements of `match`; a request must allow the omission.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_match: u64,
-    /// Prefixes and `@lists` that it spares.
+    /// The exceptions: prefixes and `@lists`.
     pub except: L,
     /// As `more_match`.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -258,28 +259,29 @@ pub struct RuleInfo<L = Vec<String>> {
     pub expires: Option<Timestamp>,
     /// Free text.
     pub note: String,
-    /// Whether hits of a block rule are alerted.
+    /// Whether hits of a block rule alert.
     pub alert: bool,
-    /// Zones that it holds in; empty: all.
+    /// Zones that it applies to; empty means all.
     pub zones: Vec<String>,
-    /// Kernel entries, over all zones, whose class it matches; 0 while it is not deployed.
+    /// Kernel entries, over all zones, whose class it matches; 0 until it is deployed.
     pub entries: u64,
     /// Packets that matched.
     pub packets: u64,
     /// Bytes that matched.
     pub bytes: u64,
-    /// Packets that an exception spared.
+    /// Packets that an exception exempted.
     pub excepted: u64,
     /// When a packet last matched.
     pub last_hit: Option<Timestamp>,
-    /// How it differs from what is deployed.
+    /// How it differs from the deployed ruleset.
     pub state: EntryState,
 }
 
-/// What `GET /v1/rules` and `GET /v1/rules/{name}` are asked for.
+/// Query of `GET /v1/rules` and `GET /v1/rules/{name}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesQuery {
-    /// How many elements of `match`, and of `except`, an answer lists of a rule; none: all.
+    /// Maximum number of elements of `match`, and of `except`, per rule in the answer; absent means
+    /// all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elements: Option<u64>,
 }
@@ -289,24 +291,24 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// `GET /v1/rules/{name}/toml`: the staged form of a rule, as `$EDITOR` gets it. `T` is a text: the daemon
-/// has one that is made while it is written.
+/// `GET /v1/rules/{name}/toml`: the staged form of a rule, for `$EDITOR`. `T` is a text; the daemon
+/// uses a type that is computed while it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleText<T = String> {
     /// The keys of `[[rule]]` without the header.
     pub toml: T,
 }
 
-/// `GET /v1/allow`: one element of the array, with staged edits applied.
+/// `GET /v1/allow`: one element of the array, including staged edits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllowInfo {
     /// Prefix or `@list`.
     pub address: String,
-    /// The zone; null: all of them.
+    /// The zone; null means all.
     pub zone: Option<String>,
     /// Free text.
     pub note: String,
-    /// How it differs from what is deployed.
+    /// How it differs from the deployed ruleset.
     pub state: EntryState,
 }
 
@@ -319,7 +321,7 @@ pub struct Counters {
     pub bans: Count,
     /// Packets that an allow list passed.
     pub allow: Count,
-    /// Over all zones.
+    /// Totals over all zones.
     pub totals: Totals,
 }
 
@@ -328,13 +330,13 @@ pub struct Counters {
 pub struct RuleCount {
     /// Its name.
     pub name: String,
-    /// What it asks for.
+    /// Its action.
     pub action: Action,
     /// Packets that matched.
     pub packets: u64,
     /// Bytes that matched.
     pub bytes: u64,
-    /// Packets that an exception spared.
+    /// Packets that an exception exempted.
     pub excepted: u64,
     /// When a packet last matched.
     pub last_hit: Option<Timestamp>,
@@ -343,7 +345,7 @@ pub struct RuleCount {
 /// `GET /v1/ruleset?which=deployed|staged`. `T` as in [`RuleText`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesetText<T = String> {
-    /// The revision that it is, or started from.
+    /// Its revision, or the revision that it is based on.
     pub revision: u64,
     /// TOML.
     pub ruleset: T,
@@ -352,18 +354,18 @@ pub struct RulesetText<T = String> {
 /// `GET /v1/ruleset` query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesetQuery {
-    /// Which one.
+    /// The requested one.
     #[serde(default)]
     pub which: Which,
 }
 
-/// Which ruleset.
+/// A ruleset to request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
-    /// The one in the kernel.
+    /// The deployed one.
     #[default]
     Deployed,
-    /// The one being edited.
+    /// The staged one.
     Staged,
 }

@@ -1,4 +1,4 @@
-//! The clock: bans and rules with `--until` end by it, and every record is dated by it.
+//! The clock: it ends bans and rules with `--until`, and dates every record.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, civil::date, tz::TimeZone};
 
 const CHECK: &str = "clock";
 
-/// Shorter sleeps of the machine are no matter.
+/// Shorter suspends of the machine do not matter.
 const SLEPT: SignedDuration = SignedDuration::from_mins(1);
 
 pub(super) fn clock() -> Vec<Finding> {

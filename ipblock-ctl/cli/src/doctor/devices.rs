@@ -1,4 +1,5 @@
-//! Interfaces: which are filtered and how, and what about them costs speed or lets packets by.
+//! Interfaces: which are filtered and how, what makes them slower, and which packets bypass the
+//! filter.
 
 mod layers;
 
@@ -8,11 +9,11 @@ use ipblock_policy::Mode;
 
 const CHECK: &str = "interfaces";
 
-/// Largest MTU of a packet in one buffer of 4,096 bytes: XDP's headroom (256), the kernel's own
-/// structure at the end (320) and an Ethernet header with two VLAN tags (22) are off.
+/// Largest MTU of a packet in one buffer of 4,096 bytes, without XDP's headroom (256), the kernel's
+/// own structure at the end (320) and an Ethernet header with two VLAN tags (22).
 const ONE_BUFFER: u32 = 4096 - 256 - 320 - 22;
 
-/// Kinds of devices without Ethernet whose packets come in as IP packets by another device.
+/// Kinds of devices without Ethernet whose packets arrive as IP packets on another device.
 const IP_TUNNELS: [&str; 9] = [
     "wireguard",
     "tun",
@@ -25,23 +26,23 @@ const IP_TUNNELS: [&str; 9] = [
     "xfrm",
 ];
 
-/// What its packets begin with.
+/// The header of its packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Header {
     #[default]
     Ethernet,
-    /// As Ethernet, and from this host.
+    /// Ethernet-like, from this host.
     Loopback,
-    /// None that the filter could work with: tunnels of IP packets, PPP, raw IP.
+    /// None that the filter supports: tunnels of IP packets, PPP, raw IP.
     Other,
 }
 
-/// One interface, as far as it is known.
+/// One interface, as far as known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Device {
     pub(super) name: String,
     pub(super) index: u32,
-    /// What sort of virtual device; `None` for hardware.
+    /// The kind of a virtual device; `None` for hardware.
     pub(super) kind: Option<String>,
     pub(super) mtu: u32,
     pub(super) master: Option<u32>,
@@ -50,13 +51,13 @@ pub(super) struct Device {
     pub(super) is_up: bool,
     pub(super) driver: Option<String>,
     pub(super) has_lro: bool,
-    /// `None` where the kernel does not tell.
+    /// `None` if the kernel does not report them.
     pub(super) features: Option<XdpFeatures>,
-    /// How ipblock filters it, if it does.
+    /// The mode of ipblock's filter, if there is one.
     pub(super) filtered: Option<Mode>,
-    /// How a program that is not ipblock's is on it, if one is.
+    /// The mode of a program that is not ipblock's, if there is one.
     pub(super) foreign: Option<Mode>,
-    /// Of a bond, how it spreads packets.
+    /// How a bond distributes packets.
     pub(super) bond_mode: Option<String>,
 }
 
@@ -65,7 +66,7 @@ impl Device {
         self.kind.as_deref() == Some(kind)
     }
 
-    /// Its place among the others.
+    /// Its position in the stack of devices.
     fn layer(&self) -> Layer {
         Layer {
             index: self.index,
@@ -74,13 +75,13 @@ impl Device {
         }
     }
 
-    /// Whether somebody may well want to filter it: what carries traffic from outside.
+    /// Whether an operator may want to filter it: it carries traffic from outside.
     fn is_candidate(&self) -> bool {
         let is_outer = self.kind.is_none() || self.is("bond");
         is_outer && self.is_up && self.header == Header::Ethernet
     }
 
-    /// Whether its packets come in through another device as IP packets, where the filter sees their
+    /// Whether its packets arrive through another device as IP packets, where the filter sees their
     /// outer source.
     fn is_ip_tunnel(&self) -> bool {
         let kind = self.kind.as_deref().unwrap_or_default();
@@ -91,7 +92,7 @@ impl Device {
         self.driver.as_deref().unwrap_or("its driver")
     }
 
-    /// With what is to be known of it.
+    /// Returns its name with a short description.
     fn described(&self) -> String {
         match (&self.kind, &self.driver) {
             (Some(kind), _) => format!("{} ({kind})", self.name),
@@ -101,7 +102,7 @@ impl Device {
     }
 }
 
-/// A line that sums up, and one for each thing to do.
+/// Returns a summary, and one line for each thing to do.
 pub(super) fn judge(devices: &[Device]) -> Vec<Finding> {
     let mut findings = vec![summary(devices)];
     for device in devices {
@@ -158,7 +159,7 @@ fn summary(devices: &[Device]) -> Finding {
     Finding::ok(CHECK, parts.join("; "))
 }
 
-/// PPP and its like: what comes in by them passes the filter of the device below as no IP.
+/// PPP and similar: the filter of the device below passes its packets as not IP.
 fn cannot_be_filtered(device: &Device) -> Finding {
     let name = device.described();
     Finding::warning(
@@ -170,7 +171,7 @@ fn cannot_be_filtered(device: &Device) -> Finding {
     )
 }
 
-/// Whether the filter is on the right one of several devices that see the same packets.
+/// Whether the filter is on the right one of several devices with the same packets.
 fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
     let name = &device.name;
     if device.is("vlan") {
@@ -203,7 +204,7 @@ fn place(device: &Device, devices: &[Device]) -> Option<Finding> {
     None
 }
 
-/// Whether it runs slower than it could.
+/// Whether it runs slower than necessary.
 fn slow(device: &Device) -> Option<Finding> {
     if device.filtered != Some(Mode::Generic) || device.is("vlan") || device.is("bridge") {
         return None;
@@ -231,7 +232,7 @@ fn slow(device: &Device) -> Option<Finding> {
     Some(Finding::warning(CHECK, detail, advice))
 }
 
-/// What the driver is set to that native mode does not go with.
+/// Offloads that do not work with native mode.
 fn offloads(device: &Device) -> Option<Finding> {
     let name = &device.name;
     let has_native = device.features.is_none_or(|features| features.native);

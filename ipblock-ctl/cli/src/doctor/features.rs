@@ -1,4 +1,4 @@
-//! Whether this kernel takes the program, which is found out by handing it over.
+//! Whether this kernel accepts the program, found out by loading it.
 
 use ipblock_datapath::{
     DatapathError,
@@ -42,7 +42,7 @@ fn judge(missing: &[Feature], tried: Result<(), DatapathError>) -> Vec<Finding> 
                 format!("this kernel takes it (object {short})"),
             ));
         }
-        // What is missing says it already.
+        // The list of missing features explains it already.
         Err(_) if !missing.is_empty() => {}
         Err(error) => findings.push(Finding::error(
             SUBJECT,

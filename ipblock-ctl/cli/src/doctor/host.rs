@@ -1,4 +1,4 @@
-//! What can be seen of the host without BPF: kernel, bpffs, capabilities.
+//! The state of the host outside of BPF: kernel, bpffs, capabilities.
 
 use std::{
     fs,
@@ -8,11 +8,12 @@ use std::{
 use ipblock_datapath::{CAPABILITIES, bpffs::mounted, missing_capabilities, mount_command};
 use ipblock_output::doctor::Finding;
 
-/// `BPF_F_XDP_HAS_FRAGS` came with Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
+/// `BPF_F_XDP_HAS_FRAGS` requires Linux 5.18 (include/uapi/linux/bpf.h); the program needs it.
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
 
-/// Before, a full LPM trie refuses to replace entries, and reading one back may skip some
-/// (`kernel/bpf/lpm_trie.c`). ipblock leaves room in each, and never asks one what it should hold.
+/// Before, a full LPM trie refuses to replace entries, and a read of its keys may skip some
+/// (`kernel/bpf/lpm_trie.c`). ipblock leaves room in each, and never derives the expected content
+/// from one.
 const SOUND_TRIES: (u32, u32) = (6, 13);
 
 pub(super) fn kernel() -> Vec<Finding> {
@@ -50,7 +51,7 @@ fn judge_kernel(release: &str) -> Finding {
     }
 }
 
-/// Major and minor of a release such as `6.1.0-18-amd64`.
+/// Returns major and minor version of a release such as `6.1.0-18-amd64`.
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let major = numbers.next()?.parse().ok()?;
@@ -58,9 +59,9 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((major, minor))
 }
 
-/// Interpreted programs work, and cost many times as much.
+/// Interpreted programs work, but cost many times as much.
 pub(super) fn jit() -> Vec<Finding> {
-    // Root alone may read it, and a kernel that cannot do without has no such file.
+    // Only root may read it, and a kernel without an interpreter has no such file.
     let setting = fs::read_to_string("/proc/sys/net/core/bpf_jit_enable");
     setting
         .is_ok_and(|setting| setting.trim() == "0")
@@ -93,9 +94,9 @@ pub(super) fn bpffs(bpffs: Option<&Path>) -> Vec<Finding> {
     }]
 }
 
-/// `wanted` is where the daemon pins, or is going to.
+/// `wanted` is where the daemon has its pins, or will have them.
 fn judge_mounts(places: &[PathBuf], wanted: &Path) -> Finding {
-    // A directory below the mount will do as well.
+    // A directory below the mount is fine, too.
     if let Some(place) = places.iter().find(|place| wanted.starts_with(place)) {
         return Finding::ok("bpffs", format!("mounted at {}", place.display()));
     }

@@ -1,5 +1,5 @@
-//! Interfaces of this host: XDP programs on them, ours and those that stand in the way, and what
-//! [`devices`] makes of the rest.
+//! Interfaces of this host: their XDP programs, ours and foreign ones, and the findings of
+//! [`devices`].
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -10,7 +10,7 @@ use super::devices::{self, Device, Header};
 
 const CHECK: &str = "XDP programs";
 
-/// What runs an XDP program that is not ours, and everything else about interfaces.
+/// Returns the foreign XDP programs, and all other findings about interfaces.
 pub(super) fn interfaces(bpffs: Option<&Path>) -> Vec<Finding> {
     let interfaces = match Interface::list() {
         Ok(interfaces) => interfaces,
@@ -27,7 +27,7 @@ pub(super) fn interfaces(bpffs: Option<&Path>) -> Vec<Finding> {
     findings
 }
 
-/// One finding for each interface that runs an XDP program, or one that says that none does.
+/// Returns a finding for each interface with an XDP program, or one that there are none.
 fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: Option<&Path>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for interface in interfaces {
@@ -59,9 +59,9 @@ fn programs(interfaces: &[Interface], ours: &BTreeSet<u32>, bpffs: Option<&Path>
     findings
 }
 
-/// Interfaces with all that their drivers tell.
+/// Returns the interfaces with the data of their drivers.
 fn known(interfaces: &[Interface], ours: &BTreeSet<u32>) -> Vec<Device> {
-    // A kernel that does not tell is no reason to say anything.
+    // A kernel that does not report them is not a reason for an error.
     let features = device::xdp_features().ok().flatten();
     interfaces
         .iter()
@@ -96,12 +96,12 @@ fn known(interfaces: &[Interface], ours: &BTreeSet<u32>) -> Vec<Device> {
         .collect()
 }
 
-/// A link whose device does not have the name here by which it was attached.
+/// A link whose device no longer has, in this namespace, the name of the attachment.
 fn elsewhere(link: &PinnedLink, interfaces: &[Interface]) -> Option<Finding> {
     let name = link.interface();
     let carrier = interfaces.iter().find(|interface| link.is_on(interface));
     match carrier.map(|carrier| carrier.name.as_str()) {
-        // Its pin alone is left.
+        // Only its pin is left.
         None if link.index.is_none() => None,
         Some(now) if now == name => None,
         Some(now) => Some(Finding::warning(
@@ -123,7 +123,7 @@ fn elsewhere(link: &PinnedLink, interfaces: &[Interface]) -> Option<Finding> {
     }
 }
 
-/// The links that are pinned there. Pins that cannot be read are left out.
+/// Returns the links that are pinned there. Omits pins that cannot be read.
 fn our_links(bpffs: &Path) -> Vec<PinnedLink> {
     let Ok(pins) = PinDirectory::at(bpffs) else {
         return Vec::new();

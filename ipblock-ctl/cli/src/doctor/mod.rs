@@ -1,4 +1,4 @@
-//! `doctor`: looks for what stands in the way on this host, and changes nothing.
+//! `doctor`: searches for problems on this host, and changes nothing.
 
 mod clock;
 mod devices;
@@ -49,10 +49,11 @@ pub(crate) async fn run(args: &DoctorArgs, session: &mut Session<'_>) -> Result<
     Ok(if broken { FAILED } else { OK })
 }
 
-/// Where the daemon pins: as it is named, as the daemon says, or where a filter is pinned. What another
-/// daemon pinned is not taken for that of one that does not answer at a socket of its own.
+/// Returns the place of the daemon's pins: from the option, from the daemon, or where a filter is
+/// pinned. If the daemon of another socket does not answer, its pins are unknown: another daemon's
+/// pins do not count.
 fn place(option: &BpffsOption, told: Option<&str>, socket: &Path) -> Option<PathBuf> {
-    // Empty: a daemon that does not know the question yet.
+    // Empty: an older daemon that does not report it.
     let told = told.filter(|told| !told.is_empty());
     option
         .named()
@@ -60,7 +61,7 @@ fn place(option: &BpffsOption, told: Option<&str>, socket: &Path) -> Option<Path
         .or_else(|| (socket == Path::new(DEFAULT_SOCKET)).then(|| option.place()))
 }
 
-/// What is looked at without the daemon, in the order in which it is shown.
+/// Returns the findings without the daemon, in the order of the output.
 fn host(bpffs: Option<&Path>) -> Vec<Finding> {
     [
         host::kernel(),
@@ -101,7 +102,7 @@ fn daemon(
         ));
     }
     findings.extend(room::capacity(&status));
-    // Root alone sees the maps.
+    // Only root can see the maps.
     let maps = bpffs.and_then(|bpffs| {
         let pins = PinDirectory::at(bpffs).ok()?;
         inspect::generations_bytes(&pins).ok()

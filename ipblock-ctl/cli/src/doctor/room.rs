@@ -1,19 +1,19 @@
-//! Room: how many entries and bans more there may be, and whether memory holds a second generation
-//! beside the one in force, as each deploy needs it.
+//! Capacity: how many more entries and bans are possible, and whether memory is enough for a second
+//! generation in parallel with the one in force, which each deploy needs.
 
 use std::{fs, path::Path};
 
 use ipblock_api::types::Status;
 use ipblock_output::doctor::Finding;
 
-/// What the daemon takes for an entry while it compiles, at its peak (docs/benchmarks.md: 310 MiB for
-/// 1,000,000 hosts), and what the kernel takes at least.
+/// The daemon's peak memory per entry during a compilation (docs/benchmarks.md: 310 MiB for
+/// 1,000,000 hosts), and the kernel's minimum.
 const COMPILE_BYTES: u64 = 330;
-/// Room that is left over besides: a tenth more addresses must not break a deploy.
+/// Reserve: ten percent more addresses must not break a deploy.
 const MARGIN_PERCENT: u64 = 125;
-/// From here on the operator should know.
+/// From this share on, the operator should know.
 const NEARLY_FULL_PERCENT: u64 = 90;
-/// As `ipblockd` has it: docs/api.md, Bans.
+/// The limit of `ipblockd`: docs/api.md, Bans.
 const MOST_BANS: u64 = 1_000_000;
 
 pub(super) fn capacity(status: &Status) -> Vec<Finding> {
@@ -50,8 +50,8 @@ pub(super) fn capacity(status: &Status) -> Vec<Finding> {
     findings
 }
 
-/// Whether a deploy of what is deployed would find room; `kernel_bytes` is what the maps of all
-/// generations take, where that can be seen.
+/// Whether a deploy of the deployed ruleset would have enough memory. `kernel_bytes` is the size of
+/// the maps of all generations, if known.
 pub(super) fn memory(status: &Status, kernel_bytes: Option<u64>) -> Vec<Finding> {
     let entries: u64 = status
         .zones
@@ -74,7 +74,7 @@ pub(super) fn memory(status: &Status, kernel_bytes: Option<u64>) -> Vec<Finding>
     }
     if let Some((cgroup, room)) = cgroup_room(status.pid) {
         let finding = judge(needed, room, Some(&cgroup));
-        // What fits into the machine and into its group needs one line.
+        // If there is room in both the machine and its group, one line is enough.
         findings.extend(finding.advice.is_some().then_some(finding));
     }
     findings
@@ -111,7 +111,7 @@ fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// `MemAvailable` of /proc/meminfo in bytes.
+/// Returns `MemAvailable` of /proc/meminfo in bytes.
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo
         .lines()
@@ -120,8 +120,8 @@ fn available(meminfo: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The control group of a process that has a limit of memory, and what is left of it; in version 2
-/// of control groups alone.
+/// Returns the control group of a process that has a memory limit, and its free memory. Only for
+/// version 2 of control groups.
 fn cgroup_room(pid: u32) -> Option<(String, u64)> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
@@ -130,7 +130,7 @@ fn cgroup_room(pid: u32) -> Option<(String, u64)> {
         let text = fs::read_to_string(directory.join(file)).ok()?;
         text.trim().parse::<u64>().ok()
     };
-    // `max` is no number, and no limit.
+    // `max` is not a number, and not a limit.
     let most = number("memory.max")?;
     let used = number("memory.current")?;
     let statistics = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
@@ -138,7 +138,7 @@ fn cgroup_room(pid: u32) -> Option<(String, u64)> {
     Some((group.to_owned(), room))
 }
 
-/// What a control group uses for files, which goes when something else needs the room.
+/// Returns the file cache of a control group, which is reclaimable.
 fn cached(statistics: &str) -> u64 {
     statistics
         .lines()

@@ -1,4 +1,4 @@
-//! `rule add`, and what happens when a rule with the same action exists.
+//! `rule add`, and its dialog if a rule with the same action exists.
 
 use std::io::{self, BufRead, Write};
 
@@ -18,7 +18,7 @@ use super::super::{
     stage::{finish, send},
 };
 
-/// What is asked for where only names, actions and zones matter.
+/// The query if only names, actions and zones matter.
 const NAMES: RulesQuery = RulesQuery { elements: Some(0) };
 
 /// Stage a new rule
@@ -97,7 +97,7 @@ pub(crate) async fn run(args: AddArgs, session: &mut Session<'_>) -> Result<u8, 
     finish(&staged, 1, &args.stage, session).await
 }
 
-/// Stages the rule; asks when it has no name and a rule with its action exists.
+/// Stages the rule. Asks if it has no name and a rule with its action exists.
 async fn add(
     mut rule: AddRule,
     force: bool,
@@ -135,7 +135,7 @@ async fn add(
     }
 }
 
-/// Names of the rules that share the action and a zone with `rule`.
+/// Returns names of the rules that share the action and a zone with `rule`.
 fn same_action(rules: &[RuleInfo], rule: &AddRule) -> Vec<String> {
     let shares_a_zone = |zones: &[String]| {
         zones.is_empty()
@@ -157,16 +157,16 @@ fn names_in_use(rules: &[RuleInfo]) -> Vec<&str> {
     here.map(|rule| rule.name.as_str()).collect()
 }
 
-/// What the operator means by adding a rule where one with the same action exists.
+/// What the operator wants if a rule with the same action exists.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant {
-    /// Add the addresses to the rule of this name.
+    /// Add the addresses to the rule with this name.
     Extend(String),
     /// Change the action.
     Action(Action),
-    /// A rule of its own, with this name.
+    /// A separate rule with this name.
     Name(String),
-    /// Nothing.
+    /// Cancel.
     Stop,
 }
 
@@ -212,7 +212,7 @@ fn ask_what_is_meant(
     Ok(meant.unwrap_or(Meant::Stop))
 }
 
-/// Whether the rule says more than which addresses, which adding these to another rule would lose.
+/// Whether the rule has settings that would be lost if its addresses were added to another rule.
 fn has_settings(rule: &AddRule) -> bool {
     rule.expires != Expiry::Never || !rule.note.is_empty() || rule.alert || rule.disabled
 }
@@ -230,7 +230,7 @@ fn which_rule(
     Ok(name.map(str::to_owned))
 }
 
-/// A name that a rule may have and that none of `taken` is.
+/// Asks for a valid name that is not in `taken`.
 fn new_name(
     input: &mut dyn BufRead,
     messages: &mut dyn Write,

@@ -1,4 +1,4 @@
-//! `rule edit`: with flags a single edit, without flags the rule in an editor.
+//! `rule edit`: with flags a single edit, without flags an editor.
 
 use std::path::PathBuf;
 
@@ -118,7 +118,7 @@ pub(crate) async fn run(args: EditArgs, session: &mut Session<'_>) -> Result<u8,
     }
 }
 
-/// The same change of each rule.
+/// Returns the same change for each rule.
 pub(super) fn changed(names: Vec<String>, change: &EditRule) -> Vec<Edit> {
     let one = |name| {
         Edit::EditRule(EditRule {
@@ -129,7 +129,7 @@ pub(super) fn changed(names: Vec<String>, change: &EditRule) -> Vec<Edit> {
     names.into_iter().map(one).collect()
 }
 
-/// What the flags change, of no rule yet.
+/// Returns the change of the flags, without the name of a rule.
 fn resolve(args: EditArgs) -> Result<EditRule, CliError> {
     let on_or_off = |on: bool, off: bool| (on || off).then_some(on);
     let zones: Vec<String> = args.zones.into_iter().map(String::from).collect();

@@ -1,4 +1,4 @@
-//! A rule as TOML in the operator's editor. What was typed is never lost.
+//! Edits a rule as TOML in the operator's editor. Typed text is never lost.
 
 use std::{
     env,
@@ -21,11 +21,11 @@ use super::super::{
 
 const FALLBACK_EDITOR: &str = "vi";
 
-/// What a shell ends with when there is no such command: POSIX.1-2024, Shell Command Language,
+/// Exit status of a shell if the command does not exist: POSIX.1-2024, Shell Command Language,
 /// section 2.8.2.
 const NO_SUCH_COMMAND: i32 = 127;
 
-/// Opens the rule, or the text that an earlier edit left in `from`, until it is staged or given up.
+/// Opens the rule, or the text of an earlier edit in `from`, until it is staged or cancelled.
 pub(super) async fn run(
     name: &str,
     from: Option<&Path>,
@@ -94,7 +94,7 @@ fn edit_again(draft: &Path) -> io::Result<bool> {
     Ok(matches!(answer, Some("1" | "")))
 }
 
-/// The file that the editor works on; gone when dropped, unless kept.
+/// The file for the editor; removed when dropped, unless kept.
 struct Draft {
     file: NamedTempFile,
 }
@@ -120,7 +120,8 @@ impl Draft {
         self.file.path()
     }
 
-    /// Runs the editor until it ends. It is a shell command, as for git: it may hold arguments.
+    /// Runs the editor until it ends. It is a shell command, as for git, so it may contain
+    /// arguments.
     fn open(&self) -> Result<(), CliError> {
         let editor = ["VISUAL", "EDITOR"]
             .into_iter()
@@ -148,12 +149,13 @@ impl Draft {
         })
     }
 
-    /// What the editor left. Read by name: editors replace files rather than rewrite them.
+    /// Returns the edited text. Opens the file by name, because editors replace files rather than
+    /// rewrite them.
     fn text(&self) -> Result<String, CliError> {
         read_text(self.path()).map(|(text, _)| text)
     }
 
-    /// The editor failed: keeps what was typed, should anything have been.
+    /// After a failure of the editor: keeps the typed text, if there is any.
     fn abandon(
         self,
         rule: &str,

@@ -39,7 +39,7 @@ enum SortKey {
 }
 
 impl SortKey {
-    /// The title of its column in the table.
+    /// Returns the title of its column in the table.
     const fn title(self) -> &'static str {
         match self {
             Self::Name => "NAME",
@@ -70,8 +70,8 @@ pub(crate) async fn run(args: &ListArgs, session: &mut Session<'_>) -> Result<u8
     Ok(OK)
 }
 
-/// What an operator looks for comes first: much before little, lately hit before long ago, soon to
-/// end before late or never.
+/// Sorts what operators look for first: large before small, recent hits before old ones, early ends
+/// before late or none.
 fn compare(a: &RuleInfo, b: &RuleInfo, key: SortKey) -> Ordering {
     match key {
         SortKey::Name => a.name.cmp(&b.name),
@@ -89,7 +89,7 @@ fn compare(a: &RuleInfo, b: &RuleInfo, key: SortKey) -> Ordering {
     }
 }
 
-/// How many elements its `match` has.
+/// Returns the number of elements of its `match`.
 fn matched(rule: &RuleInfo) -> u64 {
     rule.more_match.saturating_add(rule.matches.len() as u64)
 }

@@ -1,4 +1,4 @@
-//! `rule ...`: one file for each verb that has more than a request to it.
+//! `rule ...`: one file for each command with more than a request.
 
 mod add;
 mod edit;

@@ -1,4 +1,4 @@
-//! How the live view looks: lines of text into the cells of a frame, at any size.
+//! Draws the live view: lines of text into the cells of a frame of any size.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -18,25 +18,25 @@ use super::{
     panes::{self, Parts},
 };
 
-/// A smaller screen holds nothing of use.
+/// A smaller screen has no room for anything useful.
 const MIN_WIDTH: u16 = 40;
 const MIN_HEIGHT: u16 = 10;
-/// Of a hundred columns of the screen, how many the sources have that stand beside bans: long
-/// addresses get more of them.
+/// Columns for the sources, next to bans, per hundred columns of the screen; the larger share is
+/// for long addresses.
 const SOURCES_SHARE: (u16, u16) = (56, 64);
 /// From this height on there is an empty line above each part.
 const AIRY: u16 = 20;
-/// Zones that are shown without scrolling.
+/// Maximum of zones without scrolling.
 const ZONES: u16 = 4;
 
-/// What is drawn on, and how.
+/// The target of drawing, with its settings.
 pub(super) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     color: bool,
 }
 
 impl Canvas<'_> {
-    /// Writes parts into one row of `area`, and no further than its right edge.
+    /// Writes parts into one row of `area`, up to its right edge.
     fn line(&mut self, area: Rect, row: u16, parts: &Parts) {
         if row >= area.height {
             return;
@@ -67,7 +67,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Draws everything. `at` is the time since the view began, as the model counts it.
+/// Draws everything. `at` is the time since the view began, as in the model.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, at: Duration, view: &View) {
     let screen = frame.area();
     let canvas = &mut Canvas {
@@ -81,7 +81,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, at: Duration, view:
     }
     canvas.line(screen, 0, &header(model, usize::from(screen.width), view));
     let notes = notes(model, view);
-    // However much is wrong, something of the rest stays to be seen.
+    // Some of the rest stays visible, whatever the number of problems.
     let shown = notes.iter().take(usize::from(screen.height / 5));
     let mut top = 1;
     for note in shown {
@@ -105,7 +105,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, at: Duration, view:
     }
 }
 
-/// Where the parts of the screen are.
+/// Returns the areas of the parts of the screen.
 fn areas(body: Rect, model: &Model) -> [(Pane, Rect); 5] {
     let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
     let mut y = body.y;
@@ -122,7 +122,8 @@ fn areas(body: Rect, model: &Model) -> [(Pane, Rect); 5] {
         .min(body.height / 6)
         + 1;
     let rest = body.height.saturating_sub(zones + 3 * gap);
-    // Rules get two fifths of the rest and no more than they need, sources and bans a quarter.
+    // Rules get at most two fifths of the rest and never more than they need, sources and bans a
+    // quarter.
     let rules = count(model.sorted_rules().len()).max(1).min(rest * 2 / 5) + 1;
     let (zones, rules, low) = (part(zones), part(rules), part((rest / 4).max(2)));
     let (least, most) = SOURCES_SHARE;
@@ -170,7 +171,7 @@ fn draw_pane(
     }
 }
 
-/// Who answers, and the time; what does not fit beside the time is cut.
+/// The daemon and the time; what does not fit before the time is cut.
 fn header(model: &Model, width: usize, view: &View) -> Parts {
     let status = model.status();
     let time = time_of_day(view.now, view);
@@ -209,7 +210,7 @@ fn header(model: &Model, width: usize, view: &View) -> Parts {
     ]
 }
 
-/// What needs an eye, the worst first.
+/// Problems that need attention, the worst first.
 fn notes(model: &Model, view: &View) -> Vec<Parts> {
     let status = model.status();
     let mut notes: Vec<Parts> = Vec::new();
@@ -249,7 +250,7 @@ fn footer(model: &Model) -> Parts {
     vec![(text, Tone::Faint)]
 }
 
-/// Hours, minutes and seconds.
+/// Formats hours, minutes and seconds.
 fn time_of_day(time: Timestamp, view: &View) -> String {
     let time = time.to_zoned(view.time_zone.clone());
     time.strftime("%H:%M:%S").to_string()

@@ -1,7 +1,7 @@
-//! `watch`: a live view of the whole terminal, over the API alone.
+//! `watch`: a live view on the whole terminal, through the API only.
 //!
-//! `model` is what is known, `draw` is how it looks, `terminal` is the terminal; here is the loop
-//! that feeds the first from the daemon and from the keys.
+//! `model` is the data, `draw` is the appearance, `terminal` is the terminal. This file is the loop
+//! that feeds the model from the daemon and from the keys.
 
 mod draw;
 mod model;
@@ -36,7 +36,7 @@ use super::{
     session::Session,
 };
 
-/// What the keys do; the same is shown at the key `?`.
+/// The keys; the help for `?` shows the same text.
 pub(super) const KEYS: &str = "\
 Keys:
   q, Esc, Ctrl-C    quit
@@ -51,21 +51,21 @@ Keys:
 Numbers are packets, and packets a second. Those of sources are estimates past
 64 hits in a tick of a CPU, as in `ipblock-ctl top`.";
 
-/// How often the daemon is asked.
+/// Interval of the requests.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long one round of answers may take until the daemon counts as away.
+/// Timeout of one round of requests, after which the daemon counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many sources and bans are asked for.
+/// Number of requested sources and bans.
 const SOURCES: u32 = 20;
 const BANS: u32 = 20;
-/// How many alerts are asked for at first, and when there were too many to read them one by one.
+/// Number of requested alerts at first, and after too many to read them one by one.
 const NEWEST_ALERTS: u32 = 200;
-/// How many new alerts of a second are asked for at most.
+/// Maximum number of requested new alerts per second.
 const NEW_ALERTS: u32 = 1000;
 
 type Round = Result<Answers, Problem>;
 
-/// Why a round of answers is none.
+/// Why a round of requests failed.
 enum Problem {
     Client(ClientError),
     TooLate,
@@ -74,7 +74,7 @@ enum Problem {
 impl Problem {
     fn text(&self) -> String {
         match self {
-            // The path is left out: the line is short, and it was right at the start.
+            // Without the path: the line is short, and the path was correct at the start.
             Self::Client(ClientError::Unreachable { source, .. }) => {
                 format!("cannot reach ipblockd, retrying: {source}")
             }
@@ -97,7 +97,7 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
         });
     }
     let began = Instant::now();
-    // What cannot be reached at first is told as every command tells it.
+    // An error at the start is reported as in every command.
     let answers = match ask(session.client.clone(), None, began).await {
         Ok(answers) => answers,
         Err(Problem::Client(error)) => return Err(error.into()),
@@ -122,13 +122,13 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
     Ok(OK)
 }
 
-/// One sitting.
+/// One run of the live view.
 struct Live {
     client: Client,
     view: View,
     model: Model,
     began: Instant,
-    /// When the last round of answers was asked for.
+    /// Time of the last round of requests.
     asked: Instant,
     round: Option<JoinHandle<Round>>,
 }
@@ -148,7 +148,7 @@ impl Live {
                             return Ok(());
                         }
                     }
-                    // Another size, or nothing of interest: drawn again.
+                    // A new size, or an irrelevant event: draws again.
                     Some(Ok(_)) => {}
                     Some(Err(source)) => return Err(CliError::File {
                         verb: "read",
@@ -159,7 +159,7 @@ impl Live {
                 },
                 round = answered(&mut self.round) => self.take(round)?,
                 () = sleep_until(self.asked + INTERVAL), if self.may_ask() => self.ask(),
-                // The clock and the time that bans have left go on without the daemon.
+                // The clock and the remaining time of bans continue without the daemon.
                 _ = second.tick() => {}
                 () = signals.any() => return Ok(()),
             }
@@ -187,19 +187,19 @@ impl Live {
     }
 }
 
-/// The answers that were asked for; never any when none were.
+/// Returns the answers of the round; never returns without a round.
 async fn answered(round: &mut Option<JoinHandle<Round>>) -> Round {
     match round {
         None => std::future::pending().await,
         Some(round) => match round.await {
             Ok(round) => round,
-            // It is not aborted, so it panicked, and the panic has been told.
+            // It is not aborted, so it panicked, and the panic was reported.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         },
     }
 }
 
-/// Five requests, one after the other: a daemon that is busy is not asked for more at once.
+/// Sends five requests, one after the other: this adds little load on a busy daemon.
 async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
     let questions = async {
         let status = client.status().await?;
@@ -236,7 +236,8 @@ async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
     }
 }
 
-/// Keys and new sizes, from a thread of their own: reading them blocks. It ends with the process.
+/// Returns keys and new sizes. A thread reads them, because reading blocks; it ends with the
+/// process.
 fn events() -> mpsc::UnboundedReceiver<io::Result<Event>> {
     let (sender, events) = mpsc::unbounded_channel();
     thread::spawn(move || {
@@ -251,7 +252,7 @@ fn events() -> mpsc::UnboundedReceiver<io::Result<Event>> {
     events
 }
 
-/// What would end the process with the terminal in disorder.
+/// Signals that would end the process and leave the terminal unusable.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

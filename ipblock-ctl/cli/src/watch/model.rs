@@ -1,4 +1,5 @@
-//! What the live view knows: fed with answers of the daemon and with keys, it touches neither.
+//! The state of the live view. It receives the daemon's answers and keys, and accesses neither
+//! itself.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,10 +11,10 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::tracks::Tracks;
 
-/// Alerts that can be scrolled back to.
+/// Maximum of alerts to scroll back to.
 const KEPT_ALERTS: usize = 200;
 
-/// What the daemon answered at one look. Times are since the view began.
+/// The daemon's answers of one round. Times are relative to the start of the view.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) status: Status,
@@ -22,7 +23,7 @@ pub(super) struct Answers {
     pub(super) counters_at: Duration,
     pub(super) top: Vec<TopInfo>,
     pub(super) alerts: Alerts,
-    /// Whether they come after those that are known; else they are the newest.
+    /// Whether the alerts come after the known ones; else they are the newest.
     pub(super) alerts_follow: bool,
     pub(super) bans: Vec<BanInfo>,
 }
@@ -45,7 +46,7 @@ pub(super) const PANES: [Pane; 5] = [
     Pane::Alerts,
 ];
 
-/// What rules are sorted by.
+/// The order of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     Rate,
@@ -74,16 +75,16 @@ impl Sort {
     }
 }
 
-/// What keys mean now.
+/// The present meaning of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Panes,
-    /// Text is typed for the filter.
+    /// The user types the filter.
     Filter,
     Help,
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     GoOn,
@@ -96,13 +97,13 @@ pub(super) struct Model {
     status: Status,
     counters: Counters,
     top: Vec<TopInfo>,
-    /// The newest first.
+    /// Newest first.
     alerts: VecDeque<AlertInfo>,
     bans: Vec<BanInfo>,
     bans_at: Duration,
-    /// Where alerts go on; none where only the newest of them are worth asking for.
+    /// The position for the next alerts; `None` if only the newest are useful.
     after: Option<u64>,
-    /// The dropped, passed and warned packets of zones.
+    /// Dropped, passed and warned packets of zones.
     pub(super) dropped: Tracks,
     pub(super) passed: Tracks,
     pub(super) warned: Tracks,
@@ -113,7 +114,7 @@ pub(super) struct Model {
     pub(super) sort: Sort,
     pub(super) filter: String,
     pub(super) focus: Pane,
-    /// Lines above the first that is shown, for each pane.
+    /// Number of lines above the first visible one, for each pane.
     scrolled: [usize; PANES.len()],
 }
 
@@ -143,7 +144,7 @@ impl Model {
         model
     }
 
-    /// Takes up what the daemon answered.
+    /// Applies the daemon's answers.
     pub(super) fn take(&mut self, answers: Answers) {
         let zones = |count: fn(&Totals) -> Count| {
             let zones = answers.status.zones.iter();
@@ -166,7 +167,7 @@ impl Model {
         if !answers.alerts_follow {
             self.alerts.clear();
         }
-        // In a flood of alerts the view would fall further behind with each look.
+        // In a flood of alerts the view would fall further behind with each round.
         let too_many = answers.alerts.alerts.len() >= super::NEW_ALERTS as usize;
         self.after = (!too_many).then_some(answers.alerts.last);
         for alert in answers.alerts.alerts {
@@ -181,7 +182,7 @@ impl Model {
         self.problem = None;
     }
 
-    /// Where alerts go on; none to ask for the newest.
+    /// Returns the position for the next alerts; `None` to request the newest.
     pub(super) const fn after(&self) -> Option<u64> {
         self.after
     }
@@ -190,7 +191,7 @@ impl Model {
         &self.status
     }
 
-    /// Carries out a key.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: KeyEvent) -> Flow {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match (self.mode, key.code) {
@@ -242,7 +243,7 @@ impl Model {
         Flow::GoOn
     }
 
-    /// The pane so many behind the one in focus; after the last comes the first.
+    /// Returns the pane at `step` positions after the one in focus, cyclically.
     fn pane_at(&self, step: usize) -> Pane {
         let index = (place(self.focus) + step) % PANES.len();
         PANES.get(index).copied().unwrap_or(Pane::Rules)
@@ -254,8 +255,8 @@ impl Model {
         }
     }
 
-    /// The first of `lines` that a pane shows which has room for so many. What was scrolled too far
-    /// comes back.
+    /// Returns the first of `lines` that a pane with `room` lines shows. Corrects a position that
+    /// is scrolled too far.
     pub(super) fn first_line(&mut self, pane: Pane, lines: usize, room: usize) -> usize {
         let last = lines.saturating_sub(room);
         match self.scrolled.get_mut(place(pane)) {
@@ -271,12 +272,12 @@ impl Model {
         &self.status.zones
     }
 
-    /// The rules that fit the filter, sorted.
+    /// Returns the rules that match the filter, sorted.
     pub(super) fn sorted_rules(&self) -> Vec<&RuleCount> {
         let fits = |rule: &&RuleCount| self.fits(&rule.name);
         let mut rules: Vec<&RuleCount> = self.counters.rules.iter().filter(fits).collect();
         let rate = |rule: &RuleCount| self.rules.rate(&rule.name).unwrap_or_default().packets;
-        // Equal ones stay in the order of the ruleset.
+        // Equal ones keep the order of the ruleset.
         match self.sort {
             Sort::Rate => rules.sort_by(|a, b| rate(b).total_cmp(&rate(a))),
             Sort::Packets => rules.sort_by_key(|rule| std::cmp::Reverse(rule.packets)),
@@ -286,7 +287,7 @@ impl Model {
         rules
     }
 
-    /// The sources that fit the filter, by address or by rule; most first.
+    /// Returns the sources that match the filter by address or by rule, largest first.
     pub(super) fn sources(&self) -> Vec<&TopInfo> {
         let fits = |source: &&TopInfo| {
             self.fits(&source.source.to_string())
@@ -295,7 +296,7 @@ impl Model {
         self.top.iter().filter(fits).collect()
     }
 
-    /// The alerts that fit the filter, by source or by rule; the newest first.
+    /// Returns the alerts that match the filter by source or by rule, newest first.
     pub(super) fn alerts(&self) -> Vec<&AlertInfo> {
         let fits = |alert: &&AlertInfo| {
             self.fits(&alert.source.to_string()) || alert.rules.iter().any(|rule| self.fits(rule))
@@ -303,7 +304,7 @@ impl Model {
         self.alerts.iter().filter(fits).collect()
     }
 
-    /// The bans that end next and fit the filter, with the seconds that are left.
+    /// Returns the bans that end next and match the filter, with the remaining seconds.
     pub(super) fn bans(&self, at: Duration) -> Vec<(&BanInfo, u64)> {
         let passed = at.saturating_sub(self.bans_at).as_secs();
         let fits = |ban: &&BanInfo| self.fits(&ban.prefix.to_string()) || self.fits(&ban.reason);
@@ -327,7 +328,7 @@ const fn place(pane: Pane) -> usize {
     }
 }
 
-/// Everything that went on without a mark.
+/// Returns all packets that passed without a warning.
 const fn let_through(totals: &Totals) -> Count {
     Count {
         packets: totals.passed.packets + totals.allowed.packets,

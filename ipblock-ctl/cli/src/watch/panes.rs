@@ -1,4 +1,4 @@
-//! The parts of the live view: a title that heads the columns, and a line for each thing.
+//! The parts of the live view: a title with the names of the columns, and a line per object.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -18,28 +18,28 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{model::Model, tracks::Tracks};
 
-/// Room for a rate or a count.
+/// Width of a rate or a count.
 const NUMBER: usize = 9;
-/// Room for `block` and the title above it.
+/// Width of `block` and its title.
 const ACTION: usize = 6;
-/// Room for how long ago something was.
+/// Width of a relative time.
 const AGO: usize = 10;
-/// Room for a time of day.
+/// Width of a time of day.
 const TIME: usize = 8;
-/// Narrower sparklines tell little.
+/// A narrower sparkline is not useful.
 const MIN_SPARKLINE: usize = 8;
-/// Widest name that gets room.
+/// Maximum width of a name.
 const MAX_NAME: usize = 24;
 
-/// Text and what it conveys, in parts.
+/// Text with its tone, in parts.
 pub(super) type Parts = Vec<(String, Tone)>;
 
-/// How long ago, in few columns.
+/// Formats a relative time in few columns.
 fn ago(time: Option<Timestamp>, view: &View) -> String {
     time.map_or("never".to_owned(), |time| relative(view.now, time))
 }
 
-/// `text` cut or padded to `width` columns.
+/// Returns `text` cut or padded to `width` columns.
 fn left(text: &str, width: usize) -> String {
     let text = cut(&visible(text), width);
     let padding = " ".repeat(width.saturating_sub(text.width()));
@@ -55,7 +55,7 @@ fn plain(text: String) -> Parts {
     vec![(text, Tone::Plain)]
 }
 
-/// A line that says that there is nothing to show, and why.
+/// Returns a line that there is nothing to show, and why.
 fn nothing(model: &Model, text: &str) -> Vec<Parts> {
     let text = match model.filter.as_str() {
         "" => text.to_owned(),
@@ -64,7 +64,7 @@ fn nothing(model: &Model, text: &str) -> Vec<Parts> {
     vec![vec![(text, Tone::Faint)]]
 }
 
-/// How `width` is shared out between names, numbers of columns that are all needed, and a sparkline.
+/// Divides `width` between names, required columns of numbers, and a sparkline.
 fn name_and_sparkline(names: usize, needed: usize, width: usize) -> (usize, usize) {
     let room = width.saturating_sub(needed);
     let name = names.clamp("ZONE".len(), MAX_NAME).min(room);
@@ -74,7 +74,7 @@ fn name_and_sparkline(names: usize, needed: usize, width: usize) -> (usize, usiz
     }
 }
 
-/// Packets a second of each zone, by verdict; the sparkline is of what is dropped.
+/// Packets per second of each zone, by verdict; the sparkline shows dropped ones.
 pub(super) fn zones(model: &Model, width: usize) -> (String, Vec<Parts>) {
     let zones = model.zones();
     let longest = zones.iter().map(|zone| zone.name.width()).max();
@@ -106,7 +106,7 @@ pub(super) fn zones(model: &Model, width: usize) -> (String, Vec<Parts>) {
     (title, zones.iter().map(line).collect())
 }
 
-/// Packets a second of each rule, and how many there were in all.
+/// Packets per second of each rule, and their total number.
 pub(super) fn rules(model: &Model, width: usize, view: &View) -> (String, Vec<Parts>) {
     let rules = model.sorted_rules();
     let heading = format!("RULE by {}", model.sort.word());
@@ -197,14 +197,14 @@ pub(super) fn sources(model: &Model, width: usize, view: &View) -> (String, Vec<
     (title, lines.collect())
 }
 
-/// Columns that the longest address among the sources takes.
+/// Returns the width of the longest address among the sources.
 fn longest_source(model: &Model) -> usize {
     let sources = model.sources().into_iter();
     let lengths = sources.map(|source| source.source.to_string().width());
     lengths.max().unwrap_or(0)
 }
 
-/// Columns that sources need at least.
+/// Returns the minimum width of the sources.
 pub(super) fn sources_width(model: &Model) -> usize {
     longest_source(model) + NUMBER + 2
 }
@@ -283,7 +283,7 @@ pub(super) fn alerts(model: &Model, width: usize, view: &View) -> (String, Vec<P
     (title, lines.collect())
 }
 
-/// The start of `text` that fits, without a mark: titles explain themselves.
+/// Returns the start of `text` that fits, without a mark: titles are clear without one.
 fn cut_end(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
 }

@@ -1,4 +1,4 @@
-//! The terminal while the live view has it: raw, on its other screen, and given back whatever happens.
+//! The terminal during the live view: raw, on its alternate screen, and always restored.
 
 use std::{
     io::{self, IsTerminal as _, Stdout},
@@ -23,14 +23,14 @@ use ratatui::{
     },
 };
 
-/// Whether the terminal is ours. The panic hook and [`Screen`] share it: whichever comes first gives
-/// the terminal back, once.
+/// Whether the view uses the terminal. The panic hook and [`Screen`] share it: the first of them
+/// restores the terminal, once.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
-/// The hook stays for good, and does nothing while the terminal is not ours.
+/// The hook is permanent, and does nothing while the view does not use the terminal.
 static HOOK: Once = Once::new();
 
-/// A terminal that is drawn on, until dropped.
+/// A terminal in use until this is dropped.
 ///
 /// Public so that a test can panic while it has one.
 pub struct Screen {
@@ -38,7 +38,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal. From here on a panic gives it back before it says anything.
+    /// Takes the terminal. From here on a panic restores it before its message.
     pub fn enter(color: bool) -> io::Result<Self> {
         HOOK.call_once(|| {
             let before = panic::take_hook();
@@ -47,13 +47,14 @@ impl Screen {
                 before(panic);
             }));
         });
-        // Where there is no colour, none is drawn; where there is, somebody asked for it.
+        // Without colour, none is drawn; with it, it was requested.
         force_color_output(color);
         enable_raw_mode()?;
         IS_OURS.store(true, Ordering::SeqCst);
-        // From here on dropping it gives the terminal back.
+        // From here on a drop restores the terminal.
         let entered = || {
-            // `Terminal::clear` would ask the terminal where the cursor is, and not all answer.
+            // `Terminal::clear` would ask the terminal for the cursor position, and not all
+            // terminals answer.
             execute!(
                 io::stdout(),
                 EnterAlternateScreen,
@@ -66,7 +67,7 @@ impl Screen {
         entered().inspect_err(|_| give_back())
     }
 
-    /// Draws all of it; what did not change is not sent.
+    /// Draws all of it; sends only the changes.
     pub fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(picture).map(|_| ())
     }
@@ -83,7 +84,7 @@ pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// As it was before. What fails is not worth a word: there is no terminal left to say it on.
+/// Restores the terminal. Ignores errors: there is no terminal left to report them on.
 fn give_back() {
     if !IS_OURS.swap(false, Ordering::SeqCst) {
         return;

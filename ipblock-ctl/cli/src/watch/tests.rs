@@ -1,4 +1,4 @@
-//! The live view without a terminal: what keys and answers make of it, and how it looks.
+//! The live view without a terminal: the effect of keys and answers, and its appearance.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn alert(id: u64, source: &str, rule: &str) -> Value {
         "packets": 1})
 }
 
-/// One look, `second` seconds after the view began. Each rule and zone goes on at a rate of its own.
+/// One round of answers, `second` seconds after the start. Each rule and zone has its own rate.
 fn look(second: u64) -> Answers {
     let status = json!({"version": "0.1.0", "pid": 1234, "revision": 7, "staged": 2,
         "confirm_deadline": null, "bans": 1234, "problems": [], "object_sha256": "",
@@ -237,7 +237,7 @@ fn scrolling_ends_at_the_last_line_and_comes_back_at_once() {
     assert_eq!(model.first_line(Pane::Alerts, 10, 4), 0);
 }
 
-/// On a terminal that is too small nothing is drawn that would bring the place back.
+/// On a terminal that is too small nothing is drawn, so no drawing corrects the position.
 #[test]
 fn scrolling_on_from_the_last_line_before_it_is_drawn_stays_there() {
     let mut model = model();
@@ -260,7 +260,7 @@ fn new_alerts_come_on_top_and_what_is_kept_is_bounded() {
         |model: &Model| -> Vec<u64> { model.alerts().into_iter().map(|alert| alert.id).collect() };
     assert_eq!(sources(&model), [43, 42, 41]);
     assert_eq!(model.after(), Some(50));
-    // More than can be read one by one: the next look begins anew with the newest.
+    // More than can be read one by one: the next round restarts with the newest.
     let mut flood = look(16);
     let alerts: Vec<Value> = (100..100 + u64::from(NEW_ALERTS))
         .map(|id| alert(id, "192.0.2.9", "abuse"))

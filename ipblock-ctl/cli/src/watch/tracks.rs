@@ -1,4 +1,4 @@
-//! Rates of things with names, and how they went.
+//! Rates of named objects, with their history.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,30 +8,30 @@ use std::{
 use ipblock_api::types::Count;
 use ipblock_output::rates::{Rate, whole};
 
-/// Rates that are kept for a sparkline: as many as a wide terminal shows.
+/// Number of rates for a sparkline: the width of a wide terminal.
 const KEPT: usize = 120;
 
-/// Eighths of a cell, from none.
+/// Eighths of a cell, from empty to full.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The counts of things with names, look by look.
+/// The counts of named objects over time.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     tracks: HashMap<String, Track>,
     looked: Option<Duration>,
 }
 
-/// One of them.
+/// The counts of one object.
 #[derive(Debug, Default)]
 pub(super) struct Track {
     count: Count,
     rate: Option<Rate>,
-    /// Packets a second, the latest last.
+    /// Packets per second, latest last.
     history: VecDeque<u64>,
 }
 
 impl Tracks {
-    /// Takes up what was counted at a time; what is not named any more is forgotten.
+    /// Records counts at a time. Forgets objects that are missing.
     pub(super) fn look(&mut self, at: Duration, counts: impl IntoIterator<Item = (String, Count)>) {
         let elapsed = self.looked.map(|before| at.saturating_sub(before));
         let mut before = std::mem::take(&mut self.tracks);
@@ -49,12 +49,12 @@ impl Tracks {
         self.looked = Some(at);
     }
 
-    /// Packets and bytes a second at the last look; none until there were two.
+    /// Returns packets and bytes per second at the last reading; `None` before the second reading.
     pub(super) fn rate(&self, name: &str) -> Option<Rate> {
         self.tracks.get(name)?.rate
     }
 
-    /// The last rates as bars, a cell each, as high as the highest of them; the latest on the right.
+    /// Returns the last rates as bars, one cell each, relative to the highest; latest on the right.
     pub(super) fn sparkline(&self, name: &str, width: usize) -> String {
         let Some(track) = self.tracks.get(name) else {
             return " ".repeat(width);
@@ -85,7 +85,7 @@ impl Track {
     }
 }
 
-/// Anything above nothing can be seen.
+/// Every rate above 0 is visible.
 fn bar(rate: u64, highest: u64) -> char {
     if rate == 0 || highest == 0 {
         return ' ';

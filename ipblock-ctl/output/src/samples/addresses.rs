@@ -1,4 +1,4 @@
-//! Values that hold addresses: allow lists, exceptions, named lists, bans.
+//! Values with addresses: allow lists, exceptions, named lists, bans.
 
 use ipblock_api::types::{
     AllowInfo, BanChange, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent,

@@ -1,4 +1,4 @@
-//! Values about alerts: the alerts, their sinks, and who hits.
+//! Values about alerts: the alerts, their sinks, and hits per source.
 
 use ipblock_api::types::{
     Action, AlertInfo, AlertKind, AlertStatus, SinkKind, SinkState, SinkStatus, TopInfo,

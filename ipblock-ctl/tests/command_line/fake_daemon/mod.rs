@@ -1,4 +1,4 @@
-//! A daemon that answers from a list and remembers what it was asked.
+//! A daemon with canned answers, which records its requests.
 
 use std::{
     fs,
@@ -30,15 +30,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The same answer, so much later.
+    /// The same answer, after a delay.
     pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
 
-/// The answer to requests with this method, path and query. Of several for the same request each
-/// is given once, in order, and the last one from then on. A path that ends in `*` stands for all
-/// that begin so.
+/// The answer to requests with this method, path and query. Several answers to the same request are
+/// given in order, and the last one is repeated. A path that ends in `*` matches all paths with
+/// this beginning.
 pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body: Value) -> Answer {
     Answer {
         method,
@@ -49,17 +49,17 @@ pub(crate) fn answer(method: &'static str, path: &'static str, status: u16, body
     }
 }
 
-/// One request that came; a body that is no JSON is null.
+/// A recorded request; a body that is not JSON is null.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     /// Path and query.
     pub(crate) path: String,
     pub(crate) body: Value,
-    /// The header that tells where the SSH session comes from.
+    /// The header with the source of the SSH session.
     pub(crate) ssh_peer: Option<String>,
 }
 
-/// Listens on a socket of its own until dropped.
+/// Listens on its own socket until dropped.
 pub(crate) struct FakeDaemon {
     directory: TempDir,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -91,7 +91,7 @@ impl FakeDaemon {
         self.thread = Some(thread::spawn(move || serve(listener, router, stopped)));
     }
 
-    /// Answers nothing more; the socket stays, as after a daemon that was killed.
+    /// Stops answering. The socket stays, as after a killed daemon.
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -103,7 +103,7 @@ impl FakeDaemon {
         socket_in(self.directory.path())
     }
 
-    /// What was asked so far, in order.
+    /// Returns the requests so far, in order.
     pub(crate) fn requests(&self) -> Vec<Asked> {
         self.asked.lock().expect("no panic").clone()
     }

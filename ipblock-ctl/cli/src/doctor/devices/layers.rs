@@ -1,4 +1,4 @@
-//! Devices that lie on each other: what the filter does not see there, and in which order it is attached.
+//! Stacked devices: packets that the filter does not see, and the order of attachment.
 
 use ipblock_datapath::stack::above;
 use ipblock_output::doctor::Finding;
@@ -9,7 +9,7 @@ use super::{CHECK, Device};
 /// Modes of a bond that take a program in native mode (drivers/net/bonding, `bond_xdp_check`).
 const NATIVE_BOND_MODES: [&str; 4] = ["active-backup", "balance-rr", "802.3ad", "balance-xor"];
 
-/// What a bridge passes on from port to port.
+/// The traffic between the ports of a bridge.
 pub(super) fn bridge(bridge: &Device, devices: &[Device]) -> Option<Finding> {
     let name = &bridge.name;
     let ports = below(bridge, devices, |port| port.filtered.is_none());
@@ -25,7 +25,7 @@ pub(super) fn bridge(bridge: &Device, devices: &[Device]) -> Option<Finding> {
     ))
 }
 
-/// A program of somebody else that stands in the way of everything below it.
+/// A foreign program that prevents programs on all devices below it.
 pub(super) fn foreign_above(upper: &Device, devices: &[Device]) -> Option<Finding> {
     upper.foreign?;
     let name = &upper.name;
@@ -46,7 +46,7 @@ pub(super) fn foreign_above(upper: &Device, devices: &[Device]) -> Option<Findin
     ))
 }
 
-/// What devices on this one send each other past its program.
+/// The traffic between devices above this one, which bypasses its program.
 pub(super) fn siblings(parent: &Device, devices: &[Device]) -> Vec<Finding> {
     let Some(mode) = parent.filtered else {
         return Vec::new();
@@ -87,7 +87,7 @@ pub(super) fn siblings(parent: &Device, devices: &[Device]) -> Vec<Finding> {
     findings
 }
 
-/// A bond in a mode that has no native XDP.
+/// A bond in a mode without native XDP.
 pub(super) fn bond_mode(bond: &Device) -> Option<Finding> {
     let mode = bond.bond_mode.as_deref()?;
     if NATIVE_BOND_MODES.contains(&mode) || bond.filtered == Some(Mode::Native) {
@@ -101,7 +101,7 @@ pub(super) fn bond_mode(bond: &Device) -> Option<Finding> {
     ))
 }
 
-/// A bond of which some members are filtered: what comes in by the others is not.
+/// A bond with filtered and unfiltered members: packets to the latter are not filtered.
 pub(super) fn half_filtered(bond: &Device, devices: &[Device]) -> Option<Finding> {
     let free = below(bond, devices, |member| member.filtered.is_none());
     let filtered = below(bond, devices, |member| member.filtered.is_some());
@@ -131,7 +131,7 @@ pub(super) fn half_filtered(bond: &Device, devices: &[Device]) -> Option<Finding
     ))
 }
 
-/// Names of the devices right below one, sorted.
+/// Returns the names of the devices directly below one, sorted.
 fn below(upper: &Device, devices: &[Device], wanted: impl Fn(&Device) -> bool) -> Vec<String> {
     let layers: Vec<_> = devices.iter().map(Device::layer).collect();
     let lower = devices
@@ -142,7 +142,7 @@ fn below(upper: &Device, devices: &[Device], wanted: impl Fn(&Device) -> bool) -
     names
 }
 
-/// The commands that attach these, in their order; `None` without any.
+/// Returns the commands that attach these, in order; `None` if there are none.
 fn attach_each(names: &[String]) -> Option<String> {
     let commands: Vec<String> = names
         .iter()

@@ -1,4 +1,4 @@
-//! Machines of several sorts.
+//! Different kinds of machines.
 
 use ipblock_output::doctor::FindingState;
 
@@ -37,7 +37,7 @@ fn virtual_device(name: &str, index: u32, kind: &str) -> Device {
     }
 }
 
-/// Details of the warnings, and their advice.
+/// Returns the details of the warnings, with their advice.
 fn warnings(devices: &[Device]) -> Vec<(String, String)> {
     judge(devices)
         .into_iter()
