@@ -281,7 +281,7 @@ impl Service {
         for name in fresh.keys() {
             state.drift.unbuilt.remove(name);
         }
-        state.rulesets = rulesets;
+        state.rulesets.replace(changing, rulesets);
         state.followed = followed;
         let old = state.generations.replace(changing, generations, fresh);
         self.alerts.forget_sources();

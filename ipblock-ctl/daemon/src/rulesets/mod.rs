@@ -172,6 +172,11 @@ impl Rulesets {
         self.staged = None;
     }
 
+    /// Others take the place of all of them, as a restore has it.
+    pub(crate) fn replace(&mut self, _: &Changing<'_>, others: Self) {
+        *self = others;
+    }
+
     /// Takes up what was put in force.
     pub(crate) fn deploy(&mut self, _: &Changing<'_>, deploy: Deploy, ruleset: Arc<Ruleset>) {
         self.revision = deploy.revision;
