@@ -49,7 +49,7 @@ pub(crate) struct CountersArgs {
 
 /// Counters at one time, as a line of JSON.
 #[derive(Serialize)]
-struct Look<'a> {
+struct Reading<'a> {
     /// The time.
     time: Timestamp,
     #[serde(flatten)]
@@ -110,7 +110,7 @@ fn print(
     let output = &mut *session.output;
     let time = Timestamp::now();
     if output.is_json() {
-        output.json_line(&Look { time, counters })?;
+        output.json_line(&Reading { time, counters })?;
         output.flush()?;
         return Ok(0);
     }

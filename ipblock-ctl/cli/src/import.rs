@@ -14,7 +14,7 @@ use ipblock_output::{
 use ipblock_policy::{
     Hinted, ListName, RuleName,
     address::{aggregate, count_addresses, push_short},
-    edit::{Edit, Import, Texts},
+    edit::{Edit, Import, PackedTexts},
     exchange::{self, FileFormat, Parsed, ReadError, ReadOptions},
 };
 
@@ -188,7 +188,7 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
         .any(|element| !element.note.is_empty());
     let mut import = Import {
         into: args.into.clone(),
-        addresses: Texts::default(),
+        addresses: PackedTexts::default(),
         notes: Vec::new(),
         replace: args.replace,
     };

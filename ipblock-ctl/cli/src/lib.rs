@@ -44,10 +44,10 @@ mod sort;
 mod ssh_peer;
 mod stage;
 mod status;
+mod synonyms;
 mod top;
 mod unban;
 mod watch;
-mod words;
 mod zone;
 
 #[cfg(test)]
@@ -198,10 +198,10 @@ enum Command {
 #[must_use]
 pub fn main() -> u8 {
     completions::answer_shell();
-    let arguments = words::with_help_option(std::env::args_os().collect(), &command());
+    let arguments = synonyms::with_help_option(std::env::args_os().collect(), &command());
     let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
         let error = as_typed(error, &arguments);
-        words::with_our_word(error, arguments, &command()).exit()
+        synonyms::with_our_word(error, arguments, &command()).exit()
     });
     let mut output = standard_output(&cli.global);
     let result = run(cli, &mut output).and_then(|code| {

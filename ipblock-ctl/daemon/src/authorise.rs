@@ -9,7 +9,7 @@ use axum::{
 };
 use ipblock_api::routes::{Right, Route};
 
-use super::{caller::Caller, error::Failure, principal::Principal};
+use super::{caller::Caller, error::ErrorAnswer, principal::Principal};
 
 /// What a request needs. One to no route is refused by its method, so that a peer without the right
 /// does not learn which routes there are.
@@ -36,7 +36,7 @@ pub(super) async fn authorise(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => Failure(error).into_response(),
+        Err(error) => ErrorAnswer(error).into_response(),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     connections::{Cut, Ticket},
-    error::Failure,
+    error::ErrorAnswer,
 };
 
 /// Largest body of who may change something: a ruleset file of some two million entries.
@@ -59,7 +59,7 @@ impl Bodies {
     }
 
     /// Waits for its turn, as long as a body may take to arrive.
-    async fn take_large(self, ticket: &Ticket) -> Result<(), Failure> {
+    async fn take_large(self, ticket: &Ticket) -> Result<(), ErrorAnswer> {
         let leave = if ticket.is_roots() {
             self.of_root
         } else {
@@ -133,24 +133,24 @@ pub(super) async fn in_parts(
     response
 }
 
-fn too_large(most: usize) -> Failure {
+fn too_large(most: usize) -> ErrorAnswer {
     refused(format!("the request is larger than {most} bytes"))
 }
 
 /// Its turn did not come.
-fn busy() -> Failure {
+fn busy() -> ErrorAnswer {
     let message = "other large requests are under way".to_owned();
-    Failure(ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it in a minute"))
+    ErrorAnswer(ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it in a minute"))
 }
 
 /// The body did not come in this time.
-pub(super) fn too_slow(time: Duration) -> Failure {
+pub(super) fn too_slow(time: Duration) -> ErrorAnswer {
     let seconds = time.as_secs();
     refused(format!("the request did not arrive within {seconds} s"))
 }
 
-fn refused(message: String) -> Failure {
-    Failure(ApiError::new(ErrorKind::Invalid, message))
+fn refused(message: String) -> ErrorAnswer {
+    ErrorAnswer(ApiError::new(ErrorKind::Invalid, message))
 }
 
 #[cfg(test)]

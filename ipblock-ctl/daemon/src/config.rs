@@ -24,7 +24,7 @@ use thiserror::Error;
 
 pub use self::{
     alerts::{Alerts, Log, Metrics},
-    sinks::Sinks,
+    sinks::SinkConfigs,
 };
 use ipblock_datapath::kernel_log;
 

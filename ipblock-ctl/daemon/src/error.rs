@@ -10,9 +10,9 @@ use ipblock_datapath::DatapathError;
 use ipblock_store::StoreError;
 
 /// An error as a response.
-pub(super) struct Failure(pub(super) ApiError);
+pub(super) struct ErrorAnswer(pub(super) ApiError);
 
-impl IntoResponse for Failure {
+impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -51,8 +51,10 @@ impl Refusal {
     /// The refusal as a response.
     pub(super) fn into_response(self) -> Response {
         match self {
-            Self::Busy(error) => (StatusCode::SERVICE_UNAVAILABLE, Failure(error)).into_response(),
-            Self::Api(error) => Failure(error).into_response(),
+            Self::Busy(error) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorAnswer(error)).into_response()
+            }
+            Self::Api(error) => ErrorAnswer(error).into_response(),
         }
     }
 }

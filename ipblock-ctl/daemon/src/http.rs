@@ -29,12 +29,12 @@ use super::{
     bodies::{self, Bodies},
     caller::Caller,
     connections::Room,
-    error::Failure,
+    error::ErrorAnswer,
     metrics,
     state::Service,
 };
 
-type Shared = State<Arc<Service>>;
+type SharedService = State<Arc<Service>>;
 type Handlers = MethodRouter<Arc<Service>>;
 
 /// Every route, each request authorised.
@@ -168,7 +168,7 @@ where
     M: Send + 'static,
     T: Serialize + 'static,
 {
-    handled_by(route, move |State(service): Shared, input: I| {
+    handled_by(route, move |State(service): SharedService, input: I| {
         answer(service, move |service: &Arc<Service>, room: &mut Room| {
             method(service, input, room)
         })
@@ -200,9 +200,9 @@ where
 }
 
 async fn alerts(
-    State(service): Shared,
+    State(service): SharedService,
     Query(mut query): Query<AlertQuery>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<impl IntoResponse, ErrorAnswer> {
     let mut last = service.alerts.watch();
     let mut is_stopping = service.is_stopping.subscribe();
     let mut left = query::wait_of(&query);
@@ -222,9 +222,11 @@ async fn alerts(
     Ok(answer(service, move |service, _| Ok(service.list_alerts(&query)?)).await)
 }
 
-async fn no_such_route(request: Request) -> Failure {
+async fn no_such_route(request: Request) -> ErrorAnswer {
     let message = format!("no route {} {}", request.method(), request.uri().path());
-    Failure(ApiError::new(ErrorKind::NotFound, message).with_hint("docs/api.md lists the routes"))
+    ErrorAnswer(
+        ApiError::new(ErrorKind::NotFound, message).with_hint("docs/api.md lists the routes"),
+    )
 }
 
 /// Gives what axum itself refuses (an unreadable query or path) the form that every
@@ -245,7 +247,7 @@ async fn errors_as_json(request: Request, next: Next) -> Response {
         ErrorKind::Invalid
     };
     let message = format!("the request was refused: {status}");
-    Failure(ApiError::new(kind, message)).into_response()
+    ErrorAnswer(ApiError::new(kind, message)).into_response()
 }
 
 #[cfg(test)]

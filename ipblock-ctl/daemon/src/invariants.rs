@@ -53,7 +53,7 @@ fn generations(state: &State, broken: &mut Vec<String>) {
         if !seen.insert(number) {
             broken.push(format!("generation {number} of zone `{zone}` judges twice"));
         }
-        if state.generations.book().has(number) {
+        if state.generations.retired().has(number) {
             broken.push(format!(
                 "generation {number} of zone `{zone}` is remembered as gone"
             ));

@@ -19,7 +19,7 @@ mod connections;
 #[cfg(test)]
 mod documented;
 mod drift;
-mod ends;
+mod end_times;
 mod error;
 mod feeds;
 mod flags;

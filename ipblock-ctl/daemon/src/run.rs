@@ -247,7 +247,7 @@ fn look_after(
             if let Err(error) = service.alerts.prune(&service.store) {
                 warn!(%error, "alerts whose time is over could not be let go");
             }
-            service.compiled().forget_gone();
+            service.compile_cache().forget_gone();
         }),
     ]
 }

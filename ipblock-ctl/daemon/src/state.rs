@@ -21,7 +21,7 @@ use super::{
     rulesets::{Rulesets, Snapshot},
     settings::Settings,
 };
-use crate::changes::compiled::CompiledRulesets;
+use crate::changes::compile_cache::CompileCache;
 
 /// The daemon's service: everything that a request can ask for is a method of it.
 pub struct Service {
@@ -46,7 +46,7 @@ pub struct Service {
     pub(super) bans: Mutex<LiveBans>,
     /// Rulesets as they were compiled last. Held while one is compiled, and nothing else is taken
     /// meanwhile.
-    pub(super) compiled: Mutex<CompiledRulesets>,
+    pub(super) compile_cache: Mutex<CompileCache>,
     pub(super) alerts: AlertDesk,
     /// Whether all dropping was called off.
     pub(super) panic_off: PanicOff,

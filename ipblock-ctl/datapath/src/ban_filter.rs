@@ -20,7 +20,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     error::DatapathError,
-    mapped::Mapped,
+    mapped_array::MappedArray,
     maps::{MMAPABLE, Shape, map_error, one_element, open_map, open_words},
 };
 
@@ -48,8 +48,8 @@ const WORDS: usize = FILTER_WORDS as usize;
 /// The maps, opened.
 pub(super) struct BanFilter {
     gate: Array<MapData, BanGate>,
-    ipv4: Mapped<AtomicU64>,
-    ipv6: Mapped<AtomicU64>,
+    ipv4: MappedArray<AtomicU64>,
+    ipv6: MappedArray<AtomicU64>,
     /// The current value of the gate.
     open: BanGate,
     /// Entries removed since the last rebuild.
@@ -141,7 +141,7 @@ impl BanFilters for BanFilter {
     }
 }
 
-fn read(words: &Mapped<AtomicU64>, word: u32) -> Option<u64> {
+fn read(words: &MappedArray<AtomicU64>, word: u32) -> Option<u64> {
     let word = words.words().get(usize::try_from(word).ok()?)?;
     Some(word.load(Ordering::Acquire))
 }

@@ -22,13 +22,13 @@ use ipblock_policy::{DefaultVerdict, MalformedPolicy, compile::CompiledZone};
 use super::{
     clock::Now,
     error::DatapathError,
-    held::{self, HeldPin, PutRight},
+    held_pin::{self, HeldPin, PutRight},
     kernel_log,
     lookup_maps::{self, Lookup, LookupMaps},
     maps::{map_error, no_such_map, open_map},
     object::{self, BPF_OBJECT, object_sha256},
     pins::{META, PinDirectory},
-    shared::{self, SharedMapIds},
+    shared_maps::{self, SharedMapIds},
     sys,
 };
 
@@ -239,7 +239,7 @@ impl Generation {
     /// Restores pins that were removed or replaced.
     #[must_use]
     pub fn put_pins_right(&self) -> PutRight {
-        held::put_all_right(&self.pins)
+        held_pin::put_all_right(&self.pins)
     }
 
     pub(super) fn program_fd(&self) -> BorrowedFd<'_> {
@@ -312,7 +312,7 @@ fn load(
     let malformed_drop = u8::from(zone.malformed == MalformedPolicy::Drop);
     let log_level = plan.log_level.number();
     let mut loader = EbpfLoader::new();
-    for name in shared::names() {
+    for name in shared_maps::names() {
         loader.map_pin_path(name, pins.shared().join(name));
     }
     content.lay_out(&mut loader);

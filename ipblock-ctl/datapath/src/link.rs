@@ -15,7 +15,7 @@ use ipblock_policy::Mode;
 use super::{
     error::DatapathError,
     generation::Generation,
-    held::{self, HeldPin, PutRight},
+    held_pin::{self, HeldPin, PutRight},
     inspect::program_name,
     interface::{Interface, XdpState},
     pins::PinDirectory,
@@ -222,7 +222,7 @@ impl PinnedLink {
     /// Restores its pin if that was removed or replaced.
     #[must_use]
     pub fn put_pin_right(&self) -> PutRight {
-        held::put_all_right([&self.held])
+        held_pin::put_all_right([&self.held])
     }
 
     /// Puts another generation in force: every packet is judged by the old or the new program.

@@ -19,7 +19,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::{
     error::DatapathError,
-    mapped::{self, Mapped},
+    mapped_array::{self, MappedArray},
     maps::{insert_patiently, map_error, no_such_map, open_finished, open_map},
     tables::{TableImage, TableView},
 };
@@ -133,7 +133,7 @@ fn fill_array<T: IntoBytes + Immutable>(
     let Some(Map::Array(map)) = object.map(name) else {
         return Err(no_such_map(name));
     };
-    mapped::fill(map.fd().as_fd(), elements)
+    mapped_array::fill(map.fd().as_fd(), elements)
         .map_err(|source| DatapathError::Fill { map: name, source })
 }
 
@@ -154,7 +154,7 @@ macro_rules! table_maps {
         /// The tables of a pinned generation, mapped into memory.
         struct TableMaps {
             layout: Layout,
-            $($field: Mapped<$element>,)*
+            $($field: MappedArray<$element>,)*
         }
 
         impl TableMaps {

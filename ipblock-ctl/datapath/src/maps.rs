@@ -6,7 +6,7 @@ use aya::maps::{Map, MapData, MapError, MapInfo, MapType};
 use ipblock_fault::{Step, reach};
 use zerocopy::{FromBytes, Immutable};
 
-use super::{error::DatapathError, mapped::Mapped, sys};
+use super::{error::DatapathError, mapped_array::MappedArray, sys};
 
 /// Attempts to insert before the memory is considered exhausted. With the pause between them they
 /// take one second.
@@ -32,7 +32,7 @@ where
 pub(super) fn open_finished<T: FromBytes + Immutable>(
     directory: &Path,
     name: &'static str,
-) -> Result<Mapped<T>, DatapathError> {
+) -> Result<MappedArray<T>, DatapathError> {
     let path = directory.join(name);
     let strange = |problem: String| DatapathError::StrangePin {
         path: path.clone(),
@@ -45,7 +45,7 @@ pub(super) fn open_finished<T: FromBytes + Immutable>(
     if size != size_of::<T>() || info.map_flags() != MMAPABLE {
         return Err(strange(format!("elements of {size} bytes")));
     }
-    Mapped::of_finished(map.fd().as_fd(), info.max_entries())
+    MappedArray::of_finished(map.fd().as_fd(), info.max_entries())
         .map_err(|source| DatapathError::Read { map: name, source })
 }
 
@@ -54,10 +54,11 @@ pub(super) fn open_words(
     directory: &Path,
     name: &'static str,
     words: usize,
-) -> Result<Mapped<AtomicU64>, DatapathError> {
+) -> Result<MappedArray<AtomicU64>, DatapathError> {
     let path = directory.join(name);
     let map = sys::open_pin(&path).map_err(|source| DatapathError::pin(path, source))?;
-    Mapped::of_words(map.as_fd(), words).map_err(|source| DatapathError::Read { map: name, source })
+    MappedArray::of_words(map.as_fd(), words)
+        .map_err(|source| DatapathError::Read { map: name, source })
 }
 
 /// Retries an insertion into a trie. The kernel takes the memory from a small reserve, which it

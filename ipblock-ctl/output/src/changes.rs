@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ipblock_api::types::{
-    Applied, Change, ConflictInfo, Deployed, Diff, RuleChange, Staged, StagedEditInfo,
+    Applied, ConflictInfo, Deployed, Diff, RuleChange, RuleChangeKind, Staged, StagedEditInfo,
 };
 
 use super::{
@@ -112,21 +112,21 @@ fn push_other(text: &mut String, lines: &[String], view: &View) {
             continue;
         }
         let change = match said.split(',').next() {
-            Some("added") => Change::Added,
-            Some("removed") => Change::Removed,
-            _ => Change::Changed,
+            Some("added") => RuleChangeKind::Added,
+            Some("removed") => RuleChangeKind::Removed,
+            _ => RuleChangeKind::Changed,
         };
-        new = (change == Change::Added).then_some(subject);
+        new = (change == RuleChangeKind::Added).then_some(subject);
         let (mark, _) = mark_and_word(change, view);
         let _ = writeln!(text, "{mark} {}", visible(line));
     }
 }
 
-fn mark_and_word(change: Change, view: &View) -> (String, &'static str) {
+fn mark_and_word(change: RuleChangeKind, view: &View) -> (String, &'static str) {
     let (mark, word, tone) = match change {
-        Change::Added => ("+", "added", Tone::Good),
-        Change::Changed => ("~", "changed", Tone::Caution),
-        Change::Removed => ("-", "removed", Tone::Bad),
+        RuleChangeKind::Added => ("+", "added", Tone::Good),
+        RuleChangeKind::Changed => ("~", "changed", Tone::Caution),
+        RuleChangeKind::Removed => ("-", "removed", Tone::Bad),
     };
     (view.paint(tone, mark), word)
 }

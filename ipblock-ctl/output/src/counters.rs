@@ -104,7 +104,7 @@ pub fn render_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &Vi
         totals.row(vec![
             name.into(),
             grouped(count.packets).into(),
-            rates::shown(rate.map(|rate| rate.packets)).into(),
+            rates::rate_text(rate.map(|rate| rate.packets)).into(),
             grouped(count.bytes).into(),
             bytes_a_second(rate).into(),
         ]);
@@ -145,7 +145,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
             rule.name.as_str().into(),
             Cell::toned(rule.action.as_str(), rule.action.into()),
             grouped(rule.packets).into(),
-            rates::shown(rate.map(|rate| rate.packets)).into(),
+            rates::rate_text(rate.map(|rate| rate.packets)).into(),
             grouped(rule.bytes).into(),
             bytes_a_second(rate).into(),
             grouped(rule.excepted).into(),

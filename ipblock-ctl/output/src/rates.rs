@@ -57,7 +57,7 @@ pub fn whole(per_second: f64) -> u64 {
 
 /// Renders a rate: `0`, `0.3`, `12`, `12.3M`; `-` if it is not known yet.
 #[must_use]
-pub fn shown(per_second: Option<f64>) -> String {
+pub fn rate_text(per_second: Option<f64>) -> String {
     match per_second {
         None => "-".to_owned(),
         Some(rate) if rate <= 0.0 => "0".to_owned(),
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn a_rate_goes_by_the_time_that_really_passed() {
         let rate = Rate::between(count(100), count(400), Duration::from_millis(1500));
-        assert_eq!(shown(Some(rate.packets)), "200");
-        assert_eq!(shown(Some(rate.bytes)), "12,000");
+        assert_eq!(rate_text(Some(rate.packets)), "200");
+        assert_eq!(rate_text(Some(rate.bytes)), "12,000");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
             (Some(12_345_678.0), "12.3M"),
             (Some(f64::MAX), "18.4E"),
         ] {
-            assert_eq!(shown(rate), text);
+            assert_eq!(rate_text(rate), text);
         }
         assert_eq!((whole(0.0), whole(0.2), whole(1.6)), (0, 1, 2));
     }

@@ -4,10 +4,10 @@ mod addresses;
 mod alerts;
 
 use ipblock_api::types::{
-    Action, AddressChange, AlertStatus, AskedMode, Change, Check, CheckRule, Conversion, Count,
-    Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
-    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleCount, RuleInfo,
-    StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
+    Action, AddressChange, AlertStatus, AskedMode, Check, CheckRule, Conversion, Count, Counters,
+    DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
+    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleChangeKind, RuleCount,
+    RuleInfo, StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
 };
 use jiff::{Timestamp, ToSpan as _};
 
@@ -233,13 +233,17 @@ pub(super) fn diff() -> Diff {
     };
     Diff {
         rules: vec![
-            change("scanners", Change::Added, &["warn, 70,044 prefixes"]),
+            change(
+                "scanners",
+                RuleChangeKind::Added,
+                &["warn, 70,044 prefixes"],
+            ),
             change(
                 "abuse",
-                Change::Changed,
+                RuleChangeKind::Changed,
                 &["match: + 198.51.100.0/24", "note: `` -> `ticket 42`"],
             ),
-            change("old", Change::Removed, &[]),
+            change("old", RuleChangeKind::Removed, &[]),
         ],
         other: texts(&["zone dmz: default pass -> drop"]),
         addresses: AddressChange {

@@ -12,6 +12,7 @@ pub mod bans;
 pub mod compile;
 pub mod diff;
 pub mod document;
+mod duplicates;
 pub mod duration;
 pub mod edit;
 pub mod exchange;
@@ -23,12 +24,11 @@ pub mod mode;
 pub mod name;
 pub mod patch;
 mod prefix;
-mod repeated;
 pub mod ruleset;
 mod safety;
 #[cfg(test)]
 mod samples;
-mod shared;
+mod shared_vec;
 pub mod shrink;
 pub mod source;
 pub mod special;
@@ -44,5 +44,5 @@ pub use name::{ListName, NameError, RuleName, ZoneName};
 pub use ruleset::{
     At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,
 };
-pub use shared::Shared;
+pub use shared_vec::SharedVec;
 pub use source::{ListFile, Source, SourceKind, SourceText};

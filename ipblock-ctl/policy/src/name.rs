@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::text::{is_safe, shown};
+use super::text::{excerpt, is_safe};
 
 /// Maximum length of a name in bytes. All characters are ASCII.
 pub const MAX_NAME_LEN: usize = 64;
@@ -50,14 +50,14 @@ pub fn check_interface_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name == "." || name == ".." || name.contains(refused) {
         return Err(format!(
             "`{}` is not an interface name; `ip -brief link` lists them",
-            shown(name)
+            excerpt(name)
         ));
     }
     if name.len() > MAX_INTERFACE_NAME {
         return Err(format!(
             "`{}` is longer than the {MAX_INTERFACE_NAME} bytes that an interface name can have; \
              `ip -brief link` lists them",
-            shown(name)
+            excerpt(name)
         ));
     }
     Ok(())
@@ -69,14 +69,14 @@ fn check(kind: &'static str, name: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { kind });
     };
     if name.len() > MAX_NAME_LEN {
-        let name = shown(name.get(..MAX_NAME_LEN).unwrap_or(name));
+        let name = excerpt(name.get(..MAX_NAME_LEN).unwrap_or(name));
         return Err(NameError::TooLong { kind, name });
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !word(first) || !characters.all(|c| word(c) || c == '-' || c == '.') {
         return Err(NameError::Character {
             kind,
-            name: shown(name),
+            name: excerpt(name),
         });
     }
     Ok(())

@@ -21,19 +21,19 @@ use super::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset,
         Zone,
     },
-    shared::Shared,
+    shared_vec::SharedVec,
     source::Source,
 };
 
 /// The differences between two rulesets. Rules are paired by identity, which all of them need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
-    rules: Vec<Change<RuleId, Rule>>,
-    allow: Vec<Change<At, Box<str>>>,
-    zones: Vec<Change<ZoneName, ZoneSettings>>,
-    zone_allow: BTreeMap<ZoneName, Vec<Change<At, Box<str>>>>,
-    lists: Vec<Change<ListName, Source>>,
-    list_elements: BTreeMap<ListName, Vec<Change<IpNet, Box<str>>>>,
+    rules: Vec<FactChange<RuleId, Rule>>,
+    allow: Vec<FactChange<At, Box<str>>>,
+    zones: Vec<FactChange<ZoneName, ZoneSettings>>,
+    zone_allow: BTreeMap<ZoneName, Vec<FactChange<At, Box<str>>>>,
+    lists: Vec<FactChange<ListName, Source>>,
+    list_elements: BTreeMap<ListName, Vec<FactChange<IpNet, Box<str>>>>,
     /// Lists that follow a source on either side: their whole content is one fact.
     list_contents: BTreeMap<ListName, (List, List)>,
 }
@@ -42,7 +42,7 @@ type ZoneSettings = (DefaultVerdict, MalformedPolicy);
 
 /// A changed fact: `before` is absent for a new one, `after` for a removed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Change<K, V> {
+struct FactChange<K, V> {
     key: K,
     before: Option<V>,
     after: Option<V>,
@@ -65,7 +65,7 @@ impl Patch {
     /// Returns the differences from `before` to `after`.
     #[must_use]
     pub fn between(before: &Ruleset, after: &Ruleset) -> Self {
-        let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> Shared<Element> {
+        let zone_allow = |ruleset: &Ruleset, name: &ZoneName| -> SharedVec<Element> {
             ruleset.zone(name).unwrap_or_default().allow
         };
         let listed = |ruleset: &Ruleset, name: &ListName| -> List {
@@ -264,7 +264,7 @@ impl Fact for (ZoneName, Zone) {
         let zone = Zone {
             default,
             malformed,
-            allow: Shared::default(),
+            allow: SharedVec::default(),
         };
         (name, zone)
     }
@@ -290,7 +290,7 @@ impl Fact for (ListName, List) {
     fn new(name: ListName, source: Source) -> Self {
         let list = List {
             source,
-            elements: Shared::default(),
+            elements: SharedVec::default(),
         };
         (name, list)
     }
@@ -307,7 +307,7 @@ fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
         .collect()
 }
 
-type ChangeOf<F> = Change<<F as Fact>::Key, <F as Fact>::Value>;
+type ChangeOf<F> = FactChange<<F as Fact>::Key, <F as Fact>::Value>;
 
 /// A change that cannot be applied, and the value that was found instead.
 type Refused<'c, F> = (&'c ChangeOf<F>, Option<<F as Fact>::Value>);
@@ -324,7 +324,7 @@ fn changes<F: Fact>(before: &[F], after: &[F]) -> Vec<ChangeOf<F>> {
     gone.chain(after)
         .map(Fact::key)
         .filter(|key| old.get(key) != new.get(key) && seen.insert(key.clone()))
-        .map(|key| Change {
+        .map(|key| FactChange {
             before: old.get(&key).cloned(),
             after: new.get(&key).cloned(),
             key,
@@ -427,7 +427,7 @@ fn carry_content(old: &List, new: &List, onto: Option<&List>, list: &mut List) -
     false
 }
 
-fn rule_conflict(change: &Change<RuleId, Rule>, found: Option<Rule>) -> PatchConflict {
+fn rule_conflict(change: &FactChange<RuleId, Rule>, found: Option<Rule>) -> PatchConflict {
     let name = [&change.after, &change.before, &found]
         .into_iter()
         .find_map(|rule| rule.as_ref().map(|rule| &rule.name));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     action::Action,
     name::{ListName, RuleName, ZoneName},
-    shared::Shared,
+    shared_vec::SharedVec,
     source::Source,
     word::words,
 };
@@ -30,7 +30,7 @@ pub struct Ruleset {
     /// Rules in the order in which they were added. Order has no meaning for verdicts.
     pub rules: Vec<Rule>,
     /// The global allow list: its addresses pass in every zone.
-    pub allow: Shared<Element>,
+    pub allow: SharedVec<Element>,
     /// Zones that differ from the default settings. [`Ruleset::zone`] returns the others too.
     pub zones: BTreeMap<ZoneName, Zone>,
     /// Named lists.
@@ -48,9 +48,9 @@ pub struct Rule {
     pub action: Action,
     /// The addresses that it applies to.
     #[serde(rename = "match")]
-    pub matches: Shared<Element>,
+    pub matches: SharedVec<Element>,
     /// The exceptions.
-    pub except: Shared<Element>,
+    pub except: SharedVec<Element>,
     /// The end: from then on the rule matches nothing.
     pub expires: Option<Timestamp>,
     /// Free text.
@@ -91,7 +91,7 @@ pub struct Zone {
     /// The verdict on a packet whose source cannot be read.
     pub malformed: MalformedPolicy,
     /// The allow list of this zone.
-    pub allow: Shared<Element>,
+    pub allow: SharedVec<Element>,
 }
 
 words! {
@@ -124,7 +124,7 @@ pub struct List {
     /// The source of its elements.
     pub source: Source,
     /// Its elements; lists do not nest.
-    pub elements: Shared<ListElement>,
+    pub elements: SharedVec<ListElement>,
 }
 
 /// One element of a named list.
@@ -158,7 +158,7 @@ fn is_same_note(one: &str, other: &str) -> bool {
 impl List {
     /// Returns a list without a source, which the operator maintains.
     #[must_use]
-    pub fn by_hand(elements: impl Into<Shared<ListElement>>) -> Self {
+    pub fn by_hand(elements: impl Into<SharedVec<ListElement>>) -> Self {
         Self {
             source: Source::Hand,
             elements: elements.into(),

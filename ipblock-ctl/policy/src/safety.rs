@@ -6,7 +6,7 @@ use super::{
     address::{covered_family, every_address},
     name::{RuleName, ZoneName},
     ruleset::{DefaultVerdict, Element, Rule, Ruleset},
-    shared::Shared,
+    shared_vec::SharedVec,
 };
 
 pub(super) const WIDE_BLOCK_HINT: &str = "write smaller prefixes, or pass --force if that is meant";
@@ -39,7 +39,7 @@ pub(super) fn wide_block_message(rule: &RuleName, family: IpNet) -> String {
 /// Returns the first allow list or exceptions that allow a whole family in `after` but not in
 /// `before`, in words, and the family.
 pub(super) fn newly_open(before: &Ruleset, after: &Ruleset) -> Option<(String, IpNet)> {
-    let places = |ruleset: &Ruleset| -> Vec<(String, Shared<Element>)> {
+    let places = |ruleset: &Ruleset| -> Vec<(String, SharedVec<Element>)> {
         let zones = ruleset.zones.iter();
         let zones = zones.map(|(name, zone)| {
             let place = format!("the allow list of zone {name}");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::{Action, At, Element, Rule, RuleId, Shared, ZoneName};
+use crate::{Action, At, Element, Rule, RuleId, SharedVec, ZoneName};
 
 /// The time at which tests compile.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -18,7 +18,7 @@ pub(crate) fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-pub(crate) fn elements<'a>(nets: impl IntoIterator<Item = &'a str>) -> Shared<Element> {
+pub(crate) fn elements<'a>(nets: impl IntoIterator<Item = &'a str>) -> SharedVec<Element> {
     let element = |text: &str| Element {
         at: match text.strip_prefix('@') {
             Some(list) => At::List(list.parse().unwrap()),
@@ -36,7 +36,7 @@ pub(crate) fn rule(id: u64, name: &str, action: Action, matches: &[&str]) -> Rul
         name: name.parse().unwrap(),
         action,
         matches: elements(matches.iter().copied()),
-        except: Shared::default(),
+        except: SharedVec::default(),
         expires: None,
         note: String::new(),
         enabled: true,

@@ -8,7 +8,7 @@ use std::{fmt, path::Path, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::text::shown;
+use super::text::excerpt;
 
 /// The source of the content of a named list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,11 +196,11 @@ impl FromStr for ListFile {
         let name = path
             .rsplit('/')
             .find(|part| !matches!(*part, "" | "." | ".."));
-        let name = shown(name.unwrap_or("feed.txt"));
+        let name = excerpt(name.unwrap_or("feed.txt"));
         let refused = |problem: &str, hint: String| {
             Err(SourceError {
                 kind: SourceKind::File,
-                text: shown(path),
+                text: excerpt(path),
                 problem: problem.to_owned(),
                 hint,
             })

@@ -101,7 +101,7 @@ pub fn counted(number: impl Display, one: &str, many: &str) -> String {
 }
 
 /// Returns the first 100 characters of `text` as [`printable`] shows them, for a message.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut out = String::new();
     for (index, character) in text.chars().enumerate() {
         if index == LONGEST_IN_MESSAGE {
@@ -175,6 +175,6 @@ mod tests {
     #[test]
     fn messages_show_the_beginning_of_a_long_text() {
         let long = "\x1b".repeat(101);
-        assert_eq!(shown(&long), format!("{}...", "\\u{1b}".repeat(100)));
+        assert_eq!(excerpt(&long), format!("{}...", "\\u{1b}".repeat(100)));
     }
 }

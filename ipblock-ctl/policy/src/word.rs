@@ -109,7 +109,7 @@ pub use words;
 /// What is wrong with a text that is not one of these words.
 #[must_use]
 pub fn none_of(text: &str, words: &[&str]) -> String {
-    let text = super::text::shown(text);
+    let text = super::text::excerpt(text);
     let (last, others) = words.split_last().unwrap_or((&"", &[]));
     format!("`{text}` is none of `{}` and `{last}`", others.join("`, `"))
 }

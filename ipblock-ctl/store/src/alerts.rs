@@ -11,7 +11,7 @@ use rusqlite::{
 };
 
 use super::{
-    Failure, Store, StoreError,
+    Store, StoreError, TransactionError,
     value::{Stored, Word},
 };
 
@@ -306,7 +306,7 @@ fn prune(
     added: usize,
     retention: AlertRetention,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let kept: Stored<u64> = transaction
         .prepare_cached("SELECT rows FROM alert_kept")?
         .query_row([], |row| row.get(0))?;

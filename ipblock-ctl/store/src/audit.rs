@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use tracing::info;
 
-use super::{Author, Failure, Limits, Store, StoreError, value::Stored};
+use super::{Author, Limits, Store, StoreError, TransactionError, value::Stored};
 
 /// One entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub(super) fn record(
     transaction: &Transaction<'_>,
     entry: &AuditEntry,
     limits: &Limits,
-) -> Result<i64, Failure> {
+) -> Result<i64, TransactionError> {
     let number = transaction
         .prepare_cached(
             "INSERT INTO audit (time, uid, author, what, detail)
@@ -128,7 +128,7 @@ const STREAMS: [[&str; 2]; 2] = [["ban", "unban"], ["repair", ""]];
 
 /// Deletes the oldest entries of each stream beyond the stream's limit, so that a stream never
 /// displaces other entries. Then deletes the oldest of all entries.
-fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), TransactionError> {
     for [one, other] in STREAMS {
         transaction
             .prepare_cached(

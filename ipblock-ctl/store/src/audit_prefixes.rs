@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 
 use super::{
-    AuditEntry, AuditMatch, AuditPage, Author, Failure, Limits, Store, StoreError, value::Stored,
+    AuditEntry, AuditMatch, AuditPage, Author, Limits, Store, StoreError, TransactionError,
+    value::Stored,
 };
 
 /// Added to the length of an IPv6 prefix: IPv4 has lengths up to 32.
@@ -76,7 +77,7 @@ pub(super) fn record(
     entry: i64,
     prefixes: &[IpNet],
     limits: &Limits,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let encoded = encoded(prefixes);
     let size = u64::try_from(encoded.len()).unwrap_or(u64::MAX);
     transaction
@@ -89,7 +90,7 @@ pub(super) fn record(
     Ok(())
 }
 
-fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), TransactionError> {
     transaction
         .prepare_cached(
             "DELETE FROM audit_prefixes WHERE entry <= (

@@ -5,7 +5,9 @@ use std::path::Path;
 use ipblock_policy::text::printable;
 use rusqlite::{ErrorCode, Transaction};
 
-use super::{Failure, GenerationState, NewGeneration, Store, StoreError, generations, schema};
+use super::{
+    GenerationState, NewGeneration, Store, StoreError, TransactionError, generations, schema,
+};
 
 /// Tables that a restore replaces, each after the tables that it refers to. The others stay:
 /// generations and interfaces belong to one machine, the audit trail and alerts describe this
@@ -81,7 +83,7 @@ impl Store {
             }
             put_in_force().map_err(|error| {
                 refused = Some(error);
-                Failure::Damaged("what was restored is not in force".to_owned())
+                TransactionError::Damaged("what was restored is not in force".to_owned())
             })
         });
         // The replacement is committed, even if the copy cannot be detached.
@@ -112,7 +114,7 @@ fn as_damage(error: StoreError) -> StoreError {
     }
 }
 
-fn replace(transaction: &Transaction<'_>) -> Result<(), Failure> {
+fn replace(transaction: &Transaction<'_>) -> Result<(), TransactionError> {
     transaction.execute_batch(
         "DELETE FROM checkpoint_rule;
          DELETE FROM checkpoint_total;

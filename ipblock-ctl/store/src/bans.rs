@@ -10,7 +10,8 @@ use rusqlite::{
 };
 
 use super::{
-    AuditEntry, Author, End, Failure, Store, StoreError, audit, audit_prefixes, value::Stored,
+    AuditEntry, Author, End, Store, StoreError, TransactionError, audit, audit_prefixes,
+    value::Stored,
 };
 
 /// The particulars of a ban without its prefix. Bans of one request share them.
@@ -114,7 +115,7 @@ impl Store {
 
 /// Rejects a prefix that is not in the store's form: it would be banned, but `unban` could not find
 /// it.
-pub(super) fn require_canonical(connection: &Connection) -> Result<(), Failure> {
+pub(super) fn require_canonical(connection: &Connection) -> Result<(), TransactionError> {
     let mut statement = connection.prepare("SELECT prefix FROM ban")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -123,7 +124,7 @@ pub(super) fn require_canonical(connection: &Connection) -> Result<(), Failure> 
             .parse::<IpNet>()
             .is_ok_and(|prefix| prefix.trunc().to_string() == text);
         if !is_canonical {
-            return Err(Failure::Damaged(format!(
+            return Err(TransactionError::Damaged(format!(
                 "`{text}` is not a prefix of a ban"
             )));
         }

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
-use super::{End, Failure, Store, StoreError, value::Stored};
+use super::{End, Store, StoreError, TransactionError, value::Stored};
 
 /// The rollback of an unconfirmed revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) fn record(
     transaction: &Transaction<'_>,
     revision: u64,
     trial: &Trial,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let boot = trial.end.boot.as_ref();
     transaction
         .prepare_cached("INSERT OR REPLACE INTO confirmation VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
@@ -68,7 +68,7 @@ pub(super) fn record(
 }
 
 /// Ends the trial of a revision, whatever its result.
-pub(super) fn forget(transaction: &Transaction<'_>, revision: u64) -> Result<(), Failure> {
+pub(super) fn forget(transaction: &Transaction<'_>, revision: u64) -> Result<(), TransactionError> {
     transaction
         .prepare_cached("DELETE FROM confirmation WHERE revision = ?1")?
         .execute([Stored(revision)])?;
@@ -76,7 +76,7 @@ pub(super) fn forget(transaction: &Transaction<'_>, revision: u64) -> Result<(),
 }
 
 /// Ends any trial.
-pub(super) fn forget_any(transaction: &Transaction<'_>) -> Result<(), Failure> {
+pub(super) fn forget_any(transaction: &Transaction<'_>) -> Result<(), TransactionError> {
     transaction.execute("DELETE FROM confirmation", [])?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    Failure, GenerationState, Store, StoreError,
+    GenerationState, Store, StoreError, TransactionError,
     generations::{mark_folded, standing},
     value::{Stored, Word},
 };
@@ -209,7 +209,7 @@ pub(super) fn fold(
     generation: u64,
     counts: &GenerationCounts,
     limits: &super::Limits,
-) -> Result<bool, Failure> {
+) -> Result<bool, TransactionError> {
     let (zone, state) = standing(transaction, generation)?;
     if state == GenerationState::Folded {
         return Ok(false);
@@ -251,7 +251,10 @@ pub(super) fn fold(
     Ok(true)
 }
 
-fn read_checkpoint(connection: &Connection, generation: u64) -> Result<GenerationCounts, Failure> {
+fn read_checkpoint(
+    connection: &Connection,
+    generation: u64,
+) -> Result<GenerationCounts, TransactionError> {
     let sql = "SELECT rule, packets, bytes, excepted, last_hit FROM checkpoint_rule
                WHERE generation = ?1";
     let rules = rule_counts(connection, sql, Some(generation))?;
@@ -280,7 +283,7 @@ fn rule_counts(
     connection: &Connection,
     sql: &'static str,
     generation: Option<u64>,
-) -> Result<BTreeMap<RuleId, RuleCounts>, Failure> {
+) -> Result<BTreeMap<RuleId, RuleCounts>, TransactionError> {
     let mut statement = connection.prepare_cached(sql)?;
     let parameters = rusqlite::params_from_iter(generation.map(Stored));
     let rows = statement.query_map(parameters, |row| {

@@ -242,13 +242,13 @@ fn is_disk_error(error: &rusqlite::Error) -> bool {
 
 /// A failure inside a transaction, where the path of the database is not known.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum TransactionError {
     Sqlite(rusqlite::Error),
     Damaged(String),
     Refused(StoreError),
 }
 
-impl Failure {
+impl TransactionError {
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Sqlite(source) => StoreError::sqlite(path, source),
@@ -261,13 +261,13 @@ impl Failure {
     }
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for TransactionError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for TransactionError {
     fn from(error: StoreError) -> Self {
         Self::Refused(error)
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::{
-    Failure, Limits, Store, StoreError, advance,
+    Limits, Store, StoreError, TransactionError, advance,
     value::{Digest, Stored, Word, digest},
 };
 
@@ -175,8 +175,9 @@ impl Store {
                 .query_row([Stored(number)], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?
                 .ok_or(StoreError::NoSuchGeneration(number))?;
-            let damaged =
-                |why: &str| Failure::Damaged(format!("the classes of generation {number}: {why}"));
+            let damaged = |why: &str| {
+                TransactionError::Damaged(format!("the classes of generation {number}: {why}"))
+            };
             if digest([classes.as_slice()]) != sha256 {
                 return Err(damaged("not what was written"));
             }
@@ -190,7 +191,7 @@ pub(super) fn record(
     transaction: &Transaction<'_>,
     new: &NewGeneration<'_>,
     state: GenerationState,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let classes = serde_json::to_vec(new.classes)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     transaction.execute(
@@ -223,7 +224,7 @@ pub(super) fn record(
 pub(super) fn standing(
     connection: &Connection,
     number: u64,
-) -> Result<(ZoneName, GenerationState), Failure> {
+) -> Result<(ZoneName, GenerationState), TransactionError> {
     let standing = connection
         .prepare_cached("SELECT zone, state FROM generation WHERE number = ?1")?
         .query_row([Stored(number)], |row| {
@@ -241,7 +242,7 @@ pub(super) fn mark_folded(
     transaction: &Transaction<'_>,
     number: u64,
     limits: &Limits,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     for sql in [
         "DELETE FROM checkpoint_rule WHERE generation = ?1",
         "DELETE FROM checkpoint_total WHERE generation = ?1",

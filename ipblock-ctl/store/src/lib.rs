@@ -31,8 +31,7 @@ mod backup;
 mod bans;
 mod confirmation;
 mod counters;
-mod durations;
-mod end;
+mod end_time;
 mod error;
 mod generations;
 mod interfaces;
@@ -40,9 +39,10 @@ mod lock;
 mod look;
 mod pieces;
 mod revisions;
+mod rule_durations;
 mod rulesets;
 mod schema;
-mod sound;
+mod soundness;
 mod staged;
 mod switch;
 mod value;
@@ -66,11 +66,11 @@ pub use author::Author;
 pub use bans::Ban;
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
-pub use end::{BootEnd, End};
+pub use end_time::{BootEnd, End};
 pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
 pub use interfaces::Interface;
-pub use look::Look;
+pub use look::StoreView;
 pub use revisions::{NewRevision, Revision, RevisionState};
 pub use rulesets::StoredRuleset;
 pub use staged::{Staged, StagedEdit};
@@ -78,7 +78,7 @@ pub use switch::{Deploy, FinalCounts, Switch, ZoneSwitch};
 
 use ipblock_fault::{Step, reach};
 
-use error::Failure;
+use error::TransactionError;
 use lock::Lock;
 use value::Stored;
 
@@ -213,7 +213,7 @@ impl Store {
 
     fn read<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> Result<T, TransactionError>,
     ) -> Result<T, StoreError> {
         work(&self.connection()).map_err(|failure| failure.at(&self.path))
     }
@@ -221,10 +221,10 @@ impl Store {
     /// Runs `work` as one transaction: durable when this returns `Ok`, undone otherwise.
     fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection();
-        let transact = || -> Result<T, Failure> {
+        let transact = || -> Result<T, TransactionError> {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
@@ -242,7 +242,7 @@ fn advance(
     transaction: &Transaction<'_>,
     sequence: &'static str,
     count: u64,
-) -> Result<u64, Failure> {
+) -> Result<u64, TransactionError> {
     let last: Stored<u64> = transaction
         .prepare_cached("UPDATE sequence SET last = last + ?2 WHERE name = ?1 RETURNING last")?
         .query_row((sequence, Stored(count)), |row| row.get(0))?;

@@ -15,13 +15,13 @@ const PAGES: i32 = 4096;
 
 /// The content of a state directory. Holds its lock if another daemon has created the lock file.
 #[derive(Debug)]
-pub struct Look {
+pub struct StoreView {
     state_dir: PathBuf,
     lock: Option<Lock>,
     view: Option<Store>,
 }
 
-impl Look {
+impl StoreView {
     /// The store, which is read-only; `None` before a first start.
     #[must_use]
     pub fn store(&self) -> Option<&Store> {
@@ -46,7 +46,7 @@ impl Look {
 impl Store {
     /// Reads the store in `state_dir` and changes no file or directory. Rejects the same stores as
     /// [`Store::open`].
-    pub fn look(state_dir: &Path) -> Result<Look, StoreError> {
+    pub fn look(state_dir: &Path) -> Result<StoreView, StoreError> {
         let lock = Lock::of_existing(state_dir)?;
         let path = state_dir.join(DATABASE);
         let view = if exists(&path)? {
@@ -55,7 +55,7 @@ impl Store {
             super::refuse_log_alone(&path)?;
             None
         };
-        Ok(Look {
+        Ok(StoreView {
             state_dir: state_dir.to_owned(),
             lock,
             view,

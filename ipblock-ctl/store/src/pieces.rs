@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, schema,
+    TransactionError, schema,
     value::{Digest, Stored, digest},
 };
 
@@ -73,7 +73,7 @@ pub(super) fn save(
     ruleset: i64,
     pieces: &[&str],
     digests: &[Digest],
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let mut known = transaction.prepare_cached("SELECT id FROM piece WHERE sha256 = ?1")?;
     let mut store =
         transaction.prepare_cached("INSERT INTO piece (sha256, size, text) VALUES (?1, ?2, ?3)")?;
@@ -95,7 +95,7 @@ pub(super) fn load(
     connection: &Connection,
     ruleset: i64,
     text: &mut String,
-) -> Result<Vec<Digest>, Failure> {
+) -> Result<Vec<Digest>, TransactionError> {
     let mut statement = connection.prepare_cached(
         "SELECT sha256, text FROM ruleset_piece JOIN piece ON id = piece
          WHERE ruleset = ?1 ORDER BY place",
@@ -106,7 +106,7 @@ pub(super) fn load(
         let sha256: Digest = row.get(0)?;
         let piece = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         if digest([piece.as_bytes()]) != sha256 {
-            return Err(Failure::Damaged(format!(
+            return Err(TransactionError::Damaged(format!(
                 "a piece of stored ruleset {ruleset} is not what was written"
             )));
         }
@@ -117,7 +117,7 @@ pub(super) fn load(
 }
 
 /// Rejects a damaged piece: a ruleset that is stored later could use it.
-pub(super) fn require_all(connection: &Connection) -> Result<(), Failure> {
+pub(super) fn require_all(connection: &Connection) -> Result<(), TransactionError> {
     let mut statement = connection.prepare("SELECT id, sha256, text FROM piece")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -125,14 +125,14 @@ pub(super) fn require_all(connection: &Connection) -> Result<(), Failure> {
         let text = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
         if digest([text.as_bytes()]) != sha256 {
             let problem = format!("stored piece {id} is not what was written");
-            return Err(Failure::Damaged(problem));
+            return Err(TransactionError::Damaged(problem));
         }
     }
     Ok(())
 }
 
 /// Deletes pieces that no ruleset contains.
-pub(super) fn release(transaction: &Transaction<'_>) -> Result<(), Failure> {
+pub(super) fn release(transaction: &Transaction<'_>) -> Result<(), TransactionError> {
     transaction
         .prepare_cached(
             "DELETE FROM piece

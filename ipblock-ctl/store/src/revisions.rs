@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
 
 use super::{
-    Author, Failure, Limits, Store, StoreError, StoredRuleset, Trial, advance, confirmation,
-    rulesets, staged,
+    Author, Limits, Store, StoreError, StoredRuleset, TransactionError, Trial, advance,
+    confirmation, rulesets, staged,
     value::{Stored, Word},
 };
 
@@ -214,7 +214,7 @@ fn one(
     connection: &Connection,
     condition: &'static str,
     parameters: impl Params,
-) -> Result<Option<Revision>, Failure> {
+) -> Result<Option<Revision>, TransactionError> {
     let sql = format!("SELECT {COLUMNS} FROM revision WHERE {condition}");
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row(parameters, revision).optional()?)
@@ -223,7 +223,7 @@ fn one(
 /// Deletes the oldest revisions beyond the limits; the daemon's own revisions (for changed list
 /// files) before those of people. Keeps the newest few, the one in force, a prepared one, one whose
 /// generation is in the kernel, the target of a pending rollback, and the base of the staged edits.
-fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), Failure> {
+fn prune(transaction: &Transaction<'_>, limits: &Limits) -> Result<(), TransactionError> {
     let mut pruned = false;
     loop {
         let (count, bytes): (Stored<u64>, Stored<u64>) = transaction

@@ -9,7 +9,7 @@ use ipblock_policy::{RuleId, RuleName};
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, Store, StoreError, advance, durations, pieces,
+    Store, StoreError, TransactionError, advance, pieces, rule_durations,
     value::{Digest, Stored, digest},
 };
 
@@ -51,7 +51,10 @@ impl Store {
 }
 
 /// Returns the row of `ruleset`, and creates it if it does not exist.
-pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Result<i64, Failure> {
+pub(super) fn save(
+    transaction: &Transaction<'_>,
+    ruleset: &StoredRuleset,
+) -> Result<i64, TransactionError> {
     let pieces = pieces::cut(&ruleset.toml);
     let digests = pieces::digests(&pieces);
     let whole = if pieces.is_empty() { &ruleset.toml } else { "" };
@@ -77,7 +80,7 @@ pub(super) fn save(transaction: &Transaction<'_>, ruleset: &StoredRuleset) -> Re
 }
 
 /// Returns the ruleset of a row, checked against its digest.
-pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Failure> {
+pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, TransactionError> {
     let (sha256, mut toml): (Digest, String) = connection
         .prepare_cached("SELECT sha256, toml FROM ruleset WHERE id = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -96,14 +99,14 @@ pub(super) fn load(connection: &Connection, id: i64) -> Result<StoredRuleset, Fa
     if ruleset.digest(whole, &pieces) == sha256 {
         Ok(ruleset)
     } else {
-        Err(Failure::Damaged(format!(
+        Err(TransactionError::Damaged(format!(
             "stored ruleset {id} is not what was written"
         )))
     }
 }
 
 /// Deletes a row that neither a revision nor the staged set uses.
-pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), Failure> {
+pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), TransactionError> {
     let is_used: bool = transaction
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM revision WHERE ruleset = ?1)
@@ -113,7 +116,7 @@ pub(super) fn release(transaction: &Transaction<'_>, id: i64) -> Result<(), Fail
     if is_used {
         return Ok(());
     }
-    durations::forget_of(transaction, id)?;
+    rule_durations::forget_of(transaction, id)?;
     transaction
         .prepare_cached("DELETE FROM ruleset WHERE id = ?1")?
         .execute([id])?;

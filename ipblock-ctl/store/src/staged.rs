@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction};
 use serde_json::Value;
 
-use super::{Author, Failure, Store, StoreError, StoredRuleset, rulesets, value::Stored};
+use super::{Author, Store, StoreError, StoredRuleset, TransactionError, rulesets, value::Stored};
 
 /// The staged ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,9 @@ impl Store {
             })?;
             rows.map(|row| {
                 let (time, author, summary, edit) = row?;
-                let edit = serde_json::from_str(&edit)
-                    .map_err(|error| Failure::Damaged(format!("a staged edit: {error}")))?;
+                let edit = serde_json::from_str(&edit).map_err(|error| {
+                    TransactionError::Damaged(format!("a staged edit: {error}"))
+                })?;
                 Ok(StagedEdit {
                     time,
                     author,
@@ -163,7 +164,7 @@ impl Store {
 }
 
 /// Returns the size of the edit in bytes.
-fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failure> {
+fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, TransactionError> {
     let summary = edit.summary.join("\n");
     let json = edit.edit.to_string();
     let size = summary.len() + json.len() + edit.author.name.len();
@@ -183,12 +184,12 @@ fn append(transaction: &Transaction<'_>, edit: &StagedEdit) -> Result<u64, Failu
 }
 
 /// Returns the row of the staged ruleset.
-pub(super) fn ruleset(transaction: &Transaction<'_>) -> Result<i64, Failure> {
+pub(super) fn ruleset(transaction: &Transaction<'_>) -> Result<i64, TransactionError> {
     let staged = transaction.query_row("SELECT ruleset FROM staged", [], |row| row.get(0));
     Ok(staged?)
 }
 
-pub(super) fn clear(transaction: &Transaction<'_>) -> Result<bool, Failure> {
+pub(super) fn clear(transaction: &Transaction<'_>) -> Result<bool, TransactionError> {
     transaction.execute("DELETE FROM staged_edit", [])?;
     let ruleset = transaction
         .prepare_cached("DELETE FROM staged RETURNING ruleset")?

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{
-    Failure, GenerationCounts, GenerationState, RevisionState, Store, StoreError, Trial,
+    GenerationCounts, GenerationState, RevisionState, Store, StoreError, TransactionError, Trial,
     confirmation, counters::fold, generations::standing, staged, value::Stored,
 };
 
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-fn put_in_force(transaction: &Transaction<'_>, number: u64) -> Result<(), Failure> {
+fn put_in_force(transaction: &Transaction<'_>, number: u64) -> Result<(), TransactionError> {
     let (zone, state) = standing(transaction, number)?;
     match state {
         GenerationState::Live => return Ok(()),
@@ -126,7 +126,7 @@ fn put_in_force(transaction: &Transaction<'_>, number: u64) -> Result<(), Failur
     Ok(())
 }
 
-fn record_deploy(transaction: &Transaction<'_>, deploy: &Deploy) -> Result<(), Failure> {
+fn record_deploy(transaction: &Transaction<'_>, deploy: &Deploy) -> Result<(), TransactionError> {
     transaction
         .prepare_cached(
             "UPDATE revision SET state = ?2
@@ -150,7 +150,7 @@ fn set_state(
     transaction: &Transaction<'_>,
     number: u64,
     state: RevisionState,
-) -> Result<(), Failure> {
+) -> Result<(), TransactionError> {
     let changed = transaction
         .prepare_cached("UPDATE revision SET state = ?2 WHERE number = ?1")?
         .execute((Stored(number), Stored(state)))?;

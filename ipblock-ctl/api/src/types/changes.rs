@@ -81,7 +81,7 @@ pub struct RuleChange {
     /// Its name after the change.
     pub name: String,
     /// The kind of change.
-    pub change: Change,
+    pub change: RuleChangeKind,
     /// One line per field.
     pub detail: Vec<String>,
 }
@@ -89,7 +89,7 @@ pub struct RuleChange {
 /// The kind of change of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum RuleChangeKind {
     /// New.
     Added,
     /// Edited.

@@ -24,8 +24,8 @@ pub use ban::{
     Unbanned,
 };
 pub use changes::{
-    AddressChange, Applied, ApplyRequest, BeforeAfter, Change, ConflictInfo, DeployRequest,
-    Deployed, Diff, EditRequest, EntryChange, Restored, RestoredBans, RuleChange, Staged,
+    AddressChange, Applied, ApplyRequest, BeforeAfter, ConflictInfo, DeployRequest, Deployed, Diff,
+    EditRequest, EntryChange, Restored, RestoredBans, RuleChange, RuleChangeKind, Staged,
     StagedEditInfo,
 };
 pub use check::{Check, CheckRequest, CheckRule};

@@ -1,11 +1,11 @@
 //! `doctor`: searches for problems on this host, and changes nothing.
 
+mod capacity;
 mod clock;
 mod devices;
 mod features;
 mod host;
 mod interfaces;
-mod room;
 
 use std::path::{Path, PathBuf};
 
@@ -101,13 +101,13 @@ fn daemon(
             "see `ipblock-ctl status` and the daemon's log (journalctl -u ipblockd)",
         ));
     }
-    findings.extend(room::capacity(&status));
+    findings.extend(capacity::capacity(&status));
     // Only root can see the maps.
     let maps = bpffs.and_then(|bpffs| {
         let pins = PinDirectory::at(bpffs).ok()?;
         inspect::generations_bytes(&pins).ok()
     });
-    findings.extend(room::memory(&status, maps));
+    findings.extend(capacity::memory(&status, maps));
     findings
 }
 

@@ -6,10 +6,10 @@
 mod draw;
 mod model;
 mod panes;
+mod rate_history;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod tracks;
 
 use std::{io, path::PathBuf, thread, time::Duration};
 
@@ -63,15 +63,15 @@ const NEWEST_ALERTS: u32 = 200;
 /// Maximum number of requested new alerts per second.
 const NEW_ALERTS: u32 = 1000;
 
-type Round = Result<Answers, Problem>;
+type Round = Result<Answers, RoundError>;
 
 /// Why a round of requests failed.
-enum Problem {
+enum RoundError {
     Client(ClientError),
     TooLate,
 }
 
-impl Problem {
+impl RoundError {
     fn text(&self) -> String {
         match self {
             // Without the path: the line is short, and the path was correct at the start.
@@ -100,8 +100,8 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<u8, CliError> {
     // An error at the start is reported as in every command.
     let answers = match ask(session.client.clone(), None, began).await {
         Ok(answers) => answers,
-        Err(Problem::Client(error)) => return Err(error.into()),
-        Err(Problem::TooLate) => {
+        Err(RoundError::Client(error)) => return Err(error.into()),
+        Err(RoundError::TooLate) => {
             return Err(CliError::Client(ClientError::Unreachable {
                 path: session.client.socket().to_path_buf(),
                 source: io::Error::from(io::ErrorKind::TimedOut),
@@ -180,7 +180,7 @@ impl Live {
         self.round = None;
         match round {
             Ok(answers) => self.model.take(answers),
-            Err(Problem::Client(error)) if !is_passing(&error) => return Err(error.into()),
+            Err(RoundError::Client(error)) if !is_passing(&error) => return Err(error.into()),
             Err(problem) => self.model.problem = Some(problem.text()),
         }
         Ok(())
@@ -231,8 +231,8 @@ async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
         })
     };
     match timeout(PATIENCE, questions).await {
-        Ok(answers) => answers.map_err(Problem::Client),
-        Err(_elapsed) => Err(Problem::TooLate),
+        Ok(answers) => answers.map_err(RoundError::Client),
+        Err(_elapsed) => Err(RoundError::TooLate),
     }
 }
 

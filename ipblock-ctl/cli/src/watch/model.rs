@@ -9,7 +9,7 @@ use ipblock_api::types::{
 use ipblock_output::top;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::tracks::Tracks;
+use super::rate_history::RateHistories;
 
 /// Maximum of alerts to scroll back to.
 const KEPT_ALERTS: usize = 200;
@@ -104,10 +104,10 @@ pub(super) struct Model {
     /// The position for the next alerts; `None` if only the newest are useful.
     after: Option<u64>,
     /// Dropped, passed and warned packets of zones.
-    pub(super) dropped: Tracks,
-    pub(super) passed: Tracks,
-    pub(super) warned: Tracks,
-    pub(super) rules: Tracks,
+    pub(super) dropped: RateHistories,
+    pub(super) passed: RateHistories,
+    pub(super) warned: RateHistories,
+    pub(super) rules: RateHistories,
     pub(super) problem: Option<String>,
     pub(super) paused: bool,
     pub(super) mode: Mode,
@@ -128,10 +128,10 @@ impl Model {
             bans: Vec::new(),
             bans_at: Duration::ZERO,
             after: None,
-            dropped: Tracks::default(),
-            passed: Tracks::default(),
-            warned: Tracks::default(),
-            rules: Tracks::default(),
+            dropped: RateHistories::default(),
+            passed: RateHistories::default(),
+            warned: RateHistories::default(),
+            rules: RateHistories::default(),
             problem: None,
             paused: false,
             mode: Mode::Panes,

@@ -16,7 +16,7 @@ use ipblock_output::{
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{model::Model, tracks::Tracks};
+use super::{model::Model, rate_history::RateHistories};
 
 /// Width of a rate or a count.
 const NUMBER: usize = 9;
@@ -88,9 +88,9 @@ pub(super) fn zones(model: &Model, width: usize) -> (String, Vec<Parts>) {
         let _ = write!(title, " {}", left("dropped", sparkline));
     }
     let line = |zone: &ZoneStatus| {
-        let rate = |tracks: &Tracks| {
-            let rate = tracks.rate(&zone.name).map(|rate| rate.packets);
-            format!(" {}", right(&rates::shown(rate), NUMBER))
+        let rate = |histories: &RateHistories| {
+            let rate = histories.rate(&zone.name).map(|rate| rate.packets);
+            format!(" {}", right(&rates::rate_text(rate), NUMBER))
         };
         vec![
             (left(&zone.name, name), Tone::Plain),
@@ -145,7 +145,7 @@ pub(super) fn rules(model: &Model, width: usize, view: &View) -> (String, Vec<Pa
         let rate = model.rules.rate(&rule.name).map(|rate| rate.packets);
         let mut rest = format!(
             " {} {}",
-            right(&rates::shown(rate), NUMBER),
+            right(&rates::rate_text(rate), NUMBER),
             right(&short(rule.packets), NUMBER),
         );
         if has_bytes {

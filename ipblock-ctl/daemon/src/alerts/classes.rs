@@ -5,16 +5,16 @@ use std::{collections::HashMap, sync::Arc};
 use ipblock_common::SourceKey;
 use ipblock_policy::{Action, Rule, RuleId, ZoneName, compile::CompiledClass};
 
-use super::book::Book;
+use super::retired::RetiredGenerations;
 use crate::state::State;
 
 /// A class of any generation.
-pub(crate) struct Found<'a> {
+pub(crate) struct GenerationClass<'a> {
     pub(crate) zone: &'a ZoneName,
     pub(crate) class: &'a CompiledClass,
 }
 
-impl Found<'_> {
+impl GenerationClass<'_> {
     /// What the rules of the class ask for together.
     pub(crate) fn action(&self) -> Action {
         // Others neither alert nor count hits.
@@ -24,17 +24,17 @@ impl Found<'_> {
 
 impl State {
     /// The class that a source fell into.
-    pub(crate) fn class_of(&self, key: &SourceKey) -> Option<Found<'_>> {
+    pub(crate) fn class_of(&self, key: &SourceKey) -> Option<GenerationClass<'_>> {
         let class = usize::try_from(key.class).ok()?;
         let mut live = self.generations.judging();
         let found = live.find(|(_, live)| live.generation.number() == key.generation);
         let (zone, classes) = if let Some((zone, live)) = found {
             (zone, &live.classes)
         } else {
-            self.generations.book().classes_of(key.generation)?
+            self.generations.retired().classes_of(key.generation)?
         };
         let class = classes.get(class)?;
-        Some(Found { zone, class })
+        Some(GenerationClass { zone, class })
     }
 
     /// Names and alert flags of all rules: those deployed, and those that were.
@@ -47,7 +47,7 @@ impl State {
                 .iter()
                 .map(|rule| (rule.id, rule))
                 .collect(),
-            retired: self.generations.book(),
+            retired: self.generations.retired(),
         }
     }
 }
@@ -55,7 +55,7 @@ impl State {
 /// Names and alert flags of rules.
 pub(crate) struct RuleBook<'a> {
     deployed: HashMap<RuleId, &'a Rule>,
-    retired: &'a Book,
+    retired: &'a RetiredGenerations,
 }
 
 impl RuleBook<'_> {

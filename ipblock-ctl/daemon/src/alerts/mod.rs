@@ -3,12 +3,12 @@
 //! `desk` holds what is known of them, `episodes` decides when there is an alert, `book` knows what the kernel's classes stand for, `pump`
 //! carries alerts to the sinks and the store, `query` answers requests.
 
-pub(super) mod book;
 mod classes;
 mod desk;
 mod episodes;
 mod pump;
 pub(super) mod query;
+pub(super) mod retired;
 mod top;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

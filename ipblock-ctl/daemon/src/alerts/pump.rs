@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 
 use super::{
     AlertDesk, address,
-    classes::{Found, RuleBook},
+    classes::{GenerationClass, RuleBook},
     desk::Alerts,
     episodes::{Particulars, Subject, Told},
     query::alert_info,
@@ -174,7 +174,7 @@ fn last_id(engine: &Alerts, now: &Now) -> u64 {
 /// What an event says, in the operator's terms; none when no rule of its class alerts any more.
 fn resolve(
     event: &AlertEvent,
-    found: &Found<'_>,
+    found: &GenerationClass<'_>,
     rules: &RuleBook<'_>,
 ) -> Option<(Subject, Particulars)> {
     let alerting = rules.alerting(found.class);

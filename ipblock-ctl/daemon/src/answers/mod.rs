@@ -5,7 +5,7 @@
 //! a client is slow. What an answer needs besides, it asks its [`Room`] for.
 
 mod parts;
-mod texts;
+mod ruleset_texts;
 
 use std::{
     fmt,
@@ -27,13 +27,13 @@ use serde::{
 use tokio::sync::oneshot;
 
 use self::parts::Parts;
-pub(super) use self::texts::{RuleToml, RulesetToml, Texts};
+pub(super) use self::ruleset_texts::{ElementTexts, RuleToml, RulesetToml};
 pub(super) use super::error::Refusal;
 use ipblock_api::error::{ApiError, ErrorKind};
 
 use super::{
     connections::{self, Room},
-    error::Failure,
+    error::ErrorAnswer,
 };
 
 /// Answers with what `make` returns, as JSON.
@@ -96,7 +96,7 @@ async fn respond<S: Send + 'static, T>(
 /// What a method of the service returns, on a blocking thread; the answer is still to be made.
 pub(super) async fn run_blocking<T: Send + 'static>(
     method: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, ErrorAnswer> {
     let ticket = connections::ticket();
     let work = tokio::task::spawn_blocking(move || {
         let result = method();
@@ -105,15 +105,15 @@ pub(super) async fn run_blocking<T: Send + 'static>(
         result
     });
     match work.await {
-        Ok(result) => result.map_err(Failure),
+        Ok(result) => result.map_err(ErrorAnswer),
         Err(panic) => Err(failed(&panic)),
     }
 }
 
 /// The work for an answer has panicked.
-fn failed(panic: &dyn fmt::Display) -> Failure {
+fn failed(panic: &dyn fmt::Display) -> ErrorAnswer {
     let error = ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"));
-    Failure(error.with_hint("this is a bug in ipblockd; its log tells more"))
+    ErrorAnswer(error.with_hint("this is a bug in ipblockd; its log tells more"))
 }
 
 /// Reads a body, and lets it go: a large request is in memory once.

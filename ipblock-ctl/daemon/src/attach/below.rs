@@ -3,7 +3,7 @@
 //! The kernel takes no program on a device while one right above it has one. So what is above is taken
 //! off, the lower one is attached, and what is above is put back. Between the two nothing filters what
 //! comes in by the upper device's other ports: it is held meanwhile, so that no packet of it reaches
-//! the stack unjudged, also when this process is killed (`bare` puts the filter back at the next start).
+//! the stack unjudged, also when this process is killed (`unfiltered` puts the filter back at the next start).
 //! Before Linux 6.6 there is no such hold, which is logged.
 
 use std::{
@@ -26,7 +26,7 @@ use super::{
     },
     interfaces::AttachedState,
     obstacle::{Asked, Obstacle},
-    rest::Rest,
+    retry_pause::RetryPause,
 };
 
 /// What is to be attached below others.
@@ -111,7 +111,7 @@ impl Service {
         if outcome.is_ok() {
             state.interfaces.rests.remove(name);
         } else {
-            let rest = Rest::of(lift.interface, started);
+            let rest = RetryPause::of(lift.interface, started);
             state.interfaces.rests.insert(name.clone(), rest);
         }
         Ok(outcome?)

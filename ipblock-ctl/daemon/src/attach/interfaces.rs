@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipblock_datapath::PinnedLink;
 use ipblock_policy::{AskedMode, Mode, ZoneName};
 
-use super::rest::Rest;
+use super::retry_pause::RetryPause;
 
 /// Which interfaces there are.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Interfaces {
     /// Links whose device was renamed or went to another network namespace.
     pub(super) moved: Vec<MovedLink>,
     /// Interfaces below filtered ones that could not be attached, and are not tried again yet.
-    pub(super) rests: BTreeMap<String, Rest>,
+    pub(super) rests: BTreeMap<String, RetryPause>,
 }
 
 /// An interface that the filter is to be on.

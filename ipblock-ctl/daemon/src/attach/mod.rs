@@ -1,18 +1,18 @@
 //! Interfaces: attach, detach, and keep what should be attached attached.
 //!
 //! [`put_on`] puts one interface on its zone's generation, [`below`] does so under a filtered one,
-//! [`reconcile`] keeps all of them there, [`bare`] does so first at a start, [`moved`] looks after devices
-//! that have another name or namespace now, [`shown`] says what the API shows.
+//! [`reconcile`] keeps all of them there, [`unfiltered`] does so first at a start, [`moved`] looks after devices
+//! that have another name or namespace now, [`status`] says what the API shows.
 
-pub(crate) mod bare;
 mod below;
 pub(super) mod interfaces;
 mod moved;
 mod obstacle;
 mod put_on;
 mod reconcile;
-pub(super) mod rest;
-mod shown;
+pub(super) mod retry_pause;
+mod status;
+pub(crate) mod unfiltered;
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},

@@ -4,7 +4,7 @@ use ipblock_api::error::ApiError;
 use ipblock_datapath::{DatapathError, Interface, PinnedLink, stack::heights};
 
 use super::interfaces::{AttachedState, InterfaceRecord};
-use crate::{changing::Changing, drift::report::Part, state::Service};
+use crate::{changing::Changing, drift::report::Drifted, state::Service};
 
 impl Service {
     /// Attaches what has appeared, notices what has gone, and puts right what does not run its zone's
@@ -49,7 +49,7 @@ impl Service {
                     "interface {} did not run its zone's program",
                     interface.name
                 );
-                self.repaired(Part::Links, &what);
+                self.repaired(Drifted::Links, &what);
             }
         }
         self.fold_lingering(changing);

@@ -26,7 +26,7 @@ use crate::{
     caller::Caller,
     changes::{asked::Asked, deploy::take_identities, plan::Plan},
     changing::Changing,
-    ends,
+    end_times,
     generations::{
         LiveZone,
         fresh::{self, Fresh},
@@ -107,7 +107,7 @@ impl Service {
         let confirm_deadline = {
             let state = self.read();
             let trial = state.rulesets.confirmation();
-            trial.map(|trial| ends::shown(&trial.trial.end, &Now::read()))
+            trial.map(|trial| end_times::displayed(&trial.trial.end, &Now::read()))
         };
         let author = &caller.author;
         info!(revision, author = %author.name, uid = author.uid, "restored a backup");
@@ -378,7 +378,7 @@ mod tests {
     use ipblock_store::Author;
 
     use crate::backup::restore::*;
-    use crate::ends::some_moment;
+    use crate::end_times::some_moment;
 
     fn bans(given: &[(&str, &str, u64)]) -> StoredBans {
         let mut bans = Bans::default();

@@ -94,7 +94,7 @@ fn is_broad(net: &IpNet) -> bool {
 mod tests {
 
     use super::*;
-    use crate::ends::some_moment;
+    use crate::end_times::some_moment;
 
     fn nets(nets: &[&str]) -> Vec<IpNet> {
         nets.iter().map(|net| net.parse().unwrap()).collect()

@@ -6,29 +6,29 @@ use ipblock_store::{AuditEntry, Store};
 use ipnet::IpNet;
 use tracing::warn;
 
-use super::{LiveBans, stored::Change};
+use super::{LiveBans, stored::BanUpdate};
 
 impl LiveBans {
     /// Changes bans: on disk, then in the kernel; nowhere when either refuses.
     pub(super) fn carry_out(
         &mut self,
         store: &Store,
-        changes: Vec<Change>,
+        changes: Vec<BanUpdate>,
         audit: Option<&AuditEntry>,
     ) -> Result<(), ApiError> {
         let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
-        let kept = self.kept.take(&prefixes);
+        let kept = self.ended.take(&prefixes);
         let done = self.bans.change(changes);
         if let Err(error) = store.change_bans(self.stored(&prefixes), audit) {
             self.bans.change(done.before);
-            self.kept.put_back(kept);
+            self.ended.put_back(kept);
             return Err(error.into());
         }
         let Err(refused) = self.tables.write(&done.writes) else {
             return Ok(());
         };
         let undone = self.bans.change(done.before);
-        self.kept.put_back(kept);
+        self.ended.put_back(kept);
         self.write_or_mend_later(&undone.writes);
         let undo = audit.map(|asked| AuditEntry {
             what: format!("{}-refused", asked.what),
@@ -52,11 +52,11 @@ impl LiveBans {
 
     /// Forgets ended bans so that the store never holds more than [`MAX_BANS`] when there are `bans`.
     pub(super) fn make_room(&mut self, store: &Store, bans: usize) -> Result<(), ApiError> {
-        let over = (bans + self.kept.len()).saturating_sub(MAX_BANS as usize);
+        let over = (bans + self.ended.len()).saturating_sub(MAX_BANS as usize);
         if over == 0 {
             return Ok(());
         }
-        let forgotten = self.kept.to_make_room(over).into_iter();
+        let forgotten = self.ended.to_make_room(over).into_iter();
         let forgotten = forgotten.map(|prefix| (prefix, None)).collect();
         self.carry_out(store, forgotten, None)
     }

@@ -12,7 +12,7 @@ use super::{LiveBans, until};
 use crate::{
     answers::{Array, Refusal, Sink},
     connections::Room,
-    ends,
+    end_times,
     state::Service,
 };
 
@@ -79,7 +79,7 @@ impl LiveBans {
                 let page: Vec<_> = self.bans.after(*last).take(PAGE).collect();
                 *last = Some(page.last()?.0);
                 let held = page.into_iter().filter(|(_, ban)| holds(ban));
-                Some(held.map(|(at, ban)| shown(at, ban, &now)).collect())
+                Some(held.map(|(at, ban)| ban_info(at, ban, &now)).collect())
             }
             Left::These(prefixes) => {
                 let (page, rest) = prefixes.split_at(prefixes.len().min(PAGE));
@@ -87,13 +87,13 @@ impl LiveBans {
                 *prefixes = rest;
                 let found = page.iter().map(|at| (*at, self.bans.get(*at)));
                 let held = found.filter_map(|(at, ban)| Some((at, ban.filter(|ban| holds(ban))?)));
-                Some(held.map(|(at, ban)| shown(at, ban, &now)).collect())
+                Some(held.map(|(at, ban)| ban_info(at, ban, &now)).collect())
             }
         }
     }
 }
 
-fn shown(prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> BanInfo {
+fn ban_info(prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> BanInfo {
     const SECOND: u64 = 1_000_000_000;
     let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
     BanInfo {
@@ -103,6 +103,6 @@ fn shown(prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> BanInf
         reason: ban.info.reason.clone(),
         packets: None,
         author: ban.info.author.to_string(),
-        time: ends::to_millisecond(ban.info.time),
+        time: end_times::to_millisecond(ban.info.time),
     }
 }

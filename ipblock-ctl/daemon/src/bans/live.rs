@@ -12,16 +12,16 @@ use tracing::{error, info};
 
 use super::{
     amount::Unasked,
-    kept::Kept,
-    stored::{Change, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
+    ended::EndedBans,
+    stored::{BanUpdate, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
 };
-use crate::ends;
+use crate::end_times;
 
 /// Every ban, and the kernel's tables.
 pub(crate) struct LiveBans {
     pub(super) bans: StoredBans,
     /// Ended ones that a step of the clock can bring back. With `bans` the store's rows.
-    pub(super) kept: Kept,
+    pub(super) ended: EndedBans,
     pub(super) tables: BanTables,
     /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
     /// clock are computed.
@@ -40,9 +40,9 @@ impl LiveBans {
         let now = Now::read();
         Ok(Self {
             bans: stored_bans(store, &now)?,
-            kept: Kept::new(&now),
+            ended: EndedBans::new(&now),
             tables,
-            wall_offset: ends::wall_offset(&now),
+            wall_offset: end_times::wall_offset(&now),
             out_of_step: true,
             disagreed_at: None,
             unasked: Unasked::default(),
@@ -124,7 +124,7 @@ impl LiveBans {
     /// Takes up other bans; the tables stay as they are.
     pub(crate) fn take_up(&mut self, bans: StoredBans) {
         self.bans = bans;
-        self.kept = Kept::new(&Now::read());
+        self.ended = EndedBans::new(&Now::read());
         self.out_of_step = true;
     }
 
@@ -140,7 +140,7 @@ impl LiveBans {
     pub(super) fn inside(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
         let live = prefixes.iter().flat_map(|prefix| self.bans.inside(*prefix));
         let live = live.map(|(prefix, _)| prefix);
-        live.chain(self.kept.inside(prefixes)).collect()
+        live.chain(self.ended.inside(prefixes)).collect()
     }
 
     /// What the store has to hold of these prefixes.
@@ -150,7 +150,7 @@ impl LiveBans {
     ) -> impl Iterator<Item = (IpNet, Option<&'a ipblock_store::Ban>)> {
         prefixes.iter().map(|&prefix| {
             let live = self.bans.get(prefix).map(|ban| ban.info.as_ref());
-            (prefix, live.or_else(|| self.kept.get(prefix)))
+            (prefix, live.or_else(|| self.ended.get(prefix)))
         })
     }
 
@@ -178,7 +178,7 @@ impl LiveBans {
         let changed = self.bans.change(gone);
         for (prefix, ban) in changed.before {
             if let Some(ban) = ban {
-                self.kept.keep(prefix, ban.info, now);
+                self.ended.keep(prefix, ban.info, now);
             }
         }
         self.write_or_mend_later(&changed.writes);
@@ -186,14 +186,14 @@ impl LiveBans {
 
     /// Moves the deadlines of bans that go by the wall clock, when that was set.
     pub(super) fn follow_wall_clock(&mut self, now: &Now) {
-        let offset = ends::wall_offset(now);
-        if !ends::is_a_step(self.wall_offset, offset) {
+        let offset = end_times::wall_offset(now);
+        if !end_times::is_a_step(self.wall_offset, offset) {
             return;
         }
         self.wall_offset = offset;
         let mut moved = going_by_the_wall(&self.bans, now);
         let room = (MAX_BANS as usize).saturating_sub(self.bans.len());
-        let back = self.kept.back(room, now).into_iter();
+        let back = self.ended.back(room, now).into_iter();
         moved.extend(back.map(|(prefix, ban)| (prefix, Some(ban))));
         if !moved.is_empty() {
             info!(bans = moved.len(), "the clock was set: ends move with it");
@@ -204,8 +204,9 @@ impl LiveBans {
 }
 
 /// The bans whose deadlines a step of the wall clock moves, with the new ones.
-fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<Change> {
-    let goes_by_it = |ban: &ipblock_store::Ban| ban.end.as_ref().is_some_and(ends::follows_wall);
+fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<BanUpdate> {
+    let goes_by_it =
+        |ban: &ipblock_store::Ban| ban.end.as_ref().is_some_and(end_times::follows_wall);
     bans.iter()
         .filter(|(_, ban)| goes_by_it(&ban.info))
         .map(|(prefix, ban)| (prefix, Some(with_deadline(Arc::clone(&ban.info), now))))
@@ -219,7 +220,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::ends::some_moment as now;
+    use crate::end_times::some_moment as now;
 
     fn ban(end: Option<End>) -> Arc<ipblock_store::Ban> {
         Arc::new(ipblock_store::Ban {
@@ -236,11 +237,11 @@ mod tests {
             wall: "2026-01-01T00:01:00Z".parse().unwrap(),
             boot: None,
         };
-        let mut duration_of_another_boot = ends::after(60, &now()).unwrap();
+        let mut duration_of_another_boot = end_times::after(60, &now()).unwrap();
         duration_of_another_boot.boot.as_mut().unwrap().boot_id = "another boot".to_owned();
         let all = [
             ("192.0.2.1/32", None),
-            ("192.0.2.2/32", ends::after(60, &now())),
+            ("192.0.2.2/32", end_times::after(60, &now())),
             ("192.0.2.3/32", Some(until)),
             ("192.0.2.4/32", Some(duration_of_another_boot)),
         ];
@@ -266,9 +267,9 @@ mod tests {
                 ("192.0.2.4/32".to_owned(), in_40_s),
             ]
         );
-        assert!(ends::is_a_step(
-            ends::wall_offset(&now()),
-            ends::wall_offset(&stepped)
+        assert!(end_times::is_a_step(
+            end_times::wall_offset(&now()),
+            end_times::wall_offset(&stepped)
         ));
     }
 }

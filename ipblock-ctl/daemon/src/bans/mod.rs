@@ -5,7 +5,7 @@
 
 mod amount;
 mod change;
-mod kept;
+mod ended;
 mod listing;
 pub(super) mod live;
 mod outcome;
@@ -17,8 +17,8 @@ mod warnings;
 use ipnet::IpNet;
 use tracing::{debug, error, info};
 
-use self::kept::Kept;
-use self::stored::{Change, until, with_deadline};
+use self::ended::EndedBans;
+use self::stored::{BanUpdate, until, with_deadline};
 pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},
@@ -26,7 +26,7 @@ pub(super) use self::{
 use ipblock_api::error::ApiError;
 use ipblock_datapath::clock::Now;
 
-use super::{drift::report::Part, state::Service};
+use super::{drift::report::Drifted, state::Service};
 
 /// Ended bans that one tick clears away, so that requests do not wait long behind it.
 const CLEARED_A_TICK: usize = 20_000;
@@ -56,13 +56,13 @@ impl Service {
         let ended = live.bans.ended(now.boot_ns).take(CLEARED_A_TICK);
         let (aside, gone): (Vec<IpNet>, Vec<IpNet>) = ended.partition(|prefix| {
             let ban = live.bans.get(*prefix);
-            ban.is_some_and(|ban| Kept::can_come_back(&ban.info))
+            ban.is_some_and(|ban| EndedBans::can_come_back(&ban.info))
         });
         if !aside.is_empty() {
             debug!(bans = aside.len(), "bans have ended by the wall clock");
             live.set_aside(aside, &now);
         }
-        let too_old = live.kept.too_old(&now);
+        let too_old = live.ended.too_old(&now);
         if !gone.is_empty() || !too_old.is_empty() {
             debug!(bans = gone.len(), "bans have ended");
             let changes = gone.into_iter().chain(too_old);
@@ -72,7 +72,7 @@ impl Service {
         drop(live);
         if let Some(address) = mended {
             self.repaired(
-                Part::Bans,
+                Drifted::Bans,
                 &format!("the ban tables disagreed at {address}"),
             );
         }

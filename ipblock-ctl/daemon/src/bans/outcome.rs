@@ -8,7 +8,7 @@ use ipblock_policy::bans::Ban;
 use ipblock_store::End;
 use rustc_hash::FxHashSet;
 
-use crate::ends;
+use crate::end_times;
 
 /// A ban that was asked for, of any number of prefixes.
 pub(super) struct Wanted {
@@ -72,10 +72,14 @@ impl Wanted {
 /// differ between two readings.
 fn compare(one: Option<&End>, other: Option<&End>, now: &Now) -> Ordering {
     match (one, other) {
-        (Some(one), Some(other)) if ends::follows_wall(one) && ends::follows_wall(other) => {
+        (Some(one), Some(other))
+            if end_times::follows_wall(one) && end_times::follows_wall(other) =>
+        {
             one.wall.cmp(&other.wall)
         }
-        (Some(one), Some(other)) => ends::deadline_ns(one, now).cmp(&ends::deadline_ns(other, now)),
+        (Some(one), Some(other)) => {
+            end_times::deadline_ns(one, now).cmp(&end_times::deadline_ns(other, now))
+        }
         // Never is later than the latest that the boot clock can say.
         (one, other) => one.is_none().cmp(&other.is_none()),
     }
@@ -87,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::bans::with_deadline;
-    use crate::ends::some_moment as now;
+    use crate::end_times::some_moment as now;
 
     fn ban(end: Option<End>, reason: &str, author: &str) -> ipblock_store::Ban {
         ipblock_store::Ban {
@@ -99,7 +103,7 @@ mod tests {
     }
 
     fn after(seconds: u64) -> Option<End> {
-        ends::after(seconds, &now())
+        end_times::after(seconds, &now())
     }
 
     fn at(time: &str) -> End {

@@ -77,7 +77,7 @@ mod tests {
     use ipblock_store::End;
 
     use super::*;
-    use crate::ends::some_moment;
+    use crate::end_times::some_moment;
 
     #[test]
     fn a_summary_names_what_became_of_each_prefix() {

@@ -21,13 +21,13 @@ use ipnet::{IpNet, Ipv6Net};
 use tracing::info;
 
 use super::{
-    Change,
+    BanUpdate,
     outcome::Wanted,
     record::{Done, NAMED, audit, summary},
     until, warnings, with_deadline,
 };
 use crate::changes::asked::Asked;
-use crate::{addresses, caller::Caller, ends, guard::log_forced, state::Service};
+use crate::{addresses, caller::Caller, end_times, guard::log_forced, state::Service};
 
 /// Prefixes that an answer shows.
 const SHOWN: usize = 100;
@@ -72,7 +72,7 @@ impl Service {
         let (unasked, much) = live.unasked.judge(&prefixes, &live.bans, &now, asked)?;
         forced.extend(much);
         reach(Step::Judged);
-        let (mut changes, mut done) = (Vec::<Change>::new(), Vec::new());
+        let (mut changes, mut done) = (Vec::<BanUpdate>::new(), Vec::new());
         let mut banned = Banned::default();
         let mut new = 0;
         for &prefix in &prefixes {
@@ -155,11 +155,14 @@ impl Service {
             }
             not_banned.push(*prefix);
             // An ended one must not come back when the clock is set.
-            if ban.is_some() || live.kept.get(*prefix).is_some() {
+            if ban.is_some() || live.ended.get(*prefix).is_some() {
                 changes.push((*prefix, None));
             }
         }
-        let gone: Vec<IpNet> = changes.iter().map(|(prefix, _): &Change| *prefix).collect();
+        let gone: Vec<IpNet> = changes
+            .iter()
+            .map(|(prefix, _): &BanUpdate| *prefix)
+            .collect();
         if !changes.is_empty() {
             let entry = audit(author, "unban", &warnings::named(&gone, NAMED), &now);
             live.carry_out(&self.store, changes, Some(&entry))?;
@@ -229,7 +232,7 @@ fn end(expires: Expiry, now: &Now) -> Result<Option<End>, ApiError> {
         ))),
         Expiry::At(wall) => Ok(Some(End { wall, boot: None })),
         Expiry::After(0) => Err(refused("a ban of 0 seconds ends at once".to_owned())),
-        Expiry::After(seconds) => ends::after(seconds, now).map(Some).ok_or_else(|| {
+        Expiry::After(seconds) => end_times::after(seconds, now).map(Some).ok_or_else(|| {
             refused(format!("a ban of {seconds} seconds is too long"))
                 .with_hint("ban permanently instead: --permanent")
         }),

@@ -8,10 +8,10 @@ use ipblock_store::{End, Store, StoreError};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::ends;
+use crate::end_times;
 
 /// A change of one prefix's ban.
-pub(super) type Change = (IpNet, Option<Ban<Arc<ipblock_store::Ban>>>);
+pub(super) type BanUpdate = (IpNet, Option<Ban<Arc<ipblock_store::Ban>>>);
 
 /// The bans of a store, with their deadlines on this boot's clock.
 pub(crate) type StoredBans = Bans<Arc<ipblock_store::Ban>>;
@@ -52,10 +52,10 @@ pub(super) fn with_deadline(
 }
 
 fn deadline(end: Option<&End>, now: &Now) -> u64 {
-    end.map_or(NEVER, |end| ends::deadline_ns(end, now))
+    end.map_or(NEVER, |end| end_times::deadline_ns(end, now))
 }
 
 /// When a ban ends, for people.
 pub(super) fn until(ban: &ipblock_store::Ban, now: &Now) -> Option<Timestamp> {
-    ban.end.as_ref().map(|end| ends::shown(end, now))
+    ban.end.as_ref().map(|end| end_times::displayed(end, now))
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A wide change with the bans that it leaves in force.
-struct Found {
+struct WideChange {
     wide: Wide,
     bans: Vec<IpNet>,
 }
@@ -61,7 +61,7 @@ impl Service {
         }
     }
 
-    fn amount_of(&self, plan: &Plan, bans: Option<&StoredBans>) -> Option<Found> {
+    fn amount_of(&self, plan: &Plan, bans: Option<&StoredBans>) -> Option<WideChange> {
         let used: BTreeSet<_> = {
             let state = self.read();
             let records = state.interfaces.records();
@@ -83,11 +83,11 @@ impl Service {
         let bans = bans.map(|bans| live_prefixes(bans, &now));
         let wide = newly_dropped(&zones, &live, bans.as_deref().unwrap_or(&live))?;
         let bans = bans.unwrap_or(live);
-        Some(Found { wide, bans })
+        Some(WideChange { wide, bans })
     }
 }
 
-impl Found {
+impl WideChange {
     fn in_one_line(&self, plan: &Plan) -> String {
         self.wide.in_one_line(&plan.after, &self.bans, plan.now)
     }

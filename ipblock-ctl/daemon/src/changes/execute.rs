@@ -19,7 +19,7 @@ use crate::{
         plan::{Plan, ZoneStep},
     },
     changing::Changing,
-    ends,
+    end_times,
     generations::{
         fresh::Fresh,
         switch::{Change, Judge},
@@ -117,7 +117,7 @@ impl Service {
 
         let started = Instant::now();
         let end = trial.as_ref().map(|trial| trial.end.wall);
-        let confirm_deadline = end.map(ends::to_millisecond);
+        let confirm_deadline = end.map(end_times::to_millisecond);
         let deploy = Deploy {
             revision,
             trial,
@@ -251,7 +251,7 @@ impl Service {
         else {
             return Ok(None);
         };
-        let end = ends::after(seconds, &Now::read()).ok_or_else(|| {
+        let end = end_times::after(seconds, &Now::read()).ok_or_else(|| {
             let message = format!("{seconds} s to confirm are too many");
             ApiError::new(ErrorKind::Invalid, message).with_hint("write for example 60s or 5m")
         })?;

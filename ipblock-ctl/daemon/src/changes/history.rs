@@ -26,7 +26,7 @@ use crate::{
     },
     changing::Changing,
     connections::Room,
-    ends,
+    end_times,
     rulesets::{Snapshot, stored_ruleset},
     state::Service,
 };
@@ -199,7 +199,7 @@ impl Service {
         let message = format!(
             "revision {} awaits confirmation until {:.0}",
             trial.revision,
-            ends::shown(&trial.trial.end, &Now::read())
+            end_times::displayed(&trial.trial.end, &Now::read())
         );
         let hint = format!(
             "`ipblock-ctl confirm` keeps it, `ipblock-ctl rollback {}` goes back now",
@@ -213,7 +213,7 @@ impl Service {
     pub fn roll_back_unconfirmed(&self) {
         let is_over = |trial: &Confirmation| {
             let now = Now::read();
-            ends::deadline_ns(&trial.trial.end, &now) <= now.boot_ns
+            end_times::deadline_ns(&trial.trial.end, &now) <= now.boot_ns
         };
         if !self.read().rulesets.confirmation().is_some_and(is_over) {
             return;

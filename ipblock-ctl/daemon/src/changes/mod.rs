@@ -3,7 +3,7 @@
 mod amounts;
 pub(crate) mod applied;
 pub(crate) mod asked;
-pub(crate) mod compiled;
+pub(crate) mod compile_cache;
 pub(crate) mod deploy;
 pub(crate) mod execute;
 mod history;

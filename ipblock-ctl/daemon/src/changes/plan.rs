@@ -7,7 +7,7 @@ use std::{
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},
-    types::{AddressChange, Change, Diff, EntryChange, RuleChange},
+    types::{AddressChange, Diff, EntryChange, RuleChange, RuleChangeKind},
 };
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{
@@ -19,7 +19,7 @@ use ipblock_policy::{
 use jiff::Timestamp;
 
 use crate::{
-    changes::compiled::{CompiledRulesets, Zones},
+    changes::compile_cache::{CompileCache, Zones},
     state::{Service, State},
 };
 
@@ -143,9 +143,9 @@ impl Plan {
                 .map(|change| RuleChange {
                     name: change.name.clone(),
                     change: match change.kind {
-                        ChangeKind::Added => Change::Added,
-                        ChangeKind::Changed => Change::Changed,
-                        ChangeKind::Removed => Change::Removed,
+                        ChangeKind::Added => RuleChangeKind::Added,
+                        ChangeKind::Changed => RuleChangeKind::Changed,
+                        ChangeKind::Removed => RuleChangeKind::Removed,
                     },
                     detail: change.detail.clone(),
                 })
@@ -187,12 +187,14 @@ impl Service {
         ruleset: &Arc<Ruleset>,
         now: Timestamp,
     ) -> Result<Zones, ApiError> {
-        Ok(self.compiled().zones(ruleset, now)?)
+        Ok(self.compile_cache().zones(ruleset, now)?)
     }
 
     /// What was compiled last.
-    pub(crate) fn compiled(&self) -> MutexGuard<'_, CompiledRulesets> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn compile_cache(&self) -> MutexGuard<'_, CompileCache> {
+        self.compile_cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses a ruleset that drops a zone with interfaces in it.

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
-    sinks::{self, Sinks},
+    sinks::{self, SinkConfigs},
     values::{duration, number},
 };
 use crate::settings::{AlertsConfig, LogFormat};
@@ -33,7 +33,7 @@ pub struct Alerts {
     pub keep_for: Option<Duration>,
     /// `[[alerts.sink]]`; an empty list is no sink at all.
     #[serde(default, rename = "sink", deserialize_with = "sinks::read")]
-    pub sinks: Option<Sinks>,
+    pub sinks: Option<SinkConfigs>,
 }
 
 impl Alerts {

@@ -16,10 +16,10 @@ use super::ConfigFile;
 const MOST: usize = 100;
 
 /// One thing that is wrong, at a byte offset.
-pub(super) type Problem = (usize, String);
+pub(super) type ConfigProblem = (usize, String);
 
 /// Reads a file, or finds all that is wrong with it, in the order of the text.
-pub(super) fn read(text: &str) -> Result<ConfigFile, Vec<Problem>> {
+pub(super) fn read(text: &str) -> Result<ConfigFile, Vec<ConfigProblem>> {
     let mut document = DeTable::parse(text).map_err(|error| vec![problem(&error)])?;
     let mut problems = Vec::new();
     let mut changed = BTreeSet::new();
@@ -42,7 +42,7 @@ pub(super) fn read(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     Err(problems)
 }
 
-fn problem(error: &toml::de::Error) -> Problem {
+fn problem(error: &toml::de::Error) -> ConfigProblem {
     let at = error.span().map_or(0, |span| span.start);
     (at, said(&error.message().replace('\n', ", ")))
 }

@@ -41,7 +41,7 @@ const OWN_HEADERS: [&str; 5] = [
 
 /// Every sink of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sinks {
+pub struct SinkConfigs {
     /// In their order, each with a name of its own.
     pub configs: Vec<SinkConfig>,
     /// Whether the configuration file itself holds the value of a header.
@@ -51,7 +51,7 @@ pub struct Sinks {
 /// One table as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct SinkTable {
     #[serde(default, rename = "type")]
     kind: Option<SinkKind>,
     #[serde(default, deserialize_with = "name")]
@@ -85,14 +85,14 @@ struct Header {
 struct Tables;
 
 impl<'de> Visitor<'de> for Tables {
-    type Value = Sinks;
+    type Value = SinkConfigs;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`[[alerts.sink]]`, with two pairs of brackets")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<Sinks, A::Error> {
-        let mut sinks = Sinks::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<SinkConfigs, A::Error> {
+        let mut sinks = SinkConfigs::default();
         while tables.next_element_seed(Next(&mut sinks))?.is_some() {}
         Ok(sinks)
     }
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Tables {
 
 /// One table, which is added to those before it. What is wrong with it as a whole is told while it is
 /// read: only then has the error the place of this table.
-struct Next<'a>(&'a mut Sinks);
+struct Next<'a>(&'a mut SinkConfigs);
 
 impl<'de> DeserializeSeed<'de> for Next<'_> {
     type Value = ();
@@ -118,18 +118,18 @@ impl<'de> Visitor<'de> for Next<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<(), A::Error> {
-        let table = Table::deserialize(MapAccessDeserializer::new(keys))?;
+        let table = SinkTable::deserialize(MapAccessDeserializer::new(keys))?;
         self.0.add(table).map_err(A::Error::custom)
     }
 }
 
 /// Reads them all.
-pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Sinks>, D::Error> {
+pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SinkConfigs>, D::Error> {
     value.deserialize_seq(Tables).map(Some)
 }
 
-impl Sinks {
-    fn add(&mut self, table: Table) -> Result<(), String> {
+impl SinkConfigs {
+    fn add(&mut self, table: SinkTable) -> Result<(), String> {
         let number = self.configs.len() + 1;
         let called = table.name.as_deref();
         let called = called.or_else(|| table.kind.map(SinkKind::as_str));
@@ -161,7 +161,7 @@ impl Sinks {
     }
 }
 
-impl Table {
+impl SinkTable {
     fn resolve(self) -> Result<SinkConfig, String> {
         let own = self
             .kind

@@ -20,12 +20,12 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 /// The places of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    book: Mutex<Book>,
+    occupancy: Mutex<Occupancy>,
     rooms: Arc<Rooms>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct Occupancy {
     tally: HashMap<Rank, Tally>,
     of_one: HashMap<(Rank, Origin), usize>,
     timed_out: u64,
@@ -74,14 +74,14 @@ pub(crate) struct Ticket {
 impl Places {
     /// A place for one more connection of this origin, unless there are too many.
     pub(super) fn take(self: &Arc<Self>, rank: Rank, origin: Origin) -> Result<Ticket, ApiError> {
-        let mut book = self.book();
+        let mut occupancy = self.occupancy();
         let (in_all, of_one) = rank.bounds();
-        let taken = book
+        let taken = occupancy
             .of_one
             .get(&(rank, origin))
             .copied()
             .unwrap_or_default();
-        let tally = book.tally_of(rank);
+        let tally = occupancy.tally_of(rank);
         let full = match tally.open {
             _ if taken >= of_one => Some(format!("{taken} connections of {origin}")),
             open if open >= in_all => Some(format!("{open} connections of such users")),
@@ -89,7 +89,7 @@ impl Places {
         };
         if let Some(full) = full {
             tally.refused += 1;
-            book.turned_away.one_more(&full, Instant::now());
+            occupancy.turned_away.one_more(&full, Instant::now());
             let message = format!("ipblockd has {full} already, which is as many as may be");
             return Err(ApiError::new(ErrorKind::Failed, message).with_hint(format!(
                 "try again when others are done, or close what hangs: `{}` shows it",
@@ -97,7 +97,7 @@ impl Places {
             )));
         }
         tally.open += 1;
-        *book.of_one.entry((rank, origin)).or_default() += 1;
+        *occupancy.of_one.entry((rank, origin)).or_default() += 1;
         Ok(Ticket {
             places: Arc::clone(self),
             rank,
@@ -108,32 +108,34 @@ impl Places {
 
     /// Counts a connection that is cut off.
     pub(crate) fn count(&self, cut: Cut) {
-        let mut book = self.book();
+        let mut occupancy = self.occupancy();
         match cut {
-            Cut::TimedOut => book.timed_out += 1,
-            Cut::Malformed => book.malformed += 1,
+            Cut::TimedOut => occupancy.timed_out += 1,
+            Cut::Malformed => occupancy.malformed += 1,
         }
     }
 
     /// As it is now.
     pub(crate) fn traffic(&self) -> Traffic {
-        let mut book = self.book();
+        let mut occupancy = self.occupancy();
         Traffic {
             ranks: Rank::API
                 .into_iter()
-                .map(|rank| (rank.name(), *book.tally_of(rank)))
+                .map(|rank| (rank.name(), *occupancy.tally_of(rank)))
                 .collect(),
-            timed_out: book.timed_out,
-            malformed: book.malformed,
+            timed_out: occupancy.timed_out,
+            malformed: occupancy.malformed,
         }
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn occupancy(&self) -> MutexGuard<'_, Occupancy> {
+        self.occupancy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
+impl Occupancy {
     fn tally_of(&mut self, rank: Rank) -> &mut Tally {
         self.tally.entry(rank).or_default()
     }
@@ -169,14 +171,14 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut book = self.places.book();
-        let tally = book.tally_of(self.rank);
+        let mut occupancy = self.places.occupancy();
+        let tally = occupancy.tally_of(self.rank);
         tally.open = tally.open.saturating_sub(1);
         let holder = (self.rank, self.origin);
-        if let Some(taken) = book.of_one.get_mut(&holder) {
+        if let Some(taken) = occupancy.of_one.get_mut(&holder) {
             *taken = taken.saturating_sub(1);
             if *taken == 0 {
-                book.of_one.remove(&holder);
+                occupancy.of_one.remove(&holder);
             }
         }
     }
@@ -254,7 +256,7 @@ mod tests {
     fn a_place_that_is_left_can_be_taken_again_and_nothing_is_remembered_of_it() {
         let places: Arc<Places> = Arc::default();
         drop(take_all(&places, Rank::Viewer, 7));
-        assert!(places.book().of_one.is_empty());
+        assert!(places.occupancy().of_one.is_empty());
         assert_eq!(take_all(&places, Rank::Viewer, 7).len(), 32);
         let (name, tally) = places.traffic().ranks[2];
         assert_eq!((name, tally.open, tally.refused), ("ipblock-view", 0, 2));

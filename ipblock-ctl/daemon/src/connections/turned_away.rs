@@ -17,7 +17,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{bounds::Bounds, http1::http1};
-use crate::error::Failure;
+use crate::error::ErrorAnswer;
 
 /// Connections that are answered at a time; more are closed without a word.
 const ANSWERED: usize = 32;
@@ -60,7 +60,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(move |_request: Request<Incoming>| {
-        let answer = (StatusCode::SERVICE_UNAVAILABLE, Failure(error.clone()));
+        let answer = (StatusCode::SERVICE_UNAVAILABLE, ErrorAnswer(error.clone()));
         async move { Ok::<Response, Infallible>(answer.into_response()) }
     });
     let served = http1(&bounds)

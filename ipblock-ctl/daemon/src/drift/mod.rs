@@ -1,11 +1,11 @@
 //! Drift: where the kernel is not as it should be. Found, put right, and told.
 //!
-//! [`pins`] looks after what is pinned, [`look`] after what the maps say and after zones that have no
+//! [`pins`] looks after what is pinned, [`samples`] after what the maps say and after zones that have no
 //! generation; links and the programs that they run are looked after in `attach`.
 
-mod look;
 mod pins;
 pub(super) mod report;
+mod samples;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use ipblock_policy::ZoneName;
 use ipblock_store::Author;
 use tracing::warn;
 
-use report::Part;
+use report::Drifted;
 
 use super::state::{Service, State};
 
@@ -30,7 +30,7 @@ impl State {
 
 impl Service {
     /// Counts a repair, and tells of it.
-    pub(super) fn repaired(&self, part: Part, what: &str) {
+    pub(super) fn repaired(&self, part: Drifted, what: &str) {
         *self.write().drift.repaired.entry(part).or_default() += 1;
         warn!(part = part.name(), what, "drift was put right");
         self.audit(&Author::daemon(), "repair", what);

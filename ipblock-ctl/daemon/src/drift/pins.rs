@@ -4,7 +4,7 @@ use ipblock_datapath::{PinDirectory, PinnedLink, PutRight};
 use ipblock_policy::{Hinted, text::counted};
 use tracing::error;
 
-use super::{Part, Service, State};
+use super::{Drifted, Service, State};
 
 impl Service {
     /// Pins again what somebody has unpinned or replaced. Called every second, while nothing changes.
@@ -12,7 +12,7 @@ impl Service {
         let PutRight { count, failed } = self.pins_put_right(&self.read());
         if count > 0 {
             let pins = counted(count, "pin was", "pins were");
-            self.repaired(Part::Pins, &format!("{pins} gone or replaced"));
+            self.repaired(Drifted::Pins, &format!("{pins} gone or replaced"));
         }
         let problem = failed.map(|error| error.in_one_line());
         let known = std::mem::replace(&mut self.write().drift.pins, problem.clone());

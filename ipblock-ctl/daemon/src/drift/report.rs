@@ -12,7 +12,7 @@ pub(crate) struct Drift {
     /// Why pins could not be put right.
     pub(super) pins: Option<String>,
     /// Repairs since the start.
-    pub(super) repaired: BTreeMap<Part, u64>,
+    pub(super) repaired: BTreeMap<Drifted, u64>,
     /// Nothing is sampled before.
     pub(super) rests_until: Option<Instant>,
     /// No zone is built before.
@@ -23,7 +23,7 @@ pub(crate) struct Drift {
 
 /// What can drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
+pub(crate) enum Drifted {
     /// What is pinned.
     Pins,
     /// Links, and which program they run.
@@ -34,7 +34,7 @@ pub(crate) enum Part {
     Bans,
 }
 
-impl Part {
+impl Drifted {
     const ALL: [Self; 4] = [Self::Pins, Self::Links, Self::Tables, Self::Bans];
 
     /// As a label.
@@ -60,8 +60,10 @@ impl Drift {
     }
 
     /// Repairs since the start, by what drifted.
-    pub(crate) fn repairs(&self) -> impl Iterator<Item = (Part, u64)> {
+    pub(crate) fn repairs(&self) -> impl Iterator<Item = (Drifted, u64)> {
         let count = |part| self.repaired.get(&part).copied().unwrap_or_default();
-        Part::ALL.into_iter().map(move |part| (part, count(part)))
+        Drifted::ALL
+            .into_iter()
+            .map(move |part| (part, count(part)))
     }
 }

@@ -22,7 +22,7 @@ use ipblock_store::{GenerationCounts, NewGeneration, Store, StoreError, ZoneSwit
 use jiff::Timestamp;
 
 use crate::{
-    alerts::book::{Book, known_rules},
+    alerts::retired::{RetiredGenerations, known_rules},
     changing::Changing,
     generations::counts::{Counts, per_rule},
 };
@@ -36,7 +36,7 @@ pub(crate) struct Generations {
     /// they still judge and count.
     lingering: Vec<(ZoneName, LiveZone)>,
     /// What generations that are gone stood for.
-    book: Book,
+    retired: RetiredGenerations,
     /// Counts of generations that are gone, as the store has them.
     base: Counts,
 }
@@ -96,8 +96,8 @@ impl Generations {
     }
 
     /// What generations that are gone stood for.
-    pub(crate) fn book(&self) -> &Book {
-        &self.book
+    pub(crate) fn retired(&self) -> &RetiredGenerations {
+        &self.retired
     }
 
     /// What generations have counted that are gone.
@@ -151,7 +151,7 @@ impl Generations {
         let rules = known_rules(deployed);
         for (name, live) in &replaced {
             let (number, classes) = (live.generation.number(), Arc::clone(&live.classes));
-            self.book
+            self.retired
                 .retire(number, name.clone(), classes, Arc::clone(&rules));
         }
         replaced

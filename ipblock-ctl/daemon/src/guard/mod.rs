@@ -20,7 +20,7 @@ use tracing::warn;
 pub(super) use self::sources::Sources;
 use self::{
     judge::Moment,
-    sources::{SSH_PEER, Seen},
+    sources::{SSH_PEER, Survey},
 };
 use super::{bans::StoredBans, caller::Caller, state::Service};
 use crate::changes::plan::Plan;
@@ -116,7 +116,7 @@ impl Service {
 }
 
 fn guarded(
-    seen: Result<Arc<Seen>, ApiError>,
+    seen: Result<Arc<Survey>, ApiError>,
     caller: Option<&Caller>,
     force: bool,
 ) -> Result<Guarded, ApiError> {

@@ -37,7 +37,7 @@ struct Last {
     began: Instant,
     /// How many connections had been accepted before it.
     accepted: Option<u64>,
-    seen: Arc<Seen>,
+    seen: Arc<Survey>,
     surroundings: Surroundings,
 }
 
@@ -54,7 +54,7 @@ struct Surroundings {
 
 /// What was seen at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Survey {
     /// Addresses that must not be cut off; the operator's own are not among them.
     pub(super) protected: Protected,
     /// Every TCP connection.
@@ -72,19 +72,19 @@ impl Sources {
     }
 
     /// Everything as it is now.
-    pub(super) fn look(&self) -> Result<Arc<Seen>, ApiError> {
+    pub(super) fn look(&self) -> Result<Arc<Survey>, ApiError> {
         self.look_with(Duration::ZERO)
     }
 
     /// Every connection that there is, the rest as it was a moment ago: routes may be a million. The
     /// tables of connections are read when one was accepted since the last look, which takes
     /// milliseconds: a storm of bans would be slow.
-    pub(super) fn look_quickly(&self) -> Result<Arc<Seen>, ApiError> {
+    pub(super) fn look_quickly(&self) -> Result<Arc<Survey>, ApiError> {
         self.look_with(RECENT)
     }
 
     /// A look that began after it was asked for, with surroundings of at most this age.
-    fn look_with(&self, age: Duration) -> Result<Arc<Seen>, ApiError> {
+    fn look_with(&self, age: Duration) -> Result<Arc<Survey>, ApiError> {
         let asked = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = asked.checked_sub(age).unwrap_or(asked);
@@ -106,7 +106,7 @@ impl Sources {
             Some(known) if known.listening == connections.listening => known,
             _ => self.surroundings(began, &connections)?,
         };
-        let seen = Arc::new(Seen::of(&surroundings, connections));
+        let seen = Arc::new(Survey::of(&surroundings, connections));
         *last = Some(Last {
             began,
             accepted,
@@ -160,7 +160,7 @@ impl Sources {
     }
 }
 
-impl Seen {
+impl Survey {
     fn of(surroundings: &Surroundings, connections: Connections) -> Self {
         let mut protected = surroundings.hosts.clone();
         for (peer, port) in connections.peers_of(&surroundings.ssh_ports) {
@@ -216,7 +216,7 @@ mod tests {
         let sources = Sources::new(root.path(), ssh_ports);
         let connections = sources.connections().unwrap();
         let surroundings = sources.of_files(Instant::now(), &connections);
-        let seen = Seen::of(&surroundings, connections);
+        let seen = Survey::of(&surroundings, connections);
         let addresses = seen.protected.addresses();
         addresses
             .into_iter()
@@ -308,7 +308,7 @@ mod tests {
         fs::write(&resolv_conf, "nameserver 192.0.2.53\n").unwrap();
         let sources = Sources::new(root.path(), Some(Vec::new()));
         let knows =
-            |seen: &Seen, last: u8| !seen.protected.why([192, 0, 2, last].into()).is_empty();
+            |seen: &Survey, last: u8| !seen.protected.why([192, 0, 2, last].into()).is_empty();
         assert!(knows(&sources.look().unwrap(), 53));
         fs::write(&resolv_conf, "nameserver 192.0.2.54\n").unwrap();
         assert!(knows(&sources.look_quickly().unwrap(), 53));

@@ -27,7 +27,7 @@ use crate::{
     bodies::{BACKUP_TIME, MAX_BACKUP, too_slow},
     caller::Caller,
     connections::AnswerTime,
-    error::Failure,
+    error::ErrorAnswer,
     state::Service,
 };
 
@@ -35,7 +35,7 @@ use crate::{
 const CHUNK: usize = 256 << 10;
 
 /// The store as it is, written while the client reads.
-pub(super) async fn back_up(State(service): State<Arc<Service>>) -> Result<Response, Failure> {
+pub(super) async fn back_up(State(service): State<Arc<Service>>) -> Result<Response, ErrorAnswer> {
     let file = run_blocking(move || service.back_up()).await?;
     let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
     tokio::spawn(async move {
@@ -72,16 +72,16 @@ pub(super) async fn restore(
     Extension(caller): Extension<Caller>,
     Query(query): Query<RestoreQuery>,
     body: Body,
-) -> Result<impl IntoResponse, Failure> {
-    let aside = service.directory_aside().map_err(Failure)?;
+) -> Result<impl IntoResponse, ErrorAnswer> {
+    let aside = service.directory_aside().map_err(ErrorAnswer)?;
     let path = aside.path().join(DATABASE);
     let failed = |error: &dyn std::fmt::Display| {
         let message = format!("the backup could not be received: {error}");
-        Failure(ApiError::new(ErrorKind::Failed, message))
+        ErrorAnswer(ApiError::new(ErrorKind::Failed, message))
     };
     let too_large = || {
         let message = format!("the backup is larger than {MAX_BACKUP} bytes");
-        Failure(ApiError::new(ErrorKind::Invalid, message))
+        ErrorAnswer(ApiError::new(ErrorKind::Invalid, message))
     };
     if body.size_hint().lower() > MAX_BACKUP as u64 {
         return Err(too_large());

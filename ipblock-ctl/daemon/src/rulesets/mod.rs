@@ -2,10 +2,10 @@
 //!
 //! Everybody may read them; only a change changes them.
 
-mod durations;
-mod kept;
 mod rebase;
+mod rule_durations;
 mod staging;
+mod stored_edit;
 mod wall_clock;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use ipblock_datapath::clock::Now;
 use ipblock_policy::{RuleId, Ruleset, document};
 use ipblock_store::{Confirmation, Deploy, End, Store, StoredRuleset};
 
-use crate::{changing::Changing, ends, rulesets::durations::Durations};
+use crate::{changing::Changing, end_times, rulesets::rule_durations::Durations};
 
 /// Which rulesets there are.
 pub(crate) struct Rulesets {
@@ -88,7 +88,7 @@ impl Rulesets {
             staged,
             trial,
             durations: Durations(store.rule_durations()?),
-            wall_offset: ends::wall_offset(&Now::read()),
+            wall_offset: end_times::wall_offset(&Now::read()),
         })
     }
 

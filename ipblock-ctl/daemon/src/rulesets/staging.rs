@@ -16,8 +16,8 @@ use crate::{
     answers::{RuleToml, RulesetToml},
     changes::applied::Held,
     changing::Changing,
-    ends,
-    rulesets::{Snapshot, StagedSet, durations, kept::kept, to_stored},
+    end_times,
+    rulesets::{Snapshot, StagedSet, rule_durations, stored_edit::stored_edit, to_stored},
     state::Service,
 };
 
@@ -38,7 +38,7 @@ impl Service {
         let mut clocks = Now::read();
         // Ends are reckoned from here: in whole milliseconds they can be read, and the store keeps
         // all of them.
-        clocks.wall = ends::to_millisecond(clocks.wall);
+        clocks.wall = end_times::to_millisecond(clocks.wall);
         let now = clocks.wall;
         let mut done = Vec::new();
         let mut edits = Vec::new();
@@ -52,7 +52,7 @@ impl Service {
                 time: now,
                 author: author.clone(),
                 summary: summary.clone(),
-                edit: kept(edit)
+                edit: stored_edit(edit)
                     .map_err(|error| ApiError::new(ErrorKind::Failed, error.to_string()))?,
             });
             done.extend(summary);
@@ -83,7 +83,7 @@ impl Service {
         // What cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
-        let durations = durations::given(&request.edits, &ruleset, &clocks);
+        let durations = rule_durations::given(&request.edits, &ruleset, &clocks);
         if !durations.is_empty() {
             self.store.set_rule_durations(durations.iter().cloned())?;
         }

@@ -9,8 +9,8 @@ use tracing::{info, warn};
 
 use crate::{
     changing::Changing,
-    ends,
-    rulesets::{Snapshot, durations::Durations},
+    end_times,
+    rulesets::{Snapshot, rule_durations::Durations},
     state::Service,
 };
 
@@ -18,8 +18,8 @@ impl Service {
     /// Reckons the kernel's deadlines of rules anew when the wall clock was set: a rule that ends at
     /// a time ends at that time. Called every second.
     pub(crate) fn follow_wall_clock(&self) -> Result<(), ApiError> {
-        let offset = ends::wall_offset(&Now::read());
-        if ends::is_a_step(self.read().rulesets.wall_offset(), offset) {
+        let offset = end_times::wall_offset(&Now::read());
+        if end_times::is_a_step(self.read().rulesets.wall_offset(), offset) {
             let changing = &self.begin_change();
             let by = offset - self.read().rulesets.wall_offset();
             let by = SignedDuration::from_nanos_i128(by);

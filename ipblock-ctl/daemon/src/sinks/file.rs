@@ -17,7 +17,7 @@ use nix::{
     unistd::{Uid, geteuid},
 };
 
-use super::{Batch, Failure, Receiver};
+use super::{Batch, DeliveryError, Receiver};
 
 /// Alerts in one write. Few enough that a file ends near its size.
 const BATCH: usize = 100;
@@ -114,16 +114,16 @@ impl Receiver for File {
         BATCH
     }
 
-    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let mut lines = Vec::new();
         for alert in batch.iter() {
-            serde_json::to_writer(&mut lines, alert).map_err(|error| Failure::Refused {
+            serde_json::to_writer(&mut lines, alert).map_err(|error| DeliveryError::Refused {
                 detail: error.to_string(),
             })?;
             lines.push(b'\n');
         }
         self.write(&lines)
-            .map_err(|why| Failure::again(format!("{}: {why}", self.path.display())))
+            .map_err(|why| DeliveryError::again(format!("{}: {why}", self.path.display())))
     }
 }
 

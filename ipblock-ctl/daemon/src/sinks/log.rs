@@ -3,7 +3,7 @@
 use ipblock_api::types::AlertInfo;
 use tracing::warn;
 
-use super::{Batch, Failure, Receiver};
+use super::{Batch, DeliveryError, Receiver};
 
 /// Alerts between two looks at the queue.
 const BATCH: usize = 256;
@@ -16,7 +16,7 @@ impl Receiver for Log {
         BATCH
     }
 
-    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         batch.iter().for_each(tell);
         Ok(())
     }

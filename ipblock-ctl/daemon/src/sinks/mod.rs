@@ -41,13 +41,13 @@ trait Receiver {
     fn batch(&self) -> usize;
 
     /// Hands a batch over, all of it or nothing as far as can be told.
-    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure>;
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
 }
 
 /// Why a batch was not delivered. Details hold no secrets: no value of a header, and of a URL no
 /// more than its host.
 #[derive(Debug, PartialEq, Eq)]
-enum Failure {
+enum DeliveryError {
     /// It may go well later.
     Again {
         /// What stands in the way.
@@ -62,7 +62,7 @@ enum Failure {
     },
 }
 
-impl Failure {
+impl DeliveryError {
     fn again(detail: impl Into<String>) -> Self {
         Self::Again {
             detail: detail.into(),
@@ -75,14 +75,14 @@ impl Failure {
 type MakeReceiver = Box<dyn Fn() -> Box<dyn Receiver> + Send>;
 
 /// A sink before it runs.
-struct Plan {
+struct SinkPlan {
     name: String,
     kind: SinkKind,
     queue: usize,
     make: MakeReceiver,
 }
 
-impl From<&SinkConfig> for Plan {
+impl From<&SinkConfig> for SinkPlan {
     fn from(config: &SinkConfig) -> Self {
         let (kind, make): (_, MakeReceiver) = match config.target.clone() {
             SinkTarget::Log => (SinkKind::Log, Box::new(|| Box::new(Log))),
@@ -127,10 +127,10 @@ impl Sinks {
     /// Starts them. One that cannot be started is there all the same, failing, and loses what it is
     /// offered.
     pub(super) fn start(configs: &[SinkConfig]) -> Self {
-        Self::begin(configs.iter().map(Plan::from), Timing::default())
+        Self::begin(configs.iter().map(SinkPlan::from), Timing::default())
     }
 
-    fn begin(plans: impl IntoIterator<Item = Plan>, timing: Timing) -> Self {
+    fn begin(plans: impl IntoIterator<Item = SinkPlan>, timing: Timing) -> Self {
         Self(plans.into_iter().map(|plan| start(plan, timing)).collect())
     }
 
@@ -185,7 +185,7 @@ impl Drop for Sinks {
     }
 }
 
-fn start(plan: Plan, timing: Timing) -> Sink {
+fn start(plan: SinkPlan, timing: Timing) -> Sink {
     let queue = Arc::new(Queue::new(plan.queue));
     let (name, kind) = (plan.name.clone(), plan.kind);
     let started = thread::Builder::new()

@@ -11,14 +11,14 @@ use ipblock_api::types::{AlertInfo, SinkState};
 
 /// Alerts that were offered together, or what is left of them. Never empty.
 #[derive(Debug)]
-struct Part {
+struct OfferRest {
     alerts: Arc<[AlertInfo]>,
     rest: Range<usize>,
 }
 
 /// Alerts that are under way, oldest first. Never empty.
 #[derive(Debug)]
-pub(super) struct Batch(Vec<Part>);
+pub(super) struct Batch(Vec<OfferRest>);
 
 impl Batch {
     /// How many.
@@ -38,7 +38,7 @@ impl From<Vec<AlertInfo>> for Batch {
     fn from(alerts: Vec<AlertInfo>) -> Self {
         let rest = 0..alerts.len();
         let alerts = alerts.into();
-        Self(vec![Part { alerts, rest }])
+        Self(vec![OfferRest { alerts, rest }])
     }
 }
 
@@ -53,8 +53,8 @@ enum Phase {
     Closed,
 }
 
-struct State {
-    waiting: VecDeque<Part>,
+struct QueueState {
+    waiting: VecDeque<OfferRest>,
     /// Alerts in `waiting`.
     waits: usize,
     /// Alerts in the batch that was taken.
@@ -100,7 +100,7 @@ pub(super) struct PutBack {
 pub(super) struct Queue {
     /// Alerts that may wait.
     room: usize,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
@@ -109,7 +109,7 @@ impl Queue {
     pub(super) fn new(room: usize) -> Self {
         Self {
             room,
-            state: Mutex::new(State {
+            state: Mutex::new(QueueState {
                 waiting: VecDeque::new(),
                 waits: 0,
                 under_way: 0,
@@ -133,7 +133,7 @@ impl Queue {
             return;
         }
         state.waits += alerts.len();
-        state.waiting.push_back(Part {
+        state.waiting.push_back(OfferRest {
             alerts: Arc::clone(alerts),
             rest: 0..alerts.len(),
         });
@@ -199,7 +199,7 @@ impl Queue {
 
     /// Waits for so long, or until the queue closes.
     pub(super) fn pause(&self, duration: Duration) {
-        let is_open = |state: &mut State| state.phase == Phase::Open;
+        let is_open = |state: &mut QueueState| state.phase == Phase::Open;
         let paused = self
             .changed
             .wait_timeout_while(self.lock(), duration, is_open);
@@ -217,7 +217,7 @@ impl Queue {
 
     /// Waits until nothing waits and nothing is under way, so long at most.
     pub(super) fn wait_until_done(&self, at_most: Duration) {
-        let is_busy = |state: &mut State| state.waits + state.under_way > 0;
+        let is_busy = |state: &mut QueueState| state.waits + state.under_way > 0;
         let waited = self
             .changed
             .wait_timeout_while(self.lock(), at_most, is_busy);
@@ -247,14 +247,14 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl QueueState {
     /// Takes the oldest that wait.
-    fn pop(&mut self, at_most: usize) -> Vec<Part> {
+    fn pop(&mut self, at_most: usize) -> Vec<OfferRest> {
         let mut parts = Vec::new();
         let mut wanted = at_most.min(self.waits);
         self.waits -= wanted;
@@ -265,7 +265,7 @@ impl State {
             let end = part.rest.end.min(part.rest.start + wanted);
             let taken = part.rest.start..end;
             wanted -= taken.len();
-            parts.push(Part {
+            parts.push(OfferRest {
                 alerts: Arc::clone(&part.alerts),
                 rest: taken,
             });

@@ -12,7 +12,7 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::{Batch, Failure, Receiver};
+use super::{Batch, DeliveryError, Receiver};
 
 /// What is read of an answer's body, which nobody looks at: senders like to be read to the end.
 const ANSWER: u64 = 64 << 10;
@@ -83,7 +83,7 @@ impl Webhook {
         Ok((parts.status, parts.headers))
     }
 
-    fn judge(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+    fn judge(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), DeliveryError> {
         if status.is_success() {
             return Ok(());
         }
@@ -97,12 +97,12 @@ impl Webhook {
             let after = headers
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok());
-            return Err(Failure::Again {
+            return Err(DeliveryError::Again {
                 detail,
                 after: after.and_then(|text| retry_after(text, Timestamp::now())),
             });
         }
-        Err(Failure::Refused { detail })
+        Err(DeliveryError::Refused { detail })
     }
 
     /// What a failed request came to, without the URL that some errors quote.
@@ -129,14 +129,14 @@ impl Receiver for Webhook {
         self.batch
     }
 
-    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let alerts: Vec<_> = batch.iter().collect();
-        let body = serde_json::to_vec(&alerts).map_err(|error| Failure::Refused {
+        let body = serde_json::to_vec(&alerts).map_err(|error| DeliveryError::Refused {
             detail: error.to_string(),
         })?;
         match self.post(&body) {
             Ok((status, headers)) => self.judge(status, &headers),
-            Err(error) => Err(Failure::again(self.why(&error))),
+            Err(error) => Err(DeliveryError::again(self.why(&error))),
         }
     }
 }

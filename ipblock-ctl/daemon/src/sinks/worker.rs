@@ -8,7 +8,7 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
-    Failure, MakeReceiver,
+    DeliveryError, MakeReceiver,
     backoff::{Backoff, Timing},
     queue::Queue,
 };
@@ -30,14 +30,14 @@ pub(super) fn work(queue: &Queue, name: &str, make: &MakeReceiver, timing: Timin
                     info!(sink = %name, "alerts are delivered again");
                 }
             }
-            Ok(Err(Failure::Refused { detail })) => {
+            Ok(Err(DeliveryError::Refused { detail })) => {
                 backoff.reset();
                 let alerts = batch.len();
                 if queue.refused(detail.clone()) {
                     warn!(sink = %name, alerts, detail, "alerts were refused");
                 }
             }
-            Ok(Err(Failure::Again { detail, after })) => {
+            Ok(Err(DeliveryError::Again { detail, after })) => {
                 let put_back = queue.put_back(batch, detail.clone());
                 if put_back.is_first {
                     warn!(sink = %name, detail, "alerts cannot be delivered");

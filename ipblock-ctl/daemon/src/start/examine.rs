@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use ipblock_datapath::{
-    DatapathError, Generation, PinDirectory, PinLock, PinnedLink, clock, clock::Now, shared,
+    DatapathError, Generation, PinDirectory, PinLock, PinnedLink, clock, clock::Now, shared_maps,
 };
-use ipblock_store::{AlertEpoch, GenerationState, Look, Store};
+use ipblock_store::{AlertEpoch, GenerationState, Store, StoreView};
 
 use crate::{
     bans::stored_bans, metrics::Record, rulesets::stored_ruleset, settings::Settings,
@@ -15,12 +15,12 @@ use crate::{
 
 /// Looks at everything that a start needs, and refuses what it could not start with. The store is
 /// still to be opened: that is the first write.
-pub(crate) fn examine(settings: &Settings) -> Result<Look, StartError> {
+pub(crate) fn examine(settings: &Settings) -> Result<StoreView, StartError> {
     let look = Store::look(&settings.state_dir)?;
     let pins = PinDirectory::examine(&settings.bpffs)?;
     let pinned = own_generations(&pins, look.store(), settings)?;
     let running = programs_on_links(&pins)?;
-    let alert_counts = shared::examine(&pins)?;
+    let alert_counts = shared_maps::examine(&pins)?;
     if let Some(store) = look.store() {
         require_readable(store, alert_counts)?;
         require_countable(store, &pinned, &running)?;

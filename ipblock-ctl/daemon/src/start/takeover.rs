@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     alerts::AlertDesk,
-    attach::bare,
+    attach::unfiltered,
     backup::remove_left_aside,
     bans::LiveBans,
     changing::Changing,
@@ -48,7 +48,7 @@ impl Service {
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
         let pin_lock = PinLock::take(&pins)?;
-        bare::cover(&pins, &store)?;
+        unfiltered::cover(&pins, &store)?;
         let shared = SharedMaps::open_or_create(&pins)?;
         let bans = LiveBans::load(shared.bans, &store)?;
         let state = State::load(&store)?;
@@ -74,7 +74,7 @@ impl Service {
             shared_pins: shared.pins,
             is_stopping: watch::Sender::new(false),
             bans: Mutex::new(bans),
-            compiled: Mutex::default(),
+            compile_cache: Mutex::default(),
             record,
             places: Arc::default(),
         };
@@ -95,7 +95,7 @@ impl Service {
         service.build_missing_and_outdated(&changing)?;
         reach(Step::StartBuilt);
         service.attach_remembered(&changing)?;
-        bare::let_go(&service.pins, |_| Ok(true))?;
+        unfiltered::let_go(&service.pins, |_| Ok(true))?;
         reach(Step::StartAttached);
         service.remove_orphans()?;
         reach(Step::StartCleared);

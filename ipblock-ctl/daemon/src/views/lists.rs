@@ -10,7 +10,7 @@ use ipblock_api::{
     types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo},
 };
 use ipblock_policy::{
-    List, ListName, Rule, RuleId, Ruleset, Shared, SourceText, edit::no_such_list,
+    List, ListName, Rule, RuleId, Ruleset, SharedVec, SourceText, edit::no_such_list,
 };
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ impl Service {
             (rule, old.unwrap_or_default(), rule.except.clone())
         });
         let pairs: Vec<_> = pairs
-            .chain(gone.map(|rule| (rule, rule.except.clone(), Shared::default())))
+            .chain(gone.map(|rule| (rule, rule.except.clone(), SharedVec::default())))
             .map(|(rule, old, new)| (rule.name.clone(), old, new))
             .collect();
         room.keep(0);

@@ -21,16 +21,16 @@ use ipblock_api::{
 use ipblock_common::Outcome;
 use ipblock_datapath::{Interface, clock::Now, object::object_sha256_hex};
 use ipblock_policy::{
-    At, Element, Rule, RuleId, Ruleset, Shared, Zone, ZoneName, edit::no_such_rule,
+    At, Element, Rule, RuleId, Ruleset, SharedVec, Zone, ZoneName, edit::no_such_rule,
 };
 use ipblock_store::ZoneCounts;
 use jiff::Timestamp;
 
 use crate::{
-    answers::{Array, Refusal, Sink, Texts},
+    answers::{Array, ElementTexts, Refusal, Sink},
     attach::moved_problems,
     connections::Room,
-    ends, feeds,
+    end_times, feeds,
     generations::counts::Counts,
     state::{Service, State},
 };
@@ -88,7 +88,7 @@ impl Service {
             confirm_deadline: state
                 .rulesets
                 .confirmation()
-                .map(|trial| ends::shown(&trial.trial.end, &Now::read())),
+                .map(|trial| end_times::displayed(&trial.trial.end, &Now::read())),
             zones,
             bans: bans.count_live() as u64,
             problems: problems.chain(sink_problems(&alerts)).collect(),
@@ -109,7 +109,7 @@ impl Service {
     /// Until when an operator has called off all dropping.
     pub(crate) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
         let until = self.panic_off.until_ns().ok()?;
-        (until > now.boot_ns).then(|| ends::to_millisecond(now.wall_at(until)))
+        (until > now.boot_ns).then(|| end_times::to_millisecond(now.wall_at(until)))
     }
 
     /// `GET /v1/counters`.
@@ -120,7 +120,7 @@ impl Service {
     }
 
     /// `GET /v1/zones`.
-    pub(crate) fn zones(&self) -> Vec<ZoneInfo<Texts>> {
+    pub(crate) fn zones(&self) -> Vec<ZoneInfo<ElementTexts>> {
         let state = self.read();
         let (before, after) = (state.rulesets.deployed(), state.rulesets.edited());
         zone_names(before, after)
@@ -144,7 +144,7 @@ impl Service {
                     name: name.to_string(),
                     default,
                     malformed,
-                    allow: Texts::all(&allow),
+                    allow: ElementTexts::all(&allow),
                     state: entry_state,
                 }
             })
@@ -163,7 +163,7 @@ impl Service {
         name: &str,
         query: RulesQuery,
         room: &mut Room,
-    ) -> Result<RuleInfo<Texts>, Refusal> {
+    ) -> Result<RuleInfo<ElementTexts>, Refusal> {
         let rules = self.rules(query, room)?;
         let shown = rules.shown();
         let found = shown.iter().find(|(rule, _)| rule.name.as_str() == name);
@@ -263,13 +263,13 @@ impl ShownRules {
             .collect()
     }
 
-    fn info(&self, rule: &Rule, entry: EntryState) -> RuleInfo<Texts> {
+    fn info(&self, rule: &Rule, entry: EntryState) -> RuleInfo<ElementTexts> {
         let count = self.counts.rule(rule.id);
         let most = self.query.elements.map_or(usize::MAX, |most| {
             usize::try_from(most).unwrap_or(usize::MAX)
         });
-        let matches = Texts::first(&rule.matches, most);
-        let except = Texts::first(&rule.except, most);
+        let matches = ElementTexts::first(&rule.matches, most);
+        let except = ElementTexts::first(&rule.except, most);
         RuleInfo {
             name: rule.name.to_string(),
             action: rule.action,
@@ -394,8 +394,8 @@ pub(crate) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
 
 /// Hands over address, note and state of each element: those of `after`, then those that are gone.
 pub(crate) fn each_changed(
-    before: &Shared<Element>,
-    after: &Shared<Element>,
+    before: &SharedVec<Element>,
+    after: &SharedVec<Element>,
     mut take: impl FnMut(String, String, EntryState) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     fn by_address(elements: &[Element]) -> HashMap<&At, &Element> {
@@ -425,7 +425,7 @@ pub(crate) fn each_changed(
 
 /// Bytes that [`each_changed`] takes for the largest of these pairs.
 pub(crate) fn room_to_compare<'a>(
-    pairs: impl IntoIterator<Item = (&'a Shared<Element>, &'a Shared<Element>)>,
+    pairs: impl IntoIterator<Item = (&'a SharedVec<Element>, &'a SharedVec<Element>)>,
 ) -> usize {
     let differing = pairs.into_iter().filter(|(old, new)| !old.is_same(new));
     let elements = differing.map(|(old, new)| old.len() + new.len());

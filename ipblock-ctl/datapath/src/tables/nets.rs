@@ -21,7 +21,7 @@ pub(super) struct Net {
 /// Returns the keys where the class changes, with the new class; before the first it is
 /// [`NO_CLASS`]. `nets` are sorted by key, then by length. Of two equal nets the later one wins.
 pub(super) fn boundaries(nets: &[Net]) -> Vec<(u64, ClassId)> {
-    let mut found = Found::default();
+    let mut found = Boundaries::default();
     // The nets around the current one: their last key and class.
     let mut around: Vec<(u64, ClassId)> = Vec::new();
     for net in nets {
@@ -45,9 +45,9 @@ pub(super) fn boundaries(nets: &[Net]) -> Vec<(u64, ClassId)> {
 }
 
 #[derive(Default)]
-struct Found(Vec<(u64, ClassId)>);
+struct Boundaries(Vec<(u64, ClassId)>);
 
-impl Found {
+impl Boundaries {
     fn changes(&mut self, key: u64, class: ClassId) {
         self.0.pop_if(|(last, _)| *last == key);
         if self.0.last().map_or(NO_CLASS, |(_, before)| *before) != class {
@@ -68,7 +68,7 @@ pub(super) fn class_at(boundaries: &[(u64, ClassId)], key: u64) -> ClassId {
 /// Returns the boundaries of IPv6 nets that are at the start of a /32. A /32 with boundaries inside
 /// has a door, so the class at its end represents it here.
 pub(super) fn of_whole_32s(boundaries: &[(u64, ClassId)]) -> Vec<(u64, ClassId)> {
-    let mut found = Found::default();
+    let mut found = Boundaries::default();
     for inside in boundaries.chunk_by(|(one, _), (other, _)| upper(*one) == upper(*other)) {
         if let Some((key, class)) = inside.last() {
             found.changes(key & !u64::from(u32::MAX), *class);

@@ -16,7 +16,7 @@ const ALL: &str = "write 0.0.0.0/0 for all of IPv4, ::/0 for all of IPv6";
 const NOT_RESOLVED: &str = "host names are not resolved";
 
 /// A problem and what to write instead.
-type Problem = (String, Option<String>);
+type Diagnosis = (String, Option<String>);
 
 pub(super) fn list_refused(text: &str) -> AddressError {
     AddressError::new(text, "a list cannot stand here", FORMS.to_owned())
@@ -33,7 +33,7 @@ pub(super) fn too_long(text: &str, address: IpAddr) -> AddressError {
     AddressError::new(text, problem, hint)
 }
 
-fn length_too_great(address: IpAddr) -> Problem {
+fn length_too_great(address: IpAddr) -> Diagnosis {
     let (family, bits) = match address {
         IpAddr::V4(_) => ("IPv4", 32),
         IpAddr::V6(_) => ("IPv6", 128),
@@ -84,7 +84,7 @@ pub(super) fn explain(text: &str) -> AddressError {
     AddressError::new(text, problem, hint)
 }
 
-fn problem_of(text: &str) -> Problem {
+fn problem_of(text: &str) -> Diagnosis {
     if text.is_empty() {
         return ("no address given".to_owned(), None);
     }
@@ -116,7 +116,7 @@ fn problem_of(text: &str) -> Problem {
 }
 
 /// Explains commas and semicolons between or after addresses.
-fn several(text: &str) -> Problem {
+fn several(text: &str) -> Diagnosis {
     let pieces = text.split([',', ';']).map(str::trim);
     let pieces: Vec<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
     let all_good = pieces.iter().all(|piece| parse_address_set(piece).is_ok());
@@ -130,7 +130,7 @@ fn several(text: &str) -> Problem {
 }
 
 /// An address as part of a URL.
-fn url(text: &str) -> Option<Problem> {
+fn url(text: &str) -> Option<Diagnosis> {
     let (_, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -157,7 +157,7 @@ fn host_of(text: &str) -> Option<IpAddr> {
 }
 
 /// Explains decorations of a pasted address: quotes, angle brackets, and `[.]` instead of dots.
-fn wrapped(text: &str) -> Option<Problem> {
+fn wrapped(text: &str) -> Option<Diagnosis> {
     let plain = text
         .trim_matches(['"', '\'', '`', '<', '>', '(', ')'])
         .replace("[.]", ".")
@@ -169,12 +169,12 @@ fn wrapped(text: &str) -> Option<Problem> {
     Some((problem, Some(format!("write {plain}"))))
 }
 
-fn not_a_length(address: IpAddr) -> Problem {
+fn not_a_length(address: IpAddr) -> Diagnosis {
     let hint = format!("write {address} for the one address, or its prefix length in bits");
     ("the prefix length is not a number".to_owned(), Some(hint))
 }
 
-fn white_space(text: &str) -> Problem {
+fn white_space(text: &str) -> Diagnosis {
     let without: String = text.split_whitespace().collect();
     let hint = match parse_address_set(&without) {
         Ok(_) => Some(format!("write {without}")),
@@ -187,7 +187,7 @@ fn white_space(text: &str) -> Problem {
     ("white space in an address".to_owned(), hint)
 }
 
-fn zone_id(text: &str) -> Problem {
+fn zone_id(text: &str) -> Diagnosis {
     let (address, zone) = text.split_once('%').unwrap_or((text, ""));
     let length = zone.split_once('/').map(|(_, length)| length);
     let rest = match length {
@@ -200,7 +200,7 @@ fn zone_id(text: &str) -> Problem {
     ("an address cannot name an interface (`%`)".to_owned(), hint)
 }
 
-fn range(first: &str, last: &str) -> Problem {
+fn range(first: &str, last: &str) -> Diagnosis {
     if last.contains('-') {
         return ("more than one `-` in a range".to_owned(), None);
     }
@@ -219,7 +219,7 @@ fn range(first: &str, last: &str) -> Problem {
         (None, _) => (first, None),
     };
     let (problem, piece_hint) = address(piece);
-    let problem = format!("`{}` in the range: {problem}", super::shown(piece));
+    let problem = format!("`{}` in the range: {problem}", super::excerpt(piece));
     (problem, hint.or(piece_hint))
 }
 
@@ -230,7 +230,7 @@ fn end_by_last_part(first: Ipv4Addr, last: &str) -> Option<String> {
     Some(format!("write {first}-{}", Ipv4Addr::new(a, b, c, part)))
 }
 
-fn prefix(text: &str, length: &str) -> Problem {
+fn prefix(text: &str, length: &str) -> Diagnosis {
     let Some(valid) = parse_address(text) else {
         let (problem, hint) = address(text);
         if (text, length) == ("0", "0") {
@@ -269,7 +269,7 @@ fn prefix(text: &str, length: &str) -> Problem {
     }
 }
 
-fn address(text: &str) -> Problem {
+fn address(text: &str) -> Diagnosis {
     if text.contains("]:")
         && let Some(address) = host_of(text)
     {
@@ -293,12 +293,12 @@ fn address(text: &str) -> Problem {
     (format!("not an IP address ({NOT_RESOLVED})"), None)
 }
 
-fn with_port(address: IpAddr) -> Problem {
+fn with_port(address: IpAddr) -> Diagnosis {
     let hint = format!("write {address}: every port of it is meant");
     ("an address has no port".to_owned(), Some(hint))
 }
 
-fn with_colons(text: &str) -> Problem {
+fn with_colons(text: &str) -> Diagnosis {
     if let Some((address, port)) = text.split_once(':')
         && let (Ok(address), Ok(_)) = (address.parse::<Ipv4Addr>(), port.parse::<u16>())
     {
@@ -323,7 +323,7 @@ fn with_colons(text: &str) -> Problem {
     (problem, None)
 }
 
-fn dotted_decimal(text: &str) -> Problem {
+fn dotted_decimal(text: &str) -> Diagnosis {
     let parts: Vec<&str> = text.split('.').collect();
     if text.contains('*') {
         return wildcard(&parts);
@@ -333,7 +333,7 @@ fn dotted_decimal(text: &str) -> Problem {
             .parse::<u32>()
             .ok()
             .map(|number| format!("write {} if that is meant", Ipv4Addr::from(number)));
-        let problem = format!("{} is greater than 255", super::shown(part));
+        let problem = format!("{} is greater than 255", super::excerpt(part));
         return (problem, hint);
     }
     let octets: Vec<u8> = parts.iter().filter_map(|part| part.parse().ok()).collect();
@@ -355,7 +355,7 @@ fn is_too_great(part: &str) -> bool {
     part.parse::<u8>().is_err() && !part.is_empty()
 }
 
-fn wildcard(parts: &[&str]) -> Problem {
+fn wildcard(parts: &[&str]) -> Diagnosis {
     if parts == ["*"] {
         return ("`*` is not an address".to_owned(), Some(ALL.to_owned()));
     }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     AddressError, Written,
-    end::says_end,
+    entry_end::says_end,
     mask::{self, Mask},
     member::MemberOptions,
     parse_address, parse_written, port,
@@ -293,12 +293,12 @@ fn is_opposite(word: &str) -> bool {
 fn let_through(line: &str, first: &str, word: &str) -> AddressError {
     let problem = format!(
         "an exception, or a note that begins with `{}`",
-        super::shown(word)
+        super::excerpt(word)
     );
     let hint = format!(
         "an exception is added with ipblock-ctl exception add RULE ADDRESS; for a note write \
          {first} # {}",
-        super::shown(word)
+        super::excerpt(word)
     );
     AddressError::new(line, problem, hint)
 }
@@ -464,7 +464,7 @@ fn first_refused(line: &str, word: &str, rest: &str, error: AddressError) -> Add
         return AddressError::new(word, "`!` negates the address", hint);
     }
     if !may_be_address(word) && may_be_address(second) && parse_written(second).is_ok() {
-        let shown = super::shown(word);
+        let shown = super::excerpt(word);
         let problem = format!("the line begins with `{shown}`, not with an address");
         let hint = format!("write {second} first, and what is said of it after `#`");
         return AddressError::new(line, problem, hint);
@@ -473,7 +473,7 @@ fn first_refused(line: &str, word: &str, rest: &str, error: AddressError) -> Add
 }
 
 fn after_comma(line: &str, word: &str) -> AddressError {
-    let problem = format!("`{}` after a comma is not an address", super::shown(word));
+    let problem = format!("`{}` after a comma is not an address", super::excerpt(word));
     let hint = "write a note after `#`; records of several columns are read with --format csv and \
                 a header";
     AddressError::new(line, problem, hint.to_owned())

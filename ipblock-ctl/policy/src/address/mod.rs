@@ -5,7 +5,7 @@
 
 mod convert;
 mod diagnose;
-mod end;
+mod entry_end;
 mod line;
 mod mask;
 mod member;
@@ -18,9 +18,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use thiserror::Error;
 
-pub(crate) use super::text::shown;
+pub(crate) use super::text::excerpt;
 pub use convert::{Conversion, convert};
-pub(crate) use end::{is_end, names_end, says_end};
+pub(crate) use entry_end::{is_end, names_end, says_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(crate) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;
@@ -60,7 +60,7 @@ impl Hinted for AddressError {
 impl AddressError {
     fn new(value: &str, problem: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
         Self {
-            value: shown(value),
+            value: excerpt(value),
             problem: problem.into(),
             hint: hint.into(),
         }

@@ -1,6 +1,6 @@
 //! Words next to an address that limit an entry to a protocol, a port or a mark.
 
-use super::{AddressError, shown};
+use super::{AddressError, excerpt};
 
 const PROTOCOLS: [&str; 12] = [
     "tcp",
@@ -64,8 +64,8 @@ pub(crate) fn is_protocol(cell: &str) -> bool {
 pub(crate) fn limited_to_port(text: &str, limit: &str) -> AddressError {
     let hint = format!(
         "every port would be blocked: if that is meant, write {} alone, or `{}` after `#` as its note",
-        shown(text),
-        shown(limit)
+        excerpt(text),
+        excerpt(limit)
     );
     AddressError::new(
         &format!("{text} {limit}"),

@@ -16,7 +16,7 @@ pub use self::{
     lists::{ListDiff, diff_lists},
 };
 use super::{
-    repeated::repeated,
+    duplicates::duplicates,
     ruleset::{At, Element, Rule, RuleId, Ruleset},
 };
 
@@ -234,7 +234,7 @@ fn named<'a>(signed: impl Iterator<Item = (char, &'a At)>) -> String {
             At::List(list) => drop(lists.insert(list)),
         }
     }
-    let again = repeated(nets.iter().copied().enumerate()).len();
+    let again = duplicates(nets.iter().copied().enumerate()).len();
     let more = lists.len() + nets.len() - again - first.len();
     let names = first.into_iter().map(|(sign, at)| match at {
         At::Prefix(net) => format!("{sign}{net}"),

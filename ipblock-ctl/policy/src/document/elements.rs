@@ -9,10 +9,10 @@ use toml::{
 
 use super::problem::Problems;
 use crate::{
-    address::{self, Written, shown},
+    address::{self, Written, excerpt},
     name::NameError,
     ruleset::{At, Element, ListElement},
-    shared::Shared,
+    shared_vec::SharedVec,
     suggest::{did_you_mean, name_hint},
 };
 
@@ -22,7 +22,7 @@ const ELEMENT_FORM: &str =
     "write a string such as \"192.0.2.0/24\", or { at = \"192.0.2.0/24\", note = \"why\" }";
 
 /// Names that the document, or the ruleset around it, defines.
-pub(super) struct Known<'a> {
+pub(super) struct KnownNames<'a> {
     pub(super) lists: BTreeSet<&'a str>,
     pub(super) zones: BTreeSet<&'a str>,
 }
@@ -47,7 +47,7 @@ fn check_key(key: &Spanned<DeString<'_>>, allowed: &[&str], place: &str, problem
     }
     let hint = did_you_mean(name, allowed.iter().copied())
         .unwrap_or_else(|| format!("{place} may hold {}", allowed.join(", ")));
-    let message = format!("unknown key `{}` in {place}", shown(name));
+    let message = format!("unknown key `{}` in {place}", excerpt(name));
     problems.add(key.span().start, message, Some(hint));
 }
 
@@ -78,7 +78,7 @@ pub(super) fn checked_name<T: FromStr<Err = NameError>>(
     problems: &mut Problems,
 ) -> Option<T> {
     // The shown text is rejected for the same reason, and contains no control characters.
-    if let (Err(_), Err(error)) = (text.parse::<T>(), shown(text).parse::<T>()) {
+    if let (Err(_), Err(error)) = (text.parse::<T>(), excerpt(text).parse::<T>()) {
         problems.add(at, error.to_string(), Some(name_hint(text)));
     }
     text.parse().ok()
@@ -125,7 +125,7 @@ pub(super) fn word<T: Copy>(
             .map(|(_, word)| format!("{key} = \"{word}\""))
             .collect();
         let hint = format!("write {}", choices.join(" or "));
-        let message = format!("unknown {key} `{}`", shown(text));
+        let message = format!("unknown {key} `{}`", excerpt(text));
         problems.add(at, message, Some(hint));
     }
     found.map(|(value, _)| *value)
@@ -135,9 +135,9 @@ pub(super) fn word<T: Copy>(
 pub(super) fn elements(
     table: &DeTable<'_>,
     key: &str,
-    known: &Known<'_>,
+    known: &KnownNames<'_>,
     problems: &mut Problems,
-) -> Shared<Element> {
+) -> SharedVec<Element> {
     let mut elements = Vec::with_capacity(len(table, key));
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |at: At| {
@@ -165,7 +165,7 @@ pub(super) fn list_elements(
     table: &DeTable<'_>,
     key: &str,
     problems: &mut Problems,
-) -> Shared<ListElement> {
+) -> SharedVec<ListElement> {
     let mut elements = Vec::with_capacity(len(table, key));
     each(table, key, problems, &mut |written, note, at, problems| {
         let mut push = |prefix| {

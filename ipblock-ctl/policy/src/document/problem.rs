@@ -74,7 +74,7 @@ impl fmt::Display for DocumentError {
 }
 
 /// A problem whose position is still a byte offset: lines are counted once, at the end.
-struct Found {
+struct UnplacedProblem {
     at: usize,
     message: String,
     /// Another position, whose line the end of the message gives.
@@ -85,7 +85,7 @@ struct Found {
 
 /// Collects problems in any order and in limited memory.
 pub(super) struct Problems {
-    found: Vec<Found>,
+    found: Vec<UnplacedProblem>,
     more: usize,
     force: bool,
 }
@@ -101,7 +101,7 @@ impl Problems {
 
     /// Adds a problem at a byte offset.
     pub(super) fn add(&mut self, at: usize, message: String, hint: Option<String>) {
-        self.push(Found {
+        self.push(UnplacedProblem {
             at,
             message,
             see: None,
@@ -112,7 +112,7 @@ impl Problems {
 
     /// Reports that the name at `at` was defined at `first` already.
     pub(super) fn add_duplicate(&mut self, at: usize, name: &RuleName, first: usize) {
-        self.push(Found {
+        self.push(UnplacedProblem {
             at,
             message: format!("duplicate rule name `{name}`: the first is on line "),
             see: Some(first),
@@ -124,7 +124,7 @@ impl Problems {
     /// Adds a refusal for safety, unless `force` is set.
     pub(super) fn add_forceable(&mut self, at: usize, message: String, hint: String) {
         if !self.force {
-            self.push(Found {
+            self.push(UnplacedProblem {
                 at,
                 message,
                 see: None,
@@ -140,7 +140,7 @@ impl Problems {
         self.add(at, format!("no TOML: {}", error.message()), None);
     }
 
-    fn push(&mut self, found: Found) {
+    fn push(&mut self, found: UnplacedProblem) {
         self.found.push(found);
         // Sorts only at twice the size, so that a million problems cost little each.
         if self.found.len() >= 2 * MAX_PROBLEMS {

@@ -9,12 +9,14 @@ use toml::{
 
 use super::{
     Document, Origin,
-    elements::{Known, check_keys, checked_name, elements, list_elements, text, word, wrong_type},
+    elements::{
+        KnownNames, check_keys, checked_name, elements, list_elements, text, word, wrong_type,
+    },
     problem::Problems,
     rule::{RulePlace, rule},
 };
 use crate::{
-    address::shown,
+    address::excerpt,
     name::{ListName, NameError, ZoneName},
     ruleset::{DefaultVerdict, Element, List, MalformedPolicy, Rule, Ruleset, Zone},
     safety,
@@ -37,7 +39,10 @@ fn origin(document: &DeTable<'_>, problems: &mut Problems) -> Option<Origin> {
     let (text, at) = text(document, "revision", problems)?;
     let origin = text.parse().ok();
     if origin.is_none() {
-        let message = format!("`revision` is not what an export writes: `{}`", shown(text));
+        let message = format!(
+            "`revision` is not what an export writes: `{}`",
+            excerpt(text)
+        );
         let hint =
             "leave the line out; it only tells `apply` which revision the file was made from";
         problems.add(at, message, Some(hint.to_owned()));
@@ -55,7 +60,7 @@ fn ruleset(document: &DeTable<'_>, before: &Ruleset, problems: &mut Problems) ->
     let zones = named_tables(document, "zone", problems);
     let lists = named_tables(document, "list", problems);
     // Names that are rejected themselves count as known, because one problem is enough.
-    let mut known = Known {
+    let mut known = KnownNames {
         lists: lists
             .iter()
             .map(|(key, _)| key.get_ref().as_ref())
@@ -154,7 +159,7 @@ pub(super) fn single_rule(
     ruleset: &Ruleset,
     problems: &mut Problems,
 ) -> Option<Rule> {
-    let mut known = Known {
+    let mut known = KnownNames {
         lists: ruleset.lists.keys().map(ListName::as_str).collect(),
         zones: ruleset.zones.keys().map(ZoneName::as_str).collect(),
     };
@@ -185,7 +190,7 @@ fn named_tables<'v, 't>(
         if let Some(table) = value.get_ref().as_table() {
             named.push((name, table));
         } else {
-            let name = format!("{key}.{}", shown(name.get_ref()));
+            let name = format!("{key}.{}", excerpt(name.get_ref()));
             wrong_type(&name, "a table", value, &hint, problems);
         }
     }
@@ -205,7 +210,7 @@ fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problem
     check_keys(table, &keys, "a list", problems);
     if !keys.iter().any(|key| table.contains_key(*key)) {
         let keys = keys.join("` or `");
-        let message = format!("list `{}` without `{keys}`", shown(key.get_ref()));
+        let message = format!("list `{}` without `{keys}`", excerpt(key.get_ref()));
         let follow = |kind: SourceKind| format!("or {kind} = \"{}\"", kind.example());
         let hint = format!(
             "write match = [\"192.0.2.0/24\"], {} to have it read; match = [] is an empty list",
@@ -233,7 +238,7 @@ fn source(table: &DeTable<'_>, problems: &mut Problems) -> Source {
     })
 }
 
-fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone {
+fn zone(table: &DeTable<'_>, known: &KnownNames<'_>, problems: &mut Problems) -> Zone {
     check_keys(
         table,
         &["default", "malformed", "allow"],
@@ -250,7 +255,7 @@ fn zone(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Zone
 /// Reads the rules into the ruleset. Returns the positions of its rules.
 fn rules(
     document: &DeTable<'_>,
-    known: &Known<'_>,
+    known: &KnownNames<'_>,
     ruleset: &mut Ruleset,
     problems: &mut Problems,
 ) -> Vec<RulePlace> {

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    elements::{Known, check_keys, checked_name, elements, switch, text, wrong_type},
+    elements::{KnownNames, check_keys, checked_name, elements, switch, text, wrong_type},
     problem::Problems,
 };
 use crate::{
     action::Action,
-    address::shown,
+    address::excerpt,
     name::{RuleName, ZoneName},
     ruleset::{Rule, RuleId},
     suggest::did_you_mean,
@@ -31,7 +31,7 @@ pub(super) struct RulePlace {
 pub(super) fn rule(
     table: &DeTable<'_>,
     start: usize,
-    known: &Known<'_>,
+    known: &KnownNames<'_>,
     problems: &mut Problems,
 ) -> Option<(Rule, RulePlace)> {
     check_keys(table, &KEYS, "a rule", problems);
@@ -108,7 +108,7 @@ fn action(table: &DeTable<'_>, start: usize, problems: &mut Problems) -> Option<
     let message = if Action::UNSUPPORTED.contains(&text) {
         format!("action `{text}` is not supported by this version")
     } else {
-        format!("unknown action `{}`", shown(text))
+        format!("unknown action `{}`", excerpt(text))
     };
     problems.add(at, message, Some(hint()));
     None
@@ -129,13 +129,13 @@ fn expires(table: &DeTable<'_>, problems: &mut Problems) -> Option<Timestamp> {
     };
     let parsed = written.parse().ok();
     if parsed.is_none() {
-        let message = format!("`expires`: `{}` is not a point in time", shown(&written));
+        let message = format!("`expires`: `{}` is not a point in time", excerpt(&written));
         problems.add(value.span().start, message, Some(hint.to_owned()));
     }
     parsed
 }
 
-fn zones(table: &DeTable<'_>, known: &Known<'_>, problems: &mut Problems) -> Vec<ZoneName> {
+fn zones(table: &DeTable<'_>, known: &KnownNames<'_>, problems: &mut Problems) -> Vec<ZoneName> {
     let form = "write zones = [\"default\"]; without it the rule holds in every zone";
     let Some(value) = table.get("zones") else {
         return Vec::new();

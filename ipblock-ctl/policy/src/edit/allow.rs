@@ -5,7 +5,7 @@ use crate::{
     name::ZoneName,
     ruleset::{Element, Ruleset, Zone},
     safety,
-    shared::Shared,
+    shared_vec::SharedVec,
 };
 
 pub(super) fn add(
@@ -69,14 +69,14 @@ fn target(
     Ok((zone, place))
 }
 
-fn list(ruleset: &Ruleset, zone: Option<&ZoneName>) -> Shared<Element> {
+fn list(ruleset: &Ruleset, zone: Option<&ZoneName>) -> SharedVec<Element> {
     match zone {
         Some(zone) => ruleset.zone(zone).unwrap_or_default().allow,
         None => ruleset.allow.clone(),
     }
 }
 
-fn put(ruleset: &mut Ruleset, zone: Option<ZoneName>, list: Shared<Element>) {
+fn put(ruleset: &mut Ruleset, zone: Option<ZoneName>, list: SharedVec<Element>) {
     match zone {
         Some(name) => {
             let zone = ruleset.zone(&name).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::{
 
 /// Reads a name.
 pub(super) fn name<T: FromStr<Err = NameError>>(text: &str) -> Result<T, EditError> {
-    let shown = address::shown(text);
+    let shown = address::excerpt(text);
     text.parse().map_err(|error| EditError::Name {
         // The same error, without control characters.
         error: shown.parse::<T>().err().unwrap_or(error),
@@ -106,7 +106,7 @@ pub(super) fn not_found<'a>(
 ) -> EditError {
     EditError::NotFound {
         kind,
-        name: address::shown(name),
+        name: address::excerpt(name),
         hint: did_you_mean(name, candidates).unwrap_or_else(|| otherwise.to_owned()),
     }
 }

@@ -6,11 +6,11 @@ use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{elements, error::EditError, lists, texts::Texts};
+use super::{elements, error::EditError, lists, packed_texts::PackedTexts};
 use crate::{
     address::{self, Written},
+    duplicates::duplicates,
     name::ListName,
-    repeated::repeated,
     ruleset::{At, Element, ListElement, Rule, Ruleset},
     safety,
     text::{counted, grouped},
@@ -23,7 +23,7 @@ pub struct Import {
     /// An existing rule, or `@list`; the list is created if it does not exist.
     pub into: String,
     /// Addresses, prefixes or ranges; at least one.
-    pub addresses: Texts,
+    pub addresses: PackedTexts,
     /// A note for each of them, in the same order. If absent, none has a note.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) fn import(
     if addresses.is_empty() {
         return Err(EditError::NothingGiven(format!(
             "import into {}",
-            address::shown(into)
+            address::excerpt(into)
         )));
     }
     if !import.notes.is_empty() && import.notes.len() != addresses.len() {
@@ -178,7 +178,7 @@ impl Slot for Element {
 /// Adds missing elements with their notes. A non-empty note replaces that of an existing element.
 /// With `replace`, removes the other elements. Describes the result.
 fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool) -> String {
-    let repeated = drop_repeated(&mut added);
+    let duplicates = drop_duplicates(&mut added);
     let before = held.len();
     let (mut kept, mut noted) = (vec![false; added.len()], 0);
     // Usually the target is empty, and there is nothing to search for.
@@ -224,7 +224,7 @@ fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool)
     held.extend(fresh.map(|(element, _)| T::from(element)));
     let mut said = format!("{} added", prefixes(new));
     for (count, what) in [
-        (there + repeated, "held already"),
+        (there + duplicates, "held already"),
         (removed, "removed"),
         (noted, "with another note"),
     ] {
@@ -238,12 +238,12 @@ fn merge<T: Slot>(held: &mut Vec<T>, mut added: Vec<ListElement>, replace: bool)
 
 /// Keeps only the first of equal prefixes, with the first non-empty note. Returns the number of
 /// removed elements.
-fn drop_repeated(added: &mut Vec<ListElement>) -> usize {
-    let repeated = repeated(added.iter().map(|element| element.prefix).enumerate());
-    if repeated.is_empty() {
+fn drop_duplicates(added: &mut Vec<ListElement>) -> usize {
+    let duplicates = duplicates(added.iter().map(|element| element.prefix).enumerate());
+    if duplicates.is_empty() {
         return 0;
     }
-    for one in &repeated {
+    for one in &duplicates {
         let note = added.get(one.again).map(|again| again.note.clone());
         if let (Some(note), Some(first)) = (note, added.get_mut(one.first))
             && first.note.is_empty()
@@ -251,13 +251,13 @@ fn drop_repeated(added: &mut Vec<ListElement>) -> usize {
             first.note = note;
         }
     }
-    let mut gone = repeated.iter().map(|one| one.again).peekable();
+    let mut gone = duplicates.iter().map(|one| one.again).peekable();
     let mut position = 0..;
     added.retain(|_| {
         gone.next_if_eq(&position.next().unwrap_or_default())
             .is_none()
     });
-    repeated.len()
+    duplicates.len()
 }
 
 fn prefixes(count: usize) -> String {

@@ -6,7 +6,7 @@ use crate::{
     name::{ListName, ZoneName},
     ruleset::{At, Element, List, ListElement, Ruleset},
     safety,
-    shared::Shared,
+    shared_vec::SharedVec,
     source::SourceText,
     text::counted,
 };
@@ -68,7 +68,7 @@ pub(super) fn set(
         }
         (None, Some(_)) => List {
             source,
-            elements: Shared::default(),
+            elements: SharedVec::default(),
         },
         (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),
         (Some(_), Some(kind)) => return Err(EditError::HandAndSource { list: name, kind }),
@@ -187,7 +187,7 @@ fn to_elements(list: &List) -> Vec<Element> {
     elements.collect()
 }
 
-fn from_elements(elements: Vec<Element>) -> Shared<ListElement> {
+fn from_elements(elements: Vec<Element>) -> SharedVec<ListElement> {
     let elements = elements.into_iter().filter_map(|element| match element.at {
         At::Prefix(prefix) => Some(ListElement {
             prefix,

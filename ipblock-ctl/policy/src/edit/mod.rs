@@ -6,10 +6,10 @@ mod elements;
 mod error;
 mod exceptions;
 mod import;
+mod ipv4_mapped;
 mod lists;
-mod mapped;
+mod packed_texts;
 mod rules;
-mod texts;
 pub mod wire;
 mod zones;
 
@@ -20,7 +20,7 @@ pub use elements::{no_such_list, no_such_rule};
 pub use error::{EditError, Kind};
 pub use import::Import;
 pub use lists::require_no_new_danger;
-pub use texts::Texts;
+pub use packed_texts::PackedTexts;
 
 use super::{
     action::Action,
@@ -253,7 +253,7 @@ pub fn apply(
         *ruleset = before;
         return Err(error);
     }
-    said.extend(mapped::remark(edit));
+    said.extend(ipv4_mapped::remark(edit));
     Ok(said)
 }
 

@@ -1,6 +1,6 @@
 //! Warnings for the operator; none of them is an error.
 
-mod cover;
+mod covered_rules;
 #[cfg(test)]
 mod tests;
 
@@ -9,10 +9,10 @@ use std::rc::Rc;
 use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use self::cover::CoveredRules;
+use self::covered_rules::CoveredRules;
 use super::{
     address_set::AddressSet,
-    repeated::repeated,
+    duplicates::duplicates,
     ruleset::{At, Element, Rule, Ruleset},
     special,
     text::counted,
@@ -27,13 +27,13 @@ const NAMED: usize = 5;
 /// The work to compare rules is limited. If the limit is reached, the last warning says so.
 #[must_use]
 pub fn lint(ruleset: &Ruleset) -> Vec<String> {
-    warnings(ruleset, &mut Known::default())
+    warnings(ruleset, &mut KnownFacts::default())
 }
 
 /// Returns the warnings that apply to `after` but not to `before`. Checks common parts only once.
 #[must_use]
 pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
-    let mut known = Known::default();
+    let mut known = KnownFacts::default();
     let old: FxHashSet<_> = warnings(before, &mut known).into_iter().collect();
     let mut new = warnings(after, &mut known);
     new.retain(|warning| !old.contains(warning));
@@ -43,7 +43,7 @@ pub fn new_warnings(before: &Ruleset, after: &Ruleset) -> Vec<String> {
 /// Results for lists of elements without a `@list`, by their address in memory: the rulesets that
 /// own them outlive this cache.
 #[derive(Default)]
-struct Known {
+struct KnownFacts {
     found: FxHashMap<*const Element, Rc<Facts>>,
     /// Number of lists that were checked.
     #[cfg(test)]
@@ -59,7 +59,7 @@ struct Facts {
     single: usize,
 }
 
-impl Known {
+impl KnownFacts {
     fn facts(&mut self, ruleset: &Ruleset, elements: &[Element]) -> Rc<Facts> {
         if let Some(found) = self.found.get(&elements.as_ptr()) {
             return Rc::clone(found);
@@ -99,7 +99,7 @@ impl Facts {
             At::List(_) => None,
         });
         let mut seen = FxHashSet::default();
-        for one in repeated(nets) {
+        for one in duplicates(nets) {
             let at = elements.get(one.again).map(|element| &element.at);
             if let Some(At::Prefix(net)) = at
                 && is_single(net)
@@ -125,22 +125,22 @@ fn is_single(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
 }
 
-fn warnings(ruleset: &Ruleset, known: &mut Known) -> Vec<String> {
+fn warnings(ruleset: &Ruleset, known: &mut KnownFacts) -> Vec<String> {
     let mut warnings = Vec::new();
     let allow = known.facts(ruleset, &ruleset.allow);
-    duplicates(&mut warnings, "the allow list", &allow);
+    warn_of_twice(&mut warnings, "the allow list", &allow);
     for (name, zone) in &ruleset.zones {
         let place = format!("the allow list of zone `{name}`");
-        duplicates(&mut warnings, &place, &known.facts(ruleset, &zone.allow));
+        warn_of_twice(&mut warnings, &place, &known.facts(ruleset, &zone.allow));
     }
     for (name, list) in &ruleset.lists {
         let nets = list.elements.iter().map(|element| element.prefix);
         let mut seen = FxHashSet::default();
-        let again = repeated(nets.enumerate()).into_iter();
+        let again = duplicates(nets.enumerate()).into_iter();
         let again = again.filter(|one| seen.insert(one.first));
         let twice = again.filter_map(|one| list.elements.get(one.again));
         let twice: Vec<_> = twice.map(|element| element.prefix).collect();
-        warn_repeated(&mut warnings, &format!("list `{name}`"), &twice);
+        warn_of_duplicates(&mut warnings, &format!("list `{name}`"), &twice);
     }
 
     let allow = AllowLists::new(ruleset);
@@ -174,8 +174,8 @@ fn warnings(ruleset: &Ruleset, known: &mut Known) -> Vec<String> {
 /// Warns about a rule's own elements, without other rules.
 fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Facts) {
     let name = &rule.name;
-    duplicates(warnings, &format!("`match` of rule `{name}`"), matched);
-    duplicates(warnings, &format!("`except` of rule `{name}`"), spared);
+    warn_of_twice(warnings, &format!("`match` of rule `{name}`"), matched);
+    warn_of_twice(warnings, &format!("`except` of rule `{name}`"), spared);
     if !rule.action.drops() {
         return;
     }
@@ -188,7 +188,7 @@ fn entries(warnings: &mut Vec<String>, rule: &Rule, matched: &Facts, spared: &Fa
     }
 }
 
-fn duplicates(warnings: &mut Vec<String>, place: &str, facts: &Facts) {
+fn warn_of_twice(warnings: &mut Vec<String>, place: &str, facts: &Facts) {
     let texts: Vec<_> = facts
         .twice
         .iter()
@@ -197,12 +197,15 @@ fn duplicates(warnings: &mut Vec<String>, place: &str, facts: &Facts) {
             At::List(list) => format!("@{list}"),
         })
         .collect();
-    warn_repeated(warnings, place, &texts);
+    warn_of_duplicates(warnings, place, &texts);
 }
 
-fn warn_repeated<T: ToString>(warnings: &mut Vec<String>, place: &str, repeated: &[T]) {
-    if !repeated.is_empty() {
-        warnings.push(format!("{place} holds more than once: {}", named(repeated)));
+fn warn_of_duplicates<T: ToString>(warnings: &mut Vec<String>, place: &str, duplicates: &[T]) {
+    if !duplicates.is_empty() {
+        warnings.push(format!(
+            "{place} holds more than once: {}",
+            named(duplicates)
+        ));
     }
 }
 

@@ -236,7 +236,7 @@ fn what_two_rulesets_share_is_looked_at_once_and_told_by_neither() {
     assert_warns(&new_warnings(&before, &after), &[expected]);
     assert_warns(&new_warnings(&after, &after), &[]);
 
-    let mut known = Known::default();
+    let mut known = KnownFacts::default();
     super::warnings(&before, &mut known);
     let of_before = known.looked_at;
     super::warnings(&after, &mut known);

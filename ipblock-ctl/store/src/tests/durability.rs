@@ -81,7 +81,7 @@ fn a_process_that_dies_inside_a_transaction_leaves_the_state_before_it() {
             )?;
         }
         seen = Some(fixture.after_power_loss());
-        Err::<(), _>(Failure::Damaged("the process died".to_owned()))
+        Err::<(), _>(TransactionError::Damaged("the process died".to_owned()))
     });
     assert!(died.is_err());
     for after in [seen.unwrap(), fixture.reopen()] {
@@ -101,10 +101,12 @@ fn threads_can_share_a_store() {
 fn a_panic_inside_a_transaction_leaves_a_store_that_works() {
     let fixture = Fixture::new();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        fixture.store.write(|transaction| -> Result<(), Failure> {
-            transaction.execute("DELETE FROM sequence", [])?;
-            panic!("in a test");
-        })
+        fixture
+            .store
+            .write(|transaction| -> Result<(), TransactionError> {
+                transaction.execute("DELETE FROM sequence", [])?;
+                panic!("in a test");
+            })
     }));
     assert!(panicked.is_err());
     assert_eq!(

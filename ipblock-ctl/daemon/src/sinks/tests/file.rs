@@ -10,7 +10,7 @@ use ipblock_api::types::{AlertInfo, SinkState};
 use tempfile::TempDir;
 
 use super::{
-    super::{Batch, Failure, File, Plan, Receiver as _},
+    super::{Batch, DeliveryError, File, Receiver as _, SinkPlan},
     QUICK, Sinks, alert, alerts, counts, one, sink, until, until_counts,
 };
 use crate::settings::SinkTarget;
@@ -144,7 +144,10 @@ fn a_torn_line_spoils_no_other() {
 fn what_is_no_file_is_refused_until_it_is_one() {
     let mut file = File::new("/dev/null".into(), LARGE, 1);
     let failure = file.deliver(&Batch::from(vec![alert(1)])).unwrap_err();
-    assert_eq!(failure, Failure::again("/dev/null: is not a regular file"));
+    assert_eq!(
+        failure,
+        DeliveryError::again("/dev/null: is not a regular file")
+    );
 }
 
 #[test]
@@ -158,7 +161,7 @@ fn no_symbolic_link_makes_root_write_to_another_file() {
     let why = "is a symbolic link, which is not followed: write as `path` where it leads";
     assert_eq!(
         failure,
-        Failure::again(format!("{}: {why}", path.display()))
+        DeliveryError::again(format!("{}: {why}", path.display()))
     );
     assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was\n");
 }
@@ -174,7 +177,7 @@ fn no_hard_link_makes_root_write_to_another_file() {
     let why = "has a second name (a hard link), and could be any file: remove one of them";
     assert_eq!(
         failure,
-        Failure::again(format!("{}: {why}", path.display()))
+        DeliveryError::again(format!("{}: {why}", path.display()))
     );
     assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was\n");
     fs::remove_file(&victim).unwrap();
@@ -190,7 +193,7 @@ fn while_its_directory_is_away_alerts_wait_and_then_all_are_written() {
         max_bytes: LARGE,
         keep: 1,
     };
-    let plan = Plan::from(&sink("file", 3, target));
+    let plan = SinkPlan::from(&sink("file", 3, target));
     let sinks = Sinks::begin([plan], QUICK);
     sinks.offer(&alerts(1..=2));
     until("a failure", || one(&sinks).state == SinkState::Failing);

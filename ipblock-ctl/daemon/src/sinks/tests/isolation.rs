@@ -12,7 +12,7 @@ use std::{
 use ipblock_api::types::{SinkKind, SinkState};
 
 use super::{
-    super::{Batch, Failure, Plan, Receiver, Sinks},
+    super::{Batch, DeliveryError, Receiver, SinkPlan, Sinks},
     QUICK, alerts, counts, until,
 };
 
@@ -24,7 +24,7 @@ impl Receiver for Hangs {
         1
     }
 
-    fn deliver(&mut self, _: &Batch) -> Result<(), Failure> {
+    fn deliver(&mut self, _: &Batch) -> Result<(), DeliveryError> {
         self.1.store(true, Ordering::SeqCst);
         assert!(self.0.lock().unwrap().recv().is_err());
         Ok(())
@@ -39,7 +39,7 @@ impl Receiver for Panics {
         10
     }
 
-    fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let ids: Vec<_> = batch.iter().map(|alert| alert.id).collect();
         assert!(!ids.contains(&3), "as this test wants it");
         self.0.lock().unwrap().extend(ids);
@@ -47,8 +47,12 @@ impl Receiver for Panics {
     }
 }
 
-fn plan(name: &str, queue: usize, make: impl Fn() -> Box<dyn Receiver> + Send + 'static) -> Plan {
-    Plan {
+fn plan(
+    name: &str,
+    queue: usize,
+    make: impl Fn() -> Box<dyn Receiver> + Send + 'static,
+) -> SinkPlan {
+    SinkPlan {
         name: name.to_owned(),
         kind: SinkKind::Webhook,
         queue,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     settings::{SinkConfig, SinkTarget},
-    sinks::{Plan, Timing},
+    sinks::{SinkPlan, Timing},
 };
 
 /// Longer than a loaded machine needs to answer, shorter than a test may last.
@@ -35,7 +35,7 @@ fn webhook(url: String, queue: usize, timeout: Duration, batch: usize) -> SinkCo
 }
 
 fn start(config: &SinkConfig, timing: Timing) -> Sinks {
-    Sinks::begin([Plan::from(config)], timing)
+    Sinks::begin([SinkPlan::from(config)], timing)
 }
 
 fn to(server: &Server) -> Sinks {

@@ -1,7 +1,7 @@
 //! Collects the entries of all readers: parses addresses, joins duplicates, separates sets, and
 //! limits the result.
 
-mod places;
+mod positions;
 mod sets;
 
 use ipnet::IpNet;
@@ -9,10 +9,10 @@ use rustc_hash::FxHashMap;
 
 use super::{FileFormat, PassedOver, ReadError, Refusal};
 use crate::{
-    address::{self, AddressError, Written, shown},
+    address::{self, AddressError, Written, excerpt},
     ruleset::ListElement,
 };
-use places::Places;
+use positions::Positions;
 
 /// Maximum of recorded rejections.
 pub const MAX_REFUSED: usize = 1_000;
@@ -60,7 +60,7 @@ struct Bucket {
     /// Its name in the file; empty for entries outside of sets.
     name: String,
     elements: Vec<ListElement>,
-    places: Places,
+    positions: Positions,
     read: u64,
     duplicates: u64,
     timed: u64,
@@ -85,7 +85,7 @@ impl Bucket {
 
     /// Adds a prefix; `None` if it is new and there is no room.
     fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
-        if let Some(index) = self.places.find_or_put(prefix, self.elements.len()) {
+        if let Some(index) = self.positions.find_or_put(prefix, self.elements.len()) {
             self.duplicates += 1;
             if let Some(held) = self.elements.get_mut(index) {
                 join_note(&mut held.note, note);
@@ -188,7 +188,7 @@ impl Collector {
     pub(super) fn refuse(&mut self, line: u64, text: &str, problem: &str, hint: Option<&str>) {
         self.push(|| Refusal {
             line,
-            text: shown(text),
+            text: excerpt(text),
             problem: problem.to_owned(),
             hint: hint.map(str::to_owned),
         });
@@ -225,7 +225,7 @@ impl Collector {
         if count == 0 {
             return;
         }
-        let what = shown(what);
+        let what = excerpt(what);
         let known = self.passed_over.iter_mut().find(|held| held.what == what);
         if let Some(held) = known {
             held.count += count;

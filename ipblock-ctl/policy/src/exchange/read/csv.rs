@@ -18,9 +18,9 @@ use super::{
     ruleset::{ALLOW, ALLOW_HINT, EXCEPT, EXCEPT_HINT},
 };
 use crate::address::{
-    AddressError, is_address, is_blank, is_end, is_length, is_protocol, limited_to_port,
+    AddressError, excerpt, is_address, is_blank, is_end, is_length, is_protocol, limited_to_port,
     looks_like_address, names_port, read_line, refuse_length, refuse_slash, refuse_unnamed,
-    says_end, shown, with_mask,
+    says_end, with_mask,
 };
 use columns::{Columns, Content, Header, content, header, names};
 use records::{cells, close_quotes, delimiter};
@@ -63,14 +63,14 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
                     continue;
                 }
                 Some(Header::Two(one, other)) => {
-                    let (one, other) = (shown(&one), shown(&other));
+                    let (one, other) = (excerpt(&one), excerpt(&other));
                     let problem = format!("two columns of addresses: `{one}` and `{other}`");
                     let hint = "leave one of the columns out, or rename it";
                     out.spoil(number, &record, &problem, hint);
                     return Ok(());
                 }
                 Some(Header::Half(name)) => {
-                    let name = shown(&name);
+                    let name = excerpt(&name);
                     let problem = format!("a column `{name}`, and none with the ends of ranges");
                     let hint =
                         "name the column `address`, or the one with the last addresses `end`";
@@ -301,7 +301,7 @@ fn alone(text: &str, cells: &[&str], columns: Columns) -> Result<(), AddressErro
             let problem = "several addresses in one record";
             let hint = "write a header as the first line, with `address` over the column to read";
             return Err(AddressError {
-                value: shown(text),
+                value: excerpt(text),
                 problem: problem.to_owned(),
                 hint: Some(hint.to_owned()),
             });

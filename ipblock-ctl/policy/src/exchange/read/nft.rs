@@ -9,7 +9,7 @@ mod tokens;
 use std::io::BufRead;
 
 use super::{ReadError, collect::Collector};
-use crate::address::shown;
+use crate::address::excerpt;
 use defines::Defines;
 use element::{Element, LIMIT, SETS_HINT};
 use tokens::{Token, Tokens};
@@ -224,7 +224,7 @@ impl<R: BufRead> Script<'_, R> {
                     "type" | "typeof" => {
                         let (words, end) = self.words()?;
                         if !is_address_type(&words) {
-                            problem = Some(format!("a set of {}", shown(&words.join(" "))));
+                            problem = Some(format!("a set of {}", excerpt(&words.join(" "))));
                         }
                         self.skip_rest(end)?;
                     }

@@ -24,13 +24,13 @@ pub(super) enum Use {
 /// Reads the content of `match` in rules and of lists. Exceptions and allow lists mean the opposite
 /// and are rejected.
 pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
-    let mut places = Places::new(text);
+    let mut lines = LineCounter::new(text);
     let document = match DeTable::parse(text) {
         Ok(document) => document,
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
             let problem = format!("no TOML: {}", error.message());
-            let line = places.line(at);
+            let line = lines.line(at);
             let shown = text.lines().nth(usize::try_from(line - 1).unwrap_or(0));
             out.refuse(line, shown.unwrap_or_default(), &problem, None);
             return Ok(());
@@ -71,7 +71,7 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
     found.sort_by_key(|element| element.at);
     for element in found {
         let entry = Entry {
-            line: places.line(element.at),
+            line: lines.line(element.at),
             text: element.text,
             note: element.note,
             timed: element.timed,
@@ -94,7 +94,7 @@ pub(super) fn add(purpose: Use, entry: Entry<'_>, out: &mut Collector) -> Result
 }
 
 /// An element and its byte offset.
-struct Found<'t> {
+struct FoundElement<'t> {
     at: usize,
     purpose: Use,
     text: &'t str,
@@ -113,10 +113,10 @@ fn addresses(value: &DeValue<'_>) -> u64 {
     }
 }
 
-fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<Found<'v>>) {
+fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<FoundElement<'v>>) {
     let Some(value) = table.get(key) else { return };
     let Some(elements) = value.get_ref().as_array() else {
-        found.push(Found {
+        found.push(FoundElement {
             at: value.span().start,
             purpose,
             text: "",
@@ -131,7 +131,7 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
             _ => (Some(element), None),
         };
         let text = value.and_then(|value| value.get_ref().as_str());
-        found.push(Found {
+        found.push(FoundElement {
             at: value.map_or(element.span().start, |value| value.span().start),
             purpose,
             // A value other than a text is rejected as an empty one.
@@ -151,13 +151,13 @@ fn has_end(element: &DeValue<'_>) -> bool {
 }
 
 /// The lines of ascending byte offsets.
-struct Places<'t> {
+struct LineCounter<'t> {
     text: &'t [u8],
     at: usize,
     line: u64,
 }
 
-impl<'t> Places<'t> {
+impl<'t> LineCounter<'t> {
     const fn new(text: &'t str) -> Self {
         Self {
             text: text.as_bytes(),

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{Bucket, Collector, MAX_PREFIXES, MAX_SETS};
 use crate::{
-    address::shown,
+    address::excerpt,
     exchange::read::{Parsed, Refusal, SetSize},
     text::counted,
 };
@@ -73,7 +73,7 @@ impl Collector {
             .iter()
             .filter(|set| set.read > 0)
             .map(|set| SetSize {
-                name: shown(&set.name),
+                name: excerpt(&set.name),
                 entries: set.read,
             })
             .collect();
@@ -235,7 +235,7 @@ fn missing(wanted: &str, sets: &[Bucket]) -> Refusal {
     Refusal {
         line: 1,
         text: String::new(),
-        problem: format!("there is no set `{}` in the file", shown(wanted)),
+        problem: format!("there is no set `{}` in the file", excerpt(wanted)),
         hint: Some(hint),
     }
 }
@@ -244,7 +244,7 @@ fn empty(name: &str) -> Refusal {
     Refusal {
         line: 1,
         text: String::new(),
-        problem: format!("the set `{}` has no entries", shown(name)),
+        problem: format!("the set `{}` has no entries", excerpt(name)),
         hint: Some("there is nothing to read; look whether it is the set that you mean".to_owned()),
     }
 }
@@ -257,7 +257,7 @@ fn listed(sets: &[&Bucket]) -> String {
             let _ = write!(listed, " and {more} more");
             break;
         }
-        let (name, entries) = (shown(&set.name), counted(set.read, "entry", "entries"));
+        let (name, entries) = (excerpt(&set.name), counted(set.read, "entry", "entries"));
         let comma = if index == 0 { "" } else { ", " };
         // Writing into a String does not fail.
         let _ = write!(listed, "{comma}{name} ({entries})");

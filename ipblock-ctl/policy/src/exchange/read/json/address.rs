@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::{
-    address::{Mask, Written, is_address, is_end, is_length, names_end, shown, with_mask},
+    address::{Mask, Written, excerpt, is_address, is_end, is_length, names_end, with_mask},
     exchange::read::{
         ignored::Addresses,
         keys::{snake, text, word},
@@ -227,7 +227,7 @@ fn beside(key: &str) -> Cow<'static, str> {
     format!(
         "`{}` has a number beside the address, its prefix length or something else: write \
          192.0.2.0/24 in one text, or leave the number out",
-        shown(key)
+        excerpt(key)
     )
     .into()
 }
@@ -245,7 +245,7 @@ fn apply(found: &mut Address, key: &str, mask: Value, kind: Mask) {
         *address = prefix.to_string();
         return;
     }
-    let key = shown(key);
+    let key = excerpt(key);
     let problem = format!("{MASKED}: `{key}`: write 192.0.2.0/24 in one text");
     found.texts = Err(problem.into());
 }

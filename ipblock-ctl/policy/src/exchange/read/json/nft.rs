@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::{
-    address::shown,
+    address::excerpt,
     exchange::read::{
         ReadError,
         collect::Entry,
@@ -214,7 +214,7 @@ fn kind_of(value: &Value) -> String {
     };
     match kind.as_str() {
         "" => "something else".to_owned(),
-        kind => shown(kind),
+        kind => excerpt(kind),
     }
 }
 

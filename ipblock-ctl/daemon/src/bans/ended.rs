@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::stored::with_deadline;
-use crate::ends;
+use crate::end_times;
 
 /// How long they are kept, in nanoseconds: one day.
 const KEPT_NS: u64 = 24 * 3_600 * 1_000_000_000;
@@ -30,7 +30,7 @@ pub(super) struct Ended {
 
 /// Ended bans that may come back.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct EndedBans {
     bans: FxHashMap<IpNet, Ended>,
     /// Since when the wall clock has gone without a step, on the boot clock. A start counts as one:
     /// the clock of a machine that boots is often wrong for a while.
@@ -38,7 +38,7 @@ pub(super) struct Kept {
     looked_ns: u64,
 }
 
-impl Kept {
+impl EndedBans {
     pub(super) fn new(now: &Now) -> Self {
         Self {
             bans: FxHashMap::default(),
@@ -49,7 +49,7 @@ impl Kept {
 
     /// Whether a step of the clock can bring an ended ban back.
     pub(super) fn can_come_back(ban: &ipblock_store::Ban) -> bool {
-        ban.end.as_ref().is_some_and(ends::follows_wall)
+        ban.end.as_ref().is_some_and(end_times::follows_wall)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,7 +71,7 @@ impl Kept {
         self.bans.insert(prefix, Ended { ban, noticed_ns });
     }
 
-    /// Takes those of `prefixes` out; [`Kept::put_back`] undoes it.
+    /// Takes those of `prefixes` out; [`EndedBans::put_back`] undoes it.
     pub(super) fn take(&mut self, prefixes: &[IpNet]) -> Vec<(IpNet, Ended)> {
         if self.bans.is_empty() {
             return Vec::new();
@@ -136,7 +136,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::ends::some_moment;
+    use crate::end_times::some_moment;
 
     fn ban(wall: &str) -> Arc<ipblock_store::Ban> {
         Arc::new(ipblock_store::Ban {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_ended_ban_is_kept_for_a_day_after_the_last_step_of_the_clock() {
-        let mut kept = Kept::new(&later(0));
+        let mut kept = EndedBans::new(&later(0));
         kept.keep(net("192.0.2.1/32"), ban("2026-01-01T00:30:00Z"), &later(1));
         assert_eq!(kept.too_old(&later(24)), []);
         // Steps that do not bring it back.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_brings_bans_back_while_there_is_room() {
-        let mut kept = Kept::new(&later(0));
+        let mut kept = EndedBans::new(&later(0));
         for (address, end) in [
             ("192.0.2.1/32", "2026-01-01T00:30:00Z"),
             ("192.0.2.2/32", "2026-01-01T02:00:00Z"),
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_first_that_ended_make_room() {
-        let mut kept = Kept::new(&later(0));
+        let mut kept = EndedBans::new(&later(0));
         for number in 0..=ROOM {
             let address = std::net::Ipv4Addr::from(u32::try_from(number).unwrap());
             kept.keep(

@@ -10,13 +10,13 @@ use serde::{
 /// A list of texts; in JSON an array of strings. A text takes its bytes and eight more, while each
 /// `String` is an allocation of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Texts {
+pub struct PackedTexts {
     all: String,
     /// The end of each text in `all`.
     ends: Vec<usize>,
 }
 
-impl Texts {
+impl PackedTexts {
     /// Adds a text.
     pub fn push(&mut self, text: &str) {
         self.all.push_str(text);
@@ -46,7 +46,7 @@ impl Texts {
     }
 }
 
-impl<S: AsRef<str>> FromIterator<S> for Texts {
+impl<S: AsRef<str>> FromIterator<S> for PackedTexts {
     fn from_iter<I: IntoIterator<Item = S>>(texts: I) -> Self {
         let mut all = Self::default();
         for text in texts {
@@ -56,25 +56,28 @@ impl<S: AsRef<str>> FromIterator<S> for Texts {
     }
 }
 
-impl Serialize for Texts {
+impl Serialize for PackedTexts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for PackedTexts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct All;
 
         impl<'de> Visitor<'de> for All {
-            type Value = Texts;
+            type Value = PackedTexts;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a sequence")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Texts, A::Error> {
-                let mut texts = Texts::default();
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut sequence: A,
+            ) -> Result<PackedTexts, A::Error> {
+                let mut texts = PackedTexts::default();
                 while sequence.next_element_seed(Next(&mut texts))?.is_some() {}
                 Ok(texts)
             }
@@ -85,7 +88,7 @@ impl<'de> Deserialize<'de> for Texts {
 }
 
 /// Appends one text without a temporary `String`.
-struct Next<'t>(&'t mut Texts);
+struct Next<'t>(&'t mut PackedTexts);
 
 impl<'de> DeserializeSeed<'de> for Next<'_> {
     type Value = ();
@@ -114,10 +117,10 @@ mod tests {
 
     #[test]
     fn texts_are_an_array_of_strings_in_json() {
-        let texts: Texts = ["192.0.2.1", "", "a \"note\""].into_iter().collect();
+        let texts: PackedTexts = ["192.0.2.1", "", "a \"note\""].into_iter().collect();
         let json = serde_json::to_string(&texts).unwrap();
         assert_eq!(json, r#"["192.0.2.1","","a \"note\""]"#);
-        assert_eq!(serde_json::from_str::<Texts>(&json).unwrap(), texts);
+        assert_eq!(serde_json::from_str::<PackedTexts>(&json).unwrap(), texts);
         assert_eq!(
             texts.iter().collect::<Vec<_>>(),
             ["192.0.2.1", "", "a \"note\""]
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_no_string_is_refused() {
-        let error = serde_json::from_str::<Texts>(r#"["192.0.2.1",7]"#).unwrap_err();
+        let error = serde_json::from_str::<PackedTexts>(r#"["192.0.2.1",7]"#).unwrap_err();
         assert!(error.to_string().contains("expected a string"), "{error}");
     }
 }

@@ -17,7 +17,7 @@ const MOST_LISTED: usize = 4 << 20;
 
 /// Generations that went out of force, newest last.
 #[derive(Default)]
-pub(crate) struct Book(VecDeque<Retired>);
+pub(crate) struct RetiredGenerations(VecDeque<Retired>);
 
 /// A generation that went out of force.
 struct Retired {
@@ -48,7 +48,7 @@ pub(crate) fn known_rules(ruleset: &Ruleset) -> Arc<HashMap<RuleId, KnownRule>> 
     Arc::new(rules.collect())
 }
 
-impl Book {
+impl RetiredGenerations {
     /// Remembers a generation that goes out of force, with the rules of its time.
     pub(crate) fn retire(
         &mut self,
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn generations_of_the_same_rules_share_their_names() {
-        let mut book = Book::default();
+        let mut book = RetiredGenerations::default();
         for (number, names) in [(1, ["watch"]), (2, ["watch"]), (3, ["eyes"])] {
             book.retire(number, ZoneName::default(), Arc::new([]), rules(&names));
         }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn so_many_generations_and_classes_are_remembered_and_the_oldest_go() {
-        let mut book = Book::default();
+        let mut book = RetiredGenerations::default();
         for number in 1..=20 {
             book.retire(number, ZoneName::default(), Arc::new([]), rules(&["watch"]));
         }

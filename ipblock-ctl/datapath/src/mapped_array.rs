@@ -14,16 +14,16 @@ use std::{
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A mapped array map.
-pub(super) struct Mapped<T> {
+pub(super) struct MappedArray<T> {
     start: NonNull<c_void>,
     bytes: usize,
     element: PhantomData<T>,
 }
 
 // SAFETY: the memory belongs to the kernel's map, and any thread may access it.
-unsafe impl<T: Sync> Send for Mapped<T> {}
+unsafe impl<T: Sync> Send for MappedArray<T> {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for Mapped<T> {}
+unsafe impl<T: Sync> Sync for MappedArray<T> {}
 
 /// Writes elements from index 0 into a map that no program uses yet.
 pub(super) fn fill<T: IntoBytes + Immutable>(
@@ -34,7 +34,7 @@ pub(super) fn fill<T: IntoBytes + Immutable>(
     if bytes.is_empty() {
         return Ok(());
     }
-    let mapped = Mapped::<u8>::new(map, bytes.len(), libc::PROT_WRITE)?;
+    let mapped = MappedArray::<u8>::new(map, bytes.len(), libc::PROT_WRITE)?;
     // SAFETY: the mapping has this length, and this process alone has a reference to it.
     unsafe {
         mapped
@@ -45,7 +45,7 @@ pub(super) fn fill<T: IntoBytes + Immutable>(
     Ok(())
 }
 
-impl<T> Mapped<T> {
+impl<T> MappedArray<T> {
     fn new(map: BorrowedFd<'_>, bytes: usize, protection: libc::c_int) -> io::Result<Self> {
         let anywhere = std::ptr::null_mut();
         // SAFETY: a new mapping, so no reference points into it. The kernel refuses one that is
@@ -71,7 +71,7 @@ impl<T> Mapped<T> {
     }
 }
 
-impl<T: FromBytes + Immutable> Mapped<T> {
+impl<T: FromBytes + Immutable> MappedArray<T> {
     /// Maps `elements` elements of a map that is not written any more. `T` must have the size of an
     /// element, which must be a multiple of 8 bytes, because the kernel rounds it up.
     pub(super) fn of_finished(map: BorrowedFd<'_>, elements: u32) -> io::Result<Self> {
@@ -87,7 +87,7 @@ impl<T: FromBytes + Immutable> Mapped<T> {
     }
 }
 
-impl Mapped<AtomicU64> {
+impl MappedArray<AtomicU64> {
     /// Maps `words` words of a map that programs read meanwhile.
     pub(super) fn of_words(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -102,7 +102,7 @@ impl Mapped<AtomicU64> {
     }
 }
 
-impl<T> Drop for Mapped<T> {
+impl<T> Drop for MappedArray<T> {
     fn drop(&mut self) {
         // SAFETY: `new` made this mapping; references into it end with `self`.
         unsafe { libc::munmap(self.start.as_ptr(), self.bytes) };

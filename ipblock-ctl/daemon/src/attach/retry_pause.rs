@@ -6,21 +6,21 @@ use ipblock_datapath::Interface;
 
 /// How long the daemon does not take others off again for an interface that could not be attached:
 /// each time costs packets of the devices above.
-const REST: Duration = Duration::from_mins(5);
+const RETRY_PAUSE: Duration = Duration::from_mins(5);
 
 /// An interface that could not be attached although what was above it was taken off.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rest {
+pub(crate) struct RetryPause {
     index: u32,
     until: Instant,
 }
 
-impl Rest {
+impl RetryPause {
     /// From `started` on.
     pub(super) fn of(interface: &Interface, started: Instant) -> Self {
         Self {
             index: interface.index,
-            until: started + REST,
+            until: started + RETRY_PAUSE,
         }
     }
 

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use ipblock_policy::{
-    At, Element, Rule, Ruleset, Shared,
+    At, Element, Rule, Ruleset, SharedVec,
     document::{Exported, Origin, PrintedRule},
 };
 use serde::{Serialize, Serializer};
 
 /// Elements as an array of texts.
-pub(crate) struct Texts {
-    elements: Shared<Element>,
+pub(crate) struct ElementTexts {
+    elements: SharedVec<Element>,
     most: usize,
 }
 
-impl Texts {
+impl ElementTexts {
     /// The first of them, at most `most`.
-    pub(crate) fn first(elements: &Shared<Element>, most: usize) -> Self {
+    pub(crate) fn first(elements: &SharedVec<Element>, most: usize) -> Self {
         Self {
             elements: elements.clone(),
             most,
@@ -24,7 +24,7 @@ impl Texts {
     }
 
     /// All of them.
-    pub(crate) fn all(elements: &Shared<Element>) -> Self {
+    pub(crate) fn all(elements: &SharedVec<Element>) -> Self {
         Self::first(elements, usize::MAX)
     }
 
@@ -34,7 +34,7 @@ impl Texts {
     }
 }
 
-impl Serialize for Texts {
+impl Serialize for ElementTexts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let listed = self.elements.iter().take(self.most);
         serializer.collect_seq(listed.map(|element| Text(&element.at)))

@@ -5,7 +5,7 @@ use super::{
     ban_filter,
     bans::{self, BanTables},
     error::DatapathError,
-    held::{self, HeldPin, PutRight},
+    held_pin::{self, HeldPin, PutRight},
     hits::{self, HitTable},
     maps::{Shape, ensure, pinned},
     panic_off::{self, PanicOff},
@@ -37,7 +37,7 @@ impl SharedPins {
     /// Restores pins that were removed or replaced.
     #[must_use]
     pub fn put_right(&self) -> PutRight {
-        held::put_all_right(&self.0)
+        held_pin::put_all_right(&self.0)
     }
 }
 

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use super::{super::ends, Part, Service};
+use super::{super::end_times, Drifted, Service};
 
 /// Prefixes whose first and last address are asked for each time, of rules and lists and of bans.
 const SAMPLED: usize = 16;
@@ -58,7 +58,7 @@ impl Service {
         let unbuilt = self.read().drift.unbuilt.clone();
         for zone in zones.iter().filter(|zone| !unbuilt.contains_key(zone)) {
             let what = format!("zone {zone} was not as deployed");
-            self.repaired(Part::Tables, &what);
+            self.repaired(Drifted::Tables, &what);
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Service {
             (
                 Arc::clone(state.rulesets.deployed()),
                 rests_until.is_some_and(|until| started < until),
-                ends::is_a_step(state.rulesets.wall_offset(), ends::wall_offset(&now)),
+                end_times::is_a_step(state.rulesets.wall_offset(), end_times::wall_offset(&now)),
             )
         };
         if is_resting || is_stepping || ends_now(&deployed, now.wall) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipblock_policy::RuleId;
 use rusqlite::Transaction;
 
-use super::{End, Failure, Store, StoreError, value::Stored};
+use super::{End, Store, StoreError, TransactionError, value::Stored};
 
 impl Store {
     /// Returns the end of the last duration of each rule. It is the rule's end while the ruleset
@@ -62,7 +62,10 @@ impl Store {
 
 /// Forgets the ends of the rules that only this ruleset contains: after its deletion they can never
 /// be deployed again.
-pub(super) fn forget_of(transaction: &Transaction<'_>, ruleset: i64) -> Result<(), Failure> {
+pub(super) fn forget_of(
+    transaction: &Transaction<'_>,
+    ruleset: i64,
+) -> Result<(), TransactionError> {
     transaction
         .prepare_cached(
             "DELETE FROM rule_duration

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const LARGEST: usize = 64 << 10;
 
 /// An edit as the store keeps it; in place of a large one `{"edit": "import", "omitted_bytes": n}`.
-pub(crate) fn kept(edit: &Edit) -> serde_json::Result<Value> {
+pub(crate) fn stored_edit(edit: &Edit) -> serde_json::Result<Value> {
     let mut head = Head::default();
     serde_json::to_writer(&mut head, edit)?;
     if head.written <= LARGEST {
@@ -47,7 +47,7 @@ impl Write for Head {
 mod tests {
     use ipblock_policy::edit::Import;
 
-    use crate::rulesets::kept::*;
+    use crate::rulesets::stored_edit::*;
 
     fn import(addresses: usize) -> Edit {
         Edit::Import(Import {
@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_small_edit_is_kept_whole() {
         let edit = import(5_000);
-        assert_eq!(kept(&edit).unwrap(), serde_json::to_value(&edit).unwrap());
+        assert_eq!(
+            stored_edit(&edit).unwrap(),
+            serde_json::to_value(&edit).unwrap()
+        );
     }
 
     #[test]
@@ -70,7 +73,7 @@ mod tests {
         let bytes = serde_json::to_string(&edit).unwrap().len();
         assert!(bytes > LARGEST);
         assert_eq!(
-            kept(&edit).unwrap(),
+            stored_edit(&edit).unwrap(),
             json!({"edit": "import", "omitted_bytes": bytes})
         );
     }

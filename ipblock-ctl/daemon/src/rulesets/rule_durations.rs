@@ -13,7 +13,7 @@ use ipblock_policy::{Rule, RuleId, Ruleset, edit::Edit, edit::Expiry};
 use ipblock_store::End;
 use jiff::Timestamp;
 
-use crate::ends;
+use crate::end_times;
 
 /// The last duration that each rule was given.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,13 @@ impl Durations {
     pub(crate) fn end_of(&self, rule: &Rule, now: &Now) -> Option<Timestamp> {
         let given = rule.expires?;
         let end = self.0.get(&rule.id).filter(|end| same(end.wall, given));
-        Some(end.map_or(given, |end| match ends::shown(end, now) {
-            // Nothing moved: as it was given, to the last digit.
-            shown if shown == ends::to_millisecond(end.wall) => given,
-            moved => moved,
-        }))
+        Some(
+            end.map_or(given, |end| match end_times::displayed(end, now) {
+                // Nothing moved: as it was given, to the last digit.
+                shown if shown == end_times::to_millisecond(end.wall) => given,
+                moved => moved,
+            }),
+        )
     }
 
     /// The ruleset with each end where it is on the wall clock as it goes now: itself unless a clock
@@ -60,7 +62,7 @@ pub(crate) fn given<'a>(
     let lengths: BTreeSet<u64> = edits.into_iter().filter_map(length).collect();
     let ends: Vec<End> = lengths
         .into_iter()
-        .filter_map(|seconds| ends::after(seconds, now))
+        .filter_map(|seconds| end_times::after(seconds, now))
         .collect();
     let rules = ruleset.rules.iter();
     rules
@@ -88,8 +90,8 @@ mod tests {
     use ipblock_policy::document::parse;
     use jiff::SignedDuration;
 
-    use crate::ends::some_moment as now;
-    use crate::rulesets::durations::*;
+    use crate::end_times::some_moment as now;
+    use crate::rulesets::rule_durations::*;
 
     /// Two rules that end in a minute: one was given a duration, the other a time.
     fn two_ends() -> (Arc<Ruleset>, Durations) {
@@ -103,7 +105,7 @@ mod tests {
         for (id, rule) in (1..).zip(&mut ruleset.rules) {
             rule.id = RuleId(id);
         }
-        let durations = [(RuleId(1), ends::after(60, &now()).unwrap())];
+        let durations = [(RuleId(1), end_times::after(60, &now()).unwrap())];
         (Arc::new(ruleset), Durations(durations.into()))
     }
 
@@ -161,6 +163,6 @@ mod tests {
         .unwrap();
         ipblock_policy::edit::apply(&mut ruleset, &edit, now().wall, false).unwrap();
         let given = given([&edit], &ruleset, &now());
-        assert_eq!(given, [(RuleId(2), ends::after(90, &now()).unwrap())]);
+        assert_eq!(given, [(RuleId(2), end_times::after(90, &now()).unwrap())]);
     }
 }

@@ -1,12 +1,12 @@
-//! Finds repeated prefixes.
+//! Finds duplicates prefixes.
 
 use ipnet::IpNet;
 
 use super::prefix::{Bits, Prefix};
 
-/// A repeated prefix, by positions.
+/// A duplicates prefix, by positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Repeated {
+pub(super) struct Duplicate {
     /// The position of its first occurrence.
     pub(super) first: usize,
     /// The position of the repetition.
@@ -18,7 +18,7 @@ pub(super) struct Repeated {
 ///
 /// Sorts positions instead of hashing prefixes: for a million hosts it takes a third of the time
 /// and a seventh of the memory.
-pub(super) fn repeated(nets: impl Iterator<Item = (usize, IpNet)>) -> Vec<Repeated> {
+pub(super) fn duplicates(nets: impl Iterator<Item = (usize, IpNet)>) -> Vec<Duplicate> {
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for (position, net) in nets {
         match net {
@@ -29,15 +29,15 @@ pub(super) fn repeated(nets: impl Iterator<Item = (usize, IpNet)>) -> Vec<Repeat
     let mut found = Vec::new();
     collect(&mut ipv4, &mut found);
     collect(&mut ipv6, &mut found);
-    found.sort_unstable_by_key(|repeated| repeated.again);
+    found.sort_unstable_by_key(|one| one.again);
     found
 }
 
-fn collect<B: Bits>(places: &mut [(Prefix<B>, usize)], found: &mut Vec<Repeated>) {
+fn collect<B: Bits>(places: &mut [(Prefix<B>, usize)], found: &mut Vec<Duplicate>) {
     places.sort_unstable();
     for same in places.chunk_by(|a, b| a.0 == b.0) {
         if let [(_, first), others @ ..] = same {
-            found.extend(others.iter().map(|(_, again)| Repeated {
+            found.extend(others.iter().map(|(_, again)| Duplicate {
                 first: *first,
                 again: *again,
             }));
@@ -59,7 +59,7 @@ mod tests {
             "2001:db8::/32",
             "192.0.2.1/32",
         ];
-        let found = repeated(nets.iter().map(|net| net.parse().unwrap()).enumerate());
+        let found = duplicates(nets.iter().map(|net| net.parse().unwrap()).enumerate());
         let positions: Vec<_> = found.iter().map(|one| (one.first, one.again)).collect();
         assert_eq!(positions, [(0, 3), (1, 4), (0, 5)]);
     }

@@ -8,12 +8,12 @@ use rustc_hash::FxHashMap;
 /// The index of each prefix in a list of elements. IPv4 has its own table of numbers: nearly all
 /// prefixes are IPv4, so the table is small and fast to fill.
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct Positions {
     ipv4: FxHashMap<u64, u32>,
     ipv6: FxHashMap<(u128, u8), u32>,
 }
 
-impl Places {
+impl Positions {
     /// Returns the index of the prefix if it exists; else records it with `place`.
     pub(super) fn find_or_put(&mut self, prefix: IpNet, place: usize) -> Option<usize> {
         // `MAX_PREFIXES` is far below.
@@ -32,8 +32,12 @@ impl Places {
     }
 }
 
-fn found_or_put<K: Eq + Hash>(places: &mut FxHashMap<K, u32>, key: K, place: u32) -> Option<u32> {
-    match places.entry(key) {
+fn found_or_put<K: Eq + Hash>(
+    positions: &mut FxHashMap<K, u32>,
+    key: K,
+    place: u32,
+) -> Option<u32> {
+    match positions.entry(key) {
         hash_map::Entry::Occupied(held) => Some(*held.get()),
         hash_map::Entry::Vacant(free) => {
             free.insert(place);

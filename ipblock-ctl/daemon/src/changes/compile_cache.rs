@@ -20,7 +20,7 @@ pub(crate) type Zones = Arc<BTreeMap<ZoneName, Arc<CompiledZone>>>;
 
 /// What was compiled last.
 #[derive(Debug, Default)]
-pub(crate) struct CompiledRulesets {
+pub(crate) struct CompileCache {
     /// The one that was asked for last comes last.
     known: Vec<Compiled>,
     /// How often a ruleset was compiled.
@@ -35,7 +35,7 @@ struct Compiled {
     zones: Zones,
 }
 
-impl CompiledRulesets {
+impl CompileCache {
     /// The zones of a ruleset at a moment, compiled now unless they are known.
     pub(crate) fn zones(
         &mut self,
@@ -94,7 +94,7 @@ impl Compiled {
 mod tests {
     use ipblock_policy::document;
 
-    use crate::changes::compiled::*;
+    use crate::changes::compile_cache::*;
 
     fn ruleset(expires: &str) -> Arc<Ruleset> {
         let text = format!(
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_ruleset_is_compiled_once_until_a_rule_of_it_ends_or_the_clock_is_set_back() {
-        let mut compiled = CompiledRulesets::default();
+        let mut compiled = CompileCache::default();
         let one = ruleset("expires = \"2026-01-01T00:01:00Z\"");
         let first = compiled.zones(&one, at("2026-01-01T00:00:00Z")).unwrap();
         let again = compiled.zones(&one, at("2026-01-01T00:00:59Z")).unwrap();
@@ -118,7 +118,7 @@ mod tests {
         let entries = |zones: &Zones| zones[&ZoneName::default()].entry_count();
         let ended = compiled.zones(&one, at("2026-01-01T00:01:00Z")).unwrap();
         assert_eq!((entries(&first), entries(&ended), compiled.made), (1, 0, 2));
-        let mut other = CompiledRulesets::default();
+        let mut other = CompileCache::default();
         other.zones(&one, at("2026-01-01T00:00:30Z")).unwrap();
         other.zones(&one, at("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(other.made, 2);
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn two_rulesets_in_turn_are_compiled_once_each_and_what_nobody_has_is_let_go() {
-        let mut compiled = CompiledRulesets::default();
+        let mut compiled = CompileCache::default();
         let now = at("2026-01-01T00:00:00Z");
         let (deployed, staged) = (ruleset(""), ruleset(""));
         for _ in 0..3 {

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Failure, Store, StoreError, backup::TABLES, bans, pieces, rulesets};
+use super::{Store, StoreError, TransactionError, backup::TABLES, bans, pieces, rulesets};
 
 /// A larger number is not exact in JSON. All these numbers start at 1.
 const LAST_NUMBER: i64 = (1 << 53) - 1;
@@ -75,7 +75,7 @@ impl Store {
             numbers(connection)?;
             for (sql, problem) in RELATIONS {
                 if connection.prepare(sql)?.exists([])? {
-                    return Err(Failure::Damaged(problem.to_owned()));
+                    return Err(TransactionError::Damaged(problem.to_owned()));
                 }
             }
             pieces::require_all(connection)?;
@@ -103,7 +103,7 @@ impl Store {
 }
 
 /// Checks every integer in the tables that a restore replaces.
-fn numbers(connection: &Connection) -> Result<(), Failure> {
+fn numbers(connection: &Connection) -> Result<(), TransactionError> {
     for table in TABLES.into_iter().chain(["sequence"]) {
         let columns = connection
             .prepare("SELECT name FROM pragma_table_info(?1) WHERE type = 'INTEGER'")?
@@ -128,7 +128,7 @@ fn numbers(connection: &Connection) -> Result<(), Failure> {
                 .optional()?;
             if let Some(bad) = bad {
                 let problem = format!("`{column}` of `{table}` is {bad}, out of its range");
-                return Err(Failure::Damaged(problem));
+                return Err(TransactionError::Damaged(problem));
             }
         }
     }

@@ -40,7 +40,7 @@ fn wall(end: &End, now: &Now) -> Timestamp {
 
 /// The same for people, in whole milliseconds: as it was given unless a clock was set meanwhile. It
 /// would differ between two readings otherwise, because the clocks are not read at the same instant.
-pub(super) fn shown(end: &End, now: &Now) -> Timestamp {
+pub(super) fn displayed(end: &End, now: &Now) -> Timestamp {
     let reckoned = wall(end, now);
     let moved = reckoned.duration_since(end.wall).abs() >= SignedDuration::from_secs(1);
     to_millisecond(if moved { reckoned } else { end.wall })
@@ -112,9 +112,9 @@ mod tests {
         let mut later = now();
         later.wall += SignedDuration::from_micros(10_000_007);
         later.boot_ns += 10_000_000_000;
-        assert_eq!(shown(&end, &later).to_string(), "2026-01-01T00:01:00Z");
+        assert_eq!(displayed(&end, &later).to_string(), "2026-01-01T00:01:00Z");
         later.wall += SignedDuration::from_secs(5);
-        assert_eq!(shown(&end, &later).to_string(), "2026-01-01T00:01:05Z");
+        assert_eq!(displayed(&end, &later).to_string(), "2026-01-01T00:01:05Z");
     }
 
     #[test]
