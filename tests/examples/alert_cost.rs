@@ -18,8 +18,8 @@ use aya::{
     maps::{Array, LpmTrie, RingBuf, lpm_trie::Key},
     programs::Xdp,
 };
-use ipblock::datapath::object::{BPF_OBJECT, load_program};
 use ipblock_common::{AlertRate, AlertSettings, Class, ClassVerdict, names};
+use ipblock_datapath::object::{BPF_OBJECT, load_program};
 use ipblock_tests::{
     many_sources::{self, Runner},
     packet::{Frame, Ipv4, Payload},

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use ipblock::datapath::Lookup;
-use ipblock::policy::{
+use ipblock_datapath::Lookup;
+use ipblock_policy::{
     ZoneName,
     compile::{CompiledZone, compile},
 };

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Result, ensure};
-use ipblock::policy::compile::CompiledZone;
 use ipblock_common::class::NO_CLASS;
 use ipblock_tests::packet::{Frame, Ipv4, Ipv6, Payload};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use ipblock_policy::compile::CompiledZone;
 use ipblock_tests::random::Random;
 
 use super::{Family, workload::address_in};

@@ -12,14 +12,12 @@ use aya::{
     maps::{Array, PerCpuArray},
     programs::Xdp,
 };
-use ipblock::{
-    datapath::{
-        Generation, GenerationPlan, Lookup, PinDirectory, SharedMaps, kernel_log,
-        object::{BPF_OBJECT, load_program},
-    },
-    policy::compile::{CompiledZone, DEFAULT_CAPACITY},
-};
 use ipblock_common::{Class, ClassVerdict, Outcome, Totals, names};
+use ipblock_datapath::{
+    Generation, GenerationPlan, Lookup, PinDirectory, SharedMaps, kernel_log,
+    object::{BPF_OBJECT, load_program},
+};
+use ipblock_policy::compile::{CompiledZone, DEFAULT_CAPACITY};
 use ipblock_tests::{
     Bpffs, Privileged, bpf,
     source_pool::{Front, SourcePool},

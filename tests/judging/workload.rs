@@ -6,9 +6,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ipblock::policy::{Action, At, Element, Rule, RuleId, Ruleset};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use ipblock_policy::{Action, At, Element, Rule, RuleId, Ruleset};
 use ipblock_tests::{
     countries::{self, Range},
     random::Random,

@@ -1,4 +1,4 @@
-//! Telling a daemon at which step to end or to wait: the other end of `ipblock::fault`.
+//! Telling a daemon at which step to end or to wait: the other end of `ipblock_fault`.
 
 use std::{
     fs, io,

@@ -6,10 +6,8 @@ mod judging;
 
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
-use ipblock::{
-    datapath::Lookup,
-    policy::{ZoneName, compile::compile},
-};
+use ipblock_datapath::Lookup;
+use ipblock_policy::{ZoneName, compile::compile};
 use ipblock_tests::require_privileged;
 use jiff::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipblock::policy::{
+use ipblock_policy::{
     At, ListFile, ListName, RuleName, ZoneName,
     address::{
         AddressError, addresses_of_line, aggregate, convert, count_addresses, parse_elements,

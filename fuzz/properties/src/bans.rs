@@ -6,7 +6,7 @@ use std::{
 };
 
 use arbitrary::{Result, Unstructured};
-use ipblock::policy::bans::{Ban, Bans, NEVER, Write};
+use ipblock_policy::bans::{Ban, Bans, NEVER, Write};
 use ipnet::IpNet;
 
 use crate::{

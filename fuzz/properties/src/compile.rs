@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use arbitrary::Unstructured;
-use ipblock::policy::{
+use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
+use ipblock_policy::{
     Rule, Ruleset, ZoneName,
     compile::{CompiledZone, compile as compile_zone},
     explain::Explainer,
 };
-use ipblock_common::{ClassId, ClassVerdict, class::NO_CLASS};
 use ipnet::IpNet;
 use jiff::Timestamp;
 

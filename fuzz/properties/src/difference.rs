@@ -1,6 +1,6 @@
 //! What changes from one ruleset to another.
 
-use ipblock::policy::{
+use ipblock_policy::{
     Ruleset,
     compile::compile,
     diff::{diff, diff_addresses},

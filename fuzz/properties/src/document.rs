@@ -1,6 +1,6 @@
 //! Ruleset files.
 
-use ipblock::policy::{
+use ipblock_policy::{
     Classified as _, ErrorKind, Hinted as _, RuleId, Ruleset, ZoneName, diff,
     document::{self, DocumentError, MAX_PROBLEMS},
     exchange, lint,
@@ -110,8 +110,7 @@ fn check_change(ruleset: &Ruleset) {
     assert!(after.zone_names().contains(&default));
     for zone in after.zone_names() {
         // What is too much for the kernel is refused in words.
-        if let Err(error) = ipblock::policy::compile::compile(&after, &zone, Timestamp::UNIX_EPOCH)
-        {
+        if let Err(error) = ipblock_policy::compile::compile(&after, &zone, Timestamp::UNIX_EPOCH) {
             assert!(!error.to_string().is_empty() && error.hint().is_some());
         }
     }

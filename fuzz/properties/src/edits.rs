@@ -2,14 +2,12 @@
 
 use std::sync::OnceLock;
 
-use ipblock::{
-    api::types::EditRequest,
-    policy::{
-        RuleId, Ruleset, diff, document,
-        edit::{self, Edit},
-        lint,
-        patch::Patch,
-    },
+use ipblock_api::types::EditRequest;
+use ipblock_policy::{
+    RuleId, Ruleset, diff, document,
+    edit::{self, Edit},
+    lint,
+    patch::Patch,
 };
 use jiff::Timestamp;
 
@@ -74,7 +72,7 @@ fn check_change(before: &Ruleset, after: &Ruleset, force: bool, edit: &Edit) {
 /// What is told apart by order alone, in one order.
 fn document_of(mut ruleset: Ruleset) -> Ruleset {
     ruleset.rules.sort_by_key(|rule| rule.id);
-    let by_text = |element: &ipblock::policy::Element| format!("{:?}", element.at);
+    let by_text = |element: &ipblock_policy::Element| format!("{:?}", element.at);
     ruleset.allow.sort_by_key(by_text);
     for zone in ruleset.zones.values_mut() {
         zone.allow.sort_by_key(by_text);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipblock::policy::{
+use ipblock_policy::{
     Action, RuleId, Ruleset,
     explain::{Explainer, Explanation, Reason},
 };

@@ -5,7 +5,7 @@ use std::{
     io::{BufReader, Read},
 };
 
-use ipblock::policy::{
+use ipblock_policy::{
     List, ListElement, Ruleset,
     exchange::{
         self, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Selection, read, read_list,
@@ -128,10 +128,10 @@ fn check_written(elements: &[ListElement]) {
     crate::document::check_printed(&ruleset);
 
     // Sets know nothing of order, and split what they cannot hold.
-    let fewest = ipblock::policy::address::aggregate(expected.iter().copied());
+    let fewest = ipblock_policy::address::aggregate(expected.iter().copied());
     let fewest_of = |text: &str, format| {
         let read = read_as(text, format);
-        ipblock::policy::address::aggregate(read.iter().map(|element| element.prefix))
+        ipblock_policy::address::aggregate(read.iter().map(|element| element.prefix))
     };
     let text = exchange::ipset(elements);
     assert_eq!(fewest_of(&text, FileFormat::Ipset), fewest, "{text}");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipblock::policy::{Action, At, DefaultVerdict, Element, Rule, RuleId, Ruleset, ZoneName};
+use ipblock_policy::{Action, At, DefaultVerdict, Element, Rule, RuleId, Ruleset, ZoneName};
 use ipnet::IpNet;
 use jiff::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use ipblock::api::{
+use ipblock_api::{
     error::ApiError,
     types::{
         AlertQuery, ApplyRequest, AttachRequest, AuditQuery, BanRequest, BansQuery, CheckRequest,

@@ -8,10 +8,8 @@ use std::{
 };
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use ipblock::{
-    policy::{Hinted as _, ZoneName},
-    store::{AlertEpoch, AlertFilter, Author, DATABASE, Store, StoreError, StoredRuleset},
-};
+use ipblock_policy::{Hinted as _, ZoneName};
+use ipblock_store::{AlertEpoch, AlertFilter, Author, DATABASE, Store, StoreError, StoredRuleset};
 use rusqlite::{Connection, OpenFlags, types::Value};
 use tempfile::TempDir;
 
@@ -370,14 +368,14 @@ fn keep_text(dir: &Path, text: &str) {
         assert_eq!(store.ruleset(number).unwrap(), ruleset);
         store.clear_staged().unwrap();
     }
-    let ban = ipblock::store::Ban {
+    let ban = ipblock_store::Ban {
         reason: text.to_owned(),
         ..template::ban()
     };
     let prefix = "203.0.113.5/32".parse().unwrap();
     store.change_bans([(prefix, Some(&ban))], None).unwrap();
     assert_eq!(*store.bans().unwrap()[0].1, ban);
-    let entry = ipblock::store::AuditEntry {
+    let entry = ipblock_store::AuditEntry {
         time: ban.time,
         author: Author::user(1, text),
         what: "ban".to_owned(),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use arbitrary::{Result, Unstructured};
-use ipblock::{datapath::tables::TableImage, policy::compile::CompiledZone};
 use ipblock_common::{ClassId, class::NO_CLASS, lookup::nets::ASK_TRIE};
+use ipblock_datapath::tables::TableImage;
+use ipblock_policy::compile::CompiledZone;
 use ipnet::IpNet;
 
 use crate::{

@@ -286,7 +286,7 @@ fn panics_with_the_screen_taken() {
     if std::env::var_os(PANIC).is_none() {
         return;
     }
-    let mut screen = ipblock::cli::Screen::enter(false).expect("a terminal");
+    let mut screen = ipblock_cli::Screen::enter(false).expect("a terminal");
     screen
         .draw(|frame| {
             let area = frame.area();

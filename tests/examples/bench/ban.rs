@@ -7,15 +7,13 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use ipblock::{
-    api::{
-        client::Client,
-        types::{BanRequest, UnbanRequest},
-    },
-    datapath::{PinDirectory, SharedMaps},
-    policy::{bans::Write, edit::Expiry},
+use ipblock_api::{
+    client::Client,
+    types::{BanRequest, UnbanRequest},
 };
 use ipblock_common::ban::NEVER;
+use ipblock_datapath::{PinDirectory, SharedMaps};
+use ipblock_policy::{bans::Write, edit::Expiry};
 use ipblock_tests::{Bpffs, Privileged};
 use ipnet::IpNet;
 use tokio::runtime;

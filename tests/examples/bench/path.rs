@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fs, net::UdpSocket, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use ipblock::policy::{
+use ipblock_policy::{
     ZoneName,
     compile::{CompiledZone, compile},
 };

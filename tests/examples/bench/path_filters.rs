@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ipblock::datapath::Lookup;
-use ipblock::{datapath::Generation, policy::compile::CompiledZone};
+use ipblock_datapath::Generation;
+use ipblock_datapath::Lookup;
+use ipblock_policy::compile::CompiledZone;
 use ipblock_tests::{End, bpf};
 use ipnet::IpNet;
 use nix::net::if_::if_nametoindex;

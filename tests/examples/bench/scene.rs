@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use ipblock::datapath::PinDirectory;
+use ipblock_datapath::PinDirectory;
 use ipblock_tests::{DEADLINE, Daemon, Privileged, VethOptions, VethPair, wait_for};
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ipblock::api::types::{AlertInfo, SinkKind, SinkState, SinkStatus};
+use ipblock_api::types::{AlertInfo, SinkKind, SinkState, SinkStatus};
 use ipblock_tests::{
     DEADLINE, Daemon, Mood, Privileged, VethOptions, VethPair, WebhookReceiver, require_privileged,
     wait_for,

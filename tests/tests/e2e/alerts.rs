@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use ipblock::api::types::{Action, AlertKind, AlertQuery};
+use ipblock_api::types::{Action, AlertKind, AlertQuery};
 use ipblock_tests::{
     DEADLINE, Privileged,
     packet::{Frame, Ipv4, Ipv6, Payload},

@@ -1,6 +1,6 @@
 //! What newly drops one percent of an address family or more is asked about, whatever way it comes.
 
-use ipblock::api::types::{Banned, Deployed};
+use ipblock_api::types::{Banned, Deployed};
 use ipblock_tests::{
     CtlOutput, DEADLINE, Daemon, VethOptions, VethPair, require_privileged, wait_for,
 };

@@ -1,7 +1,7 @@
 //! What the daemon answers, typed, and what the kernel says when asked without it.
 
 use anyhow::Context as _;
-use ipblock::api::types::{
+use ipblock_api::types::{
     Applied, Check, Count, Counters, Deployed, InterfaceStatus, RuleCount, Status, Totals,
 };
 use ipblock_tests::{Arguments, Daemon, Netns};

@@ -6,11 +6,9 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Xdp, xdp::XdpMode},
 };
-use ipblock::{
-    api::types::{InterfaceState, Mode},
-    datapath::object::BPF_OBJECT,
-};
+use ipblock_api::types::{InterfaceState, Mode};
 use ipblock_common::names;
+use ipblock_datapath::object::BPF_OBJECT;
 use ipblock_tests::{Bpffs, CtlOutput, require_privileged};
 
 use crate::{

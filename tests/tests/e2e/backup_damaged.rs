@@ -9,10 +9,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ipblock::{
-    fault::Step,
-    store::{DATABASE, Store, StoredRuleset},
-};
+use ipblock_fault::Step;
+use ipblock_store::{DATABASE, Store, StoredRuleset};
 use ipblock_tests::{
     DEADLINE, Daemon, TinyDisk, VethOptions, VethPair, require_privileged, wait_for,
 };

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use ipblock::api::types::Reason;
+use ipblock_api::types::Reason;
 use ipblock_tests::{Daemon, binaries, require_privileged};
 
 use crate::{

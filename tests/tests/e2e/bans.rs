@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use ipblock::api::{
+use ipblock_api::{
     client::Client,
     types::{Action, BanInfo, Banned, BansQuery, Check, Count, Counters, Reason, Unbanned},
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
-use ipblock::api::types::{AuditInfo, BanChange, BanInfo};
+use ipblock_api::types::{AuditInfo, BanChange, BanInfo};
 use ipblock_tests::{DEADLINE, Daemon, require_privileged, wait_for};
 
 use crate::{

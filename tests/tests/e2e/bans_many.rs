@@ -2,13 +2,11 @@
 
 use std::{fmt::Write as _, time::Instant};
 
-use ipblock::{
-    api::{
-        client::Client,
-        types::{BanRequest, CheckRequest, Reason, UnbanRequest},
-    },
-    policy::edit::Expiry,
+use ipblock_api::{
+    client::Client,
+    types::{BanRequest, CheckRequest, Reason, UnbanRequest},
 };
+use ipblock_policy::edit::Expiry;
 use ipblock_tests::{Daemon, require_privileged};
 
 use crate::{

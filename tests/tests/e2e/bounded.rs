@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use ipblock::api::client::Client;
+use ipblock_api::client::Client;
 use ipblock_tests::{DEADLINE, Daemon, Privileged, as_user, require_privileged, wait_for};
 use serde_json::json;
 

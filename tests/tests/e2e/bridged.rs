@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ipblock::api::types::InterfaceState;
+use ipblock_api::types::InterfaceState;
 use ipblock_tests::{
     DEADLINE, Daemon, FrameReceiver, FrameSender, Netns, Privileged, VethOptions, VethPair,
     packet::{Frame, Ipv4, Mac, Payload},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipblock::api::types::{Count, Counters};
+use ipblock_api::types::{Count, Counters};
 use ipblock_tests::{packet::Frame, require_privileged};
 
 use crate::{

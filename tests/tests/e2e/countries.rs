@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ipblock::api::types::{Action, Check, Reason};
+use ipblock_api::types::{Action, Check, Reason};
 use ipblock_tests::{
     countries::{self, Countries, Range},
     require_privileged,

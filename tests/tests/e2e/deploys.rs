@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipblock::api::{
+use ipblock_api::{
     client::Client,
     types::{ApplyRequest, Counters},
 };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, net::Ipv4Addr, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
-use ipblock::api::types::{Diff, RulesetText};
+use ipblock_api::types::{Diff, RulesetText};
 use ipblock_tests::{Daemon, Netns, report_not_run, require_privileged};
 use serde_json::{Value, json};
 

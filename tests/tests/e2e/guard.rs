@@ -95,7 +95,7 @@ fn is_guarded(
 
     let forced = [&["--json"], &remove[..], &["--force"]].concat();
     let forced = daemon.ctl_through(launcher, &forced, "")?;
-    let deployed: ipblock::api::types::Deployed = serde_json::from_str(&forced.ok()?)?;
+    let deployed: ipblock_api::types::Deployed = serde_json::from_str(&forced.ok()?)?;
     assert_eq!(deployed.revision, 2);
     assert!(deployed.warnings.concat().contains(address), "{deployed:?}");
     let before = crate::answers::counters(daemon)?;
@@ -378,7 +378,7 @@ fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::R
         &refused,
         &[PEER, "zone `default` would drop it by its default"],
     );
-    let rules: Vec<ipblock::api::types::ZoneInfo> = answer(daemon, "zone list")?;
+    let rules: Vec<ipblock_api::types::ZoneInfo> = answer(daemon, "zone list")?;
     assert_eq!(rules.len(), 2);
     assert_eq!(status(daemon)?.revision, 2);
     Ok(())

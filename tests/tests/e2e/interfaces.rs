@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ipblock::api::types::{InterfaceState, Mode};
+use ipblock_api::types::{InterfaceState, Mode};
 use ipblock_tests::{DEADLINE, Daemon, Netns, VethOptions, VethPair, require_privileged, wait_for};
 
 use crate::{

@@ -4,8 +4,9 @@
 use std::{fs, sync::Arc};
 
 use aya::{Ebpf, EbpfLoader, programs::Xdp};
-use ipblock::{api::types::InterfaceState, datapath::object::BPF_OBJECT};
+use ipblock_api::types::InterfaceState;
 use ipblock_common::names;
+use ipblock_datapath::object::BPF_OBJECT;
 use ipblock_tests::{
     Bpffs, DEADLINE, Daemon, FrameSender, Netns, VethOptions, VethPair, report_not_run,
     require_privileged, wait_for,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ipblock::api::types::{Count, Counters, Status};
+use ipblock_api::types::{Count, Counters, Status};
 use ipblock_tests::{DEADLINE, Daemon, Privileged, packet::Frame, require_privileged, wait_for};
 use nix::{
     sys::signal::{Signal, kill},

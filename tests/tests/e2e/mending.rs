@@ -1,9 +1,7 @@
 //! What the daemon mends or reports by itself: links taken away behind its back, strange neighbours.
 
-use ipblock::{
-    api::types::InterfaceState,
-    datapath::{PinDirectory, PinnedLink},
-};
+use ipblock_api::types::InterfaceState;
+use ipblock_datapath::{PinDirectory, PinnedLink};
 use ipblock_tests::{DEADLINE, Daemon, require_privileged, wait_for};
 
 use crate::{

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ipblock::api::types::Totals;
+use ipblock_api::types::Totals;
 use ipblock_tests::{
     DEADLINE, Daemon, Privileged, VethOptions, VethPair, require_privileged, wait_for,
 };
@@ -183,7 +183,7 @@ impl Page {
     }
 }
 
-fn verdicts(totals: &Totals) -> [(&'static str, ipblock::api::types::Count); 6] {
+fn verdicts(totals: &Totals) -> [(&'static str, ipblock_api::types::Count); 6] {
     [
         ("passed", totals.passed),
         ("dropped", totals.dropped),

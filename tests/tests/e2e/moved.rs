@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ipblock::api::types::InterfaceState;
+use ipblock_api::types::InterfaceState;
 use ipblock_tests::{DEADLINE, Daemon, Netns, VethOptions, VethPair, require_privileged, wait_for};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The usual stage: a host that `ipblockd` protects, and a peer that sends to it.
 
-use ipblock::api::types::{Count, Counters};
+use ipblock_api::types::{Count, Counters};
 use ipblock_tests::{
     DEADLINE, Daemon, DaemonBuilder, FrameReceiver, FrameSender, Privileged, VethOptions, VethPair,
     packet::{Frame, Ipv4, Ipv6, Payload},

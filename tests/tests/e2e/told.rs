@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipblock::api::{
+use ipblock_api::{
     client::Client,
     types::{AlertInfo, AlertKind, AlertQuery, AlertStatus, TopInfo, TopQuery},
 };

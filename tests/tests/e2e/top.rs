@@ -1,6 +1,6 @@
 //! Who hits most.
 
-use ipblock::api::types::{TopBy, TopInfo, TopQuery};
+use ipblock_api::types::{TopBy, TopInfo, TopQuery};
 use ipblock_tests::{packet::Frame, require_privileged};
 
 use crate::{

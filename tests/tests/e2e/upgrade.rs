@@ -5,7 +5,7 @@
 
 use std::{path::Path, time::Duration};
 
-use ipblock::api::types::Counters;
+use ipblock_api::types::Counters;
 use ipblock_common::ABI_VERSION;
 use ipblock_tests::{
     Binaries, Daemon, VethOptions, VethPair, binaries, packet::Frame, require_privileged, wait_for,

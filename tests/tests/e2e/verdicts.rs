@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipblock::api::types::{Count, Totals};
+use ipblock_api::types::{Count, Totals};
 use ipblock_tests::{
     packet::{CTAG, Frame, STAG},
     require_privileged,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use ipblock::api::types::DefaultVerdict;
+use ipblock_api::types::DefaultVerdict;
 use ipblock_tests::{
     DEADLINE, Daemon, End, FrameReceiver, FrameSender, Netns, Privileged, VethOptions, VethPair,
     packet::Frame, require_privileged, wait_for,

@@ -5,13 +5,11 @@ use aya::{
     maps::{Array, LpmTrie, lpm_trie::Key},
     programs::Xdp,
 };
-use ipblock::{
-    datapath::{Lookup, lookup_maps::Content, object::load_program},
-    policy::compile::CompiledZone,
-};
 use ipblock_common::{
     AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome, ban, names,
 };
+use ipblock_datapath::{Lookup, lookup_maps::Content, object::load_program};
+use ipblock_policy::compile::CompiledZone;
 use ipblock_tests::{
     Privileged,
     packet::{Ipv4, Ipv6},

@@ -7,7 +7,7 @@ use crate::fixture::Fixture;
 
 /// The object's bytes.
 pub(crate) fn bytes() -> &'static [u8] {
-    ipblock::datapath::object::BPF_OBJECT
+    ipblock_datapath::object::BPF_OBJECT
 }
 
 /// What the kernel's verifier has left of the program, in bytes.

@@ -13,14 +13,12 @@ use aya::{
     maps::{Array, HashMap as KernelMap, Map, MapData},
     programs::TestRunOptions,
 };
-use ipblock::{
-    datapath::{DatapathError, PinDirectory, SharedMaps},
-    policy::bans::Write,
-};
 use ipblock_common::{
     AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, Outcome, SourceKey, ban::NEVER,
     names,
 };
+use ipblock_datapath::{DatapathError, PinDirectory, SharedMaps};
+use ipblock_policy::bans::Write;
 use ipblock_tests::{
     Bpffs, Privileged,
     packet::{Frame, Ipv4, Ipv6},

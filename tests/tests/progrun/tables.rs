@@ -5,8 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use ipblock::datapath::Lookup;
 use ipblock_common::{ClassVerdict, Outcome};
+use ipblock_datapath::Lookup;
 use ipblock_tests::{
     packet::{Frame, Ipv4, Ipv6},
     random::Random,

@@ -2,15 +2,15 @@
 
 use std::{fs, sync::OnceLock, time::Duration};
 
-use ipblock::{
-    policy::{Action, AlertKind, DefaultVerdict, MalformedPolicy, RuleId, compile::CompiledClass},
-    store::{
-        Alert, AlertEpoch, AlertRetention, AlertTotals, AuditEntry, Author, Ban, BootEnd, End,
-        GenerationCounts, Interface, NewGeneration, NewRevision, RevisionState, RuleCounts,
-        StagedEdit, Store, StoredRuleset, Switch, Trial, ZoneSwitch,
-    },
-};
 use ipblock_common::{ClassVerdict, Count, Outcome, Totals};
+use ipblock_policy::{
+    Action, AlertKind, DefaultVerdict, MalformedPolicy, RuleId, compile::CompiledClass,
+};
+use ipblock_store::{
+    Alert, AlertEpoch, AlertRetention, AlertTotals, AuditEntry, Author, Ban, BootEnd, End,
+    GenerationCounts, Interface, NewGeneration, NewRevision, RevisionState, RuleCounts, StagedEdit,
+    Store, StoredRuleset, Switch, Trial, ZoneSwitch,
+};
 use jiff::Timestamp;
 
 use super::database;

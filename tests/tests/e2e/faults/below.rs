@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, net::UdpSocket};
 
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::{DEADLINE, FrameSender, report_not_run, require_privileged, wait_for};
 
 use super::{

@@ -1,6 +1,6 @@
 //! A disk that is full, that may not be written, or that takes a part of what is written.
 
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::{CtlOutput, DEADLINE, TinyDisk, require_privileged, wait_for};
 
 use super::{

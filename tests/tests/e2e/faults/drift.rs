@@ -1,11 +1,9 @@
 //! What somebody changes in the kernel: found, put right, told.
 
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
-use ipblock::{
-    datapath::{Generation, GenerationPlan, Lookup, PinDirectory, PinnedLink, SharedMaps},
-    policy::{Ruleset, ZoneName, compile::compile},
-};
 use ipblock_common::{ABI_VERSION, BanDeadline, names};
+use ipblock_datapath::{Generation, GenerationPlan, Lookup, PinDirectory, PinnedLink, SharedMaps};
+use ipblock_policy::{Ruleset, ZoneName, compile::compile};
 use ipblock_tests::{DEADLINE, Daemon, VethPair, require_privileged, wait_for};
 
 use super::{
@@ -36,7 +34,7 @@ fn build_wrong(daemon: &Daemon, number: u64) -> anyhow::Result<Generation> {
         store_id,
         zone: &zone,
         capacity: 1000,
-        log_level: ipblock::datapath::kernel_log::Level::Off,
+        log_level: ipblock_datapath::kernel_log::Level::Off,
         lookup: Lookup::Tables,
     };
     Ok(Generation::build(&pins, &shared.ids, &plan)?)

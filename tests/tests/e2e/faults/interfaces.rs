@@ -4,8 +4,9 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Xdp, xdp::XdpMode},
 };
-use ipblock::{api::types::InterfaceState, datapath::object::BPF_OBJECT};
+use ipblock_api::types::InterfaceState;
 use ipblock_common::names;
+use ipblock_datapath::object::BPF_OBJECT;
 use ipblock_tests::{DEADLINE, VethPair, require_privileged, wait_for};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::require_privileged;
 
 use super::{

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt as _, sync::Arc};
 
 use anyhow::Context as _;
-use ipblock::api::types::{InterfaceState, Status};
+use ipblock_api::types::{InterfaceState, Status};
 use ipblock_common::ABI_VERSION;
 use ipblock_tests::{
     DEADLINE, Daemon, DaemonBuilder, FrameReceiver, Privileged, VethOptions, VethPair, wait_for,

@@ -11,7 +11,7 @@ mod kinds;
 mod link;
 mod sweep;
 
-use ipblock::api::{client::Client, types::Totals};
+use ipblock_api::{client::Client, types::Totals};
 use ipblock_tests::{
     Daemon, FrameSender, Privileged, VethOptions, VethPair,
     own_stack::{Accepted, OwnStack},

@@ -1,6 +1,7 @@
 //! Interfaces.
 
-use ipblock::{api::types::InterfaceState, fault::Step};
+use ipblock_api::types::InterfaceState;
+use ipblock_fault::Step;
 use ipblock_tests::VethPair;
 
 use super::{Operation, Stage, Told, told};

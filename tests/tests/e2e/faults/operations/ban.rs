@@ -1,6 +1,7 @@
 //! Bans.
 
-use ipblock::{api::types::Reason, fault::Step};
+use ipblock_api::types::Reason;
+use ipblock_fault::Step;
 
 use super::{BANNING, Operation, Stage, Told, told};
 use crate::{answers::check, bans::bans};

@@ -1,6 +1,6 @@
 //! Changes of the ruleset.
 
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::{DEADLINE, wait_for};
 
 use super::{Operation, Stage, Told, deploying, told, what_was_told};

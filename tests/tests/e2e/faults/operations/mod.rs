@@ -6,7 +6,7 @@ mod changes;
 mod start;
 
 use anyhow::ensure;
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::{Arguments, CtlOutput};
 
 pub(crate) use attach::Attach;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 
 use super::{BANNING, Operation, SWITCHING, Stage, Told};
 use crate::answers::{live_generations, status};

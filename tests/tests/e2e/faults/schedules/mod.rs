@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use ipblock::fault::Step;
+use ipblock_fault::Step;
 use ipblock_tests::{FaultFile, patience, random::Random, require_privileged};
 use tokio::{task::JoinSet, time::sleep};
 
@@ -226,7 +226,7 @@ async fn run(world: &World, seed: u64, tally: &mut Tally) -> anyhow::Result<()> 
 /// Deploys or drops what is left staged, so that the next schedule is not refused for it too often.
 async fn finish_staged(
     world: &World,
-    client: &ipblock::api::client::Client,
+    client: &ipblock_api::client::Client,
     random: &mut Random,
 ) -> anyhow::Result<()> {
     let found = world.found(client).await?;

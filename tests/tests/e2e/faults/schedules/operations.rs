@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ipblock::api::{
+use ipblock_api::{
     client::{Client, ClientError},
     error::ErrorKind,
 };

@@ -10,13 +10,11 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use ipblock::{
-    api::{
-        client::Client,
-        types::{Action, BansQuery, Which},
-    },
-    policy::{At, DefaultVerdict, Ruleset, document},
+use ipblock_api::{
+    client::Client,
+    types::{Action, BansQuery, Which},
 };
+use ipblock_policy::{At, DefaultVerdict, Ruleset, document};
 use ipblock_tests::{DEADLINE, Daemon, FrameReceiver, Privileged, VethOptions, VethPair, patience};
 use serde_json::json;
 
