@@ -1,11 +1,11 @@
-//! The addresses of a request, lists resolved.
+//! Resolves the addresses of a request, including lists.
 
 use ipblock_api::error::ApiError;
 use ipblock_policy::{At, Ruleset, address::parse_elements, edit::no_such_list};
 use ipnet::IpNet;
 
-/// The prefixes that are named, in order, duplicates kept; `too_many` is the error when there are
-/// more than `limit`.
+/// Returns the prefixes, in order, including duplicates. `too_many` is the error if there are more
+/// than `limit`.
 pub(super) fn prefixes(
     deployed: &Ruleset,
     arguments: &[String],

@@ -1,4 +1,4 @@
-//! Whether a request may go on: its route's right against the one of its principal.
+//! Authorisation: compares the right that a route needs with that of the principal.
 
 use axum::{
     Extension,
@@ -11,8 +11,8 @@ use ipblock_api::routes::{Right, Route};
 
 use super::{caller::Caller, error::ErrorAnswer, principal::Principal};
 
-/// What a request needs. One to no route is refused by its method, so that a peer without the right
-/// does not learn which routes there are.
+/// Returns the right that a request needs. Without a route it depends on the method, so that a peer
+/// without the right does not learn which routes exist.
 fn needed(route: Option<Route>, method: &Method) -> Right {
     match route {
         Some(route) => route.right(),
@@ -21,7 +21,7 @@ fn needed(route: Option<Route>, method: &Method) -> Right {
     }
 }
 
-/// Lets requests through whose principal may make them; handlers get the [`Caller`].
+/// Passes on the requests that the principal may make; handlers get the [`Caller`].
 pub(super) async fn authorise(
     State(route): State<Option<Route>>,
     Extension(principal): Extension<Principal>,

@@ -1,4 +1,4 @@
-//! Bodies of requests: so large, so long on their way, and so many large ones at once.
+//! Limits on request bodies: size, arrival time, number of large ones at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,30 +18,31 @@ use super::{
     error::ErrorAnswer,
 };
 
-/// Largest body of who may change something: a ruleset file of some two million entries.
+/// Maximum body of a principal that may change something: a ruleset file of about two million
+/// entries.
 const MAX_BODY: usize = 64 << 20;
-/// Largest body of who may only look, which is a `check` of some 50,000 addresses. A larger one of
-/// others waits for its turn.
+/// Maximum body of a principal that may only view: a `check` of about 50,000 addresses. A larger
+/// one of other principals waits for its turn.
 const SMALL_BODY: usize = 1 << 20;
-/// Large bodies that are held and worked on at once, of root and of others: each takes a few times its
-/// size, and nobody waits for whoever may do less.
+/// Maximum of large bodies that are processed at a time, for root and for others: each takes a few
+/// times its size. No principal waits for one with fewer rights.
 const LARGE_OF_ROOT: usize = 2;
 const LARGE_OF_OTHERS: usize = 3;
-/// How long a body may take to arrive: 64 MiB come in less than a second from this host.
+/// Timeout for the arrival of a body: 64 MiB take less than a second from this host.
 const BODY_TIME: Duration = Duration::from_mins(1);
-/// Largest backup that is taken back.
+/// Maximum size of a backup to restore.
 pub(super) const MAX_BACKUP: usize = 1 << 30;
-/// How long a backup may take to arrive, which goes to the disk.
+/// Timeout for the arrival of a backup, which goes to the disk.
 pub(super) const BACKUP_TIME: Duration = Duration::from_mins(10);
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Clone, Debug)]
 pub(super) struct Bodies {
-    /// Leave for a large one of root.
+    /// Permits for large bodies of root.
     of_root: Arc<Semaphore>,
-    /// Leave for a large one of others.
+    /// Permits for large bodies of others.
     of_others: Arc<Semaphore>,
-    /// How long one may take to arrive.
+    /// Timeout for the arrival of a body.
     time: Duration,
 }
 
@@ -58,7 +59,7 @@ impl Bodies {
         }
     }
 
-    /// Waits for its turn, as long as a body may take to arrive.
+    /// Waits for its turn, at most as long as a body may take to arrive.
     async fn take_large(self, ticket: &Ticket) -> Result<(), ErrorAnswer> {
         let leave = if ticket.is_roots() {
             self.of_root
@@ -73,7 +74,7 @@ impl Bodies {
     }
 }
 
-/// Reads the whole body before the request goes on.
+/// Reads the whole body before the request is handled.
 pub(super) async fn whole(
     State(bodies): State<Bodies>,
     Extension(ticket): Extension<Arc<Ticket>>,
@@ -118,7 +119,7 @@ pub(super) async fn whole(
     response
 }
 
-/// Lets a body through that is read in parts, in its turn.
+/// Passes on a body that is read in parts, in its turn.
 pub(super) async fn in_parts(
     State(bodies): State<Bodies>,
     Extension(ticket): Extension<Arc<Ticket>>,
@@ -137,13 +138,13 @@ fn too_large(most: usize) -> ErrorAnswer {
     refused(format!("the request is larger than {most} bytes"))
 }
 
-/// Its turn did not come.
+/// The error if its turn did not come.
 fn busy() -> ErrorAnswer {
     let message = "other large requests are under way".to_owned();
     ErrorAnswer(ApiError::new(ErrorKind::Conflict, message).with_hint("repeat it in a minute"))
 }
 
-/// The body did not come in this time.
+/// The error if the body did not arrive in time.
 pub(super) fn too_slow(time: Duration) -> ErrorAnswer {
     let seconds = time.as_secs();
     refused(format!("the request did not arrive within {seconds} s"))

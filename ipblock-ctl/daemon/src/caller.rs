@@ -1,4 +1,4 @@
-//! Who asks for a change, and from where: a principal and what its request adds.
+//! The author of a change and their SSH peers: a principal with data of its request.
 
 use std::net::IpAddr;
 
@@ -11,20 +11,20 @@ use ipblock_store::Author;
 
 use super::principal::Principal;
 
-/// An operator comes from one address, through a few hosts at most.
+/// Maximum of SSH peers: an operator comes from one address, through a few hosts at most.
 const MAX_SSH_PEERS: usize = 64;
 
-/// Who asks for a change, and from where.
+/// The author of a change and their SSH peers.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// For the revision and the audit trail.
     pub author: Author,
-    /// Where the operator's SSH session comes from, as the client told it.
+    /// The source addresses of the operator's SSH session, as the client reports them.
     pub ssh_peers: Vec<IpAddr>,
 }
 
 impl Caller {
-    /// Who asks in a request with these headers.
+    /// Returns the caller of a request with these headers.
     pub(super) fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
         Ok(Self {
             author: principal.author(),
@@ -33,7 +33,7 @@ impl Caller {
     }
 }
 
-/// The addresses that the client says its SSH session comes from.
+/// Returns the source addresses of the SSH session that the client reports.
 fn ssh_peers(headers: &HeaderMap) -> Result<Vec<IpAddr>, ApiError> {
     let refused = |said: &str| {
         let message = format!("header {SSH_PEER_HEADER}: {said}");

@@ -2,23 +2,23 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// That this is the one change under way. Whatever changes something takes it, so that the compiler
-/// knows what may only be called by a change.
+/// Proof that this is the only change in progress. Every function that changes the state takes it,
+/// so the compiler checks that only a change calls it.
 ///
-/// It is taken before `state`, and that before `bans` and `alerts`.
+/// It is taken before `state`, and `state` before `bans` and `alerts`.
 pub(super) struct Changing<'a> {
     _lock: MutexGuard<'a, ()>,
     afterwards: Option<&'a dyn Afterwards>,
 }
 
-/// What is looked at when a change is over.
+/// A check after a change.
 pub(super) trait Afterwards {
-    /// What it left that cannot be.
+    /// Returns the broken invariants.
     fn broken(&self) -> Vec<String>;
 }
 
 impl<'a> Changing<'a> {
-    /// Waits for whatever changes something just now; nothing else changes while this is held.
+    /// Waits for the present change; nothing else changes while this value lives.
     pub(super) fn begin(lock: &'a Mutex<()>, afterwards: Option<&'a dyn Afterwards>) -> Self {
         Self {
             _lock: lock.lock().unwrap_or_else(PoisonError::into_inner),
@@ -28,8 +28,8 @@ impl<'a> Changing<'a> {
 }
 
 impl Drop for Changing<'_> {
-    /// Ends a process with debug assertions where the state disagrees with itself: no test may go on
-    /// after that.
+    /// With debug assertions, aborts the process if the state is inconsistent, because no test may
+    /// continue then.
     fn drop(&mut self) {
         let Some(afterwards) = self.afterwards else {
             return;

@@ -1,4 +1,4 @@
-//! `check`: what happens to an address, why, and whether the kernel agrees.
+//! `check`: the verdict on an address, its reason, and whether the kernel agrees.
 
 mod inquiry;
 
@@ -27,11 +27,12 @@ use super::{
     state::Service,
 };
 
-/// Bytes that a request takes for each of its body, until its addresses are prefixes.
+/// Memory of a request per byte of its body, until its addresses are prefixes.
 const BODY_ROOM: usize = 8;
 
 impl Service {
-    /// Answers for every address in every zone, or in the one asked for, all at once: for few addresses.
+    /// Answers for every address in every zone, or in the requested one, all at once: for few
+    /// addresses.
     pub(super) fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
         let mut answers = Vec::new();
         let mut take = |answer| {
@@ -46,7 +47,7 @@ impl Service {
         Ok(answers)
     }
 
-    /// As `POST /v1/check` answers: each answer is made when it is written.
+    /// Answers `POST /v1/check`: each answer is computed when it is written.
     pub(super) fn answer_check(
         self: &Arc<Self>,
         body: Bytes,
@@ -61,7 +62,7 @@ impl Service {
         }))
     }
 
-    /// Adds what bans do to the answer for a part of one fate.
+    /// Adds the effect of bans to the answer for a part with one verdict.
     fn ask_bans(
         &self,
         answer: &mut Check,
@@ -72,7 +73,7 @@ impl Service {
     ) -> Result<(), ApiError> {
         let covering = bans.covering(part, now);
         let agrees = bans.kernel_agrees(part.network())?;
-        // The program of a generation that could not be replaced may ask other tables, or none.
+        // The program of a generation that could not be replaced may read other tables, or none.
         let asked = covering.is_none() || zone.generation.uses(&self.shared_maps);
         answer.kernel_agrees &= agrees && asked;
         let Some((prefix, until)) = covering else {
@@ -126,8 +127,8 @@ fn answer(
     })
 }
 
-/// Whether the kernel's class for the address stands for the same verdict, the same matching and
-/// the same spared rules as a walk over the ruleset gives.
+/// Whether the kernel's class for the address has the same verdict, matching rules and exceptions
+/// as a walk over the ruleset.
 fn agrees(
     zone: &LiveZone,
     address: IpAddr,

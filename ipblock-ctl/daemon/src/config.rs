@@ -1,4 +1,4 @@
-//! The daemon's configuration file as it is written; `flags` puts it together with the flags.
+//! The daemon's configuration file; `flags` combines it with the flags.
 
 mod alerts;
 mod problems;
@@ -30,10 +30,10 @@ use ipblock_datapath::kernel_log;
 
 use super::settings::parse_interface;
 
-/// The file that is read when no other is named; it need not exist.
+/// The default file, which does not have to exist.
 pub const DEFAULT_CONFIG: &str = "/etc/ipblock/ipblockd.toml";
 
-/// What the file says; what it does not say is `None`.
+/// The content of the file; missing values are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
@@ -49,12 +49,12 @@ pub struct ConfigFile {
     /// Interfaces to attach at start.
     #[serde(default, deserialize_with = "interfaces")]
     pub interfaces: Option<Vec<InterfaceText>>,
-    /// Kernel entries that one zone may have.
+    /// Maximum of kernel entries in one zone.
     pub capacity: Option<NonZeroU32>,
     /// Diagnostics of the XDP program.
     #[serde(default, deserialize_with = "level")]
     pub bpf_log: Option<kernel_log::Level>,
-    /// Where list files are.
+    /// The directory of list files.
     #[serde(default, deserialize_with = "absolute_path")]
     pub lists_dir: Option<PathBuf>,
     /// `[lists]`.
@@ -74,28 +74,28 @@ pub struct ConfigFile {
     pub log: Log,
 }
 
-/// What is said of list files.
+/// Settings of list files.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lists {
-    /// The share of its addresses that a list file may lose from one reading to the next.
+    /// The share of its addresses that a list file may lose between two reads.
     #[serde(default, deserialize_with = "share")]
     pub max_shrink: Option<f64>,
 }
 
-/// What is said of the guard against lock-out.
+/// Settings of the guard against lock-out.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// The ports that the local sshd listens on.
+    /// The ports of the local sshd.
     pub ssh_ports: Option<Vec<NonZeroU16>>,
 }
 
-/// `IF[=native|generic|auto][@ZONE]`, read.
+/// A parsed `IF[=native|generic|auto][@ZONE]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceText(pub ipblock_store::Interface);
 
-/// Why a configuration file is not used.
+/// Why a configuration file cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// It cannot be read.
@@ -106,17 +106,17 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// It says what cannot be meant.
+    /// Its content is invalid.
     #[error("{}", .problems.join("\n"))]
     Invalid {
-        /// `FILE:LINE:COLUMN: ` and what is wrong, with the value and what to write.
+        /// `FILE:LINE:COLUMN: ` and the problem, with the value and what to write.
         problems: Vec<String>,
     },
 }
 
 impl ConfigFile {
-    /// Reads a file; with `None` the default one, where it exists. Returns the path of what was
-    /// read as well.
+    /// Reads a file, or the default one if it exists. Also returns the path of the file that was
+    /// read.
     pub fn load(named: Option<&Path>) -> Result<(Self, Option<PathBuf>), ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
         match fs::read_to_string(path) {
@@ -131,7 +131,7 @@ impl ConfigFile {
         }
     }
 
-    /// What to say of the file when it holds secrets that any user can read.
+    /// Returns a warning if the file contains secrets and every user can read it.
     #[must_use]
     pub fn shown_secrets(&self, path: &Path) -> Option<String> {
         let holds_secrets = self.alerts.sinks.as_ref()?.holds_secrets;
@@ -145,7 +145,7 @@ impl ConfigFile {
         })
     }
 
-    /// Reads a text; `path` is for messages.
+    /// Parses a text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         problems::read(text).map_err(|problems| {
             let problems = problems.into_iter().map(|(at, message)| {
@@ -159,7 +159,7 @@ impl ConfigFile {
     }
 }
 
-/// The place of a byte offset, both numbers from 1.
+/// Returns line and column of a byte offset, both from 1.
 fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or(before);

@@ -1,8 +1,8 @@
-//! What docs/api.md says of limits, for tests that compare it with the code.
+//! Limits in docs/api.md, for tests that compare them with the code.
 
 const PAGE: &str = include_str!("../../../docs/api.md");
 
-/// The second column of a row of the table of limits.
+/// Returns the second column of a row in the table of limits.
 pub(super) fn limit(of: &str) -> String {
     let begin = format!("| {of} | ");
     let row = PAGE.lines().find_map(|line| line.strip_prefix(&begin));
@@ -10,7 +10,7 @@ pub(super) fn limit(of: &str) -> String {
     row.trim_end_matches(" |").to_owned()
 }
 
-/// Bytes as the page writes them.
+/// Formats bytes as on the page.
 pub(super) fn size(bytes: usize) -> String {
     let (gib, mib, kib) = (1 << 30, 1 << 20, 1 << 10);
     match bytes {

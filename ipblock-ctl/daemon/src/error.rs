@@ -1,4 +1,4 @@
-//! From the failures of every part to the one error that the API answers with.
+//! Converts the errors of every part to the single error type of the API.
 
 use axum::{
     Json,
@@ -23,7 +23,7 @@ impl IntoResponse for ErrorAnswer {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// Others hold what it needs.
+    /// Others have reserved what it needs.
     Busy(ApiError),
     /// Any other error.
     Api(ApiError),
@@ -48,7 +48,7 @@ impl From<DatapathError> for Refusal {
 }
 
 impl Refusal {
-    /// The refusal as a response.
+    /// Converts the refusal to a response.
     pub(super) fn into_response(self) -> Response {
         match self {
             Self::Busy(error) => {

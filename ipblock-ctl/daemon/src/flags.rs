@@ -1,4 +1,4 @@
-//! The flags of `ipblockd` as they are given, and the settings that follow from them and the file.
+//! The flags of `ipblockd`, and the settings that follow from them and the file.
 
 use std::{num::NonZeroU32, path::PathBuf, sync::LazyLock};
 
@@ -12,7 +12,7 @@ use super::{
     settings::{DEFAULT_SOCKET, DEFAULT_STATE_DIR, Settings, parse_interface},
 };
 
-/// With the object that it carries, as `ipblock-ctl status` and `cargo xtask check` tell it.
+/// The version with the BPF object, in the form of `ipblock-ctl status` and `cargo xtask check`.
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     let version = env!("CARGO_PKG_VERSION");
     format!("{version}\nobject sha256 {}", object_sha256_hex())
@@ -73,7 +73,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// The settings; interfaces that are given as flags stand for those of the file.
+    /// Returns the settings. Interfaces in flags replace those in the file.
     #[must_use]
     pub fn resolve(self, file: ConfigFile) -> Settings {
         let default = Settings::default();

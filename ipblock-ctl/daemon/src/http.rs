@@ -1,4 +1,4 @@
-//! What answers each route: JSON in, a method of the service on a blocking thread, JSON out.
+//! The handler of each route: JSON in, a method of the service on a blocking thread, JSON out.
 //!
 //! `api::routes` declares the routes.
 
@@ -37,7 +37,7 @@ use super::{
 type SharedService = State<Arc<Service>>;
 type Handlers = MethodRouter<Arc<Service>>;
 
-/// Every route, each request authorised.
+/// Returns every route, with authorisation of each request.
 pub(super) fn router(service: Arc<Service>) -> Router {
     routes().with_state(service)
 }
@@ -58,8 +58,8 @@ fn routes() -> Router<Arc<Service>> {
         .layer(middleware::from_fn(errors_as_json))
 }
 
-/// Lets only peers through that have the right which the route needs, and bounds the bodies. The requests
-/// without a route go through here, too.
+/// Passes on only peers with the right that the route needs, and limits the bodies. Requests
+/// without a route use this too.
 fn guarded(handlers: Handlers, route: Option<Route>, bodies: &Bodies) -> Handlers {
     let bodies = bodies.clone();
     let bounded: Handlers = match route.map(Route::body) {
@@ -73,7 +73,7 @@ fn guarded(handlers: Handlers, route: Option<Route>, bodies: &Bodies) -> Handler
     bounded.layer(middleware::from_fn_with_state(route, authorise))
 }
 
-/// What answers a route.
+/// Returns the handler of a route.
 fn handler(route: Route) -> Handlers {
     match route {
         Route::Status => answers(route, |service, (), _| Ok(service.status()?)),
@@ -154,7 +154,7 @@ fn handler(route: Route) -> Handlers {
     }
 }
 
-/// Answers with what a method of the service makes from parts of the request, where it may block.
+/// Answers with the result of a method of the service, which may block.
 fn answers<I, M, T>(
     route: Route,
     method: impl FnOnce(&Arc<Service>, I, &mut Room) -> Result<T, Refusal>
@@ -175,7 +175,7 @@ where
     })
 }
 
-/// Answers with what a method of the service makes of the body, for the caller.
+/// Answers with the result of a method of the service for the body and the caller.
 fn changes<R, T>(route: Route, method: fn(&Service, &R, &Caller) -> Result<T, ApiError>) -> Handlers
 where
     R: DeserializeOwned + 'static,
@@ -229,8 +229,7 @@ async fn no_such_route(request: Request) -> ErrorAnswer {
     )
 }
 
-/// Gives what axum itself refuses (an unreadable query or path) the form that every
-/// other error has.
+/// Converts axum's own errors (an unreadable query or path) to the form of all other errors.
 async fn errors_as_json(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
@@ -256,7 +255,7 @@ mod tests {
 
     #[test]
     fn no_two_routes_have_the_same_method_and_path() {
-        // The router panics where two overlap.
+        // The router panics if two routes overlap.
         let router = routes();
         assert!(router.has_routes());
     }

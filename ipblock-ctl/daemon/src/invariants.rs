@@ -1,6 +1,6 @@
-//! What holds between two changes, whatever came before: the rooms of the state agree with each other and
-//! with the store. Builds with debug assertions look after each change, so that every test of a change
-//! is a test of this as well.
+//! Invariants between two changes: the rooms of the state agree with each other and with the store.
+//! Builds with debug assertions check them after each change, so every test of a change tests them
+//! as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use super::{
 };
 
 impl Afterwards for Service {
-    /// What the store cannot tell (its disk is full, say) is not looked at.
+    /// Ignores what the store cannot read (its disk is full, for example).
     fn broken(&self) -> Vec<String> {
         let state = self.read();
         let mut broken = Vec::new();
         zones(&state, &mut broken);
         generations(&state, &mut broken);
         links(&state, &mut broken);
-        // What could not be read says nothing.
+        // An unreadable part proves nothing.
         recorded(&state, &self.store, &mut broken).ok();
         broken
     }
 }
 
-/// A zone is deployed exactly where it has a generation, or is known to lack one.
+/// A zone is deployed exactly if it has a generation, or is known to lack one.
 fn zones(state: &State, broken: &mut Vec<String>) {
     let deployed: BTreeSet<_> = state.rulesets.deployed().zone_names().into_iter().collect();
     for zone in &deployed {
@@ -45,7 +45,7 @@ fn zones(state: &State, broken: &mut Vec<String>) {
     }
 }
 
-/// A generation judges in one place, and is not remembered as gone.
+/// A generation judges in one place, and does not count as former.
 fn generations(state: &State, broken: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for (zone, live) in state.generations.judging() {
@@ -61,7 +61,7 @@ fn generations(state: &State, broken: &mut Vec<String>) {
     }
 }
 
-/// A link that lives runs its zone's program, or that of a change that could not be undone there.
+/// A live link runs its zone's program, or that of a change that could not be undone there.
 fn links(state: &State, broken: &mut Vec<String>) {
     for (zone, link) in state.interfaces.links() {
         let mut judging = state

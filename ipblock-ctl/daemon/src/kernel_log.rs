@@ -1,4 +1,4 @@
-//! Hands what the XDP program writes to the daemon's log, when that was asked for.
+//! Passes records of the XDP program to the daemon's log, if that is enabled.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct KernelLog {
 }
 
 impl KernelLog {
-    /// Hands on what was written since the last call, by the programs in force.
+    /// Passes on the records since the last call, of the programs in force.
     pub(super) fn flush(&mut self, service: &Service) {
         if service.settings.bpf_log == Level::Off {
             return;

@@ -1,6 +1,6 @@
 //! The service behind `ipblockd`: staging, deploys, interfaces, counters, and the socket.
 //!
-//! It decides what is in force and records it; how the kernel is made to do it is `datapath`'s.
+//! It decides what is in force and records it; `datapath` implements that in the kernel.
 
 mod addresses;
 mod alerts;

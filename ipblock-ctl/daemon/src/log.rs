@@ -1,8 +1,8 @@
 //! The daemon's log: to the journal with fields, to standard error as text or as JSON.
 //!
-//! Two targets stand apart, so that they can be picked out or filtered: `audit` (INFO), who did what,
-//! from where the state store records it; and `alert` (WARN), one event an alert, from the log sink.
-//! Every other event has the module that it comes from as its target, which text does not show.
+//! Two targets are separate, so that they can be selected or filtered. `audit` (INFO) is the audit
+//! trail, from the code that records it in the store. `alert` (WARN) has one event per alert, from
+//! the log sink. The target of every other event is its module, which text does not show.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -27,17 +27,17 @@ use super::settings::{LogFormat, Settings};
 /// Targets that text shows.
 const APART: [&str; 2] = ["audit", "alert"];
 
-/// Where systemd says what standard error is connected to.
+/// The variable in which systemd identifies the file behind standard error.
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
 /// A layer below the filter.
 type Output = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts the log of this process. `IPBLOCK_LOG` says what is logged, where it is set.
+/// Starts the log of this process. `IPBLOCK_LOG` selects what is logged, if set.
 pub fn start(settings: &Settings) {
     let unless_set = match settings.bpf_log {
         kernel_log::Level::Off => "info",
-        // The program's records are of this level, and come under the name of its crate.
+        // The program's records have this level, and the name of its crate as their target.
         kernel_log::Level::Debug => "info,ipblock=debug",
     };
     let filter =
@@ -53,7 +53,7 @@ pub fn start(settings: &Settings) {
         .init();
 }
 
-/// The journal, where standard error leads there and it can be reached.
+/// Returns the journal, if standard error leads there and it can be reached.
 fn journal() -> Option<Output> {
     let stream = std::env::var(JOURNAL_STREAM).ok()?;
     let stderr = io::stderr().as_fd().try_clone_to_owned().ok()?;
@@ -74,7 +74,7 @@ fn journal() -> Option<Output> {
     Some(journal.boxed())
 }
 
-/// Whether `JOURNAL_STREAM` names this file (systemd.exec(5)).
+/// Whether `JOURNAL_STREAM` identifies this file (systemd.exec(5)).
 fn is_stream(stream: &str, device: u64, inode: u64) -> bool {
     stream == format!("{device}:{inode}")
 }
@@ -101,8 +101,8 @@ where
     apart.and_then(ordinary).boxed()
 }
 
-/// Writes a field, or the message of an event. Values come from outside: an interface's name, a
-/// note, an answer of another program.
+/// Writes a field, or the message of an event. Values come from outside: the name of an interface,
+/// a note, an answer of another program.
 fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
     let value = format!("{value:?}");
     match field.name() {
@@ -115,7 +115,8 @@ fn is_apart(event: &Metadata<'_>) -> bool {
     APART.contains(&event.target())
 }
 
-/// One JSON object a line, with the fields of the event beside its time, level and target.
+/// Writes one JSON object per line, with the fields of the event next to its time, level and
+/// target.
 fn json() -> Output {
     fmt::layer()
         .json()
@@ -137,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// The lines of the text log without their times.
+    /// Returns the lines of the text log without their times.
     fn logged(what: impl FnOnce()) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(Mutex::new(File::create(file.path()).unwrap()));

@@ -1,4 +1,4 @@
-//! `ipblockd(8)`, made from the flags so that it says what they say.
+//! `ipblockd(8)`, generated from the flags so that both agree.
 
 use std::io;
 
@@ -29,8 +29,7 @@ const EXIT_STATUS: [(&str, &str); 3] = [
     ("2", "The flags or the configuration file are wrong."),
 ];
 
-/// The manual page.
-///
+/// Returns the manual page.
 /// # Errors
 /// None but those of writing to memory.
 pub fn manual() -> io::Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, and what they may do, whatever the connection is made of.
+//! Principals: the peer of a connection and its rights, independent of the transport.
 
 use std::{fmt, sync::Arc};
 
@@ -10,29 +10,29 @@ use ipblock_store::Author;
 
 use super::connections::rank::Rank;
 
-/// Members may change everything, as root may.
+/// Members may change everything, like root.
 pub(super) const CHANGE_GROUP: &str = "ipblock";
-/// Members may look at everything.
+/// Members may view everything.
 pub(super) const VIEW_GROUP: &str = "ipblock-view";
 
-/// Who sends the requests of a connection, as its transport vouches for it.
+/// The sender of a connection's requests, as its transport identified it.
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
     pub(super) origin: Origin,
-    /// As the audit trail is to have it; may be empty.
+    /// The name for the audit trail; may be empty.
     pub(super) name: Arc<str>,
     pub(super) right: Option<Right>,
 }
 
-/// Where connections come from. Those of one origin share places and memory.
+/// The origin of connections. Those of one origin share places and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     /// Processes of this user on this host.
     Unix {
-        /// The kernel vouches for it.
+        /// Reported by the kernel.
         uid: u32,
     },
-    /// Processes on this host whose user the kernel does not name.
+    /// Processes on this host whose user the kernel does not report.
     Unidentified,
     /// Hosts that reach the address of the metrics.
     Scrape,
@@ -49,7 +49,7 @@ impl fmt::Display for Origin {
 }
 
 impl Origin {
-    /// The command that shows its connections.
+    /// Returns the command that shows its connections.
     pub(super) const fn shown_by(self) -> &'static str {
         match self {
             Self::Unix { .. } | Self::Unidentified => "ss -xp",
@@ -59,7 +59,7 @@ impl Origin {
 }
 
 impl Principal {
-    /// A principal that gets refusals from the API.
+    /// Returns a principal that only gets refusals from the API.
     pub(super) fn without_rights(origin: Origin) -> Self {
         Self {
             origin,
@@ -68,7 +68,7 @@ impl Principal {
         }
     }
 
-    /// With which other principals it shares places.
+    /// Returns the group of principals with which it shares places.
     pub(super) const fn rank(&self) -> Rank {
         match (self.origin, self.right) {
             (Origin::Scrape, _) => Rank::Scraper,
@@ -79,7 +79,7 @@ impl Principal {
         }
     }
 
-    /// The author of what it changes.
+    /// Returns the author of its changes.
     pub(super) fn author(&self) -> Author {
         Author {
             uid: match self.origin {

@@ -1,14 +1,15 @@
-//! What the daemon may beyond an ordinary user: three capabilities, and nothing else.
+//! The daemon's privileges beyond those of an ordinary user: three capabilities, and nothing else.
 
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 use ipblock_datapath::{CAPABILITIES, kernel_log::Level};
 
 use super::settings::Settings;
 
-/// Gives up every other capability, for this process and all that it may start. Before it starts
-/// threads: capabilities are each thread's own.
+/// Drops every other capability, for this process and its children. Call it before threads are
+/// started, because capabilities belong to threads.
 ///
-/// The program's diagnostics are found by its id, which takes `CAP_SYS_ADMIN`: kept when they are
+/// The program's diagnostics are found by its id, which needs `CAP_SYS_ADMIN`: it is kept if they
+/// are enabled.
 /// asked for.
 pub fn keep_only_what_is_needed(settings: &Settings) -> Result<(), CapsError> {
     let mut needed = CapsHashSet::from(CAPABILITIES);
@@ -16,7 +17,7 @@ pub fn keep_only_what_is_needed(settings: &Settings) -> Result<(), CapsError> {
         needed.insert(Capability::CAP_SYS_ADMIN);
     }
     for unneeded in caps::read(None, CapSet::Bounding)?.difference(&needed) {
-        // Takes CAP_SETPCAP; who is without it gains nothing by execution either.
+        // Needs CAP_SETPCAP; a process without it gains nothing by execution either.
         caps::drop(None, CapSet::Bounding, *unneeded).ok();
     }
     caps::clear(None, CapSet::Ambient)?;

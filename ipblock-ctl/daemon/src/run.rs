@@ -1,4 +1,4 @@
-//! The life of the process: socket, periodic work, signals.
+//! The life cycle of the process: socket, periodic work, signals.
 
 use std::{
     fs, io,
@@ -33,20 +33,20 @@ use super::{
 };
 use crate::start::error::StartError;
 
-/// How soon an interface that appears is attached, and an unconfirmed revision taken back.
+/// Interval to attach interfaces that appear, and to roll back unconfirmed revisions.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon ended bans are cleared away, and a step of the wall clock moves those that go by it.
+/// Interval to remove ended bans, and to move wall-clock ends after a step of the wall clock.
 const BAN_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon samples of what the kernel has are compared with what it should have.
+/// Interval to compare samples of the kernel's state with the intended one.
 const DRIFT_INTERVAL: Duration = Duration::from_secs(5);
-/// How soon a list file that changes is noticed.
+/// Interval to check list files for changes.
 const LISTS_INTERVAL: Duration = Duration::from_secs(1);
-/// How long sinks may take to deliver what waits after a signal.
+/// Timeout of the sinks to deliver waiting alerts after a signal.
 const LAST_ALERTS: Duration = Duration::from_secs(5);
-/// How long requests that are under way may take to finish after a signal.
+/// Timeout of requests in progress after a signal.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Why the daemon stopped or did not start. The kernel filters on as before.
+/// Why the daemon stopped or did not start. The kernel continues to filter.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// Taking over failed.
@@ -55,13 +55,13 @@ pub enum RunError {
     /// Capabilities are missing.
     #[error("not permitted: this process lacks {}", listed(missing))]
     Capabilities {
-        /// Those that it needs and does not have.
+        /// The missing ones.
         missing: Vec<Capability>,
     },
-    /// The socket could not be made.
+    /// The socket could not be created.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// Signals or the runtime.
+    /// An error of signals or the runtime.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -82,7 +82,7 @@ impl Hinted for RunError {
 }
 
 impl RunError {
-    /// Whether the daemon lacks rights.
+    /// Whether the daemon lacks permissions.
     #[must_use]
     pub fn is_not_permitted(&self) -> bool {
         match self {
@@ -112,7 +112,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
-    // A write beyond a limit on file sizes has to fail, as on a full disk, and not to end the process.
+    // A write beyond a limit on file sizes must fail, as on a full disk, instead of ending the
+    // process.
     let _beyond_file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     // Before the start, which changes things: a daemon that refuses has changed nothing.
     unix::require_free(&socket)?;
@@ -127,11 +128,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         Some(address) => Some(serve_metrics(&service, address).await),
         None => None,
     };
-    // There is nobody to tell without systemd.
+    // Without systemd there is no receiver.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     let watchdog = sd_notify::watchdog_enabled().map(|within| {
         every(within / 3, &service, |service| {
-            // Answered by whoever holds the state: a daemon that is stuck is silent.
+            // This waits for the lock of the state: a daemon that is stuck sends no watchdog
+            // message.
             drop(service.read());
             drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
         })
@@ -147,7 +149,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    // A request that waits for an alert could take longer than is waited for it.
+    // A request that waits for an alert could exceed the timeout.
     service.is_stopping.send_replace(true);
     drop(stop);
     if timeout(LAST_REQUESTS, server).await.is_err() {
@@ -166,11 +168,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Serves metrics as soon as the address can be taken. Nothing waits for that: packets are filtered
-/// without metrics too.
+/// Serves metrics as soon as the address can be bound. Nothing waits for that, because filtering
+/// does not need metrics.
 async fn serve_metrics(service: &Arc<Service>, address: SocketAddr) -> JoinHandle<()> {
     let service = Arc::clone(service);
-    // Where it can be taken now it is, before the daemon says that it is ready.
+    // If the address is free, it is bound before the daemon reports that it is ready.
     let mut listener = take_metrics_address(&service, address).await;
     tokio::spawn(async move {
         let listener = loop {
@@ -185,7 +187,7 @@ async fn serve_metrics(service: &Arc<Service>, address: SocketAddr) -> JoinHandl
     })
 }
 
-/// Takes the address; `status` shows why that does not succeed.
+/// Binds the address; `status` shows why that fails.
 async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<Scrapes> {
     let error = match Scrapes::bind(address).await {
         Ok(listener) => {
@@ -196,14 +198,14 @@ async fn take_metrics_address(service: &Service, address: SocketAddr) -> Option<
     };
     let problem = metrics::unavailable(address, &error);
     let known = service.write().metrics_problem.replace(problem.clone());
-    // Tried every second, told once.
+    // Tried every second, but reported once.
     if known.as_ref() != Some(&problem) {
         warn!("{problem}");
     }
     None
 }
 
-/// Starts what is done again and again.
+/// Starts the periodic work.
 fn look_after(
     service: &Arc<Service>,
     checkpoint_interval: Duration,
@@ -252,7 +254,7 @@ fn look_after(
     ]
 }
 
-/// The thread that tells of alerts.
+/// The thread that makes alerts.
 struct Pump {
     service: Arc<Service>,
     stop: Arc<AtomicBool>,
@@ -274,7 +276,7 @@ impl Pump {
         })
     }
 
-    /// Tells of what is left first, and lets the sinks deliver it.
+    /// Makes the remaining alerts first, and lets the sinks deliver them.
     async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -290,8 +292,8 @@ impl Pump {
     }
 }
 
-/// Does something on a blocking thread, again and again; late is better than twice. A panic ends
-/// that one time only.
+/// Runs a function periodically on a blocking thread; late is better than twice. A panic ends only
+/// one iteration.
 fn every(
     period: Duration,
     service: &Arc<Service>,
@@ -312,7 +314,7 @@ fn every(
     })
 }
 
-/// Does something on a blocking thread after each `SIGHUP`; those that come meanwhile count once.
+/// Runs a function on a blocking thread after each `SIGHUP`; signals during a run count once.
 fn on_hangup(
     mut hangup: Signal,
     service: &Arc<Service>,

@@ -1,4 +1,4 @@
-//! What the daemon was told, resolved.
+//! The resolved settings of the daemon.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -7,28 +7,28 @@ use ipblock_datapath::{DEFAULT_BPFFS, kernel_log};
 use ipblock_policy::{ZoneName, mode::asked, name::check_interface_name, words};
 use ipblock_store::{AlertRetention, Interface};
 
-/// Where the daemon listens unless told otherwise.
+/// Default path of the socket.
 pub const DEFAULT_SOCKET: &str = "/run/ipblock/ipblock.sock";
-/// Where it keeps its state unless told otherwise.
+/// Default state directory.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/ipblock";
-/// Where it reads list files from unless told otherwise.
+/// Default directory of list files.
 pub const DEFAULT_LISTS_DIR: &str = "/etc/ipblock/lists";
-/// How much of its addresses a list file may lose unless told otherwise: half.
+/// Default share of its addresses that a list file may lose: half.
 pub const DEFAULT_MAX_SHRINK: f64 = 0.5;
 
-/// Alerts that may wait for one sink unless told otherwise.
+/// Default maximum of alerts that wait for one sink.
 pub const DEFAULT_SINK_QUEUE: usize = 10_000;
 
-/// How large a sink's file gets unless told otherwise, in bytes.
+/// Default maximum size of a sink's file in bytes.
 pub const DEFAULT_FILE_MAX: u64 = 64 << 20;
-/// Renamed files that a sink keeps unless told otherwise.
+/// Default number of renamed files that a sink keeps.
 pub const DEFAULT_FILE_KEEP: u32 = 5;
-/// How long a webhook's request may take unless told otherwise.
+/// Default timeout of a webhook's request.
 pub const DEFAULT_WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Alerts in one request of a webhook, at most, unless told otherwise.
+/// Default maximum of alerts in one request of a webhook.
 pub const DEFAULT_WEBHOOK_BATCH: usize = 100;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The unix socket.
@@ -37,45 +37,45 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// A mounted bpffs.
     pub bpffs: PathBuf,
-    /// Interfaces to attach at start; remembered like those that `attach` names.
+    /// Interfaces to attach at start; remembered like those of `attach`.
     pub interfaces: Vec<Interface>,
-    /// Kernel entries that one zone may have.
+    /// Maximum of kernel entries in one zone.
     pub capacity: u32,
     /// Diagnostics of the XDP program.
     pub bpf_log: kernel_log::Level,
-    /// How often counters are saved, so that a power loss costs no more than that.
+    /// Interval to save counters, which limits the loss after a power failure.
     pub checkpoint_interval: Duration,
-    /// Directory of the files that named lists may be read from.
+    /// Directory of the files for named lists.
     pub lists_dir: PathBuf,
-    /// The share of its addresses, 0 to 1, that a list file may lose from one reading to the next.
+    /// The share of its addresses, 0 to 1, that a list file may lose between two reads.
     pub max_shrink: f64,
-    /// Ports of the local sshd; `None`: what its configuration says.
+    /// Ports of the local sshd; `None` means those in its configuration.
     pub ssh_ports: Option<Vec<u16>>,
-    /// Alerts and where they go.
+    /// Alerts and their sinks.
     pub alerts: AlertsConfig,
-    /// Where `GET /metrics` is answered over TCP; `None`: on the unix socket alone.
+    /// TCP address for `GET /metrics`; `None` means only on the unix socket.
     pub metrics: Option<SocketAddr>,
-    /// The form of the log.
+    /// The format of the log.
     pub log_format: LogFormat,
 }
 
-/// When there are alerts, how long they are kept, and where they go.
+/// Settings for making, keeping and delivering alerts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertsConfig {
-    /// A source and a rule are told of once in so long.
+    /// A source and a rule cause one alert in this time.
     pub window: Duration,
-    /// Packets that the kernel announces in a second, at most.
+    /// Maximum of packets that the kernel announces per second.
     pub rate: u64,
-    /// Alerts that the store keeps, oldest go first.
+    /// Maximum of alerts in the store; the oldest are deleted first.
     pub keep: u64,
-    /// How long it keeps them.
+    /// Maximum age of alerts in the store.
     pub keep_for: Duration,
-    /// Every sink, each with a name of its own.
+    /// Every sink, each with a unique name.
     pub sinks: Vec<SinkConfig>,
 }
 
 impl AlertsConfig {
-    /// What the store keeps.
+    /// Returns the limits of the store.
     pub(super) fn retention(&self) -> AlertRetention {
         AlertRetention {
             count: self.keep,
@@ -89,41 +89,41 @@ impl AlertsConfig {
 pub struct SinkConfig {
     /// Its name in `status` and in metrics.
     pub name: String,
-    /// Alerts that may wait for it; when there are more, the oldest are lost for this sink.
+    /// Maximum of alerts that wait for it; with more, the oldest are lost for this sink.
     pub queue: usize,
-    /// Where its alerts go.
+    /// The receiver.
     pub target: SinkTarget,
 }
 
-/// Where a sink's alerts go.
+/// The receiver of a sink.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SinkTarget {
     /// The daemon's log.
     Log,
-    /// A file, one JSON object a line.
+    /// A file with one JSON object per line.
     File {
         /// The file.
         path: PathBuf,
-        /// A file that has grown to so many bytes is renamed and a new one begun.
+        /// A file of this size is renamed and a new one started.
         max_bytes: u64,
-        /// Renamed files that are kept.
+        /// Number of renamed files to keep.
         keep: u32,
     },
     /// HTTP POST of JSON arrays.
     Webhook {
         /// `http://` or `https://`.
         url: String,
-        /// Sent with each request, secrets among them: never logged.
+        /// Sent with each request. They may be secrets, so they are never logged.
         headers: Vec<(String, String)>,
-        /// How long a request may take.
+        /// Timeout of a request.
         timeout: Duration,
-        /// Alerts in one request, at most.
+        /// Maximum of alerts in one request.
         batch: usize,
     },
 }
 
 words! {
-    /// The form of the log.
+    /// The format of the log.
     #[derive(Default)]
     pub enum LogFormat {
         /// Fields of the journal under systemd, else text.
@@ -131,7 +131,7 @@ words! {
         Auto = "auto",
         /// Lines for people.
         Text = "text",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
 }
@@ -172,9 +172,9 @@ impl Default for Settings {
     }
 }
 
-/// Reads `IF[=native|generic|auto][@ZONE]`.
+/// Parses `IF[=native|generic|auto][@ZONE]`.
 ///
-/// The zone is what follows the last `@`, the mode what then follows the last `=`.
+/// The zone follows the last `@`, and the mode the last `=` in the rest.
 pub fn parse_interface(text: &str) -> Result<Interface, String> {
     let (rest, zone) = match text.rsplit_once('@') {
         Some((rest, zone)) => (

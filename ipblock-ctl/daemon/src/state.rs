@@ -1,4 +1,4 @@
-//! The service and what it holds in memory. What a room holds only that room changes.
+//! The service and its state in memory. Each room changes only its own state.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -23,61 +23,61 @@ use super::{
 };
 use crate::changes::compile_cache::CompileCache;
 
-/// The daemon's service: everything that a request can ask for is a method of it.
+/// The daemon's service: every request is one of its methods.
 pub struct Service {
     pub(super) settings: Settings,
     pub(super) pins: PinDirectory,
     pub(super) _pin_lock: Option<PinLock>,
     pub(super) store: Store,
-    /// Whom a change must not cut off.
+    /// The sources of protected addresses.
     pub(super) guard: Sources,
     /// See [`super::changing::Changing`].
     pub(super) change: Mutex<()>,
-    /// Held for writing only while a change is put in force, so that reading never waits for a
-    /// build, and never sees half a switch.
+    /// Locked for writing only while a change is put in force, so a reader never waits for a build,
+    /// and never sees half a switch.
     pub(super) state: SharedState,
-    /// Which maps every generation's program has to use.
+    /// The maps that every generation's program must use.
     pub(super) shared_maps: SharedMapIds,
-    /// Where they are pinned.
+    /// Their pins.
     pub(super) shared_pins: SharedPins,
-    /// Taken after `state` where both are needed, and never held while anything is built: a ban
-    /// waits for no deploy. What may newly drop an address is judged and comes into force while this
-    /// is held (decision 0017).
+    /// Taken after `state` if both are needed, and never held during a build: a ban waits for no
+    /// deploy. What may newly drop an address is judged and put in force while this is locked
+    /// (decision 0017).
     pub(super) bans: Mutex<LiveBans>,
-    /// Rulesets as they were compiled last. Held while one is compiled, and nothing else is taken
+    /// Cache of compiled rulesets. Locked during a compilation, and no other lock is taken
     /// meanwhile.
     pub(super) compile_cache: Mutex<CompileCache>,
     pub(super) alerts: AlertDesk,
-    /// Whether all dropping was called off.
+    /// Whether all dropping is disabled.
     pub(super) panic_off: PanicOff,
-    /// Whether requests that wait for something should end: the daemon stops.
+    /// Whether waiting requests should end, because the daemon stops.
     pub(super) is_stopping: watch::Sender<bool>,
-    /// What this process has done, for metrics.
+    /// The process's own data, for metrics.
     pub(super) record: Record,
     /// Connections to the socket.
     pub(super) places: Arc<Places>,
 }
 
-/// What is in force, and what is being edited.
+/// What is in force, and what is staged.
 pub(super) struct State {
     pub(super) rulesets: Rulesets,
     pub(super) generations: Generations,
     pub(super) interfaces: Interfaces,
     /// Deployed lists that follow a source.
     pub(super) followed: Followed,
-    /// Where the kernel is not as it should be.
+    /// Differences between the kernel and the intended state.
     pub(super) drift: Drift,
-    /// Why metrics are not served although they are to be.
+    /// Why metrics are not served although they are configured.
     pub(super) metrics_problem: Option<String>,
 }
 
 impl Service {
-    /// Waits for whatever changes something just now; nothing else changes while this is held.
+    /// Waits for the present change; nothing else changes while the result lives.
     pub(super) fn begin_change(&self) -> Changing<'_> {
         Changing::begin(&self.change, Some(self))
     }
 
-    /// The change that a start is: until it is over the state is not yet what it should be.
+    /// Starts the change of a start: the state is not consistent until it is done.
     pub(super) fn begin_start(&self) -> Changing<'_> {
         Changing::begin(&self.change, None)
     }
@@ -94,14 +94,14 @@ impl Service {
         self.state.write()
     }
 
-    /// What is deployed and what is staged at this moment.
+    /// Returns the present deployed and staged rulesets.
     pub(super) fn rulesets(&self) -> Snapshot {
         self.read().rulesets.snapshot()
     }
 }
 
-/// The state, which one writes or many read. A panic of one of them, which is a defect, does not end
-/// the others.
+/// The state, with one writer or many readers. A panic of one of them, which is a bug, does not
+/// affect the others.
 pub(super) struct SharedState(RwLock<State>);
 
 impl SharedState {
@@ -119,7 +119,7 @@ impl SharedState {
 }
 
 impl State {
-    /// What the store has; nothing of the kernel yet.
+    /// Returns the state in the store, without the kernel's.
     pub(super) fn load(store: &Store) -> Result<Self, ApiError> {
         Ok(Self {
             rulesets: Rulesets::load(store)?,

@@ -1,4 +1,4 @@
-//! What the settings come to, for `ipblockd --check-config`.
+//! A summary of the settings, for `ipblockd --check-config`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Settings {
-    /// What the settings come to, one line each, without secrets.
+    /// Returns a summary of the settings, one line each, without secrets.
     #[must_use]
     pub fn summary(&self) -> String {
         let interfaces = self.interfaces.iter();
@@ -66,7 +66,7 @@ impl Settings {
         lines.concat()
     }
 
-    /// What the settings ask for and this machine does not have: what is wrong, and what to do.
+    /// Returns what the settings need and this machine lacks: the problem, and what to do.
     #[must_use]
     pub fn obstacles(&self) -> Vec<Diagnostic> {
         let of_sink = |config: &SinkConfig| {
@@ -114,7 +114,7 @@ fn sink(config: &SinkConfig) -> String {
     format!("{}: {target}, queue {}", config.name, config.queue)
 }
 
-/// In the largest unit that leaves no rest.
+/// Formats in the largest unit without a remainder.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
@@ -125,7 +125,7 @@ fn duration(duration: Duration) -> String {
     format!("{seconds}s")
 }
 
-/// In the largest unit that leaves no rest.
+/// Formats in the largest unit without a remainder.
 fn size(bytes: u64) -> String {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         if bytes.trailing_zeros() >= shift {

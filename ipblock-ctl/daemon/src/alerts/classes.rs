@@ -1,4 +1,4 @@
-//! From a class of the kernel's to what it stands for: of generations in force, and of those before.
+//! Maps kernel classes to rules, for present and past generations.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,15 +15,15 @@ pub(crate) struct GenerationClass<'a> {
 }
 
 impl GenerationClass<'_> {
-    /// What the rules of the class ask for together.
+    /// Returns the strongest action of the rules in the class.
     pub(crate) fn action(&self) -> Action {
-        // Others neither alert nor count hits.
+        // Other classes neither alert nor count hits.
         Action::of_verdict(self.class.verdict).unwrap_or(Action::Warn)
     }
 }
 
 impl State {
-    /// The class that a source fell into.
+    /// Returns the class of a source.
     pub(crate) fn class_of(&self, key: &SourceKey) -> Option<GenerationClass<'_>> {
         let class = usize::try_from(key.class).ok()?;
         let mut live = self.generations.judging();
@@ -37,7 +37,7 @@ impl State {
         Some(GenerationClass { zone, class })
     }
 
-    /// Names and alert flags of all rules: those deployed, and those that were.
+    /// Returns names and alert flags of all rules, including formerly deployed ones.
     pub(crate) fn rule_book(&self) -> RuleBook<'_> {
         RuleBook {
             deployed: self
@@ -59,7 +59,7 @@ pub(crate) struct RuleBook<'a> {
 }
 
 impl RuleBook<'_> {
-    /// The name that a rule has, or had when it was last deployed.
+    /// Returns the present name of a rule, or its name when it was last deployed.
     pub(crate) fn name(&self, id: RuleId) -> Option<String> {
         match self.deployed.get(&id) {
             Some(rule) => Some(rule.name.to_string()),
@@ -67,7 +67,7 @@ impl RuleBook<'_> {
         }
     }
 
-    /// Of a class's rules those that alert.
+    /// Returns the alerting rules of a class.
     pub(crate) fn alerting(&self, class: &CompiledClass) -> Arc<[RuleId]> {
         let alerts = |id: &RuleId| match self.deployed.get(id) {
             Some(rule) => rule.alerts(),

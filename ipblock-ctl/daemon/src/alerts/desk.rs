@@ -1,4 +1,4 @@
-//! What is known of alerts, and where they go. Only this folder changes it.
+//! The state of alerts, and their sinks. Only this folder changes it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,21 +12,21 @@ use super::episodes::Episodes;
 use crate::start::error::StartError;
 use crate::{settings::AlertsConfig, sinks::Sinks};
 
-/// What alerts need: the engine that decides when there is one, what the kernel announces, who hits,
-/// and where alerts go.
+/// The parts of alerts: the engine that decides when to alert, the kernel's announcements, hits per
+/// source, and the sinks.
 pub(crate) struct AlertDesk {
-    /// Taken after `state` where both are needed, and never held while anything is written to disk.
+    /// Taken after `state` if both are needed, and never held during a write to disk.
     engine: Mutex<Alerts>,
     /// Taken by the thread that reads them.
     pub(super) events: Mutex<Option<AlertEvents>>,
-    /// Who hits.
+    /// Hits per source.
     pub(super) hits: HitTable,
-    /// Where alerts go.
+    /// The sinks.
     pub(super) sinks: Sinks,
     pub(super) config: AlertsConfig,
 }
 
-/// What is known of packets that hit rules that alert.
+/// The state of packets that hit alerting rules.
 pub(super) struct Alerts {
     pub(super) tables: AlertTables,
     pub(super) episodes: Episodes,
@@ -37,7 +37,7 @@ pub(super) struct Alerts {
 }
 
 impl AlertDesk {
-    /// Counts on where the store left off; the kernel goes by this configuration from now on.
+    /// Continues the counts of the store, and applies this configuration to the kernel.
     pub(crate) fn open(
         tables: AlertTables,
         events: AlertEvents,
@@ -45,7 +45,7 @@ impl AlertDesk {
         store: &Store,
         config: &AlertsConfig,
     ) -> Result<Self, StartError> {
-        // The running filter goes by it at once.
+        // The running filter uses it at once.
         let engine = Alerts::new(tables, store, config)?;
         Ok(Self {
             engine: Mutex::new(engine),
@@ -60,7 +60,7 @@ impl AlertDesk {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins every window anew: rules are others from now on, also those of one number.
+    /// Restarts every window: the rules have changed, perhaps with the same numbers.
     pub(crate) fn forget_sources(&self) {
         self.engine().episodes.clear();
     }
@@ -70,21 +70,21 @@ impl AlertDesk {
         *self.engine().last.borrow()
     }
 
-    /// Reports the id of the newest alert, again and again.
+    /// Returns a channel with the id of the newest alert.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.engine().last.subscribe()
     }
 
-    /// Where alerts go.
+    /// Returns the sinks.
     pub(crate) fn sinks(&self) -> &Sinks {
         &self.sinks
     }
 
-    /// What became of packets that hit rules that alert.
+    /// Returns what happened to packets that hit alerting rules.
     pub(crate) fn status(&self) -> Result<AlertStatus, DatapathError> {
         let engine = self.engine();
         let totals = engine.totals;
-        // After the totals: what they say the kernel has counted before.
+        // Read after the totals, which contain what the kernel had counted before.
         let counts = engine.tables.counts()?;
         let seen = totals.before + counts.announced + counts.held + counts.lost;
         let lost = counts.lost + totals.lost;
@@ -113,7 +113,7 @@ impl Alerts {
         };
         let totals = store.alert_totals(&epoch)?;
         let last = store.last_alert()?;
-        // Nothing can fail any more: the filter and this process go by the same window.
+        // No error is possible after this: the filter and this process use the same window.
         tables.set(AlertSettings {
             window,
             rate: config.rate,

@@ -1,9 +1,10 @@
-//! When a person is told: once for a source and its rules in a window, and of the rest when it ends.
+//! Decides when to alert: once for a source and its rules in a window, and again for the rest when
+//! it ends.
 //!
-//! The kernel announces a source's first packet in a window per class, and counts the others. This is
-//! where classes have become rules, so that the window goes on over deploys, and where what the kernel
-//! counted is told once, by whichever alert comes next. Pure: time is an argument, the kernel's
-//! windows are read through a function.
+//! The kernel announces a source's first packet in a window per class, and counts the others. This
+//! module works with rules instead of classes, so a window continues over deploys. The next alert
+//! reports what the kernel counted, exactly once. The module is pure: time is an argument, and a
+//! function reads the kernel's windows.
 //!
 //! All times are nanoseconds of the kernel's coarse monotonic clock.
 
@@ -16,27 +17,27 @@ use std::{
 use ipblock_common::{AlertEvent, AlertWindow, SourceKey};
 use ipblock_policy::{Action, RuleId, ZoneName};
 
-/// How long after its end a window is looked at: the kernel's coarse clock lags by a tick, and then
-/// the next packet opens a new window for certain.
+/// Delay between the end of a window and its check. The kernel's coarse clock lags by a tick; after
+/// this delay the next packet certainly opens a new window.
 const MARGIN: u64 = 50_000_000;
 
-/// Windows that are looked after in one call, so that nobody waits long behind it. The others are due
-/// still at the next one.
+/// Maximum of windows per call, so that other threads do not wait long. The others stay due for the
+/// next call.
 const MOST_AT_ONCE: usize = 2_000;
 
-/// Windows after which a source that came no more is forgotten.
+/// Number of windows after which a source without packets is forgotten.
 const MEMORY: u64 = 5;
 
-/// Whom an alert tells of.
+/// The subject of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Subject {
     pub(super) zone: ZoneName,
     pub(super) source: IpAddr,
-    /// Those that alert, sorted; never empty.
+    /// The alerting rules, sorted; never empty.
     pub(super) rules: Arc<[RuleId]>,
 }
 
-/// What an alert says beside that.
+/// The other fields of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Particulars {
     pub(super) action: Action,
@@ -57,18 +58,18 @@ pub(super) struct Told {
     pub(super) packets: u64,
 }
 
-/// Every source that was told of not long ago.
+/// Every source with a recent alert.
 #[derive(Debug)]
 pub(super) struct Episodes {
     window: u64,
-    /// How many are kept.
+    /// Maximum of sources.
     most: usize,
     next: u64,
     by_id: HashMap<u64, Episode>,
     by_source: HashMap<(ZoneName, IpAddr), Vec<u64>>,
-    /// When each is to be looked at again.
+    /// When each must be checked again.
     due: BTreeSet<(u64, u64)>,
-    /// Of these, the quiet ones: a full table is asked for one of them with every announced packet.
+    /// The quiet ones among these: a full table needs one of them for every announced packet.
     quiet: BTreeSet<(u64, u64)>,
 }
 
@@ -79,24 +80,24 @@ struct Episode {
     particulars: Particulars,
     told_at: u64,
     due_at: u64,
-    /// Packets that no alert has told of yet.
+    /// Packets that no alert has reported yet.
     pending: u64,
     windows: Vec<Window>,
-    /// The last window ended without a packet more.
+    /// Whether the last window ended without a further packet.
     is_quiet: bool,
 }
 
-/// What is known of one of the kernel's windows.
+/// The state of one of the kernel's windows.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     key: SourceKey,
     start: u64,
-    /// Packets of it that are told, or pending.
+    /// Packets of the window that are reported or pending.
     counted: u64,
 }
 
 impl Episodes {
-    /// None yet; at most `most` are kept.
+    /// Returns an empty table for at most `most` sources.
     pub(super) fn new(window: u64, most: usize) -> Self {
         Self {
             window,
@@ -109,12 +110,12 @@ impl Episodes {
         }
     }
 
-    /// Forgets all of them.
+    /// Forgets all sources.
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.window, self.most);
     }
 
-    /// What to tell of a packet that the kernel announced.
+    /// Returns the alert for a packet that the kernel announced, if there is one.
     pub(super) fn announced(
         &mut self,
         event: &AlertEvent,
@@ -139,7 +140,8 @@ impl Episodes {
         told
     }
 
-    /// What to tell of windows that have ended at `now`. `look` returns the kernel's window of a key.
+    /// Returns the alerts for windows that have ended at `now`. `look` returns the kernel's window
+    /// of a key.
     pub(super) fn ended<E>(
         &mut self,
         now: u64,
@@ -169,13 +171,13 @@ impl Episodes {
         Ok(all)
     }
 
-    /// When something is to be looked at next.
+    /// Returns when the next check is due.
     pub(super) fn next_due(&self) -> Option<u64> {
         self.due.first().map(|(due_at, _)| *due_at)
     }
 
-    /// The episode that this packet belongs to, taken out: the one of the same rules, else one whose
-    /// rules hold all of the packet's, and that knows its class or still goes on.
+    /// Removes and returns the episode of this packet. It has the same rules, or it has all of the
+    /// packet's rules and either knows its class or still continues.
     fn take(&mut self, subject: &Subject, key: &SourceKey) -> Option<(u64, Episode)> {
         let source = (subject.zone.clone(), subject.source);
         let ids = self.by_source.get(&source)?;
@@ -209,7 +211,8 @@ impl Episodes {
         self.put(id, episode);
     }
 
-    /// Whether there was one. Those that are looked at soonest went quiet longest ago.
+    /// Returns whether there was one. The one with the earliest check has been quiet for the
+    /// longest time.
     fn forget_one_that_is_quiet(&mut self) -> bool {
         let found = self.quiet.first().map(|(_, id)| *id);
         found.and_then(|id| self.remove(id)).is_some()
@@ -251,12 +254,12 @@ impl Episode {
         self.windows.iter().any(|window| window.key == *key)
     }
 
-    /// Counts an announced packet, and what it says of the window before.
+    /// Counts an announced packet, and the previous window in the event.
     fn take_in(&mut self, event: &AlertEvent) {
         self.pending += 1;
         let known = self.windows.iter_mut().find(|it| it.key == event.source);
         let Some(window) = known else {
-            // Of an earlier window of this class nothing is known here, or all of it is told.
+            // An earlier window of this class is unknown here, or completely reported.
             self.windows.push(Window::opened_by(event));
             return;
         };
@@ -266,9 +269,9 @@ impl Episode {
         *window = Window::opened_by(event);
     }
 
-    /// Counts what the kernel has counted. Of a window that the kernel has ended meanwhile its next
-    /// event tells; one that it keeps no more is forgotten, and so are those of classes of earlier
-    /// deploys that nothing falls into any more.
+    /// Counts what the kernel has counted. If the kernel has ended a window meanwhile, its next
+    /// event contains the count. Forgets windows that the kernel has evicted, and windows of
+    /// classes from earlier deploys that no packet hits any more.
     fn look_after<E>(
         &mut self,
         now: u64,
@@ -298,7 +301,7 @@ impl Episode {
         Ok(())
     }
 
-    /// Tells of all that is pending; a new window begins.
+    /// Reports all pending packets and starts a new window.
     fn tell(&mut self, is_first: bool, now: u64) -> Told {
         self.told_at = now;
         self.is_quiet = false;

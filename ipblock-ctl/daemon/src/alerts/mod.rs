@@ -1,7 +1,7 @@
-//! Alerts: from what the kernel announces to what people are told.
+//! Alerts: from the kernel's announcements to reports for people.
 //!
-//! `desk` holds what is known of them, `episodes` decides when there is an alert, `book` knows what the kernel's classes stand for, `pump`
-//! carries alerts to the sinks and the store, `query` answers requests.
+//! `desk` has their state, `episodes` decides when to alert, `book` maps the kernel's classes to
+//! rules, `pump` passes alerts to the sinks and the store, `query` answers requests.
 
 mod classes;
 mod desk;
@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) use self::desk::AlertDesk;
 
-/// The address in a kernel's key or event.
+/// Returns the address in a kernel's key or event.
 fn address(family: u32, bytes: [u8; 16]) -> IpAddr {
     match (family, bytes) {
         (4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),

@@ -1,4 +1,4 @@
-//! Carries what the kernel announces to whoever is to know it.
+//! Passes the kernel's announcements to the sinks and the store.
 
 use std::{
     collections::HashMap,
@@ -29,21 +29,21 @@ use super::{
 use crate::attach::interfaces::AttachedState;
 use crate::state::{SharedState, State};
 
-/// How long the pump rests at most: a window that ends is told of not later than that.
+/// Maximum pause of the pump: the end of a window is reported at most this much later.
 const LONGEST_REST: Duration = Duration::from_millis(200);
 
-/// Events that come so soon after another are handled together, and cost one write to disk.
+/// Events within this time are handled together, and cost one write to disk.
 const GATHERING: Duration = Duration::from_millis(50);
 
-/// Events that are handled together at most.
+/// Maximum of events that are handled together.
 const BATCH: usize = 4096;
 
-/// Batches in a row, which empty a full ring buffer: events that come faster than they are handled
-/// would else hold up the end.
+/// Maximum of batches in a row, enough for a full ring buffer. Otherwise events that arrive faster
+/// than they are handled would delay the end.
 const BATCHES: usize = 4;
 
 impl AlertDesk {
-    /// Reports what the kernel announces until it should stop, and then what it has announced.
+    /// Reports announcements until it should stop, and then the remaining ones.
     pub(crate) fn pump(&self, state: &SharedState, store: &Store, stop: &AtomicBool) {
         let events = self.events.lock();
         let Some(mut events) = events.unwrap_or_else(PoisonError::into_inner).take() else {
@@ -57,7 +57,7 @@ impl AlertDesk {
         self.tell_all_or_log(&mut events, state, store);
     }
 
-    /// A panic ends this one time only: alerts go on.
+    /// Limits a panic to one iteration: alerts continue.
     fn tell_all_or_log(&self, events: &mut AlertEvents, state: &SharedState, store: &Store) {
         let told = catch_unwind(AssertUnwindSafe(|| self.tell_all(events, state, store)));
         if told.is_err() {
@@ -65,12 +65,12 @@ impl AlertDesk {
         }
     }
 
-    /// Lets alerts go whose time is over.
+    /// Deletes alerts that are too old.
     pub(crate) fn prune(&self, store: &Store) -> Result<(), StoreError> {
         store.prune_alerts(self.config.retention(), Timestamp::now())
     }
 
-    /// Tells of everything that there is to tell of now.
+    /// Makes all alerts that are due now.
     fn tell_all(&self, events: &mut AlertEvents, state: &SharedState, store: &Store) {
         for _ in 0..BATCHES {
             let batch: Vec<AlertEvent> = events.take(BATCH).collect();
@@ -107,10 +107,10 @@ impl AlertDesk {
             engine.totals.reported += alert.packets;
         }
         let (epoch, totals) = (engine.epoch.clone(), engine.totals);
-        // Requests do not wait for the disk, and neither do people.
+        // Neither requests nor people wait for the disk.
         drop(engine);
         if alerts.is_empty() && totals == totals_before {
-            // Sources that went quiet: nothing to tell of, and nothing to write.
+            // Sources became quiet: there is nothing to report or to write.
             return;
         }
         if !alerts.is_empty() {
@@ -147,7 +147,7 @@ impl Alerts {
                 continue;
             };
             let Some((subject, particulars)) = resolve(event, &found, rules) else {
-                // A deploy ended its rules' alerts since the kernel announced it.
+                // A deploy after the announcement disabled alerts of its rules.
                 continue;
             };
             all.extend(self.episodes.announced(event, subject, particulars));
@@ -164,14 +164,14 @@ impl Alerts {
     }
 }
 
-/// Ids count up, and begin with the time: one that a sink was told and the store never got, because the
-/// daemon was killed in between, is not given again.
+/// Ids ascend and start with the time. If the daemon is killed after a sink got an alert and before
+/// the store did, the id is not reused.
 fn last_id(engine: &Alerts, now: &Now) -> u64 {
     let time = u64::try_from(now.wall.as_microsecond()).unwrap_or(0);
     time.max(*engine.last.borrow())
 }
 
-/// What an event says, in the operator's terms; none when no rule of its class alerts any more.
+/// Converts an event to the operator's terms; `None` if no rule of its class alerts any more.
 fn resolve(
     event: &AlertEvent,
     found: &GenerationClass<'_>,
@@ -246,7 +246,7 @@ fn interface_names(state: &State) -> HashMap<u32, String> {
         .collect()
 }
 
-/// Of an interface that is not attached (any more), such as a member of a bond.
+/// Returns the name of an interface that is not attached (any more), such as a member of a bond.
 fn name_of_interface(index: u32) -> String {
     match if_indextoname(index) {
         Ok(name) => name.to_string_lossy().into_owned(),

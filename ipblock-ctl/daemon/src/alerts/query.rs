@@ -1,4 +1,4 @@
-//! `GET /v1/alerts`: the history, and what comes.
+//! `GET /v1/alerts`: past alerts, and new ones.
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
@@ -17,21 +17,21 @@ use crate::{
     state::Service,
 };
 
-/// Alerts in one answer unless told otherwise.
+/// Default number of alerts in one answer.
 const DEFAULT_LIMIT: u32 = 1_000;
-/// Alerts in one answer at most.
+/// Maximum of alerts in one answer.
 const MAX_LIMIT: u32 = 100_000;
-/// Alerts that are read at once: each may name hundreds of rules.
+/// Alerts per read: each may contain hundreds of rules.
 const PAGE: u32 = 128;
-/// Prefixes that a source may come to; a range is written as few of them.
+/// Maximum of prefixes of a source; a range becomes minimal prefixes.
 const MAX_SOURCES: usize = 256;
-/// Longest wait, in seconds.
+/// Maximum wait in seconds.
 const MAX_WAIT: u64 = 30;
 
 impl Service {
-    /// Whether an alert fits now, and the newest of all.
+    /// Returns whether an alert matches now, and the id of the newest of all.
     pub(crate) fn has_alerts(&self, query: &AlertQuery) -> Result<(bool, u64), ApiError> {
-        // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
+        // Read before the list: at worst, an alert in between is also in the next answer.
         let last = self.alerts.last();
         let filter = AlertFilter {
             limit: 1,
@@ -40,17 +40,17 @@ impl Service {
         Ok((!self.store.alerts(&filter)?.is_empty(), last))
     }
 
-    /// Alerts that fit, at once, read page by page.
+    /// Returns the present matching alerts, page by page.
     pub(crate) fn list_alerts(
         self: &Arc<Self>,
         query: &AlertQuery,
     ) -> Result<impl Serialize + use<>, ApiError> {
-        // Before the list is read: an alert that comes in between is in the next answer, too, at worst.
+        // Read before the list: at worst, an alert in between is also in the next answer.
         let last = self.alerts.last();
         let mut filter = filter(query)?;
         let follows = filter.after.is_some();
         if !follows {
-            // The newest are found from behind, and shown from the first of them on.
+            // The newest are found backwards, and shown from the first of them on.
             let first = self.store.first_of_newest(&filter)?;
             filter.after = Some(first.map_or(last, |first| first.saturating_sub(1)));
         }
@@ -68,7 +68,7 @@ impl Service {
                 };
                 page.after = Some(end);
                 left -= u32::try_from(alerts.len()).unwrap_or(left);
-                // An answer that is full may leave some out that come before the last.
+                // A full answer may omit some that come before the last.
                 let is_full = follows && left == 0;
                 newest.set(if is_full { end } else { last.max(end) });
                 for alert in alerts {
@@ -96,7 +96,7 @@ fn filter(query: &AlertQuery) -> Result<AlertFilter, ApiError> {
     })
 }
 
-/// A number that is known once what stands before it is written.
+/// A number that is known only after the preceding part is written.
 struct Late(Rc<Cell<u64>>);
 
 impl Serialize for Late {
@@ -105,7 +105,7 @@ impl Serialize for Late {
     }
 }
 
-/// How long a query wants to wait for an alert.
+/// Returns how long a query waits for an alert.
 pub(crate) fn wait_of(query: &AlertQuery) -> Duration {
     match (query.after, query.wait) {
         (Some(_), Some(wait)) => Duration::from_secs(wait.min(MAX_WAIT)),
@@ -113,7 +113,7 @@ pub(crate) fn wait_of(query: &AlertQuery) -> Duration {
     }
 }
 
-/// Waits until there is an alert behind `after`; false when none came in time, or the daemon stops.
+/// Waits until there is an alert after `after`. Returns false on a timeout or if the daemon stops.
 pub(crate) async fn comes(
     last: &mut watch::Receiver<u64>,
     is_stopping: &mut watch::Receiver<bool>,
@@ -138,7 +138,7 @@ fn sources(query: &AlertQuery) -> Result<Vec<IpNet>, ApiError> {
     Ok(sources)
 }
 
-/// An alert as the API has it.
+/// Converts an alert to its API type.
 pub(super) fn alert_info(alert: Alert) -> AlertInfo {
     AlertInfo {
         id: alert.id,
@@ -157,7 +157,8 @@ pub(super) fn alert_info(alert: Alert) -> AlertInfo {
     }
 }
 
-/// As IANA's list of protocol numbers has it, in lower case; the number for the uncommon ones.
+/// Returns the lower-case name in IANA's list of protocol numbers, or the number of an uncommon
+/// one.
 fn protocol_name(number: u8) -> String {
     let name = match number {
         1 => "icmp",

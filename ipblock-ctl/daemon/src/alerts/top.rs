@@ -1,4 +1,4 @@
-//! `GET /v1/top`: the sources that hit most, of those that the kernel keeps.
+//! `GET /v1/top`: the sources with the most hits, among those in the kernel's table.
 
 use std::{
     cmp::Reverse,
@@ -21,16 +21,16 @@ use crate::{
     state::Service,
 };
 
-/// Sources in one answer unless told otherwise.
+/// Default number of sources in one answer.
 const DEFAULT_LIMIT: u32 = 20;
 
-/// Bytes that the answer takes for each source that the kernel keeps.
+/// Memory of the answer in bytes per source in the kernel.
 const SOURCE_ROOM: usize = 192;
 
-/// What one source did in all classes that it fell into.
+/// The hits of one source in all its classes.
 #[derive(Default)]
 struct Hits {
-    /// Where its rules are named.
+    /// The keys for the names of its rules.
     classes: Vec<SourceKey>,
     banned: bool,
     packets: u64,
@@ -39,8 +39,8 @@ struct Hits {
 }
 
 impl Service {
-    /// The sources that hit most, most first. Rules are named when a source is written: one may have
-    /// hit hundreds.
+    /// Returns the sources with the most hits, largest first. Rules are resolved when a source is
+    /// written: one may have hit hundreds.
     pub(crate) fn top(
         self: &Arc<Self>,
         query: TopQuery,
@@ -94,7 +94,7 @@ impl Service {
         }))
     }
 
-    /// Names of the rules of these classes; those that are gone are left out.
+    /// Returns the names of the rules of these classes, without removed rules.
     fn names_of_rules<'a>(
         &self,
         classes: impl Iterator<Item = &'a SourceKey>,
@@ -115,7 +115,7 @@ impl Service {
             .collect()
     }
 
-    /// The rules of these classes, by identity.
+    /// Returns the identities of the rules of these classes.
     fn rules_of(&self, classes: &[SourceKey]) -> BTreeSet<RuleId> {
         let state = self.read();
         let found = classes.iter().filter_map(|key| state.class_of(key));

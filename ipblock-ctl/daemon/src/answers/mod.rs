@@ -1,8 +1,8 @@
-//! Answers: made and written on a blocking thread, in parts, as fast as the client reads.
+//! Answers are computed and written on a blocking thread, in parts, as fast as the client reads.
 //!
-//! No answer is in memory as a whole. A list is made element by element while it is written; what it is
-//! made from is shared with the daemon's state, or read from it page by page, so nothing is locked while
-//! a client is slow. What an answer needs besides, it asks its [`Room`] for.
+//! No answer is completely in memory. A list is computed element by element while it is written.
+//! Its input is shared with the daemon's state or read page by page, so a slow client blocks no
+//! lock. An answer reserves any other memory from its [`Room`].
 
 mod parts;
 mod ruleset_texts;
@@ -36,9 +36,9 @@ use super::{
     error::ErrorAnswer,
 };
 
-/// Answers with what `make` returns, as JSON.
+/// Answers with the result of `make`, as JSON.
 ///
-/// An error after the first part was sent ends the body early; the client sees that.
+/// An error after the first part ends the body early, which the client can detect.
 pub(super) async fn answer<S: Send + 'static, T: Serialize>(
     service: S,
     make: impl FnOnce(&S, &mut Room) -> Result<T, Refusal> + Send + 'static,
@@ -80,7 +80,7 @@ async fn respond<S: Send + 'static, T>(
             Err(refusal) => drop(head.send(Err(refusal))),
         }
         drop(room);
-        // Not before: the work goes on when the client does not wait for it.
+        // Not earlier: the work continues even if the client does not wait for it.
         drop(ticket);
     });
     match begun.await {
@@ -93,14 +93,15 @@ async fn respond<S: Send + 'static, T>(
     }
 }
 
-/// What a method of the service returns, on a blocking thread; the answer is still to be made.
+/// Runs a method of the service on a blocking thread and returns its result, which is not
+/// serialised yet.
 pub(super) async fn run_blocking<T: Send + 'static>(
     method: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ErrorAnswer> {
     let ticket = connections::ticket();
     let work = tokio::task::spawn_blocking(move || {
         let result = method();
-        // Not before: the work goes on when the client does not wait for it.
+        // Not earlier: the work continues even if the client does not wait for it.
         drop(ticket);
         result
     });
@@ -110,13 +111,13 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     }
 }
 
-/// The work for an answer has panicked.
+/// The error if the work for an answer has panicked.
 fn failed(panic: &dyn fmt::Display) -> ErrorAnswer {
     let error = ApiError::new(ErrorKind::Failed, format!("the request failed: {panic}"));
     ErrorAnswer(error.with_hint("this is a bug in ipblockd; its log tells more"))
 }
 
-/// Reads a body, and lets it go: a large request is in memory once.
+/// Deserialises a body and drops it: a large request is in memory only once.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "nothing needs the body after this"
@@ -126,10 +127,10 @@ pub(super) fn parse<T: DeserializeOwned>(body: Bytes) -> Result<T, ApiError> {
         .map_err(|error| ApiError::new(ErrorKind::Invalid, format!("request body: {error}")))
 }
 
-/// What takes the elements of an [`Array`]; it breaks when nothing takes any more of them.
+/// Receives the elements of an [`Array`]; breaks if no more are wanted.
 pub(super) type Sink<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
 
-/// An array, whose elements are made one by one while it is written.
+/// An array whose elements are computed one by one while it is written.
 pub(super) struct Array<F, T> {
     make: F,
     elements: PhantomData<fn(T)>,
@@ -139,7 +140,7 @@ impl<F, T> Array<F, T>
 where
     F: Fn(Sink<'_, T>) -> Result<(), ApiError>,
 {
-    /// An array of what `make` gives to its sink.
+    /// Returns an array of the elements that `make` passes to its sink.
     pub(super) const fn new(make: F) -> Self {
         Self {
             make,

@@ -1,5 +1,5 @@
-//! Where the bytes of an answer go: into one part while they are few, else into parts, each sent before
-//! the next is made.
+//! The destination of an answer's bytes: a short answer is one part. A longer one is sent in parts,
+//! each before the next is computed.
 
 use std::{io, mem};
 
@@ -11,7 +11,8 @@ use tracing::{debug, warn};
 
 use super::Refusal;
 
-/// Bytes of a part. A connection holds three or four of them: here, in the channel, and in hyper.
+/// Size of a part in bytes. A connection keeps three or four of them: here, in the channel, and in
+/// hyper.
 const PART: usize = 32 << 10;
 /// Parts that wait for hyper.
 const WAITING: usize = 1;
@@ -20,16 +21,16 @@ const WAITING: usize = 1;
 pub(super) struct Parts {
     part: Vec<u8>,
     to: To,
-    /// Whether the client has left before the end.
+    /// Whether the client has left early.
     is_left: bool,
 }
 
 enum To {
     /// Nothing was sent yet.
     Head(oneshot::Sender<Result<Body, Refusal>>),
-    /// The head was sent, and some of the body.
+    /// The head was sent, and a part of the body.
     Body(Sender<Bytes, io::Error>),
-    /// It is over.
+    /// Finished.
     Over,
 }
 
@@ -42,7 +43,7 @@ impl Parts {
         }
     }
 
-    /// Sends what is left, or says that there is no more because of an error.
+    /// Sends the rest, or ends the body because of an error.
     pub(super) fn end(mut self, written: io::Result<()>) {
         match written {
             Ok(()) => self.finish(),
@@ -64,7 +65,8 @@ impl Parts {
         }
     }
 
-    /// Answers with the error; where the body has begun, ends it so that it is not taken for a whole one.
+    /// Answers with the error. After the start of the body, ends it so that the client detects that
+    /// it is incomplete.
     fn abort(&mut self, error: &io::Error) {
         match mem::replace(&mut self.to, To::Over) {
             To::Head(head) => {
@@ -113,7 +115,7 @@ impl io::Write for Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        // What made it has panicked.
+        // The code that computes it has panicked.
         if let To::Body(body) = mem::replace(&mut self.to, To::Over) {
             body.abort(io::Error::other("the answer was not made to its end"));
         }

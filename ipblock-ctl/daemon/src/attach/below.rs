@@ -29,7 +29,7 @@ use super::{
     retry_pause::RetryPause,
 };
 
-/// What is to be attached below others.
+/// An attachment below other devices.
 pub(super) struct Lift<'a> {
     pub(super) interface: &'a Interface,
     pub(super) mode: Option<Mode>,
@@ -43,7 +43,7 @@ pub(super) fn is_refused(error: &DatapathError) -> bool {
         if source.raw_os_error() == Some(libc::EEXIST))
 }
 
-/// A bond puts a program that it gets in native mode on its ports itself (drivers/net/bonding,
+/// Whether this is a bond that attaches a native program to its ports itself (drivers/net/bonding,
 /// `bond_xdp_set`).
 pub(super) fn is_native_bond(interface: &Interface) -> bool {
     interface.kind.as_deref() == Some("bond")
@@ -51,8 +51,8 @@ pub(super) fn is_native_bond(interface: &Interface) -> bool {
 }
 
 impl Service {
-    /// Attaches an interface below others that are filtered; they are filtered again when this returns,
-    /// also when it fails.
+    /// Attaches an interface below filtered ones. They are filtered again when this returns, even
+    /// after an error.
     pub(super) fn attach_below(
         &self,
         _: &Changing<'_>,
@@ -85,7 +85,7 @@ impl Service {
             holds.extend(Hold::on(&self.pins, upper)?);
         }
         let is_held = holds.len() == uppers.len();
-        // Packets that came before the hold have gone where they go.
+        // Packets from before the hold have been processed.
         ipblock_datapath::settle();
         reach(Step::UpperHeld);
         let outcome = take_off(state, &uppers).and_then(|()| {
@@ -95,7 +95,7 @@ impl Service {
         reach(Step::LowerAttached);
         self.put_back(state, &uppers);
         reach(Step::UpperBack);
-        // Packets that met no program have met the hold.
+        // The hold has dropped the packets that met no program.
         ipblock_datapath::settle();
         drop(holds);
         let names: Vec<&str> = uppers.iter().map(|upper| upper.name.as_str()).collect();
@@ -117,7 +117,7 @@ impl Service {
         Ok(outcome?)
     }
 
-    /// Puts the filter on devices again, from below to above.
+    /// Reattaches the filter to devices, lowest first.
     fn put_back(&self, state: &mut State, uppers: &[Interface]) {
         for upper in uppers {
             let Some(record) = state.interfaces.records.get_mut(&upper.name) else {
@@ -147,10 +147,11 @@ impl Service {
     }
 }
 
-/// The filtered devices that have to go before a program can be put on `interface`, from below to above:
-/// those right above it, and those right above these, which stand in the way of their return.
+/// Returns the filtered devices that must be detached before a program can be attached to
+/// `interface`, lowest first: those directly above it, and those directly above these, which
+/// prevent their reattachment.
 ///
-/// Refuses where one of them cannot be taken off.
+/// Fails if one of them cannot be detached.
 fn filtered_above(state: &State, interface: &Interface) -> Result<Vec<Interface>, DatapathError> {
     let present = Interface::list()?;
     let layers: Vec<_> = present.iter().map(Interface::layer).collect();
@@ -176,7 +177,7 @@ fn filtered_above(state: &State, interface: &Interface) -> Result<Vec<Interface>
     Ok(found)
 }
 
-/// Refuses to take a program off that is not ours, or that comes back only without the lower one.
+/// Refuses to detach a foreign program, or one that could be reattached only without the lower one.
 fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<(), DatapathError> {
     let Some(xdp) = upper.xdp else { return Ok(()) };
     let record = state.interfaces.records.get(&upper.name);
@@ -205,7 +206,7 @@ fn movable(state: &State, interface: &Interface, upper: &Interface) -> Result<()
     })
 }
 
-/// Takes the filter off devices, from above to below.
+/// Detaches the filter from devices, highest first.
 fn take_off(state: &mut State, uppers: &[Interface]) -> Result<(), DatapathError> {
     for upper in uppers.iter().rev() {
         let Some(record) = state.interfaces.records.get_mut(&upper.name) else {

@@ -1,4 +1,4 @@
-//! The interfaces that the filter is to be on. Only this folder changes what is known of them.
+//! The interfaces for the filter. Only this folder changes their state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,50 +7,50 @@ use ipblock_policy::{AskedMode, Mode, ZoneName};
 
 use super::retry_pause::RetryPause;
 
-/// Which interfaces there are.
+/// The state of all interfaces.
 #[derive(Default)]
 pub(crate) struct Interfaces {
     pub(super) records: BTreeMap<String, InterfaceRecord>,
-    /// Links whose device was renamed or went to another network namespace.
+    /// Links whose device was renamed or moved to another network namespace.
     pub(super) moved: Vec<MovedLink>,
-    /// Interfaces below filtered ones that could not be attached, and are not tried again yet.
+    /// Interfaces below filtered ones whose attachment failed and is not retried yet.
     pub(super) rests: BTreeMap<String, RetryPause>,
 }
 
-/// An interface that the filter is to be on.
+/// An interface for the filter.
 #[derive(Debug)]
 pub(crate) struct InterfaceRecord {
     pub(crate) zone: ZoneName,
-    /// The mode that was asked for.
+    /// The requested mode.
     pub(crate) asked: AskedMode,
     pub(crate) attached: AttachedState,
 }
 
-/// A link whose device does not have the name here any more by which it was attached.
+/// A link whose device no longer has, in this namespace, the name of the attachment.
 #[derive(Debug)]
 pub(crate) struct MovedLink {
     pub(crate) zone: ZoneName,
     pub(crate) link: PinnedLink,
 }
 
-/// Whether the filter is on an interface.
+/// Whether the filter is attached to an interface.
 #[derive(Debug)]
 pub(crate) enum AttachedState {
-    /// It is, in this mode.
+    /// Attached, in this mode.
     Attached {
         link: PinnedLink,
         mode: Mode,
-        /// Why native mode is not used although it was wished for.
+        /// Why native mode is not used although it was preferred.
         fallback: Option<String>,
     },
-    /// There is no such interface.
+    /// The interface does not exist.
     Absent,
-    /// It could not be attached.
+    /// The attachment failed.
     Failed(String),
 }
 
 impl Interfaces {
-    /// Each interface by its name.
+    /// Returns each interface by its name.
     pub(crate) fn records(&self) -> impl Iterator<Item = (&String, &InterfaceRecord)> {
         self.records.iter()
     }
@@ -63,14 +63,14 @@ impl Interfaces {
         self.records.is_empty()
     }
 
-    /// Zones that an interface is in, or a device that moved.
+    /// Returns the zones of all interfaces and moved devices.
     pub(crate) fn zones(&self) -> BTreeSet<ZoneName> {
         let records = self.records.values().map(|record| &record.zone);
         let moved = self.moved.iter().map(|moved| &moved.zone);
         records.chain(moved).cloned().collect()
     }
 
-    /// The links that are on a device, under whatever name and in whatever namespace, with their zones.
+    /// Returns the links on a device, whatever its name and namespace, with their zones.
     pub(crate) fn links(&self) -> impl Iterator<Item = (&ZoneName, &PinnedLink)> {
         let attached = self.records.values().filter_map(|record| {
             let AttachedState::Attached { link, .. } = &record.attached else {
@@ -82,7 +82,7 @@ impl Interfaces {
         attached.chain(moved.map(|moved| (&moved.zone, &moved.link)))
     }
 
-    /// The same, to be switched to another generation.
+    /// As [`Self::links`], for a switch to another generation.
     pub(crate) fn links_to_switch(&mut self) -> impl Iterator<Item = (&ZoneName, &mut PinnedLink)> {
         let attached = self.records.values_mut().filter_map(|record| {
             let AttachedState::Attached { link, .. } = &mut record.attached else {

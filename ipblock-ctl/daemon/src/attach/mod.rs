@@ -42,7 +42,7 @@ impl Service {
         let changing = &self.begin_change();
         let name = &request.interface;
         check_interface_name(name).map_err(|error| ApiError::new(ErrorKind::Invalid, error))?;
-        // Seen now: a device may have got this name since the last second.
+        // Checked now: a device may have got this name in the last second.
         self.set_all_aside(changing)?;
         let zone = match &request.zone {
             Some(zone) => self.deployed_zone(zone)?,
@@ -60,18 +60,18 @@ impl Service {
             mode: asked,
             zone: zone.clone(),
         };
-        // Judged while no ban is granted: the next one knows the interface.
+        // Judged while no ban can be made: the next one knows the interface.
         let mut state = self.write();
         let bans = self.bans();
         let warnings = guarded.judge_attach(name, &zone, &state, &bans)?;
         reach(Step::Judged);
         let before = self.remembered(name)?;
-        // Remembered first: a daemon that dies in between attaches at its next start.
+        // Remembered first: if the daemon dies in between, the next start attaches it.
         self.store.add_interface(&wanted)?;
         let put_on = self.put_on(changing, &mut state, &wanted, Asked::Once);
         drop((state, bans));
         if let Err(obstacle) = put_on {
-            // As it was: an attach that failed is not tried again behind the operator's back.
+            // Restored: a failed attachment must not be retried without the operator's knowledge.
             let restored = match before {
                 Some(before) => self.store.add_interface(&before),
                 None => self.store.remove_interface(name).map(drop),
@@ -97,7 +97,7 @@ impl Service {
         })
     }
 
-    /// Why there is nothing to attach by this name.
+    /// Returns why there is no interface with this name.
     fn absent(&self, name: &str) -> DatapathError {
         let interface = name.to_owned();
         let present = match Interface::list() {
@@ -113,11 +113,11 @@ impl Service {
         }
     }
 
-    /// Detaches an interface and forgets it, and devices that were attached by its name; with `moved`
-    /// these devices alone. What a failure left half-way is finished by doing it again.
+    /// Detaches an interface and forgets it, and devices that were attached with its name; with
+    /// `moved` only these devices. After a failure in the middle, repeat the call.
     pub fn detach(&self, name: &str, moved: bool, author: &Author) -> Result<(), ApiError> {
         let changing = &self.begin_change();
-        // Seen now: a device may have moved since the last second.
+        // Checked now: a device may have moved in the last second.
         self.set_all_aside(changing)?;
         let devices = self.detach_moved(changing, name)?;
         if devices > 0 {
@@ -150,7 +150,7 @@ impl Service {
         }
         match link {
             Some(link) => link.detach()?,
-            // Its pin cannot be seen: something is mounted over it, or nothing is.
+            // Its pin is not visible: another mount hides it, or bpffs is not mounted.
             None => self.take_off(name)?,
         }
         self.store.remove_interface(name)?;
@@ -160,7 +160,7 @@ impl Service {
         Ok(())
     }
 
-    /// Takes the filter off an interface, by the link that is held.
+    /// Detaches the filter from an interface, with the open link.
     fn take_off(&self, name: &str) -> Result<(), DatapathError> {
         match self
             .read()
@@ -173,8 +173,8 @@ impl Service {
         }
     }
 
-    /// Takes the filter off interfaces whose zone goes. They stay remembered, and are attached as soon
-    /// as their zone is deployed again.
+    /// Detaches the filter from interfaces of a removed zone. They stay remembered, and are
+    /// attached when their zone is deployed again.
     pub(super) fn take_off_without_zone(
         &self,
         _: &Changing<'_>,
@@ -205,8 +205,8 @@ impl Service {
         Ok(())
     }
 
-    /// Refuses to move an interface out of its zone into one that is on trial: were that taken back,
-    /// nothing would filter it.
+    /// Refuses to move an interface from its zone into one that is on trial: after a rollback no
+    /// zone would filter it.
     fn require_way_back(&self, name: &str, zone: &ZoneName) -> Result<(), ApiError> {
         let is_moved = self.zone_of(name)?.is_some_and(|before| before != *zone);
         let trial = self
@@ -233,7 +233,7 @@ impl Service {
         Ok(interfaces.find(|interface| interface.name == name))
     }
 
-    /// The zone that an interface is in: by the filter that its device carries, or as it is remembered.
+    /// Returns the zone of an interface: that of its device's filter, or the remembered one.
     fn zone_of(&self, name: &str) -> Result<Option<ZoneName>, ApiError> {
         if let Some(zone) = self.zone_of_moved(name)? {
             return Ok(Some(zone));
@@ -250,7 +250,7 @@ impl Service {
         zone.ok_or_else(|| state.no_such_zone(name))
     }
 
-    /// A link keeps its mode: changing it would leave a gap.
+    /// A link keeps its mode: a change would leave a gap.
     fn require_same_mode(&self, name: &str, asked: AskedMode) -> Result<(), ApiError> {
         let state = self.read();
         let Some(AttachedState::Attached { mode, .. }) = state
@@ -294,7 +294,7 @@ fn without_zone(zone: &ZoneName) -> String {
     format!("there is no deployed zone `{zone}`")
 }
 
-/// What to say of a link that was taken over and is in another mode than the one asked for.
+/// Explains that an adopted link has another mode than the requested one.
 fn unlike(asked: AskedMode, mode: Mode) -> Option<String> {
     let other = asked.is_some_and(|required| required != mode);
     other.then(|| format!("it was attached in {mode} mode and keeps that until detached"))

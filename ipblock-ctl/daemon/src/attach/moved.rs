@@ -1,6 +1,6 @@
-//! Links whose device does not have the name here any more by which it was attached: it was renamed, or
-//! it went to another network namespace. They filter on, and deploys reach them, until an operator says
-//! otherwise (docs/decisions/0020-devices-that-stack-or-move.md).
+//! Links whose device no longer has, in this namespace, the name of the attachment: it was renamed,
+//! or moved to another network namespace. They keep filtering, and deploys reach them, until an
+//! operator decides otherwise (docs/decisions/0020-devices-that-stack-or-move.md).
 
 use ipblock_datapath::{DatapathError, Interface, MovedPin, PinnedLink};
 use ipblock_policy::ZoneName;
@@ -11,7 +11,7 @@ use crate::changing::Changing;
 use crate::state::{Service, State};
 
 impl Service {
-    /// Keeps a link whose device has another name or is in another namespace.
+    /// Keeps a link whose device has another name or namespace.
     pub(super) fn set_aside(
         &self,
         state: &mut State,
@@ -30,7 +30,7 @@ impl Service {
         Ok(())
     }
 
-    /// Sets every link aside whose device does not have its name here any more.
+    /// Sets all links aside whose device does not have its name in this namespace any more.
     pub(super) fn set_all_aside(&self, _: &Changing<'_>) -> Result<(), DatapathError> {
         let present = Interface::list()?;
         let gone: Vec<String> = {
@@ -47,7 +47,7 @@ impl Service {
             .try_for_each(|name| self.set_aside_if_moved(name))
     }
 
-    /// Sets the link aside that is pinned by this name where another device has the name now.
+    /// Sets the link aside that is pinned with this name, if another device has the name now.
     fn set_aside_if_moved(&self, name: &str) -> Result<(), DatapathError> {
         let Some(link) = PinnedLink::open(&self.pins, name)? else {
             return Ok(());
@@ -62,13 +62,13 @@ impl Service {
         self.set_aside(&mut state, link, zone.unwrap_or_default())
     }
 
-    /// The moved link that an interface carries, as its own again.
+    /// Takes back the moved link on an interface as its own.
     pub(super) fn take_back(
         &self,
         state: &mut State,
         here: &Interface,
     ) -> Result<Option<PinnedLink>, DatapathError> {
-        // Its index is another one in each namespace.
+        // Its index differs per namespace.
         for moved in &mut state.interfaces.moved {
             moved.link.look_again();
         }
@@ -86,7 +86,7 @@ impl Service {
         Ok(Some(moved.link))
     }
 
-    /// The zone of the moved link that the interface of this name carries.
+    /// Returns the zone of the moved link on the interface with this name.
     pub(super) fn zone_of_moved(&self, name: &str) -> Result<Option<ZoneName>, DatapathError> {
         let Some(here) = Interface::by_name(name)? else {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Service {
         Ok(carried.map(|moved| moved.zone.clone()))
     }
 
-    /// Finds the moved links that are pinned.
+    /// Opens the pinned moved links.
     pub(crate) fn adopt_moved(&self) -> Result<(), DatapathError> {
         let found = PinnedLink::open_moved(&self.pins)?.into_iter();
         let moved = found.map(|MovedPin { link, zone }| MovedLink {
@@ -114,7 +114,7 @@ impl Service {
         Ok(())
     }
 
-    /// Lets go of moved links whose device is gone, and brings the others up to date.
+    /// Removes moved links without a device, and updates the others.
     pub(super) fn look_after_moved(&self, _: &Changing<'_>) {
         if self.read().interfaces.moved.is_empty() {
             return;
@@ -138,8 +138,8 @@ impl Service {
         }
     }
 
-    /// Takes the filter off devices that were attached by this name, or have it now, and are not what
-    /// has it as attached. Returns how many there were.
+    /// Detaches the filter from devices that were attached with this name, or have it now, without
+    /// being the interface attached under it. Returns their number.
     pub(super) fn detach_moved(
         &self,
         _: &Changing<'_>,
@@ -157,8 +157,8 @@ impl Service {
     }
 }
 
-/// Takes the filter off moved devices and forgets them; how many there were. One that it cannot be taken
-/// off stays known.
+/// Detaches the filter from moved devices and forgets them. Returns their number. If one cannot be
+/// detached, it stays known.
 pub(super) fn take_off(
     state: &mut State,
     is_meant: impl Fn(&MovedLink) -> bool,
@@ -184,7 +184,7 @@ pub(super) fn take_off(
     outcome
 }
 
-/// The present name of the interface that carries a link that was attached by this name.
+/// Returns the present name of the interface whose link was attached with this name.
 pub(super) fn now_called<'a>(
     state: &State,
     name: &str,
@@ -198,7 +198,7 @@ pub(super) fn now_called<'a>(
     })
 }
 
-/// What to say of devices that are filtered by a name that is not theirs here.
+/// Reports devices that are filtered with a name that is not theirs in this namespace.
 pub(crate) fn problems(state: &State, present: &[Interface]) -> Vec<String> {
     let lines = state.interfaces.moved.iter().map(|moved| {
         let (name, zone) = (moved.link.interface(), &moved.zone);

@@ -1,26 +1,26 @@
-//! Who wants an interface attached, and what is in the way.
+//! Who requests an attachment, and what prevents it.
 
 use ipblock_datapath::DatapathError;
 use ipblock_policy::ZoneName;
 
-/// Who wants an interface to be attached.
+/// Who requests an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// An operator, now.
     Once,
-    /// The daemon, again and again.
+    /// The daemon, every second.
     EachSecond,
 }
 
 /// Why an interface does not run its zone's generation.
 pub(super) enum Obstacle {
-    /// There is no such interface.
+    /// The interface does not exist.
     Absent,
     /// The zone has no generation.
     NoZone(ZoneName),
-    /// It failed not long ago, and to try costs other packets.
+    /// An attempt failed recently, and another one would cost packets of other devices.
     Resting,
-    /// The kernel.
+    /// An error of the kernel.
     Datapath(DatapathError),
 }
 

@@ -1,4 +1,4 @@
-//! Putting one interface on its zone's generation, whatever it finds there.
+//! Attaches one interface to its zone's generation, whatever its present state.
 
 use ipblock_datapath::{DatapathError, Interface, PinDirectory, PinnedLink, link};
 use tracing::{info, warn};
@@ -15,8 +15,7 @@ use super::{
 };
 
 impl Service {
-    /// Attaches an interface that the store remembers, if it can: what stands in the way is kept for
-    /// `status`.
+    /// Attaches a remembered interface if possible. An obstacle is kept for `status`.
     pub(super) fn put_on_or_remember(
         &self,
         changing: &Changing<'_>,
@@ -38,12 +37,12 @@ impl Service {
         let mut state = self.write();
         let before = state.interfaces.records.get_mut(name);
         match (before.map(|record| &mut record.attached), &attached) {
-            // Tried every second, told once.
+            // Tried every second, but reported once.
             (Some(AttachedState::Absent), AttachedState::Absent) => return false,
             (Some(AttachedState::Failed(before)), AttachedState::Failed(now)) if before == now => {
                 return false;
             }
-            // A link that lives keeps filtering and keeps its place in later deploys.
+            // A live link keeps filtering, and takes part in later deploys.
             (Some(AttachedState::Attached { fallback, link, .. }), AttachedState::Failed(why))
                 if link.is_alive() =>
             {
@@ -67,8 +66,8 @@ impl Service {
         false
     }
 
-    /// Takes over the link of the interface that has this name now, or makes one, with the zone's
-    /// generation on it.
+    /// Adopts the link of the interface with this name, or creates one, with the zone's generation
+    /// on it.
     pub(super) fn put_on(
         &self,
         changing: &Changing<'_>,
@@ -96,7 +95,8 @@ impl Service {
                 fallback: unlike(wanted.mode, mode),
             }
         } else {
-            // Where it cannot be pinned it must not be made: it would go on and off.
+            // If it cannot be pinned, it must not be created: it would appear and disappear
+            // repeatedly.
             PinDirectory::at(&self.settings.bpffs)?;
             covered(state, here, &present)?;
             let mode = wanted.mode;
@@ -129,8 +129,8 @@ impl Service {
         Ok(())
     }
 
-    /// The link pinned by the name of an interface, if that interface carries it. One whose device is
-    /// another now is set aside.
+    /// Returns the link that is pinned under the name of an interface, if it is on that interface.
+    /// Sets it aside if it is on another device now.
     fn link_of(
         &self,
         state: &mut State,
@@ -140,7 +140,7 @@ impl Service {
         let Some(link) = PinnedLink::open(&self.pins, &wanted.name)? else {
             return Ok(None);
         };
-        // The pin of an interface that is gone, or came back as another one, holds nothing.
+        // If the interface was removed or recreated, its pin is useless.
         if link.index.is_none() {
             link.detach()?;
             return Ok(None);
@@ -155,8 +155,8 @@ impl Service {
     }
 }
 
-/// Refuses an interface that runs our program without a link of its own: the bond above it has put it
-/// there.
+/// Refuses an interface that runs our program without a link of its own: the bond above it has
+/// attached it.
 fn covered(state: &State, here: &Interface, present: &[Interface]) -> Result<(), DatapathError> {
     let Some(xdp) = here.xdp else { return Ok(()) };
     let master = present

@@ -1,4 +1,4 @@
-//! Keeping attached what should be attached, each second and at the start.
+//! Keeps interfaces attached, every second and at the start.
 
 use ipblock_api::error::ApiError;
 use ipblock_datapath::{DatapathError, Interface, PinnedLink, stack::heights};
@@ -7,8 +7,8 @@ use super::interfaces::{AttachedState, InterfaceRecord};
 use crate::{changing::Changing, drift::report::Drifted, state::Service};
 
 impl Service {
-    /// Attaches what has appeared, notices what has gone, and puts right what does not run its zone's
-    /// generation. Called every second.
+    /// Attaches interfaces that have appeared, notices removed ones, and repairs those that do not
+    /// run their zone's generation. Called every second.
     pub fn reconcile(&self) -> Result<(), ApiError> {
         let changing = &self.begin_change();
         self.put_pins_right();
@@ -29,7 +29,7 @@ impl Service {
                     AttachedState::Failed(_) => false,
                 };
                 if !stands {
-                    // One that was deleted and made again has another index: its link was not touched.
+                    // A recreated interface has another index: its link was not touched.
                     let was_attached = matches!(&record.attached, AttachedState::Attached { link, .. }
                         if here.is_some_and(|here| link.index == Some(here.index)));
                     let interface = ipblock_store::Interface {
@@ -56,8 +56,8 @@ impl Service {
         Ok(())
     }
 
-    /// Puts remembered interfaces on their zones' generations, from below to above. One that cannot be
-    /// attached does not keep the others from it: `status` shows it.
+    /// Attaches remembered interfaces to their zones' generations, lowest first. A failure does not
+    /// affect the others: `status` shows it.
     pub(crate) fn put_all_on(
         &self,
         changing: &Changing<'_>,
@@ -71,7 +71,7 @@ impl Service {
         Ok(())
     }
 
-    /// Takes over the pinned link of a remembered interface, with whatever program it runs.
+    /// Adopts the pinned link of a remembered interface, whatever program it runs.
     pub(crate) fn adopt_link(
         &self,
         interface: &ipblock_store::Interface,
@@ -105,8 +105,8 @@ impl Service {
     }
 }
 
-/// Orders interfaces so that none comes after one that lies on it: the kernel takes programs in this
-/// order alone.
+/// Sorts interfaces so that each comes before those above it: the kernel accepts programs only in
+/// this order.
 pub(super) fn from_below<T>(wanted: &mut [T], present: &[Interface], name: impl Fn(&T) -> &str) {
     let layers: Vec<_> = present.iter().map(Interface::layer).collect();
     let heights = heights(&layers);

@@ -1,4 +1,4 @@
-//! Interfaces as the API shows them: what is on the device that has the name now.
+//! Interfaces in the API's view: the state of the device that has the name now.
 
 use ipblock_api::types::{InterfaceState, InterfaceStatus};
 use ipblock_datapath::{DatapathError, Interface};
@@ -27,7 +27,7 @@ impl Service {
 }
 
 impl State {
-    /// Every interface with its zone, by what is there at this moment.
+    /// Returns every interface with its zone, in its present state.
     pub(crate) fn shown_interfaces(
         &self,
         present: Result<&[Interface], &DatapathError>,
@@ -40,8 +40,8 @@ impl State {
 }
 
 impl InterfaceRecord {
-    /// The interface as the API shows it: attached only where the device that has the name now carries
-    /// the link.
+    /// Returns the API's view of an interface: attached only if the device that has the name now
+    /// has the link.
     fn status(
         &self,
         name: &str,
@@ -79,7 +79,7 @@ impl InterfaceRecord {
     }
 }
 
-/// Where the device is that was attached by this name.
+/// Describes where the device is that was attached with this name.
 fn renamed(name: &str, state: &State, present: &[Interface]) -> Option<String> {
     let now = now_called(state, name, present)?;
     Some(format!(

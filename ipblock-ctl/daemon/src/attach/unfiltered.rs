@@ -1,7 +1,7 @@
-//! What a start does first: interfaces that the filter is off get the program that is pinned, before
-//! bans are read and rulesets compiled, which takes seconds with a million of them. A daemon that was
-//! killed while it attached below a filtered device leaves such interfaces; so does a device that was
-//! made anew while no daemon ran.
+//! The first step of a start: interfaces without their filter get the pinned program. Reading bans
+//! and compiling rulesets comes later, which takes seconds for a million of them. A daemon that was
+//! killed during an attachment below a filtered device leaves such interfaces; so does a device
+//! that was recreated while no daemon ran.
 
 use ipblock_api::error::ApiError;
 use ipblock_datapath::{
@@ -13,8 +13,9 @@ use tracing::{info, warn};
 
 use super::reconcile::from_below;
 
-/// Puts remembered interfaces without a program on their zone's pinned generation, from below to above,
-/// and lets go of what is filtered again. One that cannot be attached is tried again later in the start.
+/// Attaches the zone's pinned generation to remembered interfaces without a program, lowest first,
+/// and releases holds that are not needed any more. A failed attachment is tried again later in the
+/// start.
 pub(crate) fn cover(pins: &PinDirectory, store: &Store) -> Result<(), ApiError> {
     let present = Interface::list()?;
     let mut remembered = store.interfaces()?;
@@ -39,7 +40,7 @@ pub(crate) fn cover(pins: &PinDirectory, store: &Store) -> Result<(), ApiError> 
     Ok(let_go(pins, is_filtered)?)
 }
 
-/// Ends the holds of a daemon that was killed, on interfaces that are meant.
+/// Releases the holds of a killed daemon on remembered interfaces.
 pub(crate) fn let_go(
     pins: &PinDirectory,
     is_meant: impl Fn(&str) -> Result<bool, DatapathError>,
@@ -53,7 +54,7 @@ pub(crate) fn let_go(
     if held.is_empty() {
         return Ok(());
     }
-    // Packets that met no program have met the hold.
+    // The hold has dropped the packets that met no program.
     ipblock_datapath::settle();
     for name in held {
         hold::let_go(pins, &name)?;
@@ -62,7 +63,7 @@ pub(crate) fn let_go(
     Ok(())
 }
 
-/// Attaches an interface that runs no program; false where nothing is pinned for it.
+/// Attaches an interface without a program. Returns false if nothing is pinned for it.
 fn attach_pinned(
     pins: &PinDirectory,
     store: &Store,
@@ -70,7 +71,7 @@ fn attach_pinned(
     here: &Interface,
 ) -> Result<bool, ApiError> {
     match PinnedLink::open(pins, &wanted.name)? {
-        // Its device is gone, and another one has its name.
+        // Its device was removed, and another one has its name.
         Some(link) if link.index.is_none() => link.detach()?,
         Some(_) => return Ok(false),
         None => {}

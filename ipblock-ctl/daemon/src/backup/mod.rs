@@ -1,4 +1,4 @@
-//! Everything in one file.
+//! Backup of everything to one file.
 
 pub(crate) mod restore;
 
@@ -14,14 +14,14 @@ use tracing::{info, warn};
 
 use crate::state::Service;
 
-/// What the names of directories begin with in which a backup stands for a moment.
+/// Prefix of the names of temporary directories for backups.
 const ASIDE: &str = ".aside-";
 
 impl Service {
-    /// A backup as an open file; it is nowhere on the disk any more when that is closed.
+    /// Returns a backup as an open file, which is already unlinked from the disk.
     pub fn back_up(&self) -> Result<File, ApiError> {
         let _changing = self.begin_change();
-        // What live generations have counted is part of it.
+        // The counts of live generations are part of it.
         self.checkpoint()?;
         let aside = self.directory_aside()?;
         let path = aside.path().join(DATABASE);
@@ -29,7 +29,7 @@ impl Service {
         File::open(&path).map_err(|source| on_disk("read", &path, &source))
     }
 
-    /// A directory of its own in the state directory, which is gone with the value.
+    /// Creates a directory in the state directory, which is removed when the value is dropped.
     pub(crate) fn directory_aside(&self) -> Result<TempDir, ApiError> {
         let state_dir = &self.settings.state_dir;
         tempfile::Builder::new()
@@ -39,7 +39,7 @@ impl Service {
     }
 }
 
-/// Removes what a daemon that was killed in the middle of a backup or a restore has left behind.
+/// Removes what a daemon left that was killed during a backup or a restore.
 pub(crate) fn remove_left_aside(state_dir: &Path) {
     for entry in fs::read_dir(state_dir).into_iter().flatten().flatten() {
         let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);

@@ -1,7 +1,8 @@
-//! `restore`: what a backup holds takes the place of what is here, all of it or nothing.
+//! `restore`: the content of a backup replaces the present one, completely or not at all.
 //!
-//! The backup is taken up into a store of its own first, and what a start reads is read of that: a store
-//! that a daemon cannot start from never replaces one from which it can (decision 0010).
+//! The backup is first imported into a store of its own, from which everything is read that a start
+//! reads. So a store that a daemon cannot start from never replaces one from which it can (decision
+//! 0010).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,22 +38,22 @@ use crate::{
     state::{Service, State},
 };
 
-/// A zone of a ruleset that is to be restored, with its generation.
+/// A zone of the restored ruleset with its generation.
 type BuiltZone<'a> = (ZoneName, CompiledZone, Fresh<'a>);
 
 /// A backup that a daemon can start from.
 struct Accepted {
     store: Store,
-    /// Where `store` is; gone with it.
+    /// The directory of `store`; removed with it.
     _aside: TempDir,
-    /// What a start would make of it.
+    /// The state that a start would build from it.
     state: State,
     bans: StoredBans,
 }
 
 impl Service {
-    /// Replaces rules, lists, zones, bans, counters and history by those of a backup, which stands
-    /// in `aside`, and puts its ruleset in force; or says what that would change.
+    /// Replaces rules, lists, zones, bans, counters and history with those of a backup in `aside`,
+    /// and puts its ruleset in force; or returns what that would change.
     pub fn restore(
         &self,
         aside: &TempDir,
@@ -130,7 +131,8 @@ impl Service {
         })
     }
 
-    /// Takes the backup in `aside` up into a store of this build, and reads of it what a start reads.
+    /// Imports the backup in `aside` into a store of this build, and reads from it what a start
+    /// reads.
     fn accept(&self, aside: &TempDir) -> Result<Accepted, ApiError> {
         let own = self.directory_aside()?;
         let store = Store::open(aside.path())
@@ -156,8 +158,8 @@ impl Service {
         })
     }
 
-    /// What a restore changes. Identities of another store mean nothing here: rules of one name are
-    /// one rule.
+    /// Returns what a restore changes. Identities of another store mean nothing here: rules with
+    /// the same name are the same rule.
     fn plan_restore(&self, restored: &Ruleset) -> Result<Plan, ApiError> {
         let before = Arc::clone(self.read().rulesets.deployed());
         let mut after = restored.clone();
@@ -168,7 +170,7 @@ impl Service {
         self.plan(before, Arc::new(after))
     }
 
-    /// Refuses what would not fit, also when it is only asked.
+    /// Refuses a restore that would exceed the capacity, even in a dry run.
     fn require_room(&self, plan: &Plan) -> Result<(), ApiError> {
         let capacity = self.settings.capacity;
         for (.., after) in plan.zones() {
@@ -180,7 +182,7 @@ impl Service {
         Ok(())
     }
 
-    /// What changes beside the ruleset.
+    /// Returns what changes apart from the ruleset.
     fn restored(&self, accepted: &Accepted) -> Result<Restored, ApiError> {
         let state = self.read();
         let now = state.generations.counts()?.all_zones().totals;
@@ -207,7 +209,7 @@ impl Service {
         })
     }
 
-    /// Builds every zone of a ruleset that is to be restored; nothing is in force or recorded yet.
+    /// Builds every zone of the restored ruleset; nothing is in force or recorded yet.
     fn build_restored(
         &self,
         changing: &Changing<'_>,
@@ -223,11 +225,11 @@ impl Service {
         Ok(built)
     }
 
-    /// Puts the restored ruleset and bans in force, and replaces the store in the same transaction:
-    /// when one of them fails, both are as before. Returns what was forced.
+    /// Puts the restored ruleset and bans in force, and replaces the store in the same transaction.
+    /// If one of them fails, both are unchanged. Returns what was forced.
     ///
-    /// State and bans are held all the while: what is cleared away for having ended may be in the
-    /// backup with another end, and no ban may be judged by rules that go.
+    /// State and bans are locked throughout: an expired ban that is removed meanwhile may be in the
+    /// backup with another end, and no ban may be judged by rules that are being replaced.
     fn replace_by(
         &self,
         changing: &Changing<'_>,
@@ -292,8 +294,8 @@ impl Service {
         Ok(forced)
     }
 
-    /// Returns the links to the generations from before. What the restored ones have judged meanwhile
-    /// counts in the totals of the zones: their rules are another store's.
+    /// Returns the links to the previous generations. What the restored ones have judged meanwhile
+    /// counts only in the totals of the zones, because their rules belong to another store.
     fn undo_restore(
         &self,
         changing: &Changing<'_>,
@@ -305,7 +307,7 @@ impl Service {
         for (name, zone) in compiled {
             if let Some(live) = fresh.get_mut(name) {
                 live.classes = Arc::default();
-                // Where this fails the counts are lost, and the pins go at the next start.
+                // On an error the counts are lost, and the next start removes the pins.
                 self.store
                     .record_built(&live.record(name, zone, revision))
                     .ok();
@@ -320,7 +322,7 @@ fn all_packets(totals: &Totals) -> u64 {
     counts.fold(0, |sum: u64, (_, count)| sum.saturating_add(count.packets))
 }
 
-/// Whether two bans are one; the store keeps microseconds.
+/// Whether two bans are equal; the store keeps microseconds.
 fn is_same(one: &ipblock_store::Ban, other: &ipblock_store::Ban) -> bool {
     let end = |ban: &ipblock_store::Ban| {
         let end = ban.end.as_ref();
@@ -336,7 +338,7 @@ fn is_same(one: &ipblock_store::Ban, other: &ipblock_store::Ban) -> bool {
         && kept(one) == kept(other)
 }
 
-/// Which bans hold that did not, and the other way round.
+/// Counts the bans that a restore adds, removes and changes.
 fn ban_change(before: &StoredBans, after: &StoredBans, now: &Now) -> RestoredBans {
     let mut change = RestoredBans::default();
     for (prefix, ban) in after.iter().filter(|(_, ban)| ban.deadline > now.boot_ns) {
@@ -355,7 +357,7 @@ fn ban_change(before: &StoredBans, after: &StoredBans, now: &Now) -> RestoredBan
     change
 }
 
-/// What is wrong with a file that was sent as a backup, without where it was put aside.
+/// Describes the problem of a file that was sent as a backup, without its temporary path.
 fn not_a_backup(error: StoreError) -> ApiError {
     match error {
         StoreError::Corrupt { detail, .. } => not_restorable(&detail),

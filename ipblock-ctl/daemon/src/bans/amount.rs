@@ -1,8 +1,8 @@
-//! How much may be banned unasked.
+//! How much may be banned without confirmation.
 //!
-//! A request is judged by the sum of what it newly bans, and broad prefixes in requests of one hour
-//! count together: a stream of many comes to as much as one request. Single addresses and small
-//! networks never wait for that hour to end.
+//! A request is judged by the sum of what it newly bans, and broad prefixes in the requests of one
+//! hour are added up. So a stream of many requests has the same limit as one request. Single
+//! addresses and small networks are not affected by earlier requests.
 
 use ipblock_api::error::{ApiError, ErrorKind, Needs};
 use ipblock_datapath::clock::Now;
@@ -12,14 +12,14 @@ use ipnet::IpNet;
 use super::stored::{StoredBans, live_prefixes};
 use crate::changes::asked::Asked;
 
-/// How long requests count together, in nanoseconds.
+/// The time over which requests are added up, in nanoseconds.
 const TOGETHER: u64 = 3_600_000_000_000;
 
-/// Prefixes of this length and longer do not count together with those of other requests.
+/// Prefixes of this length and longer are not added to those of other requests.
 const SMALL_V4: u8 = 24;
 const SMALL_V6: u8 = 48;
 
-/// The broad prefixes that were newly banned unasked, since a time on the boot clock.
+/// The broad prefixes that were newly banned without confirmation since a time on the boot clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unasked {
     since: u64,
@@ -27,9 +27,9 @@ pub(super) struct Unasked {
 }
 
 impl Unasked {
-    /// Refuses bans that newly ban one percent of an address family or more, with what was banned
-    /// unasked shortly before, unless the operator was asked. Gives what to count from now on, once
-    /// the bans are made, and warnings about what was only forced.
+    /// Refuses bans that newly ban at least one percent of an address family, including what was
+    /// recently banned without confirmation, unless the operator has confirmed it. Returns what to
+    /// count from now on once the bans are made, and warnings about what was forced.
     pub(super) fn judge(
         self,
         prefixes: &[IpNet],
@@ -59,7 +59,7 @@ impl Unasked {
             sum: earlier.sum.plus(sum),
             ..earlier
         };
-        // Nearly every request: nothing has to be united.
+        // Nearly every request ends here, without computing a union.
         let at_most = after(Sum::of_prefixes(broad.iter().copied()));
         if !at_most.sum.is_wide() && !Sum::of_prefixes(fresh.iter().copied()).is_wide() {
             return Ok((at_most, Vec::new()));
@@ -133,7 +133,7 @@ mod tests {
             error.message.contains("other bans of the last hour"),
             "{error}"
         );
-        // Single addresses still go through, and everything does an hour later.
+        // Single addresses are still accepted, and everything is an hour later.
         judge(unasked, &nets(&["192.0.2.0/24", "2001:db8::/48"]), &now).unwrap();
         now.boot_ns += TOGETHER;
         judge(unasked, &sixteens(22, 255), &now).unwrap();

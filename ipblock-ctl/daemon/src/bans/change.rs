@@ -1,4 +1,4 @@
-//! A change of bans: on disk, then in the kernel.
+//! A change of bans: first on disk, then in the kernel.
 
 use ipblock_api::error::{ApiError, ErrorKind};
 use ipblock_common::limits::MAX_BANS;
@@ -9,7 +9,7 @@ use tracing::warn;
 use super::{LiveBans, stored::BanUpdate};
 
 impl LiveBans {
-    /// Changes bans: on disk, then in the kernel; nowhere when either refuses.
+    /// Changes bans on disk and then in the kernel; in neither if one of them fails.
     pub(super) fn carry_out(
         &mut self,
         store: &Store,
@@ -50,7 +50,8 @@ impl LiveBans {
         }
     }
 
-    /// Forgets ended bans so that the store never holds more than [`MAX_BANS`] when there are `bans`.
+    /// Forgets ended bans so that the store, with `bans` live ones, never contains more than
+    /// [`MAX_BANS`].
     pub(super) fn make_room(&mut self, store: &Store, bans: usize) -> Result<(), ApiError> {
         let over = (bans + self.ended.len()).saturating_sub(MAX_BANS as usize);
         if over == 0 {

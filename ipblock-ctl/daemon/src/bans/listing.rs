@@ -1,4 +1,4 @@
-//! `GET /v1/bans`: page by page, so that a slow client holds neither the bans nor a copy of them.
+//! `GET /v1/bans`, page by page: a slow client keeps neither a lock on the bans nor a copy of them.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::{
     state::Service,
 };
 
-/// Bans of a page: with the longest reasons some 100 KiB, made in less than a millisecond.
+/// Bans per page: with the longest reasons about 100 KiB, computed in less than a millisecond.
 const PAGE: usize = 256;
 
-/// What is left to be listed.
+/// The bans that are not listed yet.
 enum Left<'a> {
     /// All after this one, by address.
     After(Option<IpNet>),
@@ -28,9 +28,9 @@ enum Left<'a> {
 }
 
 impl Service {
-    /// Bans that hold, by address; or those that end next, the first to end first.
+    /// Lists live bans by address; or those that end next, the first to end first.
     ///
-    /// Each is as it is when it is written, and not all are of one moment.
+    /// Each has its state at the time when it is written, so not all states are of the same moment.
     pub(crate) fn list_bans(
         self: &Arc<Self>,
         query: BansQuery,
@@ -41,7 +41,7 @@ impl Service {
             None => Vec::new(),
             Some(limit) => {
                 let most = limit.min(self.bans().bans.len());
-                // Of both families they are sorted together, as references.
+                // Both families are sorted together, as references.
                 room.need(most * 4 * size_of::<(IpNet, &())>())?;
                 let live = self.bans();
                 let next = live.bans.ending_next(Now::read().boot_ns, most);
@@ -70,7 +70,7 @@ impl Service {
 }
 
 impl LiveBans {
-    /// The next page, without bans that have ended; none: that was all.
+    /// Returns the next page, without ended bans; `None` at the end.
     fn page(&self, left: &mut Left<'_>) -> Option<Vec<BanInfo>> {
         let now = Now::read();
         let holds = |ban: &Ban<Arc<ipblock_store::Ban>>| now.boot_ns < ban.deadline;

@@ -1,4 +1,4 @@
-//! Every ban, and the kernel's tables, kept in step.
+//! All bans, and the kernel's tables, kept in sync.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -17,25 +17,26 @@ use super::{
 };
 use crate::end_times;
 
-/// Every ban, and the kernel's tables.
+/// All bans, and the kernel's tables.
 pub(crate) struct LiveBans {
     pub(super) bans: StoredBans,
-    /// Ended ones that a step of the clock can bring back. With `bans` the store's rows.
+    /// Ended ones that a step of the clock can make live again. Together with `bans` they are the
+    /// store's rows.
     pub(super) ended: EndedBans,
     pub(super) tables: BanTables,
-    /// How far the wall clock is from the boot clock, in nanoseconds, where ends that go by the wall
-    /// clock are computed.
+    /// Difference between wall clock and boot clock, in nanoseconds, when the wall-clock ends were
+    /// computed.
     wall_offset: i128,
-    /// Whether the kernel has refused something that it has to have.
+    /// Whether the kernel has rejected a necessary write.
     pub(super) out_of_step: bool,
-    /// Where somebody else had changed it.
+    /// Where another process had changed the tables.
     pub(super) disagreed_at: Option<String>,
-    /// What was banned without asking.
+    /// What was banned without confirmation.
     pub(super) unasked: Unasked,
 }
 
 impl LiveBans {
-    /// The bans of the store; the tables stay as they are.
+    /// Loads the bans of the store; the tables do not change.
     pub(crate) fn load(tables: BanTables, store: &Store) -> Result<Self, StoreError> {
         let now = Now::read();
         Ok(Self {
@@ -49,35 +50,35 @@ impl LiveBans {
         })
     }
 
-    /// Every ban, ended ones too.
+    /// Returns all bans, including ended ones.
     pub(crate) fn all(&self) -> &StoredBans {
         &self.bans
     }
 
-    /// What needs an operator's eye.
+    /// Returns a problem for the operator.
     pub(crate) fn problem(&self) -> Option<String> {
         let problem = "not every ban is in force: the kernel refused some (see ipblockd's log); \
                        it is tried again every second";
         self.out_of_step.then(|| problem.to_owned())
     }
 
-    /// The prefixes of those that hold.
+    /// Returns the prefixes of live bans.
     pub(crate) fn live(&self, now: &Now) -> Vec<IpNet> {
         live_prefixes(&self.bans, now)
     }
 
-    /// How many hold.
+    /// Returns the number of live bans.
     pub(crate) fn count_live(&self) -> usize {
         self.bans.count_live(Now::read().boot_ns)
     }
 
-    /// The ban that covers all of `prefix` and ends last, and its end.
+    /// Returns the ban that covers all of `prefix` and ends last, with its end.
     pub(crate) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
         covering(&self.bans, prefix, now)
     }
 
-    /// The prefixes inside of `prefix` at which [`LiveBans::covering`] changes; `None` when they are
-    /// more than `limit`.
+    /// Returns the prefixes inside `prefix` at which [`LiveBans::covering`] changes; `None` if
+    /// there are more than `limit`.
     pub(crate) fn borders(&self, prefix: IpNet, now: &Now, limit: usize) -> Option<Vec<IpNet>> {
         let covering = |inner: IpNet| self.bans.covering(inner, now.boot_ns);
         let inside = self.bans.inside(prefix).map(|(inner, _)| inner);
@@ -86,12 +87,13 @@ impl LiveBans {
         (borders.len() <= limit).then_some(borders)
     }
 
-    /// Whether the kernel finds the deadline for an address that it should.
+    /// Whether the kernel finds the right deadline for an address.
     pub(crate) fn kernel_agrees(&self, address: IpAddr) -> Result<bool, DatapathError> {
         Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
     }
 
-    /// Has the tables filled anew at the next look after bans: they disagree at an address.
+    /// Requests that the next check of bans refills the tables, because they are wrong at an
+    /// address.
     pub(crate) fn put_right_soon(&mut self, address: &str) {
         if !self.out_of_step {
             self.out_of_step = true;
@@ -99,16 +101,17 @@ impl LiveBans {
         }
     }
 
-    /// At most `count` prefixes that are banned, evenly spaced from a place that `chance` gives.
+    /// Returns at most `count` banned prefixes, evenly spaced from a position that `chance`
+    /// determines.
     pub(crate) fn some(&self, count: usize, chance: usize) -> impl Iterator<Item = IpNet> {
         let distance = self.bans.len().div_ceil(count.max(1)).max(1);
         let prefixes = self.bans.iter().map(|(prefix, _)| prefix);
         prefixes.skip(chance % distance).step_by(distance)
     }
 
-    /// Makes the tables hold what these and other bans agree on, until
-    /// [`LiveBans::put_all_in_force`]: neither the old ruleset nor the new one drops by a ban what
-    /// both together pass.
+    /// Reduces the tables to what these and other bans have in common, until
+    /// [`LiveBans::put_all_in_force`]. So with neither the old nor the new ruleset does a ban drop
+    /// what both sides pass.
     pub(crate) fn narrow_to(&mut self, bans: &StoredBans) {
         let new: HashMap<IpNet, u64> = bans.entries().collect();
         let both = self.bans.entries().filter_map(|(prefix, old)| {
@@ -121,29 +124,29 @@ impl LiveBans {
         self.out_of_step = true;
     }
 
-    /// Takes up other bans; the tables stay as they are.
+    /// Replaces the bans; the tables do not change.
     pub(crate) fn take_up(&mut self, bans: StoredBans) {
         self.bans = bans;
         self.ended = EndedBans::new(&Now::read());
         self.out_of_step = true;
     }
 
-    /// Makes the tables hold every ban. What the kernel refuses is tried again every second, and
-    /// `status` says so meanwhile.
+    /// Writes every ban to the tables. What the kernel rejects is tried again every second, and
+    /// `status` reports it meanwhile.
     pub(crate) fn put_all_in_force(&mut self) {
         if let Err(error) = self.mend() {
             error!(%error, "bans could not be put into the kernel");
         }
     }
 
-    /// Every ban inside of one of these prefixes, ended ones too.
+    /// Returns every ban inside one of these prefixes, including ended ones.
     pub(super) fn inside(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
         let live = prefixes.iter().flat_map(|prefix| self.bans.inside(*prefix));
         let live = live.map(|(prefix, _)| prefix);
         live.chain(self.ended.inside(prefixes)).collect()
     }
 
-    /// What the store has to hold of these prefixes.
+    /// Returns what the store must contain for these prefixes.
     pub(super) fn stored<'a>(
         &'a self,
         prefixes: &'a [IpNet],
@@ -154,14 +157,14 @@ impl LiveBans {
         })
     }
 
-    /// Makes the tables hold what they should.
+    /// Makes the tables match the bans.
     pub(super) fn mend(&mut self) -> Result<usize, DatapathError> {
         let writes = self.tables.make_hold(self.bans.entries())?;
         self.out_of_step = false;
         Ok(writes)
     }
 
-    /// Writes to the kernel what cannot be taken back; what it refuses is mended later.
+    /// Writes an irreversible change to the kernel; what it rejects is repaired later.
     pub(super) fn write_or_mend_later(&mut self, writes: &[Write]) {
         let entries = || self.bans.entries().map(|(prefix, _)| prefix);
         let written = self.tables.write(writes);
@@ -172,7 +175,7 @@ impl LiveBans {
         }
     }
 
-    /// Takes ended bans out that a step of the clock can bring back; the store keeps them.
+    /// Removes ended bans that a step of the clock can make live again; the store keeps them.
     pub(super) fn set_aside(&mut self, ended: Vec<IpNet>, now: &Now) {
         let gone = ended.into_iter().map(|prefix| (prefix, None));
         let changed = self.bans.change(gone);
@@ -184,7 +187,7 @@ impl LiveBans {
         self.write_or_mend_later(&changed.writes);
     }
 
-    /// Moves the deadlines of bans that go by the wall clock, when that was set.
+    /// Moves wall-clock deadlines after a step of the wall clock.
     pub(super) fn follow_wall_clock(&mut self, now: &Now) {
         let offset = end_times::wall_offset(now);
         if !end_times::is_a_step(self.wall_offset, offset) {
@@ -203,7 +206,7 @@ impl LiveBans {
     }
 }
 
-/// The bans whose deadlines a step of the wall clock moves, with the new ones.
+/// Returns the bans whose deadlines a step of the wall clock moves, with the new ones.
 fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<BanUpdate> {
     let goes_by_it =
         |ban: &ipblock_store::Ban| ban.end.as_ref().is_some_and(end_times::follows_wall);

@@ -1,7 +1,7 @@
-//! Bans in force: what the store has, the resolver and the kernel's tables, kept in step.
+//! Bans in force: the store, the resolver and the kernel's tables, kept in sync.
 //!
-//! The store is written first, the kernel after it, and only then is a request answered. What is in
-//! memory is what should be in the kernel; the kernel is never asked for it.
+//! The store is written first, then the kernel, and only then is a request answered. The memory has
+//! the intended state of the kernel; the kernel is never asked for it.
 
 mod amount;
 mod change;
@@ -28,22 +28,22 @@ use ipblock_datapath::clock::Now;
 
 use super::{drift::report::Drifted, state::Service};
 
-/// Ended bans that one tick clears away, so that requests do not wait long behind it.
+/// Ended bans that one tick removes, so that requests do not wait long.
 const CLEARED_A_TICK: usize = 20_000;
 
 impl Service {
-    /// Makes the kernel's tables hold the bans of the store: all of them after a reboot.
+    /// Fills the kernel's tables with the bans of the store: all of them after a reboot.
     pub(super) fn fill_ban_tables(&self) {
         let mut live = self.bans();
         let bans = live.bans.len();
         match live.mend() {
             Ok(written) => info!(bans, written, "bans are in the kernel"),
-            // It is tried again every second, and `status` says so meanwhile.
+            // It is tried again every second, and `status` reports it meanwhile.
             Err(error) => error!(%error, "bans could not be put into the kernel"),
         }
     }
 
-    /// Clears ended bans away, and moves those that go by the wall clock when it was set.
+    /// Removes ended bans, and moves wall-clock deadlines after a step of the clock.
     pub(super) fn look_after_bans(&self) -> Result<(), ApiError> {
         let mut live = self.bans();
         let now = Now::read();

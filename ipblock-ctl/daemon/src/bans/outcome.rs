@@ -1,4 +1,4 @@
-//! What becomes of a prefix that is banned again.
+//! The effect of a ban on a prefix that is banned already.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -10,13 +10,13 @@ use rustc_hash::FxHashSet;
 
 use crate::end_times;
 
-/// A ban that was asked for, of any number of prefixes.
+/// A requested ban of any number of prefixes.
 pub(super) struct Wanted {
-    /// As it is for a prefix that is not banned.
+    /// The ban for a prefix that is not banned.
     pub(super) ban: Arc<ipblock_store::Ban>,
     /// Whether bans that end later may be shortened.
     pub(super) shorten: bool,
-    /// Bans that were made of earlier ones: many prefixes have the same.
+    /// Bans that were merged with earlier ones: many prefixes share the same.
     merged: FxHashSet<Arc<ipblock_store::Ban>>,
 }
 
@@ -29,8 +29,8 @@ impl Wanted {
         }
     }
 
-    /// What a prefix with the live ban `held` gets. The first author and time stay, and so does the
-    /// reason unless another one is given. A ban that would end earlier changes nothing.
+    /// Returns the ban of a prefix with the live ban `held`. The first author and time stay, and so
+    /// does the reason unless a new one is given. A ban with an earlier end changes nothing.
     pub(super) fn of(
         &mut self,
         held: Option<&Ban<Arc<ipblock_store::Ban>>>,
@@ -68,8 +68,8 @@ impl Wanted {
     }
 }
 
-/// Which of two ends comes first. Two times are compared as they were given: on the boot clock they
-/// differ between two readings.
+/// Compares two ends. Times are compared as they were given: on the boot clock they differ between
+/// two readings.
 fn compare(one: Option<&End>, other: Option<&End>, now: &Now) -> Ordering {
     match (one, other) {
         (Some(one), Some(other))
@@ -80,7 +80,7 @@ fn compare(one: Option<&End>, other: Option<&End>, now: &Now) -> Ordering {
         (Some(one), Some(other)) => {
             end_times::deadline_ns(one, now).cmp(&end_times::deadline_ns(other, now))
         }
-        // Never is later than the latest that the boot clock can say.
+        // Permanent is later than the latest time on the boot clock.
         (one, other) => one.is_none().cmp(&other.is_none()),
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// What becomes of ada's ban for `first` when nils asks for `second`.
+    /// Returns the effect on ada's ban for `first` if nils requests `second`.
     fn outcome(
         first: Option<End>,
         second: Option<End>,
@@ -123,7 +123,7 @@ mod tests {
         let held = with_deadline(Arc::new(ban(first, "first", "ada")), &now());
         let mut wanted = Wanted::new(ban(second, reason, "nils"), shorten);
         let (change, result) = wanted.of(Some(&held), &now());
-        // Who was first stays in every case.
+        // The first author stays in every case.
         assert_eq!(result.author.name, "ada");
         (change, result)
     }

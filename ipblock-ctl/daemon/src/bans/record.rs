@@ -1,4 +1,4 @@
-//! What the log and the audit trail say of a request.
+//! The entry of a request in the log and in the audit trail.
 
 use ipblock_api::types::BanChange;
 use ipblock_datapath::clock::Now;
@@ -9,17 +9,17 @@ use jiff::Timestamp;
 
 use super::warnings::named;
 
-/// Prefixes that a line of the log or of the audit trail names; the store has all of them.
+/// Maximum of prefixes in a line of the log or of the audit trail; the store has all of them.
 pub(super) const NAMED: usize = 20;
 
-/// What happened to one prefix, and when its ban ended before.
+/// The change of one prefix, and the previous end of its ban.
 pub(super) struct Done {
     pub(super) prefix: IpNet,
     pub(super) change: BanChange,
     pub(super) was: Option<Timestamp>,
 }
 
-/// What was done to the prefixes that changed, a line for each kind of change.
+/// Describes the changed prefixes, with a line for each kind of change.
 pub(super) fn summary(done: &[Done], ban: &Ban) -> String {
     let wall = ban.end.as_ref().map(|end| end.wall);
     let end = moment(wall);
@@ -32,7 +32,7 @@ pub(super) fn summary(done: &[Done], ban: &Ban) -> String {
         let first = of_it.first()?;
         let prefixes: Vec<IpNet> = of_it.iter().map(|done| done.prefix).collect();
         let prefixes = named(&prefixes, NAMED);
-        // Many have ended at many times.
+        // Many prefixes had many different ends.
         let was = match of_it.len() {
             1 => format!(" from {}", moment(first.was)),
             _ => String::new(),

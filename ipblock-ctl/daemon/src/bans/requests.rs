@@ -29,13 +29,13 @@ use super::{
 use crate::changes::asked::Asked;
 use crate::{addresses, caller::Caller, end_times, guard::log_forced, state::Service};
 
-/// Prefixes that an answer shows.
+/// Maximum of prefixes in an answer.
 const SHOWN: usize = 100;
-/// Bytes that a reason may have.
+/// Maximum length of a reason in bytes.
 const MAX_REASON: usize = 256;
 
 impl Service {
-    /// Bans addresses, all of them or none: stored and in force when this returns.
+    /// Bans addresses, all or none: stored and in force when this returns.
     pub fn ban(&self, request: &BanRequest, caller: &Caller) -> Result<Banned, ApiError> {
         let author = &caller.author;
         let now = Now::read();
@@ -59,7 +59,8 @@ impl Service {
         let guarded = self.guarded_quickly(caller, request.force)?;
         let held = guarded.held_in(&prefixes);
 
-        // Judged while nothing else can newly drop: it holds until the ban does.
+        // Judged while no other change can newly drop: the result is valid until the ban is in
+        // force.
         let state = self.read();
         let mut live = self.bans();
         let mut forced = guarded.judge_bans(&held, &state, &live)?;
@@ -129,7 +130,7 @@ impl Service {
         Ok(banned)
     }
 
-    /// Takes bans away, all of them or none: so stored and in force when this returns.
+    /// Removes bans, all or none: stored and in force when this returns.
     pub fn unban(&self, request: &UnbanRequest, author: &Author) -> Result<Unbanned, ApiError> {
         let deployed = Arc::clone(self.read().rulesets.deployed());
         let mut prefixes = prefixes(&deployed, &request.addresses)?;
@@ -154,7 +155,7 @@ impl Service {
                 continue;
             }
             not_banned.push(*prefix);
-            // An ended one must not come back when the clock is set.
+            // An ended one must not become live again after a step of the clock.
             if ban.is_some() || live.ended.get(*prefix).is_some() {
                 changes.push((*prefix, None));
             }
@@ -248,7 +249,7 @@ fn reason(text: &str) -> Result<String, ApiError> {
     Ok(text.to_owned())
 }
 
-/// Makes every longer IPv6 prefix this short.
+/// Shortens every longer IPv6 prefix to this length.
 fn widen(prefixes: &mut [IpNet], length: u8) -> Result<(), ApiError> {
     for prefix in prefixes {
         let IpNet::V6(net) = *prefix else { continue };

@@ -1,4 +1,4 @@
-//! Bans as the store has them, with their deadlines on this boot's clock.
+//! Bans of the store, with their deadlines on this boot's clock.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ pub(super) type BanUpdate = (IpNet, Option<Ban<Arc<ipblock_store::Ban>>>);
 /// The bans of a store, with their deadlines on this boot's clock.
 pub(crate) type StoredBans = Bans<Arc<ipblock_store::Ban>>;
 
-/// The prefixes of bans that hold.
+/// Returns the prefixes of live bans.
 pub(crate) fn live_prefixes(bans: &StoredBans, now: &Now) -> Vec<IpNet> {
     let holding = bans.iter().filter(|(_, ban)| now.boot_ns < ban.deadline);
     holding.map(|(prefix, _)| prefix).collect()
 }
 
-/// The ban that covers all of `prefix` and ends last, and its end.
+/// Returns the ban that covers all of `prefix` and ends last, with its end.
 pub(crate) fn covering(
     bans: &StoredBans,
     prefix: IpNet,
@@ -32,7 +32,7 @@ pub(crate) fn covering(
     Some((by, until(&ban.info, now)))
 }
 
-/// The bans that a store holds.
+/// Returns the bans of a store.
 pub(crate) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreError> {
     let mut bans = Bans::default();
     let stored = store.bans()?.into_iter();
@@ -40,7 +40,7 @@ pub(crate) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreE
     Ok(bans)
 }
 
-/// A stored ban with its deadline on this boot's clock.
+/// Returns a stored ban with its deadline on this boot's clock.
 pub(super) fn with_deadline(
     ban: Arc<ipblock_store::Ban>,
     now: &Now,
@@ -55,7 +55,7 @@ fn deadline(end: Option<&End>, now: &Now) -> u64 {
     end.map_or(NEVER, |end| end_times::deadline_ns(end, now))
 }
 
-/// When a ban ends, for people.
+/// Returns when a ban ends, for people.
 pub(super) fn until(ban: &ipblock_store::Ban, now: &Now) -> Option<Timestamp> {
     ban.end.as_ref().map(|end| end_times::displayed(end, now))
 }

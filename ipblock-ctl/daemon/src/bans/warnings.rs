@@ -1,19 +1,19 @@
-//! What an operator should know of a ban that is carried out all the same.
+//! Warnings about bans that are still executed.
 
 use std::net::Ipv6Addr;
 
 use ipblock_policy::{Ruleset, bans::allow_entries};
 use ipnet::{IpNet, Ipv6Net};
 
-/// Prefixes that a warning names.
+/// Maximum of prefixes in a warning.
 const NAMED: usize = 3;
-/// A network of one IPv6 customer is this long: whoever has an address has all of them.
+/// Prefix length of one IPv6 customer's network: the user of one address can use all of them.
 const V6_NETWORK: u8 = 64;
-/// Global unicast: what providers give to customers. Elsewhere (loopback, link-local, IPv4-mapped) the
-/// /64 around an address belongs to no one customer.
+/// Global unicast, which providers assign to customers. Elsewhere (loopback, link-local,
+/// IPv4-mapped) the /64 around an address does not belong to one customer.
 const V6_CUSTOMERS: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Prefixes as text, so many of them at most.
+/// Returns at most `at_most` prefixes as text.
 pub(super) fn named(prefixes: &[IpNet], at_most: usize) -> String {
     let shown: Vec<String> = prefixes
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn named(prefixes: &[IpNet], at_most: usize) -> String {
     }
 }
 
-/// IPv6 prefixes that their owner easily leaves.
+/// Warns about IPv6 prefixes that their user can easily leave.
 pub(super) fn part_of_a_64(prefixes: &[IpNet]) -> Option<String> {
     let mut long: Vec<IpNet> = prefixes
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn part_of_a_64(prefixes: &[IpNet]) -> Option<String> {
     ))
 }
 
-/// Allow lists that let through what is banned.
+/// Warns about allow lists that contain banned addresses.
 pub(super) fn allowed(deployed: &Ruleset, prefixes: &[IpNet]) -> Vec<String> {
     let lists = allow_entries(deployed, prefixes).into_iter();
     lists

@@ -1,6 +1,6 @@
-//! Asking about amounts: what newly drops one percent of an address family or more.
+//! Confirmation of amounts: what newly drops at least one percent of an address family.
 //!
-//! How much that is, and what counts, is `policy::amount`'s.
+//! `policy::amount` defines the limit and what counts.
 
 use std::collections::BTreeSet;
 
@@ -19,16 +19,16 @@ use crate::{
     state::Service,
 };
 
-/// A wide change with the bans that it leaves in force.
+/// A wide change with the bans that stay in force.
 struct WideChange {
     wide: Wide,
     bans: Vec<IpNet>,
 }
 
 impl Service {
-    /// Refuses a plan that newly drops one percent of an address family or more, unless the operator
-    /// was asked. What was only forced comes back as warnings. `bans` take the place of those in
-    /// force.
+    /// Refuses a plan that newly drops at least one percent of an address family, unless the
+    /// operator has confirmed it. Returns warnings about what was only forced. `bans` replace those
+    /// in force.
     pub(crate) fn require_asked(
         &self,
         plan: &Plan,
@@ -52,7 +52,7 @@ impl Service {
             .needing(Needs::Wide))
     }
 
-    /// Adds to a diff what a deploy would refuse for its amount.
+    /// Adds the refusal that a deploy would return because of its amount to a diff.
     pub(crate) fn show_amount(&self, plan: &Plan, bans: Option<&StoredBans>, diff: &mut Diff) {
         if let Some(found) = self.amount_of(plan, bans) {
             let what = found.in_one_line(plan);

@@ -1,4 +1,5 @@
-//! Whether a ruleset file is what the operator thinks it is: whole, and made from what is deployed.
+//! Checks whether a ruleset file is what the operator expects: complete, and made from the deployed
+//! revision.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -13,14 +14,14 @@ use ipblock_policy::{
 
 use crate::{answers::RulesetToml, changes::plan::Plan, state::Service};
 
-/// Revisions that a refusal names; it says how many more there are.
+/// Maximum of revisions in a refusal; it gives the number of the others.
 const NAMED: usize = 10;
 
 const FORCE: &str = "pass --force if that is meant";
 
 impl Service {
-    /// Refuses an applied file that takes too much away or was made from another revision than the
-    /// deployed one. What was forced comes back as warnings.
+    /// Refuses an applied file that removes too much or was made from a revision other than the
+    /// deployed one. Returns warnings about what was forced.
     pub(crate) fn require_sound(
         &self,
         plan: &Plan,
@@ -41,7 +42,7 @@ impl Service {
         }
     }
 
-    /// What [`Service::require_sound`] would refuse, a line each.
+    /// Returns what [`Service::require_sound`] would refuse, one line each.
     pub(crate) fn unsound(
         &self,
         plan: &Plan,
@@ -55,7 +56,7 @@ impl Service {
         Ok(lines.collect())
     }
 
-    /// What is doubtful about an applied file, and what to do instead.
+    /// Returns the doubts about an applied file, and what to do instead.
     fn doubts(
         &self,
         plan: &Plan,
@@ -76,7 +77,7 @@ impl Service {
         Ok(doubts)
     }
 
-    /// Says what a file that was made from another revision than the deployed one would undo.
+    /// Describes what a file from a revision other than the deployed one would undo.
     fn outdated(&self, origin: &Origin, deployed: &Ruleset) -> Result<Option<String>, ApiError> {
         let current = self.read().rulesets.revision();
         let deployed = Origin::new(current, &self.store.store_id(), &Printed(deployed));
@@ -92,7 +93,7 @@ impl Service {
             .iter()
             .filter(|revision| revision.number > base && revision.number <= current)
             .collect();
-        // Newest first so far.
+        // They are sorted newest first here.
         let more = between.len().saturating_sub(NAMED);
         between.truncate(NAMED);
         for revision in between {
@@ -112,8 +113,7 @@ impl Service {
         Ok(Some(message))
     }
 
-    /// A ruleset as a file that says which revision it is made from; `base` is what that revision
-    /// says.
+    /// Returns a ruleset as a file with its revision; `base` is the ruleset of that revision.
     pub(crate) fn exported(
         &self,
         ruleset: Arc<Ruleset>,
@@ -124,8 +124,8 @@ impl Service {
         RulesetToml(ruleset, origin)
     }
 
-    /// Refuses an import that takes the place of much more than it brings: `before` is what was
-    /// held, `after` the ruleset with the import.
+    /// Refuses an import that removes much more than it adds: `before` is the previous content,
+    /// `after` the ruleset with the import.
     pub(crate) fn require_most_kept(
         &self,
         before: &Held<'_>,
@@ -146,14 +146,14 @@ impl Service {
     }
 }
 
-/// What the target of an import held before.
+/// The previous content of an import's target.
 pub(crate) struct Held<'a> {
     into: &'a str,
     before: usize,
 }
 
 impl<'a> Held<'a> {
-    /// Where an edit replaces it.
+    /// Returns it if an edit replaces it.
     pub(crate) fn by_replaced(edit: &'a Edit, ruleset: &Ruleset) -> Option<Self> {
         match edit {
             Edit::Import(Import {
@@ -169,7 +169,7 @@ impl<'a> Held<'a> {
     }
 }
 
-/// How many prefixes the target of an import holds.
+/// Returns the number of prefixes in the target of an import.
 fn held(ruleset: &Ruleset, into: &str) -> usize {
     if let Some(list) = into.strip_prefix('@') {
         let list = list.parse().ok().and_then(|name| ruleset.lists.get(&name));

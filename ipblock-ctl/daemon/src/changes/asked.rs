@@ -1,10 +1,10 @@
-//! What an operator has said beforehand.
+//! Confirmations by the operator.
 
-/// What the operator has said already.
+/// What the operator has confirmed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
-    /// That much may be dropped.
+    /// That a large amount may be dropped.
     pub(crate) wide: bool,
-    /// That whatever is refused for safety may be done.
+    /// That refusals for safety are overridden.
     pub(crate) force: bool,
 }

@@ -1,4 +1,4 @@
-//! Deploy: fetch what is to be, compute the plan, have it executed.
+//! Deploy: fetch the new ruleset, compute the plan, execute it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -55,7 +55,7 @@ impl Service {
                 clear_staged: true,
             },
         )?;
-        // `apply` and `rollback` show a diff, which says so as well.
+        // `apply` and `rollback` show a diff, which has the same warning.
         special.extend(deployed.warnings);
         Ok(Deployed {
             edits,
@@ -64,7 +64,7 @@ impl Service {
         })
     }
 
-    /// Makes a ruleset file the deployed one, or says what that would change.
+    /// Deploys a ruleset file, or returns what that would change.
     pub fn apply(&self, request: &ApplyRequest, caller: &Caller) -> Result<Applied, ApiError> {
         let changing = &self.begin_change();
         if !request.dry_run {
@@ -87,7 +87,7 @@ impl Service {
         let (mut after, origin) = (read.ruleset, read.origin);
         let kept = self.read_applied_lists(&mut after, &before, request.force)?;
         take_identities(&mut after, &before);
-        // A dry run uses no identities up.
+        // A dry run uses no identities.
         if !request.dry_run {
             self.identify(&mut after)?;
         }
@@ -113,7 +113,7 @@ impl Service {
                 restored: None,
             });
         }
-        // First what nothing allows.
+        // First the checks that no option overrides.
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         let mut forced = self.require_sound(&plan, origin.as_ref(), request.force)?;
         let mut deployed = self.execute(
@@ -143,7 +143,7 @@ impl Service {
     }
 }
 
-/// In an applied file the same name is the same rule.
+/// In an applied file the same name means the same rule.
 pub(crate) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
     let known: BTreeMap<_, _> = before
         .rules
@@ -157,7 +157,7 @@ pub(crate) fn take_identities(after: &mut Ruleset, before: &Ruleset) {
     }
 }
 
-/// The answer when everything is as it should be.
+/// Returns the answer if nothing has to change.
 pub(crate) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
     Deployed {
         revision,

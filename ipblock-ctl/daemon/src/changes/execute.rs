@@ -1,4 +1,4 @@
-//! Carrying a plan out: build what is new, record it, put it in force.
+//! Executes a plan: builds what is new, records it, puts it in force.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -29,17 +29,17 @@ use crate::{
     state::Service,
 };
 
-/// Longest comment of a revision, in bytes.
+/// Maximum length of a revision's comment in bytes.
 const MAX_COMMENT: usize = 1024;
 
-/// What to carry out, and what it is recorded as.
+/// What to execute, and how it is recorded.
 pub(crate) struct Order<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) target: Target<'a>,
-    /// Who asked for it; none: the daemon itself.
+    /// Who requested it; `None` means the daemon itself.
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) asked: Asked,
-    /// Whether the staged set is what is deployed.
+    /// Whether the staged set is deployed.
     pub(crate) clear_staged: bool,
 }
 
@@ -50,30 +50,30 @@ impl Order<'_> {
     }
 }
 
-/// Which revision is in force afterwards.
+/// The revision in force afterwards.
 #[derive(Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// A new one.
+    /// A new revision.
     New {
         comment: &'a str,
-        /// Seconds after which it goes back unless it is confirmed.
+        /// Seconds until the rollback unless it is confirmed.
         confirm_within: Option<u64>,
     },
-    /// One that was deployed before comes back; 0: none, as before the first deploy.
+    /// A rollback to this revision; 0 is the state before the first deploy.
     Back(u64),
 }
 
-/// What there is on the way to a revision.
+/// What was built for a revision.
 #[derive(Default)]
 struct Built<'a> {
-    /// Once it has a number.
+    /// Its number, once it has one.
     revision: Option<u64>,
     fresh: BTreeMap<ZoneName, Fresh<'a>>,
     gone: Vec<ZoneName>,
 }
 
 impl Service {
-    /// Carries an order out, or leaves everything as it was.
+    /// Executes an order, or leaves everything unchanged.
     pub(crate) fn execute(
         &self,
         changing: &Changing<'_>,
@@ -83,11 +83,11 @@ impl Service {
         if let Target::New { comment, .. } = order.target {
             require_short(comment)?;
         }
-        // The daemon takes no zone away but on the way back, and nobody is there to ask.
+        // The daemon itself removes zones only in a rollback, when it cannot ask anybody.
         if order.caller.is_some() {
             self.require_zones_of_interfaces(&plan.before, &plan.after)?;
         }
-        // Refused before anything is built where that is known.
+        // Refused before anything is built, if possible.
         let guarded = self.guarded(order.caller, order.asked.force)?;
         self.judge_beforehand(&guarded, plan, None)?;
         let much = self.require_asked(plan, None, order.asked)?;
@@ -96,7 +96,8 @@ impl Service {
         let prepared = self
             .prepare(changing, order, &mut built)
             .and_then(|revision| {
-                // Both once more: building may have taken part of the time, and new sessions have come.
+                // Both checks are repeated: building may have taken part of the time, and there may
+                // be new sessions.
                 let guarded = self.guarded(order.caller, order.asked.force)?;
                 Ok((revision, guarded, self.trial(order.target)?))
             });
@@ -152,7 +153,7 @@ impl Service {
             edits: Vec::new(),
             warnings,
         };
-        // The oldest revisions may have gone for it.
+        // The oldest revisions may have been deleted.
         self.reload_durations(changing);
         let is_new = matches!(order.target, Target::New { .. });
         self.record.deployed(&self.store, is_new, &deployed);
@@ -193,7 +194,7 @@ impl Service {
         self.audit(&author, what, &detail);
     }
 
-    /// Builds what is new and records it under its revision, which is prepared when it is new.
+    /// Builds what is new and records it for its revision, which is prepared if it is new.
     fn prepare<'a>(
         &'a self,
         changing: &Changing<'_>,
@@ -214,7 +215,7 @@ impl Service {
                 .fresh
                 .insert((*name).clone(), self.build(changing, zone)?);
         }
-        // What is staged was stored when it was staged.
+        // The staged ruleset was stored when it was staged.
         let is_new = matches!(order.target, Target::New { .. }) && !order.clear_staged;
         let stored = is_new.then(|| to_stored(&plan.after));
         let revision = match order.target {
@@ -242,7 +243,7 @@ impl Service {
         Ok(revision)
     }
 
-    /// What becomes of a revision that is not confirmed, reckoned from now.
+    /// Returns the rollback of an unconfirmed revision, relative to now.
     fn trial(&self, target: Target<'_>) -> Result<Option<Trial>, ApiError> {
         let Target::New {
             confirm_within: Some(seconds),
@@ -261,8 +262,8 @@ impl Service {
         }))
     }
 
-    /// Forgets what was recorded of a revision that did not come into force. What stays is cleared
-    /// at the next start.
+    /// Forgets the records of a revision that did not come into force. The next start removes the
+    /// rest.
     fn forget(&self, target: Target<'_>, revision: u64) {
         // A generation that counted and is not folded is still pinned, and needs its row.
         let pinned = self.pins.generation_numbers().unwrap_or_default();

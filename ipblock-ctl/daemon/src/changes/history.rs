@@ -1,4 +1,4 @@
-//! What was deployed before, and the ways back to it: on demand, or because nobody confirmed.
+//! Earlier revisions and rollback: on request, or for lack of a confirmation.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ use crate::{
     state::Service,
 };
 
-/// Bytes that a thousand revisions take, their comments among them.
+/// Memory of a thousand revisions in bytes, including their comments.
 const HISTORY_ROOM: usize = 2 << 20;
-/// Entries of the audit trail that are read at once: a detail may have 4 KiB.
+/// Entries of the audit trail per read: a detail may have 4 KiB.
 const AUDIT_PAGE: u32 = 64;
 
 impl Service {
-    /// Every revision that is kept, newest first.
+    /// Returns every kept revision, newest first.
     pub(crate) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
         room.need(HISTORY_ROOM)?;
         // Not in the middle of a switch, when links and store differ.
@@ -65,8 +65,8 @@ impl Service {
         Ok(entries)
     }
 
-    /// The newest entries of the audit trail, newest first, read page by page: all, or those that
-    /// name an address.
+    /// Returns the newest entries of the audit trail, newest first, read page by page: all, or
+    /// those with an address.
     pub(crate) fn audit_trail(
         self: &Arc<Self>,
         query: &AuditQuery,
@@ -100,7 +100,7 @@ impl Service {
         }))
     }
 
-    /// Puts the ruleset of an earlier revision in force again, or says what that would change.
+    /// Puts the ruleset of an earlier revision in force again, or returns what that would change.
     pub fn rollback(
         &self,
         request: &RollbackRequest,
@@ -165,7 +165,7 @@ impl Service {
         Ok(deployed)
     }
 
-    /// Confirms the deployed revision: it stays.
+    /// Confirms the deployed revision.
     pub fn confirm(&self, author: &Author) -> Result<Confirmed, ApiError> {
         let changing = &self.begin_change();
         let (trial, revision) = {
@@ -189,8 +189,8 @@ impl Service {
         })
     }
 
-    /// Refuses a deploy while one awaits confirmation: which of the two it would go back to would
-    /// be anybody's guess.
+    /// Refuses a deploy while another one awaits confirmation, because the target of the rollback
+    /// would be ambiguous.
     pub(crate) fn require_confirmed(&self) -> Result<(), ApiError> {
         let state = self.read();
         let Some(trial) = state.rulesets.confirmation() else {
@@ -208,8 +208,8 @@ impl Service {
         Err(ApiError::new(ErrorKind::Conflict, message).with_hint(hint))
     }
 
-    /// Goes back to the revision before the deployed one when its time to be confirmed is over.
-    /// Called every second. What fails is tried again.
+    /// Rolls the deployed revision back if its confirmation deadline is over. Called every second;
+    /// repeats what fails.
     pub fn roll_back_unconfirmed(&self) {
         let is_over = |trial: &Confirmation| {
             let now = Now::read();
@@ -219,7 +219,7 @@ impl Service {
             return;
         }
         let changing = &self.begin_change();
-        // It may have been confirmed while this waited.
+        // It may have been confirmed during the wait.
         let Some(trial) = self.read().rulesets.confirmation().cloned().filter(is_over) else {
             return;
         };
@@ -248,7 +248,7 @@ impl Service {
         let before = Arc::clone(self.read().rulesets.deployed());
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = self.plan(before, after)?;
-        // Whom it cuts off was told before that revision was deployed, and nobody is there to ask.
+        // The warnings were shown before that revision was deployed, and nobody can be asked now.
         let asked = Asked {
             wide: true,
             force: true,
@@ -257,7 +257,7 @@ impl Service {
         Ok(())
     }
 
-    /// The ruleset of a kept revision; revision 0 is the empty one.
+    /// Returns the ruleset of a kept revision; revision 0 is the empty one.
     pub(crate) fn revision_ruleset(&self, revision: u64) -> Result<Ruleset, ApiError> {
         stored_ruleset(&self.store, revision)
     }

@@ -1,4 +1,4 @@
-//! From a ruleset that is wanted to one that is in force: plan it, judge it, carry it out.
+//! From a wanted ruleset to one in force: plan, judge, execute.
 
 mod amounts;
 pub(crate) mod applied;

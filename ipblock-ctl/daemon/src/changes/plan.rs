@@ -1,4 +1,4 @@
-//! What a deploy would do, as a value: `diff`, `--dry-run` and deploy all start from it.
+//! The effect of a deploy as a value: `diff`, `--dry-run` and deploy all start from it.
 
 use std::{
     collections::BTreeMap,
@@ -23,29 +23,29 @@ use crate::{
     state::{Service, State},
 };
 
-/// A zone as it is before or after; none: there is no such zone.
+/// A zone before or after; `None` if it does not exist.
 type Side = Option<Arc<CompiledZone>>;
 
-/// The way from the deployed ruleset to another one.
+/// The change from the deployed ruleset to another one.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) before: Arc<Ruleset>,
     pub(crate) after: Arc<Ruleset>,
-    /// The moment of both sides.
+    /// The time at which both sides are compiled.
     pub(crate) now: Timestamp,
-    /// Every zone of either side: compiled before and after. Absent on one side: none.
+    /// Every zone of either side, compiled before and after.
     zones: BTreeMap<ZoneName, (Side, Side)>,
-    /// What differs, in words.
+    /// The differences in words.
     changes: RulesetDiff,
 }
 
-/// What becomes of a zone's generation.
+/// What happens to a zone's generation.
 pub(crate) enum ZoneStep<'a> {
-    /// It holds already what it should.
+    /// It stays.
     Keep,
-    /// It is replaced, or made.
+    /// It is created or replaced.
     Build(&'a CompiledZone),
-    /// The zone is gone.
+    /// The zone is removed.
     Remove,
 }
 
@@ -67,13 +67,13 @@ impl Plan {
         }
     }
 
-    /// What to do in each zone; `state` says what its generation holds.
+    /// Returns the step for each zone, given the generations in `state`.
     pub(crate) fn steps(&self, state: &State) -> Vec<(&ZoneName, ZoneStep<'_>)> {
         let steps = self.zones.iter().map(|(name, (before, after))| {
             let step = match after {
                 None => ZoneStep::Remove,
-                // Class ids are what the live generation's counters go by, so equal entries are
-                // not enough: a generation built before something expired has other classes.
+                // The live generation counts by class id, so equal entries are not enough: a
+                // generation from before an expiry has other classes.
                 Some(after)
                     if before.as_ref() == Some(after)
                         && state
@@ -90,7 +90,7 @@ impl Plan {
         steps.collect()
     }
 
-    /// Every zone of either side, before and after.
+    /// Returns every zone of either side, before and after.
     pub(crate) fn zones(
         &self,
     ) -> impl Iterator<Item = (&ZoneName, Option<&CompiledZone>, Option<&CompiledZone>)> {
@@ -98,12 +98,12 @@ impl Plan {
         zones.map(|(name, (before, after))| (name, before.as_deref(), after.as_deref()))
     }
 
-    /// Whether there is any difference but the order of rules, which has no meaning.
+    /// Whether there is any difference other than the order of rules, which has no meaning.
     pub(crate) fn changes_anything(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// Kernel entries before, over all zones and both families.
+    /// Returns the kernel entries before, over all zones and both families.
     pub(crate) fn entries_before(&self) -> u64 {
         let before = self
             .zones
@@ -112,7 +112,7 @@ impl Plan {
         before.map(|zone| zone.entry_count() as u64).sum()
     }
 
-    /// Kernel entries after, over all zones and both families.
+    /// Returns the kernel entries after, over all zones and both families.
     pub(crate) fn entries_after(&self) -> u64 {
         let after = self
             .zones
@@ -121,7 +121,7 @@ impl Plan {
         after.map(|zone| zone.entry_count() as u64).sum()
     }
 
-    /// The plan as the API shows it, all but what the guard knows of it.
+    /// Returns the API's form of the plan, without the guard's results.
     pub(crate) fn to_diff(&self) -> Diff {
         let nothing = CompiledZone::empty();
         let pairs: Vec<_> = self
@@ -168,10 +168,10 @@ impl Plan {
 }
 
 impl Service {
-    /// The plan that leads from one ruleset to another now.
+    /// Returns the plan from one ruleset to another, now.
     pub(crate) fn plan(&self, before: Arc<Ruleset>, after: Arc<Ruleset>) -> Result<Plan, ApiError> {
         let now = Now::read();
-        // Ends of durations stand where they are now.
+        // Ends of durations at their present wall time.
         let (old, new) = {
             let rulesets = &self.read().rulesets;
             (rulesets.as_of(&before, &now), rulesets.as_of(&after, &now))
@@ -181,7 +181,7 @@ impl Service {
         Ok(Plan::new((before, &old), (after, &new), now.wall))
     }
 
-    /// The zones of a ruleset at a moment, compiled unless they were before.
+    /// Returns the zones of a ruleset at a moment, compiled unless cached.
     pub(crate) fn zones_of(
         &self,
         ruleset: &Arc<Ruleset>,
@@ -190,14 +190,14 @@ impl Service {
         Ok(self.compile_cache().zones(ruleset, now)?)
     }
 
-    /// What was compiled last.
+    /// Returns the cache of compiled rulesets.
     pub(crate) fn compile_cache(&self) -> MutexGuard<'_, CompileCache> {
         self.compile_cache
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a ruleset that drops a zone with interfaces in it.
+    /// Refuses a ruleset that removes a zone with interfaces.
     pub(crate) fn require_zones_of_interfaces(
         &self,
         before: &Ruleset,
@@ -219,7 +219,7 @@ impl Service {
         Ok(())
     }
 
-    /// Gives every rule without an identity a new one.
+    /// Assigns a new identity to every rule without one.
     pub(crate) fn identify(&self, ruleset: &mut Ruleset) -> Result<(), ApiError> {
         let unnamed = ruleset
             .rules

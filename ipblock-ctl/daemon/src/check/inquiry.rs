@@ -1,7 +1,7 @@
-//! What a check asks for: first how much that is, then each answer when somebody takes it.
+//! The questions of a check: first their number, then each answer when the client reads it.
 //!
-//! An answer takes far more memory than its question, and a client may read slowly. So only the parts
-//! of each prefix are kept, and the ruleset is indexed for some of them at a time.
+//! An answer takes much more memory than its question, and a client may read slowly. So only the
+//! parts of each prefix are kept, and the ruleset is indexed for some of them at a time.
 
 use std::{
     collections::BTreeMap,
@@ -25,32 +25,32 @@ use crate::{
     state::Service,
 };
 
-/// How many differently judged parts of one prefix are told apart.
+/// Maximum of differently judged parts of one prefix.
 const MAX_PARTS: usize = 256;
-/// Addresses that one request may ask for, and answers that it may get.
+/// Maximum of addresses in one request, and of its answers.
 const MAX_QUESTIONS: usize = 100_000;
-/// Rules that the answers to one request may list together: some 150 MB of JSON.
+/// Maximum of rules in all answers to one request: about 150 MB of JSON.
 const MAX_LISTED: usize = 1_000_000;
 
-/// Addresses times rules that are indexed at a time.
+/// Maximum of addresses times rules that are indexed at a time.
 const INDEXED: usize = 1 << 18;
-/// Bytes that the index of so many takes, and of a prefix of the ruleset that a wider question holds.
+/// Memory of that index in bytes, and of each prefix of the ruleset inside a wider question.
 const INDEX_ROOM: usize = 2 << 20;
 const PREFIX_ROOM: usize = 20;
 
-/// Parts of one fate each, by zone.
+/// Parts with one verdict each, by zone.
 pub(super) struct Inquiry(Vec<(ZoneName, Vec<IpNet>)>);
 
-/// What a zone is judged by at a moment.
+/// The basis of a zone's judgement at a moment.
 struct Standing {
     deployed: Arc<Ruleset>,
-    /// Not held while a client reads: its maps would stay in the kernel.
+    /// A weak reference, because a client that reads slowly would keep its maps in the kernel.
     zone: Weak<LiveZone>,
     now: Now,
 }
 
 impl Inquiry {
-    /// Finds out how many answers there are and how many rules they list, and refuses too many.
+    /// Counts the answers and the rules in them, and rejects too many.
     pub(super) fn new(
         service: &Service,
         request: CheckRequest,
@@ -75,7 +75,7 @@ impl Inquiry {
         drop(request);
         let held = |answers: usize| answers * size_of::<IpNet>() + INDEX_ROOM;
         let is_host = |prefix: &IpNet| prefix.prefix_len() == prefix.max_prefix_len();
-        // What a host has to do with is little, and what lies inside of a wide prefix may be everything.
+        // A host has few related prefixes, but a wide prefix may contain all of them.
         let inside = if prefixes.iter().all(is_host) {
             0
         } else {
@@ -101,8 +101,8 @@ impl Inquiry {
         Ok(Self(parts))
     }
 
-    /// Makes each answer when the one before was taken. A zone that is deployed meanwhile is answered for
-    /// as it is from then on.
+    /// Computes each answer after the previous one was taken. If a zone is deployed meanwhile, the
+    /// later answers are for its new state.
     pub(super) fn each(&self, service: &Service, sink: Sink<'_, Check>) -> Result<(), ApiError> {
         for (name, parts) in &self.0 {
             let mut left = parts.as_slice();
@@ -133,7 +133,8 @@ impl Service {
         })
     }
 
-    /// Answers until the zone is deployed anew; how many were answered, none when nobody takes more.
+    /// Answers until the zone is deployed again. Returns the number of answers, or `None` if the
+    /// client is gone.
     fn answer_page(
         &self,
         name: &ZoneName,
@@ -165,7 +166,7 @@ impl Service {
     }
 }
 
-/// The parts of a prefix that have one fate each.
+/// Returns the parts of a prefix with one verdict each.
 fn parts_of(
     service: &Service,
     explainer: &Explainer<'_>,
@@ -180,7 +181,7 @@ fn parts_of(
     })
 }
 
-/// How much one answer holds already.
+/// The size of an answer so far.
 #[derive(Default)]
 struct Tally {
     answers: usize,
@@ -221,12 +222,12 @@ fn too_many() -> ApiError {
     ApiError::new(ErrorKind::Invalid, message).with_hint("ask in parts")
 }
 
-/// How many addresses are indexed together.
+/// Returns the number of addresses that are indexed together.
 fn page_length(ruleset: &Ruleset) -> usize {
     (INDEXED / ruleset.rules.len().max(1)).clamp(64, 8_192)
 }
 
-/// Prefixes of all rules, lists resolved, each as often as a rule has it.
+/// Returns the number of prefixes of all rules, with lists resolved and duplicates counted.
 fn expanded(ruleset: &Ruleset) -> usize {
     let mut of_lists: BTreeMap<_, usize> = BTreeMap::new();
     for (name, list) in &ruleset.lists {
@@ -249,7 +250,7 @@ mod tests {
     use super::*;
     use crate::documented::limit;
 
-    /// So many rules that match one address.
+    /// Returns a ruleset with this number of rules that match one address.
     fn overlapping(rules: usize) -> Ruleset {
         let rule = |number: usize| {
             format!(

@@ -15,14 +15,14 @@ use crate::settings::{AlertsConfig, LogFormat};
 
 const DAY: u64 = 86_400;
 
-/// What is said of alerts.
+/// Settings of alerts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
-    /// A source and a rule are told of once in so long.
+    /// A source and a rule cause one alert in this time.
     #[serde(default, deserialize_with = "window")]
     pub window: Option<Duration>,
-    /// Packets that the kernel announces in a second, at most.
+    /// Maximum of packets that the kernel announces per second.
     #[serde(default, deserialize_with = "rate")]
     pub rate: Option<u64>,
     /// Alerts that the store keeps.
@@ -31,13 +31,13 @@ pub struct Alerts {
     /// How long it keeps them.
     #[serde(default, deserialize_with = "keep_for")]
     pub keep_for: Option<Duration>,
-    /// `[[alerts.sink]]`; an empty list is no sink at all.
+    /// `[[alerts.sink]]`; an empty list means no sink.
     #[serde(default, rename = "sink", deserialize_with = "sinks::read")]
     pub sinks: Option<SinkConfigs>,
 }
 
 impl Alerts {
-    /// The settings; what is not said is as it is by default.
+    /// Returns the settings; missing ones have their defaults.
     pub(crate) fn resolve(self, default: AlertsConfig) -> AlertsConfig {
         AlertsConfig {
             window: self.window.unwrap_or(default.window),
@@ -49,20 +49,20 @@ impl Alerts {
     }
 }
 
-/// What is said of metrics.
+/// Settings of metrics.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Where they are served over TCP.
+    /// The TCP address.
     #[serde(default, deserialize_with = "listen")]
     pub listen: Option<SocketAddr>,
 }
 
-/// What is said of the log.
+/// Settings of the log.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// Its form.
+    /// Its format.
     #[serde(default, deserialize_with = "format")]
     pub format: Option<LogFormat>,
 }
@@ -83,7 +83,7 @@ fn keep<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     number(value, 1..=10_000_000).map(Some)
 }
 
-/// `ADDRESS:PORT`, or a port alone, which is one of the loopback address.
+/// Reads `ADDRESS:PORT`, or only a port, which means the loopback address.
 fn listen<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
     let value = toml::Value::deserialize(value)?;
     let text = match &value {

@@ -1,5 +1,5 @@
-//! Everything that is wrong with a configuration file: one reading after the other, each without what
-//! the ones before refused.
+//! Finds all problems of a configuration file: reads it repeatedly, each time without what was
+//! rejected before.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -12,13 +12,13 @@ use toml::{
 
 use super::ConfigFile;
 
-/// Problems that are reported; a file with more has another format.
+/// Maximum of reported problems; a file with more has another format.
 const MOST: usize = 100;
 
-/// One thing that is wrong, at a byte offset.
+/// A problem at a byte offset.
 pub(super) type ConfigProblem = (usize, String);
 
-/// Reads a file, or finds all that is wrong with it, in the order of the text.
+/// Reads a file, or returns all problems in the order of the text.
 pub(super) fn read(text: &str) -> Result<ConfigFile, Vec<ConfigProblem>> {
     let mut document = DeTable::parse(text).map_err(|error| vec![problem(&error)])?;
     let mut problems = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn read(text: &str) -> Result<ConfigFile, Vec<ConfigProblem>> {
             Ok(_) => break,
             Err(error) => problem(&error),
         };
-        // What a table lacks that lost a key is no mistake of its author.
+        // A table that lost a key may lack it through no mistake of the author.
         if !changed.contains(&at) {
             problems.push((at, said));
         }
@@ -47,7 +47,7 @@ fn problem(error: &toml::de::Error) -> ConfigProblem {
     (at, said(&error.message().replace('\n', ", ")))
 }
 
-/// The message; for an unknown key with the key that is meant in the place of all that there are.
+/// Returns the message; for an unknown key with the probable key instead of all possible ones.
 fn said(message: &str) -> String {
     let meant = || {
         let (key, known) = message.strip_prefix("unknown field `")?.split_once('`')?;
@@ -57,9 +57,9 @@ fn said(message: &str) -> String {
     meant().unwrap_or_else(|| message.to_owned())
 }
 
-/// Takes the key or the value out that begins there. An element of an array makes room for one that is
-/// sound, because the others are counted. Returns whether there is such a key or value; `changed` gets
-/// the beginning of the array's element that a key was taken out of.
+/// Removes the key or the value at this offset. An element of an array is replaced with a valid
+/// one, because the others are counted. Returns whether there was one. If a key was removed from an
+/// array's element, `changed` gets the start of that element.
 fn take_out(table: &mut DeTable<'_>, at: usize, changed: &mut BTreeSet<usize>) -> bool {
     for (_, value) in table.iter_mut() {
         let found = match value.get_mut() {
@@ -95,7 +95,7 @@ fn take_out(table: &mut DeTable<'_>, at: usize, changed: &mut BTreeSet<usize>) -
     key.is_some_and(|key| table.remove(&*key).is_some())
 }
 
-/// A sink with a name that no other has.
+/// Returns a sink with a unique name.
 fn sound_sink<'t>(at: usize) -> DeTable<'t> {
     let text = |text: Cow<'t, str>| Spanned::new(at..at, DeValue::String(text));
     let key = |key: &'t str| Spanned::new(at..at, Cow::Borrowed(key));

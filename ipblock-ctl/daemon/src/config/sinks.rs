@@ -27,10 +27,10 @@ use crate::settings::{
     DEFAULT_WEBHOOK_TIMEOUT, SinkConfig, SinkTarget,
 };
 
-/// Longest value of a header.
+/// Maximum length of a header's value.
 const MAX_HEADER: u64 = 8 << 10;
 
-/// Headers that the request itself is made of.
+/// Headers that the request itself sets.
 const OWN_HEADERS: [&str; 5] = [
     "connection",
     "content-length",
@@ -42,13 +42,13 @@ const OWN_HEADERS: [&str; 5] = [
 /// Every sink of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SinkConfigs {
-    /// In their order, each with a name of its own.
+    /// In their order, each with a unique name.
     pub configs: Vec<SinkConfig>,
-    /// Whether the configuration file itself holds the value of a header.
+    /// Whether the configuration file itself contains the value of a header.
     pub holds_secrets: bool,
 }
 
-/// One table as it is written.
+/// One table of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SinkTable {
@@ -77,11 +77,11 @@ struct SinkTable {
 /// The value of a header.
 struct Header {
     text: String,
-    /// It stands in the configuration file itself.
+    /// Whether it is in the configuration file itself.
     is_here: bool,
 }
 
-/// `[[alerts.sink]]`, as often as there are sinks. `[alerts.sink]` is the mistake to expect.
+/// Deserialises `[[alerts.sink]]`, once per sink. `[alerts.sink]` is the expected mistake.
 struct Tables;
 
 impl<'de> Visitor<'de> for Tables {
@@ -98,8 +98,8 @@ impl<'de> Visitor<'de> for Tables {
     }
 }
 
-/// One table, which is added to those before it. What is wrong with it as a whole is told while it is
-/// read: only then has the error the place of this table.
+/// Deserialises one table and adds it to the others. Problems of the whole table are reported
+/// during this, because only then does the error have the table's position.
 struct Next<'a>(&'a mut SinkConfigs);
 
 impl<'de> DeserializeSeed<'de> for Next<'_> {
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Next<'_> {
     }
 }
 
-/// Reads them all.
+/// Reads all sinks.
 pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SinkConfigs>, D::Error> {
     value.deserialize_seq(Tables).map(Some)
 }
@@ -213,7 +213,7 @@ impl SinkTable {
     }
 }
 
-/// What `status` shows in a column and metrics in a label.
+/// Reads the name, which `status` shows in a column and metrics in a label.
 fn name<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(value)?;
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -244,7 +244,7 @@ fn timeout<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Duration>, D::E
     duration(value, 1..=300, "1s to 5m").map(Some)
 }
 
-/// A number with a unit: `"64MiB"`.
+/// Reads a number with a unit: `"64MiB"`.
 fn size<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     const BOUNDS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
     let text = text(value, "a size in quotes, as in \"64MiB\"")?;
@@ -265,7 +265,7 @@ fn size<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     }
 }
 
-/// Never quotes the URL where it may hold a secret.
+/// Never quotes the URL in an error if it may contain a secret.
 fn url<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(value)?;
     let bad = |why: &str| Err(D::Error::custom(why));
@@ -307,7 +307,8 @@ fn headers<'de, D: Deserializer<'de>>(
 }
 
 impl<'de> Deserialize<'de> for Header {
-    /// A text, or `{ file = "/PATH" }`, which is read now so that an error names its place.
+    /// Reads a text, or `{ file = "/PATH" }`. The file is read now, so that an error has its
+    /// position.
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
         let header = match toml::Value::deserialize(value)? {
             toml::Value::String(text) => Self {
@@ -334,7 +335,7 @@ impl<'de> Deserialize<'de> for Header {
 
 const HEADER: &str = "the value of a header is a text, or { file = \"/PATH\" } to read it from";
 
-/// What a file holds, without the end of its line.
+/// Returns the content of a file, without the line end.
 fn secret(path: &Path) -> Result<String, String> {
     let shown = path.display();
     if !path.is_absolute() {

@@ -1,4 +1,4 @@
-//! The example that is installed, and what is told of mistakes.
+//! The installed example, and the messages about mistakes.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -8,7 +8,7 @@ use crate::settings::{
     DEFAULT_WEBHOOK_TIMEOUT, SinkConfig, SinkTarget,
 };
 
-/// The example that is installed.
+/// The installed example.
 const EXAMPLE: &str = include_str!("../../../../packaging/ipblockd.toml");
 
 fn parse(text: &str) -> Result<ConfigFile, String> {
@@ -36,7 +36,7 @@ fn the_example_without_its_comment_signs_sets_every_key() {
     assert!(file.guard.ssh_ports.is_some());
     assert!(file.metrics.listen.is_some() && file.log.format.is_some());
 
-    // Where the example says that it stands for the default, it does.
+    // Values that the example calls defaults are defaults.
     let default = AlertsConfig::default();
     let alerts = file.alerts.resolve(default.clone());
     let kinds = [

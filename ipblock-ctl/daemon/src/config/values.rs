@@ -1,4 +1,4 @@
-//! Values of the configuration file that have bounds.
+//! Values of the configuration file with limits.
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
@@ -8,7 +8,7 @@ use serde::{
     de::{Error as _, Visitor},
 };
 
-/// A string; where something else stands, the error says what was expected instead.
+/// Reads a string; otherwise the error says what was expected.
 pub(super) fn text<'de, D: Deserializer<'de>>(
     value: D,
     expected: &'static str,
@@ -30,7 +30,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(
     value.deserialize_str(Text(expected))
 }
 
-/// A duration such as `"60s"` within bounds in seconds, which `wanted` says in words.
+/// Reads a duration such as `"60s"` within limits in seconds; `wanted` describes them.
 pub(super) fn duration<'de, D: Deserializer<'de>>(
     value: D,
     bounds: RangeInclusive<u64>,
@@ -47,7 +47,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(
     )))
 }
 
-/// A number within bounds.
+/// Reads a number within limits.
 pub(super) fn number<'de, D: Deserializer<'de>>(
     value: D,
     bounds: RangeInclusive<u64>,

@@ -1,37 +1,37 @@
-//! What a listener's connections may take, whoever makes them.
+//! Limits on a listener's connections.
 
 use std::time::Duration;
 
-/// Bounds of one listener.
+/// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Connections at a time; more wait in the kernel's queue.
+    /// Maximum of simultaneous connections; more wait in the kernel's queue.
     pub(crate) at_once: usize,
-    /// Whether a connection may have one request after the other.
+    /// Whether a connection may have several requests.
     pub(crate) keep_alive: bool,
-    /// Bytes of a request's head, and of a body that are read at once.
+    /// Maximum size of a request's head, and of a part of a body, in bytes.
     pub(crate) head_bytes: usize,
-    /// How long a request's head may take to arrive, and a connection without a request may stay.
+    /// Timeout for the arrival of a request's head, and for a connection without a request.
     pub(crate) head: Duration,
-    /// How long a peer may read nothing of an answer that waits for it.
+    /// Timeout for a peer that reads nothing of a pending answer.
     pub(crate) stall: Duration,
-    /// How long a peer may take over an answer, also when it goes on reading.
+    /// Timeout for an answer as a whole, even if the peer continues to read.
     pub(crate) answer: Duration,
-    /// How long a connection may last in all; none: as long as its peer keeps to the other bounds.
+    /// Maximum duration of a connection; `None` means no limit as long as the others are met.
     pub(crate) whole: Option<Duration>,
 }
 
 impl Bounds {
-    /// Of a listener that answers the API. The ranks of its principals bound the number of connections. No
-    /// client on this host needs a tenth of the times.
+    /// Limits of a listener for the API. The ranks of its principals limit the number of
+    /// connections. No client on this host needs a tenth of the times.
     pub(crate) const API: Self = Self {
         at_once: usize::MAX,
         keep_alive: true,
-        // A query has a few hundred.
+        // A query has a few hundred bytes.
         head_bytes: 64 << 10,
         head: Duration::from_secs(10),
         stall: Duration::from_secs(30),
-        // `ipblock-ctl` waits as long; the largest answer takes a tenth of it.
+        // `ipblock-ctl` waits for the same time; the largest answer takes a tenth of it.
         answer: Duration::from_mins(2),
         whole: None,
     };

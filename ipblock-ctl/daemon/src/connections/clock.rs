@@ -1,4 +1,4 @@
-//! How long the client of a connection may take over one answer, however steadily it reads.
+//! Timeouts of answers: how long a client may take, however steadily it reads.
 
 use std::{
     pin::Pin,
@@ -16,21 +16,21 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// As an extension of a response: how long this answer may take, where that is not as usual.
+/// An extension of a response: the timeout of this answer, if it is not the usual one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnswerTime(pub(crate) Duration);
 
-/// The clocks of one connection.
+/// The timers of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// When the answer that is under way has to be over.
+    /// The deadline of the present answer.
     answer: watch::Sender<Option<Instant>>,
-    /// When the connection has to be over.
+    /// The deadline of the connection.
     whole: Option<Instant>,
 }
 
 impl Clock {
-    /// Of a connection that begins now and may last this long.
+    /// Returns the timers of a connection that begins now and has this maximum duration.
     pub(super) fn new(whole: Option<Duration>) -> Self {
         Self {
             answer: watch::Sender::new(None),
@@ -38,7 +38,7 @@ impl Clock {
         }
     }
 
-    /// Runs from now on until the body is sent, or dropped.
+    /// Runs until the body is sent or dropped.
     pub(super) fn time(&self, response: Response<Body>, usual: Duration) -> Response<Timed> {
         let asked = response.extensions().get::<AnswerTime>();
         let time = asked.map_or(usual, |time| time.0);
@@ -69,7 +69,7 @@ impl Clock {
     }
 }
 
-/// Stops the clock when it is dropped.
+/// Stops the timer when dropped.
 #[derive(Debug)]
 struct Running(Clock);
 
@@ -79,7 +79,7 @@ impl Drop for Running {
     }
 }
 
-/// A body that is timed as long as there is something left of it.
+/// A body that is timed until it is finished.
 #[derive(Debug)]
 pub(super) struct Timed {
     body: Body,

@@ -1,4 +1,4 @@
-//! What every connection has to keep to, whatever it asks for.
+//! The common limits of every connection.
 
 use std::{io, time::Duration};
 
@@ -9,10 +9,10 @@ use tracing::warn;
 
 use super::bounds::Bounds;
 
-/// How long to wait when no connection can be accepted, as when file descriptors have run out.
+/// Delay if no connection can be accepted, for example without free file descriptors.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_secs(1);
 
-/// Serves connections within these bounds.
+/// Returns a builder for connections with these limits.
 pub(super) fn http1(bounds: &Bounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -23,9 +23,9 @@ pub(super) fn http1(bounds: &Bounds) -> http1::Builder {
     builder
 }
 
-/// Lets some time go by when no connection to `what` could be accepted.
+/// Waits after a failed accept on `what`.
 pub(super) async fn after_failed_accept(what: &str, error: io::Error) {
-    // That is about this one connection, which has gone already.
+    // This concerns only one connection, which is already closed.
     if error.kind() != io::ErrorKind::ConnectionAborted {
         warn!(%error, "no connection to the {what} can be accepted");
         sleep(AFTER_FAILED_ACCEPT).await;

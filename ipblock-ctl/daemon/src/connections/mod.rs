@@ -1,7 +1,8 @@
-//! Connections: who finds a place, and how long one may be slow.
+//! Connections: which ones get a place, and how slow one may be.
 //!
-//! Everyone may connect, so nobody is trusted to be quick, to be brief or to speak HTTP at all. Only
-//! the time that the daemon itself takes has no limit: a deploy is long, and who follows alerts waits.
+//! Every user may connect, so no peer is trusted to be fast, to be brief or to speak HTTP at all.
+//! Only the daemon's own work has no time limit: a deploy takes long, and a client that follows
+//! alerts waits.
 
 mod bounds;
 mod clock;
@@ -33,14 +34,15 @@ task_local! {
     static TICKET: Arc<Ticket>;
 }
 
-/// The place of the connection that the running task serves. Work that goes on when the connection is
-/// gone has to hold it: clients that come, ask and leave would make any amount of work otherwise.
+/// Returns the place of the connection that the present task serves. Work that continues after the
+/// end of the connection must keep it. Otherwise clients that send a request and leave could cause
+/// any amount of work.
 pub(super) fn ticket() -> Option<Arc<Ticket>> {
     TICKET.try_with(Arc::clone).ok()
 }
 
-/// As many descriptors as this process may have: the least that systems give is 1,024. Pins and maps of
-/// generations take some dozens a zone.
+/// Raises the limit of file descriptors to the maximum of this process: systems give at least
+/// 1,024. Pins and maps of generations take a few dozen per zone.
 pub(super) fn make_room() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));

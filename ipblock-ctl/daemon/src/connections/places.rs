@@ -1,6 +1,6 @@
-//! How many connections there may be, in all and of one origin, and how many have been turned away.
+//! The number of connections, in total and per origin, and the number of rejected ones.
 //!
-//! Each rank has places of its own: whoever may do less cannot take those of whoever may do more.
+//! Each rank has its own places: a lower rank cannot take those of a higher one.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Rank, Room, Rooms};
 use crate::principal::Origin;
 
-/// How often the log tells of connections that were turned away.
+/// Interval of log messages about rejected connections.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// The places of one listener.
@@ -36,33 +36,33 @@ struct Occupancy {
 /// Connections of one rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Open now.
+    /// Open connections.
     pub(crate) open: usize,
-    /// Found no place.
+    /// Rejected connections.
     pub(crate) refused: u64,
 }
 
-/// What metrics tell of connections.
+/// The metrics of connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
-    /// By rank, of the ranks that the API has.
+    /// By rank, for the ranks of the API.
     pub(crate) ranks: Vec<(&'static str, Tally)>,
     /// Closed because the peer did not send or read in time.
     pub(crate) timed_out: u64,
-    /// Closed because what came was no HTTP.
+    /// Closed because the input was not HTTP.
     pub(crate) malformed: u64,
 }
 
-/// Why a connection ends before its peer wants it to.
+/// Why the daemon ends a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     /// The peer did not send or read in time.
     TimedOut,
-    /// What came was no HTTP.
+    /// The input was not HTTP.
     Malformed,
 }
 
-/// A connection's place, and what its request holds besides; both are free when it is dropped.
+/// A connection's place, and what its request reserves; both are released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     places: Arc<Places>,
@@ -72,7 +72,7 @@ pub(crate) struct Ticket {
 }
 
 impl Places {
-    /// A place for one more connection of this origin, unless there are too many.
+    /// Returns a place for one more connection of this origin, unless there are too many.
     pub(super) fn take(self: &Arc<Self>, rank: Rank, origin: Origin) -> Result<Ticket, ApiError> {
         let mut occupancy = self.occupancy();
         let (in_all, of_one) = rank.bounds();
@@ -106,7 +106,7 @@ impl Places {
         })
     }
 
-    /// Counts a connection that is cut off.
+    /// Counts a connection that the daemon ended.
     pub(crate) fn count(&self, cut: Cut) {
         let mut occupancy = self.occupancy();
         match cut {
@@ -115,7 +115,7 @@ impl Places {
         }
     }
 
-    /// As it is now.
+    /// Returns the present metrics.
     pub(crate) fn traffic(&self) -> Traffic {
         let mut occupancy = self.occupancy();
         Traffic {
@@ -142,17 +142,17 @@ impl Occupancy {
 }
 
 impl Ticket {
-    /// Where the connection is counted.
+    /// Returns where the connection is counted.
     pub(crate) fn places(&self) -> &Places {
         &self.places
     }
 
-    /// Room for an answer; nothing of it is taken yet.
+    /// Returns an empty reservation of memory for an answer.
     pub(crate) fn room(&self) -> Room {
         Room::of(&self.places.rooms, self.rank, self.origin)
     }
 
-    /// Whether it is root's.
+    /// Whether the peer is root.
     pub(crate) fn is_roots(&self) -> bool {
         self.rank == Rank::Root
     }
@@ -162,7 +162,7 @@ impl Ticket {
         matches!(self.rank, Rank::Root | Rank::Member)
     }
 
-    /// Keeps leave for a large body until it is given back, or the work of the request is over.
+    /// Keeps the permit for a large body until it is replaced, or the work of the request is done.
     pub(crate) fn hold(&self, large_body: Option<OwnedSemaphorePermit>) {
         let mut held = self.large_body.lock();
         **held.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = large_body;
@@ -184,7 +184,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Tells of the first of many, and then now and again.
+/// Reports the first of many events, and then periodically.
 #[derive(Debug, Default)]
 struct Occasions {
     told: Option<Instant>,

@@ -1,24 +1,24 @@
-//! Ranks: peers by what they may do, and what each rank may take.
+//! Ranks of peers by their rights, with the limits of each rank.
 
 /// Peers that share a number of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Rank {
     /// Root.
     Root,
-    /// Whoever else may change everything.
+    /// Another user who may change everything.
     Member,
-    /// Whoever may look at everything.
+    /// A user who may view everything.
     Viewer,
-    /// Everybody else: they get nothing but a refusal.
+    /// Every other user: they only get refusals.
     Stranger,
-    /// Who is being looked up, before it is known which of these they are.
+    /// A user whose rank is being looked up.
     Unknown,
-    /// Who reads the metrics over TCP.
+    /// A reader of metrics over TCP.
     Scraper,
 }
 
 impl Rank {
-    /// Those of the API, as metrics list them.
+    /// The ranks of the API, in the order of metrics.
     pub(super) const API: [Self; 5] = [
         Self::Root,
         Self::Member,
@@ -27,12 +27,12 @@ impl Rank {
         Self::Unknown,
     ];
 
-    /// How many connections there may be in all, and of one user.
+    /// Returns the maximum of connections in total, and per user.
     ///
-    /// All of the API that ask for something stay below the 512 blocking threads of the runtime, of which
-    /// each request may take one; with those that are looked up they leave hundreds of the 1,024
-    /// descriptors that a process has at least. Root's are many, because each command is one and
-    /// scripts start many at once. Scrapers get one page at a time, so they need no threads.
+    /// All requests of the API stay below the 512 blocking threads of the runtime, because each may
+    /// take one. Together with the lookups they leave hundreds of the 1,024 descriptors that a
+    /// process has at least. Root has many, because each command is a connection and scripts start
+    /// many at once. Scrapers get one page at a time, so they need no threads.
     pub(crate) const fn bounds(self) -> (usize, usize) {
         match self {
             Self::Root => (256, 256),
@@ -43,7 +43,7 @@ impl Rank {
         }
     }
 
-    /// As metrics call it.
+    /// Returns its name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -55,9 +55,9 @@ impl Rank {
         }
     }
 
-    /// Bytes that the answers of this rank may hold in all, and those of one user.
+    /// Returns the maximum memory of the answers of this rank in bytes, in total and per user.
     ///
-    /// Strangers get refusals alone, which need no room; scrapers get one page at a time.
+    /// Strangers only get refusals, which need no memory; scrapers get one page at a time.
     pub(super) const fn room(self) -> (usize, usize) {
         match self {
             Self::Root => (128 << 20, 128 << 20),

@@ -1,8 +1,8 @@
-//! Memory that answers under way may take, by who asks.
+//! Memory of answers in progress, by rank and origin.
 //!
-//! A client that reads slowly keeps what its answer is made from. So an answer takes room for that before
-//! it is made, and gives it back when it is over. Ranks share no room: a user who may only look cannot
-//! keep root waiting.
+//! A slow client keeps the data of its answer in memory. So an answer reserves this memory before
+//! it is computed, and releases it when it is done. Ranks share no memory: a user who may only view
+//! cannot delay root.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use ipblock_api::error::{ApiError, ErrorKind};
 use super::Rank;
 use crate::{error::Refusal, principal::Origin};
 
-/// How long an answer waits for the room that others hold.
+/// How long an answer waits for memory that others have reserved.
 const TURN: Duration = Duration::from_secs(30);
 
-/// What all answers hold now.
+/// The reservations of all answers.
 #[derive(Debug)]
 pub(crate) struct Rooms {
     taken: Mutex<Taken>,
@@ -48,7 +48,7 @@ impl Rooms {
         }
     }
 
-    /// Waits for its turn; false when that did not come.
+    /// Waits for its turn; returns false if that did not come.
     fn take(&self, rank: Rank, origin: Origin, bytes: usize) -> bool {
         let (in_all, of_one) = rank.room();
         let deadline = Instant::now() + self.turn;
@@ -91,16 +91,16 @@ impl Rooms {
     }
 }
 
-/// What one answer holds; given back when it is dropped.
+/// The reservation of one answer; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
-    /// None: there is no bound, because no client waits.
+    /// `None` means no limit, because no client waits.
     of: Option<(Arc<Rooms>, Rank, Origin)>,
     held: usize,
 }
 
 impl Room {
-    /// Nothing yet, of this origin.
+    /// Returns an empty reservation for this origin.
     pub(super) fn of(rooms: &Arc<Rooms>, rank: Rank, origin: Origin) -> Self {
         Self {
             of: Some((Arc::clone(rooms), rank, origin)),
@@ -108,15 +108,16 @@ impl Room {
         }
     }
 
-    /// As much as there is.
+    /// Returns a reservation without a limit.
     pub(crate) const fn unbounded() -> Self {
         Self { of: None, held: 0 }
     }
 
-    /// Takes room for about `bytes`. Blocks until there is some, for half a minute at most.
+    /// Reserves about `bytes`. Blocks until that is possible, at most for half a minute.
     ///
-    /// An answer asks once, before it makes anything: two that hold some and wait for more would wait
-    /// for each other. One that needs more than there is gets all of it, and is alone.
+    /// An answer calls this once, before it computes anything: two answers that have reserved some
+    /// and wait for more would wait for each other. One that needs more than the maximum gets all
+    /// of it, and is alone.
     pub(crate) fn need(&mut self, bytes: usize) -> Result<(), Refusal> {
         let Some((rooms, rank, origin)) = &self.of else {
             return Ok(());
@@ -129,7 +130,7 @@ impl Room {
         Ok(())
     }
 
-    /// Gives back all but `bytes`.
+    /// Releases all but `bytes`.
     pub(crate) fn keep(&mut self, bytes: usize) {
         if let Some((rooms, rank, origin)) = &self.of {
             let more = self.held.saturating_sub(bytes);

@@ -1,4 +1,4 @@
-//! The one loop that accepts connections, of whatever transport.
+//! The only loop that accepts connections, for any transport.
 
 use std::{convert::Infallible, error::Error as _, future::Future, io, pin::pin, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     transport::{Identity, Transport},
 };
 
-/// Answers until `stopped` is over, and then until requests that are under way are answered. Every
+/// Answers until `stopped` completes, and then until the requests in progress are answered. Every
 /// connection ends when this is dropped.
 pub(crate) async fn serve<T: Transport>(
     transport: T,
@@ -58,7 +58,7 @@ pub(crate) async fn serve<T: Transport>(
     server.end().await;
 }
 
-/// What a listener has open.
+/// The open connections of a listener.
 struct Server<T: Transport> {
     transport: T,
     bounds: Bounds,
@@ -66,18 +66,18 @@ struct Server<T: Transport> {
     places: Arc<Places>,
     graceful: GracefulShutdown,
     turned_away: TurnedAway,
-    /// Connections that are being looked up.
+    /// Connections whose user is being looked up.
     asked: JoinSet<Option<(T::Io, Principal)>>,
     open: JoinSet<()>,
 }
 
 impl<T: Transport> Server<T> {
-    /// Whether there may be one more connection.
+    /// Whether another connection is possible.
     fn has_room(&self) -> bool {
         self.asked.len() + self.open.len() < self.bounds.at_once
     }
 
-    /// Serves a connection, now or when it is known who has made it.
+    /// Serves a connection, now or when its principal is known.
     fn receive(&mut self, io: T::Io) {
         let origin = match self.transport.identify(&io) {
             Identity::Known(principal) => return self.admit(io, principal),
@@ -115,7 +115,7 @@ impl<T: Transport> Server<T> {
                 async move { Ok::<_, Infallible>(clock.time(answer.await?, usual)) }
             }
         });
-        // A stream that ends when its peer does not read.
+        // A stream that ends if its peer does not read.
         let mut io = TimeoutStream::new(io);
         io.set_write_timeout(Some(self.bounds.stall));
         let connection = http1(&self.bounds).serve_connection(TokioIo::new(Box::pin(io)), service);
@@ -136,14 +136,14 @@ impl<T: Transport> Server<T> {
         }));
     }
 
-    /// Takes no more connections, and waits for the requests that are under way.
+    /// Accepts no more connections, and waits for the requests in progress.
     async fn end(self) {
         drop((self.transport, self.asked));
         self.graceful.shutdown().await;
     }
 }
 
-/// Counts what the daemon has cut off; a peer that left is not part of it.
+/// Counts connections that the daemon ended, without those whose peer left.
 fn note(error: &hyper::Error, ticket: &Ticket, name: &str) {
     let is_stalled = || {
         let source = error.source().and_then(|source| source.downcast_ref());

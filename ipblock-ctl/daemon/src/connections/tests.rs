@@ -1,4 +1,4 @@
-//! Peers of every kind against a few routes, over a real socket.
+//! Peers of every kind with a few routes, over a real socket.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -37,34 +37,34 @@ use crate::{
     },
 };
 
-/// Longer than any machine takes; a test that waits so long fails.
+/// Longer than on any machine; a test that waits for this time fails.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// As short as a test wants to wait for what is too slow.
+/// Short, for waits that a test causes on purpose.
 const SHORT: Duration = Duration::from_millis(100);
-/// More than the buffers between the two ends hold.
+/// More than the buffers between the two ends.
 const MUCH: usize = 16 << 20;
 
-/// What happens in `GET /slow`.
+/// The state of `GET /slow`.
 #[derive(Default)]
 struct Slow {
     begun: AtomicBool,
     go_on: Notify,
 }
 
-/// How peers are told apart.
+/// How peers are identified.
 #[derive(Clone, Copy)]
 struct Identified {
     identify: fn(&UnixSocket, &UnixStream) -> Identity,
     look_up: fn(u32) -> Listed,
 }
 
-/// As the daemon does it.
+/// As in the daemon.
 const UNIX: Identified = Identified {
     identify: UnixSocket::identify,
     look_up: Listed::look_up,
 };
 
-/// The unix socket, with a word of the test's about who is known at once.
+/// The unix socket, with the test's own rule for users that are known at once.
 struct Staged {
     socket: UnixSocket,
     identify: fn(&UnixSocket, &UnixStream) -> Identity,
@@ -157,7 +157,7 @@ impl Served {
         stream
     }
 
-    /// Whatever comes until the daemon closes, to what is written in one piece.
+    /// Returns the output of the daemon until it closes, after one write.
     fn answer(&self, request: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
@@ -174,7 +174,7 @@ impl Served {
     }
 }
 
-/// Work on a blocking thread that holds the connection's place, as `answers::run_blocking` does it.
+/// Works on a blocking thread and keeps the connection's place, like `answers::run_blocking`.
 async fn wait_for(slow: Arc<Slow>) -> &'static str {
     let ticket = ticket();
     let work = tokio::spawn(async move {
@@ -268,7 +268,7 @@ fn a_head_that_never_ends_is_cut_off_by_its_size() {
     let mut stream = served.connect();
     write!(stream, "GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
     let line = format!("x-more: {}\r\n", "y".repeat(1 << 10));
-    // Until the daemon does not take any more.
+    // Until the daemon accepts no more.
     let mut sent = 0;
     while stream.write_all(line.as_bytes()).is_ok() {
         sent += line.len();
@@ -399,7 +399,7 @@ fn work_holds_the_place_of_a_client_that_has_left() {
 fn who_finds_no_place_is_told_so() {
     let served = Served::usual();
     let uid = nix::unistd::geteuid().as_raw();
-    // As root where the tests run as root.
+    // Root if the tests run as root.
     let rank = if uid == 0 { Rank::Root } else { Rank::Stranger };
     let held: Vec<_> =
         std::iter::from_fn(|| served.places.take(rank, Origin::Unix { uid }).ok()).collect();

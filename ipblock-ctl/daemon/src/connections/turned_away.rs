@@ -1,4 +1,4 @@
-//! Connections for which there is no place.
+//! Connections without a free place.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ use tracing::debug;
 use super::{bounds::Bounds, http1::http1};
 use crate::error::ErrorAnswer;
 
-/// Connections that are answered at a time; more are closed without a word.
+/// Maximum of connections that get an answer at a time; more are closed without one.
 const ANSWERED: usize = 32;
-/// How long that may take.
+/// Timeout of that answer.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Those of one listener that are being answered.
+/// The connections of one listener that get such an answer.
 pub(super) struct TurnedAway(Arc<Semaphore>);
 
 impl Default for TurnedAway {
@@ -34,7 +34,7 @@ impl Default for TurnedAway {
 }
 
 impl TurnedAway {
-    /// Says why there is no place, unless many connections are being answered already.
+    /// Answers why there is no place, unless many connections are getting that answer already.
     pub(super) fn tell<I>(&self, io: I, error: ApiError, bounds: &Bounds)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -18,7 +18,7 @@ use report::Drifted;
 use super::state::{Service, State};
 
 impl State {
-    /// Zones that have no generation, or one that could not be replaced.
+    /// Returns zones without a generation, or with one that could not be replaced.
     fn lacking(&self) -> BTreeSet<ZoneName> {
         let deployed = self.rulesets.deployed().zone_names().into_iter();
         let is_lacking = |zone: &ZoneName| {
@@ -29,7 +29,7 @@ impl State {
 }
 
 impl Service {
-    /// Counts a repair, and tells of it.
+    /// Counts a repair, and reports it.
     pub(super) fn repaired(&self, part: Drifted, what: &str) {
         *self.write().drift.repaired.entry(part).or_default() += 1;
         warn!(part = part.name(), what, "drift was put right");

@@ -4,31 +4,31 @@ use std::{collections::BTreeMap, time::Instant};
 
 use ipblock_policy::ZoneName;
 
-/// What was found and put right, and what could not be.
+/// What was repaired, and what could not be.
 #[derive(Debug, Default)]
 pub(crate) struct Drift {
-    /// Zones whose generation is missing or wrong and could not be built, with why.
+    /// Zones whose generation is missing or wrong and could not be built, with the reason.
     pub(crate) unbuilt: BTreeMap<ZoneName, String>,
-    /// Why pins could not be put right.
+    /// Why pins could not be restored.
     pub(super) pins: Option<String>,
     /// Repairs since the start.
     pub(super) repaired: BTreeMap<Drifted, u64>,
-    /// Nothing is sampled before.
+    /// The time of the next sample.
     pub(super) rests_until: Option<Instant>,
-    /// No zone is built before.
+    /// The earliest time to build a zone again.
     pub(super) builds_after: Option<Instant>,
-    /// How often zones were built in a row without an end to it.
+    /// Number of consecutive builds without success.
     pub(super) attempts: u32,
 }
 
-/// What can drift.
+/// A kind of drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Drifted {
     /// What is pinned.
     Pins,
     /// Links, and which program they run.
     Links,
-    /// What a zone's maps say.
+    /// Links, and their programs.
     Tables,
     /// What the ban tables say.
     Bans,
@@ -37,7 +37,7 @@ pub(crate) enum Drifted {
 impl Drifted {
     const ALL: [Self; 4] = [Self::Pins, Self::Links, Self::Tables, Self::Bans];
 
-    /// As a label.
+    /// Returns its label.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pins => "pins",
@@ -49,7 +49,7 @@ impl Drifted {
 }
 
 impl Drift {
-    /// What needs an operator's eye.
+    /// Returns problems for the operator.
     pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
         let unbuilt = self.unbuilt.iter();
         let unbuilt = unbuilt.map(|(zone, why)| format!("zone {zone} is not as deployed: {why}"));
@@ -59,7 +59,7 @@ impl Drift {
         unbuilt.chain(pins)
     }
 
-    /// Repairs since the start, by what drifted.
+    /// Returns the repairs since the start, by kind.
     pub(crate) fn repairs(&self) -> impl Iterator<Item = (Drifted, u64)> {
         let count = |part| self.repaired.get(&part).copied().unwrap_or_default();
         Drifted::ALL

@@ -1,4 +1,4 @@
-//! Samples of what the maps say, compared with the ruleset and the bans.
+//! Compares samples of the maps with the ruleset and the bans.
 
 use std::{
     collections::BTreeSet,
@@ -19,21 +19,21 @@ use tracing::warn;
 
 use super::{super::end_times, Drifted, Service};
 
-/// Prefixes whose first and last address are asked for each time, of rules and lists and of bans.
+/// Number of prefixes per sample, of rules and lists and of bans; the first and last address of
+/// each is checked.
 const SAMPLED: usize = 16;
-/// How many times as long as it took to take a sample nothing is sampled again: a large ruleset is
-/// walked over for each.
+/// Pause after a sample as a multiple of its duration: each sample walks over a large ruleset.
 const REST: u32 = 500;
-/// How long nothing is built after zones were, doubled each time that this did not help.
+/// Pause after building zones; doubled each time that it did not help.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How often it is doubled at most: to five minutes.
+/// Maximum number of doublings: up to five minutes.
 const DOUBLINGS: u32 = 6;
-/// How near its end a rule may be held differently by the kernel's clock and by the wall's.
+/// Near its end, a rule may still be in force by one of kernel clock and wall clock.
 const NEAR: SignedDuration = SignedDuration::from_secs(2);
 
 impl Service {
-    /// Builds what zones lack, and compares samples of what the maps say with the ruleset and the
-    /// bans: a zone that is wrong is built anew, ban tables that are wrong are filled anew.
+    /// Builds missing generations, and compares samples of the maps with the ruleset and the bans.
+    /// Rebuilds wrong zones, and refills wrong ban tables.
     pub fn look_for_drift(&self) -> Result<(), ApiError> {
         let sample = self.sample_unless_resting();
         let suspects = self.suspects(&sample);
@@ -44,7 +44,7 @@ impl Service {
             return Ok(());
         }
         let changing = &self.begin_change();
-        // Once more: a change may have come between two looks.
+        // Repeated: there may have been a change between the two checks.
         let suspects = self.suspects(&sample);
         if let Some(address) = suspects.ban {
             self.bans().put_right_soon(&address);
@@ -63,7 +63,7 @@ impl Service {
         Ok(())
     }
 
-    /// Whether zones may be built again, which is asked once for each time.
+    /// Whether zones may be built again; called once per attempt.
     fn may_build(&self) -> bool {
         let mut state = self.write();
         let drift = &mut state.drift;
@@ -77,8 +77,8 @@ impl Service {
         true
     }
 
-    /// A sample, empty where one was taken not long ago or what it says would be worth nothing: the
-    /// kernel's deadlines follow a clock that was set a second later.
+    /// Returns a sample. It is empty if there was one recently, or if its result would be
+    /// unreliable: the kernel's deadlines follow a changed clock one second later.
     fn sample_unless_resting(&self) -> Vec<String> {
         let now = Now::read();
         let started = Instant::now();
@@ -97,7 +97,7 @@ impl Service {
         self.sample(&deployed)
     }
 
-    /// Where kernel and intent disagree.
+    /// Returns where kernel and intent differ.
     fn suspects(&self, sample: &[String]) -> Suspects {
         let started = Instant::now();
         let mut suspects = Suspects::default();
@@ -145,8 +145,8 @@ impl Service {
         })
     }
 
-    /// Zones whose generation was built with another default or policy for malformed packets than
-    /// they are to have.
+    /// Returns zones whose generation was built with another default or policy for malformed
+    /// packets than the present one.
     fn zones_set_otherwise(&self) -> Result<BTreeSet<ZoneName>, ApiError> {
         let recorded = self.store.open_generations()?;
         let state = self.read();
@@ -164,7 +164,7 @@ impl Service {
         Ok(differing.map(|recorded| recorded.zone).collect())
     }
 
-    /// First and last addresses of prefixes that rules, allow lists, lists and bans name, by chance.
+    /// Returns first and last addresses of random prefixes in rules, allow lists, lists and bans.
     fn sample(&self, deployed: &Ruleset) -> Vec<String> {
         let chance = RandomState::new();
         let mut prefixes: Vec<IpNet> = (0..SAMPLED)
@@ -180,11 +180,11 @@ impl Service {
     }
 }
 
-/// Where a look found something.
+/// The differences that a check found.
 #[derive(Debug, Default)]
 struct Suspects {
     zones: BTreeSet<ZoneName>,
-    /// An address at which the ban tables disagree.
+    /// An address at which the ban tables are wrong.
     ban: Option<String>,
 }
 
@@ -200,7 +200,7 @@ fn ends_now(ruleset: &Ruleset, now: Timestamp) -> bool {
     ends.any(|end| end.duration_since(now).abs() < NEAR)
 }
 
-/// The prefix at a place among all that a ruleset names, modulo how many these are.
+/// Returns the prefix at an index among all prefixes of a ruleset, modulo their number.
 fn some_prefix(ruleset: &Ruleset, place: u64) -> Option<IpNet> {
     let rules = ruleset.rules.iter();
     let zones = ruleset.zones.values();

@@ -1,4 +1,4 @@
-//! Sources of lists that an edit or an applied ruleset names.
+//! Sources of lists in an edit or an applied ruleset.
 
 use ipblock_api::error::ApiError;
 use ipblock_policy::{
@@ -10,9 +10,9 @@ use super::feed::{FeedError, Opened, Stamp};
 use crate::state::Service;
 
 impl Service {
-    /// Reads the sources of lists that are unread, because an edit has just named them.
+    /// Reads the sources of lists that are unread, because an edit has just set them.
     ///
-    /// Returns what was read, a line a list.
+    /// Returns a line per list about what was read.
     pub(crate) fn read_unread_lists(&self, ruleset: &mut Ruleset) -> Result<Vec<String>, ApiError> {
         let mut said = Vec::new();
         for (name, list) in &mut ruleset.lists {
@@ -28,8 +28,8 @@ impl Service {
         Ok(said)
     }
 
-    /// Reads the source of every list of an applied ruleset. One that gives no good content keeps
-    /// the content that was read last, when the ruleset says one; each such is a line of the result.
+    /// Reads the source of every list in an applied ruleset. If its content is not good, keeps the
+    /// last good content, if the ruleset has one, and returns a line about that.
     pub(crate) fn read_applied_lists(
         &self,
         after: &mut Ruleset,
@@ -63,7 +63,7 @@ impl Service {
         Ok(kept)
     }
 
-    /// Reads a list's source, and refuses what has lost too much since the last good content.
+    /// Reads a list's source, and refuses content that has lost too much since the last good one.
     pub(crate) fn read_list(
         &self,
         name: &ListName,
@@ -99,7 +99,7 @@ impl Service {
     }
 }
 
-/// What is said of a list whose source is not followed.
+/// Describes a list whose source is not followed at the moment.
 pub(crate) fn keeps(name: &ListName, good: &List, why: &str) -> String {
     let content = counted(good.elements.len(), "prefix", "prefixes");
     format!("list {name} keeps the {content} read last: {why}")

@@ -1,4 +1,4 @@
-//! What each kind of source offers to the lists that follow it.
+//! The interface of each kind of source for the lists that follow it.
 
 use std::{
     fmt::{Debug, Display},
@@ -11,39 +11,39 @@ use ipblock_policy::{
 };
 use thiserror::Error;
 
-/// Largest content of a source, in bytes: about two million addresses with notes.
+/// Maximum size of a source's content in bytes: about two million addresses with notes.
 pub(super) const MAX_CONTENT: u64 = 64 << 20;
 
 /// A source that a list follows.
 ///
-/// One value serves a list as long as that follows the source, so it may keep what it needs between
-/// calls: a connection, an etag, a transfer that runs in the background.
+/// One value serves a list while that follows the source, so it may keep state between calls: a
+/// connection, an etag, a transfer in the background.
 pub(super) trait Feed: Debug + Send + Sync {
-    /// Where the content is, for messages.
+    /// Returns the location of the content, for messages.
     fn place(&self) -> String;
 
-    /// The state that the source is in. Called every second, for one list after the other: it never
-    /// waits. A source that is slow answers with the state that its last transfer has found, and
-    /// begins another when that is due.
+    /// Returns the state of the source. Called every second, for one list after the other, so it
+    /// never waits. A slow source returns the state that its last transfer found, and starts
+    /// another when that is due.
     fn look(&self) -> Result<Stamp, FeedError>;
 
-    /// What the source holds, never nothing, and its state at that time. It may wait for a moment,
-    /// with a bound: a request that names the source waits as well, and other changes with it.
+    /// Returns the content of the source, never empty, and its state at that time. It may wait for
+    /// a limited time: a request with the source waits as well, and so do other changes.
     fn fetch(&self) -> Result<(Stamp, Vec<ListElement>), FeedError>;
 }
 
-/// What tells one state of a source from another without reading it: it is compared, and nothing else.
+/// Distinguishes states of a source without reading it. It is only compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(Box<str>);
 
 impl Stamp {
-    /// A state that has this text, and no other state of the same source has.
+    /// Returns a state with this text, which is unique among the states of one source.
     pub(super) fn new(state: impl Into<Box<str>>) -> Self {
         Self(state.into())
     }
 }
 
-/// A source with the feed that reads it.
+/// A source with its feed.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(super) source: Source,
@@ -51,23 +51,23 @@ pub(crate) struct Opened {
     pub(super) feed: Arc<dyn Feed>,
 }
 
-/// Why a source gives no content.
+/// Why a source has no good content.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub(crate) struct FeedError(Diagnostic);
 
 impl FeedError {
-    /// `problem` is what is wrong with the source at `place`.
+    /// Returns an error of the source at `place`.
     pub(super) fn new(place: impl Display, problem: impl Into<String>) -> Self {
         Self(Diagnostic::new(problem).at(place))
     }
 
-    /// The same error with what to do.
+    /// Adds a hint.
     pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self(self.0.with_hint(hint))
     }
 
-    /// As the answer to a request that named the list.
+    /// Returns the answer to a request with the list.
     pub(super) fn of_list(&self, list: &ListName) -> ApiError {
         let mut error = ApiError::of(self);
         error.message = format!("list `{list}`: {self}");
@@ -87,7 +87,7 @@ impl Classified for FeedError {
     }
 }
 
-/// The elements of a text in any format that `import` reads, at least one.
+/// Returns the elements of a text in any format that `import` reads, at least one.
 pub(super) fn elements(place: &str, bytes: Vec<u8>) -> Result<Vec<ListElement>, FeedError> {
     let content = |error: Diagnostic| FeedError(error.at(place));
     exchange::refuse_binary(&bytes).map_err(content)?;

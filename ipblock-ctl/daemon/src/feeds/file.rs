@@ -1,5 +1,5 @@
-//! Files below the lists directory: only regular files, only so large, and never through a link that
-//! leads out.
+//! Files below the lists directory: only regular files, up to a maximum size, and never through a
+//! link that leads out.
 
 use std::{
     fs::{File, Metadata},
@@ -45,7 +45,7 @@ impl Feed for FileFeed {
         let mut bounded = (&open).take(MAX_CONTENT + 1);
         bounded.read_to_end(&mut bytes).map_err(unreadable)?;
         let after = stamp(&open.metadata().map_err(unreadable)?);
-        // Where several writers are at work, half a file may look like a whole one.
+        // With several concurrent writers, half a file may look like a whole one.
         if before != after || bytes.len() as u64 != size {
             let problem = "was written while it was read";
             let hint = "write a file beside it and rename that to it, then try again";
@@ -71,7 +71,7 @@ impl FileFeed {
         FeedError::new(self.place(), problem).with_hint(hint)
     }
 
-    /// Opens a regular file without ever leaving the directory, whatever links stand in the way.
+    /// Opens a regular file without leaving the directory, whatever links exist.
     fn open(&self) -> Result<(File, Metadata), FeedError> {
         let directory = &self.directory;
         let root = File::open(directory).map_err(|error| unreadable(directory, &error))?;
@@ -101,8 +101,8 @@ impl FileFeed {
     }
 }
 
-/// The inode, its size, and when content and inode changed: the latter tells a write within one tick of
-/// the clock, and one whose time was set back.
+/// Returns the inode, its size, and the times when content and inode changed. The latter detects a
+/// write within one clock tick, and a file whose modification time was set back.
 fn stamp(metadata: &Metadata) -> Stamp {
     let inode = (metadata.dev(), metadata.ino(), metadata.size());
     let modified = (metadata.mtime(), metadata.mtime_nsec());

@@ -1,4 +1,4 @@
-//! What is known of deployed lists that follow a source.
+//! The state of deployed lists that follow a source.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -9,34 +9,34 @@ use super::feed::{Opened, Stamp};
 /// The state of a source, or why it cannot be reached.
 pub(super) type Look = Result<Stamp, String>;
 
-/// What is known of a deployed list that follows a source.
+/// The state of a deployed list that follows a source.
 #[derive(Clone, Debug)]
 pub(crate) struct FollowedList {
     pub(super) opened: Opened,
-    /// At the last look.
+    /// At the last check.
     pub(super) seen: Look,
-    /// At the last reading.
+    /// At the last read.
     pub(super) read: Look,
-    /// Why the list is not what its source says.
+    /// Why the list differs from its source.
     pub(super) problem: Option<String>,
-    /// When that was found, and the revision that it was found with.
+    /// When that was found, and the revision at that time.
     pub(super) found: (Instant, u64),
     pub(super) back: Back,
 }
 
-/// What a rollback has made of a followed list.
+/// The effect of a rollback on a followed list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Back {
-    /// Nothing: it is what its source says.
+    /// None: it equals its source.
     No,
-    /// It is of another revision; whether its source says the same is not known yet.
+    /// It is from another revision; whether it equals its source is not known yet.
     Unknown,
-    /// It is what this revision has, which was put back, and not what its source says.
+    /// It is from this revision, after a rollback, and differs from its source.
     Holds(u64, List),
 }
 
 impl FollowedList {
-    /// One that was read, or taken as read, in this state.
+    /// Returns a list that was read in this state, or counts as read.
     pub(super) fn read_as(opened: &Opened, read: Look, revision: u64) -> Self {
         Self {
             opened: opened.clone(),
@@ -48,7 +48,7 @@ impl FollowedList {
         }
     }
 
-    /// Why it is not what its source says.
+    /// Returns why it differs from its source.
     pub(super) fn says(&self, list: &ListName) -> Option<String> {
         let Back::Holds(revision, _) = self.back else {
             return self.problem.clone();
@@ -65,12 +65,12 @@ impl FollowedList {
 /// The deployed lists that follow a source.
 pub(crate) type Followed = BTreeMap<ListName, FollowedList>;
 
-/// What `status` says of them.
+/// Returns the problems for `status`.
 pub(crate) fn problems(followed: &Followed) -> impl Iterator<Item = String> {
     followed.iter().filter_map(|(name, list)| list.says(name))
 }
 
-/// What is to be said of one of them.
+/// Returns the problem of one list.
 pub(crate) fn problem(followed: &Followed, name: &ListName) -> Option<String> {
     followed.get(name)?.says(name)
 }

@@ -1,9 +1,9 @@
-//! Following the sources of deployed lists: a change of one is a deploy of its own.
+//! Follows the sources of deployed lists: each change of a source is a deploy of its own.
 //!
-//! A source that gives no good content, or content that must not be deployed, leaves its list as it
-//! is; `status` says so until the source is good again. [`feed`] is what each kind of source offers,
-//! [`file`] the kind that reads files, [`followed`] what is known of a list that follows one, and
-//! [`edits`] reads those that an edit or an applied ruleset names.
+//! If a source has no good content, or content that must not be deployed, its list stays unchanged;
+//! `status` reports that until the source is good again. [`feed`] is the interface of a kind of
+//! source, [`file`] reads files, [`followed`] is the state of a list that follows a source, and
+//! [`edits`] reads sources in an edit or an applied ruleset.
 
 mod edits;
 mod feed;
@@ -38,14 +38,15 @@ use crate::changes::{
     execute::{Order, Target},
 };
 
-/// How soon what was refused is tried again, although its source has not changed.
+/// Delay before a refused content is tried again although its source has not changed.
 const RETRY: Duration = Duration::from_mins(1);
 
 impl Service {
-    /// Looks at the source of every deployed list and reads those that changed; `all` reads them
-    /// without looking. Called every second.
+    /// Checks the source of every deployed list and reads changed ones; with `all`, reads all of
+    /// them. Called every second.
     ///
-    /// While a revision awaits confirmation it looks at none: a deploy would take the way back.
+    /// While a revision awaits confirmation it checks none: a deploy would make the rollback
+    /// impossible.
     pub(super) fn follow_lists(&self, all: bool) {
         if self.read().rulesets.confirmation().is_some() {
             return;
@@ -79,8 +80,8 @@ impl Service {
         }
     }
 
-    /// The source of a list with its feed, which is the one that follows the list already, where there
-    /// is one; none for a list that is kept by hand.
+    /// Returns the source of a list with its feed, which is the existing one if the list follows it
+    /// already; `None` for a list without a source.
     fn open(&self, name: &ListName, list: &List) -> Option<Opened> {
         let known = self
             .read()
@@ -92,8 +93,8 @@ impl Service {
             .or_else(|| open(&list.source, &self.settings))
     }
 
-    /// Whether a source has to be read. One that changes is left alone until it rests: who writes it
-    /// in place may not be done.
+    /// Whether a source must be read. While it changes it is not read: a program that writes it in
+    /// place may not be finished.
     fn is_due(&self, name: &ListName, opened: &Opened, seen: &Look) -> bool {
         let state = self.read();
         let revision = state.rulesets.revision();
@@ -115,8 +116,8 @@ impl Service {
         due
     }
 
-    /// Whether somebody went back to the deployed revision: a start must not undo that by reading
-    /// again what they went back from.
+    /// Whether the deployed revision is the result of a rollback: a start must not undo that by
+    /// reading the sources again.
     fn went_back(&self) -> bool {
         let deployed = self.read().rulesets.revision();
         let newest = self
@@ -128,7 +129,7 @@ impl Service {
         newest.is_some_and(|newest| newest.number > deployed)
     }
 
-    /// Follows a source from how it is now on.
+    /// Follows a source from its present state on.
     fn take_as_read(&self, name: &ListName, opened: &Opened, seen: &Look) {
         let source = &opened.source;
         info!(list = %name, %source, "not read: a rollback stands; it is followed when it changes");
@@ -140,13 +141,13 @@ impl Service {
         state.followed.insert(name.clone(), known);
     }
 
-    /// Notes which lists a rollback has made other than what was read last.
+    /// Marks lists whose content a rollback has changed.
     pub(super) fn doubt_lists(&self, before: &Ruleset, after: &Ruleset) {
         let differs = |(name, list): &(&ListName, &List)| before.lists.get(*name) != Some(*list);
         let others: Vec<_> = after.lists.iter().filter(differs).collect();
         let mut state = self.write();
         for (name, list) in others {
-            // One whose source is another is looked at as one that is new.
+            // A list with another source counts as new.
             if let Some(known) = state.followed.get_mut(name)
                 && list.source == known.opened.source
             {
@@ -155,8 +156,8 @@ impl Service {
         }
     }
 
-    /// Finds out whether a list that came with a rollback is what its source says. What cannot be read
-    /// counts as something else.
+    /// Checks whether a list from a rollback equals its source. An unreadable source counts as
+    /// different.
     fn compare(&self, name: &ListName, opened: &Opened) {
         let (good, revision) = {
             let state = self.read();
@@ -175,7 +176,7 @@ impl Service {
         let read = opened.feed.fetch();
         let is_same = read.is_ok_and(|(_, elements)| holds_the_same(&good.elements, &elements));
         let mut state = self.write();
-        // Otherwise something else was deployed meanwhile, and it is asked again.
+        // Otherwise another ruleset was deployed meanwhile, and the check is repeated.
         if state.rulesets.deployed().lists.get(name) == Some(&good)
             && let Some(known) = state.followed.get_mut(name)
         {
@@ -192,13 +193,13 @@ impl Service {
         }
     }
 
-    /// Reads a list's source and deploys what it says.
+    /// Reads a list's source and deploys its content.
     fn reread(&self, name: &ListName, opened: &Opened, seen: &Look) {
-        // A large one takes a while: other changes need not wait for that.
+        // A large one takes some time: other changes do not have to wait for it.
         let read = opened.feed.fetch();
         reach(Step::ListRead);
         let changing = &self.begin_change();
-        // What is deployed may be another revision than a moment ago. What was read is still that.
+        // Another revision may have been deployed meanwhile. The content is still valid.
         let (before, is_on_trial) = {
             let state = self.read();
             (
@@ -210,7 +211,7 @@ impl Service {
         let Some(good) = good.filter(|list| list.source == opened.source) else {
             return;
         };
-        // It is read once that is confirmed or taken back.
+        // It is read after the confirmation or rollback.
         if is_on_trial {
             return;
         }
@@ -247,8 +248,8 @@ impl Service {
         }
     }
 
-    /// Takes what a deployed list's source says now, once, although it has shrunk or newly drops much.
-    /// Other guards stay.
+    /// Accepts the present content of a deployed list's source once, although it has shrunk or
+    /// newly drops a large amount. Other guards apply.
     pub fn accept_list(&self, name: &str, caller: &Caller) -> Result<Deployed, ApiError> {
         let changing = &self.begin_change();
         let (before, revision) = {
@@ -286,8 +287,8 @@ impl Service {
         Ok(deployed.unwrap_or_else(|| nothing_to_do(revision, &before)))
     }
 
-    /// Deploys other content of a list, and nothing else: what is staged stays staged. `accepted_by`
-    /// is the operator who takes it although it newly drops much.
+    /// Deploys new content of one list, without the staged edits. `accepted_by` is the operator who
+    /// accepts it although it newly drops a large amount.
     fn deploy_list(
         &self,
         changing: &Changing<'_>,
@@ -328,8 +329,8 @@ impl Service {
                     comment: &comment,
                     confirm_within: None,
                 },
-                // Where no operator asked, what would lock out or newly drops much is refused, and the list
-                // stays as it is.
+                // Without an operator, what would lock out or newly drop a large amount is refused,
+                // and the list stays unchanged.
                 caller: accepted_by,
                 asked: Asked {
                     wide: accepted_by.is_some(),
@@ -343,22 +344,22 @@ impl Service {
     }
 }
 
-/// What a list's source says now.
+/// The present content of a list's source.
 struct Content<'a> {
     name: &'a ListName,
-    /// What the list holds.
+    /// The present content of the list.
     good: &'a List,
     elements: Vec<ListElement>,
 }
 
-/// The same error; where the operator may take the content as it is, it says how.
+/// Adds how the operator can accept the content, if that is possible.
 fn acceptable(error: ApiError, name: &ListName, opened: &Opened) -> ApiError {
     let Opened { source, kind, .. } = opened;
     match error.needs {
         Some(Needs::Wide) => {
             error.with_hint(format!("if that is right: ipblock-ctl list accept {name}"))
         }
-        // What `list accept` does not lift.
+        // A refusal that `list accept` does not override.
         None if error.kind == ErrorKind::Conflict => error.with_hint(format!(
             "take it out of the {kind}; if it is right: ipblock-ctl list set {name} --{kind} \
              {source} --deploy --force"
@@ -367,7 +368,7 @@ fn acceptable(error: ApiError, name: &ListName, opened: &Opened) -> ApiError {
     }
 }
 
-/// Whether two lists hold the same prefixes with the same notes, in whatever order.
+/// Whether two lists have the same prefixes with the same notes, in any order.
 fn holds_the_same(old: &[ListElement], new: &[ListElement]) -> bool {
     fn sorted(list: &[ListElement]) -> Vec<&ListElement> {
         let mut elements: Vec<_> = list.iter().collect();
@@ -377,7 +378,8 @@ fn holds_the_same(old: &[ListElement], new: &[ListElement]) -> bool {
     old == new || old.len() == new.len() && sorted(old) == sorted(new)
 }
 
-/// The one place that knows which feed reads which source; none for a list that is kept by hand.
+/// Returns the feed that reads a source; `None` for a list without a source. Only this function
+/// knows the kinds of feeds.
 fn open(source: &Source, settings: &Settings) -> Option<Opened> {
     let feed: Arc<dyn Feed> = match source {
         Source::Hand => return None,

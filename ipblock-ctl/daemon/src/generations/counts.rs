@@ -1,4 +1,4 @@
-//! Counters: the base that the store keeps plus what live generations have counted since.
+//! Counters: the base in the store plus the counts of live generations.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Those of generations that are gone.
+    /// Returns the counts of folded generations.
     pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             rules: store.base_rules()?,
@@ -22,7 +22,7 @@ impl Counts {
         })
     }
 
-    /// Over all zones, those that are gone too.
+    /// Returns the sum over all zones, including removed ones.
     pub(crate) fn all_zones(&self) -> ZoneCounts {
         let mut sum = ZoneCounts::default();
         for zone in self.zones.values() {
@@ -35,7 +35,7 @@ impl Counts {
         self.rules.get(&id).copied().unwrap_or_default()
     }
 
-    /// Adds what one generation of a zone has counted.
+    /// Adds the counts of one generation of a zone.
     pub(crate) fn add(&mut self, zone: &ZoneName, counts: &GenerationCounts) {
         for (id, rule) in &counts.rules {
             *self.rules.entry(*id).or_default() += *rule;
@@ -45,7 +45,7 @@ impl Counts {
 }
 
 /// Sums class counters into rules: each class counts for every rule that matches in it, and as
-/// `excepted` for every rule that an exception spares in it.
+/// `excepted` for every rule that does not match because of an exception.
 pub(crate) fn per_rule(
     classes: &[CompiledClass],
     kernel: &KernelCounts,

@@ -1,4 +1,4 @@
-//! A generation on its way into force.
+//! A generation that is not in force yet.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,18 @@ use tracing::warn;
 use crate::generations::LiveZone;
 use crate::state::Service;
 
-/// A zone's generation that is built and pinned, and not in force. Dropped, it is gone again: its pins,
-/// and what the store has recorded of it.
+/// A zone's generation that is built and pinned, and not in force. A drop removes its pins and its
+/// records in the store.
 pub(crate) struct Fresh<'a> {
-    /// `None` once it is put in force.
+    /// `None` after it was put in force.
     live: Option<LiveZone>,
-    /// What undoes it; `None` for one of an interrupted change, which is finished or tried again.
+    /// The service that undoes it; `None` for one of an interrupted change, which is finished or
+    /// tried again.
     undone_by: Option<&'a Service>,
 }
 
 impl<'a> Fresh<'a> {
-    /// One that was just built.
+    /// Returns one that was just built.
     pub(crate) fn built(live: LiveZone, service: &'a Service) -> Self {
         Self {
             live: Some(live),
@@ -28,7 +29,7 @@ impl<'a> Fresh<'a> {
         }
     }
 
-    /// One that another process has built and recorded.
+    /// Returns one that another process has built and recorded.
     pub(crate) fn adopted(live: LiveZone) -> Self {
         Self {
             live: Some(live),
@@ -50,13 +51,13 @@ impl<'a> Fresh<'a> {
         Ok(())
     }
 
-    /// Its number.
+    /// Returns its number.
     pub(crate) fn number(&self) -> Option<u64> {
         let live = self.live.as_ref();
         live.map(|live| live.generation.number())
     }
 
-    /// The generation, which is about to be put in force and undoes itself no more.
+    /// Returns the generation, which is put in force now and no longer undoes itself.
     pub(crate) fn put_in_force(mut self) -> Option<LiveZone> {
         self.live.take()
     }
@@ -75,7 +76,7 @@ impl Drop for Fresh<'_> {
     }
 }
 
-/// The generations of a change, about to be put in force.
+/// Returns the generations of a change, which are put in force now.
 pub(crate) fn put_in_force(fresh: BTreeMap<ZoneName, Fresh<'_>>) -> BTreeMap<ZoneName, LiveZone> {
     let live = fresh.into_iter();
     live.filter_map(|(name, fresh)| Some((name, fresh.put_in_force()?)))

@@ -1,13 +1,14 @@
-//! What live generations have counted, with the base of those that are gone.
+//! The counts of live generations, with the base of folded ones.
 
 use ipblock_api::error::ApiError;
 
 use crate::state::Service;
 
 impl Service {
-    /// Saves what live generations have counted, for the case that the machine loses power.
+    /// Saves the counts of live generations, in case of a power loss.
     pub fn checkpoint(&self) -> Result<(), ApiError> {
-        // No switch in between, or counts that are folded already would be saved once more.
+        // The lock prevents a switch in between, after which counts that are folded already would
+        // be saved again.
         let state = self.read();
         for zone in state.generations.zones().values() {
             let counts = zone.counts()?;

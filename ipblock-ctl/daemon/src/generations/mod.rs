@@ -1,6 +1,6 @@
-//! The generations that judge packets, and what those counted that are gone.
+//! The generations that judge packets, and the counts of former ones.
 //!
-//! Everybody may read them; only a change changes them.
+//! All code may read them; only a change modifies them.
 
 pub(crate) mod counts;
 pub(crate) mod fresh;
@@ -27,37 +27,37 @@ use crate::{
     generations::counts::{Counts, per_rule},
 };
 
-/// Which generations there are.
+/// The state of all generations.
 #[derive(Default)]
 pub(crate) struct Generations {
-    /// Shared with requests that ask one for long: nothing waits for them.
+    /// Shared with requests that use one for a long time, so that no other code waits for them.
     zones: BTreeMap<ZoneName, Arc<LiveZone>>,
-    /// Generations of a change that was undone, and whose program could not be taken off every link:
+    /// Generations of a change that was undone, whose program could not be removed from every link:
     /// they still judge and count.
     lingering: Vec<(ZoneName, LiveZone)>,
-    /// What generations that are gone stood for.
+    /// The classes of former generations.
     retired: RetiredGenerations,
-    /// Counts of generations that are gone, as the store has them.
+    /// The counts of former generations, as in the store.
     base: Counts,
 }
 
 /// A zone with its generation in force.
 pub(crate) struct LiveZone {
     pub(crate) generation: Generation,
-    /// What its classes stand for, as recorded when it was built.
+    /// The meaning of its classes, as recorded when it was built.
     pub(crate) classes: Arc<[CompiledClass]>,
     pub(crate) default: DefaultVerdict,
     pub(crate) ipv4_entries: u64,
     pub(crate) ipv6_entries: u64,
-    /// Entries by rule, for `rule list`.
+    /// Number of entries per rule, for `rule list`.
     pub(crate) rule_entries: HashMap<RuleId, u64>,
 }
 
-/// Generations that a change has replaced, still pinned.
+/// Generations that a change has replaced, and that are still pinned.
 pub(crate) type Replaced = Vec<(ZoneName, Arc<LiveZone>)>;
 
 impl Generations {
-    /// What the store has; nothing of the kernel yet.
+    /// Returns the state in the store, without the kernel's.
     pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
         Ok(Self {
             base: Counts::load(store)?,
@@ -65,7 +65,7 @@ impl Generations {
         })
     }
 
-    /// The generation of each zone.
+    /// Returns the generation of each zone.
     pub(crate) fn zones(&self) -> &BTreeMap<ZoneName, Arc<LiveZone>> {
         &self.zones
     }
@@ -74,20 +74,20 @@ impl Generations {
         self.zones.get(zone)
     }
 
-    /// Id of the program that a zone's interfaces should run.
+    /// Returns the id of the program for a zone's interfaces.
     pub(crate) fn program_of(&self, zone: &ZoneName) -> Option<u32> {
         let live = self.zones.get(zone);
         live.map(|live| live.generation.program_id())
     }
 
-    /// Every generation that may judge packets, with its zone.
+    /// Returns every generation that may judge packets, with its zone.
     pub(crate) fn judging(&self) -> impl Iterator<Item = (&ZoneName, &LiveZone)> {
         let lingering = self.lingering.iter().map(|(name, live)| (name, live));
         let zones = self.zones.iter().map(|(name, live)| (name, &**live));
         zones.chain(lingering)
     }
 
-    /// Entries of all zones.
+    /// Returns the number of entries in all zones.
     pub(crate) fn entries(&self) -> u64 {
         let zones = self.zones.values();
         zones
@@ -95,17 +95,17 @@ impl Generations {
             .sum()
     }
 
-    /// What generations that are gone stood for.
+    /// Returns the book of former generations.
     pub(crate) fn retired(&self) -> &RetiredGenerations {
         &self.retired
     }
 
-    /// What generations have counted that are gone.
+    /// Returns the counts of former generations.
     pub(crate) fn base(&self) -> &Counts {
         &self.base
     }
 
-    /// All that was counted, by generations that are gone and by those that judge.
+    /// Returns all counts, of former and present generations.
     pub(crate) fn counts(&self) -> Result<Counts, ApiError> {
         let mut all = self.base.clone();
         for (name, zone) in self.judging() {
@@ -114,12 +114,12 @@ impl Generations {
         Ok(all)
     }
 
-    /// Takes over a generation that a daemon before has put in force.
+    /// Adopts a generation that an earlier daemon put in force.
     pub(crate) fn adopt(&mut self, _: &Changing<'_>, zone: ZoneName, live: LiveZone) {
         self.zones.insert(zone, Arc::new(live));
     }
 
-    /// Reads anew what generations have counted that are gone.
+    /// Reads the counts of former generations again.
     pub(crate) fn reload_base(
         &mut self,
         _: &Changing<'_>,
@@ -129,7 +129,7 @@ impl Generations {
         Ok(())
     }
 
-    /// Takes up a switch that the store has recorded; returns what it replaced.
+    /// Applies a switch that the store has recorded; returns what it replaced.
     pub(crate) fn take_up(
         &mut self,
         changing: &Changing<'_>,
@@ -157,7 +157,7 @@ impl Generations {
         replaced
     }
 
-    /// Takes the place of others as a restore does, which has no counts in common with them.
+    /// Replaces all generations in a restore, which shares no counts with them.
     pub(crate) fn replace(
         &mut self,
         _: &Changing<'_>,
@@ -175,7 +175,7 @@ impl Generations {
         before.zones.into_iter().collect()
     }
 
-    /// Adds what a generation counted that is gone.
+    /// Adds the counts of a former generation.
     pub(crate) fn add_to_base(
         &mut self,
         _: &Changing<'_>,
@@ -190,7 +190,7 @@ impl Generations {
         self.lingering.push((zone, live));
     }
 
-    /// Takes out the undone generations whose program is not among those that run.
+    /// Removes and returns the undone generations whose program does not run any more.
     pub(crate) fn left_by_links(
         &mut self,
         _: &Changing<'_>,
@@ -203,20 +203,20 @@ impl Generations {
         left
     }
 
-    /// Whether a generation that was undone still judges.
+    /// Whether an undone generation still judges.
     pub(crate) fn has_lingering(&self) -> bool {
         !self.lingering.is_empty()
     }
 }
 
 impl LiveZone {
-    /// What this generation has counted, per rule.
+    /// Returns the counts of this generation per rule.
     pub(crate) fn counts(&self) -> Result<GenerationCounts, ApiError> {
         let kernel = self.generation.counts()?;
         Ok(per_rule(&self.classes, &kernel, &Now::read()))
     }
 
-    /// What the store has to know of it.
+    /// Returns its record for the store.
     pub(crate) fn record(
         &self,
         name: &ZoneName,

@@ -1,5 +1,5 @@
-//! Putting generations in force: build aside, replace the program on every link, fold the old
-//! counts, and only then let the old pins go.
+//! Puts generations in force: builds them in parallel, replaces the program on every link, folds
+//! the old counts, and only then removes the old pins.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,23 +25,23 @@ use crate::{
     state::{Service, State},
 };
 
-/// What is to be in force.
+/// The change to put in force.
 pub(crate) struct Change<'a> {
     /// New generations, built and recorded.
     pub(crate) fresh: BTreeMap<ZoneName, Fresh<'a>>,
-    /// Zones whose generation goes without a successor.
+    /// Zones whose generation is removed without a successor.
     pub(crate) gone: Vec<ZoneName>,
-    /// The revision that this puts in force; none when only the program is another one.
+    /// The revision that this puts in force; `None` if only the program changes.
     pub(crate) deploy: Option<(Deploy, Arc<Ruleset>)>,
-    /// Whether the staged set is what is deployed.
+    /// Whether the staged set is deployed.
     pub(crate) clear_staged: bool,
 }
 
-/// How a change is judged at the moment at which it comes into force.
+/// How a change is judged when it is put in force.
 pub(crate) enum Judge<'a> {
-    /// Not at all: the ruleset stays, or a daemon that died had judged it.
+    /// Not at all: the ruleset does not change, or an earlier daemon had judged it.
     DropsNothingNew,
-    /// By what the plan newly drops of the addresses that were seen for it.
+    /// By what the plan newly drops of the protected addresses that were found for it.
     Plan(&'a Plan, &'a Guarded),
 }
 
@@ -74,10 +74,10 @@ impl Service {
         Ok(Fresh::built(live, self))
     }
 
-    /// Puts a change in force, or leaves everything as it was. Returns what was forced.
+    /// Puts a change in force, or leaves everything unchanged. Returns what was forced.
     ///
-    /// It is judged here, while the bans are held: what is granted before is seen, and what is
-    /// granted after is judged by this change (decision 0017).
+    /// It is judged here, while the bans are locked: it sees every earlier ban, and a later ban is
+    /// judged by this change (decision 0017).
     pub(crate) fn put_in_force(
         &self,
         changing: &Changing<'_>,
@@ -100,7 +100,7 @@ impl Service {
         Ok(forced)
     }
 
-    /// Puts other generations of the deployed revision in force.
+    /// Puts new generations of the deployed revision in force.
     pub(crate) fn replace_generations(
         &self,
         changing: &Changing<'_>,
@@ -119,10 +119,10 @@ impl Service {
             .map(drop)
     }
 
-    /// Switches the links and takes the change up; returns what it replaced, still pinned.
+    /// Switches the links and applies the change; returns what it replaced, still pinned.
     ///
-    /// The state is held for writing from the first replaced program until the counts are folded,
-    /// so that no counter is ever seen to go backwards.
+    /// The state is locked for writing from the first replaced program until the counts are folded,
+    /// so that no reader sees a counter decrease.
     pub(crate) fn switch(
         &self,
         changing: &Changing<'_>,
@@ -190,8 +190,8 @@ impl Service {
         }
     }
 
-    /// Returns every link to the generation that the state says, and forgets the new ones; what
-    /// those have counted meanwhile is kept.
+    /// Returns every link to the generation in the state, and forgets the new ones; keeps their
+    /// counts.
     pub(crate) fn back_out(
         &self,
         changing: &Changing<'_>,
@@ -222,7 +222,7 @@ impl Service {
         }
     }
 
-    /// Adds to the base what a generation counted that was put in force and taken back.
+    /// Adds the counts of a generation that was put in force and undone to the base.
     fn fold_undone(
         &self,
         changing: &Changing<'_>,
@@ -250,7 +250,7 @@ impl Service {
         }
     }
 
-    /// Folds undone generations that the links have left at last.
+    /// Folds undone generations that are not on any link any more.
     pub(crate) fn fold_lingering(&self, changing: &Changing<'_>) {
         let mut state = self.write();
         if !state.generations.has_lingering() {
@@ -270,7 +270,7 @@ impl Service {
         }
     }
 
-    /// Lets a generation's pins go. One that stays is removed at the next start.
+    /// Removes a generation's pins. The next start removes those that remain.
     pub(crate) fn unpin(&self, generation: u64) {
         if let Err(error) = self.pins.remove_generation(generation) {
             warn!(generation, %error, "pins of an old generation stay");
@@ -278,8 +278,8 @@ impl Service {
     }
 }
 
-/// Replaces the program on the links of every zone with a new generation. A link whose interface
-/// has gone needs none.
+/// Replaces the program on the links of every zone with a new generation. Ignores a link without an
+/// interface.
 pub(crate) fn switch_links(
     state: &mut State,
     fresh: &BTreeMap<ZoneName, LiveZone>,
@@ -301,7 +301,7 @@ pub(crate) fn switch_links(
     Ok(())
 }
 
-/// Reads the final counts of every generation that the change takes out of force.
+/// Reads the final counts of every generation that the change retires.
 fn retire(
     state: &State,
     fresh: &BTreeMap<ZoneName, LiveZone>,

@@ -1,7 +1,7 @@
-//! What a change would newly drop, by what is in force at one moment.
+//! Judges what a change would newly drop, compared with what is in force.
 //!
-//! Every function takes the state and the bans, so that its caller holds both: while `bans` is held
-//! no ban is granted and no ruleset comes into force (decision 0017).
+//! Every function takes the state and the bans, so its caller has locked both: while `bans` is
+//! locked no ban is made and no ruleset is put in force (decision 0017).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,17 +30,17 @@ use crate::{
     state::State,
 };
 
-/// A ruleset that is in force, or comes back unless the one in force is confirmed.
+/// A ruleset that is in force, or will be after a rollback.
 struct Possible<'a> {
     ruleset: &'a Ruleset,
-    /// The revision on trial, when this is what comes back.
+    /// The revision on trial, if this is the ruleset after its rollback.
     once_back: Option<u64>,
 }
 
 impl Guarded {
-    /// Refuses a plan that would newly drop a protected address in a zone with an interface, when
-    /// `after` are the bans from then on (none: those in force). What was forced comes back as
-    /// warnings.
+    /// Refuses a plan that would newly drop a protected address in a zone with an interface.
+    /// `after` are the bans from then on (`None`: the present ones). Returns warnings about what
+    /// was forced.
     pub(crate) fn judge_plan(
         &self,
         plan: &Plan,
@@ -53,15 +53,15 @@ impl Guarded {
         self.refuse(&moment.cut_by(plan, &self.protected), false)
     }
 
-    /// Those of the prefixes that hold a protected address: nearly always none.
+    /// Returns the prefixes with a protected address: nearly always none.
     pub(crate) fn held_in(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
         let addresses = self.protected.addresses();
         let holds = |prefix: &IpNet| addresses.iter().any(|address| prefix.contains(address));
         prefixes.iter().copied().filter(holds).collect()
     }
 
-    /// Refuses bans of prefixes that hold a protected address which passes in a zone with an
-    /// interface, and is not on its allow list. What was forced comes back as warnings.
+    /// Refuses bans of prefixes with a protected address that passes in a zone with an interface
+    /// and is not on its allow list. Returns warnings about what was forced.
     pub(crate) fn judge_bans(
         &self,
         prefixes: &[IpNet],
@@ -77,7 +77,7 @@ impl Guarded {
         let mut cut: Vec<CutOff> = Vec::new();
         for possible in possible(state) {
             for zone in state.interfaces.zones() {
-                // Interfaces of a zone that goes are not filtered.
+                // Interfaces of a removed zone are not filtered.
                 if possible.ruleset.zone(&zone).is_none() {
                     continue;
                 }
@@ -87,13 +87,13 @@ impl Guarded {
                 add_new(&mut cut, found, possible.once_back);
             }
         }
-        // Another end for a ban that holds drops nobody newly.
+        // A new end of a live ban newly drops no address.
         cut.retain(|one| !banned.contains_key(&one.address));
         self.refuse(&cut, true)
     }
 
-    /// Refuses to put an interface into a zone that drops a protected address which the interface
-    /// lets through. What was forced comes back as warnings.
+    /// Refuses to move an interface into a zone that drops a protected address which now passes on
+    /// this interface. Returns warnings about what was forced.
     pub(crate) fn judge_attach(
         &self,
         interface: &str,
@@ -135,8 +135,8 @@ impl Guarded {
         self.refuse(&cut, true)
     }
 
-    /// A refusal, or what was forced as warnings; `deploy` when an allow list has to be deployed
-    /// first.
+    /// Returns a refusal, or warnings about what was forced. `deploy` if an allow list must be
+    /// deployed first.
     fn refuse(&self, cut: &[CutOff], deploy: bool) -> Result<Vec<String>, ApiError> {
         let mut warnings: Vec<String> = self.blind.iter().cloned().collect();
         if !cut.is_empty() && !self.force {
@@ -149,19 +149,19 @@ impl Guarded {
     }
 }
 
-/// What a plan is judged by, of one moment.
+/// The basis for judging a plan, at one moment.
 pub(super) struct Moment {
-    /// Zones with an interface. One that is absent or failed counts: it is attached as soon as that
-    /// is possible.
+    /// Zones with an interface. A missing or failed interface counts: it is attached as soon as
+    /// possible.
     zones: BTreeSet<ZoneName>,
-    /// Which of the addresses asked about a live ban covers, and the ban.
+    /// The addresses in question that a live ban covers, with the ban.
     before: BTreeMap<IpAddr, IpNet>,
     /// The same afterwards.
     after: BTreeMap<IpAddr, IpNet>,
 }
 
 impl Moment {
-    /// When `after` are the bans from then on; none: those in force.
+    /// Returns the present state; `after` are the bans from then on, `None` means the present ones.
     pub(super) fn of(
         addresses: &[IpAddr],
         after: Option<&StoredBans>,
@@ -175,13 +175,13 @@ impl Moment {
         }
     }
 
-    /// Where a plan would newly drop protected addresses.
+    /// Returns where a plan would newly drop protected addresses.
     pub(super) fn cut_by(&self, plan: &Plan, protected: &Protected) -> Vec<CutOff> {
         let found = self.dropped_by(plan, &protected.addresses());
         explained(found, protected, &plan.after, &self.after, plan.now)
     }
 
-    /// Where a plan would newly drop addresses.
+    /// Returns where a plan would newly drop addresses.
     pub(super) fn dropped_by(&self, plan: &Plan, addresses: &[IpAddr]) -> Vec<(ZoneName, IpAddr)> {
         let drops = |zone: &CompiledZone, banned: &BTreeMap<IpAddr, IpNet>, address| {
             zone.drops(address, plan.now)
@@ -203,7 +203,7 @@ impl Moment {
     }
 }
 
-/// The deployed ruleset, and the one that comes back unless it is confirmed.
+/// Returns the deployed ruleset, and the one after a rollback.
 fn possible(state: &State) -> Vec<Possible<'_>> {
     let mut possible = vec![Possible {
         ruleset: state.rulesets.deployed(),
@@ -218,7 +218,7 @@ fn possible(state: &State) -> Vec<Possible<'_>> {
     possible
 }
 
-/// Adds what is not cut off at the same place already.
+/// Adds entries for addresses that are not cut off at the same place already.
 fn add_new(cut: &mut Vec<CutOff>, found: Vec<CutOff>, once_back: Option<u64>) {
     for one in found {
         let is_known = |known: &CutOff| (known.address, &known.zone) == (one.address, &one.zone);
@@ -232,7 +232,7 @@ fn is_on(record: &InterfaceRecord) -> bool {
     matches!(&record.attached, AttachedState::Attached { link, .. } if link.is_alive())
 }
 
-/// Which of the addresses a live ban covers, and the ban.
+/// Returns the addresses that a live ban covers, with the ban.
 fn banned(bans: &StoredBans, addresses: &[IpAddr]) -> BTreeMap<IpAddr, IpNet> {
     let now = Now::read();
     let covering = addresses.iter().filter_map(|&address| {
@@ -242,7 +242,8 @@ fn banned(bans: &StoredBans, addresses: &[IpAddr]) -> BTreeMap<IpAddr, IpNet> {
     covering.collect()
 }
 
-/// Why each address is protected and what drops it; the ruleset is indexed for zones that drop one.
+/// Explains why each address is protected and what drops it. Indexes the ruleset only for zones
+/// that drop one.
 fn explained(
     found: Vec<(ZoneName, IpAddr)>,
     protected: &Protected,

@@ -1,8 +1,8 @@
-//! The guard against lock-out: collects the addresses that must not be cut off, and refuses what
-//! would newly drop one.
+//! The guard against lock-out: collects the protected addresses, and refuses changes that would
+//! newly drop one.
 //!
-//! What counts as newly dropped is `policy::guard`'s. The guard looks around before anything is
-//! held, because that takes a while; it judges while the bans are held.
+//! `policy::guard` defines what counts as newly dropped. The guard collects addresses before it
+//! takes any lock, because that takes some time; it judges while the bans are locked.
 
 mod judge;
 mod peers;
@@ -25,21 +25,21 @@ use self::{
 use super::{bans::StoredBans, caller::Caller, state::Service};
 use crate::changes::plan::Plan;
 
-/// The addresses that one change must not cut off, as they were seen for it.
+/// The protected addresses for one change.
 #[derive(Debug)]
 pub(super) struct Guarded {
     protected: Protected,
-    /// Whether it may cut them off all the same.
+    /// Whether the change may drop them.
     force: bool,
-    /// Why they could not be seen, which was forced too.
+    /// Why they could not be collected, which was forced too.
     blind: Option<String>,
 }
 
 impl Service {
-    /// Looks whom a change must not cut off. Without a caller no operator's SSH session is among
-    /// them.
+    /// Collects the addresses that a change must not drop. Without a caller they contain no
+    /// operator's SSH session.
     ///
-    /// A guard that cannot see refuses, since a lock-out is worse.
+    /// If they cannot be collected, it refuses, because a lock-out is worse.
     pub(super) fn guarded(
         &self,
         caller: Option<&Caller>,
@@ -48,8 +48,8 @@ impl Service {
         guarded(self.guard.look(), caller, force)
     }
 
-    /// As [`Service::guarded`], for what is asked many times a second: connections as they are now,
-    /// the rest as it was a moment ago.
+    /// As [`Service::guarded`], for calls many times a second: present connections, and other data
+    /// that is up to a second old.
     pub(super) fn guarded_quickly(
         &self,
         caller: &Caller,
@@ -58,8 +58,8 @@ impl Service {
         guarded(self.guard.look_quickly(), Some(caller), force)
     }
 
-    /// Judges a plan by what is in force now, when `after` are the bans from then on. Before it is
-    /// put in force it is judged again: a ban may be granted meanwhile.
+    /// Judges a plan by the present state; `after` are the bans from then on. It is judged again
+    /// when it is put in force, because a ban may be made meanwhile.
     pub(super) fn judge_beforehand(
         &self,
         guarded: &Guarded,
@@ -72,13 +72,13 @@ impl Service {
             .map(drop)
     }
 
-    /// Adds to a diff which connections would be cut and, for a caller who has only asked what
-    /// would be, what would be refused.
+    /// Adds the connections that would be cut to a diff and, for a caller who only asks for a
+    /// preview, the refusal.
     pub(super) fn show_cut(&self, plan: &Plan, caller: Option<&Caller>, diff: &mut Diff) {
         self.show_cut_with_bans(plan, None, caller, diff);
     }
 
-    /// As [`Service::show_cut`], with the bans that take the place of those in force.
+    /// As [`Service::show_cut`], with bans that replace the present ones.
     pub(super) fn show_cut_with_bans(
         &self,
         plan: &Plan,
@@ -97,7 +97,7 @@ impl Service {
         let protected = with_caller(seen.protected.clone(), caller);
         let peers = seen.connections.peers();
         let asked = [&peers[..], &protected.addresses()].concat();
-        // A busy host has many peers: nothing waits for all of them to be judged.
+        // A busy host has many peers, so no lock is held while they are judged.
         let moment = {
             let state = self.read();
             Moment::of(&asked, after, &state, &self.bans())

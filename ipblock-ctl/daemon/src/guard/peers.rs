@@ -1,4 +1,4 @@
-//! Peers of TCP connections, as /proc/net/tcp and tcp6 list them.
+//! Peers of TCP connections, from /proc/net/tcp and tcp6.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,17 +14,17 @@ use ipblock_policy::text::counted;
 const ESTABLISHED: &str = "01";
 const LISTEN: &str = "0A";
 
-/// How many peers, and ports of one peer, a diff names.
+/// Maximum of peers, and of ports per peer, in a diff.
 const NAMED: usize = 20;
 const NAMED_PORTS: usize = 5;
 
-/// What the tables say.
+/// The content of the tables.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Connections {
-    /// Local ports that something listens on, with the inodes of the sockets.
+    /// Local ports with a listener, with the inodes of the sockets.
     pub(super) listening: BTreeMap<u16, Vec<u64>>,
-    /// How many established connections there are, by peer, local and remote port. Those within
-    /// the host are left out.
+    /// Number of established connections by peer, local and remote port, without those within the
+    /// host.
     pub(super) established: BTreeMap<(IpAddr, u16, u16), u64>,
 }
 
@@ -37,8 +37,7 @@ struct Line {
 }
 
 impl Connections {
-    /// Reads the tables of the network namespace that this process is in. A kernel without IPv6 has
-    /// no tcp6.
+    /// Reads the tables of this process's network namespace. A kernel without IPv6 has no tcp6.
     pub(super) fn read(proc: &Path) -> io::Result<Self> {
         let mut connections = Self::default();
         for table in ["self/net/tcp", "self/net/tcp6"] {
@@ -51,7 +50,7 @@ impl Connections {
         Ok(connections)
     }
 
-    /// Line by line: a busy host has hundreds of thousands.
+    /// Reads line by line: a busy host has hundreds of thousands.
     fn add(&mut self, table: impl io::BufRead) -> io::Result<()> {
         for line in table.lines() {
             let Some(line) = parse_line(&line?) else {
@@ -73,7 +72,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Peers of connections to these local ports, each with the port.
+    /// Returns the peers of connections to these local ports, each with the port.
     pub(super) fn peers_of(&self, ports: &BTreeSet<u16>) -> BTreeSet<(IpAddr, u16)> {
         let keys = self.established.keys();
         keys.filter(|(_, local, _)| ports.contains(local))
@@ -81,19 +80,20 @@ impl Connections {
             .collect()
     }
 
-    /// Every peer, sorted.
+    /// Returns every peer, sorted.
     pub(super) fn peers(&self) -> Vec<IpAddr> {
         let mut peers: Vec<_> = self.established.keys().map(|(peer, ..)| *peer).collect();
         peers.dedup();
         peers
     }
 
-    /// The peers in `cut` with their connections, as a diff shows them: some, and how many more.
+    /// Returns the peers in `cut` with their connections, for a diff: some, and the number of the
+    /// others.
     pub(super) fn describe(&self, cut: &BTreeSet<IpAddr>) -> Vec<String> {
         let mut by_peer: BTreeMap<IpAddr, BTreeMap<String, u64>> = BTreeMap::new();
         for ((peer, local, remote), count) in &self.established {
             if cut.contains(peer) {
-                // Who listens is the server: the other port means nothing.
+                // The listener is the server, and the other port has no meaning.
                 let service = if self.listening.contains_key(local) {
                     format!("port {local}")
                 } else {
@@ -132,8 +132,8 @@ impl Connections {
     }
 }
 
-/// Fields of `get_tcp4_sock` in `net/ipv4/tcp_ipv4.c`: number, local, remote, state, queues, timer,
-/// retransmits, uid, timeout, inode.
+/// Parses the fields of `get_tcp4_sock` in `net/ipv4/tcp_ipv4.c`: number, local, remote, state,
+/// queues, timer, retransmits, uid, timeout, inode.
 fn parse_line(line: &str) -> Option<Line> {
     let mut fields = line.split_ascii_whitespace();
     let local = endpoint(fields.nth(1)?)?;
@@ -148,7 +148,7 @@ fn parse_line(line: &str) -> Option<Line> {
     })
 }
 
-/// `0100007F:0016`: words of the address in host byte order, as hexadecimal numbers.
+/// Parses `0100007F:0016`: words of the address in host byte order, as hexadecimal numbers.
 fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -172,7 +172,7 @@ fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
 mod tests {
     use super::*;
 
-    /// As little-endian machines write it, which is all that ipblock runs on.
+    /// In the form of little-endian machines, the only ones that ipblock supports.
     const TCP: &str = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 14321 1 0 100 0 0 10 0

@@ -1,5 +1,5 @@
-//! Upstream resolvers: the name servers of resolv.conf, and where that names a stub on this host,
-//! the ones that the stub asks.
+//! Upstream resolvers: the name servers of resolv.conf or, if that contains a stub on this host,
+//! the servers of the stub.
 
 use std::net::IpAddr;
 
@@ -7,8 +7,8 @@ use super::text::{Root, statements};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// Where stubs keep their upstreams in the form of resolv.conf: systemd-resolved, `NetworkManager`,
-/// resolvconf with dnsmasq or unbound.
+/// Files of stubs with their upstreams in the form of resolv.conf: systemd-resolved,
+/// `NetworkManager`, resolvconf with dnsmasq or unbound.
 const UPSTREAMS: [&str; 6] = [
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
@@ -18,7 +18,7 @@ const UPSTREAMS: [&str; 6] = [
     "/run/resolvconf/interfaces/*",
 ];
 
-/// Configuration of dnsmasq, its own and that which `NetworkManager` makes.
+/// Configuration of dnsmasq, its own and that from `NetworkManager`.
 const DNSMASQ: [&str; 4] = [
     "/etc/dnsmasq.conf",
     "/etc/dnsmasq.d/*",
@@ -26,7 +26,7 @@ const DNSMASQ: [&str; 4] = [
     "/etc/NetworkManager/dnsmasq.d/*",
 ];
 
-/// The resolvers, each with the file that names it. Loopback addresses are among them.
+/// Returns the resolvers, including loopback addresses, each with its file.
 pub(super) fn resolvers(root: &Root) -> Vec<(IpAddr, String)> {
     let mut found = name_servers(root, RESOLV_CONF);
     if !found.iter().any(|(address, _)| address.is_loopback()) {
@@ -51,7 +51,8 @@ fn name_servers(root: &Root, file: &str) -> Vec<(IpAddr, String)> {
     servers.map(|server| (server, file.to_owned())).collect()
 }
 
-/// `server=[/domain/]ADDRESS[#port][@interface]`, and the files that `resolv-file=` names.
+/// Returns the addresses in `server=[/domain/]ADDRESS[#port][@interface]`, and those in files of
+/// `resolv-file=`.
 fn dnsmasq_servers(root: &Root, file: &str) -> Vec<(IpAddr, String)> {
     let text = root.read(file);
     let mut found = Vec::new();
@@ -74,7 +75,7 @@ fn dnsmasq_servers(root: &Root, file: &str) -> Vec<(IpAddr, String)> {
     found
 }
 
-/// An address, its scope dropped.
+/// Parses an address without its scope.
 fn address(text: &str) -> Option<IpAddr> {
     text.split('%').next()?.parse().ok()
 }

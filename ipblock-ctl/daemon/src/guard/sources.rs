@@ -1,4 +1,4 @@
-//! Where protected addresses come from: all of it as seen from the daemon's network namespace.
+//! The sources of protected addresses, in the daemon's network namespace.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,55 +14,55 @@ use ipblock_policy::guard::Protected;
 
 use super::{peers::Connections, resolvers::resolvers, sshd, text::Root};
 
-/// Why the addresses that a client tells are protected.
+/// Why the addresses from a client are protected.
 pub(super) const SSH_PEER: &str = "your SSH session comes from it";
 
-/// How old that may be which no session begins by: routes, resolvers, the ports of sshd.
+/// Maximum age of data that no session depends on: routes, resolvers, the ports of sshd.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Looks around when asked.
+/// Collects addresses on request.
 #[derive(Debug)]
 pub(crate) struct Sources {
     root: Root,
-    /// Ports of sshd; `None`: those that its configuration and its processes tell.
+    /// Ports of sshd; `None` means those of its configuration and its processes.
     ssh_ports: Option<Vec<u16>>,
-    /// The last look. Held while one looks: the others wait for that and use it, so that a crowd
-    /// costs two looks.
+    /// The last collection. Locked during a collection: other threads wait and use its result, so
+    /// that many requests cost two collections.
     last: Mutex<Option<Last>>,
 }
 
-/// A look, and what later ones may use of it.
+/// A collection, and what later ones may use of it.
 #[derive(Debug)]
 struct Last {
     began: Instant,
-    /// How many connections had been accepted before it.
+    /// Number of accepted connections before it.
     accepted: Option<u64>,
     seen: Arc<Survey>,
     surroundings: Surroundings,
 }
 
-/// What changes seldom and takes long to find out.
+/// Data that changes rarely and takes long to collect.
 #[derive(Clone, Debug)]
 struct Surroundings {
     found: Instant,
-    /// Who listened where, by which the ports were found.
+    /// The listeners from which the ports were derived.
     listening: BTreeMap<u16, Vec<u64>>,
     ssh_ports: BTreeSet<u16>,
     /// Gateways and resolvers.
     hosts: Protected,
 }
 
-/// What was seen at one moment.
+/// The data of one moment.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// Addresses that must not be cut off; the operator's own are not among them.
+    /// Addresses that must stay reachable, without the operator's own.
     pub(super) protected: Protected,
     /// Every TCP connection.
     pub(super) connections: Connections,
 }
 
 impl Sources {
-    /// Files are looked for under this directory.
+    /// Returns sources whose files are below this directory.
     pub(crate) fn new(root: impl Into<PathBuf>, ssh_ports: Option<Vec<u16>>) -> Self {
         Self {
             root: Root(root.into()),
@@ -71,19 +71,19 @@ impl Sources {
         }
     }
 
-    /// Everything as it is now.
+    /// Returns everything in its present state.
     pub(super) fn look(&self) -> Result<Arc<Survey>, ApiError> {
         self.look_with(Duration::ZERO)
     }
 
-    /// Every connection that there is, the rest as it was a moment ago: routes may be a million. The
-    /// tables of connections are read when one was accepted since the last look, which takes
-    /// milliseconds: a storm of bans would be slow.
+    /// Returns the present connections, and other data that is up to a second old: there may be a
+    /// million routes. The tables of connections are read only if a connection was accepted since
+    /// the last collection, because that takes milliseconds and would slow a storm of bans.
     pub(super) fn look_quickly(&self) -> Result<Arc<Survey>, ApiError> {
         self.look_with(RECENT)
     }
 
-    /// A look that began after it was asked for, with surroundings of at most this age.
+    /// Returns a collection that started after this call, with surroundings of at most this age.
     fn look_with(&self, age: Duration) -> Result<Arc<Survey>, ApiError> {
         let asked = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Sources {
         Ok(surroundings)
     }
 
-    /// All but what netlink tells.
+    /// Returns everything except the data from netlink.
     fn of_files(&self, found: Instant, connections: &Connections) -> Surroundings {
         let mut hosts = Protected::default();
         for (resolver, file) in resolvers(&self.root) {
@@ -173,7 +173,7 @@ impl Survey {
     }
 }
 
-/// How many TCP connections this network namespace has accepted since it is there
+/// Returns the number of TCP connections that this network namespace has ever accepted
 /// (`TCP_MIB_PASSIVEOPENS`, counted in `tcp_create_openreq_child` before the socket can be found).
 fn accepted(snmp: &Path) -> Option<u64> {
     let text = fs::read_to_string(snmp).ok()?;

@@ -1,5 +1,5 @@
-//! The ports that the local sshd listens on: what its configuration says, and where a process of
-//! that name listens (`sshd -p`, socket activation).
+//! The ports of the local sshd: from its configuration, and from listening processes with that name
+//! (`sshd -p`, socket activation).
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,12 +9,12 @@ use super::{
 };
 
 const CONFIG: &str = "/etc/ssh/sshd_config";
-/// `IANA_SSH`; what sshd listens on when nothing is said.
+/// `IANA_SSH`, the default of sshd.
 const DEFAULT_PORT: u16 = 22;
 /// `SERVCONF_MAX_DEPTH` of OpenSSH's servconf.c.
 const MAX_DEPTH: u32 = 16;
 
-/// The ports; never none.
+/// Returns the ports, at least one.
 pub(super) fn ports(root: &Root, connections: &Connections) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
     read_config(root, CONFIG, 0, &mut ports);
@@ -33,7 +33,7 @@ fn read_config(root: &Root, path: &str, depth: u32, ports: &mut BTreeSet<u16>) {
     for line in statements(&text) {
         let (keyword, rest) = split_keyword(line);
         match keyword.to_ascii_lowercase().as_str() {
-            // What follows holds for some connections only, and ports do not belong there.
+            // The rest applies to some connections only, and cannot contain ports.
             "match" => return,
             "port" => ports.extend(words(rest).next().and_then(|port| port.parse::<u16>().ok())),
             "listenaddress" => ports.extend(words(rest).next().and_then(port_of)),
@@ -54,7 +54,7 @@ fn read_config(root: &Root, path: &str, depth: u32, ports: &mut BTreeSet<u16>) {
     }
 }
 
-/// A keyword ends with white space or `=`.
+/// Splits after a keyword, which ends with white space or `=`.
 fn split_keyword(line: &str) -> (&str, &str) {
     let end = line.find(|c: char| c.is_whitespace() || c == '=');
     let (keyword, rest) = line.split_at(end.unwrap_or(line.len()));
@@ -64,22 +64,22 @@ fn split_keyword(line: &str) -> (&str, &str) {
     )
 }
 
-/// Arguments, up to a comment; quotes around one are dropped.
+/// Returns the arguments up to a comment, without quotes.
 fn words(rest: &str) -> impl Iterator<Item = &str> {
     rest.split_whitespace()
         .take_while(|word| !word.starts_with('#'))
         .map(|word| word.trim_matches('"'))
 }
 
-/// The port of `host:port`, `1.2.3.4:port` or `[host]:port`. A bare IPv6 address has none.
+/// Returns the port of `host:port`, `1.2.3.4:port` or `[host]:port`. A plain IPv6 address has none.
 fn port_of(address: &str) -> Option<u16> {
     let (host, port) = address.rsplit_once(':')?;
     let is_bare_ipv6 = host.contains(':') && !host.ends_with(']');
     (!is_bare_ipv6).then(|| port.parse().ok())?
 }
 
-/// Ports on which processes called sshd listen. Processes of other users cannot be looked into
-/// without privileges: they are left out.
+/// Returns ports with listening processes called sshd. Omits processes of other users, which cannot
+/// be inspected without privileges.
 fn listening(proc: &Path, connections: &Connections) -> BTreeSet<u16> {
     let mut sockets = BTreeSet::new();
     for entry in fs::read_dir(proc).into_iter().flatten().flatten() {
@@ -103,7 +103,7 @@ fn listening(proc: &Path, connections: &Connections) -> BTreeSet<u16> {
     of_sshd.map(|(port, _)| *port).collect()
 }
 
-/// `socket:[14321]`.
+/// Parses `socket:[14321]`.
 fn socket_inode(link: &Path) -> Option<u64> {
     let text = link.to_str()?.strip_prefix("socket:[")?;
     text.strip_suffix(']')?.parse().ok()

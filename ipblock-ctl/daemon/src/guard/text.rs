@@ -1,4 +1,4 @@
-//! Small configuration files of others, under a root that tests choose.
+//! Small configuration files of other programs, under a root that tests choose.
 
 use std::{
     fs::File,
@@ -8,21 +8,21 @@ use std::{
 
 use glob::{MatchOptions, Pattern, glob_with};
 
-/// No configuration file that is meant for people is longer.
+/// Maximum size: no configuration file for people is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The file system as the daemon sees it, or a directory that stands for it.
+/// The file system of the daemon, or a directory in its place.
 #[derive(Clone, Debug)]
 pub(super) struct Root(pub(super) PathBuf);
 
 impl Root {
-    /// An absolute path under the root.
+    /// Returns an absolute path under the root.
     pub(super) fn path(&self, absolute: &str) -> PathBuf {
         self.0.join(absolute.trim_start_matches('/'))
     }
 
-    /// The text of a file; empty when it is not there or cannot be read: what it may have said is
-    /// then not known, and the other sources still are.
+    /// Returns the text of a file, or an empty one if it is missing or unreadable: then its content
+    /// is unknown, but the other sources are still used.
     pub(super) fn read(&self, absolute: &str) -> String {
         let mut text = String::new();
         if let Ok(file) = File::open(self.path(absolute)) {
@@ -34,8 +34,8 @@ impl Root {
         text
     }
 
-    /// The files that a pattern of glob(7) names, sorted, without hidden ones. A path without
-    /// wildcards is returned whether it exists or not.
+    /// Returns the files that match a pattern of glob(7), sorted, without hidden ones. Returns a
+    /// path without wildcards whether it exists or not.
     pub(super) fn matching(&self, pattern: &str) -> Vec<String> {
         const OPTIONS: MatchOptions = MatchOptions {
             case_sensitive: true,
@@ -61,13 +61,13 @@ impl Root {
     }
 }
 
-/// The lines of a text that say something: trimmed, without comments.
+/// Returns the lines of a text with content: trimmed, without comments.
 pub(super) fn statements(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
 }
 
-/// Whether a path stands below `/proc/PID/`: the number.
+/// Returns the number in a path below `/proc/PID/`.
 pub(super) fn process_id(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Backups on their way, which go in parts from disk to client and back.
+//! Transfers backups in parts between disk and client.
 
 use std::{
     fs::File,
@@ -31,10 +31,10 @@ use crate::{
     state::Service,
 };
 
-/// Bytes of a backup that are read at once.
+/// Bytes of a backup per read.
 const CHUNK: usize = 256 << 10;
 
-/// The store as it is, written while the client reads.
+/// Returns the present store, written while the client reads.
 pub(super) async fn back_up(State(service): State<Arc<Service>>) -> Result<Response, ErrorAnswer> {
     let file = run_blocking(move || service.back_up()).await?;
     let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
@@ -47,13 +47,13 @@ pub(super) async fn back_up(State(service): State<Arc<Service>>) -> Result<Respo
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => {
                     reader.consume(chunk.len());
-                    // Who closed the connection does not want the rest.
+                    // The client has closed the connection.
                     if sender.send_data(chunk).await.is_err() {
                         break;
                     }
                 }
                 Err(error) => {
-                    // The client sees a body that ends too early.
+                    // The client sees a truncated body.
                     warn!(%error, "a backup could not be read");
                     sender.abort(error);
                     break;

@@ -1,4 +1,4 @@
-//! One family of series: a name, what it means, and a value for each set of labels.
+//! One family of series: a name, its meaning, and a value for each set of labels.
 
 use jiff::Timestamp;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -12,12 +12,13 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// Of values that only go up while what they count exists; the name ends in `_total`.
+    /// Returns a family of values that only increase while their object exists; the name ends in
+    /// `_total`.
     pub(super) fn counter(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::COUNTER)
     }
 
-    /// Of values that go up and down.
+    /// Returns a family of values that increase and decrease.
     pub(super) fn gauge(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::GAUGE)
     }
@@ -30,8 +31,8 @@ impl Family {
         Self { proto }
     }
 
-    /// One more series. Above 2^53 the value is the nearest double, which is what Prometheus keeps
-    /// anyway; rounding keeps the order, so that a counter still never goes back.
+    /// Adds a series. Above 2^53 the value is the nearest double, the type of Prometheus; rounding
+    /// keeps the order, so a counter never decreases.
     #[expect(
         clippy::cast_precision_loss,
         reason = "samples of Prometheus are doubles"
@@ -40,18 +41,18 @@ impl Family {
         self.push(labels, value as f64);
     }
 
-    /// One more series, of 1 or 0.
+    /// Adds a series with 1 or 0.
     pub(super) fn add_flag(&mut self, labels: &Labels<'_>, holds: bool) {
         self.add(labels, u64::from(holds));
     }
 
-    /// The only series of a family without labels.
+    /// Sets the only series of a family without labels.
     pub(super) fn of(mut self, value: u64) -> Self {
         self.add(&[], value);
         self
     }
 
-    /// The only series of a family without labels, in seconds; none when it is not known.
+    /// Sets the only series of a family without labels, in seconds; none if it is not known.
     pub(super) fn of_seconds(mut self, seconds: Option<f64>) -> Self {
         if let Some(seconds) = seconds {
             self.push(&[], seconds);
@@ -59,7 +60,7 @@ impl Family {
         self
     }
 
-    /// The only series of a family without labels, in seconds since 1970.
+    /// Sets the only series of a family without labels, in seconds since 1970.
     pub(super) fn of_time(self, time: Option<Timestamp>) -> Self {
         let milliseconds = time.map(Timestamp::as_millisecond);
         #[expect(
@@ -69,7 +70,7 @@ impl Family {
         self.of_seconds(milliseconds.map(|milliseconds| milliseconds as f64 / 1e3))
     }
 
-    /// As the encoder takes it, which refuses a family without a series.
+    /// Returns the form for the encoder, which rejects a family without a series.
     pub(super) fn into_proto(self) -> Option<MetricFamily> {
         Some(self.proto).filter(|proto| !proto.get_metric().is_empty())
     }

@@ -1,7 +1,8 @@
-//! `GET /metrics` over TCP, for those who cannot reach the unix socket.
+//! `GET /metrics` over TCP, for clients that cannot reach the unix socket.
 //!
-//! Nobody is authorised here: who reaches the address reads the page, and can do nothing else. What
-//! they cost is bounded: so many connections, one request each, one page at a time.
+//! There is no authorisation here: every client that reaches the address can read the page, and do
+//! nothing else. The cost is limited: a maximum of connections, one request each, and one page at a
+//! time.
 
 use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,39 +27,39 @@ use crate::{
     transport::{Identity, Transport},
 };
 
-/// What a connection may take. More connections wait in the kernel's queue.
+/// The limits of a connection. More connections wait in the kernel's queue.
 const BOUNDS: Bounds = Bounds {
     at_once: Rank::Scraper.bounds().0,
-    // An idle connection would take another scraper's place.
+    // An idle connection would occupy the place of another scraper.
     keep_alive: false,
-    // hyper takes no less.
+    // The minimum of hyper.
     head_bytes: 8 << 10,
     head: Duration::from_secs(5),
     stall: WHOLE_TIME,
     answer: WHOLE_TIME,
     whole: Some(WHOLE_TIME),
 };
-/// How long a connection may last in all, however slowly it reads.
+/// Maximum duration of a connection, however slowly it reads.
 const WHOLE_TIME: Duration = Duration::from_secs(30);
 
 const INDEX: &str = "ipblockd: see /metrics\n";
 const NOT_FOUND: &str = "not found: GET /metrics is all there is\n";
 
-/// Makes the page.
+/// Builds the page.
 pub(crate) type Page = Arc<dyn Fn() -> Result<String, ApiError> + Send + Sync>;
 
-/// What connections share.
+/// The state that connections share.
 struct Pages {
     make: Page,
-    /// Held while a page is made, so that many scrapes at once take no more than one core.
+    /// Locked while a page is built, so that many simultaneous scrapes use at most one core.
     one: Arc<Mutex<()>>,
 }
 
-/// The address; who reaches it is a scraper.
+/// The address; every client that reaches it is a scraper.
 pub(crate) struct Scrapes(TcpListener);
 
 impl Scrapes {
-    /// Takes the address, and says so when more than this host can reach it.
+    /// Binds the address, and logs a warning if other hosts can reach it.
     pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         info!(%address, "metrics are served");
@@ -88,7 +89,7 @@ impl Transport for Scrapes {
     }
 }
 
-/// Why the address cannot be taken, and what to do.
+/// Explains why the address cannot be bound, and what to do.
 pub(crate) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -104,7 +105,7 @@ pub(crate) fn unavailable(address: SocketAddr, error: &io::Error) -> String {
     Diagnostic::new(message).with_hint(hint).in_one_line()
 }
 
-/// Answers until it is dropped, and every open connection with it.
+/// Answers until it is dropped, which also closes every open connection.
 pub(crate) async fn serve(listener: Scrapes, make: Page) {
     let pages = Arc::new(Pages {
         make,
@@ -117,7 +118,7 @@ pub(crate) async fn serve(listener: Scrapes, make: Page) {
             _ => text(StatusCode::NOT_FOUND, NOT_FOUND.to_owned()),
         }
     });
-    // Not the places of the API: metrics count the connections to the unix socket.
+    // Not the places of the API, because metrics count the connections to the unix socket.
     let places: Arc<Places> = Arc::default();
     connections::serve(listener, BOUNDS, routes, places, pending::<()>()).await;
 }
@@ -127,7 +128,7 @@ impl Pages {
         let make = Arc::clone(&self.make);
         let turn = Arc::clone(&self.one).lock_owned().await;
         let work = tokio::task::spawn_blocking(move || {
-            // Here, so that it ends with the work also when nobody waits for the answer any more.
+            // Here, so that it ends with the work even if the client has left.
             let _turn = turn;
             make()
         });
@@ -137,7 +138,7 @@ impl Pages {
             Err(panic) => panic.to_string(),
         };
         warn!(error = problem, "metrics could not be read");
-        // Not the error itself: it may name paths, and anyone may be asking.
+        // Not the error itself: it may contain paths, and anyone may send this request.
         text(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the metrics could not be read; the log of ipblockd says why\n".to_owned(),
@@ -163,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// Longer than any machine takes; a test that waits so long fails.
+    /// Longer than on any machine; a test that waits for this time fails.
     const PATIENCE: Duration = Duration::from_mins(2);
 
     struct Served {
@@ -193,7 +194,7 @@ mod tests {
             stream
         }
 
-        /// Status line, head and body of the answer.
+        /// Returns status line, head and body of the answer.
         fn ask(&self, request: &str) -> (String, String, String) {
             let mut stream = self.connect();
             write!(stream, "{request} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
@@ -205,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Whether the other side has closed, as it should.
+    /// Whether the other side has closed, as expected.
     fn is_closed(mut stream: net::TcpStream) -> bool {
         match stream.read(&mut [0]) {
             Ok(read) => read == 0,
@@ -277,7 +278,7 @@ mod tests {
     fn open_connections_end_with_the_listener() {
         let served = served(|| Ok(String::new()));
         let hanging = served.connect();
-        // Accepted by now: connections are taken in turn.
+        // Accepted by now: connections are accepted in order.
         served.ask("GET /");
         served.task.abort();
         assert!(is_closed(hanging));

@@ -1,4 +1,4 @@
-//! What Prometheus reads: counters and states as they are at the moment of the scrape.
+//! The Prometheus page: counters and states at the moment of the scrape.
 //!
 //! Nothing is kept between scrapes, and there is no registry. Labels are names of rules, zones,
 //! interfaces and sinks, never addresses. docs/metrics.md lists the families.
@@ -29,23 +29,23 @@ pub(super) use listen::{Scrapes, serve, unavailable};
 use record::LastDeploy;
 pub(super) use record::Record;
 
-/// The text format that every Prometheus reads.
+/// The text format that every Prometheus supports.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything on one page, from one reading of the kernel's counters.
 struct Snapshot {
     status: Status,
     counters: Counters,
-    /// Every interface with its zone, also where the zone is not deployed just now.
+    /// Every interface with its zone, even if the zone is not deployed.
     interfaces: Vec<(String, InterfaceStatus)>,
     last_deploy: Option<LastDeploy>,
     started: Timestamp,
-    /// Repairs of drift, by what drifted.
+    /// Repairs of drift, by kind.
     repairs: Vec<(&'static str, u64)>,
     connections: Traffic,
 }
 
-/// Bytes that a page takes for each rule: series, and their text.
+/// Memory of a page in bytes per rule: series, and their text.
 const RULE_ROOM: usize = 4 << 10;
 
 /// `GET /metrics` on the unix socket.
@@ -58,7 +58,7 @@ pub(super) async fn on_socket(State(service): State<Arc<Service>>) -> impl IntoR
 }
 
 impl Service {
-    /// The page as it is now.
+    /// Returns the present page.
     pub(super) fn metrics_page(&self) -> Result<String, ApiError> {
         page::page(&self.snapshot()?).map_err(|error| {
             let message = format!("the metrics page could not be written: {error}");

@@ -1,4 +1,4 @@
-//! The page: families and their series from a [`Snapshot`], as text.
+//! Renders a [`Snapshot`] as families and their series.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use prometheus::TextEncoder;
 
 use super::{super::connections::Traffic, Snapshot, family::Family};
 
-/// The page in Prometheus' text format 0.0.4. A family without a series is left out.
+/// Returns the page in Prometheus' text format 0.0.4. Omits a family without a series.
 pub(super) fn page(snapshot: &Snapshot) -> prometheus::Result<String> {
     let Snapshot {
         status,
@@ -250,7 +250,7 @@ fn daemon(snapshot: &Snapshot) -> [Family; 4] {
         )
         .of(problems.len() as u64),
         build,
-        // The name that Prometheus' own client libraries use for it.
+        // The name in Prometheus' own client libraries.
         Family::gauge(
             "process_start_time_seconds",
             "When the daemon started, in seconds since 1970.",

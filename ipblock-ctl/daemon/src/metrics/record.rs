@@ -1,4 +1,4 @@
-//! What the process remembers of itself for metrics: when it started, and the last deploy.
+//! The process's own data for metrics: its start, and the last deploy.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,7 +9,7 @@ use ipblock_api::types::Deployed;
 use ipblock_store::{Store, StoreError};
 use jiff::Timestamp;
 
-/// Written once for each deploy.
+/// Written once per deploy.
 pub(crate) struct Record {
     started: Timestamp,
     last_deploy: Mutex<Option<LastDeploy>>,
@@ -18,14 +18,15 @@ pub(crate) struct Record {
 /// The deploy or rollback that put the deployed revision in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LastDeploy {
-    /// When.
+    /// The time.
     pub(super) time: Timestamp,
-    /// How long building and switching took; none when another process did it.
+    /// Duration of building and switching; `None` if another process did it.
     pub(super) took: Option<Duration>,
 }
 
 impl Record {
-    /// As the process starts. Of the last deploy the store knows when its revision was made.
+    /// Returns the record at the start of the process. For the last deploy the store has the time
+    /// of its revision.
     pub(crate) fn begin(store: &Store) -> Result<Self, StoreError> {
         let last_deploy = store.deployed_revision()?.map(|revision| LastDeploy {
             time: revision.time,
@@ -37,10 +38,10 @@ impl Record {
         })
     }
 
-    /// A revision has been put in force: a new one, or one that came back.
+    /// Records that a revision was put in force: a new one, or one from a rollback.
     pub(crate) fn deployed(&self, store: &Store, is_new: bool, deployed: &Deployed) {
-        // The time that the next process will read from the store, or its start would look like one
-        // more deploy. A revision that came back is older than its coming back.
+        // The time that the next process reads from the store, otherwise its start would look like
+        // another deploy. After a rollback, the revision is older than the rollback.
         let revision = || store.revision(deployed.revision).ok().flatten();
         let made = if is_new { revision() } else { None };
         let last = LastDeploy {

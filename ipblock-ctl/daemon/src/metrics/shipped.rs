@@ -1,4 +1,4 @@
-//! The dashboard, the alerting rules and docs/metrics.md against the page: they go by its names.
+//! Compares the names in the dashboard, the alerting rules and docs/metrics.md with the page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ const DASHBOARD: &str = include_str!("../../../../packaging/grafana/ipblock.json
 const RULES: &str = include_str!("../../../../packaging/prometheus/ipblock.rules.yml");
 const DOCS: &str = include_str!("../../../../docs/metrics.md");
 
-/// Families that the dashboard shows nowhere, on purpose: none so far.
+/// Families that the dashboard omits on purpose: none so far.
 const UNUSED: [&str; 0] = [];
 
-/// What Prometheus itself adds to each series.
+/// Labels that Prometheus itself adds to each series.
 const ADDED: [&str; 2] = ["instance", "job"];
 
-/// The families, each with the labels of its series.
+/// Returns the families, each with the labels of its series.
 fn families(page: &str) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut families: BTreeMap<_, BTreeSet<_>> = types(page)
         .into_keys()
@@ -40,7 +40,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == ':'
 }
 
-/// Names of ours in a text, each with the matchers that follow it.
+/// Returns our names in a text, each with the matchers after it.
 fn uses(text: &str) -> Vec<(&str, Vec<&str>)> {
     let mut uses = Vec::new();
     let mut rest = text;
@@ -59,7 +59,7 @@ fn uses(text: &str) -> Vec<(&str, Vec<&str>)> {
     uses
 }
 
-/// Texts of the dashboard under one of these keys, at any depth.
+/// Collects texts of the dashboard under one of these keys, at any depth.
 fn under<'a>(value: &'a Value, keys: &[&str], found: &mut Vec<&'a str>) {
     match value {
         Value::Object(fields) => {

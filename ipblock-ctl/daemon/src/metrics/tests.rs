@@ -1,4 +1,4 @@
-//! The page of a made-up daemon, read back.
+//! The page of an invented daemon, parsed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use super::{
     page::page,
 };
 
-/// Series of every family, each value of its own.
+/// Returns series of every family, each with its own value.
 pub(super) fn sample() -> Snapshot {
     let count = |packets| Count {
         packets,
@@ -151,7 +151,7 @@ fn rule(name: &str, action: Action, packets: u64) -> RuleCount {
     }
 }
 
-/// Types of the families of a page, by name.
+/// Returns the types of the families on a page, by name.
 pub(super) fn types(page: &str) -> BTreeMap<&str, &str> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     types.map(|line| line.split_once(' ').unwrap()).collect()
@@ -162,7 +162,7 @@ fn samples(page: &str) -> Vec<Sample> {
     Scrape::parse(lines).unwrap().samples
 }
 
-/// What a parser makes of the page: name and sorted labels, and the value as it prints.
+/// Parses the page: name and sorted labels, and the value as text.
 fn series(page: &str) -> Vec<(String, String)> {
     let samples = samples(page).into_iter();
     let series = samples.map(|sample| {
@@ -292,7 +292,7 @@ fn a_parser_reads_every_value_once_and_exactly() {
 #[test]
 fn a_label_may_hold_anything() {
     let mut snapshot = sample();
-    // The kernel takes them as names of interfaces, and the configuration as names of sinks.
+    // The kernel accepts them as names of interfaces, and the configuration as names of sinks.
     snapshot.interfaces[0].1.name = r#"a"b\c,d={e}"#.to_owned();
     snapshot.status.alerts.sinks[0].name = "two\nlines é".to_owned();
     let page = page(&snapshot).unwrap();

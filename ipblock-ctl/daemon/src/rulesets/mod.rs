@@ -1,6 +1,6 @@
-//! The rulesets: what is deployed, what is being edited, and what comes back unless somebody confirms.
+//! The rulesets: the deployed one, the staged one, and the one for a pending rollback.
 //!
-//! Everybody may read them; only a change changes them.
+//! All code may read them; only a change modifies them.
 
 mod rebase;
 mod rule_durations;
@@ -17,7 +17,7 @@ use ipblock_store::{Confirmation, Deploy, End, Store, StoredRuleset};
 
 use crate::{changing::Changing, end_times, rulesets::rule_durations::Durations};
 
-/// Which rulesets there are.
+/// The state of all rulesets.
 pub(crate) struct Rulesets {
     /// The deployed revision; 0 before the first deploy.
     revision: u64,
@@ -27,17 +27,17 @@ pub(crate) struct Rulesets {
     trial: Option<OnTrial>,
     /// Ends of rules that were given as durations.
     durations: Durations,
-    /// How far the wall clock was from the boot clock when the deadlines of rules were computed, in
-    /// nanoseconds.
+    /// Difference between wall clock and boot clock in nanoseconds, when the deadlines of rules
+    /// were computed.
     wall_offset: i128,
 }
 
 /// The deployed revision while it awaits confirmation.
 struct OnTrial {
     confirmation: Confirmation,
-    /// The ruleset that comes back. `None` where the store cannot read it.
+    /// The ruleset of the rollback. `None` if the store cannot read it.
     previous: Option<Arc<Ruleset>>,
-    /// Why it is still in force although its time is over.
+    /// Why it is still in force after its deadline.
     problem: Option<String>,
 }
 
@@ -45,13 +45,13 @@ struct OnTrial {
 #[derive(Clone, Debug)]
 pub(crate) struct StagedSet {
     pub(crate) ruleset: Arc<Ruleset>,
-    /// The revision that the edits started from.
+    /// The revision that the edits are based on.
     pub(crate) base: u64,
     /// The number of edits.
     pub(crate) edits: u64,
 }
 
-/// What is deployed and what is staged at one moment.
+/// The deployed and the staged ruleset at one moment.
 pub(crate) struct Snapshot {
     pub(crate) revision: u64,
     pub(crate) deployed: Arc<Ruleset>,
@@ -59,7 +59,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Rulesets {
-    /// What the store has.
+    /// Returns the state in the store.
     pub(crate) fn load(store: &Store) -> Result<Self, ApiError> {
         let revision = store
             .deployed_revision()?
@@ -73,7 +73,8 @@ impl Rulesets {
             }),
             None => None,
         };
-        // One of another revision was prepared and has not reached a link, or its finishing tells.
+        // A confirmation of another revision was prepared and has not reached a link, or the end of
+        // its deploy reports it.
         let confirmation = store
             .confirmation()?
             .filter(|trial| trial.revision == revision);
@@ -104,12 +105,12 @@ impl Rulesets {
         self.staged.as_ref()
     }
 
-    /// The number of staged edits.
+    /// Returns the number of staged edits.
     pub(crate) fn staged_edits(&self) -> u64 {
         self.staged.as_ref().map_or(0, |staged| staged.edits)
     }
 
-    /// The ruleset with staged edits applied.
+    /// Returns the ruleset with staged edits applied.
     pub(crate) fn edited(&self) -> &Arc<Ruleset> {
         match &self.staged {
             Some(staged) => &staged.ruleset,
@@ -125,29 +126,30 @@ impl Rulesets {
         }
     }
 
-    /// Whether edits that lead to this ruleset, from what is deployed now, change nothing.
+    /// Whether this ruleset equals the deployed one.
     pub(crate) fn is_as_deployed(&self, edited: &Ruleset) -> bool {
         let staged = self.staged.as_ref();
         staged.is_some_and(|staged| staged.base == self.revision) && *self.deployed == *edited
     }
 
-    /// What the deployed revision awaits.
+    /// Returns the pending confirmation of the deployed revision.
     pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
         self.trial.as_ref().map(|trial| &trial.confirmation)
     }
 
-    /// The ruleset that comes back unless the revision is confirmed that is given beside it.
+    /// Returns the ruleset of a pending rollback, and the revision that must be confirmed to
+    /// prevent it.
     pub(crate) fn comes_back(&self) -> Option<(u64, &Ruleset)> {
         let trial = self.trial.as_ref()?;
         Some((trial.confirmation.revision, trial.previous.as_deref()?))
     }
 
-    /// Why a revision that nobody confirmed is still in force although its time is over.
+    /// Returns why an unconfirmed revision is still in force after its deadline.
     pub(crate) fn trial_problem(&self) -> Option<&String> {
         self.trial.as_ref()?.problem.as_ref()
     }
 
-    /// A ruleset with each end where it is on the wall clock as it goes now.
+    /// Returns a ruleset with each end in present wall time.
     pub(crate) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
         self.durations.as_of(ruleset, now)
     }
@@ -167,7 +169,7 @@ impl Rulesets {
         self.staged = Some(staged);
     }
 
-    /// Forgets what is staged.
+    /// Forgets the staged ruleset.
     pub(crate) fn unstage(&mut self, _: &Changing<'_>) {
         self.staged = None;
     }
@@ -177,7 +179,7 @@ impl Rulesets {
         *self = others;
     }
 
-    /// Takes up what was put in force.
+    /// Records what was put in force.
     pub(crate) fn deploy(&mut self, _: &Changing<'_>, deploy: Deploy, ruleset: Arc<Ruleset>) {
         self.revision = deploy.revision;
         let before = std::mem::replace(&mut self.deployed, ruleset);
@@ -191,12 +193,12 @@ impl Rulesets {
         });
     }
 
-    /// The deployed revision stays.
+    /// Confirms the deployed revision.
     pub(crate) fn confirm(&mut self, _: &Changing<'_>) {
         self.trial = None;
     }
 
-    /// Keeps why nothing came back; whether it was another reason before.
+    /// Records why a rollback failed. Returns whether the previous reason was different.
     pub(crate) fn keep_trial_problem(&mut self, _: &Changing<'_>, problem: &str) -> bool {
         let Some(trial) = &mut self.trial else {
             return true;
@@ -214,8 +216,8 @@ impl Rulesets {
     }
 }
 
-/// The ruleset that comes back. Damage is reported when it is to come back, and keeps no daemon from
-/// starting.
+/// Returns the ruleset of a pending rollback. Damage is reported at the rollback, and does not
+/// prevent a start.
 fn previous_ruleset(store: &Store, revision: u64) -> Option<Arc<Ruleset>> {
     if revision == 0 {
         return Some(Arc::default());
@@ -224,7 +226,7 @@ fn previous_ruleset(store: &Store, revision: u64) -> Option<Arc<Ruleset>> {
     from_stored(&stored).ok().map(Arc::new)
 }
 
-/// The form in which the store keeps a ruleset.
+/// Converts a ruleset to its stored form.
 pub(crate) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
     StoredRuleset {
         toml: document::print(ruleset),
@@ -236,7 +238,7 @@ pub(crate) fn to_stored(ruleset: &Ruleset) -> StoredRuleset {
     }
 }
 
-/// The ruleset of a revision; 0: none, as before the first deploy.
+/// Returns the ruleset of a revision; 0 means none, as before the first deploy.
 pub(crate) fn stored_ruleset(store: &Store, revision: u64) -> Result<Ruleset, ApiError> {
     match revision {
         0 => Ok(Ruleset::default()),
@@ -244,9 +246,9 @@ pub(crate) fn stored_ruleset(store: &Store, revision: u64) -> Result<Ruleset, Ap
     }
 }
 
-/// A ruleset as the store has kept it.
+/// Converts a ruleset from its stored form.
 fn from_stored(stored: &StoredRuleset) -> Result<Ruleset, ApiError> {
-    // What was once accepted with --force is accepted again.
+    // A ruleset that was once accepted with --force is accepted again.
     let mut ruleset = document::parse(&stored.toml, "the state store", true)?;
     for rule in &mut ruleset.rules {
         rule.id = *stored.ids.get(&rule.name).ok_or_else(|| {

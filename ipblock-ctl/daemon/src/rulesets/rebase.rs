@@ -1,5 +1,5 @@
-//! Staged edits when the deployed revision has moved meanwhile: carried over to it, or a conflict
-//! that shows both sides. Nothing that was staged is ever lost on the way.
+//! Staged edits after a change of the deployed revision: they are applied to the new one, or become
+//! a conflict that shows both sides. No staged edit is ever lost.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use crate::{
     state::Service,
 };
 
-/// Staged edits that an answer lists; the newest are left out of more.
+/// Maximum of staged edits in an answer; the newest are omitted.
 const MAX_LISTED_EDITS: usize = 1_000;
 
 impl Service {
-    /// What deploying the staged edits would change, and whose they are.
+    /// Returns what deploying the staged edits would change, and their authors.
     pub fn diff(&self, caller: &Caller) -> Result<Diff, ApiError> {
         let Snapshot {
             revision,
@@ -57,7 +57,7 @@ impl Service {
         })
     }
 
-    /// The answer when nothing is staged.
+    /// Returns the answer without staged edits.
     fn no_difference(&self) -> Diff {
         let entries = self.read().generations.entries();
         Diff {
@@ -82,9 +82,9 @@ impl Service {
         Ok(diff)
     }
 
-    /// Carries the staged edits over to the deployed revision where that is another one than they
-    /// started from. What both changed differently is refused, and stays staged as it is. So is,
-    /// unless forced, what only both together make dangerous: nobody was asked about that.
+    /// Applies the staged edits to the deployed revision if that is not their base. Refuses what
+    /// both sides changed differently, which stays staged. Unless forced, also refuses dangers that
+    /// only both together cause, because no operator has confirmed them.
     pub(crate) fn rebase_staged(
         &self,
         changing: &Changing<'_>,
@@ -132,15 +132,15 @@ impl Service {
         Ok(())
     }
 
-    /// As [`Service::rebase_staged`], for who has just moved the revision: a conflict is told to
-    /// whoever deploys the edits.
+    /// As [`Service::rebase_staged`], after a change of the revision: a later deploy of the edits
+    /// reports a conflict.
     pub(crate) fn rebase_staged_if_possible(&self, changing: &Changing<'_>) {
         if let Err(error) = self.rebase_staged(changing, false) {
             info!(%error, "staged edits stay as they are");
         }
     }
 
-    /// The staged edits, oldest first.
+    /// Returns the staged edits, oldest first.
     pub(crate) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
         let edits = self.store.staged_edits()?.into_iter();
         let listed = edits.take(MAX_LISTED_EDITS);
@@ -181,7 +181,7 @@ fn describe(conflicts: &[PatchConflict], base: &Ruleset) -> Vec<ConflictInfo> {
         .collect()
 }
 
-/// What one side made of a rule, one line a field.
+/// Returns how one side changed a rule, one line per field.
 fn changes(before: Option<&Rule>, after: Option<&Rule>) -> Vec<String> {
     let of = |rule: Option<&Rule>| Ruleset {
         rules: rule.cloned().into_iter().collect(),

@@ -1,4 +1,4 @@
-//! The staged set: edits on their way to a deploy.
+//! The staged set: edits before their deploy.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Service {
-    /// Stages edits: all of them or none. They are on disk when this returns.
+    /// Stages edits, all or none. They are on disk when this returns.
     pub fn stage(&self, request: &EditRequest, author: &Author) -> Result<Staged, ApiError> {
         if request.edits.is_empty() {
             return Err(ApiError::new(ErrorKind::Invalid, "a request without edits")
@@ -36,8 +36,8 @@ impl Service {
         };
         let mut ruleset = Ruleset::clone(edited);
         let mut clocks = Now::read();
-        // Ends are reckoned from here: in whole milliseconds they can be read, and the store keeps
-        // all of them.
+        // Ends are relative to this time: whole milliseconds are readable, and the store keeps them
+        // exactly.
         clocks.wall = end_times::to_millisecond(clocks.wall);
         let now = clocks.wall;
         let mut done = Vec::new();
@@ -80,7 +80,7 @@ impl Service {
                 done,
             });
         }
-        // What cannot be compiled is refused now, not at the deploy.
+        // A ruleset that cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
         let durations = rule_durations::given(&request.edits, &ruleset, &clocks);
@@ -114,7 +114,8 @@ impl Service {
         Ok(Staged { staged, base, done })
     }
 
-    /// Drops what is staged; with `own` only where that many edits are staged, all of them by this author.
+    /// Discards the staged set; with `own`, only if that number of edits is staged, all of them by
+    /// this author.
     pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
         let changing = &self.begin_change();
         let Snapshot {
@@ -149,7 +150,7 @@ impl Service {
         })
     }
 
-    /// Drops what is staged, with what the audit trail keeps of it.
+    /// Discards the staged set, and records it in the audit trail.
     fn drop_staged(
         &self,
         changing: &Changing<'_>,
@@ -162,7 +163,7 @@ impl Service {
         Ok(())
     }
 
-    /// Forgets what is staged.
+    /// Forgets the staged set.
     pub(crate) fn forget_staged(&self, changing: &Changing<'_>) -> Result<(), ApiError> {
         self.store.clear_staged()?;
         self.write().rulesets.unstage(changing);
@@ -170,7 +171,7 @@ impl Service {
         Ok(())
     }
 
-    /// The deployed or the staged ruleset as TOML that says which revision it is made from.
+    /// Returns the deployed or the staged ruleset as TOML with its revision.
     pub(crate) fn ruleset(&self, which: Which) -> Result<RulesetText<RulesetToml>, ApiError> {
         let Snapshot {
             revision,
@@ -194,7 +195,7 @@ impl Service {
         })
     }
 
-    /// One rule, staged edits applied, as `rule edit` opens it.
+    /// Returns one rule, including staged edits, for `rule edit`.
     pub(crate) fn rule_text(&self, name: &str) -> Result<RuleText<RuleToml>, ApiError> {
         let state = self.read();
         let rule = name
@@ -210,7 +211,7 @@ impl Service {
         })
     }
 
-    /// Keeps who did what. What was done is done: a trail that cannot be written does not undo it.
+    /// Adds an entry to the audit trail. If that fails, the action is not undone.
     pub(crate) fn audit(&self, author: &Author, what: &str, detail: &str) {
         let kept = self.store.audit(&AuditEntry {
             time: Timestamp::now(),

@@ -1,4 +1,4 @@
-//! When the wall clock is set: rules that end at a time end at that time.
+//! Steps of the wall clock: a rule with an end as a time ends at that time.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Service {
-    /// Reckons the kernel's deadlines of rules anew when the wall clock was set: a rule that ends at
-    /// a time ends at that time. Called every second.
+    /// Recomputes the kernel's deadlines of rules after a step of the wall clock, so that a rule
+    /// with an end as a time ends at that time. Called every second.
     pub(crate) fn follow_wall_clock(&self) -> Result<(), ApiError> {
         let offset = end_times::wall_offset(&Now::read());
         if end_times::is_a_step(self.read().rulesets.wall_offset(), offset) {
@@ -30,7 +30,8 @@ impl Service {
         Ok(())
     }
 
-    /// Takes up which ends the store still keeps, where rules may have gone that were never deployed.
+    /// Reads again which ends the store still has, after rules were removed that were never
+    /// deployed.
     pub(crate) fn reload_durations(&self, changing: &Changing<'_>) {
         if !self.read().rulesets.has_durations() {
             return;
@@ -40,7 +41,7 @@ impl Service {
                 let mut state = self.write();
                 state.rulesets.set_durations(changing, Durations(kept));
             }
-            // More than there are: they are of rules that are nowhere.
+            // There are more than necessary: they belong to rules that do not exist.
             Err(error) => warn!(%error, "ends of rules that are gone stay in memory"),
         }
     }

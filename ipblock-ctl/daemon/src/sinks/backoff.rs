@@ -1,21 +1,21 @@
-//! How long to wait before the next try.
+//! Delays before the next attempt.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     time::Duration,
 };
 
-/// What the waits are made of.
+/// The parameters of the delays.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
-    /// Before the second try, at most.
+    /// Maximum before the second attempt.
     pub(super) first: Duration,
-    /// Before any other; each is twice the one before.
+    /// Maximum before any other; each is twice the previous one.
     pub(super) most: Duration,
-    /// What a receiver may ask for.
+    /// Maximum that a receiver may request.
     pub(super) asked_most: Duration,
-    /// A share of the wait, 0 to 1, that is left out, so that many daemons whose receiver was down
-    /// do not come back all at once.
+    /// A random share of the delay, 0 to 1, that is subtracted, so that many daemons do not return
+    /// to a receiver at the same time.
     pub(super) left_out: fn() -> f64,
 }
 
@@ -30,21 +30,21 @@ impl Default for Timing {
     }
 }
 
-/// From 0 to a half, by chance: the hasher's keys are random.
+/// Returns a random number from 0 to a half: the hasher's keys are random.
 fn up_to_a_half() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     let [byte, ..] = random.to_le_bytes();
     f64::from(byte) / 512.0
 }
 
-/// Failures in a row.
+/// Consecutive failures.
 pub(super) struct Backoff {
     timing: Timing,
     next: Duration,
 }
 
 impl Backoff {
-    /// None yet.
+    /// Returns a state without failures.
     pub(super) fn new(timing: Timing) -> Self {
         Self {
             timing,
@@ -52,12 +52,12 @@ impl Backoff {
         }
     }
 
-    /// There was none this time.
+    /// Records a success.
     pub(super) fn reset(&mut self) {
         self.next = self.timing.first;
     }
 
-    /// The wait after one more; longer when the receiver asks for it.
+    /// Records a failure and returns the delay; longer if the receiver requests it.
     pub(super) fn wait(&mut self, asked: Option<Duration>) -> Duration {
         let wait = self.next;
         self.next = self.timing.most.min(self.next.saturating_mul(2));

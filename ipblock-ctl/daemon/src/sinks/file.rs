@@ -1,7 +1,7 @@
-//! Alerts in a file, one JSON object a line, with rotation.
+//! Alerts in a file, one JSON object per line, with rotation.
 //!
-//! The file is opened for each batch: whoever renames or removes it meanwhile (logrotate) need not
-//! tell the daemon.
+//! The file is opened for each batch, so a program that renames or removes it (logrotate) does not
+//! have to signal the daemon.
 
 use std::{
     ffi::OsString,
@@ -19,13 +19,13 @@ use nix::{
 
 use super::{Batch, DeliveryError, Receiver};
 
-/// Alerts in one write. Few enough that a file ends near its size.
+/// Alerts per write: few, so that a file ends near its maximum size.
 const BATCH: usize = 100;
 
-/// Readable to its group, such as `adm`; alerts name people's addresses.
+/// Readable by its group, such as `adm`; alerts contain people's addresses.
 const MODE: u32 = 0o640;
 
-/// A file and those that it was renamed to.
+/// A file with its renamed predecessors.
 pub(super) struct File {
     path: PathBuf,
     max_bytes: u64,
@@ -33,7 +33,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Nothing is opened yet.
+    /// Returns a file that is not opened yet.
     pub(super) fn new(path: PathBuf, max_bytes: u64, keep: u32) -> Self {
         Self {
             path,
@@ -42,15 +42,15 @@ impl File {
         }
     }
 
-    /// The name of a renamed file; 1 is the newest.
+    /// Returns the name of a renamed file; 1 is the newest.
     fn renamed(&self, number: u32) -> PathBuf {
         let mut name = OsString::from(&self.path);
         name.push(format!(".{number}"));
         name.into()
     }
 
-    /// Makes room for a new file. What is there is found again however far this came before it
-    /// failed.
+    /// Makes room for a new file. After a failure at any step, a later call finds all existing
+    /// files.
     fn rotate(&self) -> io::Result<()> {
         if self.keep == 0 {
             return fs::remove_file(&self.path);
@@ -61,9 +61,9 @@ impl File {
         rename_if_there(&self.path, &self.renamed(1))
     }
 
-    /// Opens the file, which is made where it is missing. No link is followed, and no file taken that
-    /// another user has put there: who may write to the directory could otherwise make root write to
-    /// any file, or read the alerts.
+    /// Opens the file, and creates it if it is missing. Follows no link, and accepts no file that
+    /// another user has put there: otherwise a user with write access to the directory could make
+    /// root write to any file, or read the alerts.
     fn open(&self) -> io::Result<fs::File> {
         let file = OpenOptions::new()
             .read(true)
@@ -127,8 +127,8 @@ impl Receiver for File {
     }
 }
 
-/// Why nothing can be written to a file of this path, and what to do, as far as can be told without
-/// making it.
+/// Returns why nothing can be written to this path, and what to do, as far as that is known without
+/// creating the file.
 pub(crate) fn obstacle(path: &Path) -> Option<Diagnostic> {
     let directory = path.parent().unwrap_or(path);
     let shown = directory.display();
@@ -165,8 +165,8 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Adds whole lines, or nothing. A line that something tore before (a power loss) is ended first,
-/// so that it spoils no other.
+/// Appends whole lines, or nothing. First ends a line that was truncated earlier (by a power loss),
+/// so that it damages no other.
 fn append(file: &mut fs::File, length: u64, lines: &[u8]) -> io::Result<()> {
     let mut text = Vec::new();
     if let Some(last) = length.checked_sub(1) {
@@ -178,9 +178,10 @@ fn append(file: &mut fs::File, length: u64, lines: &[u8]) -> io::Result<()> {
     }
     text.extend_from_slice(lines);
     file.write_all(&text).inspect_err(|_| {
-        // Part of it may be there. Longer still than before: nobody has emptied it meanwhile.
+        // A part may have been written. The file is still longer than before, so no other process
+        // has emptied it meanwhile.
         if file.metadata().is_ok_and(|now| now.len() > length) {
-            // Where this fails too, the next write ends the torn line.
+            // If this fails too, the next write ends the truncated line.
             drop(file.set_len(length));
         }
     })

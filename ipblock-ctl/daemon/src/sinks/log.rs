@@ -1,11 +1,11 @@
-//! Alerts in the daemon's own log: an event each, with target `alert`.
+//! Alerts in the daemon's own log: one event per alert, with target `alert`.
 
 use ipblock_api::types::AlertInfo;
 use tracing::warn;
 
 use super::{Batch, DeliveryError, Receiver};
 
-/// Alerts between two looks at the queue.
+/// Alerts between two checks of the queue.
 const BATCH: usize = 256;
 
 /// The log.
@@ -22,7 +22,7 @@ impl Receiver for Log {
     }
 }
 
-/// Nothing here comes from the network but addresses and numbers, so none can break the line.
+/// Only addresses and numbers come from the network here, so no value can break the line.
 fn tell(alert: &AlertInfo) {
     let kind = alert.kind.as_str();
     let action = alert.action.as_str();

@@ -1,10 +1,10 @@
-//! Where alerts go: the log, files, webhooks.
+//! The sinks of alerts: the log, files, webhooks.
 //!
-//! Every sink has a bounded queue and a thread of its own. One that hangs, fails or panics holds up
-//! neither another nor whoever offers alerts; what it cannot take in time is lost for it alone, and
-//! counted. What is an alert is not decided here.
+//! Every sink has a bounded queue and its own thread. If one hangs, fails or panics, it delays
+//! neither another sink nor the code that offers alerts. What it cannot accept in time is lost only
+//! for this sink, and counted. Other modules decide what is an alert.
 //!
-//! For each sink `offered == delivered + lost + queued` holds at every moment.
+//! For each sink `offered == delivered + lost + queued` is true at every moment.
 
 mod backoff;
 mod file;
@@ -35,29 +35,29 @@ use ipblock_api::types::{AlertInfo, SinkKind, SinkStatus};
 
 use super::settings::{SinkConfig, SinkTarget};
 
-/// What hands alerts over. It may block: it has a thread to itself.
+/// Delivers alerts. It may block, because it has its own thread.
 trait Receiver {
-    /// Alerts that it takes at once, at most.
+    /// Returns the maximum of alerts per call.
     fn batch(&self) -> usize;
 
-    /// Hands a batch over, all of it or nothing as far as can be told.
+    /// Delivers a batch, as far as known completely or not at all.
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
 }
 
-/// Why a batch was not delivered. Details hold no secrets: no value of a header, and of a URL no
-/// more than its host.
+/// Why a batch was not delivered. Details contain no secrets: no value of a header, and only the
+/// host of a URL.
 #[derive(Debug, PartialEq, Eq)]
 enum DeliveryError {
-    /// It may go well later.
+    /// A later attempt may succeed.
     Again {
-        /// What stands in the way.
+        /// The reason.
         detail: String,
-        /// How long the receiver asks to be left alone.
+        /// The delay that the receiver requests.
         after: Option<Duration>,
     },
-    /// This batch will never be taken.
+    /// This batch will never be accepted.
     Refused {
-        /// Why.
+        /// The reason.
         detail: String,
     },
 }
@@ -71,7 +71,7 @@ impl DeliveryError {
     }
 }
 
-/// Makes a receiver, and makes it anew after a panic.
+/// Creates a receiver, and recreates it after a panic.
 type MakeReceiver = Box<dyn Fn() -> Box<dyn Receiver> + Send>;
 
 /// A sink before it runs.
@@ -113,18 +113,18 @@ impl From<&SinkConfig> for SinkPlan {
     }
 }
 
-/// One that runs.
+/// A running sink.
 struct Sink {
     name: String,
     kind: SinkKind,
     queue: Arc<Queue>,
 }
 
-/// Every sink of the configuration. Dropping it gives up what still waits.
+/// Every sink of the configuration. A drop discards what still waits.
 pub(super) struct Sinks(Vec<Sink>);
 
 impl Sinks {
-    /// Starts them. One that cannot be started is there all the same, failing, and loses what it is
+    /// Starts the sinks. One that cannot be started exists as failing, and loses what it is
     /// offered.
     pub(super) fn start(configs: &[SinkConfig]) -> Self {
         Self::begin(configs.iter().map(SinkPlan::from), Timing::default())
@@ -134,7 +134,7 @@ impl Sinks {
         Self(plans.into_iter().map(|plan| start(plan, timing)).collect())
     }
 
-    /// Hands alerts to every sink, oldest first. Never blocks. A sink whose queue is full loses its
+    /// Passes alerts to every sink, oldest first. Never blocks. A sink with a full queue loses its
     /// oldest.
     pub(super) fn offer(&self, alerts: &Arc<[AlertInfo]>) {
         for sink in &self.0 {
@@ -142,7 +142,7 @@ impl Sinks {
         }
     }
 
-    /// How each of them does, in the order of the configuration.
+    /// Returns the state of each sink, in the order of the configuration.
     pub(super) fn status(&self) -> Vec<SinkStatus> {
         let status = self.0.iter().map(|sink| {
             let progress = sink.queue.progress();
@@ -159,8 +159,8 @@ impl Sinks {
         status.collect()
     }
 
-    /// Takes nothing more, and lets all of them together have so long for what waits. A sink that
-    /// fails meanwhile is not waited for. What is left then is lost.
+    /// Accepts nothing more, and gives all of them together `at_most` time to deliver what waits.
+    /// Does not wait for a failing sink. The rest is lost.
     pub(super) fn stop(&self, at_most: Duration) {
         let start = Instant::now();
         for sink in &self.0 {
@@ -194,8 +194,7 @@ fn start(plan: SinkPlan, timing: Timing) -> Sink {
             let queue = Arc::clone(&queue);
             move || worker::work(&queue, &plan.name, &plan.make, timing)
         });
-    // Nobody waits for the thread: `stop` waits for the queue, which a sink that hangs cannot hold
-    // up.
+    // The thread is not joined: `stop` waits for the queue, which a hanging sink cannot block.
     if let Err(error) = started {
         warn!(sink = %name, %error, "a sink has no thread");
         queue.fail(format!("no thread: {error}"));

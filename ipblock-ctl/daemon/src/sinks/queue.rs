@@ -1,4 +1,4 @@
-//! What waits for one sink, and what has become of the rest.
+//! The queue of one sink, and the counts of its alerts.
 
 use std::{
     collections::VecDeque,
@@ -9,24 +9,24 @@ use std::{
 
 use ipblock_api::types::{AlertInfo, SinkState};
 
-/// Alerts that were offered together, or what is left of them. Never empty.
+/// Alerts that were offered together, or the rest of them. Never empty.
 #[derive(Debug)]
 struct OfferRest {
     alerts: Arc<[AlertInfo]>,
     rest: Range<usize>,
 }
 
-/// Alerts that are under way, oldest first. Never empty.
+/// Alerts in progress, oldest first. Never empty.
 #[derive(Debug)]
 pub(super) struct Batch(Vec<OfferRest>);
 
 impl Batch {
-    /// How many.
+    /// Returns their number.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|part| part.rest.len()).sum()
     }
 
-    /// All of them, oldest first.
+    /// Returns all of them, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &AlertInfo> {
         let slices = self.0.iter().map(|part| part.alerts.get(part.rest.clone()));
         slices.flat_map(Option::unwrap_or_default)
@@ -42,14 +42,14 @@ impl From<Vec<AlertInfo>> for Batch {
     }
 }
 
-/// What may still happen.
+/// The operations that are still possible.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Everything.
+    /// All.
     Open,
-    /// What waits is delivered; nothing more is taken.
+    /// Waiting alerts are delivered; no new ones are accepted.
     Closing,
-    /// Nothing.
+    /// None.
     Closed,
 }
 
@@ -57,7 +57,7 @@ struct QueueState {
     waiting: VecDeque<OfferRest>,
     /// Alerts in `waiting`.
     waits: usize,
-    /// Alerts in the batch that was taken.
+    /// Alerts in the batch in progress.
     under_way: usize,
     delivered: u64,
     lost: u64,
@@ -65,20 +65,20 @@ struct QueueState {
     phase: Phase,
 }
 
-/// What [`Queue::progress`] returns.
+/// The result of [`Queue::progress`].
 pub(super) struct Progress {
-    /// Why the last try failed; `None` when it did not.
+    /// Why the last attempt failed; `None` if it did not.
     pub(super) detail: Option<String>,
     /// Alerts delivered.
     pub(super) delivered: u64,
-    /// Alerts given up.
+    /// Alerts lost.
     pub(super) lost: u64,
-    /// Alerts that wait or are under way.
+    /// Alerts that wait or are in progress.
     pub(super) queued: u64,
 }
 
 impl Progress {
-    /// The detail in a word.
+    /// Returns the detail as a word.
     pub(super) fn state(&self) -> SinkState {
         match self.detail {
             None => SinkState::Ok,
@@ -87,25 +87,26 @@ impl Progress {
     }
 }
 
-/// What [`Queue::put_back`] met.
+/// The result of [`Queue::put_back`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PutBack {
-    /// The first failure in a row.
+    /// Whether this is the first failure in a row.
     pub(super) is_first: bool,
-    /// More may be offered.
+    /// Whether more may be offered.
     pub(super) is_open: bool,
 }
 
-/// A bounded queue that keeps the newest: they say what happens now, and the store has them all.
+/// A bounded queue that keeps the newest: they show the present situation, and the store has all of
+/// them.
 pub(super) struct Queue {
-    /// Alerts that may wait.
+    /// Maximum of alerts that wait.
     room: usize,
     state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 impl Queue {
-    /// An empty one.
+    /// Returns an empty queue.
     pub(super) fn new(room: usize) -> Self {
         Self {
             room,
@@ -122,7 +123,7 @@ impl Queue {
         }
     }
 
-    /// Adds alerts; the oldest go when there is no room. The lock is never held during a delivery.
+    /// Adds alerts; without room, the oldest are lost. The lock is never held during a delivery.
     pub(super) fn offer(&self, alerts: &Arc<[AlertInfo]>) {
         if alerts.is_empty() {
             return;
@@ -141,7 +142,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits for alerts and takes the oldest, so many at most; `None`: there will be no more.
+    /// Waits for alerts and takes the oldest, at most `at_most`; `None` if there will be no more.
     pub(super) fn take(&self, at_most: usize) -> Option<Batch> {
         let mut state = self.lock();
         loop {
@@ -159,7 +160,8 @@ impl Queue {
         }
     }
 
-    /// The batch that was taken is delivered. Returns whether the sink failed before.
+    /// Records that the batch in progress was delivered. Returns whether the sink had failed
+    /// before.
     pub(super) fn delivered(&self) -> bool {
         let mut state = self.lock();
         state.delivered += std::mem::take(&mut state.under_way) as u64;
@@ -167,7 +169,8 @@ impl Queue {
         state.detail.take().is_some()
     }
 
-    /// The batch that was taken is lost. Returns whether this is the first failure in a row.
+    /// Records that the batch in progress is lost. Returns whether this is the first failure in a
+    /// row.
     pub(super) fn refused(&self, detail: String) -> bool {
         let mut state = self.lock();
         state.lost += std::mem::take(&mut state.under_way) as u64;
@@ -175,10 +178,10 @@ impl Queue {
         state.detail.replace(detail).is_none()
     }
 
-    /// Puts the batch that was taken back in its place; the oldest go when there is no room.
+    /// Puts the batch in progress back; without room, the oldest are lost.
     pub(super) fn put_back(&self, batch: Batch, detail: String) -> PutBack {
         let mut state = self.lock();
-        // What was given up meanwhile is counted already.
+        // What was discarded meanwhile is counted already.
         if std::mem::take(&mut state.under_way) > 0 {
             state.waits += batch.len();
             for part in batch.0.into_iter().rev() {
@@ -192,12 +195,12 @@ impl Queue {
         }
     }
 
-    /// Says what stands in the way.
+    /// Records the reason of a failure.
     pub(super) fn fail(&self, detail: String) {
         self.lock().detail = Some(detail);
     }
 
-    /// Waits for so long, or until the queue closes.
+    /// Waits for `duration`, or until the queue closes.
     pub(super) fn pause(&self, duration: Duration) {
         let is_open = |state: &mut QueueState| state.phase == Phase::Open;
         let paused = self
@@ -206,7 +209,7 @@ impl Queue {
         drop(paused.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes nothing more.
+    /// Closes the queue for new alerts.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
@@ -215,7 +218,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until nothing waits and nothing is under way, so long at most.
+    /// Waits until no alert waits or is in progress, at most for `at_most`.
     pub(super) fn wait_until_done(&self, at_most: Duration) {
         let is_busy = |state: &mut QueueState| state.waits + state.under_way > 0;
         let waited = self
@@ -224,7 +227,7 @@ impl Queue {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Ends it: what waits or is under way is lost. Returns how many those are.
+    /// Ends the queue: alerts that wait or are in progress are lost. Returns their number.
     pub(super) fn give_up(&self) -> u64 {
         let mut state = self.lock();
         state.phase = Phase::Closed;
@@ -236,7 +239,7 @@ impl Queue {
         left
     }
 
-    /// How it goes.
+    /// Returns the counts.
     pub(super) fn progress(&self) -> Progress {
         let state = self.lock();
         Progress {
@@ -277,7 +280,7 @@ impl QueueState {
         parts
     }
 
-    /// Loses the oldest that wait until no more than so many do.
+    /// Loses the oldest that wait until at most `room` are left.
     fn shrink_to(&mut self, room: usize) {
         let lost = self.waits.saturating_sub(room);
         if lost > 0 {

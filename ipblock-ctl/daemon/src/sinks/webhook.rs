@@ -1,7 +1,7 @@
 //! Alerts as HTTP POST of JSON arrays.
 //!
-//! At least once: a request whose answer does not come is sent again, so a receiver may see an alert
-//! twice, with the same `id`. No redirect is followed: headers hold secrets.
+//! Delivery is at least once: a request without an answer is sent again, so a receiver may see an
+//! alert twice, with the same `id`. Redirects are not followed, because headers contain secrets.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,20 +14,21 @@ use ureq::{
 
 use super::{Batch, DeliveryError, Receiver};
 
-/// What is read of an answer's body, which nobody looks at: senders like to be read to the end.
+/// Maximum that is read of an answer's body. It is not used, but senders prefer to be read to the
+/// end.
 const ANSWER: u64 = 64 << 10;
 
-/// How long that may take.
+/// Timeout of that.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// Who asks.
+/// The user agent.
 const USER_AGENT: &str = concat!("ipblock/", env!("CARGO_PKG_VERSION"));
 
 /// One URL.
 pub(super) struct Webhook {
     agent: Agent,
     url: String,
-    /// What may be told of the URL: paths and queries hold secrets.
+    /// The part of the URL that may be shown: paths and queries may contain secrets.
     origin: String,
     headers: Vec<(String, String)>,
     timeout: Duration,
@@ -35,7 +36,7 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    /// Nothing is sent yet.
+    /// Returns a webhook that has sent nothing yet.
     pub(super) fn new(
         url: &str,
         headers: Vec<(String, String)>,
@@ -48,8 +49,8 @@ impl Webhook {
             .user_agent(USER_AGENT)
             .timeout_global(Some(timeout))
             .timeout_recv_body(Some(ANSWER_TIME))
-            // An idle connection may be closed just when it is used again, which would be one more
-            // way to fail; a busy receiver gets large batches instead.
+            // The server may close an idle connection at the moment of its reuse, which would be
+            // another kind of failure; a busy receiver gets large batches instead.
             .max_idle_connections(0)
             .tls_config(
                 TlsConfig::builder()
@@ -57,7 +58,7 @@ impl Webhook {
                     .build(),
             );
         if is_loopback(url) {
-            // A proxy has no way to this host's own receivers.
+            // A proxy cannot reach this host's own receivers.
             config = config.proxy(None);
         }
         Self {
@@ -77,7 +78,7 @@ impl Webhook {
         }
         let mut response = request.send(body)?;
         let answer = response.body_mut().with_config().limit(ANSWER);
-        // The status is the answer, whatever becomes of the rest.
+        // The status is the answer, whatever the body is.
         drop(answer.read_to_vec());
         let (parts, _) = response.into_parts();
         Ok((parts.status, parts.headers))
@@ -105,7 +106,7 @@ impl Webhook {
         Err(DeliveryError::Refused { detail })
     }
 
-    /// What a failed request came to, without the URL that some errors quote.
+    /// Describes a failed request, without the URL that some errors contain.
     fn why(&self, error: &Error) -> String {
         let why = match error {
             Error::Timeout(_) => format!("no answer within {:?}", self.timeout),
@@ -161,7 +162,7 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3).
+/// Parses seconds, or a date (RFC 9110, 10.2.3).
 fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -172,7 +173,7 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     Duration::try_from(until.duration_since(now)).ok()
 }
 
-/// Scheme, host and port: what may be told of a URL.
+/// Returns scheme, host and port: the part of a URL that may be shown.
 pub(crate) fn origin(url: &str) -> String {
     let Ok(url) = url.parse::<Uri>() else {
         return "webhook".to_owned();

@@ -1,4 +1,4 @@
-//! The thread of one sink: takes what waits, delivers it, tries again.
+//! The thread of one sink: takes waiting alerts, delivers them, and retries.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +13,7 @@ use super::{
     queue::Queue,
 };
 
-/// What is told of a panic.
+/// The message after a panic.
 const DEFECT: &str = "a defect in ipblockd: it panicked; the log says where";
 
 /// Delivers until the queue ends.
@@ -22,7 +22,7 @@ pub(super) fn work(queue: &Queue, name: &str, make: &MakeReceiver, timing: Timin
     let mut receiver = make();
     let mut backoff = Backoff::new(timing);
     while let Some(batch) = queue.take(receiver.batch()) {
-        // A receiver that panics is made anew, so nothing half-changed is seen again.
+        // A receiver that panics is recreated, so its inconsistent state is never used.
         match catch_unwind(AssertUnwindSafe(|| receiver.deliver(&batch))) {
             Ok(Ok(())) => {
                 backoff.reset();
@@ -43,14 +43,14 @@ pub(super) fn work(queue: &Queue, name: &str, make: &MakeReceiver, timing: Timin
                     warn!(sink = %name, detail, "alerts cannot be delivered");
                 }
                 if !put_back.is_open {
-                    // The daemon stops, and does not wait for what fails.
+                    // The daemon stops, and does not wait for a failing sink.
                     return;
                 }
-                // The last try when it is closed meanwhile.
+                // The last attempt, if the queue closes meanwhile.
                 queue.pause(backoff.wait(after));
             }
             Err(_panic) => {
-                // Whatever it was about this batch would be so the next time.
+                // The same batch would cause the same panic again.
                 queue.refused(DEFECT.to_owned());
                 warn!(sink = %name, "delivering alerts panicked");
                 receiver = make();
@@ -59,7 +59,7 @@ pub(super) fn work(queue: &Queue, name: &str, make: &MakeReceiver, timing: Timin
     }
 }
 
-/// Ends the queue with the thread, however that ends.
+/// Ends the queue when the thread ends for any reason.
 struct Ended<'a> {
     queue: &'a Queue,
     name: &'a str,

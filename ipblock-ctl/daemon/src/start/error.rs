@@ -6,7 +6,7 @@ use ipblock_policy::Hinted;
 use ipblock_store::StoreError;
 use thiserror::Error;
 
-/// Why the daemon does not start. The kernel filters on as before.
+/// Why the daemon does not start. The kernel continues to filter.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The state store.
@@ -18,13 +18,13 @@ pub enum StartError {
     /// Everything else.
     #[error(transparent)]
     Other(#[from] ApiError),
-    /// What is pinned belongs to another state directory.
+    /// The pins belong to another state directory.
     #[error(
         "the filter pinned under {pins} was made from another state directory than {state_dir}; it \
          keeps filtering"
     )]
     OtherStore {
-        /// Where it is pinned.
+        /// The directory of the pins.
         pins: String,
         /// The state directory given.
         state_dir: String,
@@ -32,7 +32,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether the daemon lacks rights.
+    /// Whether the daemon lacks permissions.
     #[must_use]
     pub fn is_not_permitted(&self) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! What a start looks at before its first write. A daemon that refuses to start has changed nothing:
-//! no file, no row, no pin, no map of the filter that another one may look after.
+//! The checks of a start before its first write. A daemon that refuses to start has changed
+//! nothing: no file, no row, no pin, and no map of a filter that may belong to another daemon.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::{
     start::error::StartError, state::State,
 };
 
-/// Looks at everything that a start needs, and refuses what it could not start with. The store is
-/// still to be opened: that is the first write.
+/// Checks everything that a start needs, and rejects what it could not start with. The store is
+/// opened later: that is the first write.
 pub(crate) fn examine(settings: &Settings) -> Result<StoreView, StartError> {
     let look = Store::look(&settings.state_dir)?;
     let pins = PinDirectory::examine(&settings.bpffs)?;
@@ -25,12 +25,12 @@ pub(crate) fn examine(settings: &Settings) -> Result<StoreView, StartError> {
         require_readable(store, alert_counts)?;
         require_countable(store, &pinned, &running)?;
     }
-    // Last: what is wrong with the store is worth more to know.
+    // Last, because a problem of the store is more important to report.
     PinLock::take(&pins)?;
     Ok(look)
 }
 
-/// The generations that are pinned and whole; all of them have to be this store's.
+/// Returns the complete pinned generations, all of which must belong to this store.
 fn own_generations(
     pins: &PinDirectory,
     store: Option<&Store>,
@@ -49,7 +49,7 @@ fn own_generations(
                 own.push(generation);
             }
             Err(error @ DatapathError::NotPermitted { .. }) => return Err(error.into()),
-            // Its making was interrupted; or it may be on a link, where it is replaced, and its pins
+            // Its build was interrupted; or it may be on a link, where it is replaced, and its pins
             // are removed.
             Ok(None) | Err(_) => {}
         }
@@ -57,7 +57,7 @@ fn own_generations(
     Ok(own)
 }
 
-/// Programs that run on our links.
+/// Returns the programs on our links.
 pub(crate) fn programs_on_links(pins: &PinDirectory) -> Result<BTreeSet<u32>, DatapathError> {
     let mut programs = BTreeSet::new();
     for interface in pins.linked_interfaces()? {
@@ -70,7 +70,7 @@ pub(crate) fn programs_on_links(pins: &PinDirectory) -> Result<BTreeSet<u32>, Da
     Ok(programs)
 }
 
-/// Reads what a start reads of the store.
+/// Reads everything that a start reads from the store.
 fn require_readable(store: &Store, alert_counts: Option<u32>) -> Result<(), StartError> {
     State::load(store)?;
     stored_bans(store, &Now::read())?;
@@ -87,7 +87,7 @@ fn require_readable(store: &Store, alert_counts: Option<u32>) -> Result<(), Star
     Ok(())
 }
 
-/// Reads what generations stand for that are taken over, undone or finished.
+/// Reads the classes of generations that are adopted, undone or finished.
 fn require_countable(
     store: &Store,
     pinned: &[Generation],

@@ -1,4 +1,4 @@
-//! A start: examine what is there, take it over, finish what was interrupted.
+//! The start: examines the present state, adopts it, and finishes what was interrupted.
 
 pub(crate) mod error;
 mod examine;

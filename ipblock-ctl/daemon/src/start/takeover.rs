@@ -1,5 +1,5 @@
-//! Start: meet what is pinned, finish or undo what was interrupted, put the deployed ruleset in
-//! force. The filter works on all the while.
+//! The start: adopts pins, finishes or undoes what was interrupted, and puts the deployed ruleset
+//! in force. The filter works throughout.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,15 +31,15 @@ use crate::{
     state::{Service, SharedState, State},
 };
 
-/// Generations as they are pinned, whole ones only, by number.
+/// The complete pinned generations, by number.
 type Pinned = BTreeMap<u64, Generation>;
 
 impl Service {
-    /// Opens the store, takes over what is pinned, and puts the deployed ruleset in force. What it
-    /// cannot start with it refuses before it changes anything.
+    /// Opens the store, adopts pins, and puts the deployed ruleset in force. If it cannot start, it
+    /// refuses before it changes anything.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let store = examine(&settings)?.open()?;
-        // On a full disk the daemon starts without.
+        // On a full disk the daemon starts without this.
         match store.forget_unused_durations() {
             Ok(0) => {}
             Ok(count) => info!(count, "cleared away ends of rules that are gone"),
@@ -81,7 +81,7 @@ impl Service {
         reach(Step::StartOpened);
         let changing = service.begin_start();
         let mut pinned = service.open_pinned()?;
-        // Before anything new is on a link.
+        // Before a new program is attached.
         service.fill_ban_tables();
         reach(Step::StartBansFilled);
         let unfinished = service.undo_what_reached_no_link(&mut pinned)?;
@@ -100,12 +100,12 @@ impl Service {
         service.remove_orphans()?;
         reach(Step::StartCleared);
         drop(changing);
-        // From here on it is.
+        // From here on it is consistent.
         drop(service.begin_change());
         Ok(service)
     }
 
-    /// Opens every pinned generation; one whose making was interrupted is removed.
+    /// Opens every pinned generation, and removes those whose build was interrupted.
     fn open_pinned(&self) -> Result<Pinned, StartError> {
         let mut pinned = Pinned::new();
         for number in self.pins.generation_numbers()? {
@@ -130,8 +130,8 @@ impl Service {
         Ok(pinned)
     }
 
-    /// Makes every live generation that is pinned the state's own. After a reboot there is none:
-    /// then the last checkpoint is added to the base.
+    /// Adopts every live generation that is pinned. After a reboot there is none: then the last
+    /// checkpoint is added to the base.
     fn adopt_generations(
         &self,
         changing: &Changing<'_>,
@@ -156,7 +156,7 @@ impl Service {
         Ok(state.generations.reload_base(changing, &self.store)?)
     }
 
-    /// A pinned generation with what the store knows of it.
+    /// Combines a pinned generation with its data in the store.
     pub(crate) fn live_zone(
         &self,
         generation: Generation,
@@ -176,7 +176,7 @@ impl Service {
         })
     }
 
-    /// Takes over the pinned links of remembered interfaces with whatever program they run.
+    /// Adopts the pinned links of remembered interfaces, whatever program they run.
     fn adopt_links(&self) -> Result<(), StartError> {
         for interface in self.store.interfaces()? {
             if let Err(error) = self.adopt_link(&interface) {
@@ -186,8 +186,8 @@ impl Service {
         Ok(())
     }
 
-    /// Builds and puts in force what zones lack: all of it at the first start and after a reboot,
-    /// another program after an upgrade.
+    /// Builds and puts in force what zones lack: everything at the first start and after a reboot,
+    /// a new program after an upgrade.
     fn build_missing_and_outdated(&self, changing: &Changing<'_>) -> Result<(), StartError> {
         let deployed = Arc::clone(self.read().rulesets.deployed());
         let mut outdated = BTreeSet::new();
@@ -213,9 +213,9 @@ impl Service {
         Ok(self.build_anew(changing, &outdated)?)
     }
 
-    /// Builds generations of the deployed revision for these zones and puts them in force. One that
-    /// cannot be built is told of and tried again: the other zones, and what is in the kernel of this
-    /// one, go on.
+    /// Builds generations of the deployed revision for these zones and puts them in force. A
+    /// failure is reported and tried again; the other zones, and this zone's generation in the
+    /// kernel, continue.
     pub(crate) fn build_anew(
         &self,
         changing: &Changing<'_>,
@@ -244,7 +244,7 @@ impl Service {
         put
     }
 
-    /// Tried again and again, told once.
+    /// Tried repeatedly, but reported once.
     fn could_not_build(&self, zone: &ZoneName, error: &ApiError) {
         let why = error.to_string();
         let known = self.write().drift.unbuilt.insert(zone.clone(), why.clone());
@@ -269,8 +269,8 @@ impl Service {
         Ok(fresh)
     }
 
-    /// Puts every remembered interface, and those of `--interface`, on its zone's generation. One
-    /// that cannot be attached does not keep the others from it: `status` shows it.
+    /// Attaches every remembered interface, and those of `--interface`, to its zone's generation. A
+    /// failure does not affect the others: `status` shows it.
     fn attach_remembered(&self, changing: &Changing<'_>) -> Result<(), StartError> {
         self.remember_links_without_an_interface()?;
         for interface in &self.settings.interfaces {
@@ -279,8 +279,8 @@ impl Service {
         Ok(self.put_all_on(changing, self.store.interfaces()?)?)
     }
 
-    /// A link that the store does not know (it was restored from a backup, say) filters all the
-    /// same: it is looked after in the zone whose generation it runs.
+    /// A link that the store does not know (after a restore from a backup, for example) still
+    /// filters: it is managed in the zone whose generation it runs.
     fn remember_links_without_an_interface(&self) -> Result<(), StartError> {
         let known: BTreeSet<String> = {
             let interfaces = self.store.interfaces()?.into_iter();
@@ -315,7 +315,7 @@ impl Service {
         Ok(())
     }
 
-    /// Removes pins of generations that nothing refers to any more.
+    /// Removes pins of unused generations.
     fn remove_orphans(&self) -> Result<(), StartError> {
         let live: BTreeSet<u64> = {
             let state = self.read();

@@ -1,8 +1,9 @@
-//! What a daemon left half-way when it died: finished where it had reached a link, undone otherwise.
+//! Changes that a daemon left unfinished when it died: finished if they had reached a link, undone
+//! otherwise.
 //!
 //! A deploy records its generations before the first link is switched and commits after the last
-//! one, so generations in state `built` tell that it was interrupted, and the links tell how far
-//! it had come. Nobody was told that it had succeeded.
+//! one. So generations in state `built` mean that it was interrupted, and the links show its
+//! progress. Its success was never reported.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -67,7 +68,7 @@ impl Service {
         Ok(unfinished)
     }
 
-    /// A generation that was taken off its links again has counted: that is kept.
+    /// Keeps the counts of a generation that was on links and was detached again.
     fn fold_interrupted(
         &self,
         recorded: &ipblock_store::Generation,
@@ -88,8 +89,8 @@ impl Service {
         Ok(())
     }
 
-    /// Finishes interrupted changes: the links that still run the old generation get the new one,
-    /// and the change is recorded.
+    /// Finishes interrupted changes: the links with the old generation get the new one, and the
+    /// change is recorded.
     pub(crate) fn finish(
         &self,
         changing: &Changing<'_>,
@@ -135,13 +136,13 @@ impl Service {
                 },
                 clear_staged: is_staged,
             };
-            // Nothing was granted since it was judged: no daemon was there.
+            // No ban was made since it was judged, because no daemon was running.
             self.put_in_force(changing, change, &Judge::DropsNothingNew)?;
         }
         Ok(())
     }
 
-    /// The deploy that was interrupted. A revision that was not new was on its way back.
+    /// Returns the interrupted deploy. If its revision was not new, it was a rollback.
     fn interrupted(&self, revision: u64) -> Result<Deploy, StartError> {
         let recorded = self.store.revision(revision)?;
         let is_new = recorded.is_some_and(|found| found.state == RevisionState::Prepared);
@@ -159,7 +160,7 @@ impl Service {
         })
     }
 
-    /// Builds a generation anew whose pins are gone or damaged, under another number.
+    /// Rebuilds a generation whose pins are missing or damaged, with another number.
     fn build_again(
         &self,
         changing: &Changing<'_>,

@@ -1,7 +1,7 @@
-//! Ways to reach the daemon: streams of bytes, and who is at the other end of each.
+//! Transports: byte streams to the daemon, and the identity of each peer.
 //!
-//! A transport accepts connections and vouches for a [`Principal`]. `connections::serve` does the rest, the
-//! same for each of them, and nothing beyond knows what a connection is made of.
+//! A transport accepts connections and determines a [`Principal`]. `connections::serve` does the
+//! rest, the same for each transport; the code behind it is independent of them.
 
 pub(super) mod unix;
 
@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::principal::{Origin, Principal};
 
-/// Who has made a connection, as far as that is known without waiting.
+/// The principal of a connection, as far as known without waiting.
 pub(super) enum Identity {
     /// This principal.
     Known(Principal),
-    /// [`Transport::look_up`] says it; until then the connection is of this origin.
+    /// [`Transport::look_up`] returns it; until then the connection has this origin.
     Asked(Origin),
 }
 
@@ -27,17 +27,17 @@ pub(super) trait Transport: Send + Sync + 'static {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// What the log calls it.
+    /// Its name in the log.
     const NAME: &'static str;
 
-    /// The next connection. A future that is dropped loses none.
+    /// Accepts the next connection. Cancellation loses no connection.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
 
-    /// Who has made it. Must not block: no other connection is accepted meanwhile.
+    /// Identifies the peer. Must not block: no other connection is accepted meanwhile.
     fn identify(&self, io: &Self::Io) -> Identity;
 
-    /// Who has made it, however long that takes; none closes the connection. Starts when it is first polled.
-    /// Only for [`Identity::Asked`].
+    /// Looks the peer up, which may take long; `None` closes the connection. Starts when it is
+    /// first polled. Only for [`Identity::Asked`].
     fn look_up(
         &self,
         _io: Self::Io,

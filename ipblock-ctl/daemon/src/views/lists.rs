@@ -1,4 +1,4 @@
-//! What the daemon shows of named lists and of exceptions, staged edits applied.
+//! Views of named lists and of exceptions, including staged edits.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl Service {
-    /// `GET /v1/exceptions`: rule by rule, those that are staged to go last in each.
+    /// `GET /v1/exceptions`: rule by rule; those with a staged removal come last in each.
     pub(crate) fn exceptions(&self, room: &mut Room) -> Result<impl Serialize + use<>, Refusal> {
         let (before, after, _) = both(&self.read());
         room.need((before.rules.len() + after.rules.len()) * RULE_ROOM)?;
@@ -126,7 +126,7 @@ fn both(state: &State) -> (Arc<Ruleset>, Arc<Ruleset>, Followed) {
     (before, after, state.followed.clone())
 }
 
-/// A list as it is staged, or as it is deployed where it is staged to go.
+/// Returns a list in its staged form, or the deployed one if its removal is staged.
 fn list<'a>(
     before: &'a Ruleset,
     after: &'a Ruleset,

@@ -1,4 +1,4 @@
-//! What the daemon shows: status, zones, rules, allow lists, counters.
+//! Views: status, zones, rules, allow lists, counters.
 
 mod lists;
 
@@ -35,9 +35,9 @@ use crate::{
     state::{Service, State},
 };
 
-/// Bytes that a list of rules takes for each, without the elements: counts, references, a row.
+/// Memory of a list of rules in bytes per rule, without the elements: counts, references, a row.
 pub(crate) const RULE_ROOM: usize = 256;
-/// Bytes that a comparison of two lists takes for each element.
+/// Memory of a comparison of two lists in bytes per element.
 const ELEMENT_ROOM: usize = 48;
 
 impl Service {
@@ -47,7 +47,7 @@ impl Service {
         self.status_from(&state, &state.generations.counts()?)
     }
 
-    /// The status by counts that were read already.
+    /// Returns the status with counts that were read already.
     pub(crate) fn status_from(&self, state: &State, counts: &Counts) -> Result<Status, ApiError> {
         let present = Interface::list();
         let interfaces = state.shown_interfaces(present.as_deref());
@@ -98,7 +98,7 @@ impl Service {
         })
     }
 
-    /// Says so when an operator has called off all dropping.
+    /// Reports that an operator has disabled all dropping.
     fn called_off(&self) -> Option<String> {
         let until = self.called_off_until(&Now::read())?;
         Some(format!(
@@ -106,7 +106,7 @@ impl Service {
         ))
     }
 
-    /// Until when an operator has called off all dropping.
+    /// Returns until when an operator has disabled all dropping.
     pub(crate) fn called_off_until(&self, now: &Now) -> Option<Timestamp> {
         let until = self.panic_off.until_ns().ok()?;
         (until > now.boot_ns).then(|| end_times::to_millisecond(now.wall_at(until)))
@@ -151,7 +151,7 @@ impl Service {
             .collect()
     }
 
-    /// `GET /v1/rules`: those with staged edits applied, then those staged to go.
+    /// `GET /v1/rules`: those with staged edits applied, then those with a staged removal.
     pub(crate) fn rules(&self, query: RulesQuery, room: &mut Room) -> Result<ShownRules, Refusal> {
         room.need(self.rule_count() * RULE_ROOM)?;
         Ok(self.read().show_rules(query)?)
@@ -174,13 +174,13 @@ impl Service {
         Ok(rules.info(rule, *entry))
     }
 
-    /// Rules of both sides, as a measure of what a list of them takes.
+    /// Returns the number of rules of both sides, which determines the memory of a list of them.
     pub(crate) fn rule_count(&self) -> usize {
         let state = self.read();
         state.rulesets.deployed().rules.len() + state.rulesets.edited().rules.len()
     }
 
-    /// Bytes that `GET /v1/diff` takes: ranges of both sides, and a line for each rule.
+    /// Returns the memory of `GET /v1/diff` in bytes: ranges of both sides, and a line per rule.
     pub(crate) fn room_of_a_diff(&self) -> usize {
         let entries: u64 = {
             let state = self.read();
@@ -229,7 +229,7 @@ impl Service {
     }
 }
 
-/// What a list of rules is made from. Elements are shared with the rulesets.
+/// The data of a list of rules. Elements are shared with the rulesets.
 pub(crate) struct ShownRules {
     before: Arc<Ruleset>,
     after: Arc<Ruleset>,
@@ -247,7 +247,7 @@ impl Serialize for ShownRules {
 }
 
 impl ShownRules {
-    /// The rules with staged edits applied, then those staged to go.
+    /// Returns the rules with staged edits applied, then those with a staged removal.
     fn shown(&self) -> Vec<(&Rule, EntryState)> {
         let deployed = self.before.rules.iter();
         let deployed: BTreeMap<RuleId, &Rule> = deployed.map(|rule| (rule.id, rule)).collect();
@@ -293,7 +293,7 @@ impl ShownRules {
 }
 
 impl State {
-    /// What a list of rules is made from, with each end where it is on the wall clock as it goes now.
+    /// Returns the data of a list of rules, with each end in present wall time.
     fn show_rules(&self, query: RulesQuery) -> Result<ShownRules, ApiError> {
         let now = Now::read();
         let mut entries: HashMap<RuleId, u64> = HashMap::new();
@@ -311,7 +311,7 @@ impl State {
         })
     }
 
-    /// The counters of deployed rules, by counts that were read already.
+    /// Returns the counters of deployed rules, with counts that were read already.
     pub(crate) fn counters_from(&self, counts: &Counts) -> Counters {
         let ZoneCounts { totals, bans } = counts.all_zones();
         let rules = self.rulesets.deployed().rules.iter().map(|rule| {
@@ -338,7 +338,7 @@ fn zone_counts(counts: &Counts, zone: &ZoneName) -> ZoneCounts {
     counts.zones.get(zone).copied().unwrap_or_default()
 }
 
-/// Zones of either ruleset.
+/// Returns the zones of either ruleset.
 fn zone_names(before: &Ruleset, after: &Ruleset) -> BTreeSet<ZoneName> {
     let names = before.zone_names().into_iter();
     names.chain(after.zone_names()).collect()
@@ -392,7 +392,7 @@ pub(crate) fn entry_state<T: PartialEq>(before: Option<&T>, after: Option<&T>) -
     }
 }
 
-/// Hands over address, note and state of each element: those of `after`, then those that are gone.
+/// Passes on address, note and state of each element: those of `after`, then removed ones.
 pub(crate) fn each_changed(
     before: &SharedVec<Element>,
     after: &SharedVec<Element>,
@@ -423,7 +423,7 @@ pub(crate) fn each_changed(
     gone.try_for_each(|element| take(element, EntryState::Removed))
 }
 
-/// Bytes that [`each_changed`] takes for the largest of these pairs.
+/// Returns the memory of [`each_changed`] for the largest of these pairs, in bytes.
 pub(crate) fn room_to_compare<'a>(
     pairs: impl IntoIterator<Item = (&'a SharedVec<Element>, &'a SharedVec<Element>)>,
 ) -> usize {
@@ -439,7 +439,7 @@ fn text(at: &At) -> String {
     }
 }
 
-/// A count as the API has it.
+/// Converts a count to its API type.
 fn as_count(count: ipblock_common::Count) -> Count {
     Count {
         packets: count.packets,
@@ -447,7 +447,7 @@ fn as_count(count: ipblock_common::Count) -> Count {
     }
 }
 
-/// Totals as the API has them.
+/// Converts totals to their API type.
 fn as_totals(totals: &ipblock_common::Totals) -> Totals {
     Totals {
         passed: as_count(totals[Outcome::Passed]),

@@ -1,4 +1,4 @@
-//! Episodes against a kernel that is simulated, and driven by a clock that is an argument.
+//! Episodes with a simulated kernel, driven by a clock that is an argument.
 
 use std::convert::Infallible;
 
@@ -9,12 +9,12 @@ use super::*;
 const SECOND: u64 = 1_000_000_000;
 const WINDOW: u64 = 60 * SECOND;
 
-/// The kernel's windows, as ipblock-ebpf/src/alert.rs keeps them.
+/// The kernel's windows, with the logic of ipblock-ebpf/src/alert.rs.
 #[derive(Default)]
 struct Kernel(HashMap<SourceKey, AlertWindow>);
 
 impl Kernel {
-    /// A packet; the event when it is announced.
+    /// Processes a packet; returns an event if it is announced.
     fn packet(&mut self, key: SourceKey, now: u64) -> Option<AlertEvent> {
         let before = self.0.get(&key).copied();
         if let Some(window) = before
@@ -43,7 +43,7 @@ impl Kernel {
     }
 }
 
-/// A kernel and what is told of its packets.
+/// A kernel, and the alerts about its packets.
 struct World {
     kernel: Kernel,
     episodes: Episodes,
@@ -76,7 +76,8 @@ impl World {
         self.told.extend(ended);
     }
 
-    /// What was told since the last call: time in seconds, whether it was a first one, packets.
+    /// Returns the alerts since the last call: time in seconds, whether it is the first of a
+    /// window, packets.
     fn told(&mut self) -> Vec<(u64, bool, u64)> {
         let told = std::mem::take(&mut self.told);
         told.iter()
@@ -186,7 +187,7 @@ fn a_deploy_does_not_begin_the_window_anew() {
     let mut world = World::new();
     world.packet(key(1, 1, 7), &[1], 100 * SECOND);
     world.packet(key(1, 1, 7), &[1], 101 * SECOND);
-    // Another generation with other numbers for its classes.
+    // Another generation with different numbers for its classes.
     world.packet(key(2, 5, 7), &[1], 110 * SECOND);
     world.packet(key(2, 5, 7), &[1], 111 * SECOND);
     assert_eq!(world.told(), [(100, true, 1)]);
@@ -257,7 +258,7 @@ fn a_full_table_forgets_the_quiet_first_and_still_tells_of_everybody() {
     assert_eq!(world.episodes.quiet.len(), 0);
 }
 
-/// Each packet was weighed against every source once, which kept a processor busy for a whole window.
+/// Each packet was compared with every source once, which kept a processor busy for a whole window.
 #[test]
 fn a_table_full_of_sources_that_go_on_costs_no_walk_over_it_for_each_packet() {
     const SOURCES: u32 = 1 << 16;
@@ -279,8 +280,8 @@ fn a_table_full_of_sources_that_go_on_costs_no_walk_over_it_for_each_packet() {
 }
 
 proptest! {
-    /// Whatever the times, the deploys and the looks in between: every packet is told of exactly once,
-    /// and nobody more often than once a window.
+    /// With any times, deploys and checks in between, every packet is reported exactly once, and no
+    /// source more than once per window.
     #[test]
     fn every_packet_is_told_of_once(
         steps in prop::collection::vec((0_u64..90, 0_u64..3, 0_u8..3, any::<bool>()), 1..200),

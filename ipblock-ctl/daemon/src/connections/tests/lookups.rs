@@ -1,13 +1,13 @@
-//! Users that are looked up, in databases that are slow or do not answer.
+//! Lookups of users in databases that are slow or do not answer.
 
 use ipblock_api::routes::Right;
 
 use super::*;
 
-/// Connections of one user that are looked up at a time.
+/// Maximum of simultaneous lookups for the connections of one user.
 const LOOKUPS: usize = 64;
 
-/// Lookups in a directory that does not answer.
+/// Number of lookups in a directory that does not answer.
 static HANG: AtomicUsize = AtomicUsize::new(0);
 
 fn hanging(_: u32) -> Listed {
@@ -17,13 +17,13 @@ fn hanging(_: u32) -> Listed {
     }
 }
 
-/// The daemon asks about everyone, root too.
+/// The daemon looks up every user, even root.
 fn asked(_: &UnixSocket, socket: &UnixStream) -> Identity {
     let uid = socket.peer_cred().unwrap().uid();
     Identity::Asked(Origin::Unix { uid })
 }
 
-/// Root connects first and last; whoever comes between has to be looked up.
+/// Root connects first and last; all others in between are looked up.
 fn roots_are_the_first_and_the_last(unix: &UnixSocket, socket: &UnixStream) -> Identity {
     static CAME: AtomicUsize = AtomicUsize::new(0);
     let came = CAME.fetch_add(1, Ordering::SeqCst);
@@ -53,7 +53,7 @@ fn a_user_database_that_hangs_keeps_nobody_waiting_who_does_not_need_it() {
     assert_eq!(HANG.load(Ordering::SeqCst), 1, "for all of one user's");
 }
 
-/// A directory that does not answer before it may.
+/// A directory that answers only when released.
 static SLOW: (AtomicUsize, AtomicBool) = (AtomicUsize::new(0), AtomicBool::new(false));
 
 fn slow(uid: u32) -> Listed {

@@ -1,4 +1,4 @@
-//! Answers that are made while they are read, and clients that read slowly.
+//! Answers that are computed while they are read, and clients that read slowly.
 
 use std::ops::ControlFlow;
 
@@ -7,19 +7,19 @@ use ipblock_api::error::{ApiError, ErrorKind};
 use super::*;
 use crate::answers::{Array, Sink, answer};
 
-/// More than the buffers between the two ends hold, in bytes.
+/// More than the buffers between the two ends, in bytes.
 const BUFFERED: usize = 2 << 20;
 /// An element as JSON, with the comma.
 const ELEMENT: usize = "\"0123456789\",".len();
 
-/// What was made of a list, and whether its making is over.
+/// How many elements of a list were computed, and whether that is finished.
 #[derive(Default)]
 struct Making {
     made: AtomicUsize,
     is_over: AtomicBool,
 }
 
-/// Routes to a list of so many elements, and to one that fails after as many.
+/// Routes to a list with this number of elements, and to one that fails after the same number.
 fn lists(elements: usize, making: &Arc<Making>) -> Router {
     let whole = Arc::clone(making);
     let failing = Arc::clone(making);

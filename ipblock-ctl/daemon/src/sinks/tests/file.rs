@@ -1,4 +1,4 @@
-//! The file: whole lines, rotation, and what others do to the file meanwhile.
+//! The file: whole lines, rotation, and changes of the file by other programs.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ fn write(file: &mut File, id: u64) {
     file.deliver(&batch).unwrap();
 }
 
-/// The ids of the file's lines; -1 for one that is no alert.
+/// Returns the ids of the file's lines; -1 for a line that is not an alert.
 fn ids(path: &Path) -> Vec<i64> {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));

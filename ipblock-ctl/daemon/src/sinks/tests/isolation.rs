@@ -1,4 +1,4 @@
-//! One sink never holds up another, nor whoever offers.
+//! One sink never delays another, nor the code that offers alerts.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use super::{
     QUICK, alerts, counts, until,
 };
 
-/// Blocks until the other end of its channel goes, and says that it does.
+/// Blocks until the other end of its channel is dropped, and reports that it does.
 struct Hangs(Arc<Mutex<Held<()>>>, Arc<AtomicBool>);
 
 impl Receiver for Hangs {
@@ -31,7 +31,7 @@ impl Receiver for Hangs {
     }
 }
 
-/// Keeps what it is given, and panics at one of them.
+/// Keeps what it gets, and panics at one of them.
 struct Panics(Arc<Mutex<Vec<u64>>>);
 
 impl Receiver for Panics {
@@ -96,13 +96,13 @@ fn sinks_that_hang_panic_or_cannot_even_begin_leave_the_others_alone() {
     assert_eq!(counts(&status(1)), (0, 8, 0));
     assert_eq!(status(1).state, SinkState::Failing);
 
-    // One is under way and four wait.
+    // One is in progress and four wait.
     assert_eq!(counts(&status(0)), (0, 3, 5));
     let start = Instant::now();
     sinks.stop(Duration::from_millis(50));
     assert!(start.elapsed() < Duration::from_secs(30));
     assert_eq!(counts(&status(0)), (0, 8, 0));
-    // What ends after it was given up changes no count.
+    // A delivery that ends after its alerts were discarded changes no count.
     drop(release);
     sinks.stop(Duration::from_millis(50));
     assert_eq!(counts(&status(0)), (0, 8, 0));

@@ -1,4 +1,4 @@
-//! The log: one event an alert.
+//! The log: one event per alert.
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,4 @@
-//! Sinks against real receivers: HTTP servers, files, and ones that hang or panic.
+//! Sinks with real receivers: HTTP servers, files, and ones that hang or panic.
 
 mod file;
 mod isolation;
@@ -20,7 +20,7 @@ use ipblock_policy::Action;
 use super::{Sinks, backoff::Timing};
 use crate::settings::{SinkConfig, SinkTarget};
 
-/// Waits that tests do not notice.
+/// Delays that are too short to notice.
 const QUICK: Timing = Timing {
     first: Duration::from_millis(5),
     most: Duration::from_millis(20),
@@ -28,7 +28,7 @@ const QUICK: Timing = Timing {
     left_out: || 0.0,
 };
 
-/// Waits that last longer than any test.
+/// Delays longer than any test.
 const NEVER: Timing = Timing {
     first: Duration::from_hours(1),
     most: Duration::from_hours(1),
@@ -71,12 +71,12 @@ fn one(sinks: &Sinks) -> SinkStatus {
     status
 }
 
-/// Delivered, lost and queued.
+/// Returns delivered, lost and queued.
 fn counts(status: &SinkStatus) -> (u64, u64, u64) {
     (status.delivered, status.lost, status.queued)
 }
 
-/// Waits until it is so.
+/// Waits until the condition is true.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();

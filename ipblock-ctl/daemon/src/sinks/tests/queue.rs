@@ -1,4 +1,4 @@
-//! The queue alone: what it keeps, and that nothing goes uncounted.
+//! The queue alone: what it keeps, and that every alert is counted.
 
 use super::{
     super::queue::{Batch, Queue},

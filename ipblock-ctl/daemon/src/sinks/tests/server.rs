@@ -1,4 +1,4 @@
-//! An HTTP server that answers as it is told to.
+//! An HTTP server with predefined answers.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -15,28 +15,28 @@ use ipblock_api::types::AlertInfo;
 
 use super::until;
 
-/// What becomes of one request.
+/// The answer to one request.
 #[derive(Clone, Copy)]
 pub(super) enum Answer {
     /// A status and further header lines.
     Status(u16, &'static str),
     /// 204, after a moment.
     Slow,
-    /// 204, as soon as the server is told to.
+    /// 204, when the test releases it.
     Held,
-    /// Nothing, and the connection stays.
+    /// None, and the connection stays open.
     Hang,
     /// Half a status line, then the connection ends.
     Half,
     /// 200 and half a body, then the connection ends.
     HalfBody,
-    /// What is no HTTP.
+    /// Something that is not HTTP.
     Nonsense,
 }
 
 pub(super) const OK: Answer = Answer::Status(200, "");
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     /// Request line and headers, in lower case.
@@ -58,7 +58,7 @@ struct Seen {
     stop: AtomicBool,
 }
 
-/// One that listens on the loopback address until it is dropped.
+/// Listens on the loopback address until dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     seen: Arc<Seen>,
@@ -66,7 +66,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers the requests in turn, the last answer again and again.
+    /// Answers the requests in order, and then repeats the last answer.
     pub(super) fn start(answers: &'static [Answer]) -> Self {
         Self::at("127.0.0.1:0".parse().unwrap(), answers)
     }
@@ -98,7 +98,7 @@ impl Server {
         format!("http://{}/hook?key=SECRET", self.address)
     }
 
-    /// Sends the answers that are held.
+    /// Sends the held answers.
     pub(super) fn release(&self) {
         self.seen.released.store(true, Ordering::SeqCst);
     }
@@ -107,7 +107,7 @@ impl Server {
         self.seen.requests.lock().unwrap().clone()
     }
 
-    /// The ids of every request.
+    /// Returns the ids of every request.
     pub(super) fn ids(&self) -> Vec<Vec<u64>> {
         self.requests().iter().map(Request::ids).collect()
     }

@@ -1,4 +1,4 @@
-//! The webhook against servers that are slow, fail, refuse, hang up and come back.
+//! The webhook with servers that are slow, fail, refuse, hang up and recover.
 
 use std::{
     net::TcpListener,
@@ -17,7 +17,7 @@ use crate::{
     sinks::{SinkPlan, Timing},
 };
 
-/// Longer than a loaded machine needs to answer, shorter than a test may last.
+/// Longer than the answer of a loaded machine, shorter than a test may last.
 const TIMEOUT: Duration = Duration::from_secs(50);
 
 fn webhook(url: String, queue: usize, timeout: Duration, batch: usize) -> SinkConfig {
@@ -155,7 +155,7 @@ fn a_good_status_is_enough_whatever_becomes_of_the_rest() {
 #[test]
 fn a_receiver_that_hangs_is_given_up_after_the_timeout_and_tried_again() {
     let server = Server::start(&[Answer::Hang, OK]);
-    // The second request may take longer than that on a loaded machine: then there is a third.
+    // On a loaded machine the second request may take longer than that: then there is a third.
     let config = webhook(server.url(), 100, Duration::from_millis(500), 10);
     let sinks = start(&config, QUICK);
     sinks.offer(&alerts(1..=2));
@@ -166,7 +166,7 @@ fn a_receiver_that_hangs_is_given_up_after_the_timeout_and_tried_again() {
 
 #[test]
 fn while_nobody_listens_the_newest_are_kept_and_delivered_when_somebody_does() {
-    // No other test listens at this address, and no connection comes from it.
+    // No other test listens at this address or connects from it.
     let nobody = TcpListener::bind("127.0.0.77:0").unwrap();
     let address = nobody.local_addr().unwrap();
     drop(nobody);
@@ -180,7 +180,7 @@ fn while_nobody_listens_the_newest_are_kept_and_delivered_when_somebody_does() {
         "{detail}"
     );
     sinks.offer(&alerts(4..=7));
-    // A batch that is under way comes back to the queue before it is measured again.
+    // A batch in progress returns to the queue before that is measured again.
     until_counts(&sinks, (0, 2, 5));
     let server = Server::at(address, &[OK]);
     until_counts(&sinks, (5, 2, 0));

@@ -1,4 +1,4 @@
-//! Who is at the other end of a socket, as the kernel vouches for it.
+//! The peer of a socket, as reported by the kernel.
 
 use std::{
     io,
@@ -11,10 +11,10 @@ const SO_PEERGROUPS: libc::c_int = 59;
 /// `NGROUPS_MAX` of include/uapi/linux/limits.h.
 const MOST_GROUPS: usize = 65_536;
 
-/// The supplementary groups that the peer of a unix socket had when it connected.
+/// Returns the supplementary groups of a unix socket's peer at the time of its connection.
 pub(super) fn supplementary_groups(socket: impl AsFd) -> io::Result<Vec<libc::gid_t>> {
     let fd = socket.as_fd().as_raw_fd();
-    // Nearly everyone has fewer; who has more is asked about again, with room for all.
+    // Nearly all peers have fewer. For the others a second call has room for all.
     for room in [64, MOST_GROUPS] {
         let mut groups: Vec<libc::gid_t> = vec![0; room];
         let size = size_of_val(groups.as_slice());

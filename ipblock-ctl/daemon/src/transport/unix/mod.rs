@@ -1,4 +1,4 @@
-//! The unix socket: everyone on this host may connect, and the kernel vouches for the user.
+//! The unix socket: every user of this host may connect, and the kernel reports the user.
 
 mod credentials;
 mod socket;
@@ -27,20 +27,20 @@ pub(crate) use self::users::Listed;
 /// Cached, so that a slow user database never delays root.
 static NAME_OF_ROOT: LazyLock<Arc<str>> = LazyLock::new(|| users::name_of(0));
 
-/// The socket, and what is known of its users.
+/// The socket, with the lookups of its users.
 pub(crate) struct UnixSocket {
     listener: UnixListener,
     users: Users,
 }
 
 impl UnixSocket {
-    /// Binds the socket; a dead daemon's is replaced.
+    /// Binds the socket, and replaces that of a dead daemon.
     pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
         let listener = socket::listen(path)?;
         Ok(Self::with_users(listener, Listed::look_up))
     }
 
-    /// A socket whose users are looked up by this function.
+    /// Returns a socket with this function for lookups of users.
     pub(crate) fn with_users(listener: UnixListener, look_up: fn(u32) -> Listed) -> Self {
         Self {
             listener,
@@ -59,7 +59,7 @@ impl Transport for UnixSocket {
         Ok(stream)
     }
 
-    /// The kernel's word is enough for root, and where the kernel names no user.
+    /// The kernel's report is enough for root, and if it reports no user.
     fn identify(&self, stream: &UnixStream) -> Identity {
         match stream.peer_cred() {
             Ok(credentials) if credentials.uid() == 0 => Identity::Known(Principal {
@@ -74,7 +74,7 @@ impl Transport for UnixSocket {
         }
     }
 
-    /// By the kernel's word and by what is listed of that user.
+    /// Combines the kernel's report with the database's entries about that user.
     fn look_up(
         &self,
         stream: UnixStream,

@@ -1,4 +1,4 @@
-//! The unix socket: looked at before a start changes anything, and bound when it is done.
+//! The unix socket: checked before a start changes anything, and bound when the start is done.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use nix::{
 use thiserror::Error;
 use tokio::net::UnixListener;
 
-/// Why the socket cannot be made.
+/// Why the socket cannot be created.
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// The operating system refused.
@@ -26,13 +26,13 @@ pub enum SocketError {
         /// Why.
         source: io::Error,
     },
-    /// Another process listens there.
+    /// Another process listens on it.
     #[error("socket {path}: another process answers there", path = .path.display())]
     InUse {
         /// Its path.
         path: PathBuf,
     },
-    /// A file of another kind is there, and stays.
+    /// A file of another kind exists there, and is kept.
     #[error("socket {path}: a file that is not a socket has this name", path = .path.display())]
     Taken {
         /// Its path.
@@ -55,14 +55,14 @@ impl Hinted for SocketError {
 }
 
 impl SocketError {
-    /// Whether this process may not make it.
+    /// Whether this process lacks the permission to create it.
     pub(crate) fn is_not_permitted(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 
-/// Refuses a path at which no socket can be made; a socket that nobody answers on is a dead daemon's.
-/// Changes nothing.
+/// Rejects a path at which no socket can be created. A socket without an answer belongs to a dead
+/// daemon. Changes nothing.
 pub(crate) fn require_free(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io {
         path: path.to_owned(),
@@ -82,7 +82,7 @@ pub(crate) fn require_free(path: &Path) -> Result<(), SocketError> {
             path: path.to_owned(),
         });
     }
-    // The directory, or the one that it is going to be made in.
+    // The directory, or the one in which it will be created.
     let mut directories = path.ancestors().skip(1).map(|directory| {
         if directory.as_os_str().is_empty() {
             Path::new(".")
@@ -111,8 +111,9 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
         fs::create_dir_all(directory).map_err(failed)?;
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    // Everyone may connect; every request is authorised by the peer's credentials. No link is
-    // followed: who may write to the directory could else make any file writable to everyone.
+    // All users may connect; the peer's credentials authorise every request. Links are not
+    // followed: otherwise a user with write access to the directory could make any file writable
+    // for all.
     let everyone = Mode::from_bits_truncate(0o666);
     fchmodat(AT_FDCWD, path, everyone, FchmodatFlags::NoFollowSymlink)
         .map_err(|errno| failed(errno.into()))?;

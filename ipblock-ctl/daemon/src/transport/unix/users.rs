@@ -1,8 +1,8 @@
-//! What the system's user database says of users and groups.
+//! Users and groups in the system's user database.
 //!
-//! The database may be a directory on another host that does not answer. So each lookup has a thread of its
-//! own. A user is looked up once at a time, for all of their connections: many of them keep one processor
-//! busy at most.
+//! The database may be a directory on another host that does not answer. So each lookup has its own
+//! thread. There is one lookup per user at a time, for all of their connections, so many
+//! connections keep at most one processor busy.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -17,18 +17,18 @@ use tracing::warn;
 
 use crate::principal::{CHANGE_GROUP, VIEW_GROUP};
 
-/// What the database says of a user and of the groups that matter.
+/// The database's entries about a user and the relevant groups.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
-    /// The user's.
+    /// The user's name.
     pub(super) name: Arc<str>,
     change: Option<u32>,
     view: Option<u32>,
 }
 
 impl Listed {
-    /// Asks for all of it anew: groups may be made while the daemon runs. This takes as long as the database
-    /// takes.
+    /// Looks up everything again: groups may be created while the daemon runs. Takes as long as the
+    /// database.
     pub(crate) fn look_up(uid: u32) -> Self {
         Self {
             name: name_of(uid),
@@ -37,7 +37,7 @@ impl Listed {
         }
     }
 
-    /// What the groups allow.
+    /// Returns the right that the groups give.
     pub(super) fn right_of(&self, groups: &[u32]) -> Option<Right> {
         let is_in = |group: Option<u32>| group.is_some_and(|id| groups.contains(&id));
         if is_in(self.change) {
@@ -48,7 +48,7 @@ impl Listed {
     }
 }
 
-/// The user's name; empty where the database has none.
+/// Returns the user's name; empty if the database has none.
 pub(super) fn name_of(uid: u32) -> Arc<str> {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     user.map(|user| user.name).unwrap_or_default().into()
@@ -59,10 +59,10 @@ fn group_id(name: &str) -> Option<u32> {
     Some(group.gid.as_raw())
 }
 
-/// What a lookup says when it is over.
+/// The result of a lookup, when it is finished.
 type Said = watch::Receiver<Option<Listed>>;
 
-/// Lookups under way.
+/// Lookups in progress.
 #[derive(Clone)]
 pub(super) struct Users {
     look_up: fn(u32) -> Listed,
@@ -70,7 +70,7 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// None is under way; each is going to call this on its thread.
+    /// Returns an empty table; each lookup will call this function on its thread.
     pub(super) fn new(look_up: fn(u32) -> Listed) -> Self {
         Self {
             look_up,
@@ -78,14 +78,14 @@ impl Users {
         }
     }
 
-    /// What the database says of this user; none where it cannot be asked.
+    /// Returns the database's entries about this user; `None` if it cannot be queried.
     pub(super) async fn look_up(&self, uid: u32) -> Option<Listed> {
         let mut said = self.ask(uid)?;
         let listed = said.wait_for(Option::is_some).await.ok()?;
         listed.clone()
     }
 
-    /// Joins the lookup of this user that is under way, or starts one.
+    /// Joins the lookup of this user that is in progress, or starts one.
     fn ask(&self, uid: u32) -> Option<Said> {
         let mut asked = self.asked();
         let first = match asked.entry(uid) {
@@ -94,12 +94,13 @@ impl Users {
         };
         let (say, said) = watch::channel(None);
         let users = self.clone();
-        // None of the runtime's threads: it waits for those when it ends.
+        // Not a thread of the runtime, which waits for its own threads when it ends.
         let started = thread::Builder::new()
             .name("lookup".to_owned())
             .spawn(move || {
                 let listed = (users.look_up)(uid);
-                // Before it is said: a connection that comes later may be of a user with new groups.
+                // Before the result is sent: a later connection may belong to a user with new
+                // groups.
                 users.asked().remove(&uid);
                 say.send_replace(Some(listed));
             });
