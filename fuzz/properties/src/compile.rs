@@ -16,7 +16,7 @@ use crate::{
     difference::check_difference,
     explain::{check_explanation, check_parts},
     naive::{Asks, Judged, judge, named},
-    rulesets::{NOW, at, prefix, ruleset},
+    rulesets::{NOW, at, prefix, prefixes, ruleset},
     span::{Span, boundaries, joined},
 };
 
@@ -42,15 +42,6 @@ pub fn compile(data: &[u8]) {
     if let Ok(before) = ruleset(&mut Unstructured::new(&data[data.len() / 2..])) {
         check_difference(&before, &after);
     }
-}
-
-pub(crate) fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
-    let rules = ruleset.rules.iter();
-    let of_rules = rules.flat_map(|rule| [&rule.matches, &rule.except]);
-    let of_zones = ruleset.zones.values().map(|zone| &zone.allow);
-    let all = of_rules.chain(of_zones).chain([&ruleset.allow]);
-    all.flat_map(|elements| ruleset.prefixes(elements))
-        .collect()
 }
 
 fn check_answers(

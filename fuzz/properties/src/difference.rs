@@ -8,9 +8,8 @@ use ipblock_policy::{
 use num_bigint::BigUint;
 
 use crate::{
-    compile::prefixes,
     naive::{judge, named},
-    rulesets::{NOW, at},
+    rulesets::{NOW, at, prefixes},
     span::{boundaries, number},
 };
 

@@ -1,6 +1,9 @@
 //! Rulesets out of bytes: few addresses, many overlaps, and everything that a ruleset can hold.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use arbitrary::{Result, Unstructured};
 use ipblock_policy::{
@@ -162,4 +165,14 @@ pub(crate) fn ruleset(u: &mut Unstructured<'_>) -> Result<Ruleset> {
         ruleset.rules.push(rule(u, index as u64)?);
     }
     Ok(ruleset)
+}
+
+/// Every prefix that a ruleset names.
+pub(crate) fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
+    let rules = ruleset.rules.iter();
+    let of_rules = rules.flat_map(|rule| [&rule.matches, &rule.except]);
+    let of_zones = ruleset.zones.values().map(|zone| &zone.allow);
+    let all = of_rules.chain(of_zones).chain([&ruleset.allow]);
+    all.flat_map(|elements| ruleset.prefixes(elements))
+        .collect()
 }
