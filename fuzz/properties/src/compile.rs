@@ -16,7 +16,7 @@ use crate::{
     difference::check_difference,
     explain::{check_explanation, check_parts},
     naive::{Asks, Judged, judge, named},
-    rulesets::{NOW, at, prefix, prefixes, ruleset},
+    rulesets::{NOW, at, named_prefixes, prefix, ruleset},
     span::{Span, boundaries, joined},
 };
 
@@ -28,7 +28,7 @@ pub fn compile(data: &[u8]) {
     let Ok(after) = ruleset(&mut bytes) else {
         return;
     };
-    let addresses = boundaries(prefixes(&after));
+    let addresses = boundaries(named_prefixes(&after));
     for zone in after.zone_names() {
         // Six rules end at six times at most, which the kernel follows.
         let compiled = compile_zone(&after, &zone, at(NOW)).unwrap();

@@ -9,7 +9,7 @@ use num_bigint::BigUint;
 
 use crate::{
     naive::{judge, named},
-    rulesets::{NOW, at, prefixes},
+    rulesets::{NOW, at, named_prefixes},
     span::{boundaries, number},
 };
 
@@ -28,7 +28,9 @@ pub(crate) fn check_difference(before: &Ruleset, after: &Ruleset) {
     let compiled: Vec<_> = compiled.iter().map(|(one, other)| (one, other)).collect();
     let counted = diff_addresses(&compiled);
 
-    let all = prefixes(before).into_iter().chain(prefixes(after));
+    let all = named_prefixes(before)
+        .into_iter()
+        .chain(named_prefixes(after));
     let addresses = boundaries(all);
     let mut expected = [BigUint::default(), BigUint::default()];
     for (place, address) in addresses.iter().enumerate() {

@@ -168,7 +168,7 @@ pub(crate) fn ruleset(u: &mut Unstructured<'_>) -> Result<Ruleset> {
 }
 
 /// Every prefix that a ruleset names.
-pub(crate) fn prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
+pub(crate) fn named_prefixes(ruleset: &Ruleset) -> BTreeSet<IpNet> {
     let rules = ruleset.rules.iter();
     let of_rules = rules.flat_map(|rule| [&rule.matches, &rule.except]);
     let of_zones = ruleset.zones.values().map(|zone| &zone.allow);
