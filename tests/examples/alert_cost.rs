@@ -1,9 +1,9 @@
-//! What alerts and hits cost a packet: nanoseconds by rule and number of sources.
+//! The cost of alerts and hits in nanoseconds per packet, by rule and number of sources.
 //!
-//! `cargo run -p ipblock-tests --example alert_cost [NAME=OBJECT]...`, as root. Each `OBJECT` is the
-//! BPF object of another build, whose block and warn rules are measured beside. All variants take
-//! turns, round after round, so that what else the machine does hits all of them; the table shows
-//! medians and quartiles over the rounds, less what measuring itself costs.
+//! `cargo run -p ipblock-tests --example alert_cost [NAME=OBJECT]...`, as root. Each `OBJECT` is
+//! the BPF object of another build, whose block and warn rules are measured too. All variants take
+//! turns, round after round, so that other load on the machine affects all of them. The table shows
+//! medians and quartiles over the rounds, minus the cost of the measurement itself.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::{
@@ -35,11 +35,11 @@ const REPEAT: u32 = 250_000;
 const SOURCES: [u32; 3] = [1, 1000, 1_000_000];
 const SECOND: u64 = 1_000_000_000;
 
-/// What is measured: a rule that all sources hit.
+/// A measured variant: a rule that all sources hit.
 struct Variant {
     name: String,
     verdict: ClassVerdict,
-    /// Absent for measuring itself.
+    /// `None` measures the overhead.
     ebpf: Option<Ebpf>,
     runners: Vec<Runner>,
     /// By number of sources, then by round.
@@ -52,7 +52,7 @@ struct Variant {
 enum Alert {
     Off,
     On,
-    /// With a rate that is used up for good.
+    /// With a rate that is permanently used up.
     UsedUp,
 }
 
@@ -92,7 +92,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPUs differ, and each has a budget of hits of its own.
+/// CPUs differ, and each has its own budget of hits.
 fn stay_on_this_cpu() -> anyhow::Result<()> {
     let mut here = CpuSet::new();
     here.set(sched_getcpu()?)?;
@@ -197,7 +197,7 @@ impl Variant {
         Ok(())
     }
 
-    /// Nanoseconds a packet, less those of measuring itself, by round.
+    /// Returns nanoseconds per packet, minus the overhead, by round.
     fn net(&self, place: usize, nothing: &Self) -> Vec<f64> {
         let own = self.times.get(place).into_iter().flatten();
         let others = nothing.times.get(place).into_iter().flatten();
@@ -212,7 +212,7 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| values.get(last * quarter / 4).copied().unwrap_or(f64::NAN))
 }
 
-/// One row a variant: nanoseconds, and in how many times those of a block rule the same round.
+/// Prints one row per variant: nanoseconds, and the ratio to a block rule in the same round.
 fn print(variants: &[Variant]) {
     let Some((nothing, measured)) = variants.split_first() else {
         return;

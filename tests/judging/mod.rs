@@ -1,5 +1,5 @@
-//! What the benchmark and the regression guard have in common: workloads, traffic, and programs that
-//! judge it in turns, round after round, with their counters asserted.
+//! The common part of the benchmark and the regression guard: workloads, traffic, and programs that
+//! judge it in turns, round after round, with asserted counters.
 
 pub(crate) mod case;
 pub(crate) mod statistics;

@@ -1,4 +1,4 @@
-//! What many rounds come to.
+//! Statistics over many rounds.
 
 /// The lower quartile, the median and the upper quartile.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! Who sends: a pool of sources that are not listed, or of sources that are.
+//! The sources of traffic: a pool of listed sources, or of others.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,13 +13,13 @@ use ipblock_tests::random::Random;
 
 use super::{Family, workload::address_in};
 
-/// Whose packets come.
+/// The kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Traffic {
-    /// Sources that nothing matches. Of IPv6, half are anywhere in `2000::/3` and half in a /32 that
-    /// holds a listed prefix, or lies in one.
+    /// Sources that nothing matches. For IPv6, half are anywhere in `2000::/3` and half in a /32
+    /// that contains a listed prefix, or is inside one.
     Clean,
-    /// Each source from a prefix drawn from the list, and really blocked.
+    /// Each source is from a random listed prefix, and is really blocked.
     Attack,
 }
 
@@ -41,7 +41,7 @@ impl Traffic {
         }
     }
 
-    /// So many sources, checked against the zone that is compiled from `listed`.
+    /// Returns `count` sources, checked against the zone that is compiled from `listed`.
     pub(crate) fn sources(
         self,
         family: Family,

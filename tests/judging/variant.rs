@@ -1,4 +1,4 @@
-//! The programs that are compared, each behind a program that changes the source.
+//! The compared programs, each behind a program that changes the source.
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
@@ -26,7 +26,7 @@ use ipnet::IpNet;
 
 use super::traffic::Traffic;
 
-/// A program under measurement and whoever counts its packets.
+/// A measured program, and the counter of its packets.
 pub(crate) struct Variant {
     program: OwnedFd,
     counts: Counts,
@@ -39,7 +39,7 @@ enum Counts {
     Object(Box<Ebpf>),
 }
 
-/// Where generations are built: a bpffs of its own, which goes last.
+/// The place for building generations: its own bpffs, which is dropped last.
 pub(crate) struct Workshop {
     pub(crate) pins: PinDirectory,
     shared: SharedMaps,
@@ -59,7 +59,7 @@ impl Workshop {
         })
     }
 
-    /// Where else can be pinned.
+    /// Returns a directory for other pins.
     pub(crate) fn directory(&self) -> &Path {
         self.bpffs.path()
     }
@@ -84,7 +84,7 @@ impl Workshop {
         bpf::open_pin(&directory.join("program"))
     }
 
-    /// Removes what was built; the kernel frees what nobody has open.
+    /// Removes everything that was built; the kernel frees what is not open.
     pub(crate) fn clear(&self) -> Result<()> {
         for number in self.pins.generation_numbers()? {
             self.pins.remove_generation(number)?;
@@ -94,7 +94,7 @@ impl Workshop {
 }
 
 impl Variant {
-    /// What measuring costs: a program that returns the verdict at once.
+    /// The overhead: a program that returns the verdict at once.
     pub(crate) fn empty(traffic: Traffic) -> Result<Self> {
         Ok(Self {
             program: bpf::always(traffic.verdict().try_into()?)?,
@@ -156,9 +156,9 @@ impl Variant {
         Front::new(self.program.as_fd(), pool)
     }
 
-    /// Runs the frame so many times, after half as many that are not timed: the programs take turns,
-    /// and each finds in the caches what the one before left there. Asserts that every packet was
-    /// judged as it should be; nanoseconds for each.
+    /// Runs the frame `repeat` times, after half as many unmeasured runs: the programs take turns,
+    /// so each finds the caches of the previous one. Asserts that every packet was judged
+    /// correctly; returns nanoseconds per packet.
     pub(crate) fn run(
         &self,
         front: &Front,
@@ -184,7 +184,7 @@ impl Variant {
         Ok(time)
     }
 
-    /// How many packets were judged as they should be, and how many there were.
+    /// Returns how many packets were judged correctly, and their total number.
     fn judged(&self, traffic: Traffic) -> Result<(u64, u64)> {
         let totals = match &self.counts {
             Counts::Nobody => Totals::default(),
@@ -202,7 +202,7 @@ impl Variant {
     }
 }
 
-/// Packets of these totals that were judged as they should be, and all.
+/// Returns the packets of these totals that were judged correctly, and all.
 pub(crate) fn judged(totals: &Totals, traffic: Traffic) -> (u64, u64) {
     let right = match traffic {
         Traffic::Clean => Outcome::Passed,

@@ -1,4 +1,4 @@
-//! What is listed: rulesets made from a seed, or from the table of countries.
+//! The listed prefixes: rulesets from a seed, or from the table of countries.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ use ipblock_tests::{
 
 use super::Family;
 
-/// What a zone lists.
+/// The prefixes of a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
     Hosts100k,
@@ -28,7 +28,7 @@ pub(crate) enum Workload {
 
 /// Rules that share the prefixes of a mixed workload, so that nested prefixes meet in classes.
 const MIXED_RULES: usize = 10;
-/// One prefix of a mixed workload in so many has an exception inside.
+/// One of this number of prefixes in a mixed workload has an exception inside.
 const EXCEPTIONS: usize = 20;
 /// Lengths of a mixed workload, weighted as in public lists: hosts first, then the usual sizes of
 /// assignments, then what lies between.
@@ -66,11 +66,11 @@ const LENGTHS_V6: [(u8, usize); 12] = [
     (128, 20),
 ];
 
-/// Of `2000::/3` the regions have given out little: the first 16 bits are mostly these.
+/// Only a small part of `2000::/3` is assigned: the first 16 bits are mostly these.
 const IPV6_REGIONS: [u16; 12] = [
     0x2001, 0x2400, 0x2401, 0x2402, 0x2406, 0x240e, 0x2600, 0x2604, 0x2804, 0x2a00, 0x2a02, 0x2a06,
 ];
-/// So many /32 hold all listed IPv6 addresses of a workload.
+/// Number of /32s that contain all listed IPv6 addresses of a workload.
 const IPV6_ALLOCATIONS: usize = 8192;
 
 impl Workload {
@@ -114,7 +114,7 @@ impl Workload {
         }))
     }
 
-    /// Whether it lists full-length prefixes alone.
+    /// Whether it lists only full-length prefixes.
     pub(crate) fn is_hosts(self) -> bool {
         matches!(self, Self::Hosts100k | Self::Hosts1m)
     }
@@ -160,7 +160,7 @@ fn hosts(random: &mut Random, family: Family, count: usize) -> Vec<IpNet> {
             Family::Ipv4 => IpAddr::V4(random.ipv4()),
             Family::Ipv6 => IpAddr::V6(host_v6(random, &allocations)),
         };
-        // In the order in which they come: a set has another one in every run.
+        // In order of creation: a set has another order in every run.
         if hosts.insert(host) {
             sorted.push(IpNet::from(host));
         }
@@ -231,7 +231,7 @@ fn allocations(random: &mut Random) -> Vec<u32> {
     (0..IPV6_ALLOCATIONS).map(|_| one()).collect()
 }
 
-/// A host of a random /64 of an allocation: a number given by hand, or one that the host made up.
+/// Returns a host of a random /64 of an allocation: with a manual number, or a random one.
 fn host_v6(random: &mut Random, allocations: &[u32]) -> Ipv6Addr {
     let allocation = random.one_of(allocations).copied().unwrap_or(0x2001_0000);
     let network = u64::from(allocation) << 32 | random.next() >> 32;

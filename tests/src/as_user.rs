@@ -1,15 +1,16 @@
-//! Work as somebody else than root.
+//! Runs code as a user other than root.
 
 use std::{io, panic, thread};
 
 use crate::Privileged;
 
-/// Does something on a thread of this user, who has no capabilities; groups stay root's.
+/// Runs a function on a thread with this user id and without capabilities; the groups of root stay.
 ///
-/// Who connects a unix socket is the thread that does it, so that what is connected here and given
-/// back is this user's, whoever uses it.
+/// The owner of a unix socket's connection is the thread that connects. So a connection made here
+/// belongs to this user, even after it is returned.
 ///
 /// # Panics
+/// If the thread cannot become that user, or `work` panics.
 /// When the thread cannot become that user, or `work` panics.
 pub fn as_user<T: Send>(_root: Privileged, uid: u32, work: impl FnOnce() -> T + Send) -> T {
     let done = thread::scope(|scope| {

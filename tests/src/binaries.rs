@@ -1,4 +1,4 @@
-//! Where `ipblockd` and `ipblock-ctl` are.
+//! Paths of `ipblockd` and `ipblock-ctl`.
 
 use std::{
     env,
@@ -23,10 +23,10 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Ready-made ones, in the directory that this environment variable names.
+    /// Returns ready-made ones, in the directory that this environment variable contains.
     ///
     /// # Errors
-    /// When it names none, or one without them.
+    /// If it is not set, or the directory lacks them.
     pub fn of_variable(name: &str) -> anyhow::Result<Self> {
         let dir = env::var_os(name)
             .with_context(|| format!("{name} names no directory with ipblockd and ipblock-ctl"))?;

@@ -1,4 +1,5 @@
-//! bpf(2) for programs of a few instructions, which stand in front of a measured program or beside it.
+//! bpf(2) for programs of a few instructions, which run in front of a measured program or next to
+//! it.
 
 use std::{
     ffi::CString,
@@ -34,7 +35,8 @@ const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 const BPF_PSEUDO_MAP_FD: u8 = 1;
 const BPF_PSEUDO_MAP_VALUE: u8 = 2;
 
-/// Frames that the kernel makes and hands on at once in a run of live frames: as much as NAPI takes.
+/// Frames that the kernel creates and passes on at once in a run of live frames: the maximum of
+/// NAPI.
 const LIVE_BATCH: u32 = 64;
 
 /// `BPF_MAP_TYPE_HASH`.
@@ -56,8 +58,8 @@ pub struct ObjectInfo {
     pub words: [u32; 4],
 }
 
-/// Calls bpf(2) with attributes as the kernel's union has them (`union bpf_attr`); those of 32 bits
-/// stand two by two ([`pair`]).
+/// Calls bpf(2) with attributes in the layout of the kernel's union (`union bpf_attr`); attributes
+/// of 32 bits are in pairs ([`pair`]).
 fn bpf(command: libc::c_int, attributes: &mut [u64]) -> io::Result<libc::c_int> {
     let size = size_of_val(attributes);
     // SAFETY: the kernel reads and writes `size` bytes of the attributes; what they point at is
@@ -79,7 +81,8 @@ fn pair(first: u32, second: u32) -> u64 {
 }
 
 fn own(fd: libc::c_int) -> OwnedFd {
-    // SAFETY: called with the descriptor that a successful bpf(2) has just returned to us alone.
+    // SAFETY: called with a descriptor that a successful bpf(2) has just returned, and that has no
+    // other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -91,7 +94,7 @@ fn address<T>(bytes: &[T]) -> u64 {
     bytes.as_ptr().expose_provenance() as u64
 }
 
-/// A map with keys and values of so many bytes.
+/// Creates a map with keys and values of these sizes.
 pub fn create_map(kind: u32, key: usize, value: usize, entries: usize) -> anyhow::Result<OwnedFd> {
     // Type and size of keys; size of values and entries; flags.
     let mut attributes = [
@@ -112,7 +115,7 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> anyhow::Result<(
     Ok(())
 }
 
-/// The value of a key, of so many bytes; none when there is no such key.
+/// Returns the value of a key, of this size; `None` if there is no such key.
 pub fn look_up(map: BorrowedFd<'_>, key: &[u8], size: usize) -> anyhow::Result<Option<Vec<u8>>> {
     let mut value = vec![0_u8; size];
     let out = value.as_mut_ptr().expose_provenance() as u64;
@@ -120,7 +123,7 @@ pub fn look_up(map: BorrowedFd<'_>, key: &[u8], size: usize) -> anyhow::Result<O
     found(bpf(BPF_MAP_LOOKUP_ELEM, &mut attributes), value).context("look up an element of a map")
 }
 
-/// The key that follows in a map, of so many bytes; none after the last.
+/// Returns the next key in a map, of this size; `None` after the last.
 pub fn next_key(
     map: BorrowedFd<'_>,
     key: Option<&[u8]>,
@@ -140,7 +143,7 @@ fn found<T>(result: io::Result<libc::c_int>, what: T) -> io::Result<Option<T>> {
     }
 }
 
-/// What the kernel says of an object.
+/// Returns the kernel's information about an object.
 pub fn object_info(object: BorrowedFd<'_>) -> anyhow::Result<ObjectInfo> {
     let mut info = ObjectInfo::default();
     let size = size_of_val(&info).try_into()?;
@@ -206,8 +209,8 @@ pub fn always(verdict: i32) -> anyhow::Result<OwnedFd> {
     ])
 }
 
-/// Runs a program on the frame so many times and requires this verdict of the last run. What it
-/// writes into the frame is there in the next run.
+/// Runs a program `repeat` times on the frame and requires this verdict of the last run. The next
+/// run sees what it writes into the frame.
 pub fn run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<()> {
     let actual = test_run(program, frame, repeat, None, 0)?;
     ensure!(
@@ -217,7 +220,7 @@ pub fn run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, verdict: u32) -> 
     Ok(())
 }
 
-/// The verdict of the last of so many runs. Live frames come in on `interface`, so many at once.
+/// Returns the verdict of the last of `repeat` runs. Live frames arrive on `interface`, in batches.
 fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
@@ -256,7 +259,7 @@ fn test_run(
     Ok(u32::from_ne_bytes([e, f, g, h]))
 }
 
-/// Runs a program on so many real frames, as if they had come in on an interface of this thread's
+/// Runs a program on real frames, as if they had arrived on an interface of this thread's
 /// namespace: with `XDP_TX` they leave through it.
 pub fn run_live(
     program: BorrowedFd<'_>,
@@ -298,7 +301,8 @@ pub fn open_pin(path: &Path) -> anyhow::Result<OwnedFd> {
         .with_context(|| format!("open {}", path.display()))
 }
 
-/// Makes the kernel refuse what user space writes to a map, for good; programs still write.
+/// Makes the kernel reject further writes to a map from user space, permanently; programs can still
+/// write.
 pub fn freeze_map(map: impl AsFd) -> anyhow::Result<()> {
     let mut attributes = [pair(raw(map.as_fd())?, 0)];
     bpf(BPF_MAP_FREEZE, &mut attributes).context("freeze a map")?;

@@ -1,4 +1,5 @@
-//! File systems of a test's own: a bpffs that nobody else sees pins in, and a disk that can be full.
+//! Private file systems for tests: a bpffs whose pins are invisible to others, and a disk that can
+//! be full.
 
 use std::{
     fs::{self, File},
@@ -18,12 +19,12 @@ use crate::{
     leftovers::{leftovers, unique_name},
 };
 
-/// A bpffs mounted on a directory of its own. `Drop` unmounts it, which removes every pin in it:
-/// links that nothing else holds are detached.
+/// A bpffs mounted on its own directory. `Drop` unmounts it, which removes every pin in it: links
+/// without another holder are detached.
 #[derive(Debug)]
 pub struct Bpffs(Mounted);
 
-/// A file system in memory of so many bytes.
+/// A file system in memory with a limited size.
 #[derive(Debug)]
 pub struct TinyDisk(Mounted);
 
@@ -42,7 +43,7 @@ impl Bpffs {
         Ok(Self(mounted))
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -67,13 +68,13 @@ impl TinyDisk {
         Ok(Self(mounted))
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Lets nobody write to it, or everybody again.
+    /// Makes it read-only, or writable again.
     pub fn set_read_only(&self, read_only: bool) -> anyhow::Result<()> {
         let flag = if read_only {
             MsFlags::MS_RDONLY
@@ -99,7 +100,7 @@ impl TinyDisk {
         Ok(())
     }
 
-    /// Takes away what [`TinyDisk::fill`] wrote.
+    /// Removes what [`TinyDisk::fill`] wrote.
     pub fn make_room(&self) -> anyhow::Result<()> {
         Ok(fs::remove_file(self.filler())?)
     }
@@ -120,8 +121,8 @@ impl Mounted {
         Ok(Self { path })
     }
 
-    /// Lets what is mounted here come and go in the mount namespaces of daemons as well, also where
-    /// the machine's own mounts do not.
+    /// Makes mounts here visible in the mount namespaces of daemons as well, even if the machine's
+    /// own mounts are not shared.
     fn share(&self) -> anyhow::Result<()> {
         let none = None::<&str>;
         let path = Some(self.path.as_path());
@@ -140,8 +141,8 @@ impl Mounted {
     }
 }
 
-/// Removes what a killed run left in the directory for temporary files: a bpffs, or a directory that
-/// is no mount.
+/// Removes what a killed run left in the directory for temporary files: a bpffs, or a directory
+/// without a mount.
 #[expect(clippy::print_stderr, reason = "nobody else to tell")]
 fn remove_leftover(path: &Path) {
     if let Err(error) = unmount_all(path).and_then(|()| fs::remove_dir_all(path)) {
@@ -149,7 +150,7 @@ fn remove_leftover(path: &Path) {
     }
 }
 
-/// Unmounts whatever is mounted there, one over the other.
+/// Unmounts all mounts at this path.
 fn unmount_all(path: &Path) -> io::Result<()> {
     loop {
         match umount2(path, MntFlags::MNT_DETACH) {

@@ -1,4 +1,4 @@
-//! The world's table of countries, as Debian's package tor-geoipdb has it.
+//! The world's table of countries from Debian's package tor-geoipdb.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 /// Lines `FROM,TO,CC`: IPv4 in decimal, IPv6 as addresses.
 pub const TABLES: [&str; 2] = ["/usr/share/tor/geoip", "/usr/share/tor/geoip6"];
-/// What the table gives to no country.
+/// The code for ranges without a country.
 const NOBODY: &str = "??";
 
 /// Eleven countries on six continents, about 70,000 prefixes of both families.
@@ -53,7 +53,7 @@ impl Range {
         inside.into_iter().chain(outside.into_iter().flatten())
     }
 
-    /// The fewest prefixes that hold it.
+    /// Returns its minimal prefixes.
     #[must_use]
     pub fn prefixes(&self) -> Vec<IpNet> {
         match (self.first, self.last) {
@@ -68,7 +68,7 @@ impl Range {
     }
 }
 
-/// The address so many after this one, in the same family.
+/// Returns the address at this distance, in the same family.
 #[must_use]
 pub fn moved(address: IpAddr, by: i64) -> Option<IpAddr> {
     Some(match address {

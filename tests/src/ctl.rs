@@ -1,4 +1,4 @@
-//! `ipblock-ctl` against a daemon of a test.
+//! Runs `ipblock-ctl` with the daemon of a test.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{DEADLINE, Daemon, wait_for};
 
-/// What `ipblock-ctl` did.
+/// The result of `ipblock-ctl`.
 #[derive(Debug)]
 pub struct CtlOutput {
     /// Its standard output.
@@ -81,7 +81,7 @@ impl<A: Arguments + ?Sized> Arguments for &A {
 }
 
 impl Daemon {
-    /// Runs `ipblock-ctl` against it. Environment variables that would steer it are taken away.
+    /// Runs `ipblock-ctl`. Removes environment variables that would influence it.
     pub fn ctl(&self, arguments: impl Arguments) -> anyhow::Result<CtlOutput> {
         self.ctl_with_input(arguments, "")
     }
@@ -95,9 +95,9 @@ impl Daemon {
         self.ctl_through(&[], arguments, input)
     }
 
-    /// As [`Daemon::ctl_with_input`], started by another program: `launcher` is that and its
-    /// arguments. No SSH session is told unless the launcher gives back what is taken away here:
-    /// `IPBLOCK_SSH_PEER` is `none`.
+    /// As [`Daemon::ctl_with_input`], started by another program: `launcher` is that program with
+    /// its arguments. No SSH session is reported unless the launcher restores the variables that
+    /// are removed here: `IPBLOCK_SSH_PEER` is `none`.
     pub fn ctl_through(
         &self,
         launcher: &[&str],
@@ -111,7 +111,7 @@ impl Daemon {
         let stdin = child.stdin.take();
         let output = thread::scope(|scope| {
             scope.spawn(move || {
-                // One that does not read its input closes the pipe, which is its right.
+                // A command that does not read its input may close the pipe.
                 stdin.map(|mut stdin| stdin.write_all(input.as_bytes()))
             });
             child.wait_with_output()

@@ -1,4 +1,4 @@
-//! `ipblockd` in a namespace, with a socket, a state directory and a bpffs of its own.
+//! `ipblockd` in a namespace, with its own socket, state directory and bpffs.
 
 use std::{
     ffi::OsString,
@@ -40,8 +40,8 @@ pub struct DaemonBuilder {
 
 /// A running `ipblockd`, or one that was stopped and can be started again.
 ///
-/// `Drop` kills it and unmounts its bpffs, so that its filter goes as well; when the test is
-/// panicking it prints the log first.
+/// `Drop` kills it and unmounts its bpffs, which removes its filter too. If the test panics, it
+/// prints the log first.
 #[derive(Debug)]
 pub struct Daemon {
     netns: Arc<Netns>,
@@ -76,8 +76,8 @@ impl DaemonBuilder {
         self
     }
 
-    /// With this as its /etc/resolv.conf, which is empty otherwise: the resolvers of the machine
-    /// that runs the test are not the test's.
+    /// Sets its /etc/resolv.conf, which is empty otherwise: tests must not use the resolvers of the
+    /// machine.
     #[must_use]
     pub fn resolv_conf(mut self, text: impl Into<String>) -> Self {
         self.resolv_conf = text.into();
@@ -105,7 +105,7 @@ impl DaemonBuilder {
         self
     }
 
-    /// With its state there.
+    /// Sets the state directory.
     #[must_use]
     pub fn state_dir(mut self, path: PathBuf) -> Self {
         self.state_dir = Some(path);
@@ -176,13 +176,13 @@ impl Daemon {
         self.state_dir.clone()
     }
 
-    /// A file beside its other files.
+    /// Returns the path of a file next to its other files.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Where it is told at which step to end or to wait.
+    /// Returns the file that makes it end or wait at a step.
     #[must_use]
     pub fn fault(&self) -> FaultFile {
         FaultFile::at(self.dir.path().join("fault"))
@@ -254,7 +254,7 @@ impl Daemon {
         self.end(Signal::SIGKILL).map(drop)
     }
 
-    /// Whether it has ended by itself, and how; it can be started again then.
+    /// Whether it has ended by itself, with its status; it can be started again then.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let child = self.child.as_mut().context("the daemon does not run")?;
         let status = child.try_wait()?;
@@ -264,7 +264,7 @@ impl Daemon {
         Ok(status)
     }
 
-    /// Asks it to end (`SIGTERM`) and returns how it did.
+    /// Asks it to end (`SIGTERM`) and returns its status.
     pub fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
         self.end(Signal::SIGTERM)
     }
@@ -323,8 +323,8 @@ impl Daemon {
         self.dir.path().join("group")
     }
 
-    /// The command in a mount namespace of its own, where other files lie over /etc/resolv.conf and,
-    /// when there is another one, /etc/group. Mounts of the machine still come and go in it.
+    /// Runs the command in its own mount namespace, where other files replace /etc/resolv.conf and,
+    /// if there is one, /etc/group. Mounts of the machine still propagate into it.
     fn with_own_files(&self, command: &Command) -> Command {
         const SCRIPT: &str = "for own in \"$1\" \"$2\"; do \
                                   file=/etc/${own##*/}; \

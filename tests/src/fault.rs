@@ -1,4 +1,4 @@
-//! Telling a daemon at which step to end or to wait: the other end of `ipblock_fault`.
+//! Makes a daemon end or wait at a step: the other end of `ipblock_fault`.
 
 use std::{
     fs, io,
@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::ensure;
 
-/// The file that `$IPBLOCK_FAULT` names.
+/// The file in `$IPBLOCK_FAULT`.
 #[derive(Clone, Debug)]
 pub struct FaultFile {
     path: PathBuf,
@@ -18,18 +18,18 @@ impl FaultFile {
         Self { path }
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Lets the daemon be killed (`SIGKILL`) when it reaches a step for the `count`-th time.
+    /// Kills the daemon (`SIGKILL`) when it reaches a step for the `count`-th time.
     pub fn kill_at(&self, step: &str, count: u64) -> anyhow::Result<()> {
         self.write(&format!("{step} {count} kill"))
     }
 
-    /// Lets it wait there until [`FaultFile::clear`].
+    /// Makes it wait there until [`FaultFile::clear`].
     pub fn hold_at(&self, step: &str, count: u64) -> anyhow::Result<()> {
         self.write(&format!("{step} {count} hold"))
     }
@@ -40,12 +40,12 @@ impl FaultFile {
         self.reached().exists()
     }
 
-    /// Begins to write down the steps that are reached.
+    /// Starts to record the steps that are reached.
     pub fn trace(&self) -> anyhow::Result<()> {
         self.write("trace")
     }
 
-    /// The steps that were reached since then, in their order.
+    /// Returns the recorded steps, in their order.
     pub fn traced(&self) -> anyhow::Result<Vec<String>> {
         let steps = match fs::read_to_string(self.path.with_extension("trace")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -55,7 +55,7 @@ impl FaultFile {
         Ok(steps.lines().map(str::to_owned).collect())
     }
 
-    /// Asks for nothing any more; who is held goes on.
+    /// Clears the request; a held daemon continues.
     pub fn clear(&self) -> anyhow::Result<()> {
         for path in [
             self.path.clone(),
@@ -79,7 +79,7 @@ impl FaultFile {
             !self.is_reached(),
             "what was asked for last was not cleared"
         );
-        // In one go: the daemon may look at any time.
+        // Atomically: the daemon may read it at any time.
         let next = self.path.with_extension("armed");
         fs::write(&next, text)?;
         Ok(fs::rename(next, &self.path)?)

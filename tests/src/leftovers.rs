@@ -1,5 +1,5 @@
-//! Names that carry the process id of their maker, so that the next run can tell what a killed one
-//! left behind.
+//! Names with the process id of their creator, so that the next run can detect what a killed one
+//! left.
 
 use std::{
     env,
@@ -11,24 +11,24 @@ use std::{
 /// Where iproute2 keeps named namespaces.
 pub(crate) const NETNS_DIR: &str = "/run/netns";
 
-/// Prefix of everything that the harness puts where others can see it.
+/// Prefix of everything that the harness creates in shared places.
 const PREFIX: &str = "ipbt";
 
-/// A name that nothing else on this machine has: `ipbt-PID-COUNTER`.
+/// Returns a unique name on this machine: `ipbt-PID-COUNTER`.
 pub(crate) fn unique_name() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{PREFIX}-{}-{counter}", process::id())
 }
 
-/// Names in `dir` whose maker no longer runs.
+/// Returns names in `dir` whose creator no longer runs.
 pub(crate) fn leftovers(dir: &Path) -> Vec<String> {
     made_by(dir, |pid| !Path::new("/proc").join(pid).exists())
 }
 
-/// Namespaces, mounts and directories that this process made and that are still there.
+/// Returns namespaces, mounts and directories that this process created and that still exist.
 ///
-/// Empty once everything was dropped, unless something could not be removed.
+/// Empty after everything was dropped, unless something could not be removed.
 #[must_use]
 pub fn left_behind() -> Vec<PathBuf> {
     let own = process::id().to_string();
@@ -41,7 +41,7 @@ pub fn left_behind() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Names of ours in `dir` whose maker's process id is `wanted`.
+/// Returns names of ours in `dir` whose creator's process id is `wanted`.
 fn made_by(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let Ok(entries) = dir.read_dir() else {
         return Vec::new();

@@ -1,10 +1,11 @@
-//! What privileged tests need: namespaces, veth pairs, bpffs, frames, raw sockets and a daemon.
+//! The harness of privileged tests: namespaces, veth pairs, bpffs, frames, raw sockets and a
+//! daemon.
 //!
-//! Everything here cleans up after itself in `Drop`, also when a test panics, and what needs root
-//! takes a [`Privileged`] token, so that no test can forget to ask for it. Nothing here knows maps
-//! or rules: the prog-run tests bring their own fixture, the end-to-end tests speak through
-//! [`Daemon`]. [`many_sources`] and [`source_pool`] run any XDP program for measurements, [`page`]
-//! reads documentation whose commands are run.
+//! Everything here cleans up in `Drop`, even if a test panics. What needs root takes a
+//! [`Privileged`] token, so that no test can forget to require it. The harness is independent of
+//! maps and rules: the prog-run tests have their own fixture, and the end-to-end tests use
+//! [`Daemon`]. [`many_sources`] and [`source_pool`] run any XDP program for measurements; [`page`]
+//! reads documentation with executable commands.
 
 mod as_user;
 mod binaries;

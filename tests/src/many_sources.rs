@@ -1,7 +1,7 @@
-//! A program in front of the one that is measured: it gives every run another source.
+//! A program in front of the measured one, which gives every run another source.
 //!
-//! `BPF_PROG_TEST_RUN` runs one frame over and over, and does not restore what a program wrote into
-//! it. So an address is counted up in the frame, and a tail call leads on.
+//! `BPF_PROG_TEST_RUN` runs one frame repeatedly, and does not restore what a program wrote into
+//! it. So this program increments an address in the frame, and continues with a tail call.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -14,19 +14,20 @@ const SOURCE_AT: i16 = 26;
 /// The sources are 10.0.0.0 and those that follow it.
 pub const FIRST_SOURCE: u32 = 0x0a00_0000;
 
-/// Whose packets are judged, and what runs them.
+/// The sources of the packets, and their runner.
 pub struct Runner {
     program: OwnedFd,
     _next: OwnedFd,
 }
 
-/// A program that drops everything: what is left is the cost of measuring.
+/// A program that drops everything, to measure the overhead.
 pub fn nothing() -> anyhow::Result<OwnedFd> {
     bpf::always(1)
 }
 
 impl Runner {
-    /// Runs `measured`, an XDP program that takes fragments, for so many sources, one after another.
+    /// Runs `measured`, an XDP program that accepts fragments, for `sources` sources, one after
+    /// another.
     pub fn new(measured: BorrowedFd<'_>, sources: u32) -> anyhow::Result<Self> {
         let next = bpf::create_map(bpf::PROGRAMS, 4, 4, 1)?;
         let first = i32::try_from(FIRST_SOURCE)?;
@@ -61,7 +62,7 @@ impl Runner {
         })
     }
 
-    /// Runs the frame so many times; nanoseconds of this thread's CPU time for each.
+    /// Runs the frame `repeat` times; returns nanoseconds of this thread's CPU time per run.
     pub fn run(&self, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<f64> {
         let before = bpf::cpu_time()?;
         bpf::run(self.program.as_fd(), frame, repeat, verdict)?;

@@ -1,4 +1,4 @@
-//! Network namespaces that end with the test.
+//! Network namespaces that are removed with the test.
 
 use std::{
     ffi::OsStr,
@@ -23,7 +23,7 @@ use crate::{
     leftovers::{NETNS_DIR, leftovers, unique_name},
 };
 
-/// What the kernel would say on its own, which a test that counts every frame cannot use.
+/// Settings that suppress the kernel's own packets, for tests that count every frame.
 const QUIET: [(&str, &str); 5] = [
     ("accept_dad", "0"),
     ("dad_transmits", "0"),
@@ -66,7 +66,7 @@ impl Netns {
         Ok(netns)
     }
 
-    /// Ends what a killed run left running inside: with its daemon alive its filter would stay.
+    /// Ends processes that a killed run left inside: a running daemon would keep its filter.
     fn kill_processes(&self) {
         let pids = run_command(Command::new("ip").args(["netns", "pids", &self.name]));
         for pid in pids.iter().flat_map(|pids| pids.split_whitespace()) {
@@ -83,7 +83,7 @@ impl Netns {
         &self.name
     }
 
-    /// The file that stands for it.
+    /// Returns the file of the namespace.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         Path::new(NETNS_DIR).join(&self.name)
@@ -114,8 +114,8 @@ impl Netns {
         run_command(self.command(program).args(argv))
     }
 
-    /// Runs `inside` on a thread of its own that has joined this namespace. Sockets opened there
-    /// stay in the namespace when they are handed out.
+    /// Runs `inside` on its own thread in this namespace. Sockets opened there stay in the
+    /// namespace when they are returned.
     ///
     /// # Panics
     /// When `inside` does, or when the namespace cannot be joined.
@@ -141,7 +141,7 @@ impl Netns {
 impl Drop for Netns {
     #[expect(clippy::print_stderr, reason = "Drop has nobody else to tell")]
     fn drop(&mut self) {
-        // What `ip netns delete` does, without a program that a second Ctrl-C would end.
+        // Does the same as `ip netns delete`, without a program that a second Ctrl-C would end.
         let path = self.path();
         let gone = umount2(&path, MntFlags::MNT_DETACH)
             .map_err(anyhow::Error::from)

@@ -1,4 +1,4 @@
-//! Switches off what lets a device hand several packets to the XDP hook as one.
+//! Disables offloads that pass several packets to the XDP hook as one.
 
 use std::{ffi::CString, os::fd::AsRawFd as _};
 
@@ -23,8 +23,8 @@ struct EthtoolValue {
     value: u32,
 }
 
-/// Turns TCP segmentation, generic segmentation and generic receive offload of a device off, so
-/// that what a socket sends is what the hook counts.
+/// Disables TCP segmentation, generic segmentation and generic receive offload of a device, so that
+/// the hook counts what a socket sends.
 pub(crate) fn disable_offloads(netns: &Netns, interface: &str) -> anyhow::Result<()> {
     netns.enter(|| {
         for command in [ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO] {
@@ -35,8 +35,8 @@ pub(crate) fn disable_offloads(netns: &Netns, interface: &str) -> anyhow::Result
     })
 }
 
-/// Lets a veth device receive by NAPI, with or without an XDP program: it then takes frames that are
-/// redirected to it, and hands single packets to the stack through the same code as with one.
+/// Lets a veth device receive by NAPI, with or without an XDP program: it then accepts redirected
+/// frames, and passes single packets to the stack through the same code as with a program.
 pub(crate) fn enable_gro(netns: &Netns, interface: &str) -> anyhow::Result<()> {
     netns.enter(|| {
         set(
@@ -75,8 +75,8 @@ fn set(interface: &str, mut value: EthtoolValue) -> anyhow::Result<()> {
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
-        // A daemon that waits for the other end may have put a program on it by now, and then a veth
-        // device has no TCP segmentation to switch off: veth_xdp_set in drivers/net/veth.c.
+        // A daemon that waits for the other end may have attached a program by now, and then a veth
+        // device has no TCP segmentation to disable: veth_xdp_set in drivers/net/veth.c.
         Err(Errno::EOPNOTSUPP) if command == ETHTOOL_STSO => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! What a namespace's own IP stack accepts from the wire, by its sockets and its counters.
+//! What a namespace's own IP stack accepts, observed through its sockets and counters.
 
 use std::{
     collections::BTreeSet,
@@ -21,18 +21,18 @@ use crate::{
     patience,
 };
 
-/// Where UDP packets of a test go to be seen by a socket.
+/// Destination of UDP packets that a socket should see.
 pub const UDP_PORT: u16 = 53;
-/// Where a TCP connection is answered.
+/// Port with a TCP listener.
 pub const TCP_PORT: u16 = 22;
 
-/// Whose packets say that all packets before them have been handled. A filter must pass them.
+/// Source of a packet after which all earlier packets have been handled. A filter must pass it.
 const SENTINEL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
 
 /// Protocols with a raw socket: ICMP, IPv4, TCP, UDP, IPv6, GRE, ESP, `ICMPv6`, and one for tests.
 const RAW: [u8; 9] = [1, 4, 6, 17, 41, 47, 50, 58, 253];
 
-/// Counters of packets whose IP header was found good, in `/proc/net/snmp` and `/proc/net/snmp6`.
+/// Counters of packets with a valid IP header, in `/proc/net/snmp` and `/proc/net/snmp6`.
 const COUNTERS: [&str; 8] = [
     "InDelivers",
     "InUnknownProtos",
@@ -47,7 +47,7 @@ const COUNTERS: [&str; 8] = [
 /// A TCP connection that waits for the last message of its handshake (`include/net/tcp_states.h`).
 const SYN_RECEIVED: &str = "03";
 
-/// Listens on the host's end of a veth pair, in every way that a program there could.
+/// Listens on the host's end of a veth pair in every way that a program could.
 #[derive(Debug)]
 pub struct OwnStack<'a> {
     host: &'a End,
@@ -56,13 +56,14 @@ pub struct OwnStack<'a> {
     sentinels: u64,
     counts: [u64; COUNTERS.len()],
     half_open: BTreeSet<String>,
-    /// `/proc/net` of the namespace: `snmp`, `snmp6`, `tcp`, `tcp6`. An open file stays there.
+    /// `/proc/net` of the namespace: `snmp`, `snmp6`, `tcp`, `tcp6`. An open file stays in its
+    /// namespace.
     tables: [File; 4],
     // Connections are half open as long as these listen.
     _tcp: [TcpListener; 2],
 }
 
-/// What the stack has accepted, as evidence for people: nothing is told twice.
+/// What the stack has accepted, as evidence for people; nothing is reported twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted(BTreeSet<String>);
 
@@ -89,8 +90,8 @@ impl fmt::Display for Accepted {
 }
 
 impl<'a> OwnStack<'a> {
-    /// Begins to listen in the namespace of this end. Sources that the host has no route to are
-    /// accepted, so that nothing but the packet itself can be at fault; both families are forwarded.
+    /// Starts to listen in the namespace of this end. Accepts sources without a route, so that only
+    /// the packet itself can be the reason of a rejection; forwards both families.
     pub fn listen(host: &'a End) -> anyhow::Result<Self> {
         let addresses: [IpAddr; 2] = [host.ipv4.into(), host.ipv6.into()];
         let (udp, tcp, raw, tables) = host.netns.enter(|| {
@@ -140,8 +141,8 @@ impl<'a> OwnStack<'a> {
         Ok(stack)
     }
 
-    /// What it has accepted since the last call. Sends one packet of a source of its own behind all
-    /// others and waits for it, so `sender` must have sent the others, from the same CPU.
+    /// Returns what it has accepted since the last call. Sends one packet with its own source after
+    /// all others and waits for it, so `sender` must have sent the others, from the same CPU.
     pub fn accepted(&mut self, sender: &FrameSender) -> anyhow::Result<Accepted> {
         let mut accepted = Accepted::default();
         self.sentinels += 1;
@@ -243,13 +244,13 @@ impl<'a> OwnStack<'a> {
 /// A socket that sees every good packet of a protocol.
 fn raw_socket(family: libc::c_int, protocol: u8) -> anyhow::Result<OwnedFd> {
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: the call takes numbers alone.
+    // SAFETY: the call takes only numbers.
     let fd = unsafe { libc::socket(family, kind, protocol.into()) };
     if fd < 0 {
         let error = io::Error::last_os_error();
         return Err(error).with_context(|| format!("raw socket of protocol {protocol}"));
     }
-    // SAFETY: the kernel has just given this descriptor to us alone.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -1,6 +1,6 @@
-//! A page of documentation whose commands can be run: its blocks, and what they promise.
+//! A page of documentation with executable commands: its blocks, and their claims.
 //!
-//! Nothing here runs anything. What the blocks mean:
+//! This module runs nothing. The meaning of blocks:
 //!
 //! - ```` ```sh ```` is a script. It is to end with 0, and with N in ```` ```sh exit=N ````. The
 //!   scripts of a page follow each other in one directory.
@@ -17,19 +17,19 @@ use std::fmt::{self, Write as _};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// Stands for anything within a line.
+/// A wildcard within a line.
 const ANYTHING: char = '…';
 /// Languages of blocks that are neither run nor compared.
 const SHOWN: [&str; 1] = ["toml"];
 
-/// A script, and what it promises.
+/// A script with its claims.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Line of the page that its first line is, counted from 1.
+    /// The line of its first line on the page, from 1.
     pub line: usize,
     /// What is run.
     pub text: String,
-    /// How it ends.
+    /// Its exit code.
     pub exit: i32,
     /// Lines of its output.
     pub output: Vec<Expected>,
@@ -44,7 +44,7 @@ pub struct Expected {
     pub text: String,
 }
 
-/// What a packet meets.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// `dropped`: it does not arrive.
@@ -98,11 +98,11 @@ impl Claim {
     }
 }
 
-/// Reads the blocks of a page.
+/// Parses the blocks of a page.
 ///
 /// # Errors
-/// With the line, when a block does not end, is indented, has a language that this does not know, or
-/// is output of no script.
+/// With the line, if a block does not end, is indented, has an unknown language, or is output
+/// without a script.
 pub fn scripts(page: &str) -> anyhow::Result<Vec<Script>> {
     let mut scripts: Vec<Script> = Vec::new();
     let mut lines = page.lines().zip(1..);
@@ -155,7 +155,7 @@ fn until_fence<'p>(lines: &mut impl Iterator<Item = (&'p str, usize)>) -> Option
     None
 }
 
-/// How a script of this language ends; `None` when it is no script.
+/// Returns the exit code for a script of this language; `None` if it is not a script.
 fn exit_of(language: &str) -> anyhow::Result<Option<i32>> {
     match language.split_once(' ') {
         None if language == "sh" => Ok(Some(0)),
@@ -171,8 +171,8 @@ fn exit_of(language: &str) -> anyhow::Result<Option<i32>> {
 }
 
 impl Script {
-    /// The script with each claim as a call of `command`: the word of the claim and what it is
-    /// about. Lines keep their numbers.
+    /// Returns the script with each claim as a call of `command` with the word of the claim and its
+    /// subject. Lines keep their numbers.
     #[must_use]
     pub fn with_claims_as(&self, command: &str) -> String {
         let line = |line: &str| {
@@ -187,7 +187,7 @@ impl Script {
         self.text.lines().map(line).collect()
     }
 
-    /// The first line that the output does not have where it should.
+    /// Returns the first line that is missing in the output.
     #[must_use]
     pub fn missing_in(&self, output: &str) -> Option<&Expected> {
         let mut lines = output.lines();
@@ -205,7 +205,7 @@ impl fmt::Display for Script {
     }
 }
 
-/// Whether a line is what the pattern says, wildcards and runs of spaces aside.
+/// Whether a line matches the pattern, with wildcards and runs of spaces.
 fn is_like(pattern: &str, line: &str) -> bool {
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (pattern, line) = (squeezed(pattern), squeezed(line));

@@ -1,5 +1,4 @@
-//! Everything that is pinned on a bpffs, with the content of every map: to show that nothing of it
-//! has changed.
+//! All pins on a bpffs, with the content of every map, to prove that they are unchanged.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +27,7 @@ pub struct Pinned {
     inode: u64,
     mode: u32,
     owner: (u32, u32),
-    /// Type and id of the object, and for a link the program that it runs; none of a directory.
+    /// Type and id of the object, and for a link its program; `None` for a directory.
     object: Option<(u32, u32, u32)>,
     /// Keys and values of a map.
     content: Vec<u8>,
@@ -64,7 +63,7 @@ fn add(path: &Path, found: &mut BTreeMap<PathBuf, Pinned>) -> anyhow::Result<()>
     } else {
         let object = bpf::open_pin(path)?;
         let info = bpf::object_info(object.as_fd())?;
-        // The content of what is no map is its id.
+        // An object other than a map has its id as content.
         let content = if is_map(path)? {
             content(object.as_fd(), &info)?
         } else {
@@ -92,7 +91,7 @@ fn add(path: &Path, found: &mut BTreeMap<PathBuf, Pinned>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Whether what ipblock pins there is a map.
+/// Whether ipblock pins a map there.
 fn is_map(path: &Path) -> anyhow::Result<bool> {
     let name = path.file_name().context("a pin has a name")?;
     let directory = path.parent().and_then(Path::file_name);

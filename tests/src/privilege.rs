@@ -1,17 +1,17 @@
-//! Root, or a test that says why it did not run.
+//! Requires root, or reports why a test did not run.
 
 use std::{
     io::{Write as _, stderr},
     panic::Location,
 };
 
-/// Set to `1` where a test that cannot run must fail: in CI and in `cargo xtask test`.
+/// Set to `1` if a test that cannot run must fail: in CI and in `cargo xtask test`.
 const REQUIRE: &str = "IPBLOCK_REQUIRE_PRIVILEGED";
 
-/// Proof that this process may make namespaces, mount file systems and load BPF programs.
+/// Proof that this process may create namespaces, mount file systems and load BPF programs.
 ///
-/// Every privileged fixture asks for it; [`require_privileged!`](crate::require_privileged) is how
-/// a test gets it.
+/// Every privileged fixture requires it; a test gets it from
+/// [`require_privileged!`](crate::require_privileged).
 #[derive(Clone, Copy, Debug)]
 pub struct Privileged(());
 
@@ -40,11 +40,11 @@ impl Privileged {
     }
 }
 
-/// Says on stderr that a test, or a part of one, did not run and why.
+/// Reports on stderr that a test, or a part of one, did not run and why.
 ///
-/// Past `eprintln!`, because libtest swallows what a passing test prints.
+/// Does not use `eprintln!`, because libtest hides what a passing test prints.
 pub fn report_not_run(why: &str) {
-    // There is nobody else to tell when stderr is closed.
+    // There is no other channel if stderr is closed.
     let _ = stderr().write_all(format!("NOT RUN {why}\n").as_bytes());
 }
 

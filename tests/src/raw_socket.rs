@@ -1,4 +1,4 @@
-//! Whole Ethernet frames in and out of a namespace, over `AF_PACKET`.
+//! Sends and receives whole Ethernet frames in a namespace, over `AF_PACKET`.
 
 use std::{
     collections::BTreeMap,
@@ -32,11 +32,11 @@ use crate::{
     wait::{patience, wait_for},
 };
 
-/// Frames handed to the kernel by one call in a flood.
+/// Frames per call in a flood.
 const BATCH: usize = 64;
-/// Room for what the receiver has not read yet, in bytes.
+/// Size of the receive buffer in bytes.
 const RECEIVE_BUFFER: usize = 64 << 20;
-/// No frame is longer, aggregates by offloads included.
+/// Maximum length of a frame, including aggregates by offloads.
 const LONGEST_FRAME: usize = 1 << 16;
 /// How soon a receiver notices that it should stop, in milliseconds.
 const STOP_LATENCY: i64 = 20;
@@ -68,9 +68,9 @@ impl FrameSender {
         Ok(())
     }
 
-    /// Sends the frames over and over, as fast as the kernel takes them, until `count` are sent or
-    /// `time` has passed (as often as `IPBLOCK_PATIENCE` says). Returns how many were sent; of a frame
-    /// at index i they are those whose number, counted from 0, is i modulo the number of frames.
+    /// Sends the frames repeatedly, as fast as the kernel accepts them, until `count` are sent or
+    /// `time` has passed (multiplied by `IPBLOCK_PATIENCE`). Returns how many were sent. The n-th
+    /// sent frame (from 0) is the one at index n modulo the number of frames.
     pub fn flood(&self, frames: &[Frame], count: u64, time: Duration) -> anyhow::Result<u64> {
         ensure!(!frames.is_empty(), "no frames to flood with");
         let end = Instant::now() + time * patience();
@@ -97,7 +97,7 @@ impl FrameSender {
                 Err(Errno::ENOBUFS | Errno::EAGAIN) => 0,
                 Err(error) => return Err(error).context("flood"),
             };
-            // What was not taken stays at the head, so that the order is kept.
+            // Frames that were not accepted stay at the head, so that the order is kept.
             batch.drain(..taken);
             sent += taken as u64;
         }
@@ -107,7 +107,7 @@ impl FrameSender {
 
 /// Counts marked frames that reach the stack on one interface, by their marker.
 ///
-/// A thread reads from the start on, so that floods do not overrun the socket.
+/// A thread reads from the start, so that floods do not overrun the socket.
 #[derive(Debug)]
 pub struct FrameReceiver {
     shared: Arc<Shared>,
@@ -187,8 +187,8 @@ impl FrameReceiver {
         .with_context(|| format!("arrived so far, by marker: {:?}", self.counts()))
     }
 
-    /// Frames that the socket had no room for since the last call: when it is not 0, a count proves
-    /// nothing.
+    /// Returns the frames since the last call for which the socket had no room: if it is not 0, a
+    /// count proves nothing.
     pub fn lost(&self) -> anyhow::Result<u32> {
         // SAFETY: tpacket_stats is plain integers, for which zero is a value.
         let mut statistics: libc::tpacket_stats = unsafe { zeroed() };
@@ -231,7 +231,7 @@ impl Shared {
             match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 Ok(length) => self.note(buffer.get(..length).unwrap_or_default()),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // The interface went down or away: nothing more arrives.
+                // The interface was disabled or removed: no more frames arrive.
                 Err(Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO) => {
                     thread::sleep(Duration::from_millis(STOP_LATENCY.cast_unsigned()));
                 }
@@ -268,7 +268,7 @@ fn packet_socket(
             // SAFETY: sockaddr_ll is plain integers, for which zero is a value.
             let mut address: libc::sockaddr_ll = unsafe { zeroed() };
             address.sll_family = libc::AF_PACKET.try_into()?;
-            // SockProtocol keeps it in network byte order, as sockaddr_ll wants it.
+            // SockProtocol keeps it in network byte order, as in sockaddr_ll.
             address.sll_protocol = protocol.map_or(0, |protocol| protocol as u16);
             address.sll_ifindex = if_nametoindex(interface)?.try_into()?;
             // SAFETY: pointer and length describe `address`, a sockaddr_ll for a packet socket.

@@ -1,9 +1,9 @@
-//! Sources for measurements: a pool of a million, and a program that puts the next one into the frame
-//! and hands it on.
+//! Sources for measurements: a pool of a million, and a program that puts the next one into the
+//! frame and continues with the measured program.
 //!
-//! `BPF_PROG_TEST_RUN` runs one frame over and over, and does not restore what a program wrote into it.
-//! The pool is one element of an array, read in order, so that reading costs about a nanosecond and
-//! leaves the caches to the program that is measured.
+//! `BPF_PROG_TEST_RUN` runs one frame repeatedly, and does not restore what a program wrote into
+//! it. The pool is one element of an array, read in order, so reading costs about a nanosecond and
+//! leaves the caches to the measured program.
 
 use std::{
     net::IpAddr,
@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::bpf::{self, instruction, load_map, load_value};
 
-/// Sources of a pool, unless fewer do: more than any cache of a core keeps apart.
+/// Default number of sources in a pool: more than fit into any cache of a core.
 pub const SOURCES: usize = 1 << 20;
 
 const TAIL_CALL: i32 = 12;
@@ -50,8 +50,8 @@ pub struct PoolSender {
 }
 
 impl SourcePool {
-    /// A pool of these sources, a power of two and of one family, for this frame: its IPv4 checksum is
-    /// kept right.
+    /// Returns a pool of these sources, a power of two and of one family, for this frame. The
+    /// program keeps the IPv4 checksum valid.
     pub fn new(frame: &[u8], sources: &[IpAddr]) -> anyhow::Result<Self> {
         let count = sources.len();
         ensure!(count.is_power_of_two(), "{count} sources");
@@ -78,8 +78,8 @@ impl SourcePool {
         })
     }
 
-    /// Instructions that put the next source into the frame and then do the rest, which finds the
-    /// context in r6; a frame that is too short is given back as `XDP_ABORTED`.
+    /// Returns instructions that put the next source into the frame and then do the rest, which
+    /// finds the context in r6. A frame that is too short returns `XDP_ABORTED`.
     fn next_source(&self, position: BorrowedFd<'_>, rest: &[u64]) -> anyhow::Result<Vec<u64>> {
         let (end, shift) = if self.is_ipv4 {
             (i32::from(IPV4_SOURCE) + 4, 3)
@@ -155,8 +155,8 @@ impl Front {
         })
     }
 
-    /// Runs the frame so many times, each with the next source; nanoseconds of this thread's CPU time
-    /// for each.
+    /// Runs the frame `repeat` times, each with the next source; returns nanoseconds of this
+    /// thread's CPU time per run.
     pub fn run(&self, frame: &[u8], repeat: u32, verdict: u32) -> anyhow::Result<f64> {
         let before = bpf::cpu_time()?;
         bpf::run(self.program.as_fd(), frame, repeat, verdict)?;
@@ -182,7 +182,7 @@ impl PoolSender {
         })
     }
 
-    /// Sends so many frames out of an interface of this thread's namespace.
+    /// Sends `count` frames out of an interface of this thread's namespace.
     pub fn send(&self, frame: &[u8], interface: u32, count: u32) -> anyhow::Result<()> {
         bpf::run_live(self.program.as_fd(), frame, interface, count)
     }

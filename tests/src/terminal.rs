@@ -1,4 +1,4 @@
-//! A terminal with a command in front and an operator at the keys.
+//! A terminal with a command in the foreground and an operator at the keyboard.
 
 use std::{
     fs::{File, OpenOptions},
@@ -31,7 +31,7 @@ use crate::{DEADLINE, wait_for};
 pub struct Size(pub u16, pub u16);
 
 impl Size {
-    /// What most terminals begin with.
+    /// The initial size of most terminals.
     pub const USUAL: Self = Self(80, 24);
 }
 
@@ -111,17 +111,17 @@ impl Terminal {
         })
     }
 
-    /// Waits until the last thing on the screen is `question`, and types `keys`.
+    /// Waits until the screen ends with `question`, and types `keys`.
     ///
-    /// Returns when the screen shows that it was typed: the same question may come again, and what is
-    /// typed before a question is asked would stand somewhere else on the screen.
+    /// Returns when the screen shows the typed text: the same question may follow, and text that is
+    /// typed before a question appears elsewhere on the screen.
     pub fn answer(&mut self, question: &str, keys: &str) -> anyhow::Result<()> {
         let size = self.size;
         self.wait_until(question, |written| {
             let shown = visible(written, size).0;
             shown.ends_with(question).then_some(())
         })?;
-        // A space behind the question may come later than the question, and is not to be seen.
+        // A space after the question may arrive later, and is not visible.
         let asked = visible(&lock(&self.shown).clone(), size);
         self.press(keys)?;
         self.wait_until("what was typed", |written| {
@@ -134,7 +134,7 @@ impl Terminal {
         Ok(self.keys.write_all(keys.as_bytes())?)
     }
 
-    /// Waits until the screen shows what is asked for, and returns it.
+    /// Waits until the screen matches, and returns it.
     pub fn wait_for(
         &mut self,
         what: &str,
@@ -142,7 +142,7 @@ impl Terminal {
     ) -> anyhow::Result<String> {
         let size = self.size;
         self.wait_until(what, |written| {
-            // What passed, since the next look may find the screen half redrawn.
+            // Returns the matching screen, because the next check may find it half redrawn.
             let shown = screen_of(written, size).contents();
             is_there(&shown).then_some(shown)
         })
@@ -154,7 +154,7 @@ impl Terminal {
         Ok(kill(Pid::from_raw(pid), signal)?)
     }
 
-    /// Whether the command has the other screen, and whether the cursor is hidden.
+    /// Whether the command uses the alternate screen, and whether the cursor is hidden.
     #[must_use]
     pub fn is_taken(&self) -> (bool, bool) {
         let screen = self.screen();
@@ -212,11 +212,11 @@ fn lock(shown: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
     shown.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads until nobody has the other end open, which Linux reports as an error.
+/// Reads until the other end is closed, which Linux reports as an error.
 ///
-/// The first such error is no end yet: when the last bytes are written and the terminal is closed
-/// between the two looks that one read takes, it finds the terminal closed and the bytes not yet
-/// handed over (`n_tty_read` in `drivers/tty/n_tty.c`). A read that begins after that waits for them.
+/// The first such error is not the end yet. If the last bytes are written and the terminal is
+/// closed between the two checks of one read, that read finds the terminal closed and the bytes not
+/// yet delivered (`n_tty_read` in `drivers/tty/n_tty.c`). A later read waits for them.
 fn read_all(mut screen: File, shown: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -241,7 +241,7 @@ fn visible(written: &[u8], size: Size) -> (String, u16) {
     (screen.contents().trim_end().to_owned(), row)
 }
 
-/// What a terminal that was sent this shows; its contents are without spaces at line ends.
+/// Returns the screen of a terminal that received this; lines have no trailing spaces.
 fn screen_of(written: &[u8], size: Size) -> vt100::Screen {
     let Size(columns, rows) = size;
     let not_zero = |number| NonZero::new(number).unwrap_or(NonZero::<u16>::MIN);

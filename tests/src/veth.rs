@@ -1,4 +1,4 @@
-//! Two namespaces joined by a veth pair: the host that is protected, and the peer that sends to it.
+//! Two namespaces with a veth pair: the protected host, and the peer that sends to it.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -10,14 +10,14 @@ use crate::{FrameReceiver, FrameSender, Netns, Privileged, offload, packet::Mac}
 /// How to join two namespaces.
 #[derive(Clone, Copy, Debug)]
 pub struct VethOptions {
-    /// Which pair of the test this is; pairs of one test need different numbers. It picks the
-    /// interface name (`host0`, `peer0`), the addresses (192.0.2.1 and .2, then .17 and .18, ...;
+    /// Number of the pair; pairs of one test need different numbers. It determines the interface
+    /// name (`host0`, `peer0`), the addresses (192.0.2.1 and .2, then .17 and .18, ...;
     /// `2001:db8:0:N::1` and `::2`) and the MAC addresses. At most 15.
     pub number: u8,
     /// MTU of both ends, in bytes.
     pub mtu: u16,
     /// Leaves ARP and neighbour discovery on. Otherwise neighbours are static and the interfaces
-    /// say nothing that a test did not send.
+    /// send nothing by themselves.
     pub live_neighbours: bool,
     /// Another name for the host's interface.
     pub host_interface: Option<&'static str>,
@@ -49,12 +49,12 @@ pub struct End {
     pub ipv6: Ipv6Addr,
 }
 
-/// Two namespaces joined by a veth pair. The interfaces go with their namespaces.
+/// Two namespaces with a veth pair. The interfaces are removed with their namespaces.
 #[derive(Debug)]
 pub struct VethPair {
-    /// The side whose interface the filter is put on.
+    /// The side with the filter.
     pub host: End,
-    /// The side that traffic comes from.
+    /// The side that sends traffic.
     pub peer: End,
 }
 
@@ -90,7 +90,7 @@ impl VethPair {
         FrameSender::new(&self.peer.netns, &self.peer.interface)
     }
 
-    /// Sees what the host's stack gets, after XDP.
+    /// Returns a receiver for what the host's stack gets, after XDP.
     pub fn receiver(&self) -> anyhow::Result<FrameReceiver> {
         FrameReceiver::new(&self.host.netns, &self.host.interface)
     }

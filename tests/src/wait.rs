@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long to wait for what ought to happen at once; generous, because machines are shared.
+/// Deadline for what should happen at once; generous, because machines are shared.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// How often to look.
+/// Interval of the checks.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// How many times longer to wait than a deadline says: machines without processors of their own are
-/// slow, and a deadline is for what hangs.
+/// Factor for every deadline: machines with shared processors are slow, and a deadline should only
+/// detect hangs.
 const PATIENCE: &str = "IPBLOCK_PATIENCE";
 
 /// Polls until `attempt` yields something, and returns it.
@@ -39,10 +39,10 @@ pub fn wait_for<T>(
     }
 }
 
-/// How many times slower than usual a machine is said to be (`IPBLOCK_PATIENCE`); 1 without it.
+/// Returns how many times slower than usual the machine is (`IPBLOCK_PATIENCE`), 1 by default.
 ///
 /// # Panics
-/// When it is no number.
+/// If it is not a number.
 pub fn patience() -> u32 {
     static FACTOR: OnceLock<u32> = OnceLock::new();
     *FACTOR.get_or_init(|| match env::var(PATIENCE) {

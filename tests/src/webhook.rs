@@ -15,17 +15,17 @@ use serde_json::Value;
 
 use crate::Netns;
 
-/// How soon a receiver notices that it should stop or behave otherwise.
+/// Maximum delay until a receiver stops or changes its behaviour.
 const LATENCY: Duration = Duration::from_millis(10);
 
 /// What a receiver does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// Takes them: 204.
+    /// Accepts them: 204.
     Takes,
     /// Answers with this status, and keeps nothing.
     Answers(u16),
-    /// Reads them, and says nothing until its mood changes; then it closes the connection.
+    /// Reads them, but does not answer until its mood changes; then it closes the connection.
     Hangs,
 }
 
@@ -50,10 +50,10 @@ struct Inner {
     taken: Vec<Taken>,
 }
 
-/// A request that was taken.
+/// An accepted request.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// When its body was there.
+    /// When its body arrived.
     pub at: Instant,
     /// Header lines, names in lower case, in their order.
     pub headers: Vec<(String, String)>,
@@ -62,7 +62,7 @@ pub struct Taken {
 }
 
 impl WebhookReceiver {
-    /// A receiver that takes everything.
+    /// Returns a receiver that accepts everything.
     pub fn new(netns: &Netns) -> anyhow::Result<Self> {
         let listener = netns.enter(|| TcpListener::bind(("127.0.0.1", 0)))?;
         listener.set_nonblocking(true)?;
@@ -86,30 +86,30 @@ impl WebhookReceiver {
         })
     }
 
-    /// Where to send to.
+    /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/alerts", self.address)
     }
 
-    /// What it does with requests from now on.
+    /// Sets what it does with requests from now on.
     pub fn set(&self, mood: Mood) {
         self.shared.inner().mood = mood;
     }
 
-    /// How many requests came, whatever became of them.
+    /// Returns the number of requests, accepted or not.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.inner().requests
     }
 
-    /// What was taken, in order.
+    /// Returns accepted requests, in order.
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.shared.inner().taken.clone()
     }
 
-    /// The elements of all arrays that were taken, in order, with the time that each came.
+    /// Returns the elements of all accepted arrays in order, with their times.
     #[must_use]
     pub fn elements(&self) -> Vec<(Instant, Value)> {
         let inner = self.shared.inner();
@@ -153,7 +153,7 @@ fn serve(listener: &TcpListener, shared: &Shared) {
     });
 }
 
-/// A client that breaks off is the test's own.
+/// A client that aborts belongs to the test.
 fn answer(stream: &TcpStream, shared: &Shared) {
     let Ok((headers, body)) = read(stream) else {
         return;

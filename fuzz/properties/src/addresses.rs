@@ -16,8 +16,8 @@ use crate::span::{Span, assert_fewest, joined};
 /// Lines of an input that are looked at.
 const LINES: usize = 16;
 
-/// Each line is an argument: what is accepted is exactly what a reading of the rules accepts, stands
-/// for exactly those addresses in the fewest prefixes, and is read back from its own text.
+/// Each line is an argument. It is accepted exactly if the reference parser accepts it, it denotes
+/// exactly the same addresses in minimal prefixes, and its own text is parsed back to it.
 pub fn addresses(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let lines: Vec<String> = text.split('\n').take(LINES).map(str::to_owned).collect();
@@ -72,7 +72,7 @@ fn check_argument(text: &str) -> Vec<IpNet> {
     }
 }
 
-/// Each part of a line alone stands for what it stands for there.
+/// Each part of a line alone has the same meaning as in the line.
 fn check_line(text: &str) {
     for part in addresses_of_line(text) {
         match part {
@@ -102,7 +102,7 @@ enum Reading<'t> {
     Nothing,
 }
 
-/// What a text stands for, by the rules and by the standard library's addresses.
+/// Returns the meaning of a text, by the rules and the standard library's addresses.
 fn read(text: &str) -> Reading<'_> {
     if let Some(name) = text.strip_prefix('@') {
         return match name.parse::<ListName>() {

@@ -1,4 +1,4 @@
-//! Overlapping bans, and the writes that bring the kernel's tables there.
+//! Overlapping bans, and the writes to the kernel's tables.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,19 +14,19 @@ use crate::{
     span::{Span, boundaries},
 };
 
-/// The moment at which it is asked who is banned.
+/// The time of the questions.
 const NOW: u64 = 100;
 
 /// Changes that one input may make.
 const CHANGES: usize = 8;
 
-/// Who bans what, as everybody would write it down.
+/// The bans as a simple map.
 type Book = BTreeMap<IpNet, u64>;
 
 type Change = Vec<(IpNet, Option<Ban<()>>)>;
 
-/// After each write, nobody is free who is banned before and after the change; after all of them,
-/// the kernel's tables say until when each address is banned; and a change can be undone.
+/// After each write, an address that is banned before and after the change is banned. After all of
+/// them, the kernel's tables have the right end for each address. And each change can be undone.
 pub fn bans(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let (mut bans, mut book, mut table) = (Bans::default(), Book::new(), Book::new());
@@ -42,7 +42,7 @@ pub fn bans(data: &[u8]) {
         if before.is_empty() {
             continue;
         }
-        // Undone, and done again.
+        // Undone, and repeated.
         let (after, undo) = (book.clone(), before);
         let redo = put(&mut bans, undo, &mut book, &mut table);
         assert_eq!(book, was);
@@ -66,7 +66,7 @@ fn change(u: &mut Unstructured<'_>) -> Result<Change> {
     Ok(change)
 }
 
-/// Carries a change out on everything, and returns what undoes it.
+/// Applies a change everywhere, and returns what undoes it.
 fn put(bans: &mut Bans<()>, change: Change, book: &mut Book, table: &mut Book) -> Change {
     let old = book.clone();
     for (prefix, ban) in &change {
@@ -143,7 +143,7 @@ fn is_banned(book: &Book, address: IpAddr) -> bool {
     live.any(|(net, _)| Span::of(*net).holds(address))
 }
 
-/// What the kernel finds: the longest prefix alone.
+/// Returns what the kernel finds: only the longest prefix.
 fn entry(table: &Book, address: IpAddr) -> Option<u64> {
     let holding = table
         .iter()

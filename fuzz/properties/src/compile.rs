@@ -1,4 +1,5 @@
-//! The compiler, `check`'s explanation and the difference of two rulesets, against one naive walk.
+//! The compiler, `check`'s explanation and the difference of two rulesets, compared with one naive
+//! walk.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -20,9 +21,9 @@ use crate::{
     span::{Span, boundaries, joined},
 };
 
-/// At every boundary of every prefix, and at every moment at which a rule ends, what was compiled
-/// says what a walk over all rules says; nothing of what was compiled could be left out; and what
-/// changes from another ruleset to this one is counted as it is.
+/// At every boundary of every prefix, and at every end of a rule, the compiled zone agrees with a
+/// walk over all rules. Its entries are minimal, and the changes from another ruleset to this one
+/// are counted correctly.
 pub fn compile(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let Ok(after) = ruleset(&mut bytes) else {
@@ -67,7 +68,7 @@ fn check_answers(
     }
 }
 
-/// What the kernel would do, in the words of the naive walk.
+/// Returns the kernel's verdict in the type of the naive walk.
 fn answer(compiled: &CompiledZone, address: IpAddr, moment: Timestamp) -> Judged {
     let class = compiled.class_at(address, moment);
     let asks = match class.map(|class| class.verdict) {
@@ -124,8 +125,8 @@ fn check_entries(compiled: &CompiledZone) {
     }
 }
 
-/// A class ends with the first of its rules, no two classes are the same, and the entries of each
-/// rule are those whose class lists it.
+/// A class ends with the first of its rules, no two classes are equal, and the entries of each rule
+/// are those whose class lists it.
 fn check_classes(ruleset: &Ruleset, compiled: &CompiledZone) {
     for (place, class) in compiled.classes.iter().enumerate().skip(1) {
         let is_member =

@@ -13,8 +13,8 @@ use crate::{
     span::{boundaries, number},
 };
 
-/// Differences are said where there are some, and the addresses that change sides are those of a
-/// naive count.
+/// The difference is empty exactly if nothing changes, and the addresses that change between passed
+/// and dropped match a naive count.
 pub(crate) fn check_difference(before: &Ruleset, after: &Ruleset) {
     assert!(diff(after, after).is_empty(), "{after:#?}");
     assert_eq!(diff(before, after).is_empty(), before == after);

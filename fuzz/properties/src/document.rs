@@ -8,8 +8,8 @@ use ipblock_policy::{
 };
 use jiff::Timestamp;
 
-/// What a file stands for is read back from what is printed of it, as TOML and as JSON; what is wrong
-/// with a file has a place inside of it.
+/// A parsed file equals what is parsed from its printed form, as TOML and as JSON. Every error has
+/// a position inside the file.
 pub fn document(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let unforced = document::parse(&text, "fuzz.toml", false);
@@ -91,7 +91,7 @@ fn check_rules(ruleset: &Ruleset) {
     }
 }
 
-/// Everything that a deploy of the file would look at.
+/// Calls everything that a deploy of the file would use.
 fn check_change(ruleset: &Ruleset) {
     let mut after = ruleset.clone();
     for (id, rule) in (1..).zip(&mut after.rules) {
@@ -109,7 +109,7 @@ fn check_change(ruleset: &Ruleset) {
     let default = ZoneName::default();
     assert!(after.zone_names().contains(&default));
     for zone in after.zone_names() {
-        // What is too much for the kernel is refused in words.
+        // A ruleset that is too large for the kernel is rejected with a message.
         if let Err(error) = ipblock_policy::compile::compile(&after, &zone, Timestamp::UNIX_EPOCH) {
             assert!(!error.to_string().is_empty() && error.hint().is_some());
         }

@@ -17,8 +17,8 @@ const NOW: i64 = 1_800_000_000;
 /// Edits that one input may make.
 const EDITS: usize = 32;
 
-/// The body of a request, carried out on a ruleset that has some of everything: each edit does all
-/// that it says or nothing, and what comes of it can be stored, read back, told and undone.
+/// The body of a request, applied to a ruleset with objects of every kind: each edit is applied
+/// completely or not at all, and its result can be stored, parsed, described and undone.
 pub fn edits(data: &[u8]) {
     let Ok(request) = serde_json::from_slice::<EditRequest>(data) else {
         return;
@@ -63,13 +63,13 @@ fn check_change(before: &Ruleset, after: &Ruleset, force: bool, edit: &Edit) {
     let _ = diff::diff(before, after);
     let _ = lint::new_warnings(before, after);
     if !force {
-        // What nothing had to be forced for, edit by edit, needs no force as a file.
+        // If no single edit needed force, the result needs no force as a file.
         let file = document::parse(&document::print(after), "staged.toml", false);
         assert!(file.is_ok(), "{edit:?}: {}", file.unwrap_err());
     }
 }
 
-/// What is told apart by order alone, in one order.
+/// Normalises everything that differs only in order.
 fn document_of(mut ruleset: Ruleset) -> Ruleset {
     ruleset.rules.sort_by_key(|rule| rule.id);
     let by_text = |element: &ipblock_policy::Element| format!("{:?}", element.at);

@@ -43,8 +43,8 @@ fn names(told: &Explanation<'_>) -> Names {
     (told.allowed_by, rules.collect())
 }
 
-/// The parts of a prefix are the fewest that have one explanation each; and an index of what is
-/// asked for answers as one of everything.
+/// The parts of a prefix are the fewest with one explanation each. An index for the question gives
+/// the same answer as a complete index.
 pub(crate) fn check_parts(ruleset: &Ruleset, asked: [IpNet; 2], addresses: &[IpAddr]) {
     for zone in ruleset.zone_names() {
         let all = Explainer::new(ruleset, &zone, at(NOW));

@@ -14,7 +14,7 @@ use ipblock_policy::{
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-/// How the first byte of an input names its format; any other has it found out.
+/// The first byte of an input selects its format; any other value means detection.
 const FORMATS: [(u8, FileFormat); 7] = [
     (b'p', FileFormat::Plain),
     (b'c', FileFormat::Csv),
@@ -25,11 +25,11 @@ const FORMATS: [(u8, FileFormat); 7] = [
     (b't', FileFormat::Toml),
 ];
 
-/// Most prefixes that one range stands for.
+/// Maximum of prefixes in one range.
 const OF_A_RANGE: usize = 254;
 
-/// What is read is bounded by the input, the same in whatever parts it comes, and read back from
-/// every format that it is written in.
+/// The size of the result is limited by the input, the result does not depend on how the input is
+/// divided into reads, and it can be read back from every format.
 pub fn import(data: &[u8]) {
     let Some((&first, content)) = data.split_first() else {
         return;
@@ -56,7 +56,8 @@ pub fn import(data: &[u8]) {
 fn check_bounds(parsed: &Parsed, content: &[u8]) {
     let entries = usize::try_from(parsed.read).unwrap();
     let refused = parsed.refused.len() + usize::try_from(parsed.more_refused).unwrap();
-    // A document that is refused as a whole may be empty. A variable of nft may be used often.
+    // A document that is rejected as a whole may be empty. A variable of nft may be used many
+    // times.
     let most = (content.len() + 1) * (content.len() + 1);
     assert!(entries <= most, "{entries} entries");
     assert!(
@@ -127,7 +128,7 @@ fn check_written(elements: &[ListElement]) {
     );
     crate::document::check_printed(&ruleset);
 
-    // Sets know nothing of order, and split what they cannot hold.
+    // Sets have no order, and split prefixes that they cannot contain.
     let fewest = ipblock_policy::address::aggregate(expected.iter().copied());
     let fewest_of = |text: &str, format| {
         let read = read_as(text, format);
@@ -139,7 +140,7 @@ fn check_written(elements: &[ListElement]) {
     assert_eq!(fewest_of(&text, FileFormat::Nft), fewest, "{text}");
 }
 
-/// White space around a note is not kept.
+/// White space around a note is removed.
 fn trimmed(elements: &[ListElement]) -> Vec<ListElement> {
     let trim = |element: &ListElement| ListElement {
         prefix: element.prefix,
@@ -148,7 +149,7 @@ fn trimmed(elements: &[ListElement]) -> Vec<ListElement> {
     elements.iter().map(trim).collect()
 }
 
-/// A list file is all of what `import` reads, or nothing where that leaves an address out.
+/// A list file gives everything that `import` reads, or nothing if that omits an address.
 fn check_list_file(text: &str, parsed: &Parsed) {
     match read_list(text) {
         Ok(elements) => {
@@ -166,7 +167,7 @@ fn check_list_file(text: &str, parsed: &Parsed) {
     }
 }
 
-/// Gives one byte at a time.
+/// Returns one byte per read.
 struct Dripping<'d>(&'d [u8]);
 
 impl Read for Dripping<'_> {

@@ -1,8 +1,8 @@
-//! What holds whatever the input is, as functions over bytes that panic where it does not.
+//! Properties that must be true for every input, as functions over bytes that panic otherwise.
 //!
-//! `cargo fuzz run NAME` (`fuzz/fuzz_targets`) calls one of them with inputs that libFuzzer makes;
-//! `tests/short.rs` calls all of them with the committed seeds, with every input that once broke
-//! something, and with mutations of both. Each states a property beyond "it does not panic".
+//! `cargo fuzz run NAME` (`fuzz/fuzz_targets`) calls one of them with inputs from libFuzzer.
+//! `tests/short.rs` calls all of them with the committed seeds, with every input that once caused a
+//! failure, and with mutations of both. Each states a property beyond "it does not panic".
 #![forbid(unsafe_code)]
 #![allow(
     clippy::missing_panics_doc,

@@ -1,4 +1,5 @@
-//! Which verdict a packet gets (docs/datapath.md), as simple as can be: a walk over every rule and element.
+//! The verdict on a packet (docs/datapath.md) in its simplest form: a walk over every rule and
+//! element.
 
 use std::net::IpAddr;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::span::Span;
 
-/// What decides over a packet from one address.
+/// What decides about a packet from one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asks {
     Allow,
@@ -18,7 +19,7 @@ pub(crate) enum Asks {
     Nothing,
 }
 
-/// What holds over one address.
+/// The judgement of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(crate) asks: Asks,
@@ -28,17 +29,17 @@ pub(crate) struct Judged {
     pub(crate) alerts: bool,
     /// Rules that count it, sorted.
     pub(crate) matched: Vec<RuleId>,
-    /// Rules that count it as spared, sorted.
+    /// Rules that count it as excepted, sorted.
     pub(crate) excepted: Vec<RuleId>,
 }
 
-/// What has to do with one address: what `check` names.
+/// Everything about one address that `check` shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Named<'r> {
-    /// The longest allow entry that holds it.
+    /// The longest allow entry that contains it.
     pub(crate) allowed_by: Option<IpNet>,
-    /// Rules that are in force and match, in the ruleset's order, each with the longest element and
-    /// the longest exception that hold the address.
+    /// Matching rules in force, in the ruleset's order, each with the longest element and the
+    /// longest exception for the address.
     pub(crate) rules: Vec<(&'r Rule, IpNet, Option<IpNet>)>,
 }
 
@@ -102,7 +103,8 @@ pub(crate) fn judge(named: &Named<'_>, default: DefaultVerdict) -> Judged {
     judged
 }
 
-/// The longest prefix of the elements, those of their lists among them, that holds the address.
+/// Returns the longest prefix of the elements, including those of their lists, that contains the
+/// address.
 fn longest(ruleset: &Ruleset, elements: &[Element], address: IpAddr) -> Option<IpNet> {
     let prefixes = elements.iter().flat_map(|element| match &element.at {
         At::Prefix(net) => vec![*net],

@@ -1,4 +1,4 @@
-//! What clients send to the daemon: bodies in JSON and queries.
+//! Requests of clients: JSON bodies and queries.
 
 use std::fmt::Debug;
 
@@ -12,8 +12,8 @@ use ipblock_api::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The first byte says which request the rest is. What is accepted is the same after it was written
-/// and read again; what is refused is told at a place inside of the body.
+/// The first byte selects the type of request. An accepted request is unchanged after it is written
+/// and parsed again; a rejection has a position inside the body.
 pub fn requests(data: &[u8]) {
     let Some((which, content)) = data.split_first() else {
         return;
@@ -47,7 +47,7 @@ fn body<T: DeserializeOwned + Serialize + Debug + PartialEq>(content: &[u8]) {
         }
         Err(error) => {
             let lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').collect();
-            // Line 0: the error is not the text's but a field's.
+            // Line 0: the error belongs to a field, not to the text.
             let line = error.line().checked_sub(1).map(|line| lines[line].len());
             assert!(
                 line.is_none_or(|length| error.column() <= length + 1),

@@ -1,4 +1,4 @@
-//! Rulesets out of bytes: few addresses, many overlaps, and everything that a ruleset can hold.
+//! Generates rulesets from bytes: few addresses, many overlaps, and every kind of object.
 
 use std::{
     collections::BTreeSet,
@@ -22,8 +22,8 @@ const LONGEST_RANGE: usize = 10;
 const LISTS: [&str; 2] = ["feed", "office"];
 const ZONES: [&str; 2] = ["default", "edge"];
 
-/// Where the four bits stand in which addresses differ: hosts, nets, and both ends of the tables'
-/// levels.
+/// The position of the four bits in which addresses differ: hosts, nets, and both ends of the
+/// tables' levels.
 const SHIFTS_V4: [u32; 5] = [0, 3, 7, 13, 28];
 const SHIFTS_V6: [u32; 7] = [0, 4, 61, 64, 94, 107, 124];
 

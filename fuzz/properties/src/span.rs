@@ -1,4 +1,4 @@
-//! Addresses as numbers, so that what is asserted owes nothing to the code under test.
+//! Addresses as numbers, so that the assertions do not depend on the code under test.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -64,7 +64,7 @@ pub(crate) fn joined(mut spans: Vec<Span>) -> Vec<Span> {
     out
 }
 
-/// Asserts that `prefixes` are the fewest that hold exactly `spans`, sorted, IPv4 first.
+/// Asserts that `prefixes` are the minimal prefixes of exactly `spans`, sorted, IPv4 first.
 pub(crate) fn assert_fewest(prefixes: &[IpNet], spans: Vec<Span>) {
     let spans = joined(spans);
     let held: Vec<Span> = prefixes.iter().map(|net| Span::of(*net)).collect();
@@ -85,8 +85,8 @@ pub(crate) fn assert_fewest(prefixes: &[IpNet], spans: Vec<Span>) {
     }
 }
 
-/// The addresses at which something can change: first and last of each prefix, those beside them,
-/// and the ends of both families.
+/// Returns the addresses at which something can change: first and last of each prefix, their
+/// neighbours, and the ends of both families.
 pub(crate) fn boundaries(prefixes: impl IntoIterator<Item = IpNet>) -> Vec<IpAddr> {
     let mut out: Vec<IpAddr> = vec![
         Ipv4Addr::UNSPECIFIED.into(),

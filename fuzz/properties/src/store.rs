@@ -1,4 +1,4 @@
-//! State directories that something else has written into, backups among them.
+//! Damaged state directories, including backups.
 
 mod template;
 
@@ -18,9 +18,9 @@ use template::template;
 /// Changes that one input may make to a database.
 const CHANGES: usize = 6;
 
-/// Whatever the database holds, the store opens it and reads it or says what is wrong, goes on
-/// working, and as a backup replaces another store as a whole or not at all. A text that it keeps is
-/// the text that it gives back.
+/// Whatever the database contains, the store opens and reads it or reports an error, and continues
+/// to work. As a backup it replaces another store completely or not at all. A stored text is
+/// returned unchanged.
 pub fn store(data: &[u8]) {
     let Some((which, rest)) = data.split_first() else {
         return;
@@ -44,7 +44,7 @@ pub fn store(data: &[u8]) {
     restore(dir.path());
 }
 
-/// In memory where that is a file system: nothing here is to outlive the power.
+/// In memory if possible: nothing here has to survive a power loss.
 fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -53,8 +53,8 @@ fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
 }
 
-/// A template with some bytes of it replaced, each as three bytes of place and what stands there;
-/// or cut off.
+/// A template in which some bytes are replaced (three bytes of position each, and the new byte), or
+/// which is truncated.
 fn damage_bytes(dir: &Path, data: &[u8]) {
     let mut bytes = template().to_vec();
     for change in data.chunks(5).take(64) {
@@ -73,26 +73,26 @@ fn damage_bytes(dir: &Path, data: &[u8]) {
     fs::write(database(dir), bytes).unwrap();
 }
 
-/// One thing that an editor of databases does.
+/// A manual change of the database.
 #[derive(Debug, Arbitrary)]
 enum Damage {
-    /// Another value in one column of one row, or of all.
+    /// A new value in one column of one row, or of all rows.
     Value(u8, u8, Option<u8>, Held),
-    /// A row less.
+    /// A row is deleted.
     Delete(u8, u8),
-    /// A table less.
+    /// A table is deleted.
     Drop(u8),
-    /// A query in a table's place.
+    /// A query replaces a table.
     View(u8),
-    /// Something that happens with every change.
+    /// A trigger on every change.
     Trigger(u8),
     /// Another version.
     Version(i8),
-    /// An index of any name, and one page of it lost.
+    /// An index with any name, and one damaged page of it.
     Index(u8, String),
 }
 
-/// What stands in a column.
+/// The value of a column.
 #[derive(Debug, Arbitrary)]
 enum Held {
     Null,
@@ -100,7 +100,7 @@ enum Held {
     Large(i64),
     Text(String),
     Blob(Vec<u8>),
-    /// A word that stands somewhere in a store.
+    /// A word that occurs in a store.
     Word(u8),
 }
 
@@ -145,7 +145,7 @@ fn damage_values(dir: &Path, u: &mut Unstructured<'_>) -> Result<()> {
         if u.is_empty() {
             break;
         }
-        // What SQLite itself refuses is as it was.
+        // SQLite itself rejected the change.
         drop(apply(&connection, Damage::arbitrary(u)?));
     }
     connection.close().unwrap();
@@ -219,7 +219,7 @@ fn apply(connection: &Connection, damage: Damage) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The store, where the database is sound enough for one.
+/// Returns the store if the database is sound enough.
 fn opened(dir: &Path) -> Option<Store> {
     match Store::open(dir) {
         Ok(store) => Some(store),
@@ -280,7 +280,7 @@ fn read_all(store: &Store) {
     }
 }
 
-/// What a restore brings is sound: nothing of it fails to be read.
+/// Reads everything that a restore replaces; it must be readable.
 fn read_restored(store: &Store) {
     store.bans().unwrap();
     store.confirmation().unwrap();
@@ -294,14 +294,14 @@ fn read_restored(store: &Store) {
         store.ruleset(revision.number).unwrap();
     }
     assert_eq!(store.prepared_revisions().unwrap(), []);
-    // And a daemon goes on with it.
+    // A daemon continues with it.
     store.allocate_rule_ids(3).unwrap();
     let next = template::ruleset("next");
     let number = store.insert_revision(&template::revision(&next)).unwrap();
     assert_eq!(store.ruleset(number).unwrap(), next);
 }
 
-/// What a daemon does with what it finds.
+/// Writes as a daemon does.
 fn write_some(store: &Store) {
     if let Some(ids) = check(store.allocate_rule_ids(3)) {
         assert!(ids.len() == 3 && ids.is_sorted(), "{ids:?}");
@@ -320,7 +320,7 @@ fn write_some(store: &Store) {
     check(store.remove_interface("eth0"));
 }
 
-/// The damaged store as a backup that somebody gives back.
+/// Restores the damaged store as a backup.
 fn restore(damaged: &Path) {
     let Some(backup) = opened(damaged) else {
         return;
@@ -339,7 +339,7 @@ fn restore(damaged: &Path) {
     let accepted = check(Store::accept(backup, aside.path()));
     let is_replaced = accepted.is_some();
     if let Some(accepted) = accepted {
-        // What was accepted is restored, and read without an error.
+        // An accepted backup is restored, and read without an error.
         let put = || Ok::<_, StoreError>(());
         sound.replace_with(accepted, &[], put).unwrap();
         read_restored(&sound);
@@ -353,7 +353,7 @@ fn restore(damaged: &Path) {
     write_some(&store);
 }
 
-/// A text goes into a store in pieces or as a whole and comes out as it was, also out of a backup.
+/// A text is stored in pieces or as a whole and returned unchanged, also from a backup.
 fn keep_text(dir: &Path, text: &str) {
     let store = Store::open(dir).unwrap();
     // Long enough for pieces.
@@ -396,7 +396,7 @@ fn keep_text(dir: &Path, text: &str) {
     assert_eq!(rulesets(&backup), rulesets(&store));
 }
 
-/// The text again and again, no two lines the same.
+/// Returns the text repeatedly, with all lines different.
 fn numbered(text: &str) -> String {
     let mut long = String::new();
     for line in 0..2_500 {

@@ -1,4 +1,4 @@
-//! The tables in front of the tries against a walk over all entries.
+//! The tables in front of the tries, compared with a walk over all entries.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -16,8 +16,8 @@ use crate::{
 /// Entries of one input.
 const ENTRIES: usize = 48;
 
-/// At every boundary the tables, and the trie where they send a source there, have the class of the
-/// longest entry.
+/// At every boundary, the tables (or the trie if they delegate to it) have the class of the longest
+/// entry.
 pub fn tables(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let Ok((seed, entries)) = entries(&mut bytes) else {

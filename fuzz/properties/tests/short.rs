@@ -1,9 +1,10 @@
-//! Every property on the committed seeds, on every input that once broke something, and on some
-//! thousand mutations of both.
+//! Every property with the committed seeds, with every input that once caused a failure, and with
+//! thousands of mutations of both.
 //!
-//! The mutations are the same in every run. `IPBLOCK_FUZZ_SEED=NUMBER` takes others, and
-//! `IPBLOCK_FUZZ_RUNS=NUMBER` more of them for each property. What broke is printed, and lies in the
-//! directory for temporary files: put it into `fuzz/crashes/NAME` under a name that says what broke.
+//! The mutations are the same in every run. `IPBLOCK_FUZZ_SEED=NUMBER` selects others, and
+//! `IPBLOCK_FUZZ_RUNS=NUMBER` more of them per property. A failing input is printed and saved in
+//! the directory for temporary files: move it to `fuzz/crashes/NAME` under a name that says what
+//! broke.
 #![cfg(test)]
 
 mod mutate;
@@ -19,11 +20,11 @@ use ipblock_properties::{ALL, Property};
 use ipblock_tests::random::Random;
 use mutate::mutate;
 
-/// Mutations for each property that is quick.
+/// Mutations per fast property.
 const RUNS: usize = 2_000;
 
-/// Properties of which fewer are run, one in so many: they look at many addresses, write files or
-/// build large tables.
+/// Slow properties, with the divisor for their number of runs: they use many addresses, write files
+/// or build large tables.
 const SLOW: [(&str, usize); 4] = [("bans", 4), ("compile", 2), ("store", 10), ("tables", 100)];
 
 /// Longest mutated input, in bytes.
@@ -50,7 +51,7 @@ fn inputs(kind: &str, property: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// Whether the property holds; a panic's own message is printed.
+/// Whether the property is true; a panic's own message is printed.
 fn holds(property: Property, input: &[u8]) -> bool {
     panic::catch_unwind(AssertUnwindSafe(|| property(input))).is_ok()
 }
@@ -64,7 +65,7 @@ fn what_once_broke_something_does_not_any_more() {
     }
 }
 
-/// Asserts that a property holds for its seeds, and for mutations of them and of its crashes.
+/// Asserts a property for its seeds, and for mutations of them and of its crashes.
 fn check(name: &str) {
     let seed = number("IPBLOCK_FUZZ_SEED", 1);
     let runs = usize::try_from(number("IPBLOCK_FUZZ_RUNS", RUNS as u64)).unwrap();
@@ -75,7 +76,7 @@ fn check(name: &str) {
     }
 }
 
-/// A test for each property, so that they run at the same time, and one that none is missing.
+/// A test per property, so that they run in parallel, and one that none is missing.
 macro_rules! check_each {
     ($($name:ident),*) => {
         $(
@@ -96,7 +97,7 @@ check_each!(
     addresses, bans, compile, document, edits, import, requests, store, tables
 );
 
-/// The first input that breaks the property, in words.
+/// Describes the first input that breaks the property.
 fn break_it(name: &str, property: Property, seed: u64, runs: usize) -> Result<(), String> {
     let start = Instant::now();
     let mut known = inputs("seeds", name);

@@ -10,7 +10,6 @@ use super::settings::Settings;
 ///
 /// The program's diagnostics are found by its id, which needs `CAP_SYS_ADMIN`: it is kept if they
 /// are enabled.
-/// asked for.
 pub fn keep_only_what_is_needed(settings: &Settings) -> Result<(), CapsError> {
     let mut needed = CapsHashSet::from(CAPABILITIES);
     if settings.bpf_log != Level::Off {

@@ -1,4 +1,4 @@
-//! Microseconds for one ban on top of many: the kernel's part alone, and through the API.
+//! Microseconds for one ban in addition to many: the kernel's part alone, and through the API.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -20,16 +20,16 @@ use tokio::runtime;
 
 use crate::{judging::statistics::Quartiles, report::Ban, say, scene::Scene};
 
-/// With the one that is timed there are so many.
+/// Number of entries, including the measured one.
 const ENTRIES: [u32; 3] = [1_000, 100_000, 1_000_000];
-/// Bans that are timed, one after another.
+/// Number of bans that are measured, one after another.
 const SAMPLES: u32 = 1_001;
 /// Through the API each of them waits for the disk.
 const API_SAMPLES: u32 = 101;
 /// Bans of one request, well below the largest that the daemon takes.
 const OF_REQUEST: u32 = 100_000;
 
-/// The kernel's part, beside what [`through_api`] found.
+/// Measures the kernel's part, next to the results of [`through_api`].
 pub(crate) fn measure(root: Privileged, through_api: &[Quartiles]) -> Result<Vec<Ban>> {
     let bpffs = Bpffs::mount(root)?;
     let pins = PinDirectory::create(bpffs.path())?;
@@ -58,8 +58,8 @@ pub(crate) fn measure(root: Privileged, through_api: &[Quartiles]) -> Result<Vec
     Ok(found)
 }
 
-/// From connecting to a running daemon until its answer: by then the ban is on disk and in force. By
-/// number of entries, as [`measure`] has them.
+/// Measures from the connection to a running daemon until its answer, when the ban is on disk and
+/// in force. By number of entries, as in [`measure`].
 pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
     let scene = Scene::new(root)?;
     let client = Client::new(scene.daemon.socket());
@@ -119,7 +119,7 @@ fn addresses(numbers: Range<u32>) -> Vec<String> {
     numbers.map(address).collect()
 }
 
-/// Every address once, in an order that no table can take advantage of.
+/// Returns every address once, in an order that no table can exploit.
 fn host(number: u32) -> IpNet {
     IpNet::from(IpAddr::V4(Ipv4Addr::from_bits(
         number.wrapping_mul(0x9e37_79b1),

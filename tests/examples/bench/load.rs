@@ -20,11 +20,11 @@ use crate::{
     scene::Scene,
 };
 
-/// An edit of one address on top of a million.
+/// An edit of one address in addition to a million.
 pub(crate) const ONE_MORE: &str = "hosts-1m, one more";
 pub(crate) const WORLD: &str = "world";
 
-/// What the rule matches before the million comes, and what the edit adds.
+/// The rule's match before the million, and the address of the edit.
 const FIRST: &str = "198.51.100.7";
 const ADDED: &str = "198.51.100.9";
 

@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: what ipblock takes per packet, on real paths, to load, to ban and to keep.
+//! `cargo xtask bench`: the cost of ipblock per packet, on real paths, for loading, for bans and in
+//! memory.
 //!
-//! Needs root. Standard output has the table, or with `--json` the figures alone; standard error says
-//! what is being done. All that is compared takes turns on one CPU, round after round.
+//! Needs root. Standard output has the table, or with `--json` only the figures; standard error
+//! shows the progress. All compared variants take turns on one CPU, round after round.
 
 mod ban;
 mod cases;
@@ -111,7 +112,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// CPUs differ, and caches and counters are theirs.
+/// CPUs differ, and have their own caches and counters.
 fn stay_on_this_cpu() -> Result<usize> {
     let cpu = sched_getcpu()?;
     let mut here = CpuSet::new();
@@ -125,7 +126,7 @@ fn tell(figures: &str) {
     print!("{figures}");
 }
 
-/// Says what is being done.
+/// Reports the progress.
 #[expect(clippy::print_stderr, reason = "whoever waits wants to know what for")]
 fn say(what: &str) {
     eprintln!("bench: {what}");

@@ -1,17 +1,17 @@
-//! Memory that maps and the daemon take.
+//! Memory of the maps and the daemon.
 
 use std::{collections::BTreeSet, fs, os::fd::AsRawFd as _, path::Path};
 
 use anyhow::{Context as _, Result};
 use ipblock_tests::bpf;
 
-/// MiB of everything pinned below a directory, each map and program once, as the kernel accounts for
-/// it. Of a trie that are its entries; the nodes between them come on top.
+/// Returns MiB of everything pinned below a directory, each map and program once, as the kernel
+/// accounts for it. For a trie this is its entries, without the intermediate nodes.
 pub(crate) fn of_pinned(directory: &Path) -> Result<f64> {
     Ok(mib(bytes_of(directory, &mut BTreeSet::new())?))
 }
 
-/// MiB that a process had resident at most.
+/// Returns the maximum resident memory of a process in MiB.
 pub(crate) fn peak_of_process(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = field(&status, "VmHWM:").context("no VmHWM")?;
@@ -26,7 +26,7 @@ fn bytes_of(directory: &Path, seen: &mut BTreeSet<String>) -> Result<u64> {
             bytes += bytes_of(&entry.path(), seen)?;
             continue;
         }
-        // A link has a pin as well, and no memory worth counting.
+        // A link has a pin as well, but its memory is negligible.
         let fd = bpf::open_pin(&entry.path())?;
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
         let id = info.lines().find(|line| line.starts_with("map_id:"));

@@ -9,8 +9,8 @@ const PLOT: &str = "benchmarks.svg";
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- end of figures -->";
 
-/// Puts the table into the page, and the plot beside it. Where there is no page, one with these alone
-/// is begun.
+/// Puts the table into the page, and the plot next to it. Creates a page with only these if there
+/// is none.
 pub(crate) fn write(directory: &Path, table: &str, plot: &str) -> Result<()> {
     let path = directory.join(PAGE);
     let page = match fs::read_to_string(&path) {

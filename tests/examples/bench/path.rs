@@ -1,8 +1,9 @@
 //! Nanoseconds of CPU for a whole frame: sent by a veth's peer, received, filtered, delivered.
 //!
-//! Each filter has a pair of namespaces of its own, so that all of them take turns. The frames are made
-//! in the kernel (live frames of `BPF_PROG_TEST_RUN`) and leave by `XDP_TX`; the receiving side runs
-//! in softirqs of the same CPU. What arrives at the interface and at its UDP socket is asserted.
+//! Each filter has its own pair of namespaces, so that all of them take turns. The kernel creates
+//! the frames (live frames of `BPF_PROG_TEST_RUN`), which leave by `XDP_TX`; the receiving side
+//! runs in softirqs of the same CPU. The arrivals at the interface and at its UDP socket are
+//! asserted.
 
 use std::{collections::BTreeMap, fs, net::UdpSocket, sync::Arc, time::Duration};
 
@@ -48,17 +49,17 @@ struct Path {
     in_force: InForce,
     frame: Frame,
     senders: Vec<(Traffic, PoolSender)>,
-    /// Frames go up to this socket, which is full most of the time.
+    /// Frames go to this socket, which is full most of the time.
     _socket: UdpSocket,
     pair: VethPair,
 }
 
-/// What a namespace has counted.
+/// The counters of a namespace.
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
     /// At the interface.
     received: u64,
-    /// Behind every filter.
+    /// After every filter.
     delivered: u64,
 }
 
@@ -154,7 +155,7 @@ impl Path {
         })
     }
 
-    /// Sends so many frames and asserts what became of them; nanoseconds for each.
+    /// Sends `count` frames and asserts their fate; returns nanoseconds per frame.
     fn send(
         &self,
         traffic: Traffic,
@@ -234,7 +235,7 @@ impl Path {
     }
 }
 
-/// The thread that takes over softirqs of a CPU when there are many.
+/// The thread that handles a CPU's softirqs if there are many.
 struct Softirqs {
     statistics: String,
 }
@@ -252,7 +253,7 @@ impl Softirqs {
         anyhow::bail!("no thread {}", name.trim_end())
     }
 
-    /// What it has used so far, in nanoseconds.
+    /// Returns its CPU time so far, in nanoseconds.
     fn cpu_time(&self) -> Result<f64> {
         let text = fs::read_to_string(&self.statistics)?;
         let first = text.split_whitespace().next().context("no time")?;

@@ -1,4 +1,4 @@
-//! The filters of the whole path, each put in force on an interface.
+//! The filters of the whole path, each in force on an interface.
 
 use std::{
     fmt::Write as _,
@@ -41,7 +41,7 @@ pub(crate) enum Filter {
     Ipset,
 }
 
-/// What keeps a filter in force, where that is not the namespace.
+/// Keeps a filter in force, if the namespace does not.
 pub(crate) struct InForce {
     _link: Option<OwnedFd>,
     generation: Option<Generation>,
@@ -70,7 +70,7 @@ impl Filter {
         }
     }
 
-    /// Why it cannot be measured here.
+    /// Returns why it cannot be measured here.
     pub(crate) fn missing(self) -> Option<&'static str> {
         let runs = |program| Command::new(program).arg("--version").output().is_ok();
         match self {
@@ -84,15 +84,15 @@ impl Filter {
         }
     }
 
-    /// Whether it is neither ipblock nor what that is compared with in XDP.
+    /// Whether it is neither ipblock nor its reference in XDP.
     pub(crate) fn is_of_others(self) -> bool {
         matches!(self, Self::NftHash | Self::NftInterval | Self::Ipset)
     }
 
-    /// What is sent through it.
+    /// Returns the traffic for it.
     pub(crate) fn traffic(self) -> &'static [Traffic] {
         match self {
-            // To it, all traffic is the same.
+            // It treats all traffic the same.
             Self::XdpDrop => &[Traffic::Attack],
             _ => &Traffic::BOTH,
         }
@@ -154,7 +154,7 @@ impl Filter {
 }
 
 impl InForce {
-    /// How many packets ipblock counted as they should be; 0 for others.
+    /// Returns how many packets ipblock counted correctly; 0 for others.
     pub(crate) fn judged(&self, traffic: Traffic) -> Result<u64> {
         let Some(generation) = &self.generation else {
             return Ok(0);

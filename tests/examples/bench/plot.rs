@@ -1,4 +1,4 @@
-//! The figures a packet as an SVG: bars on a logarithmic scale, IPv4 left and IPv6 right.
+//! The figures per packet as an SVG: bars on a logarithmic scale, IPv4 left and IPv6 right.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! A daemon that filters one end of a veth pair, and what is asked of it.
+//! A daemon that filters one end of a veth pair, and its operations.
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ impl Scene {
         })
     }
 
-    /// How long a command takes, which returns when what it deploys is in force.
+    /// Returns the duration of a command, which returns when its ruleset is in force.
     pub(crate) fn seconds(&self, arguments: &[&str]) -> Result<f64> {
         let started = Instant::now();
         self.daemon.ctl(arguments)?.ok()?;

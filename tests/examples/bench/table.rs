@@ -1,4 +1,4 @@
-//! The figures as text of at most 80 columns: medians, their spread, ratios, and what falls short.
+//! The figures as text of at most 80 columns: medians, their spread, ratios, and missed targets.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::{
     targets,
 };
 
-/// What stands behind a figure that misses its target.
+/// The mark after a figure that misses its target.
 const SHORT: &str = " !";
 
 pub(crate) fn of(report: &Report) -> String {
@@ -178,7 +178,7 @@ fn memory(report: &Report) -> String {
     text
 }
 
-/// Of each round, so that what slows a round down slows both.
+/// Returns the ratio per round, so that a slow round affects both.
 pub(crate) fn ratio(slow: &[f64], fast: &[f64]) -> f64 {
     let ratios: Vec<f64> = slow
         .iter()

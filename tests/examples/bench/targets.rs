@@ -1,4 +1,4 @@
-//! What is to be reached: ratios measured in one run on one machine, and limits.
+//! The targets: ratios measured in one run on one machine, and limits.
 
 use crate::{
     judging::{traffic::Traffic, workload::Workload},
@@ -23,8 +23,8 @@ pub(crate) fn times_faster(workload: Workload, traffic: Traffic) -> f64 {
 /// No host workload is slower than a plain hash.
 pub(crate) const TIMES_FASTER_THAN_HASH: f64 = 1.0;
 
-/// On the whole path attack traffic takes at most so many times what an empty XDP drop takes, and clean
-/// traffic so many times what a program takes that only passes.
+/// On the whole path, maximum ratio of attack traffic to an empty XDP drop, and of clean traffic to
+/// a program that only passes.
 pub(crate) const OVER_EMPTY_DROP: f64 = 2.5;
 pub(crate) const OVER_EMPTY_PASS: f64 = 1.25;
 

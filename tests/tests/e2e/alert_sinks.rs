@@ -1,4 +1,4 @@
-//! Alerts reach real receivers, whatever one of them does.
+//! Alerts reach real receivers, whatever one of these does.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ action = "warn"
 match = ["198.51.100.0/24"]
 "#;
 
-/// A daemon that tells a log, a file and two webhooks. Fields are dropped in this order.
+/// A daemon with a log, a file and two webhooks as sinks. Fields are dropped in this order.
 struct Audience {
     scene: Scene,
     asker: Asker,
@@ -89,7 +89,7 @@ fn received(receiver: &WebhookReceiver) -> Vec<AlertInfo> {
         .collect()
 }
 
-/// Waits until a receiver has so many alerts.
+/// Waits until a receiver has `count` alerts.
 fn wait_for_received(
     receiver: &WebhookReceiver,
     number: usize,

@@ -1,4 +1,4 @@
-//! Who is told of, when, and with what.
+//! Which sources are reported, when, and with which data.
 
 use std::thread;
 
@@ -39,7 +39,7 @@ action = "warn"
 match = ["198.51.100.64/26"]
 "#;
 
-/// Long enough that a test is done before it ends.
+/// Long enough that a test ends before it.
 const LONG: &str = "[alerts]\nwindow = \"1h\"";
 /// Short enough to wait for, and longer than it takes to send some packets.
 const SHORT: &str = "[alerts]\nwindow = \"4s\"";
@@ -89,7 +89,7 @@ fn each_source_and_each_set_of_rules_is_told_of_once_in_a_window() -> anyhow::Re
     assert!(alerts.iter().all(|alert| alert.zone == "default"
         && alert.interface == scene.interface()
         && alert.rule == alert.rules[0]));
-    // One packet of each is told of; the others wait for the end of the window.
+    // One packet of each is reported; the others wait for the end of the window.
     assert_eq!(balance(&scene.daemon)?, [30, 6, 24, 0]);
     // The rules have counted the same packets, for themselves.
     let counters = counters(&scene.daemon)?;
@@ -164,7 +164,7 @@ fn a_deploy_does_not_tell_of_anybody_again() -> anyhow::Result<()> {
     let other = "rule add other --action block --match 192.0.2.66";
     deploy(&scene.daemon, other)?;
     scene.send(&frames, 3)?;
-    // A rename changes the name in what is told, and nothing else.
+    // A rename changes only the name in later alerts.
     deploy(&scene.daemon, "rule edit watch --rename eyes")?;
     scene.send(&frames, 4)?;
     let alerts = asker.wait_for_alerts(2)?;
@@ -193,11 +193,11 @@ fn what_came_while_the_daemon_was_dead_is_told_of_when_it_is_back() -> anyhow::R
     ];
     assert_eq!(found, expected);
     assert!(alerts[0].id < alerts[1].id);
-    // Counts go on where they were.
+    // Counts continue.
     wait_for_balance(&scene.daemon, [8, 2, 6, 0])
 }
 
-/// B29: `status` said that there was no packet so far, while the history had alerts.
+/// B29: `status` reported no packets, although the history had alerts.
 #[test]
 fn totals_go_on_after_the_kernels_counts_are_gone() -> anyhow::Result<()> {
     let (mut scene, asker) = scene(require_privileged!(), LONG)?;
@@ -208,7 +208,7 @@ fn totals_go_on_after_the_kernels_counts_are_gone() -> anyhow::Result<()> {
     // What a reboot leaves of a bpffs.
     std::fs::remove_dir_all(scene.daemon.bpffs().join("ipblock"))?;
     scene.daemon.start()?;
-    // Packets that no alert tells of are gone with the counts.
+    // Packets without an alert are lost with the counts.
     wait_for_balance(&scene.daemon, [1, 1, 0, 0])?;
     scene.send(&[marked("198.51.100.8", 2)], 4)?;
     asker.wait_for_alerts(2)?;
@@ -276,7 +276,7 @@ fn beyond_the_rate_nobody_is_told_of_and_every_packet_is_accounted_for() -> anyh
     Ok(())
 }
 
-/// Each follower made a stop take five seconds, and the log say that requests were still open.
+/// Each waiting client delayed a stop by five seconds, and the log reported open requests.
 #[test]
 fn who_waits_for_an_alert_holds_up_no_stop() -> anyhow::Result<()> {
     let (mut scene, _asker) = scene(require_privileged!(), LONG)?;

@@ -31,7 +31,7 @@ match = [\"10.0.0.0/8\"]
 const KEPT: u64 = 100_000;
 /// How long sending may take; a busy machine needs some seconds.
 const LONGEST: Duration = Duration::from_mins(2);
-/// What the daemon may take more at its peak: alerts of a minute, sources of a window, one answer.
+/// Maximum growth of the daemon's memory: alerts of a minute, sources of a window, one answer.
 const MOST_MEMORY: u64 = 256 << 20;
 
 /// The daemon's largest resident memory so far, in bytes.
@@ -78,7 +78,7 @@ fn a_million_sources_neither_drown_anybody_nor_get_lost_in_the_count() -> anyhow
         (count_of(&counters, "watch").packets == sent).then_some(())
     })?;
     let asker = Asker::new(&scene.daemon)?;
-    // What was announced is told of soon after, and then nothing changes: each source came once.
+    // Announced packets are reported soon after, and then nothing changes: each source came once.
     let [seen, reported, suppressed, lost] = wait_for(DEADLINE, "the last alert", || {
         let balance = balance(&scene.daemon).ok()?;
         let alerts = asker.all_alerts().ok()?;

@@ -1,4 +1,4 @@
-//! What newly drops one percent of an address family or more is asked about, whatever way it comes.
+//! What newly drops at least one percent of an address family needs confirmation, by every path.
 
 use ipblock_api::types::{Banned, Deployed};
 use ipblock_tests::{
@@ -50,7 +50,7 @@ fn a_rule_of_one_percent_needs_wide_and_diff_says_so() -> anyhow::Result<()> {
     scene.send(&frame, 1)?;
     scene.judged(2)?;
     assert_eq!(scene.receiver.count(1), 1);
-    // It is dropped already: neither an edit nor another rule about it asks again.
+    // It is dropped already: neither an edit nor another rule about it needs confirmation again.
     deploy(daemon, ["rule", "edit", "much", "--note", "ticket 1"])?;
     let again = ["rule", "add", "again", "--action", "block", "--match", WIDE];
     deploy(daemon, again)?;
@@ -75,7 +75,7 @@ fn many_prefixes_through_a_list_are_asked_about_like_one() -> anyhow::Result<()>
     Ok(())
 }
 
-/// F18: what one job was refused stopped the next one.
+/// F18: a refused job blocked the next one.
 #[test]
 fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()> {
     let scene = Scene::attached(require_privileged!(), "native")?;
@@ -89,7 +89,7 @@ fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()>
     assert_asked(&refused, &["by rule `r`", "nothing stays staged"]);
     assert_eq!(status(daemon)?.staged, 0);
     import("@b", "192.0.2.67\n")?.ok()?;
-    // What somebody staged before stays, and with it what came after.
+    // An earlier edit stays staged, and with it the later one.
     daemon.ctl("allow add 192.0.2.68")?.ok()?;
     let refused = import("@a", "64.0.0.0/2\n")?;
     assert_asked(&refused, &["the edits stay staged", "ipblock-ctl discard"]);
@@ -97,7 +97,7 @@ fn a_refused_deploy_takes_its_own_edit_back_and_no_other() -> anyhow::Result<()>
     Ok(())
 }
 
-/// A stream that is refused for safety said that its input is bad.
+/// A stream that was refused for safety had the exit code of bad input.
 #[test]
 fn a_stream_that_is_too_wide_exits_with_3() -> anyhow::Result<()> {
     let scene = Scene::attached(require_privileged!(), "native")?;
@@ -149,7 +149,7 @@ fn wide_lifts_neither_the_guard_nor_a_whole_family() -> anyhow::Result<()> {
     assert!(refused.stderr.contains("--force"), "{refused:?}");
     let refused = daemon.ctl("ban 0.0.0.0/0 --for 1h --wide")?;
     assert!(refused.stderr.contains("--force"), "{refused:?}");
-    // What is forced is allowed whatever it is, and told.
+    // What is forced is allowed and reported.
     let forced = [&add_rule(&["0.0.0.0/0"])[..], &["--force"]].concat();
     let deployed: Deployed = answer(daemon, [&forced[..], &["--deploy"]].concat())?;
     let told = |warning: &String| warning.starts_with("forced: it would newly drop all of IPv4");
@@ -294,7 +294,7 @@ fn a_list_file_that_is_much_waits_until_it_is_accepted() -> anyhow::Result<()> {
         (lists.scene.receiver.count(1), lists.scene.receiver.count(2)),
         (0, 1)
     );
-    // Once: what comes next is asked about again.
+    // Accepted once: the next change needs confirmation again.
     lists.replace("198.51.100.0/24\n128.0.0.0/2\n64.0.0.0/2\n")?;
     lists.wait_for_problem(Some("64.0.0.0/2 by rule `feed`"))?;
     lists.replace("198.51.100.0/24\n128.0.0.0/2\n")?;

@@ -1,4 +1,4 @@
-//! What the daemon answers, typed, and what the kernel says when asked without it.
+//! Typed answers of the daemon, and the kernel's state without it.
 
 use anyhow::Context as _;
 use ipblock_api::types::{
@@ -28,7 +28,7 @@ pub(crate) fn check(daemon: &Daemon, addresses: &[&str]) -> anyhow::Result<Vec<C
     answer(daemon, [&["check"], addresses].concat())
 }
 
-/// Makes `ruleset`, a document, the deployed one.
+/// Deploys `ruleset`, a document.
 pub(crate) fn apply(daemon: &Daemon, ruleset: &str) -> anyhow::Result<Applied> {
     let output = daemon.ctl_with_input("--json apply -", ruleset)?;
     Ok(serde_json::from_str(&output.ok()?)?)
@@ -95,7 +95,7 @@ pub(crate) fn let_through(totals: &Totals) -> u64 {
     passing.iter().map(|count| count.packets).sum()
 }
 
-/// How an XDP program sits on an interface, as iproute2 tells it.
+/// An interface's XDP program, from iproute2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OnInterface {
     /// `XDP_ATTACHED_DRV` is 1, `XDP_ATTACHED_SKB` 2 (`include/uapi/linux/if_link.h`).
@@ -109,7 +109,7 @@ pub(crate) const NATIVE: u64 = 1;
 /// `IFLA_XDP_ATTACHED` of a program in the stack.
 pub(crate) const GENERIC: u64 = 2;
 
-/// The XDP program on an interface, asked for without the daemon.
+/// Returns the XDP program on an interface, without the daemon.
 pub(crate) fn program_on(netns: &Netns, interface: &str) -> anyhow::Result<Option<OnInterface>> {
     let text = netns.run(["ip", "-json", "link", "show", "dev", interface])?;
     let links: Value = serde_json::from_str(&text)?;

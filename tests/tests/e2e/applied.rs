@@ -1,4 +1,4 @@
-//! Files that are not what the operator thinks they are: empty, short, or made from another revision.
+//! Files that are not what the operator expects: empty, short, or made from another revision.
 
 use ipblock_tests::{CtlOutput, Daemon, require_privileged};
 
@@ -141,7 +141,7 @@ fn what_was_forced_is_applied_again_unasked() -> anyhow::Result<()> {
         let noted = format!("{text}note = \"ticket 1\"\n");
         apply(daemon, &noted)?;
     }
-    // Another rule of the kind is another question.
+    // A rule of the same kind needs its own confirmation.
     let more = format!("{wide}{}", wide.replace("all", "more"));
     let refused = daemon.ctl_with_input("apply -", &more)?;
     assert_refused(daemon, &refused, &["<stdin>:8:", "rule `more` would block"])?;
@@ -164,7 +164,7 @@ fn an_import_that_replaces_most_is_refused() -> anyhow::Result<()> {
     let said = ["@s would shrink from 200 prefixes to 1, by more than 50 %"];
     assert_refused(daemon, &refused, &said)?;
     assert_eq!(status(daemon)?.staged, 1);
-    // As many others are in order.
+    // Replacing all by the same number of others is allowed.
     let others = hosts.replace("198.51.100", "203.0.113");
     import("@s", &["--replace"], &others)?.ok()?;
     import("@s", &["--replace", "--force"], "192.0.2.1\n")?.ok()?;

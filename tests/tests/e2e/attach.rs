@@ -1,4 +1,4 @@
-//! How the filter gets on an interface, in which mode, and what is refused.
+//! Attachments: modes, and refusals.
 
 use std::path::Path;
 
@@ -126,7 +126,7 @@ fn assert_foreign_stays(scene: &Scene, foreign: OnInterface) -> anyhow::Result<(
     let name = scene.interface();
     for mode in ["auto", "native", "generic"] {
         let output = scene.daemon.ctl(["attach", name, "--mode", mode])?;
-        // Its name takes a capability that the daemon has given up.
+        // Its name requires a capability that the daemon has dropped.
         let said = format!(
             "already runs XDP program {}, which is not ipblock's",
             foreign.program

@@ -1,4 +1,4 @@
-//! Everything in one file, and back: on the same machine and on another one.
+//! Backup and restore of everything: on the same machine and on another one.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,5 @@
-//! Damaged backups against a live daemon: refused with nothing changed, or restored, and the daemon
-//! starts from what was restored. And restores that are interrupted.
+//! Damaged backups with a live daemon: refused without a change, or restored, and the daemon starts
+//! from the result. Also interrupted restores.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ action = "block"
 match = ["198.51.100.0/24"]
 "#;
 
-/// What a restore may not change when it is refused, as it is told and in the kernel.
+/// The state that a refused restore must not change, as reported and in the kernel.
 #[derive(Debug, PartialEq)]
 struct Everything {
     told: BTreeMap<&'static str, Json>,
@@ -91,7 +91,7 @@ fn rows(scene: &Scene) -> anyhow::Result<BTreeMap<String, Vec<Vec<Value>>>> {
     Ok(tables)
 }
 
-/// A backup with a history, a trial, staged edits and bans, beside a daemon with others.
+/// A backup with a history, a trial, staged edits and bans, next to a daemon with others.
 struct Backup {
     directory: TempDir,
     sound: Vec<u8>,
@@ -149,8 +149,8 @@ impl Backup {
     }
 }
 
-/// Restores it. When it is refused, so is the dry run, and what was there `before` is; when it is not,
-/// the daemon starts from it. Whether it was restored.
+/// Restores it. If it is refused, so is the dry run, and the state is as `before`; otherwise the
+/// daemon starts from it. Returns whether it was restored.
 fn restore_and_start(
     scene: &mut Scene,
     before: &Everything,
@@ -236,7 +236,7 @@ fn a_damaged_backup_is_refused_or_the_daemon_starts_from_it() -> anyhow::Result<
     Ok(())
 }
 
-/// A digest says that a text is what was written, and not that it is a ruleset.
+/// A digest proves that a text is what was written, but not that it is a ruleset.
 #[test]
 fn a_backup_whose_text_is_not_a_ruleset_is_refused() -> anyhow::Result<()> {
     let mut scene = Scene::attached(require_privileged!(), "native")?;

@@ -1,4 +1,4 @@
-//! Input that is refused changes nothing, neither in the kernel nor in the store.
+//! Rejected input changes nothing, neither in the kernel nor in the store.
 
 use ipblock_tests::{CtlOutput, Daemon, Privileged, require_privileged};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::{
     scenario::{BLOCK, Scene},
 };
 
-/// Everything that a refused request must leave as it was.
+/// Everything that a rejected request must leave unchanged.
 #[derive(Debug, PartialEq)]
 struct Everything {
     generations: Vec<u64>,
@@ -39,7 +39,7 @@ fn scene(root: Privileged) -> anyhow::Result<Scene> {
     Ok(scene)
 }
 
-/// Asserts that a request exits with 2, says these and changes nothing.
+/// Asserts that a request exits with 2, prints these texts and changes nothing.
 fn assert_refused(
     scene: &Scene,
     request: impl FnOnce(&Daemon) -> anyhow::Result<CtlOutput>,

@@ -1,4 +1,4 @@
-//! Daemons that do not start, and clients that find nobody.
+//! Daemons that do not start, and clients without a daemon.
 
 use std::{
     path::Path,
@@ -13,7 +13,7 @@ use crate::{
     scenario::{BLOCK, Scene},
 };
 
-/// Tries to start another daemon beside `daemon`; it has to end by itself.
+/// Tries to start another daemon next to `daemon`; it must end by itself.
 fn second_daemon(
     daemon: &Daemon,
     socket: &Path,
@@ -66,7 +66,7 @@ fn a_second_daemon_on_the_same_state_directory_refuses_and_names_the_first() -> 
     Ok(())
 }
 
-/// A second daemon with another state directory ends and leaves what is pinned as it is.
+/// A second daemon with another state directory ends and leaves the pins unchanged.
 fn assert_leaves_pins_alone(daemon: &Daemon, state_dir: &Path, said: &str) -> anyhow::Result<()> {
     let generations = pinned_generations(daemon)?;
     let socket = state_dir.join("socket");

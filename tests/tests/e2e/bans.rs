@@ -1,4 +1,4 @@
-//! Bans: in force at once, over rules and under allow lists, until their time.
+//! Bans: in force at once, over rules and under allow lists, until their end.
 
 use std::{thread, time::Duration};
 
@@ -26,7 +26,7 @@ pub(crate) fn bans(daemon: &Daemon) -> anyhow::Result<Vec<BanInfo>> {
     answer(daemon, "bans")
 }
 
-/// The only answer for an address; the kernel must agree with it.
+/// Returns the only answer for an address; the kernel must agree with it.
 pub(crate) fn fate(daemon: &Daemon, address: &str) -> anyhow::Result<Check> {
     let mut answers = check(daemon, &[address])?;
     assert_eq!(answers.len(), 1, "{answers:?}");
@@ -125,7 +125,7 @@ fn a_ban_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
     ban(&scene.daemon, "203.0.113.7 --for 4s")?;
     scene.daemon.kill()?;
     scene.send(&[marked("203.0.113.7", 1)], 5)?;
-    // Nobody is there to take the ban away: the kernel knows its end.
+    // No daemon removes the ban: the kernel knows its end.
     wait_for(DEADLINE, "a frame to pass", || {
         scene.send(&[marked("203.0.113.7", 2)], 1).ok()?;
         (scene.receiver.count(2) > 0).then_some(())
@@ -266,7 +266,7 @@ fn bans_and_their_counts_outlive_deploys_and_restarts_under_traffic() -> anyhow:
     scene.daemon.ctl("allow add 192.0.2.9 --deploy")?.ok()?;
     flood.wait_for_more(20)?;
     scene.daemon.restart()?;
-    // Bans come and go beside it, and no deploy is held up by them.
+    // Bans are added and removed in parallel, and delay no deploy.
     ban(&scene.daemon, "192.0.2.0/24 --permanent")?;
     unban(&scene.daemon, "192.0.2.0/24")?;
     apply_forced(&scene.daemon, "")?;
@@ -345,7 +345,7 @@ fn a_stream_bans_line_by_line_while_it_is_open() -> anyhow::Result<()> {
     wait_for(DEADLINE, "three bans while the stream is open", || {
         (bans(&scene.daemon).ok()?.len() == 3).then_some(())
     })?;
-    // Half a line is none.
+    // Half a line does not count.
     input.write_all(b"203.0.113.9")?;
     thread::sleep(Duration::from_millis(200));
     assert_eq!(bans(&scene.daemon)?.len(), 3);

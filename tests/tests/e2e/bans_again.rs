@@ -1,4 +1,4 @@
-//! Bans of what is banned already, bans over restarts, and who banned what.
+//! Bans of banned prefixes, bans over restarts, and the authors of bans.
 
 use std::{fmt::Write as _, io::Write as _};
 
@@ -36,7 +36,7 @@ fn a_second_ban_never_shortens_the_first() -> anyhow::Result<()> {
         "203.0.113.9/32: banned permanently already, unchanged; its reason stays `court order`\n"
     );
 
-    // A feed that meets it leaves it alone.
+    // A feed that contains it does not change it.
     let feed = "203.0.113.9\n203.0.113.10\n";
     let text = daemon.ctl_with_input("ban - --for 1h", feed)?.ok()?;
     assert!(
@@ -112,7 +112,7 @@ fn a_stream_goes_on_over_a_restart_of_the_daemon() -> anyhow::Result<()> {
     })?;
     scene.daemon.kill()?;
     input.write_all(b"203.0.113.8 203.0.113.9\n")?;
-    // It meets the dead daemon before there is another one.
+    // It tries the dead daemon before there is another one.
     std::thread::sleep(std::time::Duration::from_millis(300));
     scene.daemon.start()?;
     input.write_all(b"203.0.113.10\n")?;

@@ -1,4 +1,4 @@
-//! As many bans as an attack asks for.
+//! The number of bans that an attack needs.
 
 use std::{fmt::Write as _, time::Instant};
 
@@ -58,7 +58,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// For whoever runs the test with `--nocapture`.
+/// Prints a measurement, visible with `--nocapture`.
 fn tell(what: &str, started: Instant) {
     eprintln!("{what}: {} ms", started.elapsed().as_millis());
 }

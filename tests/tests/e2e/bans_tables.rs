@@ -1,4 +1,5 @@
-//! The ban tables in the kernel: filled before the first link, put right, and the same for every program.
+//! The ban tables in the kernel: filled before the first link, repaired, and the same for every
+//! program.
 
 use std::{fs, path::PathBuf};
 
@@ -42,7 +43,7 @@ fn after_a_reboot_bans_are_in_the_kernel_before_the_first_link() -> anyhow::Resu
     flood.stop()?;
     let counters = counters(&scene.daemon)?;
     assert!(counters.bans.packets >= 40, "{counters:?}");
-    // All that was judged at all was judged with the bans there.
+    // Every packet was judged with the bans.
     assert_eq!(counters.totals.passed.packets, 0);
     assert!(is_banned(&scene.daemon, "203.0.113.7")?);
     assert!(is_banned(&scene.daemon, "2001:db8:b::1234")?);
@@ -104,7 +105,7 @@ fn a_ban_that_the_kernel_refuses_is_nowhere() -> anyhow::Result<()> {
     let before = bans(&scene.daemon)?;
     let refusing = MapData::from_pin(table(&scene.daemon, names::BANS_IPV6))?;
     freeze_map(refusing.fd())?;
-    // The IPv4 half is written first, and taken back.
+    // The IPv4 half is written first, and undone.
     let arguments = "ban 203.0.113.7 203.0.113.8 2001:db8::7 --for 1h";
     let output = scene.daemon.ctl(arguments)?;
     assert_eq!(output.code, 1, "{output:?}");

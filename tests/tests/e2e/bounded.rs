@@ -1,9 +1,9 @@
-//! What a user who may only look can make the daemon take of memory: a bounded amount, however large
-//! what it holds is, however many ask, and however slowly they read.
+//! The memory that a user with view rights can make the daemon use is limited, whatever the size of
+//! its data, the number of requests, and the speed of reading.
 //!
-//! `IPBLOCK_BOUNDS=full` runs it at the size of docs/api.md: 1,000,000 bans beside a rule of 1,000,000
-//! elements. The bound is the same for the small size, at which the daemon without bounds takes several
-//! times as much.
+//! `IPBLOCK_BOUNDS=full` runs it at the size of docs/api.md: 1,000,000 bans next to a rule of
+//! 1,000,000 elements. The limit is the same for the small size, at which a daemon without limits
+//! takes several times as much.
 
 use std::{
     env, fs,
@@ -24,16 +24,16 @@ use crate::{answers::status, control_group::Group, scenario::Scene};
 /// In group `ipblock-view`, by the group that every user of the test has from root.
 const VIEWER: u32 = 64_200;
 const GROUPS: &str = "ipblock-view:x:0:\n";
-/// Connections that one such user may have.
+/// Maximum of connections of one such user.
 const PLACES: usize = 32;
-/// What they may make the daemon take beyond what it takes at rest.
+/// Maximum growth of the daemon's memory beyond its memory at rest.
 const MORE: u64 = 200 << 20;
 /// Rules that all match the addresses that are checked.
 const OVERLAPPING: usize = 300;
-/// Bytes of a body that a user may send who may only look.
+/// Size of a body that a user with view rights may send, in bytes.
 const BODY: usize = 900 << 10;
 
-/// What is asked for, all of which may be large.
+/// Requests with potentially large answers.
 const LISTS: [&str; 14] = [
     "/v1/bans",
     "/v1/bans?limit=4000000000",
@@ -129,8 +129,8 @@ impl Laden {
         Ok(())
     }
 
-    /// As many connections as the viewer may have, each with this request and the first bytes of its
-    /// answer: what was to be made before them is made.
+    /// Opens as many connections as the viewer may have, each with this request and the first bytes
+    /// of its answer, so everything that precedes these is computed.
     fn asked(&self, request: &str) -> anyhow::Result<Vec<(UnixStream, String)>> {
         let one = || -> anyhow::Result<(UnixStream, String)> {
             let mut stream = UnixStream::connect(&self.socket)?;
@@ -152,7 +152,7 @@ impl Laden {
         })
     }
 
-    /// Waits until every connection of the viewer has given its place back.
+    /// Waits until every connection of the viewer has released its place.
     fn wait_until_they_have_left(&self) -> anyhow::Result<()> {
         let client = Client::new(self.socket.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -169,8 +169,8 @@ impl Laden {
         })
     }
 
-    /// Every worst request in turn, as many at once as may be; root is served meanwhile. What each took
-    /// beyond `rest`.
+    /// Sends every expensive request in turn, in as many connections as possible; root is served
+    /// meanwhile. Returns the memory of each beyond `rest`.
     fn attack(&self, rest: u64) -> anyhow::Result<Vec<(String, u64)>> {
         let mut took = Vec::new();
         let checks = [
@@ -252,7 +252,7 @@ fn a_user_who_may_only_look_cannot_take_the_daemons_memory() -> anyhow::Result<(
     let pid = laden.scene.daemon.pid().context("the daemon runs")?;
     let rest = memory(&laden.scene.daemon, "VmRSS")?;
     println!("at rest: {} MiB", rest >> 20);
-    // What it takes is measured; and more is not to be had, with which it would be killed.
+    // Its memory is measured and limited; beyond the limit it would be killed.
     group.take_in(pid)?;
     group.limit(MORE)?;
     let took = laden.attack(rest)?;
@@ -272,8 +272,8 @@ fn a_user_who_may_only_look_cannot_take_the_daemons_memory() -> anyhow::Result<(
 const ZONES: usize = 31;
 const DENSE: u32 = 1_500;
 
-/// Rules over one prefix, each with one exception of its own: as many combinations as rules, each of
-/// which lists all rules.
+/// Rules over one prefix, each with its own exception: as many combinations as rules, each of which
+/// lists all rules.
 fn dense() -> String {
     let zones = (1..ZONES).map(|zone| format!("[zone.z{zone}]\n"));
     let rules = (0..DENSE).map(|number| {

@@ -1,4 +1,4 @@
-//! A host with a filtered bridge, for tests of devices that lie on each other.
+//! A host with a filtered bridge, for tests of stacked devices.
 
 use std::{
     fs,
@@ -130,7 +130,7 @@ impl Bridged {
         Ok(())
     }
 
-    /// As after a reboot: nothing is pinned, nothing attached, and the store remembers.
+    /// Simulates a reboot: no pins, no attachments, but a store that remembers.
     pub(crate) fn reboot(&mut self, attached: &[&str]) -> anyhow::Result<()> {
         self.daemon.terminate()?;
         fs::remove_dir_all(self.daemon.bpffs().join("ipblock"))?;
@@ -181,7 +181,7 @@ impl BlockedFlood {
         Ok(Self { stop, sent, thread })
     }
 
-    /// Waits until as many more packets are sent.
+    /// Waits until this number of further packets is sent.
     pub(crate) fn wait_for_more(&self, packets: u64) -> anyhow::Result<()> {
         let until = self.sent.load(Ordering::Relaxed) + packets;
         wait_for(DEADLINE, "packets to be sent", || {
@@ -189,7 +189,7 @@ impl BlockedFlood {
         })
     }
 
-    /// Ends it; how many packets were sent.
+    /// Ends it; returns the number of sent packets.
     pub(crate) fn stop(mut self) -> anyhow::Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -212,7 +212,7 @@ pub(crate) fn to_bridge(source: &str) -> Frame {
     Frame::carrying(&packet).between(Mac([0x02, 0, 0, 0, 0, 9]), BRIDGE_MAC)
 }
 
-/// What the socket has got until now.
+/// Returns what the socket has received so far.
 pub(crate) fn drain(socket: &UdpSocket) -> anyhow::Result<u64> {
     let mut buffer = [0; 64];
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Deploys on trial, the way back, and what becomes of staged edits when the revision moves.
+//! Deploys on trial, rollback, and staged edits when the revision changes.
 
 use ipblock_tests::{DEADLINE, Daemon, VethOptions, VethPair, require_privileged, wait_for};
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn deploy_on_trial(scene: &Scene, within: &str) -> anyhow::Result<String> {
     scene.daemon.ctl(add)?.ok()
 }
 
-/// The ruleset may hold much less than the deployed one.
+/// Deploys a ruleset that may be much smaller than the deployed one.
 fn apply_on_trial(scene: &Scene, ruleset: &str, within: &str) -> anyhow::Result<String> {
     let apply = ["apply", "-", "--force", "--confirm-within", within];
     scene.daemon.ctl_with_input(apply, ruleset)?.ok()
@@ -120,7 +120,7 @@ fn an_unconfirmed_zone_goes_although_an_interface_came_to_be_in_it() -> anyhow::
     wait_until_it_passes(&scene, 1)?;
     let is_told = |problem: &String| problem.contains("there is no deployed zone `lan`");
     assert!(now.problems.iter().any(is_told), "{now:?}");
-    // It is remembered for when the zone comes back.
+    // It is remembered until the zone exists again.
     scene.daemon.ctl("rollback 2 --force")?.ok()?;
     wait_for(DEADLINE, "the interface to be in the zone again", || {
         status(&scene.daemon)
@@ -196,7 +196,7 @@ fn a_daemon_that_was_killed_goes_back_at_its_next_start() -> anyhow::Result<()> 
     deploy_on_trial(&scene, "6s")?;
     scene.daemon.kill()?;
     std::thread::sleep(std::time::Duration::from_secs(7));
-    // Nobody is there to go back: what was deployed stays in force.
+    // No daemon rolls back: the deployed ruleset stays in force.
     scene.send(&[marked("203.0.113.9", 1)], 5)?;
     scene.daemon.start()?;
     wait_until_it_passes(&scene, 2)?;
@@ -253,7 +253,7 @@ fn a_deploy_while_one_awaits_confirmation_is_refused() -> anyhow::Result<()> {
     scene.daemon.ctl("discard")?.ok()?;
     let applied = scene.daemon.ctl_with_input("apply -", BEFORE)?;
     assert_eq!(applied.code, 3, "{applied:?}");
-    // Going back at once is not a deploy.
+    // A rollback at once is not a deploy.
     scene.daemon.ctl("rollback 1")?.ok()?;
     wait_until_it_passes(&scene, 1)?;
     assert_eq!(status(&scene.daemon)?.confirm_deadline, None);
@@ -350,7 +350,7 @@ fn edits_of_a_rule_that_a_rollback_changed_are_a_conflict_and_stay_staged() -> a
     assert_eq!(diff["conflicts"][0]["subject"], "rule abuse", "{diff}");
     let staged = scene.daemon.ctl("export --staged")?.ok()?;
     assert!(staged.contains("203.0.113.8"), "{staged}");
-    // A way out that loses nothing: the staged rule is made like the deployed one but for the edit.
+    // A solution without a loss: the staged rule becomes the deployed one plus the edit.
     scene.daemon.ctl("rollback 2")?.ok()?;
     scene.daemon.ctl("deploy")?.ok()?;
     let rule = scene.daemon.ctl_json("rule show abuse")?;

@@ -1,5 +1,4 @@
-//! Deploys that have nothing to do, that would come between others, and that only say what they
-//! would do.
+//! Deploys without a change, deploys that would interfere with others, and dry runs.
 
 use ipblock_tests::require_privileged;
 use serde_json::Value;

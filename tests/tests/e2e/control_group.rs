@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 use ipblock_tests::{DEADLINE, Privileged, wait_for};
 
-/// A control group of its own that limits memory, that of kernel maps included.
+/// A private control group that limits memory, including that of kernel maps.
 pub(crate) struct Group {
     path: PathBuf,
     limit: &'static str,
@@ -30,7 +30,7 @@ impl Group {
         Ok(Self { path, limit })
     }
 
-    /// Puts a process into it; what it took before is not counted here.
+    /// Moves a process into it; its earlier memory is not counted here.
     pub(crate) fn take_in(&self, pid: u32) -> anyhow::Result<()> {
         Ok(fs::write(self.path.join("cgroup.procs"), pid.to_string())?)
     }

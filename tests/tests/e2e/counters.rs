@@ -1,4 +1,4 @@
-//! What keeps a rule's count, and what starts it anew.
+//! What keeps a rule's count, and what resets it.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ impl Counted {
         })
     }
 
-    /// Sends each frame so many times and waits until all are judged.
+    /// Sends each frame `times` times and waits until all are judged.
     fn send(&mut self, times: u64) -> anyhow::Result<()> {
         let frames = [&self.blocked, &self.excepted, &self.both, &self.warned];
         self.scene.send(&frames.map(Clone::clone), times)?;
@@ -43,7 +43,7 @@ impl Counted {
         self.scene.judged(self.sent).map(drop)
     }
 
-    /// Asserts what the rules have counted, for so many times that each frame was sent.
+    /// Asserts the counts of the rules after each frame was sent `times` times.
     fn assert_counts(&self, block: &str, times: u64) -> anyhow::Result<()> {
         let counters = counters(&self.scene.daemon)?;
         let expected = count([&self.blocked, &self.both], times);

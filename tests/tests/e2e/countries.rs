@@ -1,4 +1,4 @@
-//! A real table: every range of eleven countries, and an answer for addresses all over it.
+//! A real table: every range of eleven countries, and answers for addresses all over it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,13 +21,13 @@ use crate::{
 const COUNTRIES: usize = 11;
 /// What they should have together.
 const PREFIXES: usize = 70_000;
-/// Ranges of the whole table that are looked at, and ranges of the eleven countries.
+/// Number of sampled ranges of the whole table, and of the eleven countries.
 const SAMPLES: usize = 900;
 
 /// Every range of the world with its country, sorted.
 type Table = Vec<(Range, String)>;
 
-/// The world's table, or `None` after saying that it is not there.
+/// Returns the world's table, or `None` after a report that it is missing.
 fn world() -> anyhow::Result<Option<Countries>> {
     let found = countries::world()?;
     if found.is_none() {

@@ -1,4 +1,4 @@
-//! Deploys under traffic: every packet gets the old verdict or the new one, never a gap.
+//! Deploys under traffic: every packet gets the old or the new verdict, without a gap.
 
 use std::{
     collections::BTreeMap,
@@ -21,13 +21,13 @@ use crate::{
     scenario::{Scene, count, marked},
 };
 
-/// Deploys of a run: `IPBLOCK_DEPLOYS`, or enough to see a gap that one in a hundred has.
+/// Number of deploys: `IPBLOCK_DEPLOYS`, or enough to detect a gap in one of a hundred.
 fn deploys() -> u32 {
     env::var("IPBLOCK_DEPLOYS").map_or(200, |number| number.parse().unwrap())
 }
 
-/// What both rulesets say. `abuse` and `spared` hold in both, under other classes in each: what
-/// else matches their addresses, and in which order rules stand, changes with every deploy.
+/// The common part of both rulesets. `abuse` and `spared` are in both, with different classes: the
+/// other matches of their addresses, and the order of rules, change with every deploy.
 const COMMON: &str = r#"
 [allow]
 match = ["203.0.113.128/26", "2001:db8:a::/48"]
@@ -76,7 +76,7 @@ fn rulesets() -> [String; 2] {
     ]
 }
 
-/// What the peer sends: frames by what both rulesets say of them.
+/// The traffic of the peer: frames by their verdicts in both rulesets.
 struct Traffic {
     blocked: Vec<Frame>,
     excepted: Vec<Frame>,
@@ -125,7 +125,7 @@ impl Traffic {
     }
 }
 
-/// A deploy changes no counter but by packets.
+/// A deploy never decreases a counter.
 #[track_caller]
 fn assert_not_backwards(before: &Counters, after: &Counters) {
     for name in ["abuse", "spared"] {
@@ -147,7 +147,7 @@ fn many_deploys_under_traffic_misjudge_no_packet() -> anyhow::Result<()> {
         file: "ruleset.toml".to_owned(),
         ..ApplyRequest::default()
     });
-    // A process a deploy would take longer than the deploy.
+    // A process per deploy would take longer than the deploy.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

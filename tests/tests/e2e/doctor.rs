@@ -1,4 +1,4 @@
-//! `doctor` on real devices: what it tells of them is true, and leads somewhere.
+//! `doctor` on real devices: its findings are true and useful.
 
 use ipblock_tests::{Daemon, Netns, VethOptions, VethPair, report_not_run, require_privileged};
 use serde_json::Value;

@@ -180,7 +180,7 @@ fn what_is_exported_is_loaded_by_ipset_and_nft() -> anyhow::Result<()> {
         Ok(path.display().to_string())
     };
     let (nft, ipset) = (export("nft")?, export("ipset")?);
-    // Loading twice is loading once.
+    // Loading twice has the same result as loading once.
     for _ in 0..2 {
         netns.run(["nft", "-f", &nft])?;
         netns.run(["ipset", "restore", "-file", &ipset])?;

@@ -1,4 +1,4 @@
-//! Rules that end: on time, also while nobody runs the daemon.
+//! Rules that end: on time, even without the daemon.
 
 use ipblock_tests::{DEADLINE, require_privileged, wait_for};
 
@@ -19,7 +19,7 @@ fn a_rule_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
     })?;
     scene.daemon.kill()?;
     assert_eq!(scene.receiver.count(1), 0);
-    // Nobody is there to take the rule away: the kernel knows its end.
+    // No daemon removes the rule: the kernel knows its end.
     wait_for(DEADLINE, "a frame to pass", || {
         scene.send(&[marked("203.0.113.7", 2)], 1).ok()?;
         (scene.receiver.count(2) > 0).then_some(())

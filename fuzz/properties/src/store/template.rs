@@ -1,4 +1,4 @@
-//! A database that holds some of everything.
+//! A database with rows of every kind.
 
 use std::{fs, sync::OnceLock, time::Duration};
 

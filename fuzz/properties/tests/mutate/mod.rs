@@ -1,4 +1,4 @@
-//! Inputs made from known ones: what libFuzzer does, without watching what is covered.
+//! Mutates known inputs, like libFuzzer but without coverage.
 
 use ipblock_tests::random::Random;
 
@@ -19,7 +19,7 @@ pub(crate) fn mutate(known: &[Vec<u8>], random: &mut Random, longest: usize) -> 
             )),
             3 => drop(bytes.drain(from..to)),
             4 => {
-                // A part again, elsewhere.
+                // Repeats a part elsewhere.
                 let again = bytes[from..to].to_vec();
                 let at = random.below(bytes.len() + 1);
                 bytes.splice(at..at, again);

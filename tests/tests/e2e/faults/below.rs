@@ -11,14 +11,14 @@ use super::{
 };
 use crate::bridged::{BRIDGE, BlockedFlood, Bridged, OTHER, drain, to_bridge};
 
-/// Those at which the filter of the bridge is on, off or about to change.
+/// Steps at which the filter of the bridge is on, off or about to change.
 pub(crate) const BELOW: [Step; 4] = [
     Step::UpperHeld,
     Step::UpperOff,
     Step::LowerAttached,
     Step::UpperBack,
 ];
-/// What a start does of it.
+/// The steps of a start after it.
 const AGAIN: [Step; 3] = [Step::LinkMade, Step::LinkPinned, Step::StartCovered];
 
 /// A bridge that is filtered and has two ports without filters; `None` where it cannot be held.
@@ -98,7 +98,7 @@ fn a_blocked_source_passes_no_bridge_that_a_killed_daemon_left_without_its_filte
     let mut check = |bridged: &mut Bridged, at: &str| -> anyhow::Result<()> {
         bridged.wait_until_attached(&[BRIDGE])?;
         assert_eq!(holds(bridged), 0, "killed at {at}");
-        // It may have been remembered: to ask again is no error.
+        // It may have been remembered: a second request is not an error.
         bridged.attach("host0")?;
         bridged.wait_until_attached(&["host0", BRIDGE])?;
         assert_eq!(

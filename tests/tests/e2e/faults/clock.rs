@@ -19,7 +19,7 @@ use crate::{
     scenario::Scene,
 };
 
-/// What intercepts what programs are told of the wall clock, wherever its package puts it.
+/// Returns the library that intercepts calls for the wall clock, wherever its package installs it.
 fn library() -> anyhow::Result<PathBuf> {
     let architectures = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
     let mut libraries =
@@ -28,7 +28,7 @@ fn library() -> anyhow::Result<PathBuf> {
     found.context("no libfaketime.so.1 below /usr/lib: install faketime")
 }
 
-/// A daemon whose wall clock is as far off as `steps` says; its other clocks are the machine's.
+/// A daemon whose wall clock has the offset in `steps`; its other clocks are the machine's.
 fn with_wall_clock(daemon: DaemonBuilder, library: &Path, steps: &Path) -> DaemonBuilder {
     daemon
         .env("LD_PRELOAD", library)
@@ -37,7 +37,7 @@ fn with_wall_clock(daemon: DaemonBuilder, library: &Path, steps: &Path) -> Daemo
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
 }
 
-/// Seconds that are left of a ban.
+/// Returns the remaining seconds of a ban.
 fn left(stage: &Stage, address: &str) -> Option<i64> {
     let bans = bans(&stage.daemon).ok()?;
     let address: IpAddr = address.parse().ok()?;
@@ -137,7 +137,7 @@ fn a_wrong_clock_for_seconds_ends_no_ban_for_good() -> anyhow::Result<()> {
         })?;
         ledger.expect(&scene, &[by_boot], &[by_wall, lifted]);
         if round == 1 {
-            // What an operator lifts meanwhile stays so, and a restart forgets nothing.
+            // Bans that an operator removes stay removed, and a restart forgets nothing.
             assert_eq!(unban(&scene.daemon, [lifted])?.not_banned.len(), 1);
             scene.daemon.restart()?;
             live(&scene, 1)?;

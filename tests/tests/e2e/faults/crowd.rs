@@ -1,4 +1,4 @@
-//! Many at once: deploys, and daemons.
+//! Concurrency: many deploys, and several daemons.
 
 use std::{process::Command, thread};
 

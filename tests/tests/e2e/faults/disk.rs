@@ -1,4 +1,4 @@
-//! A disk that is full, that may not be written, or that takes a part of what is written.
+//! A disk that is full, read-only, or accepts only a part of a write.
 
 use ipblock_fault::Step;
 use ipblock_tests::{CtlOutput, DEADLINE, TinyDisk, require_privileged, wait_for};
@@ -23,8 +23,8 @@ fn stage_on_a_disk(root: ipblock_tests::Privileged) -> anyhow::Result<(Stage, Ti
     Ok((stage, disk))
 }
 
-/// Tries what changes something; all of it fails with these words and changes nothing. How much was
-/// tried.
+/// Tries all kinds of changes; each fails with these words and changes nothing. Returns the number
+/// of attempts.
 fn assert_nothing_is_taken(stage: &mut Stage, said: &str) -> anyhow::Result<u64> {
     let (revision, side) = (status(&stage.daemon)?.revision, stage.side()?);
     let ruleset = stage.next_ruleset(1 - side);
@@ -160,7 +160,7 @@ fn writes_that_the_disk_takes_in_part_are_undone() -> anyhow::Result<()> {
                 .netns
                 .run(["prlimit", "--pid", &pid, &fsize])
         };
-        // What is written beyond the limit is written up to it, and then not at all.
+        // Data is written up to the limit, and then not at all.
         limit(&format!("{}:", written + beyond))?;
         let taken = |stage: &Stage| -> anyhow::Result<_> {
             Ok((status(&stage.daemon)?.staged, bans(&stage.daemon)?.len()))

@@ -1,4 +1,4 @@
-//! What somebody changes in the kernel: found, put right, told.
+//! Changes in the kernel by other programs: detected, repaired, reported.
 
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
 use ipblock_common::{ABI_VERSION, BanDeadline, names};
@@ -17,7 +17,7 @@ use crate::{
 
 const PART: &str = "drift";
 
-/// A generation that judges by no rule at all, under the number of one that is in force.
+/// Builds a generation without any rule, with the number of one that is in force.
 fn build_wrong(daemon: &Daemon, number: u64) -> anyhow::Result<Generation> {
     let pins = PinDirectory::at(daemon.bpffs())?;
     let right = Generation::open_pinned(&pins, number)?;
@@ -70,7 +70,7 @@ fn a_generation_that_says_something_else_than_the_ruleset_is_built_anew() -> any
         link.switch(&wrong)?;
         drop((wrong, link));
         injected += 1;
-        // It looks as it should: same program, same number, same identity.
+        // It looks right: same program, same number, same identity.
         scene.daemon.start()?;
         wait_for_repair(&scene.daemon, "tables", round - 1)?;
         let answers = check(&scene.daemon, &["203.0.113.7", "198.51.100.7"])?;
@@ -147,7 +147,7 @@ fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()
     close(stage, entry)
 }
 
-/// Filtered, once the daemon has seen to it.
+/// The interface is filtered after the daemon has repaired it.
 fn filtered_again(stage: &mut Stage, pair: &VethPair, before: u64) -> anyhow::Result<()> {
     wait_for_repair(&stage.daemon, "links", before)?;
     interface(&stage.daemon, &pair.host.interface)?;

@@ -1,4 +1,4 @@
-//! Interfaces that go, come back, change their names, and run other people's programs.
+//! Interfaces that are removed, recreated or renamed, or run foreign programs.
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -65,7 +65,7 @@ fn interfaces_that_are_deleted_and_made_again_are_filtered_again() -> anyhow::Re
         stage.assert_filtered(&pair)?;
         stage.converged()?;
     }
-    // So quickly that the daemon sees only that it is another one.
+    // So quickly that the daemon sees only a different index.
     for _ in 0..5 {
         ip(&pair, &["delete", NAME])?;
         drop(pair);
@@ -184,7 +184,7 @@ fn a_foreign_program_that_came_first_stays_until_it_goes_and_none_comes_over_our
             injected += 1;
         }
         assert_eq!(program_on(&netns, NAME)?, ours);
-        // Before ours: while the daemon is away, on an interface that is made anew.
+        // Before ours: while the daemon is down, on a recreated interface.
         stage.daemon.kill()?;
         ip(&pair, &["delete", NAME])?;
         drop(pair);

@@ -17,8 +17,7 @@ use super::{
 
 const STORE: [Step; 2] = [Step::StoreCommitting, Step::StoreCommitted];
 
-/// Does the operation once to see which steps it takes, and then once more for each time that it
-/// reaches one, killed there.
+/// Runs the operation once to record its steps, and then once more for each step, killed there.
 fn kill_at_every_step(stage: &mut Stage, operation: &mut dyn Operation) -> anyhow::Result<u64> {
     let fault = stage.daemon.fault();
     operation.prepare(stage)?;
@@ -44,7 +43,7 @@ fn kill_at_every_step(stage: &mut Stage, operation: &mut dyn Operation) -> anyho
                 stage.restart_killed()?;
                 injected += 1;
             } else {
-                // What the daemon does now and then was counted in.
+                // The daemon's periodic work was counted too.
                 fault.clear()?;
                 assert_eq!(told, Told::Done);
             }
@@ -134,7 +133,7 @@ fn a_take_over_without_shared_maps_survives_a_kill_at_every_step() -> anyhow::Re
     killed(|_| Ok(Box::new(Start::on(StartKind::WithoutSharedMaps))))
 }
 
-/// What stands for every step that there is.
+/// Returns all steps with their operations.
 fn all_steps() -> BTreeSet<Step> {
     let start = Start::on(StartKind::WithoutSharedMaps);
     let links = [
@@ -155,7 +154,7 @@ fn all_steps() -> BTreeSet<Step> {
 
 #[test]
 fn every_step_that_there_is_belongs_to_an_operation_that_is_killed() {
-    // Nothing of a change is done at this one: a test of lists is held there.
+    // No change happens at this one: a test of lists is held there.
     let reading = [Step::ListRead];
     let killed = all_steps().into_iter().chain(reading).collect();
     assert_eq!(Step::ALL.iter().copied().collect::<BTreeSet<_>>(), killed);

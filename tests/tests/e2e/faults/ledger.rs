@@ -1,4 +1,4 @@
-//! What was injected, for docs/reliability.md.
+//! The injected faults, for docs/reliability.md.
 
 use std::{env, fs, path::PathBuf};
 
@@ -14,9 +14,9 @@ pub(crate) struct Entry<'a> {
     pub(crate) part: &'a str,
     /// What was done to the daemon, the kernel or the machine.
     pub(crate) fault: &'a str,
-    /// How often.
+    /// Number of injections.
     pub(crate) injected: u64,
-    /// What was asserted beyond the invariant.
+    /// The assertions beyond the invariant.
     pub(crate) outcome: &'a str,
 }
 
@@ -26,18 +26,17 @@ struct Line<'a> {
     entry: Entry<'a>,
     packets: u64,
     blocked: u64,
-    /// Packets with a wrong verdict, acknowledged changes that were gone, pins left over: a test
-    /// that finds one fails before it gets here.
+    /// Packets with a wrong verdict, lost acknowledged changes, leftover pins: a test that finds
+    /// one fails earlier.
     lost: u64,
 }
 
-/// Ends a test: accounts for every packet of its stage, and writes down what was injected.
+/// Ends a test: accounts for every packet of its stage, and records the injected faults.
 pub(crate) fn close(stage: Stage, entry: Entry<'_>) -> anyhow::Result<()> {
     record(entry, &stage.finish()?)
 }
 
-/// Writes an entry down after its test has asserted what it says, where `cargo xtask reliability`
-/// asks for it.
+/// Records an entry after its test has asserted it, if `cargo xtask reliability` requests it.
 pub(crate) fn record(entry: Entry<'_>, flow: &Flow) -> anyhow::Result<()> {
     let line = Line {
         entry,

@@ -1,4 +1,4 @@
-//! Memory, descriptors and maps that run out in the middle of a change.
+//! Memory, descriptors and maps that are exhausted in the middle of a change.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::{
 
 const PART: &str = "memory and maps";
 
-/// A stage's ruleset with so many more hosts in a rule of its own.
+/// Returns a stage's ruleset with `hosts` more hosts in a separate rule.
 fn with_hosts(ruleset: &str, hosts: u32) -> String {
     let list: Vec<String> = (0..hosts)
         .map(|host| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + host * 3)))
@@ -48,7 +48,7 @@ fn memory_that_runs_out_while_a_generation_is_filled_leaves_the_old_one() -> any
         let now = stage.converged()?;
         let is_new = now.revision > revision;
         assert_eq!(stage.side()? != side, is_new);
-        // Told or not told, done or not; but not told as done and gone.
+        // Reported or not, done or not; but never reported as done and lost.
         assert!(is_new || output.code != 0, "{output:?}");
         injected += u64::from(output.code != 0);
         // Small again, and in a process that the group does not hold.
@@ -108,7 +108,7 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
     let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
     let table = Map::from_map_data(MapData::from_pin(table)?)?;
     let mut table: LpmTrie<_, [u8; 4], BanDeadline> = table.try_into()?;
-    // What nobody banned, and ended long ago.
+    // Foreign entries that expired long ago.
     let mut strange = 0;
     while strange <= BAN_TABLE_ENTRIES {
         let key = Key::new(32, (0x0c00_0000 + strange).to_be_bytes());
@@ -129,7 +129,7 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
         injected += 1;
     }
     assert_eq!(status(&stage.daemon)?.bans, 1);
-    // A start clears away what is not the store's.
+    // A start removes everything that is not in the store.
     stage.daemon.kill()?;
     stage.daemon.start()?;
     stage.converged()?;

@@ -1,10 +1,10 @@
-//! What breaks, broken on purpose while packets flow.
+//! Faults that are injected while packets flow.
 //!
-//! The invariant of every test: each packet is judged by the old ruleset or by the new one, what was
-//! acknowledged is there afterwards, a restart converges, and no pin is left over. [`stage::Stage`]
-//! proves it; [`ledger`] writes down what was injected, from which `cargo xtask reliability` makes
-//! docs/reliability.md. To add a fault: a test that takes a `Stage`, breaks something, calls
-//! `converged` and `finish`, and a line in the ledger.
+//! The invariant of every test: each packet is judged by the old or the new ruleset, acknowledged
+//! changes persist, a restart converges, and no pin is left over. [`stage::Stage`] proves it.
+//! [`ledger`] records the injected faults, from which `cargo xtask reliability` generates
+//! docs/reliability.md. To add a fault, write a test that takes a `Stage`, injects the fault and
+//! calls `converged` and `finish`, and add a line to the ledger.
 
 mod below;
 mod clock;

@@ -41,7 +41,7 @@ impl Operation for Deploy {
     }
 }
 
-/// The revision before comes back.
+/// The previous revision is restored.
 #[derive(Default)]
 pub(crate) struct Rollback {
     from: u64,
@@ -84,7 +84,7 @@ impl Operation for Rollback {
     }
 }
 
-/// A deploy on trial whose time is over goes back.
+/// A deploy on trial is rolled back at its deadline.
 #[derive(Default)]
 pub(crate) struct Expire {
     to: u64,
@@ -115,7 +115,7 @@ impl Operation for Expire {
             if fault.is_reached() {
                 return Some(Ok(Told::Nothing));
             }
-            // Back, and done with it: nothing of what went is pinned any more.
+            // Rolled back completely: nothing of the removed revision is pinned any more.
             let now = status(&stage.daemon).ok()?;
             let is_back = now.revision == self.to
                 && pinned_generations(&stage.daemon).ok()? == live_generations(&now);
@@ -124,7 +124,7 @@ impl Operation for Expire {
     }
 
     fn verify(&mut self, stage: &mut Stage, _told: Told) -> anyhow::Result<()> {
-        // Its time is over, whoever died.
+        // Its deadline is over, whichever process died.
         wait_for(DEADLINE, "the revision before", || {
             let revision = status(&stage.daemon).ok()?.revision;
             (revision == self.to).then_some(())

@@ -1,4 +1,4 @@
-//! The changes and starts that are killed: how each is done, and what has to hold afterwards.
+//! The interrupted changes and starts: how each is executed, and what must be true afterwards.
 
 mod attach;
 mod ban;
@@ -38,7 +38,7 @@ fn deploying() -> Vec<Step> {
     [&[Step::Judged], &SWITCHING[..]].concat()
 }
 
-/// How an operation ended for whoever asked.
+/// What the client learned about an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// It was reported as done.
