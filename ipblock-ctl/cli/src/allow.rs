@@ -1,6 +1,7 @@
 //! `allow list`, `allow add`, `allow remove`.
 
 use clap::{Args, Subcommand, ValueEnum};
+use ipblock_api::types::AllowInfo;
 use ipblock_output::allow::render;
 use ipblock_policy::{ZoneName, edit::Edit};
 
@@ -8,7 +9,7 @@ use super::{
     arguments::{Addresses, StageArgs, addresses, each},
     error::{CliError, OK},
     session::Session,
-    sort::{by_address, by_state, by_text},
+    sort::{SortArgs, SortKey, by_address, by_state, by_text},
     stage::stage,
 };
 
@@ -27,21 +28,34 @@ pub(crate) struct ListArgs {
     /// Only what holds in this zone: its own entries and the global ones
     #[arg(long)]
     zone: Option<ZoneName>,
-    /// Sort by this column: addresses by number, what is staged first, the others from A to Z
-    /// [default: the global list, then zone by zone, in the order in which they were added]
-    #[arg(long, value_name = "COLUMN")]
-    sort: Option<SortKey>,
-    /// Reverse the order
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    order: SortArgs<Column>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortKey {
+enum Column {
     Address,
     Zone,
     Note,
     State,
+}
+
+impl SortKey for Column {
+    type Row = AllowInfo;
+
+    const HELP: &'static str = "Sort by this column: addresses by number, what is staged first, the \
+                                others from A to Z [default: the global list, then zone by zone, \
+                                in the order in which they were added]";
+
+    fn sort(self, entries: &mut [AllowInfo]) {
+        match self {
+            Self::Address => entries.sort_by_cached_key(|entry| by_address(&entry.address)),
+            // Entries for all zones come first.
+            Self::Zone => entries.sort_by(|a, b| a.zone.cmp(&b.zone)),
+            Self::Note => entries.sort_by_cached_key(|entry| by_text(&entry.note)),
+            Self::State => entries.sort_by_key(|entry| by_state(entry.state)),
+        }
+    }
 }
 
 /// Stage addresses for an allow list: they pass, whatever rules and bans say
@@ -100,17 +114,7 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
         let holds_there = |of: Option<&str>| of.is_none_or(|of| of == zone.as_str());
         entries.retain(|entry| holds_there(entry.zone.as_deref()));
     }
-    match args.sort {
-        None => {}
-        Some(SortKey::Address) => entries.sort_by_cached_key(|entry| by_address(&entry.address)),
-        // Entries for all zones come first.
-        Some(SortKey::Zone) => entries.sort_by(|a, b| a.zone.cmp(&b.zone)),
-        Some(SortKey::Note) => entries.sort_by_cached_key(|entry| by_text(&entry.note)),
-        Some(SortKey::State) => entries.sort_by_key(|entry| by_state(entry.state)),
-    }
-    if args.reverse {
-        entries.reverse();
-    }
+    args.order.apply(&mut entries);
     session.show(&entries, |entries, view| render(entries, view))?;
     Ok(OK)
 }

@@ -42,10 +42,7 @@ pub(crate) async fn run(args: ApplyArgs, session: &mut Session<'_>) -> Result<u8
         ruleset,
         file,
         dry_run: args.dry_run,
-        comment: args.deploy.comment.unwrap_or_default(),
-        confirm_within: args.deploy.confirm_within,
-        force: args.deploy.force,
-        wide: args.deploy.wide,
+        deploy: args.deploy.into(),
     };
     let what = if args.dry_run { "comparing" } else { DEPLOYING };
     let applied = session.wait(what, session.client.apply(&request)).await?;

@@ -9,22 +9,19 @@ use ipblock_output::bans::render_list;
 use super::{
     error::{CliError, OK},
     session::Session,
+    sort::{SortArgs, SortKey},
 };
 
 /// List the bans in force, with the time that is left of each
 #[derive(Debug, Args)]
 pub(crate) struct BansArgs {
-    /// Sort by this: addresses and texts from the lowest or A to Z, soonest to end or longest there
-    /// first
-    #[arg(long, value_name = "COLUMN", default_value = "prefix")]
-    sort: SortKey,
-    /// Reverse the order
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    order: SortArgs<Column>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortKey {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Column {
+    #[default]
     Prefix,
     Until,
     Reason,
@@ -32,7 +29,18 @@ enum SortKey {
     Time,
 }
 
-impl SortKey {
+impl SortKey for Column {
+    type Row = BanInfo;
+
+    const HELP: &'static str = "Sort by this column: addresses and texts from the lowest or A to Z, \
+                                soonest to end or longest there first [default: prefix]";
+
+    fn sort(self, bans: &mut [BanInfo]) {
+        bans.sort_by(|a, b| compare(a, b, self));
+    }
+}
+
+impl Column {
     /// The title of its column in the table.
     const fn title(self) -> &'static str {
         match self {
@@ -47,24 +55,23 @@ impl SortKey {
 
 pub(crate) async fn run(args: &BansArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut bans = session.client.bans(BansQuery::default()).await?;
-    bans.sort_by(|a, b| compare(a, b, args.sort));
-    if args.reverse {
-        bans.reverse();
-    }
-    let sorted_by = args.sort.title();
+    // Bans that are equal in another column stay in this order.
+    Column::default().sort(&mut bans);
+    args.order.apply(&mut bans);
+    let sorted_by = args.order.sort.unwrap_or_default().title();
     session.show(&bans, |bans, view| render_list(bans, sorted_by, view))?;
     Ok(OK)
 }
 
-fn compare(a: &BanInfo, b: &BanInfo, key: SortKey) -> Ordering {
+fn compare(a: &BanInfo, b: &BanInfo, key: Column) -> Ordering {
     match key {
-        SortKey::Prefix => a.prefix.cmp(&b.prefix),
-        SortKey::Until => {
+        Column::Prefix => a.prefix.cmp(&b.prefix),
+        Column::Until => {
             let end = |ban: &BanInfo| (ban.until.is_none(), ban.until);
             end(a).cmp(&end(b))
         }
-        SortKey::Reason => a.reason.cmp(&b.reason),
-        SortKey::Author => a.author.cmp(&b.author),
-        SortKey::Time => a.time.cmp(&b.time),
+        Column::Reason => a.reason.cmp(&b.reason),
+        Column::Author => a.author.cmp(&b.author),
+        Column::Time => a.time.cmp(&b.time),
     }
 }

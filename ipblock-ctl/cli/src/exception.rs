@@ -9,7 +9,7 @@ use super::{
     arguments::{Addresses, StageArgs, address, addresses, each},
     error::{CliError, OK},
     session::Session,
-    sort::{by_address, by_state, by_text},
+    sort::{SortArgs, SortKey, by_address, by_state, by_text},
     stage::stage,
 };
 
@@ -29,21 +29,33 @@ pub(crate) struct ListArgs {
     /// Only those of this rule
     #[arg(long)]
     rule: Option<RuleName>,
-    /// Sort by this column: addresses by number, what is staged first, the others from A to Z
-    /// [default: rule by rule, in the order in which they were added]
-    #[arg(long, value_name = "COLUMN")]
-    sort: Option<SortKey>,
-    /// Reverse the order
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    order: SortArgs<Column>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortKey {
+enum Column {
     Rule,
     Address,
     Note,
     State,
+}
+
+impl SortKey for Column {
+    type Row = ExceptionInfo;
+
+    const HELP: &'static str = "Sort by this column: addresses by number, what is staged first, the \
+                                others from A to Z [default: rule by rule, in the order in which \
+                                they were added]";
+
+    fn sort(self, exceptions: &mut [ExceptionInfo]) {
+        match self {
+            Self::Rule => exceptions.sort_by(|a, b| a.rule.cmp(&b.rule)),
+            Self::Address => exceptions.sort_by_cached_key(|one| by_address(&one.address)),
+            Self::Note => exceptions.sort_by_cached_key(|one| by_text(&one.note)),
+            Self::State => exceptions.sort_by_key(|one| by_state(one.state)),
+        }
+    }
 }
 
 /// Stage addresses that a rule spares
@@ -133,21 +145,7 @@ async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError
             session.client.rule(rule.as_str(), query).await?;
         }
     }
-    if let Some(key) = args.sort {
-        sort(&mut exceptions, key);
-    }
-    if args.reverse {
-        exceptions.reverse();
-    }
+    args.order.apply(&mut exceptions);
     session.show(&exceptions, |exceptions, view| render(exceptions, view))?;
     Ok(OK)
-}
-
-fn sort(exceptions: &mut [ExceptionInfo], key: SortKey) {
-    match key {
-        SortKey::Rule => exceptions.sort_by(|a, b| a.rule.cmp(&b.rule)),
-        SortKey::Address => exceptions.sort_by_cached_key(|one| by_address(&one.address)),
-        SortKey::Note => exceptions.sort_by_cached_key(|one| by_text(&one.note)),
-        SortKey::State => exceptions.sort_by_key(|one| by_state(one.state)),
-    }
 }

@@ -13,7 +13,7 @@ use super::{
     deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
     session::Session,
-    sort::{by_state, by_text},
+    sort::{SortArgs, SortKey, by_state, by_text},
     stage::stage,
 };
 
@@ -45,22 +45,40 @@ pub(crate) enum ListCommand {
 /// List the named lists
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Sort by this column: the longest first, what is staged first, the others from A to Z
-    /// [default: name]
-    #[arg(long, value_name = "COLUMN")]
-    sort: Option<SortKey>,
-    /// Reverse the order
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    order: SortArgs<Column>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortKey {
+enum Column {
     Name,
     Entries,
     File,
     UsedBy,
     State,
+}
+
+impl SortKey for Column {
+    type Row = ListInfo;
+
+    const HELP: &'static str = "Sort by this column: the longest first, what is staged first, the \
+                                others from A to Z [default: name]";
+
+    fn sort(self, lists: &mut [ListInfo]) {
+        match self {
+            Self::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
+            Self::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
+            Self::File => {
+                let written = |list: &ListInfo| {
+                    let source = list.source.written();
+                    by_text(source.map_or("", |(_, text)| text))
+                };
+                lists.sort_by_cached_key(written);
+            }
+            Self::UsedBy => lists.sort_by_cached_key(|list| by_text(&list.used_by.join(" "))),
+            Self::State => lists.sort_by_key(|list| by_state(list.state)),
+        }
+    }
 }
 
 /// Stage addresses for a list; makes the list when there is none
@@ -207,30 +225,9 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
 
 async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     let mut lists = session.client.lists().await?;
-    if let Some(key) = args.sort {
-        sort(&mut lists, key);
-    }
-    if args.reverse {
-        lists.reverse();
-    }
+    args.order.apply(&mut lists);
     session.show(&lists, |lists, view| render_list(lists, view))?;
     Ok(OK)
-}
-
-fn sort(lists: &mut [ListInfo], key: SortKey) {
-    match key {
-        SortKey::Name => lists.sort_by(|a, b| a.name.cmp(&b.name)),
-        SortKey::Entries => lists.sort_by_key(|list| Reverse(list.entries)),
-        SortKey::File => {
-            let written = |list: &ListInfo| {
-                let source = list.source.written();
-                by_text(source.map_or("", |(_, text)| text))
-            };
-            lists.sort_by_cached_key(written);
-        }
-        SortKey::UsedBy => lists.sort_by_cached_key(|list| by_text(&list.used_by.join(" "))),
-        SortKey::State => lists.sort_by_key(|list| by_state(list.state)),
-    }
 }
 
 /// Parses a list's name, with or without the `@` before it.

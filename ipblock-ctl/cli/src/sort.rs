@@ -1,7 +1,42 @@
 //! Sort keys of lists.
 
+use clap::{Args, ValueEnum};
 use ipblock_api::types::EntryState;
 use ipnet::IpNet;
+
+/// The columns that a list can be sorted by.
+pub(crate) trait SortKey: ValueEnum + Copy + Send + Sync + 'static {
+    /// One row of the list.
+    type Row;
+
+    /// The help of `--sort`.
+    const HELP: &'static str;
+
+    /// Sorts the rows by this column.
+    fn sort(self, rows: &mut [Self::Row]);
+}
+
+/// The order of a list.
+#[derive(Debug, Args)]
+pub(crate) struct SortArgs<K: SortKey> {
+    #[arg(long, value_name = "COLUMN", value_enum, help = K::HELP)]
+    pub(crate) sort: Option<K>,
+    /// Reverse the order
+    #[arg(long)]
+    reverse: bool,
+}
+
+impl<K: SortKey> SortArgs<K> {
+    /// Sorts the rows as the arguments ask for.
+    pub(crate) fn apply(&self, rows: &mut [K::Row]) {
+        if let Some(key) = self.sort {
+            key.sort(rows);
+        }
+        if self.reverse {
+            rows.reverse();
+        }
+    }
+}
 
 /// By address number: IPv4 before IPv6 before `@lists`, a wide prefix before those inside it.
 pub(crate) fn by_address(address: &str) -> (bool, Option<IpNet>, String) {

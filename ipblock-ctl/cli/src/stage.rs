@@ -56,9 +56,8 @@ pub(crate) async fn finish(
     let own = u64::try_from(own).unwrap_or(u64::MAX);
     let before = staged.staged.saturating_sub(own);
     if before > 0 {
-        let were = if before == 1 { "was" } else { "were" };
-        let edits = edits(before);
-        session.note(&format!("deploys {edits} that {were} staged before, too"));
+        let edits = counted(before, "edit that was", "edits that were");
+        session.note(&format!("deploys {edits} staged before, too"));
     }
     let request = DeployRequest {
         comment: args.comment.clone().unwrap_or_default(),
@@ -97,10 +96,6 @@ fn next_step(staged: u64) -> String {
     if staged == 0 {
         return "nothing is staged: this is what is deployed".to_owned();
     }
-    let edits = edits(staged);
+    let edits = counted(staged, "edit", "edits");
     format!("staged ({edits}). next: ipblock-ctl diff, then ipblock-ctl deploy")
-}
-
-fn edits(number: u64) -> String {
-    counted(number, "edit", "edits")
 }

@@ -306,10 +306,7 @@ fn every(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
-            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
-                error!(%panic, "periodic work failed");
-            }
+            do_once(&service, &work).await;
         }
     })
 }
@@ -325,10 +322,15 @@ fn on_hangup(
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             info!("SIGHUP: reading the files of lists again");
-            let (service, work) = (Arc::clone(&service), Arc::clone(&work));
-            if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
-                error!(%panic, "the work after a SIGHUP failed");
-            }
+            do_once(&service, &work).await;
         }
     })
+}
+
+/// Does `work` on a blocking thread. A panic ends it this one time only.
+async fn do_once(service: &Arc<Service>, work: &Arc<impl Fn(&Service) + Send + Sync + 'static>) {
+    let (service, work) = (Arc::clone(service), Arc::clone(work));
+    if let Err(panic) = tokio::task::spawn_blocking(move || work(&service)).await {
+        error!(%panic, "background work failed");
+    }
 }

@@ -38,11 +38,7 @@ pub fn render(entries: &[AllowInfo], view: &View) -> String {
     if !staged {
         table.drop_columns(&[""], view);
     }
-    let mut text = table.render(view);
-    if staged {
-        text.push_str(&view.legend());
-    }
-    text
+    table.render_with_legend(staged, view)
 }
 
 #[cfg(test)]

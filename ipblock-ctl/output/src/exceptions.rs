@@ -43,11 +43,7 @@ pub fn render(exceptions: &[ExceptionInfo], view: &View) -> String {
     }
     let notes = exceptions.iter().map(|exception| exception.note.as_str());
     fit_last_column(&mut table, notes, view);
-    let mut text = table.render(view);
-    if staged {
-        text.push_str(&view.legend());
-    }
-    text
+    table.render_with_legend(staged, view)
 }
 
 /// Fills the last column with notes, cut to the remaining width; `--json` has them completely.

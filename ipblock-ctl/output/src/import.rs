@@ -123,20 +123,18 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
 pub fn remarks(report: &ImportReport) -> Vec<String> {
     let mut lines = Vec::new();
     if report.timed > 0 {
-        let have = if report.timed == 1 { "has" } else { "have" };
         lines.push(format!(
-            "{} {have} an end, which import drops: `ipblock-ctl ban` holds addresses for a time",
-            counted(report.timed, "entry", "entries")
+            "{} an end, which import drops: `ipblock-ctl ban` holds addresses for a time",
+            counted(report.timed, "entry has", "entries have")
         ));
     }
     if report.mapped > 0 {
-        let are = if report.mapped == 1 { "is" } else { "are" };
         lines.push(format!(
-            "{} (::ffff:192.0.2.1) {are} read as IPv4",
+            "{} read as IPv4",
             counted(
                 report.mapped,
-                "IPv4-mapped address",
-                "IPv4-mapped addresses"
+                "IPv4-mapped address (::ffff:192.0.2.1) is",
+                "IPv4-mapped addresses (::ffff:192.0.2.1) are"
             )
         ));
     }

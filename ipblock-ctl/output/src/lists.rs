@@ -71,10 +71,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
         Cell::from(fit_list(&users, room.max(MIN_USERS_WIDTH)))
     });
     table.set_last_column(users.collect());
-    let mut text = table.render(view);
-    if staged {
-        text.push_str(&view.legend());
-    }
+    let mut text = table.render_with_legend(staged, view);
     for problem in lists.iter().filter_map(|list| list.problem.as_deref()) {
         let _ = writeln!(
             text,

@@ -53,11 +53,7 @@ pub fn render_list(rules: &[RuleInfo], sorted_by: Option<&str>, view: &View) -> 
         })
         .collect();
     table.set_last_column(matches);
-    let mut text = table.render(view);
-    if staged {
-        text.push_str(&view.legend());
-    }
-    text
+    table.render_with_legend(staged, view)
 }
 
 fn list_table(rules: &[RuleInfo], view: &View) -> Table {

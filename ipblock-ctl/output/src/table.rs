@@ -192,6 +192,16 @@ impl Table {
         text
     }
 
+    /// Renders the table, with what its marks mean below it if something is `staged`.
+    #[must_use]
+    pub fn render_with_legend(&self, staged: bool, view: &View) -> String {
+        let mut text = self.render(view);
+        if staged {
+            text.push_str(&view.legend());
+        }
+        text
+    }
+
     fn line(&self, text: &mut String, cells: &[Cell], widths: &[usize], view: &View) {
         let filled = cells
             .iter()

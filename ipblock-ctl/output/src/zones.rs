@@ -39,11 +39,7 @@ pub fn render_list(zones: &[ZoneInfo], view: &View) -> String {
     if !staged {
         table.drop_columns(&[""], view);
     }
-    let mut text = table.render(view);
-    if staged {
-        text.push_str(&view.legend());
-    }
-    text
+    table.render_with_legend(staged, view)
 }
 
 /// Renders everything about one zone.

@@ -153,18 +153,9 @@ pub struct ApplyRequest {
     /// Only reports what would change.
     #[serde(default)]
     pub dry_run: bool,
-    /// Kept with the revision.
-    #[serde(default)]
-    pub comment: String,
-    /// Seconds until the rollback to the previous revision, unless this one is confirmed.
-    #[serde(default)]
-    pub confirm_within: Option<u64>,
-    /// Allows what is refused for safety.
-    #[serde(default)]
-    pub force: bool,
-    /// Allows a deploy that newly drops at least one percent of an address family.
-    #[serde(default)]
-    pub wide: bool,
+    /// How it is deployed.
+    #[serde(flatten)]
+    pub deploy: DeployRequest,
 }
 
 /// The result of a deploy.

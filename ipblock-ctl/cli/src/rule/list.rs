@@ -9,24 +9,18 @@ use ipblock_output::rules::{SHOWN_IN_ROW, render_list};
 use super::super::{
     error::{CliError, OK},
     session::Session,
-    sort::by_state,
+    sort::{SortArgs, SortKey, by_state},
 };
 
 /// List rules with their counters
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Sort by this column: counts and last hit from the top, `match` by how much it lists, what is
-    /// staged first, the others from A to Z or soonest first [default: the order in which they
-    /// were added]
-    #[arg(long, value_name = "COLUMN")]
-    sort: Option<SortKey>,
-    /// Reverse the order
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    order: SortArgs<Column>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortKey {
+enum Column {
     Name,
     Action,
     Entries,
@@ -38,7 +32,19 @@ enum SortKey {
     State,
 }
 
-impl SortKey {
+impl SortKey for Column {
+    type Row = RuleInfo;
+
+    const HELP: &'static str = "Sort by this column: counts and last hit from the top, `match` by how \
+                                much it lists, what is staged first, the others from A to Z or \
+                                soonest first [default: the order in which they were added]";
+
+    fn sort(self, rules: &mut [RuleInfo]) {
+        rules.sort_by(|a, b| compare(a, b, self));
+    }
+}
+
+impl Column {
     /// Returns the title of its column in the table.
     const fn title(self) -> &'static str {
         match self {
@@ -59,33 +65,28 @@ pub(crate) async fn run(args: &ListArgs, session: &mut Session<'_>) -> Result<u8
     // A row shows the first few addresses of a rule.
     let elements = (!session.output.is_json()).then_some(SHOWN_IN_ROW);
     let mut rules = session.client.rules(RulesQuery { elements }).await?;
-    if let Some(key) = args.sort {
-        rules.sort_by(|a, b| compare(a, b, key));
-    }
-    if args.reverse {
-        rules.reverse();
-    }
-    let sorted_by = args.sort.map(SortKey::title);
+    args.order.apply(&mut rules);
+    let sorted_by = args.order.sort.map(Column::title);
     session.show(&rules, |rules, view| render_list(rules, sorted_by, view))?;
     Ok(OK)
 }
 
 /// Sorts what operators look for first: large before small, recent hits before old ones, early ends
 /// before late or none.
-fn compare(a: &RuleInfo, b: &RuleInfo, key: SortKey) -> Ordering {
+fn compare(a: &RuleInfo, b: &RuleInfo, key: Column) -> Ordering {
     match key {
-        SortKey::Name => a.name.cmp(&b.name),
-        SortKey::Action => a.action.cmp(&b.action),
-        SortKey::Entries => b.entries.cmp(&a.entries),
-        SortKey::Packets => b.packets.cmp(&a.packets),
-        SortKey::Bytes => b.bytes.cmp(&a.bytes),
-        SortKey::LastHit => Reverse(a.last_hit).cmp(&Reverse(b.last_hit)),
-        SortKey::Expires => {
+        Column::Name => a.name.cmp(&b.name),
+        Column::Action => a.action.cmp(&b.action),
+        Column::Entries => b.entries.cmp(&a.entries),
+        Column::Packets => b.packets.cmp(&a.packets),
+        Column::Bytes => b.bytes.cmp(&a.bytes),
+        Column::LastHit => Reverse(a.last_hit).cmp(&Reverse(b.last_hit)),
+        Column::Expires => {
             let end = |rule: &RuleInfo| (rule.expires.is_none(), rule.expires);
             end(a).cmp(&end(b))
         }
-        SortKey::Match => matched(b).cmp(&matched(a)),
-        SortKey::State => by_state(a.state).cmp(&by_state(b.state)),
+        Column::Match => matched(b).cmp(&matched(a)),
+        Column::State => by_state(a.state).cmp(&by_state(b.state)),
     }
 }
 
@@ -114,31 +115,31 @@ mod tests {
         .expect("a rule")
     }
 
-    fn sorted(key: SortKey) -> String {
+    fn sorted(key: Column) -> String {
         let mut rules = [
             rule("b", 5, "", "01-01"),
             rule("c", 7, "03-01", ""),
             rule("a", 5, "02-01", "01-02"),
         ];
-        rules.sort_by(|a, b| compare(a, b, key));
+        key.sort(&mut rules);
         rules.map(|rule| rule.name).concat()
     }
 
     #[test]
     fn names_sort_upwards_and_counts_downwards() {
-        assert_eq!(sorted(SortKey::Name), "abc");
-        assert_eq!(sorted(SortKey::Packets), "cba");
+        assert_eq!(sorted(Column::Name), "abc");
+        assert_eq!(sorted(Column::Packets), "cba");
     }
 
     #[test]
     fn equal_rules_keep_their_order() {
-        assert_eq!(sorted(SortKey::Bytes), "bca");
+        assert_eq!(sorted(Column::Bytes), "bca");
     }
 
     #[test]
     fn the_rule_that_ends_first_and_the_latest_hit_come_first() {
-        assert_eq!(sorted(SortKey::Expires), "acb");
-        assert_eq!(sorted(SortKey::LastHit), "abc");
+        assert_eq!(sorted(Column::Expires), "acb");
+        assert_eq!(sorted(Column::LastHit), "abc");
     }
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
         let mut rules = [rule("a", 0, "", ""), rule("b", 0, "", "")];
         rules[1].matches.push("192.0.2.1/32".to_owned());
         rules[1].state = EntryState::Removed;
-        for key in [SortKey::Match, SortKey::State] {
+        for key in [Column::Match, Column::State] {
             assert_eq!(compare(&rules[0], &rules[1], key), Ordering::Greater);
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     changes::{
         asked::Asked,
         execute::{Order, Target},
+        plan::Plan,
     },
     rulesets::Snapshot,
     state::Service,
@@ -42,17 +43,8 @@ impl Service {
         let deployed = self.execute(
             changing,
             &Order {
-                plan: &plan,
-                target: Target::New {
-                    comment: &request.comment,
-                    confirm_within: request.confirm_within,
-                },
-                caller: Some(caller),
-                asked: Asked {
-                    wide: request.wide,
-                    force: request.force,
-                },
                 clear_staged: true,
+                ..order(&plan, request, caller)
             },
         )?;
         // `apply` and `rollback` show a diff, which has the same warning.
@@ -83,9 +75,14 @@ impl Service {
                 ),
             );
         }
-        let read = document::parse_after(&request.ruleset, &request.file, request.force, &before)?;
+        let read = document::parse_after(
+            &request.ruleset,
+            &request.file,
+            request.deploy.force,
+            &before,
+        )?;
         let (mut after, origin) = (read.ruleset, read.origin);
-        let kept = self.read_applied_lists(&mut after, &before, request.force)?;
+        let kept = self.read_applied_lists(&mut after, &before, request.deploy.force)?;
         take_identities(&mut after, &before);
         // A dry run uses no identities.
         if !request.dry_run {
@@ -115,23 +112,8 @@ impl Service {
         }
         // First the checks that no option overrides.
         self.require_zones_of_interfaces(&plan.before, &plan.after)?;
-        let mut forced = self.require_sound(&plan, origin.as_ref(), request.force)?;
-        let mut deployed = self.execute(
-            changing,
-            &Order {
-                plan: &plan,
-                target: Target::New {
-                    comment: &request.comment,
-                    confirm_within: request.confirm_within,
-                },
-                caller: Some(caller),
-                asked: Asked {
-                    wide: request.wide,
-                    force: request.force,
-                },
-                clear_staged: false,
-            },
-        )?;
+        let mut forced = self.require_sound(&plan, origin.as_ref(), request.deploy.force)?;
+        let mut deployed = self.execute(changing, &order(&plan, &request.deploy, caller))?;
         forced.append(&mut deployed.warnings);
         deployed.warnings = forced;
         Ok(Applied {
@@ -140,6 +122,23 @@ impl Service {
             deployed: Some(deployed),
             restored: None,
         })
+    }
+}
+
+/// Returns the order that the request gives. Staged edits stay.
+fn order<'a>(plan: &'a Plan, request: &'a DeployRequest, caller: &'a Caller) -> Order<'a> {
+    Order {
+        plan,
+        target: Target::New {
+            comment: &request.comment,
+            confirm_within: request.confirm_within,
+        },
+        caller: Some(caller),
+        asked: Asked {
+            wide: request.wide,
+            force: request.force,
+        },
+        clear_staged: false,
     }
 }
 
