@@ -1,4 +1,4 @@
-//! The harness does what the tests that stand on it take for granted.
+//! The harness fulfils the assumptions of the tests that use it.
 #![cfg(test)]
 
 use std::{
@@ -76,7 +76,7 @@ fn the_network_says_nothing_by_itself() -> anyhow::Result<()> {
     let root = require_privileged!();
     let pair = VethPair::new(root, VethOptions::default())?;
     let receiver = pair.receiver()?;
-    // Long enough for what a kernel sends at once and a second later.
+    // Long enough for packets that a kernel sends at once and a second later.
     thread::sleep(Duration::from_millis(1500));
     assert_eq!(receiver.unmarked(), 0);
     Ok(())

@@ -1,4 +1,4 @@
-//! The harness runs a daemon as the end-to-end tests need it; shown with scripts in its place.
+//! The harness runs a daemon as the end-to-end tests need it; tested with scripts in its place.
 #![cfg(test)]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use ipblock_tests::{Binaries, Daemon, Netns, binaries, require_privileged};
 use tempfile::TempDir;
 
-/// Says what it was started with, makes its socket and ends on SIGTERM.
+/// Reports its arguments, creates its socket and ends on SIGTERM.
 const DAEMON: &str = r#"#!/bin/sh
 trap 'rm "$2"; echo terminated >&2; exit 0' TERM
 echo "started with $*" >&2
@@ -23,7 +23,8 @@ while :; do sleep 0.02; done
 /// Ends at once.
 const BROKEN_DAEMON: &str = "#!/bin/sh\necho 'no such zone' >&2\nexit 2\n";
 
-/// Answers while the process that made the socket lives: what a killed one left does not count.
+/// Answers while the process that created the socket lives: the socket of a killed one does not
+/// count.
 const CTL: &str = r#"#!/bin/sh
 kill -0 "$(cat "$2" 2>/dev/null)" 2>/dev/null || exit 4
 case "$3" in

@@ -1,11 +1,11 @@
-//! docs/operations.md does what it says: every command in it is run as it stands there, in the order
-//! of the page, against one daemon, and what it claims about packets is asked of real ones.
+//! docs/operations.md is correct: every command in it is run unchanged, in the order of the page,
+//! with one daemon, and its claims about packets are checked with real ones.
 //!
-//! [`page`](ipblock_tests::page) tells what the blocks mean. The stage: the host's interface is
-//! `eth0` (192.0.2.1), its peer is 192.0.2.2, which is where the operator's SSH session comes from.
-//! The scripts run in the host's network namespace, in a directory whose `lists` is the daemon's
-//! lists directory. `systemctl` is a stand-in that stops, starts and signals the daemon. To see what
-//! every command of the page prints: `cargo test -p ipblock-tests --test operations -- --nocapture`.
+//! [`page`](ipblock_tests::page) documents the blocks. The host's interface is `eth0` (192.0.2.1),
+//! its peer is 192.0.2.2, which is the source of the operator's SSH session. The scripts run in the
+//! host's network namespace, in a directory whose `lists` is the daemon's lists directory.
+//! `systemctl` is a substitute that stops, starts and signals the daemon. To see the output of
+//! every command on the page: `cargo test -p ipblock-tests --test operations -- --nocapture`.
 #![cfg(test)]
 
 use std::{
@@ -33,10 +33,10 @@ use tempfile::TempDir;
 const PAGE: &str = include_str!("../../docs/operations.md");
 const NAME: &str = "docs/operations.md";
 
-/// What claims become; see [`ASK`].
+/// The command for claims; see [`ASK`].
 const PACKETS: &str = "packets-are";
-/// A command that asks this test: it writes down how it was called and waits for the answer, whose
-/// first line is the exit code.
+/// A command that queries this test: it records its arguments and waits for the answer, whose first
+/// line is the exit code.
 const ASK: &str = r#"#!/bin/sh
 set -eu
 echo "${0##*/} $*" > "$OPERATIONS/asking"
@@ -64,7 +64,7 @@ fn every_command_of_the_operations_page_does_what_the_page_says() -> anyhow::Res
     Ok(())
 }
 
-/// Where the page is played. Fields are dropped in this order.
+/// The stage of the page. Fields are dropped in this order.
 struct Stage {
     daemon: Daemon,
     sender: FrameSender,
@@ -72,7 +72,7 @@ struct Stage {
     pair: VethPair,
     /// Where the operator works.
     desk: TempDir,
-    /// Stand-ins for commands, questions and answers.
+    /// Substitutes for commands, questions and answers.
     props: TempDir,
     sent: u64,
 }
@@ -109,7 +109,7 @@ impl Stage {
     /// Runs a script and compares.
     fn play(&mut self, script: &Script) -> anyhow::Result<()> {
         let (code, output) = self.run(script)?;
-        // For who writes the page.
+        // For the author of the page.
         print!("{script}{output}");
         let said = || format!("{script}\nexit code {code}, output:\n{output}");
         ensure!(
@@ -131,7 +131,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Its exit code, and its output of both kinds as it came.
+    /// Returns its exit code, and its combined output.
     fn run(&mut self, script: &Script) -> anyhow::Result<(i32, String)> {
         let output = self.props.path().join("output");
         let file = File::create(&output)?;
@@ -178,7 +178,7 @@ impl Stage {
             .env("SSH_CONNECTION", "192.0.2.2 50022 192.0.2.1 22")
             .env("TMPDIR", self.props.path())
             .env("TZ", "UTC")
-            // The page shows what an operator sees on a terminal.
+            // The page shows the output on a terminal.
             .env("COLUMNS", "80")
             .env("LC_ALL", "C.UTF-8")
             .env_remove("SSH_CLIENT")
@@ -192,7 +192,7 @@ impl Stage {
         Ok(child)
     }
 
-    /// Answers a command that asks, if one does.
+    /// Answers a waiting command, if there is one.
     fn answer(&mut self) -> anyhow::Result<()> {
         let at = |name| self.props.path().join(name);
         let (question, answering, answer) = (at("question"), at("answering"), at("answer"));
@@ -230,7 +230,7 @@ impl Stage {
         }
     }
 
-    /// Sends a packet and sees whether the claim holds.
+    /// Sends a packet and checks the claim.
     fn hold(&mut self, claim: Claim, source: &str) -> anyhow::Result<()> {
         let mut holds = || anyhow::Ok(self.arrives(source)? == claim.arrives());
         let held = match claim {
@@ -254,8 +254,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether one packet from there gets past the filter. What is sent behind it and always does
-    /// shows that it has been judged.
+    /// Whether one packet from there passes the filter. A second packet that always passes proves
+    /// that it has been judged.
     fn arrives(&mut self, source: &str) -> anyhow::Result<bool> {
         /// Local experimental `EtherType` 1, IEEE 802.
         const NO_IP: u16 = 0x88b5;

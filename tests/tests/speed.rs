@@ -1,4 +1,4 @@
-//! How fast packets are judged, in ratios: a regression shows on any machine, however busy.
+//! The speed of judging packets, as ratios: a regression shows on any machine, however busy.
 
 #[expect(dead_code, reason = "shared with the bench, which uses all of it")]
 #[path = "../judging/mod.rs"]
@@ -25,14 +25,14 @@ const EFFORT: Effort = Effort {
     runs: 1 << 15,
     sources: 1 << 16,
 };
-/// The best of so many counts: another program may take the caches away for a while.
+/// The best of this number of runs: another program may evict the caches for a while.
 const ATTEMPTS: usize = 4;
-/// Instructions of the program as the verifier leaves it.
+/// Instructions of the program after the verifier.
 const INSTRUCTIONS: u32 = 4096;
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
 
-/// A third of what issue 5 asks for at 100,000 hosts.
+/// A third of the target of issue 5 at 100,000 hosts.
 fn floor(traffic: Traffic) -> f64 {
     match traffic {
         Traffic::Clean => 5.0,

@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: what ipblock costs, beside what others cost.
+//! `cargo xtask bench`: the cost of ipblock, compared with others.
 //!
-//! What it measures is the example `bench` of the tests package; this builds it in the release profile,
-//! and the daemon with it.
+//! The example `bench` of the tests package does the measurement; this builds it in the release
+//! profile, together with the daemon.
 
 use std::{
     ffi::OsString,
@@ -34,14 +34,14 @@ pub(crate) struct Options {
     write: Option<PathBuf>,
 }
 
-/// Sets up, builds, measures; writes the figures of a whole and thorough run.
+/// Sets up, builds, measures; writes the figures of a complete and thorough run.
 pub(crate) fn run(options: &Options) -> Result<()> {
     require_root("bench")?;
     setup::run()?;
     setup::runtime::prepare(Purpose::Bench)?;
 
     say("bench", "building in the release profile");
-    // Nothing but figures on standard output.
+    // Only figures on standard output.
     let build = |arguments: &[&str]| {
         let mut build = cargo();
         build.args(["build", "--release", "--locked", "--package"]);
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut bench = Command::new(bin_dir.join("examples/bench"));
     bench.env("IPBLOCK_BIN_DIR", &bin_dir);
     bench.args(options.arguments(&root().join("docs")));
-    // Not in its place: it ends by itself on Ctrl-C, and xtask has nothing to clean up.
+    // As a child: it ends by itself on Ctrl-C, and xtask has nothing to clean up.
     let status = bench
         .status()
         .with_context(|| format!("cannot start {}", bench.get_program().display()))?;
@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 impl Options {
-    /// What the benchmark is called with.
+    /// Returns the arguments of the benchmark.
     fn arguments(&self, docs: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
         if self.json {

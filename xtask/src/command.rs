@@ -1,4 +1,4 @@
-//! Running other programs, and saying what is being done.
+//! Runs other programs, and reports progress.
 
 use std::{
     env,
@@ -35,10 +35,10 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     Ok(target.context("xtask is in no directory")?.to_owned())
 }
 
-/// The cargo that runs this xtask, in the workspace's directory.
+/// Returns the cargo that runs this xtask, in the workspace's directory.
 ///
-/// Without what cargo has told xtask of itself: build scripts of dependencies look at these variables,
-/// and would run again each time that xtask and plain cargo take turns.
+/// Without the variables that cargo has set for xtask itself: build scripts of dependencies read
+/// them, and would run again whenever xtask and plain cargo take turns.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root());
@@ -98,7 +98,7 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// An error with the line to run instead, unless root runs `cargo xtask VERB`.
+/// Returns an error with the line to run instead, unless root runs `cargo xtask VERB`.
 pub(crate) fn require_root(verb: &str) -> Result<()> {
     if !is_root() {
         bail!(

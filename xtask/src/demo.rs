@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: ipblock at work, on an interface of its own.
+//! `cargo xtask demo`: ipblock at work, on its own interface.
 //!
-//! What it shows is the program `ipblock-demo` of the tests package, which stands on the same
-//! harness as the tests.
+//! The program `ipblock-demo` of the tests package does the work, with the same harness as the
+//! tests.
 
 use std::{env, os::unix::process::CommandExt as _, process::Command};
 
@@ -12,7 +12,8 @@ use crate::{
     setup::{self, runtime::Purpose},
 };
 
-/// Sets up, builds and becomes the demo, so that Ctrl-C and the exit status are the demo's.
+/// Sets up, builds and executes the demo in place of this process, which passes Ctrl-C and the exit
+/// status on.
 pub(crate) fn run() -> Result<()> {
     require_root("demo")?;
     let own = env::current_exe().context("cannot find the directory of xtask")?;
@@ -21,8 +22,8 @@ pub(crate) fn run() -> Result<()> {
     setup::run()?;
     setup::runtime::prepare(Purpose::Tests)?;
 
-    // Sooner there than a release build, which optimises every dependency in full, and what
-    // `cargo xtask test` builds anyway. The XDP program is the same in every profile.
+    // Faster than a release build, which fully optimises every dependency, and the same as in
+    // `cargo xtask test`. The XDP program is the same in every profile.
     say("demo", "building ipblock in the dev profile");
     run_command(
         cargo()

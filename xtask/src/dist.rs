@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: a Debian package and a tarball of the same files, in `target/dist`.
 //!
-//! What is installed where stands in [`FILES`]; what the package does when it comes and goes stands in
-//! packaging/debian.
+//! [`FILES`] lists the installed files; packaging/debian has the scripts of installation and
+//! removal.
 
 use std::{
     fs,
@@ -60,7 +60,7 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("ipblock-ctl", "usr/bin/ipblock-ctl"),
 ];
 
-/// What an upgrade asks about when it was changed.
+/// Files about which an upgrade asks if they were changed.
 const CONFIG: &str = "etc/ipblock/ipblockd.toml";
 
 /// Where shells look for completions: shell and file.
@@ -82,10 +82,11 @@ const MOST_EXPOSED: f64 = 3.0;
 pub(crate) type Profile = &'static str;
 
 pub(crate) const RELEASE: Profile = "release";
-/// Not to be handed out: what is tested in a virtual machine.
+/// Not for distribution: for tests in a virtual machine.
 pub(crate) const GUEST: Profile = "guest";
 
-/// Builds both into `target/dist`, or for another profile beside it, and returns where the package is.
+/// Builds both into `target/dist`, or for another profile next to it, and returns the package's
+/// path.
 pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     setup::run()?;
     say("dist", &format!("building in the {profile} profile"));
@@ -103,7 +104,7 @@ pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     let tree = Tree::begin(dist.join("tree"))?;
     for (program, place) in PROGRAMS {
         tree.add(&programs.join(program), place, 0o755)?;
-        // The profile keeps what profilers read, which is nine tenths of the files.
+        // The profile keeps data for profilers, which is nine tenths of the files.
         run_command(
             Command::new("strip")
                 .arg("--strip-debug")
@@ -186,7 +187,7 @@ impl Tree {
         Ok(fs::set_permissions(&to, fs::Permissions::from_mode(mode))?)
     }
 
-    /// Lets everybody look into its directories, whatever the umask of whoever builds it is.
+    /// Makes its directories readable for all, whatever the builder's umask is.
     fn open_directories(&self) -> Result<()> {
         run_command(
             Command::new("find")
@@ -195,7 +196,7 @@ impl Tree {
         )
     }
 
-    /// Manual pages and completions, which the program writes itself.
+    /// Manual pages and completions, which the program generates.
     fn add_generated(&self, programs: &Path) -> Result<()> {
         let ctl = programs.join("ipblock-ctl");
         let pages = self.path("usr/share/man/man1");
@@ -203,7 +204,7 @@ impl Tree {
         let page = output_of(Command::new(programs.join("ipblockd")).arg("--man"))?;
         self.write(DAEMON_PAGE, &page, 0o644)?;
         let mut gzip = Command::new("gzip");
-        // Without name and time, so that the same pages are the same bytes.
+        // Without name and time, so that the same pages have the same bytes.
         gzip.args(["-9", "--no-name"]).arg(self.path(DAEMON_PAGE));
         for page in fs::read_dir(&pages)? {
             gzip.arg(page?.path());
@@ -275,7 +276,7 @@ fn newest_glibc(symbols: &str) -> Option<(u32, u32)> {
     versions.max()
 }
 
-/// How much of the host the unit leaves open, by systemd's own reckoning, which is shown.
+/// The exposure of the unit by systemd's own rating, which is shown.
 fn exposure() -> Result<f64> {
     let table = output_of(
         Command::new("systemd-analyze")

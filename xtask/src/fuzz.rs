@@ -1,7 +1,8 @@
-//! `cargo xtask fuzz`: each property of fuzz/properties under libFuzzer until nothing new is found.
+//! `cargo xtask fuzz`: runs each property of fuzz/properties under libFuzzer until it finds nothing
+//! new.
 //!
-//! A target has nothing new to say once the last third of its time, and of ten minutes at least, has
-//! brought less than one in two hundred of the edges of control flow that it has reached.
+//! A target is finished if the last third of its time, at least of ten minutes, added less than one
+//! in two hundred of the control-flow edges that it has reached.
 
 use std::{
     collections::VecDeque,
@@ -46,26 +47,26 @@ pub(crate) struct Options {
     jobs: usize,
 }
 
-/// Longer inputs say the same more slowly.
+/// Longer inputs cover the same more slowly.
 const LONGEST_INPUT: &str = "-max_len=4096";
-/// How many of libFuzzer's last lines are shown where a property does not hold.
+/// Number of libFuzzer's last lines that are shown after a failure.
 const LAST_LINES: usize = 40;
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Growth of one part in so many in the last third of a target's time is none.
+/// Growth below this fraction in the last third of a target's time counts as none.
 const GROWTH: u64 = 200;
 
-/// What a target has reached.
+/// The coverage of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Reached {
     runs: u64,
     features: u64,
-    /// How many edges, whenever there were more: how far into its time, and the number.
+    /// The number of edges at each increase, with the time.
     edges: Vec<(Duration, u64)>,
 }
 
 impl Reached {
-    /// Takes in a line of libFuzzer's, `elapsed` into its time.
+    /// Processes a line of libFuzzer's, `elapsed` into its time.
     fn hear(&mut self, line: &str, elapsed: Duration) {
         if let Some(runs) = line.strip_prefix("stat::number_of_executed_units:") {
             self.runs = runs.trim().parse().unwrap_or(self.runs);
@@ -90,7 +91,7 @@ impl Reached {
         self.edges.last().map_or(0, |(_, edges)| *edges)
     }
 
-    /// How many of them the last third of its time has brought.
+    /// Returns how many of them the last third of its time has added.
     fn late(&self, elapsed: Duration) -> u64 {
         let early = self
             .edges
@@ -99,7 +100,7 @@ impl Reached {
         self.edges() - before.map_or(0, |(_, edges)| *edges)
     }
 
-    /// True when it has had its least, and grows no more.
+    /// True after its minimum time if it does not grow any more.
     fn is_exhausted(&self, elapsed: Duration, least: Duration) -> bool {
         elapsed >= least && self.late(elapsed) * GROWTH < self.edges()
     }
@@ -114,7 +115,7 @@ fn after(line: &str, label: &str) -> Option<u64> {
 /// How a target ended.
 enum End {
     Exhausted,
-    /// The most that it may run was not enough.
+    /// The maximum time was not enough.
     StillGrowing,
 }
 
@@ -190,10 +191,10 @@ fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds all targets with libFuzzer's instrumentation, and returns where they are.
+/// Builds all targets with libFuzzer's instrumentation, and returns their directory.
 ///
-/// Without a sanitizer: what runs is safe Rust but for SQLite's C, which cargo does not instrument, and
-/// three times as much of it runs.
+/// Without a sanitizer: the code is safe Rust except SQLite's C, which cargo does not instrument,
+/// and it runs three times as fast.
 fn build() -> Result<PathBuf> {
     setup::run()?;
     if output_of(cargo().args(["fuzz", "--version"])).is_err() {
@@ -248,7 +249,7 @@ fn fuzz(programs: &Path, name: &str, options: &Options) -> Result<String> {
     ))
 }
 
-/// Follows a target until it has nothing new to say, its time is over, or a property does not hold.
+/// Follows a target until it finds nothing new, its time is over, or a property fails.
 fn watch(mut child: Child, name: &str, options: &Options) -> Result<(Reached, End, Duration)> {
     let lines = lines_of(&mut child)?;
     let started = Instant::now();
@@ -310,7 +311,7 @@ fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
     thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
-        // Not `lines()`: a property's own message may hold any bytes.
+        // Not `lines()`: a property's own message may contain any bytes.
         while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             if sender.send(text).is_err() {

@@ -1,7 +1,7 @@
-//! ipblock's front door: what a fresh checkout needs is one `cargo xtask` away.
+//! ipblock's developer commands: a fresh checkout needs only `cargo xtask`.
 //!
-//! Each subcommand is one module. This crate only drives tools (cargo, rustup, apt-get); what
-//! ipblock itself does lives in ipblock-ctl.
+//! Each subcommand is one module. This crate only runs tools (cargo, rustup, apt-get); ipblock-ctl
+//! contains ipblock itself.
 
 mod bench;
 mod check;

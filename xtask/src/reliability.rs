@@ -1,7 +1,7 @@
-//! `cargo xtask reliability`: every fault of the suite, how often it was injected, and what was lost.
+//! `cargo xtask reliability`: every fault of the suite, its number of injections, and the losses.
 //!
-//! The tests below tests/tests/e2e/faults assert that nothing was; each writes down what it injected.
-//! This runs them and makes docs/reliability.md of that.
+//! The tests below tests/tests/e2e/faults assert that there were none, and record the faults that
+//! they injected. This runs them and generates docs/reliability.md from the records.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     schedules: u64,
 }
 
-/// One fault, as its test wrote it down.
+/// One fault, as recorded by its test.
 #[derive(Deserialize)]
 struct Entry {
     part: String,
@@ -42,7 +42,7 @@ struct Entry {
     lost: u64,
 }
 
-/// The order of the page, and what each part says of itself.
+/// The parts of the page in order, with their introductions.
 const PARTS: [(&str, &str); 9] = [
     (
         "kill -9 at every step",
@@ -68,7 +68,7 @@ const PARTS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Runs the suite and writes the page; fails when a test does.
+/// Runs the suite and writes the page; fails if a test fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     require_root("reliability")?;
     setup::run()?;

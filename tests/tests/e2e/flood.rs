@@ -1,4 +1,4 @@
-//! Traffic that goes on while a test does other things.
+//! Traffic that continues while a test does other things.
 
 use std::{
     sync::{
@@ -12,7 +12,8 @@ use std::{
 use anyhow::ensure;
 use ipblock_tests::{DEADLINE, VethPair, packet::Frame, patience, wait_for};
 
-/// Between bursts, so that daemon and receiver get their share of a small machine; longer on a slow one.
+/// Delay between bursts, so that daemon and receiver get their share of a small machine; longer on
+/// a slow one.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A thread that sends the same frames from the peer, round after round. `Drop` ends it.
@@ -37,7 +38,7 @@ impl Flood {
             move || {
                 let round = frames.len() as u64;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    // Waits as long as the device's queue is full, so a round is sent as a whole.
+                    // Waits while the device's queue is full, so a round is sent completely.
                     let sent = sender.flood(&frames, round, DEADLINE)?;
                     ensure!(
                         sent == round,
@@ -57,12 +58,12 @@ impl Flood {
         Ok(flood)
     }
 
-    /// How many times every frame has been sent.
+    /// Returns how many times every frame has been sent.
     pub(crate) fn rounds(&self) -> u64 {
         self.shared.rounds.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more rounds have been sent.
+    /// Waits until this number of further rounds have been sent.
     pub(crate) fn wait_for_more(&self, rounds: u64) -> anyhow::Result<()> {
         let goal = self.rounds() + rounds;
         wait_for(DEADLINE, "the flood to go on", || {
@@ -70,7 +71,7 @@ impl Flood {
         })
     }
 
-    /// Ends it; every frame has been sent so many times.
+    /// Ends it; returns how many times every frame has been sent.
     pub(crate) fn stop(mut self) -> anyhow::Result<u64> {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -87,7 +88,7 @@ impl Drop for Flood {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // What went wrong is told by `stop`; a test that drops it has failed already.
+            // `stop` reports errors; a test that drops it has failed already.
             drop(thread.join());
         }
     }

@@ -1,5 +1,5 @@
-//! The guard against lock-out: what would cut the operator off is refused with names, and nothing
-//! changes; forced, it goes through.
+//! The guard against lock-out: a change that would cut the operator off is refused with names, and
+//! changes nothing. Forced, it succeeds.
 
 use std::{
     io::Read as _,
@@ -21,7 +21,7 @@ pub(crate) const PEER: &str = "192.0.2.2";
 const PEER6: &str = "2001:db8::2";
 pub(crate) const SSH: &str = "SSH_CONNECTION=192.0.2.2 50000 192.0.2.1 22";
 
-/// A daemon on the host's interface, made otherwise than usual.
+/// A daemon on the host's interface with a special configuration.
 fn scene(
     root: Privileged,
     prepare: impl FnOnce(&VethPair) -> anyhow::Result<()>,
@@ -63,7 +63,8 @@ fn assert_unchanged(scene: &Scene, address: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refused with these words, without a trace; forced, in force; on the allow list, no obstacle.
+/// Refused with these words and without an effect; with force, in force; allowed if the address is
+/// on the allow list.
 fn is_guarded(
     scene: &Scene,
     launcher: &[&str],
@@ -78,7 +79,7 @@ fn is_guarded(
     assert_refused(&refused, &[&format!("ipblock-ctl allow add {address}")]);
     assert_unchanged(scene, address)?;
 
-    // With the address on the allow list it is no danger.
+    // With the address on the allow list it is harmless.
     daemon
         .ctl_through(launcher, block(address, &[]), "")?
         .ok()?;
@@ -87,7 +88,7 @@ fn is_guarded(
     assert_eq!(allowed.code, 0, "{allowed:?}");
     assert!(check(daemon, &[address])?[0].allowed_by.is_some());
 
-    // Taking it off again would cut it.
+    // Removing it again would cut it off.
     let remove = ["allow", "remove", address, "--deploy"];
     let refused = daemon.ctl_through(launcher, remove, "")?;
     assert_refused(&refused, said);
@@ -123,7 +124,7 @@ fn the_ssh_peer_of_the_environment_is_not_cut_off() -> anyhow::Result<()> {
 #[test]
 fn the_ssh_peer_of_an_ancestors_environment_is_not_cut_off() -> anyhow::Result<()> {
     let scene = Scene::attached(require_privileged!(), "native")?;
-    // As sudo does: the shell, which waits, has the variable, and what it starts has not.
+    // As with sudo: the waiting shell has the variable, but its child does not.
     let launcher = [
         "env",
         "-u",
@@ -169,7 +170,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     assert_refused(&refused, &said);
     assert_unchanged(&scene, PEER)?;
 
-    // Allowed, it may be banned; banned, it may not lose that.
+    // Allowed, it may be banned; banned, it must not lose that entry.
     scene.daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
     scene.daemon.ctl_through(&ssh, ban, "")?.ok()?;
     let remove = ["allow", "remove", PEER, "--deploy"];
@@ -179,7 +180,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     let forced = [&remove[..], &["--force"]].concat();
     let forced = scene.daemon.ctl_through(&ssh, &forced, "")?;
     assert_eq!(forced.code, 0, "{forced:?}");
-    // Now that it is dropped, another end for the ban cuts nobody.
+    // It is dropped already, so a new end of the ban cuts nobody off.
     scene.daemon.ctl_through(&ssh, ban, "")?.ok()?;
     Ok(())
 }
@@ -194,7 +195,7 @@ fn an_override_says_whom_to_spare() -> anyhow::Result<()> {
         PEER6,
         &["your SSH session comes from it"],
     )?;
-    // With `none`, what the environment says counts for nothing.
+    // With `none`, the environment is ignored.
     let launcher = ["env", "IPBLOCK_SSH_PEER=none", SSH];
     let edit = ["rule", "edit", "abuse", "--add-match", PEER, "--deploy"];
     scene.daemon.ctl_through(&launcher, edit, "")?.ok()?;
@@ -245,7 +246,7 @@ fn a_peer_that_is_connected_to_sshd_is_not_cut_off() -> anyhow::Result<()> {
         let now = status(&daemon)?;
         assert_eq!((now.revision, now.staged), (0, 1));
 
-        // The connection still works; when it is over, its peer is nobody's.
+        // The connection still works; after its end, the peer is not protected.
         drop(server);
         client.set_read_timeout(Some(Duration::from_secs(10)))?;
         assert_eq!(client.read(&mut [0; 1])?, 0);
@@ -356,7 +357,7 @@ fn an_interface_is_not_attached_to_a_zone_that_cuts_off() -> anyhow::Result<()> 
     let output = daemon.ctl_through(&launcher, &forced, "")?;
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains(PEER), "{output:?}");
-    // It is cut off already: attaching once more changes nothing.
+    // It is cut off already: another attachment changes nothing.
     daemon.ctl_through(&launcher, attach, "")?.ok()?;
     Ok(())
 }
@@ -371,7 +372,7 @@ fn a_zone_that_turns_to_drop_is_guarded_where_it_has_an_interface() -> anyhow::R
         daemon.ctl_through(&launcher, set, "")
     };
     deploy(daemon, "allow add 198.51.100.0/24")?;
-    // Nothing is attached to this one.
+    // No interface is in this zone.
     zone("lan")?.ok()?;
     let refused = zone("default")?;
     assert_refused(

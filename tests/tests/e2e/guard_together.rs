@@ -1,4 +1,4 @@
-//! The guard against lock-out where two changes come at once, or one is on trial: each alone is harmless.
+//! The guard against lock-out with two concurrent changes, or one on trial: each alone is harmless.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ fn a_ban_and_a_deploy_at_once_do_not_cut_the_operator_off() -> anyhow::Result<()
     let daemon = &scene.daemon;
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     daemon.ctl(["allow", "add", PEER, "--deploy"])?.ok()?;
-    // The deploy takes the operator off the allow list, and takes its time.
+    // The deploy removes the operator from the allow list, and takes a long time.
     let line = |number: u32| format!("{}\n", std::net::Ipv4Addr::from(0x0a00_0000 + 2 * number));
     let feed: String = (0..60_000).map(line).collect();
     daemon
@@ -50,7 +50,7 @@ fn a_ban_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result<()>
     let ssh = ["env", "-u", "IPBLOCK_SSH_PEER", SSH];
     let allow = ["allow", "add", PEER, "--deploy", "--confirm-within", "10m"];
     daemon.ctl(allow)?.ok()?;
-    // Allowed now, and dropped as soon as the allow entry is taken back.
+    // Allowed now, and dropped as soon as the allow entry is rolled back.
     let ban = ["ban", PEER, "--for", "1h"];
     let refused = daemon.ctl_through(&ssh, ban, "")?;
     assert_refused(&refused, &[PEER, "once revision 1 is taken back"]);
@@ -80,7 +80,8 @@ fn an_attach_during_a_trial_is_judged_by_what_comes_back_too() -> anyhow::Result
     Ok(())
 }
 
-/// What is held at `judged` goes on once the other has been asked, which has to wait for it.
+/// The change that is held at `judged` continues after the other was requested, which must wait for
+/// it.
 fn judged_together(
     daemon: &Daemon,
     launcher: &[&str],

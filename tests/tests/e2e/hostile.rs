@@ -1,4 +1,4 @@
-//! Clients that mean no good: whatever they do to the socket, the filter filters and root is served.
+//! Malicious clients: whatever they do to the socket, the filter works and root is served.
 
 use std::{
     fs,
@@ -20,20 +20,20 @@ use crate::{
     scenario::{BLOCK, Scene, marked},
 };
 
-/// In no group that may do anything.
+/// A user in no group with rights.
 const STRANGER: u32 = 64_200;
-/// Places of one stranger, as docs/api.md has it.
+/// Places of one stranger, as in docs/api.md.
 const PLACES: u64 = 8;
 /// Connections that are held open at once.
 const CROWD: usize = 2_000;
-/// What all that may cost in memory: a fraction of what it would without limits.
+/// Maximum memory for all of this: a fraction of the memory without limits.
 const MEMORY: u64 = 64 << 10;
 
 /// Blocked by [`BLOCK`], and not.
 const BLOCKED: (&str, u64) = ("203.0.113.7", 1);
 const CLEAN: (&str, u64) = ("192.0.2.7", 2);
 
-/// A scene whose daemon is attacked, and what it was like before.
+/// A scene whose daemon is attacked, with its earlier state.
 struct Attacked {
     scene: Scene,
     socket: PathBuf,
@@ -48,7 +48,7 @@ impl Attacked {
         apply(&scene.daemon, BLOCK)?;
         let socket = scene.daemon.socket();
         let directory = socket.parent().context("a directory")?;
-        // So that it is the daemon who refuses.
+        // So that the daemon itself refuses.
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
         let mut attacked = Self {
             scene,
@@ -57,14 +57,14 @@ impl Attacked {
             peak: 0,
             sent: 0,
         };
-        // Once before it is looked at, so that what a first time takes is there.
+        // Once before the measurement, to include first-time costs.
         attacked.assert_filters_and_serves("before")?;
         attacked.descriptors = attacked.open_descriptors()?;
         attacked.peak = attacked.peak_memory()?;
         Ok(attacked)
     }
 
-    /// Root bans, deploys and looks, and every packet is judged right.
+    /// Root bans, deploys and reads, and every packet is judged correctly.
     fn assert_filters_and_serves(&mut self, note: &str) -> anyhow::Result<()> {
         let frames = [BLOCKED, CLEAN].map(|(source, marker)| marked(source, marker));
         self.scene.send(&frames, 20)?;
@@ -99,7 +99,7 @@ impl Attacked {
         Ok(kib.context("VmHWM")?.trim().parse()?)
     }
 
-    /// Memory stayed within bounds, and what was taken is given back.
+    /// Memory stayed within the limit, and all resources are released.
     fn assert_unharmed(&self) -> anyhow::Result<()> {
         let more = self.peak_memory()?.saturating_sub(self.peak);
         assert!(more < MEMORY, "{more} KiB more than before");
@@ -130,10 +130,10 @@ fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Whatever comes to this until the daemon closes.
+/// Returns all input until the daemon closes.
 fn ask(socket: &Path, request: &str) -> anyhow::Result<String> {
     let mut stream = connect(socket)?;
-    // One that has refused already does not read any more.
+    // After a refusal the daemon does not read any more.
     drop(stream.write_all(request.as_bytes()));
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer));
@@ -160,7 +160,7 @@ fn thousands_of_half_open_connections_keep_nobody_out() -> anyhow::Result<()> {
     assert_eq!(held.len(), CROWD);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // And they go on coming.
+        // More of them keep connecting.
         scope.spawn(|| {
             as_user(root, STRANGER, || {
                 while !is_over.load(Ordering::Relaxed) {
@@ -178,10 +178,10 @@ fn thousands_of_half_open_connections_keep_nobody_out() -> anyhow::Result<()> {
             "ipblock_api_connections_refused_total{{who=\"{who}\"}}"
         ))
     };
-    // Also while it was looked up who they are.
+    // Even during the lookup of their user.
     let refused = refused("other")? + refused("unknown")?;
     assert!(refused >= CROWD as u64 - PLACES, "{refused}");
-    // Those that hold a place lose it, although they would stay.
+    // Those with a place lose it, although they would stay.
     wait_for(DEADLINE, "half-open connections to be closed", || {
         let open = attacked.metric("ipblock_api_connections{who=\"other\"}");
         (open.ok()? == 0).then_some(())
@@ -292,7 +292,7 @@ fn clients_that_leave_in_the_middle_of_a_deploy_leave_nothing_behind() -> anyhow
                 "POST /v1/apply HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
-            // Every other one is sent to its end, and left while it is worked on or answered.
+            // Every second one is sent completely, and abandoned while it is processed or answered.
             let end = match round % 2 {
                 0 => random.below(request.len()),
                 _ => request.len(),
@@ -309,7 +309,7 @@ fn clients_that_leave_in_the_middle_of_a_deploy_leave_nothing_behind() -> anyhow
     let counters = attacked.scene.judged(attacked.sent)?;
     assert_eq!(counters.totals.dropped.packets, attacked.sent - 40);
     assert_eq!(attacked.scene.receiver.count(BLOCKED.1), 0);
-    // Work that was begun goes on although nobody waits for it; then it is over.
+    // Work in progress continues although no client waits for it; then it ends.
     wait_for(DEADLINE, "the last of them", || {
         let open = attacked.metric("ipblock_api_connections{who=\"root\"}");
         (open.ok()? == 1).then_some(())

@@ -31,7 +31,7 @@ fn fraction(number: u64) -> f64 {
     f64::from((z >> 40) as u32) / f64::from(1_u32 << 24)
 }
 
-/// Whose `abuse` never changes, while each has rules and classes that no other has.
+/// Its `abuse` never changes, but each has unique rules and classes.
 fn ruleset(number: u64) -> String {
     format!(
         r#"
@@ -88,7 +88,7 @@ fn a_daemon_killed_during_deploys_comes_back_to_the_old_or_the_new_ruleset() -> 
     println!("seed {SEED:#x}");
     let mut scene = Scene::attached(root, "native")?;
     let client = Client::new(scene.daemon.socket());
-    // How long a deploy takes here, so that kills fall into all of its parts.
+    // Measures a deploy, so that kills hit all of its parts.
     let mut typical = Duration::ZERO;
     for number in 0..5 {
         let started = Instant::now();
@@ -145,7 +145,7 @@ fn a_daemon_killed_during_deploys_comes_back_to_the_old_or_the_new_ruleset() -> 
                 (false, false) => "undone",
             })
             .or_default() += 1;
-        // And it works on.
+        // And it still works.
         assert!(apply(&scene.daemon, &ruleset(number + 1000))?.changed);
     }
     println!("deploys take {typical:?}; kills: {outcomes:?}");

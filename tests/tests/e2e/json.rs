@@ -1,4 +1,4 @@
-//! The JSON that docs/api.md promises, from the real daemon: every field and nothing else.
+//! The JSON documented in docs/api.md, from the real daemon: every field and nothing else.
 
 use ipblock_common::limits::DEFAULT_CAPACITY;
 use ipblock_tests::require_privileged;
@@ -56,7 +56,7 @@ fn packets(packets: u64) -> Value {
     json!({"packets": packets, "bytes": packets * BYTES})
 }
 
-/// Takes out what differs from run to run; it must be there.
+/// Removes what differs between runs; it must exist.
 #[track_caller]
 fn take(value: &mut Value, path: &str) -> Value {
     let found = value.pointer_mut(path);

@@ -1,5 +1,5 @@
-//! Devices that lie on each other: the kernel takes programs from below to above alone, and whatever
-//! order things come in, both are filtered and no packet of a blocked source passes.
+//! Stacked devices: the kernel accepts programs only from the lowest to the highest. In whatever
+//! order they appear, both are filtered and no packet of a blocked source passes.
 
 use std::{fs, sync::Arc};
 
@@ -58,8 +58,8 @@ fn a_port_that_is_made_anew_below_a_filtered_bridge_is_attached() -> anyhow::Res
     Ok(())
 }
 
-/// The bridge is off its filter for some milliseconds each time; the flood comes in by its other port,
-/// which has no filter of its own.
+/// The bridge has no filter for some milliseconds each time. The flood arrives on its other port,
+/// which has no filter.
 #[test]
 fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> anyhow::Result<()> {
     let root = require_privileged!();
@@ -86,7 +86,7 @@ fn no_packet_of_a_blocked_source_passes_a_bridge_while_a_port_is_attached() -> a
     } else {
         assert_eq!(passed, 0);
     }
-    // What would have come through: others do, and the blocked one does without the filter.
+    // Packets that could pass: others do, and the blocked one does without the filter.
     sender.send(&to_bridge(OTHER))?;
     wait_for(DEADLINE, "another source to pass", || {
         (drain(&socket).ok()? == 1).then_some(())
@@ -138,13 +138,13 @@ fn a_foreign_program_on_the_bridge_is_named_and_stays() -> anyhow::Result<()> {
     }
     assert_eq!(program_on(&bridged.host, BRIDGE)?, foreign);
     assert_eq!(program_on(&bridged.host, "host0")?, None);
-    // What the hint says helps.
+    // The advice in the hint works.
     bridged.host.run(on_bridge.iter().chain(&["off"]))?;
     bridged.attach("host0")
 }
 
-/// Every kind of device that lies on another one. Some kernels refuse a program below some of them,
-/// some do not: either way both are filtered in the end.
+/// Every kind of stacked device. Some kernels refuse a program below some of them, others do not:
+/// in the end both are filtered.
 #[test]
 fn a_device_is_attached_below_whatever_lies_on_it() -> anyhow::Result<()> {
     let root = require_privileged!();

@@ -1,4 +1,4 @@
-//! Named lists: used by rules, followed in their files, kept when a file is no good.
+//! Named lists: used by rules, updated from their files, kept if a file is not good.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
     scenario::{Scene, count, marked},
 };
 
-/// A rule that matches what a list holds.
+/// A rule that matches the content of a list.
 const BY_LIST: &str = r#"
 [[rule]]
 name = "feed"
@@ -27,7 +27,7 @@ action = "block"
 match = ["@feed"]
 "#;
 
-/// Makes the file of a list no good.
+/// Makes the file of a list unusable.
 type Spoil<'a> = &'a dyn Fn(&Path) -> anyhow::Result<()>;
 
 /// A stage whose daemon has a lists directory of its own.
@@ -44,7 +44,7 @@ impl Lists {
         Ok(Self { scene, directory })
     }
 
-    /// With a rule that blocks what feed.txt holds.
+    /// Starts with a rule that blocks the content of feed.txt.
     pub(crate) fn with_feed(root: Privileged, content: &str) -> anyhow::Result<Self> {
         let lists = Self::start(root)?;
         lists.replace(content)?;
@@ -63,7 +63,7 @@ impl Lists {
         self.directory.path().join("feed.txt")
     }
 
-    /// Writes feed.txt anew, at once, as a careful feed does.
+    /// Replaces feed.txt atomically, like a careful feed.
     pub(crate) fn replace(&self, content: &str) -> anyhow::Result<()> {
         let aside = self.directory.path().join("feed.new");
         fs::write(&aside, content)?;
@@ -75,7 +75,7 @@ impl Lists {
         Ok(kill(Pid::from_raw(pid.try_into()?), Signal::SIGHUP)?)
     }
 
-    /// What the list holds, as deployed.
+    /// Returns the deployed content of the list.
     pub(crate) fn held(&self) -> anyhow::Result<Vec<String>> {
         let list = self.daemon().ctl_json("list show feed")?;
         let entries = list["entries"].as_array().expect("entries").iter();
@@ -91,7 +91,7 @@ impl Lists {
         .map_err(|error| error.context(format!("it holds {:?}", self.held())))
     }
 
-    /// Waits until `status` has a problem with the list that says this, or has none with it.
+    /// Waits until `status` has a problem of the list with this text, or has none with it.
     pub(crate) fn wait_for_problem(&self, part: Option<&str>) -> anyhow::Result<Status> {
         let of_feed = |status: &Status| {
             let mut problems = status.problems.iter();
@@ -196,7 +196,7 @@ fn a_file_that_changes_takes_effect_and_the_rule_counts_on() -> anyhow::Result<(
     lists.scene.send(&frames, 1)?;
     let counters = lists.assert_passed(3, &[2, 3])?;
     assert_eq!(count_of(&counters, "feed"), count([&frames[0]], 1));
-    // Edits that are staged are neither deployed nor in the way afterwards.
+    // Staged edits are not deployed, and do not interfere later.
     let daemon = lists.daemon();
     daemon.ctl("allow add 203.0.113.9")?.ok()?;
 
@@ -219,7 +219,7 @@ fn a_file_that_changes_takes_effect_and_the_rule_counts_on() -> anyhow::Result<(
     daemon.ctl("deploy")?.ok()?;
     lists.wait_until_held(&["198.51.100.0/24", "2001:db8::/32"])?;
 
-    // Only another order: nothing to deploy.
+    // Only a new order: nothing to deploy.
     lists.replace("2001:db8::/32\n198.51.100.0/24\n# again\n")?;
     lists.hang_up()?;
     wait_for(DEADLINE, "the signal to be noticed", || {
@@ -300,7 +300,7 @@ fn a_file_that_is_no_good_keeps_the_last_good_content_until_it_is_mended() -> an
     let blocked = [&frames[0], &frames[2], &frames[0], &frames[1]];
     assert_eq!(count_of(&counters, "feed"), count(blocked, 1));
 
-    // Half may go at once.
+    // Half of the addresses may be removed at once.
     lists.replace("198.51.100.7\n")?;
     lists.wait_until_held(&["198.51.100.7/32"])?;
     Ok(())
@@ -317,7 +317,8 @@ fn a_file_that_would_cut_off_the_host_is_refused_like_any_other_deploy() -> anyh
     let status = lists.wait_for_problem(Some("default gateway"))?;
     assert_eq!(status.revision, 1);
     assert_eq!(lists.held()?, ["198.51.100.0/24"]);
-    // Allowed, it may stand in a feed: what was refused is tried again with the next revision.
+    // On the allow list it may be in a feed: the refused content is tried again with the next
+    // revision.
     let allow = ["allow", "add", &gateway, "--deploy"];
     lists.daemon().ctl(allow)?.ok()?;
     lists.wait_until_held(&["198.51.100.0/24", &format!("{gateway}/32")])?;
@@ -408,7 +409,7 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
     }
     assert_eq!(status(daemon)?.staged, 0);
 
-    // What was read last is in the file: that stands in for the list file, with a warning.
+    // The file contains the last content, which replaces the list file, with a warning.
     let with_match = ruleset.replace(".txt\"", ".txt\"\nmatch = [\"192.0.2.0/24\"]");
     let applied: serde_json::Value = {
         let output = daemon.ctl_with_input("--json apply -", &with_match)?;
@@ -423,7 +424,7 @@ fn what_cannot_be_read_is_neither_staged_nor_applied() -> anyhow::Result<()> {
     let frames = frames();
     lists.scene.send(&frames, 1)?;
     lists.assert_passed(3, &[2, 3])?;
-    // What is exported can be applied as it is, and changes nothing.
+    // The export can be applied unchanged, and changes nothing.
     let exported = daemon.ctl("export")?.ok()?;
     let again = daemon.ctl_with_input("apply - --dry-run", &exported)?;
     assert_eq!(again.code, 0, "{again:?}");

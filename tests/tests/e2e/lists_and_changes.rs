@@ -1,4 +1,4 @@
-//! Lists that are read from files, while something else changes the ruleset or puts another one back.
+//! Lists from files, while another change of the ruleset or a rollback happens.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ fn a_file_is_taken_by_one_reading_although_deploys_go_on() -> anyhow::Result<()>
     wait_for(DEADLINE, "the file to be read", || {
         fault.is_reached().then_some(())
     })?;
-    // While it was read the ruleset has moved, and moves again before its turn.
+    // During the read the ruleset has changed, and changes again before its turn.
     for address in ["203.0.113.1", "203.0.113.2"] {
         daemon.ctl(["allow", "add", address, "--deploy"])?.ok()?;
     }
@@ -30,7 +30,7 @@ fn a_file_is_taken_by_one_reading_although_deploys_go_on() -> anyhow::Result<()>
     lists.wait_until_held(&["192.0.2.0/24", "198.51.100.0/24"])?;
     assert!(!fault.is_reached(), "it was read again");
     fault.clear()?;
-    // What was deployed meanwhile is still there.
+    // What was deployed meanwhile still exists.
     assert_eq!(status(daemon)?.revision, 4);
     let allowed = daemon.ctl_json("allow list")?;
     assert_eq!(allowed.as_array().map(Vec::len), Some(2), "{allowed}");
@@ -101,12 +101,12 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
         let shown = lists.daemon().ctl(command)?.ok()?;
         assert!(shown.contains(said), "{shown}");
     }
-    // Over a restart too: it is not read, and that is shown.
+    // Also over a restart: it is not read, and `status` shows that.
     lists.scene.daemon.restart()?;
     lists.wait_for_problem(Some(said))?;
     assert_eq!(lists.held()?, ["192.0.2.0/24"]);
 
-    // The command that is named reads it, whatever else is staged.
+    // The command in the message reads it, whatever else is staged.
     lists.daemon().ctl("allow add 203.0.113.10")?.ok()?;
     let problem = problem_of(&lists)?.to_string();
     assert!(
@@ -121,12 +121,12 @@ fn a_rollback_that_leaves_a_list_behind_its_file_is_shown() -> anyhow::Result<()
     lists.daemon().ctl("rollback 1")?.ok()?;
     lists.wait_for_problem(Some(said))?;
 
-    // Back to what the file says: nothing is wrong.
+    // Equal to the file again: no problem.
     lists.daemon().ctl("rollback 2")?.ok()?;
     lists.wait_for_problem(None)?;
     lists.daemon().ctl("rollback 1")?.ok()?;
     lists.wait_for_problem(Some(said))?;
-    // What it says to do.
+    // The advice in the message.
     let set = "list set feed --file feed.txt --deploy";
     lists.daemon().ctl(set)?.ok()?;
     lists.wait_for_problem(None)?;

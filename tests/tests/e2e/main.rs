@@ -1,10 +1,10 @@
-//! Daemon, command line and kernel together: `ipblockd` in private namespaces with a bpffs, a socket
-//! and a state directory of its own, and real frames over veth pairs.
+//! Daemon, command line and kernel together: `ipblockd` in private namespaces with its own bpffs,
+//! socket and state directory, and real frames over veth pairs.
 //!
-//! [`scenario::Scene`] is the usual stage. What a test claims it asserts three times: by which frames
-//! arrived, by what the counters say, and by what the command line answers. To add a test, find the
-//! module of its subject; frames that must not arrive are proved by [`scenario::Scene::judged`],
-//! which waits until every frame sent is in exactly one total.
+//! [`scenario::Scene`] is the usual stage. A test asserts its claim three times: by the frames that
+//! arrived, by the counters, and by the answers of the command line. To add a test, find the module
+//! of its subject. [`scenario::Scene::judged`] proves that frames did not arrive: it waits until
+//! every sent frame is in exactly one total.
 #![cfg(test)]
 
 mod alert_sinks;

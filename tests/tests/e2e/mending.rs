@@ -1,4 +1,4 @@
-//! What the daemon mends or reports by itself: links taken away behind its back, strange neighbours.
+//! What the daemon repairs or reports by itself: removed links, foreign programs.
 
 use ipblock_api::types::InterfaceState;
 use ipblock_datapath::{PinDirectory, PinnedLink};

@@ -54,7 +54,7 @@ fn connect(pair: &VethPair) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A page as a Prometheus parser reads it.
+/// A page as a Prometheus parser sees it.
 struct Page(Scrape);
 
 impl Page {
@@ -109,7 +109,7 @@ impl Page {
         value.to_string().parse().unwrap()
     }
 
-    /// Asserts that the page says what `counters` and `status` say.
+    /// Asserts that the page agrees with `counters` and `status`.
     fn assert_agrees(&self, daemon: &Daemon) -> anyhow::Result<()> {
         let counters = counters(daemon)?;
         for rule in &counters.rules {
@@ -194,7 +194,7 @@ fn verdicts(totals: &Totals) -> [(&'static str, ipblock_api::types::Count); 6] {
     ]
 }
 
-/// Packets that are blocked, spared, warned about, allowed, banned and nothing of that.
+/// Packets that are blocked, excepted, warned about, allowed, banned and unmatched.
 fn send_some(scene: &Scene) -> anyhow::Result<u64> {
     let sources = [
         "203.0.113.7",
@@ -363,7 +363,7 @@ fn a_scrape_that_hangs_does_not_keep_the_daemon() -> anyhow::Result<()> {
     let mut scene = stage(root, &listening())?;
     let mut hanging = connect(&scene.pair)?;
     write!(hanging, "GET /metrics HTTP/1.1\r\nhost: ")?;
-    // Taken in turn: the one that hangs has its place.
+    // Accepted in order: the one that hangs has its place.
     Page::over_tcp(&scene.pair)?;
     assert!(scene.daemon.terminate()?.success());
     assert!(

@@ -1,5 +1,5 @@
-//! Devices that get another name or go to another network namespace: what has the name is filtered, what
-//! left goes on being filtered, and the daemon says so.
+//! Devices that are renamed or moved to another network namespace: the new device with the name is
+//! filtered, the old one stays filtered, and the daemon reports both.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn another_host0(host: &Arc<Netns>, root: ipblock_tests::Privileged) -> anyhow::
     VethPair::between(Arc::clone(host), Arc::new(Netns::new(root)?), options)
 }
 
-/// Waits until the interface of this name is attached, by what the kernel says of it, too.
+/// Waits until the interface with this name is attached, according to the kernel too.
 fn wait_until_attached(daemon: &Daemon, host: &Netns) -> anyhow::Result<OnInterface> {
     let found = wait_for(DEADLINE, "the present host0 to be attached", || {
         let shown = interface(daemon, NAME).ok()?;
@@ -47,7 +47,8 @@ fn rename(host: &Netns, from: &str, to: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A frame of a blocked source does not reach the stack by the pair's interface, one of another does.
+/// A frame of a blocked source does not reach the stack through the pair's interface, and another
+/// does.
 fn assert_filtered(pair: &VethPair, marker: u64) -> anyhow::Result<()> {
     let (sender, receiver) = (pair.sender()?, pair.receiver()?);
     sender.send(&marked("203.0.113.7", marker))?;
@@ -69,7 +70,7 @@ fn an_interface_that_bears_the_name_of_a_renamed_one_is_attached() -> anyhow::Re
     let host = Arc::clone(&renamed.host.netns);
     for restarted in [false, true] {
         if restarted {
-            // Back, and the whole of it again while no daemon looks.
+            // Restored, and everything repeated without a running daemon.
             daemon.terminate()?;
         }
         rename(&host, NAME, "ens9")?;
@@ -88,7 +89,7 @@ fn an_interface_that_bears_the_name_of_a_renamed_one_is_attached() -> anyhow::Re
         apply(&daemon, &BLOCK.replace("/24", other))?;
         let on = program_on(&host, NAME)?;
         assert_eq!(program_on(&host, "ens9")?, on);
-        // It comes back by its name: its filter is known for ours, and stays.
+        // It returns with its name: its filter is recognised as ours, and stays.
         host.run(["ip", "link", "delete", NAME])?;
         drop(present);
         rename(&host, "ens9", NAME)?;
@@ -107,7 +108,7 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
     let (daemon, host) = (&scene.daemon, &scene.pair.host.netns);
     let before = program_on(host, NAME)?;
     rename(host, NAME, "ens9")?;
-    // At once, not only when the daemon has looked.
+    // At once, before the daemon's next check.
     assert_eq!(interface(daemon, NAME)?.state, InterfaceState::Absent);
     wait_for_problem(daemon, "interface ens9 was attached as host0")?;
     let shown = interface(daemon, NAME)?;
@@ -143,7 +144,8 @@ fn a_renamed_interface_is_shown_where_it_is_and_attached_by_its_new_name() -> an
     Ok(())
 }
 
-/// It may neither leave its zone for one that goes with the trial, nor lose its zone unasked.
+/// It must not leave its zone for one that is removed after a trial, nor lose its zone without
+/// confirmation.
 #[test]
 fn a_renamed_interface_keeps_its_zone_and_does_not_move_to_one_on_trial() -> anyhow::Result<()> {
     let scene = Scene::filtering(require_privileged!(), BLOCK)?;

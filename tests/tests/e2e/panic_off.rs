@@ -1,4 +1,4 @@
-//! All dropping called off: by the kernel, so the daemon may be dead.
+//! All dropping disabled in the kernel, so the daemon may be down.
 
 use std::time::{Duration, Instant};
 
@@ -55,8 +55,8 @@ fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_
             .all(|marker| counts.get(&marker) == Some(&5))
             .then_some(())
     })?;
-    // By the kernel's clock, nobody is there to end it. One of these at least came too late, which is
-    // known when the free frame behind it is there.
+    // No process ends it: the kernel's clock does. At least one of these came too late, which is
+    // known when the unblocked frame after it arrives.
     let pair = [frames[0].clone(), marked(FREE, 4)];
     let mut sent = 30;
     wait_for(DEADLINE, "a frame to be dropped", || {
@@ -72,7 +72,7 @@ fn nothing_is_dropped_after_panic_off_while_the_daemon_is_dead_and_later_all_is_
 
     scene.daemon.start()?;
     let counters = scene.judged(sent)?;
-    // What matched has counted all of it.
+    // What matched has counted all packets.
     assert_eq!(count_of(&counters, "abuse").packets, 20 + (sent - 30) / 2);
     assert_eq!(counters.bans.packets, 10);
     assert!(counters.totals.passed.packets >= 15);
@@ -95,7 +95,7 @@ fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
             .any(|problem| problem.contains("`panic-off` was called")),
         "{problems:?}"
     );
-    // A deploy does not end it: the new generation's program looks at the same number.
+    // A deploy does not end it: the new generation's program reads the same number.
     apply(
         &scene.daemon,
         &format!("{BLOCK}note = \"again\"\n").replace("/24", "/25"),
@@ -118,8 +118,7 @@ fn panic_off_is_told_by_status_and_can_be_ended_early() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command where no bpffs is mounted but the one in `$KEEP`: those of other tests are none of its
-/// business.
+/// Runs a command where only the bpffs in `$KEEP` is mounted: it must not see those of other tests.
 const ALONE: &str = "awk '$3 == \"bpf\" && $2 != ENVIRON[\"KEEP\"] { print $2 }' /proc/self/mounts \
                      | xargs --no-run-if-empty umount --lazy; exec \"$@\"";
 

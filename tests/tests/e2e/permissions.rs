@@ -1,4 +1,4 @@
-//! Who may do what: root, two groups, and nobody else.
+//! The rights of root, of two groups, and of other users.
 
 use std::{
     fs,
@@ -81,7 +81,7 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
         daemon.group_file(GROUPS)
     })?;
     apply(&scene.daemon, BLOCK)?;
-    // The way to the socket is open, so that it is the daemon who refuses.
+    // The path to the socket is accessible, so the daemon itself refuses.
     let socket = scene.daemon.socket();
     fs::set_permissions(socket.parent().unwrap(), everyone())?;
     let program = Program::for_everyone(&binaries().ipblock_ctl)?;
@@ -93,7 +93,7 @@ fn members_of_the_groups_may_change_or_look_and_others_nothing() -> anyhow::Resu
     let change: [&[&str]; 4] = [
         &["rule", "edit", "abuse", "--note", "by a member"],
         &["ban", "192.0.2.7", "--for", "1h"],
-        // It only looks, at everything in one file.
+        // It only reads, but everything in one file.
         &["backup", backup.to_str().unwrap()],
         &["discard"],
     ];

@@ -1,4 +1,4 @@
-//! The filter works on while the daemon does not, and a daemon takes over what it finds.
+//! The filter works without the daemon, and a daemon adopts what it finds.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ fn under_traffic(
         let passed = UNATTENDED * blocked.len() as u64;
         let counted = count_of(&later, "abuse").packets - count_of(&earlier, "abuse").packets;
         assert!(counted >= passed, "{counted} of {passed} while it was down");
-        // Nothing was loaded, switched or attached anew.
+        // Nothing was loaded, switched or attached again.
         let after = status(&scene.daemon)?;
         assert_eq!(after.revision, before.revision);
         assert_eq!(live_generations(&after), live_generations(&before));

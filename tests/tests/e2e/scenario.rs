@@ -1,4 +1,4 @@
-//! The usual stage: a host that `ipblockd` protects, and a peer that sends to it.
+//! The usual stage: a host with `ipblockd`, and a peer that sends to it.
 
 use ipblock_api::types::{Count, Counters};
 use ipblock_tests::{
@@ -52,7 +52,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// As [`Scene::attached`], with a daemon that is told more.
+    /// As [`Scene::attached`], with a differently configured daemon.
     pub(crate) fn attached_with(
         root: Privileged,
         mode: &str,
@@ -86,7 +86,7 @@ impl Scene {
         &self.pair.host.interface
     }
 
-    /// Sends every frame so many times.
+    /// Sends every frame `times` times.
     pub(crate) fn send(&self, frames: &[Frame], times: u64) -> anyhow::Result<()> {
         for _ in 0..times {
             for frame in frames {
@@ -96,8 +96,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until `sent` frames, over the whole test, are judged and what was let through has
-    /// arrived, and returns the counters: what has not arrived then never does.
+    /// Waits until `sent` frames, over the whole test, are judged and the passed ones have arrived.
+    /// Returns the counters: what has not arrived by then never does.
     ///
     /// Every packet is in exactly one total, so this also asserts that none was counted twice.
     pub(crate) fn judged(&self, sent: u64) -> anyhow::Result<Counters> {
@@ -128,7 +128,7 @@ pub(crate) fn marked(source: &str, marker: u64) -> Frame {
     }
 }
 
-/// What frames count when each was sent so many times.
+/// Returns the counts after each frame was sent `times` times.
 pub(crate) fn count<'a>(frames: impl IntoIterator<Item = &'a Frame>, times: u64) -> Count {
     let mut count = Count::default();
     for frame in frames {

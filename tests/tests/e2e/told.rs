@@ -1,4 +1,4 @@
-//! Alerts as the daemon lists them, and what it says of their packets.
+//! Alerts in the daemon's list, and the counts of their packets.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::answers::status;
 
-/// Asks the daemon without a process for each question.
+/// Queries the daemon without a process per query.
 pub(crate) struct Asker {
     client: Client,
     runtime: Runtime,
@@ -38,7 +38,7 @@ impl Asker {
         self.alerts(&AlertQuery::default())
     }
 
-    /// Waits until there are so many alerts, and returns them.
+    /// Waits until there are `count` alerts, and returns them.
     pub(crate) fn wait_for_alerts(&self, number: usize) -> anyhow::Result<Vec<AlertInfo>> {
         let mut last = Vec::new();
         let found = wait_for(DEADLINE, &format!("{number} alerts"), || {
@@ -53,7 +53,7 @@ impl Asker {
     }
 }
 
-/// What an alert says that a test knows beforehand: kind, source, rules and packets.
+/// The predictable part of an alert: kind, source, rules and packets.
 pub(crate) type Said = (AlertKind, IpAddr, Vec<String>, u64);
 
 pub(crate) fn said(alert: &AlertInfo) -> Said {
@@ -70,7 +70,7 @@ pub(crate) fn aggregate(source: &str, rules: &[&str], packets: u64) -> Said {
     (AlertKind::Aggregate, source, rules, packets)
 }
 
-/// Seen, reported, suppressed and lost packets; that the sum is right is asserted.
+/// Returns seen, reported, suppressed and lost packets, and asserts their sum.
 pub(crate) fn balance(daemon: &Daemon) -> anyhow::Result<[u64; 4]> {
     let AlertStatus {
         seen,
@@ -83,7 +83,7 @@ pub(crate) fn balance(daemon: &Daemon) -> anyhow::Result<[u64; 4]> {
     Ok([seen, reported, suppressed, lost])
 }
 
-/// Waits until it is so.
+/// Waits until this is the balance.
 pub(crate) fn wait_for_balance(daemon: &Daemon, expected: [u64; 4]) -> anyhow::Result<()> {
     let mut last = [0; 4];
     let found = wait_for(DEADLINE, &format!("{expected:?}"), || {

@@ -1,4 +1,4 @@
-//! Who hits most.
+//! The sources with the most hits.
 
 use ipblock_api::types::{TopBy, TopInfo, TopQuery};
 use ipblock_tests::{packet::Frame, require_privileged};
@@ -67,7 +67,7 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
     };
     assert_eq!(shown(&asker.top(&one)?), [many()]);
 
-    // Over a deploy counts go on, and rules have the names that they have now.
+    // Over a deploy counts continue, and rules have their present names.
     deploy(
         &scene.daemon,
         "rule edit abuse --rename bad --add-match 192.0.2.99",

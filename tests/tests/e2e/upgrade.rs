@@ -1,7 +1,7 @@
-//! From the release before to this one, and not back.
+//! From the previous release to this one, and not back.
 //!
-//! This workspace does not hold the release before, so the test is ignored unless it is asked for,
-//! and fails when it is asked for without one. docs/testing.md says how to run it.
+//! This workspace does not contain the previous release, so the test is ignored unless it is
+//! requested, and fails if it is requested without one. docs/testing.md says how to run it.
 
 use std::{path::Path, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::{
     told::{Asker, balance},
 };
 
-/// The directory with the binaries of the release before.
+/// The directory with the binaries of the previous release.
 const OLD: &str = "IPBLOCK_OLD_BIN_DIR";
 
-/// What is deployed first, so that there is a history.
+/// The first deploy, which gives a history.
 const FIRST: &str = r#"
 [[rule]]
 name = "abuse"
@@ -57,7 +57,7 @@ match = ["203.0.113.10"]
 match = ["198.51.100.64/26"]
 "#;
 
-/// What ends soon does so in this time after it was made, long enough to be upgraded meanwhile.
+/// The duration of short-lived objects, long enough for an upgrade meanwhile.
 const SOON: &str = "30s";
 const SOON_ENDED: Duration = Duration::from_mins(1);
 /// Rounds of traffic between two steps.
@@ -67,7 +67,7 @@ const SOME: u64 = 50;
 const ENDING_BAN: u64 = 5;
 const ENDING_RULE: u64 = 6;
 
-/// What no upgrade may change. Counts and what is left of a time are taken out.
+/// What an upgrade must not change, without counts and remaining times.
 fn kept(daemon: &Daemon) -> anyhow::Result<Vec<Value>> {
     let questions: [&[&str]; 8] = [
         &["rule", "list"],
@@ -93,8 +93,8 @@ fn forget_counts(value: &mut Value) {
             for key in ["packets", "bytes", "excepted", "last_hit", "seconds_left"] {
                 map.remove(key);
             }
-            // The release before does not write which revision a file is made from, nor why a list's
-            // file is not followed.
+            // The previous release writes neither the revision of a file nor the problem of a
+            // list's file.
             if map.get("problem").is_some_and(Value::is_null) {
                 map.remove("problem");
             }
@@ -129,7 +129,7 @@ fn numbers(counters: &Counters) -> Vec<(String, u64)> {
     found
 }
 
-/// Asserts that no counter is lower than it was, and returns what they are now.
+/// Asserts that no counter has decreased, and returns the present ones.
 fn no_lower(daemon: &Daemon, earlier: &Counters) -> anyhow::Result<Counters> {
     let later = counters(daemon)?;
     let before = numbers(earlier);
@@ -226,7 +226,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
     let pins = scene.daemon.bpffs().join("ipblock");
     assert_ne!(entries(&pins)?, ["shared"]);
 
-    // The upgrade: no warning, and the other program finds what was left.
+    // The upgrade: no warning, and the new program finds what was left.
     let mut seen = counters(&scene.daemon)?;
     let log_before = scene.daemon.log().len();
     scene.daemon.kill()?;
@@ -252,14 +252,14 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
     let on_now = program_on(&scene.pair.host.netns, scene.interface())?;
     assert_ne!(on_now, on_interface);
     assert_eq!(on_now.map(|it| it.mode), on_interface.map(|it| it.mode));
-    // Nothing of the other ABI stays pinned.
+    // No pin of the other ABI is left.
     let now = pinned_generations(&scene.daemon)?;
     assert!(now.len() == 1 && !generations.contains(&now[0]), "{now:?}");
     assert_eq!(entries(&pins.join("shared"))?, [ABI_VERSION.to_string()]);
     let mut kinds = entries(&pins)?;
     kinds.sort();
     assert_eq!(kinds, ["generations", "links", "shared"]);
-    // Who goes on hitting a warn rule is told of without a deploy.
+    // A source that continues to hit a warn rule is reported without a deploy.
     let asker = Asker::new(&scene.daemon)?;
     let alerts = asker.wait_for_alerts(1)?;
     assert_eq!(alerts[0].source.to_string(), "203.0.113.70");
@@ -269,7 +269,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
         assert_eq!(scene.receiver.count(marker), 0, "marker {marker}");
     }
 
-    // What ends soon ends on time, and not before.
+    // Short-lived objects end on time, and not before.
     for (marker, end) in [(ENDING_BAN, ban_ends), (ENDING_RULE, rule_ends)] {
         while Timestamp::now() < end - Duration::from_secs(1) {
             assert_eq!(scene.receiver.count(marker), 0, "marker {marker}, {end}");
@@ -282,7 +282,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
     }
     seen = no_lower(&scene.daemon, &seen)?;
 
-    // The way back, and forth again: both know this version of the store.
+    // Back and forth: both know this version of the store.
     for other in [old, binaries().clone()] {
         scene.daemon.kill()?;
         scene.daemon.replace_binaries(other);
@@ -291,7 +291,7 @@ fn the_release_before_is_upgraded_under_traffic_and_back() -> anyhow::Result<()>
         seen = no_lower(&scene.daemon, &seen)?;
     }
 
-    // Everything that was sent is counted once, over both.
+    // Every sent packet is counted once, over both versions.
     let rounds = flood.stop()?;
     let counters = scene.judged(rounds * frames.len() as u64)?;
     let arrived = scene.receiver.counts();

@@ -1,4 +1,4 @@
-//! Verdicts over the wire, in both modes, and what is counted for them.
+//! Verdicts over the wire, in both modes, with their counters.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ const EXCEPTED: [&str; 2] = ["203.0.113.9", "2001:db8:b::9"];
 const WARNED: [&str; 2] = ["203.0.113.71", "2001:db8:c::7"];
 const UNLISTED: [&str; 2] = ["198.51.100.7", "2001:db8:1::7"];
 
-/// How often every frame is sent.
+/// How many times every frame is sent.
 const TIMES: u64 = 3;
 
 /// Both families, without a tag, with one and with two; markers count up from `first`.

@@ -58,7 +58,7 @@ impl Side {
         })
     }
 
-    /// Waits until so many frames are judged in this zone and what was let through has arrived.
+    /// Waits until this number of frames are judged in this zone and the passed ones have arrived.
     fn judged(&self, daemon: &Daemon, sent: u64) -> anyhow::Result<()> {
         let what = format!("{sent} frames to be judged in zone {}", self.zone);
         let totals = wait_for(DEADLINE, &what, || {
@@ -173,7 +173,7 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     side.sender.send(&unlisted)?;
     side.judged(&daemon, 1)?;
     let name = &second.host.interface;
-    // Without a zone it keeps the one that it is in.
+    // Without a zone it keeps its present one.
     let said = daemon.ctl(["attach", name])?.ok()?;
     assert!(said.ends_with("zone lan\n"), "{said}");
     daemon.ctl(["attach", name, "--zone", "default"])?.ok()?;
@@ -185,7 +185,7 @@ fn an_interface_moves_to_another_zone_without_being_detached() -> anyhow::Result
     let totals = counters(&daemon)?.totals;
     assert_eq!((totals.dropped.packets, totals.passed.packets), (1, 1));
 
-    // The zone that it left may go, the one with interfaces in it may not.
+    // The zone that it left may be removed, one with interfaces must not.
     daemon.ctl(["attach", name, "--zone", "lan"])?.ok()?;
     let without = "[[rule]]\nname = \"x\"\naction = \"block\"\nmatch = [\"203.0.113.7\"]\n";
     let refused = daemon.ctl_with_input("apply -", without)?;
@@ -205,7 +205,7 @@ fn ping(from: &End, source: &str, to: &str, seconds: &str) -> anyhow::Result<()>
     from.netns.run(arguments).map(drop)
 }
 
-/// What `end` knows of a neighbour's link-layer address.
+/// Returns a neighbour's link-layer address as `end` knows it.
 fn neighbour(end: &End, address: &str) -> anyhow::Result<String> {
     end.netns
         .run(["ip", "neigh", "show", "to", address, "dev", &end.interface])
@@ -225,7 +225,7 @@ fn neighbours_are_found_in_a_zone_that_drops_by_default() -> anyhow::Result<()> 
         (peer.ipv6.to_string(), host.ipv6.to_string()),
     ];
     for (source, target) in &pairs {
-        // Nothing allows the peer: its echo request is dropped, and yet it was told where to send.
+        // Nothing allows the peer: its echo request is dropped, but neighbour discovery worked.
         ensure!(
             ping(peer, source, target, "1").is_err(),
             "{source} is dropped"

@@ -1,4 +1,4 @@
-//! What both sides of the kernel boundary must agree on, to the byte.
+//! The binary interface that both sides of the kernel boundary must agree on.
 
 use std::mem::{offset_of, size_of};
 

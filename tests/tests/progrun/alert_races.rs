@@ -1,4 +1,4 @@
-//! Alerts where CPUs meet: the program runs on several of them at once, on the same sources.
+//! Alerts under concurrency: the program runs on several CPUs at once, with the same sources.
 
 use std::thread;
 
@@ -28,7 +28,7 @@ fn source(n: u64) -> String {
 }
 
 /// Runs packets of the first `sources` sources from all threads, each `repeat` times in a row, all
-/// of it `rounds` times. Returns how many there were of each source.
+/// of it `rounds` times. Returns their number per source.
 fn run(zone: &Zone, sources: u64, repeat: u32, rounds: u64) -> u64 {
     let frames: Vec<Frame> = (0..sources)
         .map(|n| Frame::carrying(&Ipv4::from(source(n).as_str())))
@@ -63,7 +63,7 @@ fn events_of(zone: &Zone, packets: u64) -> Vec<AlertEvent> {
     events
 }
 
-/// Asserts that the source's windows hold all its packets, each once.
+/// Asserts that the source's windows contain all its packets, each once.
 #[track_caller]
 fn check_windows(zone: &Zone, events: &[AlertEvent], key: &SourceKey, packets: u64) {
     let told: u64 = events
@@ -110,7 +110,7 @@ fn windows_that_follow_one_another_hold_every_packet_once() {
 
 #[test]
 fn windows_of_single_packets_hold_every_packet_once() {
-    // Every packet opens a window, unless another CPU is just opening one.
+    // Every packet opens a window, unless another CPU is just doing so.
     let zone = zone(0, require_privileged!());
     let mut events = Vec::new();
     let packets = thread::scope(|scope| {
@@ -121,7 +121,7 @@ fn windows_of_single_packets_hold_every_packet_once() {
         runs.join().unwrap()
     });
     events.extend(zone.events());
-    // How many find no room depends on how fast they are read.
+    // The number without room depends on the speed of reading.
     let counts = zone.alert_counts();
     let seen = counts.announced + counts.held + counts.lost;
     assert_eq!(seen, packets, "{counts:?}");

@@ -1,6 +1,5 @@
 //! Alerts: the first packet of a source in a window is announced, and every packet is seen once.
-//! What is said of it is in [`super::announcements`], what happens where CPUs meet in
-//! [`super::alert_races`].
+//! [`super::announcements`] tests the content, [`super::alert_races`] concurrency.
 
 use ipblock_common::{
     AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, ClassVerdict, Outcome,
@@ -28,7 +27,7 @@ pub(crate) const WARNED: Expected = Expected::pass(Outcome::Warned).class(1);
 const BLOCKED: Expected = Expected::DROPPED.class(2);
 
 /// A class for each verdict whose rules alert: 192.0.2.0/24 and `2001:db8::/32` are warned,
-/// 198.51.100.0/24 is blocked, 203.0.113.0/25 allowed and 203.0.113.128/25 spared.
+/// 198.51.100.0/24 is blocked, 203.0.113.0/25 allowed and 203.0.113.128/25 excepted.
 pub(crate) fn fixture() -> Fixture {
     let mut fixture = Fixture::empty().generation(GENERATION).alerts(MINUTE);
     assert_eq!(fixture.alerting(ClassVerdict::Warn), 1);
@@ -51,7 +50,7 @@ pub(crate) fn warned_key() -> SourceKey {
     key(GENERATION, 1, "192.0.2.7")
 }
 
-/// A zone, and what it must have seen so far.
+/// A zone, and its expected counts so far.
 pub(crate) struct Watch {
     pub(crate) zone: Zone,
     counts: AlertCounts,
@@ -65,7 +64,7 @@ impl Watch {
         }
     }
 
-    /// Runs a frame that must be announced; what the event says.
+    /// Runs a frame that must be announced; returns the event.
     #[track_caller]
     pub(crate) fn announces(
         &mut self,
@@ -112,7 +111,7 @@ impl Watch {
         assert_eq!(self.zone.events(), []);
     }
 
-    /// Moves the source's window a minute back in time; returns where it was put.
+    /// Moves the source's window a minute back in time; returns its new start.
     pub(crate) fn ends_window(&mut self, key: &SourceKey) -> AlertWindow {
         let window = self.zone.window(key).unwrap();
         let ended = AlertWindow {
@@ -129,7 +128,7 @@ fn packets_in_a_window_are_held_and_counted_in_it() {
     let mut watch = Watch::new(&fixture(), require_privileged!());
     let event = watch.announces("first", &warned(), WARNED);
     for packets in 2..=20 {
-        // Whatever they carry: a source is its address.
+        // Whatever they contain: a source is its address.
         let frame = Frame::carrying(&Ipv4::from("192.0.2.7").with(Payload::tcp(packets, 80)));
         watch.holds(&frame, WARNED);
         let window = AlertWindow {
@@ -277,7 +276,7 @@ fn without_settings_packets_are_held_and_nothing_is_kept() {
         watch.holds(&warned(), WARNED);
     }
     assert_eq!(watch.zone.windows().len(), 0);
-    // They hold from the next packet on.
+    // They apply from the next packet on.
     watch.zone.set_alerts(MINUTE);
     watch.announces("with settings", &warned(), WARNED);
 }
@@ -362,7 +361,7 @@ fn what_finds_no_room_is_lost_and_judged_as_ever() {
     }
     assert_eq!(watch.zone.window(&late_key), None);
 
-    // A source that is known, and whose window is over.
+    // A known source whose window is over.
     let (known, known_key) = source(0);
     let ended = watch.ends_window(&known_key);
     watch.zone.expect(&known, WARNED);
@@ -386,7 +385,7 @@ fn a_full_table_of_windows_makes_room_for_new_sources() {
     }
     let kept = watch.zone.windows();
     assert!((1..=16).contains(&kept.len()), "{} windows", kept.len());
-    // One that had to go is new again.
+    // An evicted one is new again.
     let gone = (1..=200)
         .map(|n| format!("192.0.2.{n}"))
         .find(|source| !kept.contains_key(&key(GENERATION, 1, source)))

@@ -1,4 +1,4 @@
-//! What the announcement of a packet says: fields of the event, wherever they stand in the frame.
+//! The content of an announcement: fields of the event, wherever they are in the frame.
 
 use ipblock_common::{AlertEvent, SourceKey};
 use ipblock_tests::{
@@ -20,7 +20,7 @@ const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// What an event must say of a packet from 192.0.2.7 or `2001:db8::7` to the usual destination.
+/// The expected event of a packet from 192.0.2.7 or `2001:db8::7` to the usual destination.
 struct Told {
     protocol: u8,
     port: Option<u16>,
@@ -157,9 +157,9 @@ fn ports_are_found_behind_extension_headers() {
         (&[Authentication], TCP, Some(22)),
         (&in_order, TCP, Some(22)),
         (&[HopByHop; 8], TCP, Some(22)),
-        // More are made to confuse.
+        // More of them are made to confuse a parser.
         (&[HopByHop; 9], 0, None),
-        // What stands behind a later fragment's header is no header.
+        // The bytes after a later fragment's header are not a header.
         (&[Fragment(185)], TCP, None),
         (&[HopByHop, Fragment(185)], TCP, None),
         (&[Mobility], 135, None),

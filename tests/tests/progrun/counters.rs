@@ -1,4 +1,4 @@
-//! The whole counter state of a zone, and what differs between two of them.
+//! The whole counter state of a zone, and the difference of two states.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ impl Counters {
         }
     }
 
-    /// One line for each counter that is not as expected, or `None`.
+    /// Returns one line per counter that differs from the expectation, or `None`.
     pub(crate) fn difference(&self, actual: &Self) -> Option<String> {
         let mut lines = String::new();
         for ((name, expected), (_, actual)) in self.rows().into_iter().zip(actual.rows()) {

@@ -1,4 +1,5 @@
-//! What the default of an allow-only zone never hits: neighbour discovery and the host's lease.
+//! Packets that the default of an allow-only zone never drops: neighbour discovery and the host's
+//! lease.
 
 use ipblock_common::Outcome;
 use ipblock_tests::{
@@ -23,7 +24,7 @@ fn reply(packet: Ipv6) -> Ipv6 {
     packet.with(Payload::udp(547, 546).data(&[0; 60]))
 }
 
-/// One frame of each essential sort from such a source.
+/// One frame of each essential kind from such a source.
 fn essentials(kind: Kind) -> Vec<Frame> {
     (133..=137)
         .map(|message| Frame::carrying(&discovery(kind.v6(), message)))
@@ -51,7 +52,7 @@ fn expect_dropped_v6(zone: &mut Zone, what: &str, make: impl Fn(Ipv6) -> Ipv6) {
 fn the_default_spares_what_is_essential_and_rules_do_not() {
     let mut zone = Fixture::allow_only().load(require_privileged!());
     for kind in Kind::ALL {
-        // As if the default were to pass: blocked stays blocked, warned is warned about.
+        // As if the default were to pass: blocked stays blocked, and warned causes a warning.
         for frame in essentials(kind) {
             zone.expect_of(&format!("{kind:?}"), &frame, kind.where_default_passes());
         }
@@ -179,7 +180,7 @@ fn a_lease_behind_ip_options_is_found() {
 #[test]
 fn ports_in_ip_options_are_no_lease() {
     let mut zone = Fixture::allow_only().load(require_privileged!());
-    // The ports stand where they would without options.
+    // The ports are where they would be without options.
     expect_dropped_v4(&mut zone, "IHL 6", |packet| {
         packet
             .claimed_ihl(6)

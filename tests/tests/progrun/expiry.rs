@@ -1,4 +1,4 @@
-//! Classes that end, by the clock that runs through suspend.
+//! Classes that end, on the clock that includes suspend.
 
 use ipblock_common::{
     Class, ClassId, ClassVerdict, Outcome, class::NO_CLASS, limits::MAX_EXPIRY_CHAIN,
@@ -21,17 +21,18 @@ fn boot_now() -> u64 {
     nanoseconds(ClockId::CLOCK_BOOTTIME)
 }
 
-/// A deadline that has passed.
+/// A deadline in the past.
 fn past() -> u64 {
     boot_now() - SECOND
 }
 
-/// A deadline that this test does not see.
+/// A deadline after the end of this test.
 fn future() -> u64 {
     boot_now() + 3600 * SECOND
 }
 
-/// A zone in which one source falls into a chain of these classes: verdict and deadline. The first
+/// Returns a zone in which one source has a chain of these classes: verdict and deadline. The first
+/// has id 1, the next 2, and so on; nothing follows the last.
 /// has id 1, the next 2, and so on; nothing follows the last.
 fn zone_with_chain(root: Privileged, default_drop: bool, chain: &[(ClassVerdict, u64)]) -> Zone {
     let mut fixture = Fixture::empty();
@@ -60,7 +61,7 @@ fn a_class_holds_until_its_deadline_and_its_successor_from_then_on() {
         (0, Expected::DROPPED.class(1)),
         (future(), Expected::DROPPED.class(1)),
         (past(), warned.class(2)),
-        // Any time since boot began, however long ago.
+        // Any time since boot, however long ago.
         (1, warned.class(2)),
     ] {
         let chain = [(ClassVerdict::Block, deadline), (ClassVerdict::Warn, 0)];

@@ -1,4 +1,4 @@
-//! What a zone's maps hold, written down by hand.
+//! The content of a zone's maps, written by hand.
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -33,7 +33,7 @@ pub(crate) struct Fixture {
     entries: Vec<(IpNet, ClassId)>,
     /// Prefix and deadline, in nanoseconds of the boot clock.
     bans: Vec<(IpNet, u64)>,
-    /// Where the program looks for entries.
+    /// Whether entries are in tables or tries.
     lookup: Lookup,
     /// The generation's number.
     generation: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// No entries; what nothing matches passes, what cannot be parsed too.
+    /// No entries; the default is pass, and so is the policy for malformed packets.
     pub(crate) fn empty() -> Self {
         Self {
             default_drop: false,
@@ -59,7 +59,7 @@ impl Fixture {
         }
     }
 
-    /// One entry of each [`Kind`] in each family; what nothing matches passes.
+    /// One entry of each [`Kind`] in each family; the default is pass.
     pub(crate) fn denylist() -> Self {
         let mut fixture = Self::empty();
         for kind in Kind::ALL {
@@ -77,7 +77,7 @@ impl Fixture {
         fixture
     }
 
-    /// The same entries; what nothing matches is dropped.
+    /// The same entries; the default is drop.
     pub(crate) fn allow_only() -> Self {
         Self {
             default_drop: true,
@@ -133,7 +133,7 @@ impl Fixture {
         Self { generation, ..self }
     }
 
-    /// The same zone with its entries elsewhere.
+    /// The same zone with its entries in the other kind of map.
     pub(crate) fn lookup(self, lookup: Lookup) -> Self {
         Self { lookup, ..self }
     }
@@ -207,7 +207,7 @@ impl Fixture {
         zone
     }
 
-    /// Lets the sources that bans cover be looked up in the ban tables.
+    /// Sets the bits of the banned sources in the ban filter.
     fn let_bans_be_asked(&self, ebpf: &mut Ebpf) {
         if self.bans.is_empty() {
             return;
@@ -263,13 +263,13 @@ fn insert<V: aya::Pod>(ebpf: &mut Ebpf, [ipv4, ipv6]: [&str; 2], prefix: IpNet, 
     }
 }
 
-/// What a source is to [`Fixture::denylist`] and [`Fixture::allow_only`].
+/// The kind of a source for [`Fixture::denylist`] and [`Fixture::allow_only`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Blocked,
     Warned,
     Allowed,
-    /// Only rules match it that an exception keeps from it.
+    /// It only has matching rules with an exception for it.
     Spared,
     Unlisted,
 }
@@ -305,7 +305,7 @@ impl Kind {
         })
     }
 
-    /// What becomes of it where the default is `pass`.
+    /// Returns its verdict if the default is `pass`.
     pub(crate) fn where_default_passes(self) -> Expected {
         let expected = match self {
             Self::Blocked => Expected::DROPPED,
@@ -316,7 +316,7 @@ impl Kind {
         self.counted(expected)
     }
 
-    /// What becomes of it where the default is `drop`.
+    /// Returns its verdict if the default is `drop`.
     pub(crate) fn where_default_drops(self) -> Expected {
         self.counted(match self {
             Self::Allowed => Expected::pass(Outcome::Allowed),

@@ -1,4 +1,4 @@
-//! Frames that a driver hands over in several buffers: nothing can hide beyond the first.
+//! Frames in several buffers: nothing can hide behind the first.
 
 use aya::programs::ProgramError;
 use ipblock_tests::{
@@ -11,9 +11,9 @@ use crate::{
     zone::{Expected, Zone},
 };
 
-/// Whether this kernel's `BPF_PROG_TEST_RUN` puts only part of a frame into the first buffer when
-/// the context says so; says on stderr when it does not, for then frames can only be split where
-/// the first page ends.
+/// Whether this kernel's `BPF_PROG_TEST_RUN` puts only a part of a frame into the first buffer if
+/// the context requests it. If not, reports on stderr that frames can only be split at the end of
+/// the first page.
 pub(crate) fn can_split(zone: &Zone) -> bool {
     let frame = Frame::carrying(&Kind::Unlisted.v4());
     match zone.run(&frame, Some(ETHERNET)) {
@@ -29,7 +29,7 @@ pub(crate) fn can_split(zone: &Zone) -> bool {
     }
 }
 
-/// Asserts the same of a frame wherever the first buffer ends.
+/// Asserts the same for a frame split at every position.
 #[track_caller]
 fn expect_at_every_split(zone: &mut Zone, frame: &Frame, expected: Expected) {
     for linear in ETHERNET..=frame.len() {

@@ -1,4 +1,4 @@
-//! Hits: who hit what, one by one at ordinary rates and a sample in a flood.
+//! Hits: exact at ordinary rates and sampled in a flood.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ use crate::{
 
 const GENERATION: u64 = 7;
 
-/// Keeps the calling thread on the CPU that it is on: each has a budget of its own.
+/// Keeps the calling thread on its CPU: each CPU has its own budget.
 fn stay_on_this_cpu() {
     let mut here = CpuSet::new();
     here.set(sched_getcpu().unwrap()).unwrap();
@@ -140,7 +140,7 @@ fn beyond_that_one_hit_in_a_sample_stands_for_all_of_it() {
             assert_eq!(zone.hits()[&key].packets, 1);
             let tick = coarse_now();
             zone.set_budgets(HitBudget { tick, hits: seen });
-            // One by one: before a call for many the kernel waits for all CPUs.
+            // One by one: before a call for many packets the kernel waits for all CPUs.
             for _ in 0..run {
                 repeat(&zone, &frame(&source), 1);
             }
@@ -152,7 +152,7 @@ fn beyond_that_one_hit_in_a_sample_stands_for_all_of_it() {
         .unwrap()
     };
     let exact = EXACT_HITS_PER_TICK;
-    // All of a sample, wherever in it the one is that counts.
+    // A whole sample, wherever the counted hit is in it.
     for samples in [1, 2, 4] {
         let packets = samples * HIT_SAMPLE;
         assert_eq!(
@@ -160,12 +160,12 @@ fn beyond_that_one_hit_in_a_sample_stands_for_all_of_it() {
             (packets, packets * 100)
         );
     }
-    // What is left of the exact ones first.
+    // First the rest of the exact ones.
     assert_eq!(
         counted_in_one_tick(exact - 5, 5 + HIT_SAMPLE),
         (5 + HIT_SAMPLE, (5 + HIT_SAMPLE) * 100)
     );
-    // Of one packet more, nothing or the whole sample.
+    // For one more packet, nothing or a whole sample.
     let (packets, bytes) = counted_in_one_tick(exact, 1);
     assert!([0, HIT_SAMPLE].contains(&packets), "{packets}");
     assert_eq!(bytes, packets * 100);
@@ -189,7 +189,7 @@ fn in_a_flood_no_source_is_added_for_a_sample() {
         in_one_tick.then_some(hit)
     });
     assert_eq!(hits.unwrap(), None);
-    // They count for their rule all the same.
+    // They still count for their rule.
     let counted = zone.counters().classes[1].count.packets;
     assert!(counted >= 2 * HIT_SAMPLE, "{counted} packets");
 }

@@ -1,4 +1,4 @@
-//! IPv4 is classified by its source alone.
+//! IPv4 is classified by its source only.
 
 use ipblock_tests::{
     packet::{Frame, Ipv4, Payload},

@@ -1,4 +1,4 @@
-//! IPv6 is classified by its source alone.
+//! IPv6 is classified by its source only.
 
 use ipblock_tests::{
     packet::{Extension, Frame, Ipv6, Payload},

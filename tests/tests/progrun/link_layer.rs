@@ -10,7 +10,7 @@ use crate::{
     zone::Expected,
 };
 
-/// Every way to stack up to two tags, and as many as are looked through.
+/// Every way to stack up to two tags, and the maximum number of tags.
 const STACKS: [&[u16]; 8] = [
     &[],
     &[CTAG],
@@ -22,7 +22,7 @@ const STACKS: [&[u16]; 8] = [
     &[CTAG, STAG, CTAG, CTAG, STAG, STAG, CTAG, CTAG],
 ];
 
-/// What is not IP, by `EtherType` or 802.3 length.
+/// Protocols other than IP, by `EtherType` or 802.3 length.
 const NOT_IP: [(&str, u16); 19] = [
     ("802.3 length of 3 bytes", 3),
     ("802.3 length of 46 bytes", 46),
@@ -54,7 +54,7 @@ fn what_is_not_ip_passes_behind_any_tags_and_under_any_policy() {
     for mut zone in zones.map(|fixture| fixture.load(root)) {
         for (what, ether_type) in NOT_IP {
             for stack in STACKS {
-                // Inside is what would be blocked if it were read as IP.
+                // The content would be blocked if it were read as IP.
                 let blocked = Frame::carrying(&Kind::Blocked.v4());
                 let frame = Frame::of_type(ether_type, &blocked.bytes()[14..]).tagged(stack);
                 zone.expect_of(what, &frame, Expected::NON_IP);

@@ -1,10 +1,9 @@
 //! Packets through the real program, one at a time (`BPF_PROG_TEST_RUN`).
 //!
-//! Every packet is run by [`zone::Zone`], which asserts the verdict and the whole counter state of
-//! the zone: all totals, all classes, packets and bytes; what is kept of sources is in
-//! [`sources`]. To add a case, find the module that its
-//! rule (docs/datapath.md) belongs to and compose a packet; a new way in which a filter was
-//! fooled is a test of its own, named by what happened.
+//! [`zone::Zone`] runs every packet, and asserts the verdict and the whole counter state of the
+//! zone: all totals, all classes, packets and bytes. [`sources`] has the data per source. To add a
+//! case, find the module of its rule (docs/datapath.md) and compose a packet. A new way to deceive
+//! a filter gets its own test, whose name says what happened.
 #![cfg(test)]
 
 mod abi;

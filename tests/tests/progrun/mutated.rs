@@ -1,6 +1,6 @@
-//! Frames that are made to confuse: composed ones with bytes changed, put in, taken out and cut off,
-//! and mere noise, through the real program and through [`reference`](crate::reference). Verdict,
-//! the zone's whole counter state and what alerts tell are compared after every frame.
+//! Frames that are made to confuse: composed ones with changed, inserted, removed and truncated
+//! bytes, and noise, through the real program and through [`reference`](crate::reference). After
+//! every frame the verdict, the zone's whole counter state and the alerts are compared.
 //!
 //! The frames are the same in every run. `IPBLOCK_FUZZ_SEED=NUMBER` takes others, and
 //! `IPBLOCK_FUZZ_FRAMES=NUMBER` more of them for each zone.
@@ -32,7 +32,7 @@ const FRAMES: u64 = 5_000;
 
 const HOUR: u64 = 3_600_000_000_000;
 
-/// Nested as rules, exceptions and allow lists nest: the longest prefix decides.
+/// Nested like rules, exceptions and allow lists: the longest prefix decides.
 const ENTRIES: [(&str, ClassVerdict); 14] = [
     ("203.0.113.0/24", ClassVerdict::Block),
     ("203.0.113.64/26", ClassVerdict::Warn),
@@ -50,7 +50,7 @@ const ENTRIES: [(&str, ClassVerdict); 14] = [
     ("fe80::/10", ClassVerdict::Warn),
 ];
 
-/// With whether they still hold. Bans do not nest here: user space resolves that.
+/// With whether they are in force. Bans do not nest here: user space resolves that.
 const BANS: [(&str, bool); 6] = [
     ("198.51.100.0/25", true),
     ("198.51.100.128/25", false),
@@ -89,7 +89,7 @@ fn scene(default_drop: bool, malformed_drop: bool, bans: bool) -> (Fixture, Judg
         fixture = fixture.ban(prefix, if holds { now + 24 * HOUR } else { now - 1 });
         judge.bans.push((prefix.parse().unwrap(), holds));
     }
-    // No window lasts, so that every packet is announced.
+    // Windows have no length, so every packet is announced.
     let alerts = AlertSettings {
         window: 0,
         rate: u64::MAX,
@@ -97,7 +97,7 @@ fn scene(default_drop: bool, malformed_drop: bool, bans: bool) -> (Fixture, Judg
     (fixture.alerts(alerts), judge)
 }
 
-/// First and last address of every prefix, those beside them, and some from nowhere.
+/// Returns first and last address of every prefix, their neighbours, and some other addresses.
 fn sources() -> Vec<IpAddr> {
     let prefixes = ENTRIES.map(|(prefix, _)| prefix).into_iter();
     let prefixes = prefixes.chain(BANS.map(|(prefix, _)| prefix));
@@ -121,7 +121,7 @@ fn sources() -> Vec<IpAddr> {
     sources
 }
 
-/// Compares what was announced of the last frame with what stands in it.
+/// Compares the announcement of the last frame with its content.
 fn check_alert(what: &str, zone: &Zone, judge: &Judge, frame: &[u8]) {
     let events = zone.events();
     let expected = judge.expects(frame);
@@ -197,7 +197,7 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
         "{} ways through {sent} frames, the last new one with frame {newest}",
         ways.len()
     );
-    // The frames reach everything there is; otherwise they prove little.
+    // The frames reach every part; otherwise they would prove little.
     assert!(
         frames < 1_000 || kinds.len() >= KINDS,
         "{} of {KINDS}",
@@ -208,7 +208,7 @@ fn the_program_says_of_every_frame_what_a_reference_parser_says() {
 /// How many different [`kind`]s there are at least.
 const KINDS: usize = 12;
 
-/// Upper protocols that the program tells apart; all others are one.
+/// Upper protocols that the program distinguishes; all others are equal.
 const PROTOCOLS: [u8; 12] = [0, 6, 17, 33, 43, 44, 51, 58, 60, 132, 136, 4];
 
 /// How an IP packet was read: VLAN tags before it, upper protocol, whether there is a port. Together

@@ -10,7 +10,7 @@ pub(crate) fn bytes() -> &'static [u8] {
     ipblock_datapath::object::BPF_OBJECT
 }
 
-/// What the kernel's verifier has left of the program, in bytes.
+/// The size of the program after the kernel's verifier, in bytes.
 fn translated(root: Privileged, fixture: &Fixture) -> u32 {
     let zone = fixture.load(root);
     let info = zone.program().info().unwrap();

@@ -1,4 +1,4 @@
-//! Dropping that was called off: everything passes, and is counted by what it matched.
+//! Disabled dropping: everything passes, and is counted by what it matched.
 
 use aya::maps::Array;
 use ipblock_common::{Outcome, names};

@@ -1,4 +1,4 @@
-//! Which addresses a prefix holds, at its edges.
+//! The addresses in a prefix, at its edges.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

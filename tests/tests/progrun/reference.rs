@@ -1,5 +1,5 @@
-//! What becomes of any bytes, read off docs/datapath.md, section "Packets", and owing nothing to the
-//! program: slices in place of offsets into a frame, a walk over all prefixes in place of tables.
+//! The fate of any bytes, from docs/datapath.md, section "Packets", independent of the program:
+//! slices instead of offsets into a frame, a walk over all prefixes instead of tables.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,12 +8,12 @@ use ipnet::IpNet;
 
 use crate::zone::Expected;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read<'f> {
     NonIp,
     Malformed,
-    /// More tags than are looked through, whatever is behind them.
+    /// More tags than the program skips, whatever follows.
     TooManyTags,
     Ip(Packet<'f>),
 }
@@ -22,11 +22,11 @@ pub(crate) enum Read<'f> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packet<'f> {
     pub(crate) source: IpAddr,
-    /// From the IP header on, as far as it is there.
+    /// From the IP header on, as far as it exists.
     header: &'f [u8],
 }
 
-/// What an alert tells of a packet beside its source.
+/// The content of an alert about a packet, without its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) destination: [u8; 16],
@@ -100,7 +100,7 @@ impl Packet<'_> {
         self.header.len()
     }
 
-    /// Whether a default of drop spares it.
+    /// Whether it is exempt from a default of drop.
     pub(crate) fn is_essential(&self) -> bool {
         let ports = |at| Some([u16_at(self.header, at)?, u16_at(self.header, at + 2)?]);
         if self.source.is_ipv4() {
@@ -122,7 +122,7 @@ impl Packet<'_> {
         usize::from(self.header[0] & 0xf) * 4
     }
 
-    /// What an alert tells of it.
+    /// Returns the content of its alert.
     pub(crate) fn told(&self) -> Told {
         let (at, length) = if self.source.is_ipv4() {
             (16, 4)
@@ -145,8 +145,8 @@ impl Packet<'_> {
         }
     }
 
-    /// The upper protocol and what follows the headers; nothing in a later fragment, and where the
-    /// headers are not wholly there.
+    /// Returns the upper protocol and the bytes after the headers; nothing in a later fragment, or
+    /// if the headers are incomplete.
     fn payload(&self) -> (u8, Option<&[u8]>) {
         if self.source.is_ipv4() {
             let is_later = u16_at(self.header, 6).unwrap() & 0x1fff != 0;
@@ -184,12 +184,12 @@ pub(crate) struct Judge {
     pub(crate) default_drop: bool,
     pub(crate) malformed_drop: bool,
     pub(crate) entries: Vec<(IpNet, ClassId, ClassVerdict)>,
-    /// Bans, and whether they still hold.
+    /// Bans, and whether they are in force.
     pub(crate) bans: Vec<(IpNet, bool)>,
 }
 
 impl Judge {
-    /// What must become of a frame.
+    /// The expected fate of a frame.
     pub(crate) fn expects(&self, frame: &[u8]) -> Expected {
         match read(frame) {
             Read::NonIp => Expected::NON_IP,

@@ -1,4 +1,4 @@
-//! The maps that all generations share, as user space opens them, while the program writes them.
+//! The shared maps, opened by user space while the program writes them.
 
 use std::{
     collections::HashMap,
@@ -60,7 +60,7 @@ impl Pins {
         Map::from_map_data(data).unwrap().try_into().unwrap()
     }
 
-    /// Puts a zone's own maps in the place of the shared ones.
+    /// Replaces the shared maps with a zone's own.
     fn share(&self, zone: &Zone) -> SharedMaps {
         for name in [
             names::BANS_IPV4,
@@ -83,7 +83,7 @@ impl Pins {
     }
 }
 
-/// A source by number, and what it did.
+/// Returns a source by number, with its hits.
 fn hit(n: u64) -> (SourceKey, HitCount) {
     let mut key = key(1, 1, "2001:db8::");
     key.address[8..].copy_from_slice(&n.to_be_bytes());
@@ -179,7 +179,7 @@ fn reading_ends_while_sources_come_and_go() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut table = pins.hits();
-            // Three times what there is room for.
+            // Three times the capacity.
             for n in (0..200_000).cycle() {
                 if is_over.load(Ordering::Relaxed) {
                     break;
@@ -299,7 +299,7 @@ fn a_banned_source_is_dropped_all_the_time_while_other_bans_come_and_go() {
             }
             runs
         });
-        // Neighbours in the same words of the filters, wide ones, and all of them gone again.
+        // Neighbours in the same words of the filters, wide ones, and the removal of all of them.
         let others = [
             net("192.0.2.8/32"),
             net("192.0.0.0/16"),

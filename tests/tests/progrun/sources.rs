@@ -1,4 +1,4 @@
-//! What the program keeps of sources: windows and events of alerts, and hits.
+//! The program's data per source: windows and events of alerts, and hits.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -42,18 +42,19 @@ impl Zone {
         self.set(names::ALERT_SETTINGS, settings);
     }
 
-    /// Sets what is used up of the rate.
+    /// Sets the used part of the rate.
     pub(crate) fn set_rate(&mut self, rate: AlertRate) {
         self.set(names::ALERT_RATE, rate);
     }
 
-    /// What is used up of the rate.
+    /// Returns the used part of the rate.
     pub(crate) fn rate(&self) -> AlertRate {
         let map: Array<_, AlertRate> = self.map(names::ALERT_RATE);
         map.get(&0, 0).unwrap()
     }
 
-    /// What became of the packets that hit a rule that alerts, summed over CPUs.
+    /// Returns the counts of packets that hit an alerting rule, per kind of `Seen`, summed over
+    /// CPUs.
     pub(crate) fn alert_counts(&self) -> AlertCounts {
         let map: PerCpuArray<_, AlertCounts> = self.map(names::ALERT_COUNTS);
         let mut sum = AlertCounts::default();
@@ -85,7 +86,7 @@ impl Zone {
         map.iter().map(Result::unwrap).collect()
     }
 
-    /// Puts a source's window in place of what there is.
+    /// Replaces a source's window.
     pub(crate) fn set_window(&mut self, key: &SourceKey, window: AlertWindow) {
         let map = self.ebpf_mut().map_mut(names::ALERT_WINDOWS).unwrap();
         let mut map: KernelMap<_, SourceKey, AlertWindow> = map.try_into().unwrap();

@@ -1,4 +1,4 @@
-//! The tables in front of the tries: the program finds in them what it finds in the tries alone.
+//! The tables in front of the tries: the program finds the same in them as in the tries alone.
 
 use std::{
     collections::BTreeSet,
@@ -19,8 +19,8 @@ use crate::fixture::Fixture;
 const RULESETS: u64 = 8;
 const NETS: usize = 120;
 
-/// Nets that differ in few bits, so that they nest, touch and share nodes and buckets; any bits
-/// may be those. One in four is a host; the others of IPv4 are `shortest` or longer.
+/// Returns nets that differ in few bits, which may be any bits, so that they nest, touch and share
+/// nodes and buckets. One in four is a host; the other IPv4 nets are `shortest` or longer.
 fn net(random: &mut Random, shortest: usize) -> IpNet {
     let flips = random.next() & 0xf;
     let net = if random.below(2) == 0 {
@@ -43,7 +43,7 @@ fn net(random: &mut Random, shortest: usize) -> IpNet {
     net.unwrap().trunc()
 }
 
-/// The ends of a net and of the parts that tables cut it into, and the addresses beside them.
+/// Returns the ends of a net and of the parts into which tables cut it, with their neighbours.
 fn around(net: &IpNet) -> impl Iterator<Item = IpAddr> {
     let cuts: &[u8] = if net.max_prefix_len() == 32 {
         &[18, 24, 30]

@@ -1,6 +1,6 @@
-//! VLAN tags: up to eight are skipped, and a packet behind more of them is dropped. Linux removes any
-//! number of priority tags (VLAN id 0) and takes the packet inside, without any VLAN device
-//! (`__netif_receive_skb_core` in `net/core/dev.c`; `tests/e2e/own_stack.rs` shows it).
+//! VLAN tags: up to eight are skipped, and a packet with more is dropped. Linux removes any number
+//! of priority tags (VLAN id 0) and accepts the packet inside, without any VLAN device
+//! (`__netif_receive_skb_core` in `net/core/dev.c`; `tests/e2e/own_stack.rs` proves it).
 
 use ipblock_tests::{
     packet::{CTAG, Frame, Ipv4, Ipv6, STAG},
@@ -24,7 +24,7 @@ const IDS: [u16; 4] = [1, 101, 0x0ffe, 0xffff];
 
 type Stack = Vec<(u16, u16)>;
 
-/// What becomes of a source where nothing is wrong with its packet.
+/// The verdict on a source with a valid packet.
 type Usual = fn(Kind) -> Expected;
 
 /// Stacks of this many tags: each protocol alone and both in turns, with priorities, with ids, and
@@ -124,8 +124,8 @@ fn a_banned_source_is_found_behind_eight_tags() {
     }
 }
 
-/// Found by an attack: three priority tags hid a blocked source on the same link, because a third tag
-/// was malformed, and what is malformed passes unless the operator says otherwise.
+/// Found by an attack: three priority tags hid a blocked source on the same link, because a third
+/// tag was malformed, and malformed packets pass by default.
 #[test]
 fn three_priority_tags_hide_no_blocked_source() {
     let mut zone = Fixture::denylist().load(require_privileged!());

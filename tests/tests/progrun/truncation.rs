@@ -1,6 +1,6 @@
-//! Frames cut at every length from 14 bytes on; `BPF_PROG_TEST_RUN` takes no shorter ones.
+//! Frames cut at every length from 14 bytes on; `BPF_PROG_TEST_RUN` accepts no shorter ones.
 //!
-//! A packet is classified exactly when its source address is wholly there.
+//! A packet is classified exactly if its source address is complete.
 
 use ipblock_tests::{
     packet::{CTAG, ETHERNET, Extension, Frame, Payload, STAG},
@@ -116,7 +116,7 @@ fn a_ninth_tag_is_dropped_as_soon_as_it_shows() {
                 Frame::carrying(&Kind::Allowed.v6()),
             ] {
                 let frame = frame.behind(&[(CTAG, 0); SKIPPED + 2][..tags]);
-                // Up to the ninth tag's protocol the frame is one with a cut tag.
+                // Up to the ninth tag's protocol, the frame has a truncated tag.
                 let needed = ETHERNET + SKIPPED * TAG;
                 let dropped = Expected::MALFORMED_DROPPED;
                 expect_at_every_length(&mut zone, &frame, needed, dropped, cut);

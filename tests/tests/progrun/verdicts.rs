@@ -1,4 +1,4 @@
-//! What each verdict of a class does, under each default.
+//! The effect of each class verdict, under each default.
 
 use ipblock_common::{Class, ClassVerdict};
 use ipblock_tests::{

@@ -1,4 +1,4 @@
-//! The same program on a real device: what arrives there is what the counters say.
+//! The same program on a real device: arrivals match the counters.
 
 use aya::programs::XdpMode;
 use ipblock_tests::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Sends every kind of source, plain and tagged, in frames of at least `length` bytes, and asserts
-/// what arrives and what is counted.
+/// arrivals and counters.
 fn expect_filtered(mtu: u16, length: usize, mode: XdpMode) -> anyhow::Result<()> {
     let root = require_privileged!();
     let options = VethOptions {
@@ -37,7 +37,7 @@ fn expect_filtered(mtu: u16, length: usize, mode: XdpMode) -> anyhow::Result<()>
             }
         }
     }
-    // The last one must arrive: what has not arrived before it never will.
+    // The last one must arrive; what has not arrived before it never will.
     let (_, last) = sent.last().unwrap();
     assert!(!last.drop);
     for (frame, _) in &sent {

@@ -1,4 +1,4 @@
-//! A loaded zone: the program with its own maps, and what it must have counted so far.
+//! A loaded zone: the program with its own maps, and its expected counters so far.
 
 use aya::{
     Ebpf, TestRun as _,
@@ -15,7 +15,7 @@ use crate::counters::Counters;
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
-/// What must become of a packet.
+/// The expected fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) drop: bool,
@@ -31,7 +31,7 @@ impl Expected {
     pub(crate) const DROPPED: Self = Self::drop(Outcome::Dropped);
     pub(crate) const MALFORMED_DROPPED: Self = Self::drop(Outcome::Malformed);
 
-    /// Dropped by a ban, which counts it where no class does.
+    /// Dropped by a ban, which has its own element of the class counters.
     pub(crate) const BANNED: Self = Self::DROPPED.class(NO_CLASS);
 
     /// Passes, counted under `outcome`.
@@ -90,7 +90,7 @@ impl Zone {
         self.expect_of("", frame, expected);
     }
 
-    /// As [`Zone::expect`], with words for what the frame is.
+    /// As [`Zone::expect`], with a description of the frame.
     #[track_caller]
     pub(crate) fn expect_of(&mut self, what: &str, frame: &Frame, expected: Expected) {
         self.check(what, frame, None, expected);
@@ -103,7 +103,7 @@ impl Zone {
         self.check(&what, frame, Some(linear), expected);
     }
 
-    /// As [`Zone::expect_of`], with only so many bytes in the first buffer, if any number is given.
+    /// As [`Zone::expect_of`], with only `linear` bytes in the first buffer, if given.
     #[track_caller]
     pub(crate) fn check(
         &mut self,
@@ -139,8 +139,8 @@ impl Zone {
         );
     }
 
-    /// Runs a frame once; with `linear`, only so many bytes lie in the first buffer and the rest in
-    /// fragments, as a driver that splits headers from data does it.
+    /// Runs a frame once; with `linear`, only this number of bytes is in the first buffer and the
+    /// rest in fragments, as with a driver that splits headers from data.
     pub(crate) fn run(&self, frame: &Frame, linear: Option<usize>) -> Result<u32, ProgramError> {
         let context = linear.map(|end| context(u32::try_from(end).unwrap()));
         let options = TestRunOptions {
@@ -151,7 +151,7 @@ impl Zone {
         Ok(self.program().test_run(options)?.return_value)
     }
 
-    /// Puts the program on an interface, until this zone goes.
+    /// Attaches the program to an interface, until this zone is dropped.
     pub(crate) fn attach(&mut self, end: &End, mode: XdpMode) -> XdpLinkId {
         let program: &mut Xdp = self
             .ebpf
@@ -168,7 +168,7 @@ impl Zone {
     #[track_caller]
     pub(crate) fn expect_counted(&mut self, frames: &[(&Frame, Expected)]) {
         for (frame, expected) in frames {
-            // The hit's time is whatever it is: frames came by wire.
+            // The time of the hit is unknown: frames came over the wire.
             let class = expected.class.map(|id| (id, 0));
             self.expected
                 .add(expected.outcome, class, frame.len() as u64);

@@ -1,7 +1,7 @@
-//! Files of a crate that import each other in a circle: none can be read, or changed, alone.
+//! Import circles between files of a crate: none of these files can be read or changed alone.
 //!
-//! A name that a module passes on (`pub use`) is followed to where it is defined. A part of a module may
-//! use what the module itself defines: it stands in the same room.
+//! A name that a module re-exports (`pub use`) is followed to its definition. A part of a module
+//! may use what the module itself defines.
 
 use std::collections::{BTreeMap, BTreeSet};
 

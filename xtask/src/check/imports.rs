@@ -1,6 +1,6 @@
-//! What a file of a layer may import beyond what its manifest allows, and circles of files.
+//! Imports of a layer's files: rules beyond its manifest, and circles of files.
 //!
-//! Test code is free: a test of the client may well start a daemon.
+//! Test code is exempt: a test of the client may start a daemon.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::{
     paths::{PathUse, Target, scan, tokens_of},
 };
 
-/// Modules of `cli` that must work when the daemon does not: they may ask the kernel themselves.
+/// Modules of `cli` that must work without the daemon: they may access the kernel themselves.
 const WITHOUT_DAEMON: [&str; 3] = ["bpffs", "doctor", "panic_off"];
 
-/// What would make `policy` depend on more than its arguments: paths, and why not.
+/// Paths that would make `policy` depend on more than its arguments, with the reason.
 const IMPURE: [(&[&str], &str); 10] = [
     (&["std", "fs"], "files are read by its callers"),
     (&["std", "env"], "the environment is its callers'"),
@@ -77,7 +77,7 @@ fn module_of(path: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// Why a module of a layer may not name this path of another crate.
+/// Why a module of a layer must not use this path of another crate.
 fn objection(layer: &str, module: &[String], segments: &[String]) -> Option<String> {
     let first = segments.first()?.as_str();
     match layer {

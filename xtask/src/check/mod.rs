@@ -1,6 +1,6 @@
 //! `cargo xtask check`: what a change must satisfy besides its tests.
 //!
-//! Every check runs, also when one before it failed, so that one run shows everything.
+//! Every check runs, even after a failure, so that one run shows everything.
 
 mod circles;
 mod imports;
@@ -92,7 +92,7 @@ fn house_rules() -> Result<()> {
     }
 }
 
-/// `fuzz` is a workspace of its own, so its lock goes stale unseen when ours gets another package.
+/// `fuzz` is a separate workspace, so its lock silently goes stale when ours gets another package.
 fn lock_files() -> Result<()> {
     for (workspace, lock) in [("", "Cargo.lock"), ("fuzz", "fuzz/Cargo.lock")] {
         let mut metadata = cargo();
@@ -111,7 +111,7 @@ fn lints() -> Result<()> {
     run_command(&mut clippy(&[]))
 }
 
-/// Of everything but the XDP program: a prebuilt `core` for its target comes without clippy.
+/// Everything except the XDP program: a prebuilt `core` for its target comes without clippy.
 fn clippy(options: &[&str]) -> Command {
     let mut command = cargo();
     command

@@ -1,7 +1,7 @@
-//! The XDP program's object: the same sources make the same bytes, wherever they lie.
+//! The XDP program's object is reproducible: the same sources make the same bytes in any directory.
 //!
-//! So whoever has the sources can tell whether a daemon runs what they say: `ipblock-ctl status` and
-//! `ipblockd --version` print the hash that this check prints.
+//! So everyone with the sources can verify a daemon: `ipblock-ctl status` and `ipblockd --version`
+//! print the hash that this check prints.
 
 use std::{env, fs, os::unix::fs::symlink, path::Path, path::PathBuf, process::Command};
 
@@ -15,7 +15,7 @@ use crate::{
     setup,
 };
 
-/// Which object a build embeds, and what made it.
+/// The object in a build, and the tools that made it.
 struct Built {
     object: PathBuf,
     script: PathBuf,
@@ -107,8 +107,8 @@ fn copy_sources(to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Macros and build scripts run on this machine and have no part in the object's bytes; to build them
-/// again would take several times as long as the rest.
+/// Macros and build scripts run on this machine and do not affect the object's bytes. To rebuild
+/// them would take several times as long as the rest.
 fn copy_compiler_plugins(target: &Path, out_dir: &Path) -> Result<()> {
     let built = target.join("debug/ebpf/target/release");
     let to = out_dir.join("target");
@@ -116,7 +116,7 @@ fn copy_compiler_plugins(target: &Path, out_dir: &Path) -> Result<()> {
     if !built.exists() {
         return Ok(());
     }
-    // With their times, by which cargo knows that they are up to date.
+    // With their times, from which cargo knows that they are up to date.
     output_of(Command::new("cp").arg("-a").args([&built, &to])).map(drop)
 }
 

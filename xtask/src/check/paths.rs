@@ -1,12 +1,12 @@
-//! Which paths a Rust source names: a walk over its tokens, so that comments and strings do not
-//! count, and `use` trees, expressions, types, attributes and macro arguments all do.
+//! Finds the paths in a Rust source by its tokens: ignores comments and strings, and covers `use`
+//! trees, expressions, types, attributes and macro arguments.
 
 use std::{iter::Peekable, slice};
 
 use anyhow::{Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What one source file names outside its test code.
+/// The paths in one source file outside its test code.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub paths: Vec<PathUse>,
@@ -232,7 +232,7 @@ fn has_ident(stream: &TokenStream, wanted: &str) -> bool {
     !lines_of_ident(stream, wanted).is_empty()
 }
 
-/// Every line on which the identifier or keyword `wanted` stands, in test code too.
+/// Returns every line with the identifier or keyword `wanted`, in test code too.
 pub(crate) fn lines_of_ident(stream: &TokenStream, wanted: &str) -> Vec<usize> {
     stream
         .clone()

@@ -1,4 +1,4 @@
-//! House rules that can be read off the tracked files themselves.
+//! House rules that apply to the text of tracked files.
 
 use std::{fs, path::Path, process::Command};
 
@@ -16,7 +16,7 @@ const MAX_LINES: usize = 500;
 /// Longer files, each with the reason.
 const LONG_FILES: [(&str, &str); 0] = [];
 
-/// Where `unsafe` may stand, and what for.
+/// Files that may contain `unsafe`, with the reason.
 const UNSAFE: [(&str, &str); 6] = [
     ("ipblock-ebpf/", "packet memory and map values"),
     ("ipblock-common/", "aya::Pod for the types of the maps"),
@@ -35,10 +35,10 @@ const UNSAFE: [(&str, &str); 6] = [
     ),
 ];
 
-/// Marks of unfinished work. In two parts, so that this file does not hold them.
+/// Marks of unfinished work, in two parts so that this file does not contain them.
 const UNFINISHED: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 
-/// Places of somebody's own machine.
+/// Paths of a developer's own machine.
 const MACHINE_PLACES: [&str; 4] = [
     concat!("/ro", "ot/"),
     concat!("/wo", "rk/"),
@@ -55,7 +55,7 @@ pub(crate) struct Source {
 
 /// Reads every text file that git tracks or would add.
 pub(crate) fn tracked(root: &Path) -> Result<Vec<Source>> {
-    // CI often checks out as another user than it runs as, which git refuses unless told so.
+    // CI often checks out as a different user than it runs as, which git refuses by default.
     let list = output_of(
         Command::new("git")
             .current_dir(root)

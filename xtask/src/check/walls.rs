@@ -1,5 +1,5 @@
-//! Which crate of ipblock-ctl may use which. Cargo enforces what the manifests say; this holds the
-//! manifests to docs/architecture.md.
+//! Which crate of ipblock-ctl may use which. Cargo enforces the manifests; this compares the
+//! manifests with docs/architecture.md.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::command::{cargo, output_of, root};
 /// A crate inside ipblock-ctl.
 struct Layer {
     name: &'static str,
-    /// Those of our crates that it may use.
+    /// Our crates that it may use.
     may_use: &'static [&'static str],
 }
 
@@ -20,8 +20,8 @@ const fn layer(name: &'static str, may_use: &'static [&'static str]) -> Layer {
     Layer { name, may_use }
 }
 
-/// As docs/architecture.md gives it. `cli` uses `datapath` only in what must work without the
-/// daemon: see `imports.rs`.
+/// As in docs/architecture.md. `cli` uses `datapath` only for what must work without the daemon:
+/// see `imports.rs`.
 const LAYERS: [Layer; 8] = [
     layer("fault", &[]),
     layer("policy", &["common"]),
@@ -36,7 +36,7 @@ const LAYERS: [Layer; 8] = [
     layer("cli", &["output", "api", "policy", "datapath"]),
 ];
 
-/// Crates of others that one layer alone may use: (what their names begin with, the layer).
+/// External crates that only one layer may use: (prefix of their names, the layer).
 const ONE_ROOM: [(&str, &str); 3] = [
     ("aya", "datapath"),
     ("netlink", "datapath"),
@@ -67,7 +67,8 @@ pub(crate) fn layers() -> impl Iterator<Item = &'static str> {
     LAYERS.iter().map(|layer| layer.name)
 }
 
-/// Checks the manifests of the workspace. Test code is free: a test of the client may well start a
+/// Checks the manifests of the workspace. Test code is exempt: a test of the client may start a
+/// daemon.
 /// daemon.
 pub(crate) fn check() -> Result<Vec<Violation>> {
     let mut metadata = cargo();

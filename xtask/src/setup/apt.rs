@@ -1,4 +1,4 @@
-//! Debian packages: what is installed, and installing what is not.
+//! Debian packages: checks and installs them.
 
 use std::{io, process::Command};
 
@@ -16,7 +16,7 @@ pub(crate) fn access() -> Packages {
     }
 }
 
-/// Those of `packages` that are not installed; all of them where there is no dpkg.
+/// Returns those of `packages` that are not installed; all of them without dpkg.
 pub(crate) fn missing(packages: &[String]) -> Vec<String> {
     packages
         .iter()
@@ -25,8 +25,8 @@ pub(crate) fn missing(packages: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Installs `packages`; refreshes the package lists only when apt-get cannot do it with those it
-/// has. Says what it does.
+/// Installs `packages` and reports it. Refreshes the package lists only if apt-get fails with the
+/// present ones.
 pub(crate) fn install(packages: &[String]) -> Result<()> {
     say("setup", &format!("apt-get install {}", packages.join(" ")));
     if packages.iter().all(|package| is_known(package)) && install_now(packages).is_ok() {
@@ -50,9 +50,9 @@ fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
-        // Standard output is for what was asked for, such as the benchmark's figures.
+        // Standard output is for results, such as the benchmark's figures.
         .stdout(io::stderr())
-        // A machine that has just started is often busy with its own upgrades.
+        // A machine that has just started is often busy with automatic upgrades.
         .args(["-o", "DPkg::Lock::Timeout=120"]);
     command
 }

@@ -1,4 +1,4 @@
-//! Compilers that may build the XDP program, and what they say about themselves.
+//! Compilers that may build the XDP program, and their versions.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ pub(crate) const TARGET: &str = if cfg!(target_endian = "big") {
     "bpfel-unknown-none"
 };
 
-/// Where a compiler comes from, and so how it is called.
+/// The origin of a compiler, which determines how it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Toolchain {
     /// rustup's nightly, which builds `core` from `rust-src`.
@@ -65,7 +65,7 @@ impl Toolchain {
         }
     }
 
-    /// What the compiler says about its version.
+    /// Returns a compiler's version.
     pub(crate) fn version(self) -> Result<Version> {
         Version::of(&mut self.command("rustc"))
     }
@@ -113,7 +113,7 @@ impl Version {
     }
 }
 
-/// A compiler that is there and has `core` for BPF.
+/// An installed compiler with `core` for BPF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Compiler {
     pub toolchain: Toolchain,

@@ -1,8 +1,8 @@
-//! `cargo xtask setup`: a compiler with `core` for BPF and a bpf-linker that fits it.
+//! `cargo xtask setup`: a compiler with `core` for BPF and a matching bpf-linker.
 //!
-//! Facts are gathered, [`plan::next`] decides one step, [`steps`] carries it out, and again, until
-//! a pair is proved to link; `.tools/ebpf-toolchain` then records it for ipblock-ctl's build
-//! script. [`runtime`] is what running the tests, the demo and the benchmark needs beyond that.
+//! It gathers facts, [`plan::next`] decides one step, [`steps`] executes it, and so on, until a
+//! pair can link. `.tools/ebpf-toolchain` then records it for ipblock-ctl's build script.
+//! [`runtime`] covers the further needs of the tests, the demo and the benchmark.
 
 mod apt;
 mod compiler;
@@ -42,7 +42,7 @@ pub(crate) fn install(packages: &[String]) -> Result<()> {
     apt::install(&missing)
 }
 
-/// Prepares the eBPF tool chain; quick when it is there already.
+/// Prepares the eBPF tool chain; fast if it exists already.
 pub(crate) fn run() -> Result<()> {
     if let Some(object) = env::var_os("IPBLOCK_EBPF_OBJECT") {
         let object = PathBuf::from(object);

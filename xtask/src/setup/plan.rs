@@ -1,8 +1,8 @@
-//! What to do next to get an eBPF tool chain, as a pure function of what is on the machine.
+//! Decides the next step to get an eBPF tool chain, as a pure function of the machine's state.
 //!
-//! [`next`] is asked again after each step, with fresh facts: what a step makes possible (the LLVM
-//! version of a compiler that was just installed) is seen then. A step that failed, or was done and
-//! is still asked for, closes the way it stands on; the next way is tried.
+//! [`next`] is called again after each step with new facts, so it sees what a step made possible
+//! (the LLVM version of a compiler that was just installed). If a step failed, or was done without
+//! effect, its path is closed and the next one is tried.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "c
 pub(crate) enum Packages {
     /// apt-get, and the right to use it.
     AptAsRoot,
-    /// apt-get, for somebody else to use.
+    /// apt-get, for another user.
     Apt,
     /// Not a Debian-like system.
     Other,
@@ -124,7 +124,7 @@ fn by_distribution(facts: &Facts) -> Result<Next, String> {
     with_linker(facts, compiler)
 }
 
-/// The rest of the way once there is a compiler: a linker that is proved to work with it.
+/// Continues once there is a compiler: with a linker that is proved to work with it.
 fn with_linker(facts: &Facts, compiler: &Compiler) -> Result<Next, String> {
     let number = compiler.version.llvm;
     let llvm = facts.llvm.get(&number).cloned().unwrap_or_default();

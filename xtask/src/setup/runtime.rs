@@ -1,5 +1,5 @@
-//! What running the tests, the demo and the benchmark needs beyond a build: bpffs, and programs that
-//! make network namespaces and traffic.
+//! The needs of the tests, the demo and the benchmark beyond a build: bpffs, and programs that
+//! create network namespaces and traffic.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ use crate::command::{on_path, say};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
-/// What is going to be run.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The tests or the demo.
@@ -22,18 +22,18 @@ pub(crate) enum Purpose {
     Bench,
 }
 
-/// Something that a Debian package brings.
+/// A part that a Debian package provides.
 #[derive(Debug, PartialEq, Eq)]
 struct Part {
     /// A program on `PATH`, or a file by its absolute path.
     wanted: &'static str,
     package: &'static str,
     purpose: &'static str,
-    /// Without it the run goes on with less.
+    /// Optional: the run continues with less.
     optional: bool,
 }
 
-/// What everything needs.
+/// Required by every purpose.
 const PARTS: [Part; 7] = [
     Part {
         wanted: "ip",
@@ -79,7 +79,7 @@ const PARTS: [Part; 7] = [
     },
 ];
 
-/// What the benchmark needs on top.
+/// Also required by the benchmark.
 const OF_BENCH: [Part; 1] = [Part {
     wanted: "iptables",
     package: "iptables",
@@ -119,7 +119,7 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-/// The parts that `purpose` needs and that are not there.
+/// Returns the missing parts for `purpose`.
 fn missing(purpose: Purpose, is_there: impl Fn(&Part) -> bool) -> Vec<&'static Part> {
     let of_bench: &[Part] = match purpose {
         Purpose::Tests => &[],

@@ -1,4 +1,4 @@
-//! Carries out the steps of the plan.
+//! Executes the steps of the plan.
 
 use std::{
     fs,

@@ -1,6 +1,6 @@
-//! The guest's disk: Debian 12 with its stock kernel, made once and kept below `target/vm`.
+//! The guest's disk: Debian 12 with its stock kernel, created once and kept below `target/vm`.
 //!
-//! No run changes it: a machine writes to a snapshot, which goes with it.
+//! Runs do not change it: a machine writes to a snapshot, which is discarded.
 
 use std::{
     env::{self, consts::ARCH},
@@ -17,7 +17,7 @@ use crate::{
     setup,
 };
 
-/// What making and starting a guest takes on the host.
+/// Programs that the host needs to create and start a guest.
 const HOST_PACKAGES: [&str; 4] = [
     "qemu-system-x86",
     "debootstrap",
@@ -25,8 +25,8 @@ const HOST_PACKAGES: [&str; 4] = [
     "e2fsprogs",
 ];
 
-/// What the guest has beyond Debian's smallest system: a kernel, systemd for the package, and what the
-/// tests call.
+/// Packages of the guest beyond Debian's smallest system: a kernel, systemd for the package, and
+/// the programs for the tests.
 const GUEST_PACKAGES: [&str; 15] = [
     "linux-image-amd64",
     "initramfs-tools",
@@ -46,7 +46,7 @@ const GUEST_PACKAGES: [&str; 15] = [
 ];
 
 const RELEASE: &str = "bookworm";
-/// glibc of [`RELEASE`], which what is built on the host has to do with.
+/// glibc of [`RELEASE`], the maximum for programs built on the host.
 pub(super) const GLIBC: (u32, u32) = (2, 36);
 const MIRROR: &str = "http://deb.debian.org/debian";
 /// Names another one.
@@ -92,7 +92,7 @@ pub(super) struct Image {
     pub(super) ram_disk: PathBuf,
 }
 
-/// The image in `directory`; makes it where there is none, or another than this program makes.
+/// Returns the image in `directory`; creates it if it is missing or differs from this program's.
 pub(super) fn prepare(directory: &Path) -> Result<Image> {
     ensure!(
         ARCH == "x86_64",

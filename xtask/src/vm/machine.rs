@@ -1,4 +1,5 @@
-//! A virtual machine that runs one job: a directory with a script `run`, whose exit status comes back.
+//! A virtual machine that runs one job: a directory with a script `run`, and returns its exit
+//! status.
 
 use std::{
     env, fs,
@@ -37,8 +38,8 @@ pub(super) enum Accelerator {
 }
 
 impl Accelerator {
-    /// KVM where the processor has what it is built on, unless the variable says otherwise. That there
-    /// is a /dev/kvm is not enough: in some virtual machines guests hang.
+    /// KVM if the processor supports it, unless the variable overrides it. The existence of
+    /// /dev/kvm is not enough: in some virtual machines guests hang.
     pub(super) fn of_this_host() -> Result<Self> {
         match env::var(ACCELERATOR).as_deref() {
             Ok("kvm") => Ok(Self::Kvm),

@@ -1,7 +1,7 @@
 //! `cargo xtask test --vm` and `--package`: a virtual machine with Debian 12 and its stock kernel.
 //!
-//! [`image`] makes its disk, [`machine`] starts it with a job, [`suites`] and [`package`] are the jobs.
-//! What runs inside stands in xtask/guest.
+//! [`image`] creates its disk, [`machine`] starts it with a job, [`suites`] and [`package`] are the
+//! jobs. xtask/guest contains what runs inside.
 
 mod image;
 mod machine;

@@ -1,6 +1,6 @@
 //! `cargo xtask test --package`: the package on a clean Debian 12, under systemd.
 //!
-//! What is claimed of it stands in xtask/guest/package.
+//! xtask/guest/package contains the assertions.
 
 use std::{
     fs,
@@ -21,10 +21,10 @@ use crate::{
     dist,
 };
 
-/// What it takes on a translated machine, several times.
+/// Several times its duration on a translated machine.
 const LIMIT: Duration = Duration::from_hours(2);
 
-/// Makes the package and a newer one, and installs, upgrades, removes and purges them in a guest.
+/// Builds the package and a newer one, and installs, upgrades, removes and purges them in a guest.
 pub(crate) fn run() -> Result<()> {
     require_root("test --package")?;
     let package = dist::run(dist::GUEST)?;
@@ -69,8 +69,8 @@ fn newer(package: &Path, directory: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(directory)?)
 }
 
-/// The daemon with one word of its BPF object changed, which is of no consequence to the kernel: a
-/// program with another hash, which a new daemon has to put in place of the old one.
+/// The daemon with one irrelevant word of its BPF object changed: a program with another hash,
+/// which a new daemon must replace.
 fn with_another_program(daemon: &[u8]) -> Result<Vec<u8>> {
     let (old, new) = (b"Dual MIT/GPL", b"Dual BSD/GPL");
     let mut changed = daemon.to_vec();

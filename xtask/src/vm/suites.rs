@@ -24,10 +24,10 @@ use crate::{
 /// Integration tests of the package `ipblock-tests` that are run.
 const SUITES: [&str; 2] = ["progrun", "e2e"];
 
-/// Tests that cannot hold in the guest, each with the reason: nothing of ipblock.
+/// Tests that cannot pass in the guest, each with a reason outside of ipblock.
 const NOT_IN_THE_GUEST: [(&str, &str); 0] = [];
 
-/// Tests for which a machine whose every instruction is translated is too slow, each with why.
+/// Tests that are too slow on a translated machine, each with the reason.
 const TOO_LONG_TRANSLATED: [(&str, &str); 2] = [
     (
         "deploys::many_deploys_under_traffic_misjudge_no_packet",
@@ -39,7 +39,7 @@ const TOO_LONG_TRANSLATED: [(&str, &str); 2] = [
     ),
 ];
 
-/// What of the workspace the suites read.
+/// The parts of the workspace that the suites read.
 const READ: [&str; 4] = ["Cargo.toml", "docs", "packaging", "tests"];
 
 /// Builds the suites on the host and runs them in a guest.
@@ -47,7 +47,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     require_root("test --vm")?;
     setup::run()?;
     let accelerator = Accelerator::of_this_host()?;
-    // A translated machine is some fifty times slower, and deadlines are for what hangs.
+    // A translated machine is about fifty times slower, and deadlines should only detect hangs.
     let (patience, limit) = match accelerator {
         Accelerator::Kvm => ("1", Duration::from_hours(1)),
         Accelerator::Tcg => ("20", Duration::from_hours(6)),
@@ -134,7 +134,7 @@ fn build(bin: &Path) -> Result<()> {
     dist::ensure_glibc(&places, image::GLIBC)
 }
 
-/// Where cargo says that it put an integration test.
+/// Returns the path of an integration test from cargo's output.
 fn executable(messages: &str, suite: &str) -> Result<PathBuf> {
     let messages = serde_json::Deserializer::from_str(messages).into_iter::<Value>();
     messages

@@ -1,4 +1,4 @@
-//! `target/vm`: where images and jobs are, one run at a time.
+//! `target/vm`: images and jobs, with one run at a time.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::command::target_dir;
 
-/// The directory, held for this run. `Drop` removes what only this run needs.
+/// The directory, locked for this run. `Drop` removes what only this run needs.
 #[derive(Debug)]
 pub(super) struct Workshop {
     path: PathBuf,
@@ -59,7 +59,7 @@ impl Workshop {
 
 impl Drop for Workshop {
     fn drop(&mut self) {
-        // What stays, the next run removes.
+        // The next run removes the rest.
         let _ = self.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! What is pinned, unpinned or replaced behind the daemon's back.
+//! Pins that another process unpins or replaces.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::answers::{live_generations, status};
 
 const PART: &str = "pins";
 
-/// All that is pinned: the kernel's id of the object at each path.
+/// All pins: the kernel's id of the object at each path.
 type Pins = BTreeMap<PathBuf, Option<u32>>;
 
 fn pinned(stage: &Stage) -> anyhow::Result<Pins> {
@@ -38,7 +38,7 @@ fn pinned(stage: &Stage) -> anyhow::Result<Pins> {
     Ok(pins)
 }
 
-/// Pins something else there, in one go.
+/// Atomically pins another object there.
 fn pin_something_else(stage: &Stage, path: &Path) -> anyhow::Result<()> {
     let map: Array<MapData, u64> = Array::create(1, 0)?;
     let aside = stage.daemon.bpffs().join("aside");
@@ -51,8 +51,8 @@ fn repairs(stage: &Stage) -> u64 {
     log.matches("drift was put right").count() as u64
 }
 
-/// Waits until every pin is what it was, and the daemon knows it; then has another daemon take over
-/// what is pinned.
+/// Waits until every pin is restored, and the daemon knows it; then has another daemon adopt the
+/// pins.
 fn assert_put_right(stage: &mut Stage, pins: &Pins) -> anyhow::Result<()> {
     wait_for(DEADLINE, "all pins to be as they were", || {
         let is_put_right =
@@ -183,7 +183,7 @@ fn a_bpffs_that_is_unmounted_under_the_daemon_is_filled_again_when_it_is_back() 
             (status(&stage.daemon)?.revision, stage.side()?),
             (revision, side)
         );
-        // A ban needs no pins.
+        // A ban does not need pins.
         stage.daemon.ctl("ban 198.18.0.1 --for 1h")?.ok()?;
         stage.daemon.ctl("unban 198.18.0.1")?.ok()?;
         stage.daemon.bpffs_mount().mount_again()?;

@@ -1,4 +1,4 @@
-//! Two zones under traffic whose every packet is accounted for.
+//! Two zones under traffic in which every packet is accounted for.
 
 use std::{collections::BTreeSet, fs, os::unix::process::ExitStatusExt as _, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
     scenario::marked,
 };
 
-/// A zone with its interface, and who sends to it without a pause.
+/// A zone with its interface, and a sender without pauses.
 struct Lane {
     zone: &'static str,
     pair: VethPair,
@@ -31,16 +31,17 @@ struct Lane {
 pub(crate) struct Stage {
     pub(crate) daemon: Daemon,
     lanes: Vec<Lane>,
-    /// Changes of what is blocked, at most: each may catch the two shifting sources of a round on
-    /// other sides of it.
+    /// Maximum number of changes of the blocked source. Each may judge the two shifting sources of
+    /// one round differently.
     shifts: u64,
-    /// How many rulesets were made.
+    /// Number of generated rulesets.
     made: u64,
-    /// Frames that were sent to other interfaces, from the first blocked and from the free source.
+    /// Frames that were sent to other interfaces, from the first blocked and from the unblocked
+    /// source.
     besides: [u64; 2],
 }
 
-/// One more pair between the namespaces of a pair.
+/// One more pair between the same namespaces.
 fn join(pair: &VethPair, number: u8) -> anyhow::Result<VethPair> {
     let [host, peer] = [&pair.host, &pair.peer].map(|end| Arc::clone(&end.netns));
     let options = VethOptions {
@@ -50,12 +51,12 @@ fn join(pair: &VethPair, number: u8) -> anyhow::Result<VethPair> {
     VethPair::between(host, peer, options)
 }
 
-/// What became of the flood.
+/// The fate of the flood.
 #[derive(Debug)]
 pub(crate) struct Flow {
     /// Packets that were sent.
     pub(crate) packets: u64,
-    /// Those that had to be dropped all the while.
+    /// Packets that had to be dropped throughout.
     pub(crate) blocked: u64,
 }
 
@@ -63,7 +64,7 @@ const BLOCKED: [&str; 2] = ["203.0.113.7", "2001:db8:b::7"];
 const EXCEPTED: &str = "203.0.113.9";
 const FREE: &str = "198.51.100.7";
 const BANNED: &str = "198.51.100.200";
-/// Exactly one of them is blocked by any ruleset of a stage, by its side.
+/// Any ruleset of a stage blocks exactly one of them, depending on its side.
 const SHIFTING: [&str; 2] = ["203.0.113.70", "203.0.113.71"];
 
 /// Sources by marker.
@@ -78,12 +79,12 @@ const SOURCES: [(&str, u64); 7] = [
 ];
 
 impl Stage {
-    /// With a first ruleset in force and both floods on.
+    /// Starts with a first ruleset in force and both floods running.
     pub(crate) fn new(root: Privileged) -> anyhow::Result<Self> {
         Self::with(root, |daemon| daemon)
     }
 
-    /// As [`Stage::new`], with a daemon that is told more.
+    /// As [`Stage::new`], with a differently configured daemon.
     pub(crate) fn with(
         root: Privileged,
         with: impl FnOnce(DaemonBuilder) -> DaemonBuilder,
@@ -133,7 +134,7 @@ impl Stage {
         &self.lanes[0].pair
     }
 
-    /// Another ruleset that blocks this side's shifting source and has classes that no other has.
+    /// Returns another ruleset that blocks this side's shifting source and has unique classes.
     pub(crate) fn next_ruleset(&mut self, side: usize) -> String {
         self.made += 1;
         format!(
@@ -163,13 +164,14 @@ impl Stage {
         )
     }
 
-    /// Another ruleset that blocks the other side's, which changes the sides so many times at most.
+    /// Returns another ruleset that blocks the other side's, with at most this number of changes of
+    /// side.
     pub(crate) fn other_ruleset(&mut self, side: usize, shifts: u64) -> String {
         self.may_shift(shifts);
         self.next_ruleset(1 - side)
     }
 
-    /// The side whose shifting source is blocked, as the kernel has it too.
+    /// Returns the side whose shifting source is blocked, as in the kernel.
     pub(crate) fn side(&self) -> anyhow::Result<usize> {
         let answers = check(&self.daemon, &SHIFTING)?;
         let blocked: BTreeSet<&str> = answers
@@ -182,14 +184,14 @@ impl Stage {
         sides.context("no side is blocked")
     }
 
-    /// That at most so many more changes of side were tried.
+    /// Records at most this number of further changes of side.
     pub(crate) fn may_shift(&mut self, times: u64) {
         self.shifts += times;
     }
 
-    /// Waits until the daemon has ended by `SIGKILL`, and starts it again.
+    /// Waits until the daemon was killed with `SIGKILL`, and starts it again.
     pub(crate) fn restart_killed(&mut self) -> anyhow::Result<()> {
-        // One that was killed while it started is known to have ended.
+        // The end of a daemon that was killed during its start was noticed already.
         if self.daemon.pid().is_some() {
             let ended = wait_for(DEADLINE, "the daemon to be killed", || {
                 self.daemon.ended().transpose()
@@ -200,12 +202,12 @@ impl Stage {
         self.daemon.start()
     }
 
-    /// Joins the host and its peer by one more pair, which is attached nowhere yet.
+    /// Connects the host and its peer with one more pair, which is not attached yet.
     pub(crate) fn another_pair(&self, number: u8) -> anyhow::Result<VethPair> {
         join(self.pair(), number)
     }
 
-    /// Sends a blocked frame and a free one over another pair, of which only the second arrives.
+    /// Sends a blocked and an unblocked frame over another pair. Only the second arrives.
     pub(crate) fn assert_filtered(&mut self, pair: &VethPair) -> anyhow::Result<()> {
         let (sender, receiver) = (pair.sender()?, pair.receiver()?);
         sender.send(&marked(BLOCKED[0], 1))?;
@@ -216,14 +218,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until the floods have gone on for so many rounds.
+    /// Waits until the floods have continued for this number of rounds.
     pub(crate) fn flow(&self, rounds: u64) -> anyhow::Result<()> {
         let mut lanes = self.lanes.iter();
         lanes.try_for_each(|lane| lane.flood.wait_for_more(rounds))
     }
 
-    /// Asserts that what the daemon says, what is pinned and what the interfaces run is the same, and
-    /// that there is nothing besides.
+    /// Asserts that the daemon's report, the pins and the programs on interfaces agree, without any
+    /// extra object.
     pub(crate) fn converged(&self) -> anyhow::Result<Status> {
         let now = status(&self.daemon)?;
         assert_eq!(now.problems, Vec::<String>::new());
@@ -259,8 +261,8 @@ impl Stage {
             .collect()
     }
 
-    /// Ends the floods and accounts for every packet of theirs: nothing that was to be dropped has
-    /// arrived, nothing else was lost, everything was judged once, and each counter is exact.
+    /// Ends the floods and accounts for all their packets: no packet to be dropped has arrived, no
+    /// other packet was lost, each was judged once, and each counter is exact.
     pub(crate) fn finish(self) -> anyhow::Result<Flow> {
         let Self {
             daemon,
@@ -271,7 +273,7 @@ impl Stage {
         } = self;
         let mut rounds = Vec::new();
         let mut receivers = Vec::new();
-        // Pairs stay: an interface that goes takes its packets with it.
+        // Pairs stay: a removed interface would lose its packets.
         let mut pairs = Vec::new();
         for lane in lanes {
             rounds.push((lane.zone, lane.flood.stop()?));
@@ -300,7 +302,7 @@ impl Stage {
             assert_eq!([arrived(1), arrived(2), arrived(7)], [0, 0, 0], "{zone}");
             assert_eq!([arrived(3), arrived(4)], [*rounds, *rounds], "{zone}");
             let passed = arrived(5) + arrived(6);
-            // One of the two passes in each round, but for rounds that a change divides.
+            // One of the two passes in each round, except in rounds during a change.
             assert!(
                 passed.abs_diff(*rounds) <= shifts,
                 "{zone}: {passed} of {rounds} rounds, {shifts} changes"

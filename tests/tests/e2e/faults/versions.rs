@@ -1,4 +1,4 @@
-//! What another version, or nobody, can read.
+//! Data of another version, or unreadable data.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ use crate::answers::{live_generations, pinned_generations, status};
 
 const PART: &str = "versions and damage";
 
-/// Lets everything that is pinned say that it is of another ABI.
+/// Marks all pins as those of another ABI.
 fn make_abi(daemon: &Daemon, abi: u32) -> anyhow::Result<()> {
     let root = daemon.bpffs().join("ipblock");
     for number in pinned_generations(daemon)? {
@@ -87,7 +87,7 @@ fn a_store_that_is_damaged_or_of_another_version_stops_no_filter() -> anyhow::Re
     let database = stage.daemon.state_dir().join("ipblock.db");
     let mut injected = 0;
     let generations = live_generations(&stage.converged()?);
-    // The header's first bytes, a version of the future (`user_version`, at 60), pages, nothing.
+    // The header's first bytes, a future version (`user_version`, at 60), pages, an empty file.
     let garbage = [0x5a; 4096];
     let faults: [(&str, u64, &[u8]); 4] = [
         ("header", 0, &garbage[..16]),
@@ -103,14 +103,14 @@ fn a_store_that_is_damaged_or_of_another_version_stops_no_filter() -> anyhow::Re
         let refused = stage.daemon.start().unwrap_err().to_string();
         assert!(refused.contains("hint: "), "{what}: {refused}");
         injected += 1;
-        // What is damaged stays for whoever looks into it, and the kernel filters on.
+        // The damaged file is kept for analysis, and the kernel continues to filter.
         assert_ne!(fs::read(&database)?, sound, "{what}");
         stage.flow(10)?;
         fs::write(&database, &sound)?;
         stage.daemon.start()?;
         assert_eq!(live_generations(&stage.converged()?), generations);
     }
-    // The file is gone: a new store would empty the kernel.
+    // The file is missing: a new store would empty the kernel.
     assert!(stage.daemon.terminate()?.success());
     let sound = fs::read(&database)?;
     fs::remove_file(&database)?;

@@ -1,5 +1,5 @@
-//! Packets that the builders do not make: wrong lengths with right checksums, fragments, frames within
-//! other frames.
+//! Packets that the builders cannot make: wrong lengths with valid checksums, fragments, nested
+//! frames.
 
 use ipblock_tests::packet::{Frame, Network};
 
@@ -8,7 +8,7 @@ pub(crate) fn bytes(packet: &impl Network) -> Vec<u8> {
     packet.bytes()
 }
 
-/// An IPv4 packet whose header checksum is right for the header length that it claims.
+/// Returns an IPv4 packet with a valid checksum for its claimed header length.
 pub(crate) fn ipv4(mut bytes: Vec<u8>) -> Frame {
     let header = usize::from(bytes[0] & 0xf) * 4;
     bytes[10..12].fill(0);
@@ -79,7 +79,7 @@ pub(crate) fn ipv6_fragments(packet: &[u8], parts: &[std::ops::Range<usize>]) ->
         .collect()
 }
 
-/// An IPv6 packet without extension headers, with one of this number and content put in. The first
+/// Returns an IPv6 packet with an inserted extension header of this number and content. The first
 /// byte of the content is the next header.
 pub(crate) fn ipv6_with(packet: &[u8], number: u8, content: &[u8]) -> Frame {
     let mut bytes = packet[..40].to_vec();

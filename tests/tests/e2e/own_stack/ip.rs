@@ -1,4 +1,4 @@
-//! Kinds that differ in their IP header, and in what follows it.
+//! Kinds that differ in the IP header, or after it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -124,7 +124,7 @@ pub(crate) fn headers() -> Vec<Kind> {
     kinds
 }
 
-/// Frames that end early or late, and lengths that lie.
+/// Frames that end early or late, and wrong lengths.
 pub(crate) fn lengths() -> Vec<Kind> {
     let (packet4, packet6) = (bytes(&udp_v4()), bytes(&udp_v6()));
     let mut kinds = Vec::new();
@@ -161,7 +161,7 @@ pub(crate) fn lengths() -> Vec<Kind> {
     kinds
 }
 
-/// Fragments: whole packets of them are accepted, in whatever order they come.
+/// Fragments: the stack accepts complete packets, in whatever order the fragments arrive.
 pub(crate) fn fragments() -> Vec<Kind> {
     const FIRST: std::ops::Range<usize> = 0..16;
     const LAST: std::ops::Range<usize> = 16..40;
@@ -198,7 +198,7 @@ pub(crate) fn fragments() -> Vec<Kind> {
                 if is_accepted {
                     kind = kind.that_is_accepted();
                 }
-                // Each fragment differs in its tags from the one before.
+                // The tags of each fragment differ from those of the previous one.
                 for (index, frame) in kind.frames.iter_mut().enumerate() {
                     let tags = usize::from(tags) * (index + 1) % 8;
                     *frame = frame.clone().behind(&[(CTAG, 0); 8][..tags]);
@@ -274,7 +274,7 @@ pub(crate) fn extensions() -> Vec<Kind> {
         let name = format!("IPv6 jumbogram of {length} without another length");
         kinds.push(Kind::asked(name, of_no_length));
     }
-    // RFC 6275: the home address takes the place of the source, where the host has such a binding.
+    // RFC 6275: the home address replaces the source if the host has such a binding.
     let home = |address: Ipv6Addr| [&[2, 1, 2, 0, 0, 201, 16][..], &address.octets()].concat();
     let listed = BLOCKED_V6.parse().unwrap_or(Ipv6Addr::UNSPECIFIED);
     let other = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 7);

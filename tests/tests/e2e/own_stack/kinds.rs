@@ -9,12 +9,12 @@ use ipblock_tests::{
 pub(crate) const BLOCKED_V4: &str = "203.0.113.7";
 pub(crate) const BLOCKED_V6: &str = "2001:db8:b::7";
 
-/// What a stack without a filter makes of a kind.
+/// What a stack without a filter does with a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
-    /// It accepts it: asserted, so that the test is known to see what is accepted.
+    /// It accepts it; asserted, to prove that the test detects acceptance.
     Accepts,
-    /// Whatever it says. What it accepts must be dropped all the same.
+    /// Either. If it accepts it, the filter must still drop it.
     IsAsked,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct Kind {
     pub(crate) name: String,
     pub(crate) frames: Vec<Frame>,
     pub(crate) stack: Stack,
-    /// The source in the IP header is not one that is blocked, so it may count as passed.
+    /// Whether the source in the IP header is not blocked, so it may count as passed.
     pub(crate) has_other_source: bool,
 }
 
@@ -90,8 +90,8 @@ pub(crate) fn udp_of_both() -> [Kind; 2] {
     ]
 }
 
-/// The first message of a TCP handshake in both families. Each needs a port of its own: the stack
-/// answers a connection that it knows without opening another.
+/// The first message of a TCP handshake in both families. Each needs its own port: the stack
+/// answers a known connection without opening another.
 pub(crate) fn syn_of_both(port: u16) -> [Kind; 2] {
     let syn = || Payload::tcp(port, TCP_PORT);
     let v4 = Ipv4::from(BLOCKED_V4).with(syn());

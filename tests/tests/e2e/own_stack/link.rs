@@ -7,7 +7,7 @@ use super::{
     kinds::{Kind, syn_of_both, udp_of_both, udp_v4, udp_v6},
 };
 
-/// More tags than are looked through.
+/// More tags than the program skips.
 const MOST_TAGS: usize = 10;
 
 /// Tags that a host without VLAN devices removes or refuses.
@@ -95,8 +95,8 @@ pub(crate) fn behind_devices() -> Vec<Kind> {
     kinds
 }
 
-/// Protocols that carry a frame or an IP packet, each as it stands before the packet. No device of
-/// the host unwraps any of them.
+/// Protocols that contain a frame or an IP packet, in the form before the packet. No device of the
+/// host unwraps them.
 pub(crate) fn encapsulations() -> Vec<Kind> {
     const MACS: [u8; 12] = [0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
     let ethernet = |ether_type: u16| [&MACS[..], &ether_type.to_be_bytes()].concat();

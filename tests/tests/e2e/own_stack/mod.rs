@@ -1,9 +1,10 @@
 //! A second opinion on what hides a source: the host's own stack.
 //!
-//! Each kind of frame goes through a veth pair to real sockets of a namespace without a filter, to see
-//! what the kernel accepts as IP, and then to one whose filter blocks the source, with the default
-//! configuration. What was accepted without the filter must be dropped, and nothing of the source may
-//! be accepted with it. So a kernel that begins to accept something else fails these tests.
+//! Each kind of frame is sent through a veth pair to real sockets of a namespace without a filter,
+//! to see what the kernel accepts as IP. Then it is sent to one whose filter blocks the source,
+//! with the default configuration. What was accepted without the filter must be dropped, and with
+//! the filter no packet of the source may be accepted. So these tests fail if a future kernel
+//! accepts more.
 
 mod craft;
 mod ip;
@@ -78,7 +79,7 @@ impl Host {
             let added = netns.run(add.into_iter().chain(["protocol", protocol, "id", &id]));
             match added {
                 Ok(_) => netns.run(["ip", "link", "set", &name, "up"])?,
-                // Without the module no kind of device is there, so the first one fails.
+                // Without the module no kind of device exists, so the first one fails.
                 Err(error) if name == "vlan101" => {
                     report_not_run(&format!(
                         "tags of VLAN devices, which this kernel has not: {error:#}"
@@ -96,7 +97,7 @@ impl Host {
     }
 }
 
-/// What the stack accepts of each kind when nothing filters.
+/// What the stack accepts of each kind without a filter.
 fn without_filter(host: &Host, kinds: &[Kind]) -> anyhow::Result<Vec<Accepted>> {
     let mut stack = OwnStack::listen(&host.pair.host)?;
     let mut found = Vec::new();
@@ -161,7 +162,7 @@ impl Counting {
     }
 }
 
-/// More tags than are looked through; a frame with so many is dropped as malformed.
+/// More tags than the program skips; a frame with this number is dropped as malformed.
 fn has_too_many_tags(frame: &Frame) -> bool {
     let mut tags = frame.bytes()[12..].chunks_exact(4);
     tags.by_ref()
@@ -171,7 +172,7 @@ fn has_too_many_tags(frame: &Frame) -> bool {
         == 9
 }
 
-/// Asserts of all kinds that the source gets nowhere with them.
+/// Asserts that no kind of frame gets the source through.
 fn expect_blocked(root: Privileged, mode: &str, kinds: &[Kind], vlans: bool) -> anyhow::Result<()> {
     stay_on_this_cpu()?;
     let open = Host::new(root)?;
@@ -215,7 +216,7 @@ fn expect_blocked(root: Privileged, mode: &str, kinds: &[Kind], vlans: bool) -> 
     Ok(())
 }
 
-/// What is wrong with what became of a kind, if anything.
+/// Describes the error in the fate of a kind, if there is one.
 fn fault(
     kind: &Kind,
     without: &Accepted,
@@ -223,7 +224,7 @@ fn fault(
     counted: [u64; 5],
 ) -> Option<&'static str> {
     let frames = kind.frames.len() as u64;
-    // One packet of the stack's own comes behind each kind, and passes.
+    // One packet of the test's own follows each kind, and passes.
     let [passed, dropped, non_ip, malformed, others] = counted;
     let too_many = kind
         .frames

@@ -1,4 +1,4 @@
-//! Every `EtherType`, with IP behind it in the ways that protocols have in common.
+//! Every `EtherType`, followed by IP in the common layouts of protocols.
 
 use ipblock_tests::{
     Daemon,
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::answers::apply;
 
-/// Frames between two questions, fewer than a device's queue has room for.
+/// Frames between two checks, fewer than the length of a device's queue.
 const CHUNK: usize = 128;
 
-/// What stands behind an `EtherType`, and for which ones Linux finds an IP packet there.
+/// The layout after an `EtherType`, and the types for which Linux finds an IP packet there.
 struct Variant {
     name: &'static str,
     before: &'static [u8],
@@ -56,8 +56,8 @@ fn variants() -> [Variant; 4] {
     ]
 }
 
-/// Sends a frame of every `EtherType`, and returns those whose packet the stack accepts. `judged` is
-/// asked after each chunk, with its number of frames.
+/// Sends a frame of every `EtherType`, and returns those whose packet the stack accepts. Calls
+/// `judged` after each chunk, with its number of frames.
 fn sweep(
     host: &Host,
     variant: &Variant,
@@ -110,7 +110,7 @@ fn expect_no_ether_type_to_hide_a_source(mode: &str) -> anyhow::Result<()> {
     for variant in variants() {
         let accepted = sweep(&host, &variant, |frames| {
             let [passed, dropped, non_ip, malformed, others] = counting.since_last()?;
-            // One packet of the stack's own passes.
+            // One packet of the test's own passes.
             let unseen = (passed, others);
             assert_eq!(unseen, (1, 0), "{}", variant.name);
             assert_eq!(dropped + non_ip + malformed, frames, "{}", variant.name);

@@ -1,5 +1,5 @@
-//! A daemon that refuses to start has changed nothing: no file, no directory, no row, no pin, and no
-//! map of a filter that another daemon looks after.
+//! A daemon that refuses to start has changed nothing: no file, no directory, no row, no pin, and
+//! no map of another daemon's filter.
 
 mod stage;
 
@@ -26,7 +26,7 @@ const ALL: &str = "-all,+bpf,+net_admin,+perfmon";
 /// A user without any rights.
 const SOMEBODY: u32 = 64_210;
 
-/// The live daemon goes on: it answers, and its filter judges.
+/// The live daemon continues: it answers, and its filter judges.
 fn assert_alive(stage: &Stage, sent: u64) -> anyhow::Result<()> {
     assert_eq!(status(&stage.scene.daemon)?.revision, 1);
     stage
@@ -191,7 +191,7 @@ fn a_start_without_the_rights_changes_nothing() -> anyhow::Result<()> {
     refused.privileges = of_user(ALL);
     refused.code = 5;
     refused.run(&stage)?;
-    // Whose bpffs everyone may look into, as on a host where it was mounted so.
+    // A bpffs that every user may read, as after an ordinary mount.
     let open = fs::Permissions::from_mode(0o755);
     fs::set_permissions(stage.scene.daemon.bpffs(), open)?;
     refused.run(&stage)?;
@@ -204,7 +204,7 @@ fn a_start_on_pins_of_others_changes_nothing() -> anyhow::Result<()> {
     let stage = Stage::new(root)?;
     let own = stage.other_bpffs.path().join("ipblock");
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
-    // A bpffs as it is without options: everyone may make directories in it, and one did.
+    // A bpffs mounted without options: every user may create directories in it, and one did.
     set(stage.other_bpffs.path(), 0o1777)?;
     as_user(stage.root, SOMEBODY, || fs::create_dir(&own))?;
     let said = &[
@@ -232,7 +232,7 @@ fn a_start_on_pins_of_others_changes_nothing() -> anyhow::Result<()> {
     let said = &["can be changed by other users"];
     Refused::at(&stage, "a mount in which everyone may rename", said).run(&stage)?;
     set(stage.other_bpffs.path(), 0o1777)?;
-    // A map of somebody else's in a shared map's place.
+    // A foreign map in place of a shared map.
     let shared = own.join("shared").join(ABI_VERSION.to_string());
     fs::create_dir_all(&shared)?;
     let foreign: Array<MapData, u64> = Array::create(3, 0)?;
@@ -240,7 +240,7 @@ fn a_start_on_pins_of_others_changes_nothing() -> anyhow::Result<()> {
     foreign.pin(&pin)?;
     let said = &["is not what ipblock pinned there", "hint: "];
     Refused::at(&stage, "a foreign map", said).run(&stage)?;
-    // The log that a killed daemon left is not copied back either.
+    // The log of a killed daemon is not copied back either.
     let mut killed = Refused::at(&stage, "a killed daemon's log", said);
     killed.state_dir = stage.at("killed");
     fs::create_dir(&killed.state_dir)?;
@@ -252,7 +252,7 @@ fn a_start_on_pins_of_others_changes_nothing() -> anyhow::Result<()> {
     }
     assert!(fs::metadata(killed.state_dir.join("ipblock.db-wal"))?.len() > 0);
     killed.run(&stage)?;
-    // And without it the start goes well.
+    // And without it the start succeeds.
     fs::remove_file(&pin)?;
     let mut started = Refused::at(&stage, "a start", &[]).command(&stage)?;
     let mut child = started.stderr(Stdio::null()).spawn()?;

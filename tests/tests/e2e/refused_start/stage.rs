@@ -1,4 +1,5 @@
-//! A live daemon with a filter, another one that is to be refused, and a comparison of all there is.
+//! A live daemon with a filter, another one that must be refused, and a comparison of the whole
+//! state.
 
 use std::{
     collections::BTreeMap,
@@ -74,17 +75,17 @@ fn add_files(path: &Path, found: &mut BTreeMap<PathBuf, Entry>) -> anyhow::Resul
     Ok(())
 }
 
-/// A live daemon with its filter, and another place for one that is to be refused.
+/// A live daemon with its filter, and separate paths for one that must be refused.
 pub(super) struct Stage {
     pub(super) root: Privileged,
     pub(super) scene: Scene,
-    /// Holds what the other daemon is given.
+    /// Contains the files of the other daemon.
     pub(super) elsewhere: TempDir,
     /// A bpffs of the other daemon's own.
     pub(super) other_bpffs: Bpffs,
 }
 
-/// Everything that there is, before and after.
+/// The whole state, before and after.
 #[derive(PartialEq, Eq)]
 struct Everything {
     files: BTreeMap<PathBuf, Entry>,
@@ -150,7 +151,7 @@ impl Stage {
     }
 }
 
-/// Runs on while its process is stopped: what the live daemon does by itself changes nothing then.
+/// Runs a function while the live daemon is stopped, so that its periodic work changes nothing.
 struct Stopped(Pid);
 
 impl Stopped {
@@ -167,7 +168,7 @@ impl Drop for Stopped {
     }
 }
 
-/// A start that has to be refused.
+/// A start that must be refused.
 pub(super) struct Refused {
     name: &'static str,
     /// What `setpriv` is given, when it runs under it.
@@ -181,7 +182,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// With places of its own, where nothing stands in the way.
+    /// With its own paths and without obstacles.
     pub(super) fn at(stage: &Stage, name: &'static str, said: &'static [&'static str]) -> Self {
         Self {
             name,
@@ -230,7 +231,7 @@ impl Refused {
         Ok(command)
     }
 
-    /// Runs it, and compares all that there is before with all that there is after.
+    /// Runs it, and compares the whole state before and after.
     pub(super) fn run(&self, stage: &Stage) -> anyhow::Result<()> {
         let mut command = self.command(stage)?;
         let stopped = Stopped::stop(stage.scene.daemon.pid().context("a live daemon")?)?;

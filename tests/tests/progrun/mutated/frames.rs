@@ -140,7 +140,7 @@ fn ipv6(source: Ipv6Addr, random: &mut Random) -> Ipv6 {
     packet
 }
 
-/// A frame of another protocol, or of one with nothing of it behind.
+/// A frame of another protocol, or of one without its content.
 fn other(random: &mut Random) -> Vec<u8> {
     let ether_type = *random.one_of(&ETHER_TYPES).unwrap();
     let length = random.below(64);
@@ -157,7 +157,7 @@ fn noise(random: &mut Random) -> Vec<u8> {
         .map(|_| random.next().to_le_bytes()[0])
         .collect();
     let mut at = 12;
-    // Noise with an `EtherType` in front goes further.
+    // Noise after a valid `EtherType` gets further.
     while random.below(4) > 0 && at + 4 <= bytes.len() {
         let ether_type = random.one_of(&ETHER_TYPES).unwrap().to_be_bytes();
         bytes.splice(at..at + 2, ether_type);

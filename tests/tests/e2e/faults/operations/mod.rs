@@ -53,20 +53,20 @@ pub(crate) trait Operation {
     fn name(&self) -> &'static str;
     /// The steps that it takes, besides those of the store.
     fn steps(&self) -> Vec<Step>;
-    /// Makes ready for it; nothing is injected yet.
+    /// Prepares for it; nothing is injected yet.
     fn prepare(&mut self, stage: &mut Stage) -> anyhow::Result<()>;
-    /// Does it.
+    /// Executes it.
     fn act(&mut self, stage: &mut Stage) -> anyhow::Result<Told>;
-    /// Asserts that it was done or was not, and that it was when that was told. The daemon runs.
+    /// Asserts that it was done or not, and done if it was reported as done. The daemon runs.
     fn verify(&mut self, stage: &mut Stage, told: Told) -> anyhow::Result<()>;
 }
 
-/// What a command has been told; who is not told is told so.
+/// Interprets the result of a command; a command without an answer learned nothing.
 fn what_was_told(stage: &Stage, output: &CtlOutput) -> anyhow::Result<Told> {
     if output.code == 0 {
         return Ok(Told::Done);
     }
-    // What the daemon does by itself may have reached the step first.
+    // The daemon's periodic work may have reached the step first.
     if output.code == 4 && stage.daemon.fault().is_reached() {
         return Ok(Told::Nothing);
     }

@@ -19,21 +19,21 @@ const START: [Step; 9] = [
     Step::StartCleared,
 ];
 
-/// A daemon starts on what another one has left.
+/// A daemon starts with what another one has left.
 pub(crate) struct Start {
     kind: StartKind,
     generations: Vec<u64>,
     number: u64,
 }
 
-/// What it finds.
+/// The state that it finds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StartKind {
     /// Its own program.
     Same,
-    /// Another program of the same ABI: one with another log level.
+    /// Another program of the same ABI, with another log level.
     OtherProgram,
-    /// Maps that programs share are gone, and have to be made anew.
+    /// Shared maps are missing and must be recreated.
     WithoutSharedMaps,
 }
 

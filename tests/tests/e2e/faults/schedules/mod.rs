@@ -1,12 +1,13 @@
-//! Random schedules: four clients change bans, allow lists, rules, zones and interfaces at once, while
-//! the daemon is held at fault points.
+//! Random schedules: four clients change bans, allow lists, rules, zones and interfaces
+//! concurrently, while the daemon is held at fault points.
 //!
-//! Two things hold: at no moment is a guarded address dropped that nobody forced, which packets of it
-//! show, and what a client was told is in force, by a model of what may be so ([`model`]).
+//! Two properties are checked. A protected address is never dropped unless that was forced, which
+//! its packets show. And every change that was reported as done is in force, according to a model
+//! of the possible states ([`model`]).
 //!
-//! `IPBLOCK_SCHEDULES` says how many, `IPBLOCK_SCHEDULES_SEED` which is the first. A failure names its
-//! seed. A schedule of that seed does the same operations with the same pauses; the kernel and the
-//! scheduler of the machine still have their say, so it may take some repetitions to see it again.
+//! `IPBLOCK_SCHEDULES` is their number, `IPBLOCK_SCHEDULES_SEED` the first seed. A failure reports
+//! its seed. A schedule with that seed repeats the same operations with the same pauses. The kernel
+//! and the scheduler still differ, so it may take several runs to reproduce a failure.
 
 mod model;
 mod operations;
@@ -36,14 +37,15 @@ use super::{
     stage::Flow,
 };
 
-/// How many schedules are run when nothing else is said; `cargo xtask reliability` says more.
+/// Default number of schedules; `cargo xtask reliability` uses more.
 const SCHEDULES: u64 = 150;
 const SEED: u64 = 14;
 const CLIENTS: usize = 4;
-/// No schedule takes this long unless it hangs.
+/// A longer schedule hangs.
 const HANGS: Duration = Duration::from_mins(1);
 
-/// Where the daemon is held. More often where it has been judged: what comes then is the question.
+/// Where the daemon is held. More often after it has judged a change: the concurrent changes of
+/// that moment are of interest.
 const HOLDS: [Step; 16] = [
     Step::Judged,
     Step::Judged,
@@ -63,17 +65,17 @@ const HOLDS: [Step; 16] = [
     Step::BanWritten,
 ];
 
-/// What one client does: each operation after a pause.
+/// The operations of one client, each after a pause.
 type Program = Vec<(Duration, Operation)>;
 
-/// Where the daemon is held, at the how-manieth time, and for how long.
+/// Where the daemon is held, at which occurrence, and for how long.
 type Hold = (Step, u64, Duration);
 
-/// A schedule, made of its seed.
+/// A schedule, generated from its seed.
 struct Schedule {
     programs: [Program; CLIENTS],
     holds: Vec<Hold>,
-    /// The ruleset that it starts with, when all bans and interfaces go before it.
+    /// The initial ruleset, after all bans and interfaces were removed.
     start: Option<Facts>,
     force: bool,
 }
@@ -93,7 +95,7 @@ impl Schedule {
         });
         let mut holds: Vec<Hold> = holds.collect();
         let mut start = (random.below(3) == 0).then(|| some_start(random));
-        // Half of them are duels: a ban and another change, which are harmless one by one.
+        // Half of them are duels: a ban and another change, each harmless alone.
         if random.below(2) == 0 {
             let zone = [None, Some("default")][random.below(2)];
             start = Some([Key::Allow(zone)].into());
@@ -119,12 +121,12 @@ impl Schedule {
     }
 }
 
-/// At most so many milliseconds.
+/// At most this number of milliseconds.
 fn millis(random: &mut Random, most: usize) -> Duration {
     Duration::from_micros(random.below(1000 * most) as u64) * patience()
 }
 
-/// Rules of some clients, and the guarded address on one allow list or both.
+/// Rules of some clients, and the protected address on one allow list or both.
 fn some_start(random: &mut Random) -> Facts {
     let both = [None, Some("default")];
     let allow = [&both[..1], &both[1..], &both][random.below(3)].iter();
@@ -135,7 +137,7 @@ fn some_start(random: &mut Random) -> Facts {
         .collect()
 }
 
-/// Does a schedule; returns when every client was answered.
+/// Runs a client; returns when all its operations were answered.
 async fn play(schedule: &Schedule, shared: &Arc<Shared>, fault: &FaultFile) -> anyhow::Result<()> {
     let are_done = Arc::new(AtomicBool::new(false));
     let holding = tokio::spawn(hold(
@@ -164,7 +166,7 @@ async fn play(schedule: &Schedule, shared: &Arc<Shared>, fault: &FaultFile) -> a
     outcome
 }
 
-/// Holds the daemon where it should be, one hold after the other.
+/// Holds the daemon at the scheduled steps, one after the other.
 async fn hold(fault: FaultFile, holds: Vec<Hold>, are_done: Arc<AtomicBool>) -> anyhow::Result<()> {
     for (step, count, pause) in holds {
         fault.hold_at(step.name(), count)?;
@@ -179,7 +181,7 @@ async fn hold(fault: FaultFile, holds: Vec<Hold>, are_done: Arc<AtomicBool>) -> 
     Ok(())
 }
 
-/// Plays a schedule and asserts what has to hold.
+/// Runs a schedule and asserts the properties.
 async fn run(world: &World, seed: u64, tally: &mut Tally) -> anyhow::Result<()> {
     let mut random = Random::new(seed);
     let schedule = Schedule::of(&mut random);
@@ -223,7 +225,8 @@ async fn run(world: &World, seed: u64, tally: &mut Tally) -> anyhow::Result<()> 
     finish_staged(world, &client, &mut random).await
 }
 
-/// Deploys or drops what is left staged, so that the next schedule is not refused for it too often.
+/// Deploys or discards the remaining staged edits, so that the next schedule is not refused too
+/// often because of them.
 async fn finish_staged(
     world: &World,
     client: &ipblock_api::client::Client,
@@ -288,7 +291,7 @@ fn four_clients_at_once_never_cut_the_guarded_off_and_get_what_they_are_told() -
         "{schedules} schedules from seed {first} in {:?}; done and refused: {tally:?}",
         begun.elapsed()
     );
-    // What could not succeed, or could not be refused, would prove nothing.
+    // An operation that could never succeed, or never be refused, would prove nothing.
     if schedules >= SCHEDULES {
         let names = [
             "ban of the guarded",

@@ -1,4 +1,4 @@
-//! What clients were told, and what may be so afterwards.
+//! What was reported to clients, and the possible states afterwards.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 /// The address that the guard protects: a default gateway.
 pub(super) const GUARDED: &str = "192.0.2.2";
-/// Prefixes that are banned with it.
+/// Prefixes that are banned and contain it.
 pub(super) const OF_GUARDED: [&str; 2] = ["192.0.2.2/32", "192.0.2.0/29"];
 /// An address for each client to ban.
 pub(super) const BANNED: [&str; 4] = [
@@ -18,23 +18,23 @@ pub(super) const BANNED: [&str; 4] = [
 ];
 /// A rule for each client.
 pub(super) const RULES: [&str; 4] = ["own-1", "own-2", "own-3", "own-4"];
-/// The rule that blocks the guarded address.
+/// The rule that blocks the protected address.
 pub(super) const CUT: &str = "cut";
 /// Both zones. The first interface is always in `default`.
 pub(super) const ZONES: [&str; 2] = ["default", "dmz"];
 
-/// One thing that a change decides.
+/// A fact that a change decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// Whether this prefix is banned.
     Ban(&'static str),
-    /// Whether the guarded address is on the allow list of this zone, or on the global one.
+    /// Whether the protected address is on the allow list of this zone, or on the global one.
     Allow(Option<&'static str>),
     /// Whether there is a rule of this name.
     Rule(&'static str),
     /// The default of the zone `dmz`: `on` is drop.
     DropsByDefault,
-    /// Whether the second interface is attached to this zone; to no other then.
+    /// Whether the second interface is attached to this zone; it is in no other then.
     Attached(&'static str),
 }
 
@@ -51,10 +51,10 @@ impl Key {
     }
 }
 
-/// What is so; a key that is absent is off.
+/// The state; an absent key is off.
 pub(super) type Facts = BTreeSet<Key>;
 
-/// A change that was reported as done: begun and answered at these times.
+/// A change that was reported as done, with the times of its request and its answer.
 #[derive(Clone, Copy, Debug)]
 struct Event {
     on: bool,
@@ -62,17 +62,17 @@ struct Event {
     answered: Instant,
 }
 
-/// What was reported as done in one schedule.
+/// The changes reported as done in one schedule.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     events: BTreeMap<Key, Vec<Event>>,
-    /// When edits were answered, and when deploys began that were reported as done.
+    /// Times of answered edits, and of the requests for deploys that were reported as done.
     edited: Option<Instant>,
     deploy_begun: Option<Instant>,
 }
 
 impl Told {
-    /// That a request which began then has made this so.
+    /// Records that a request at this time has set this fact.
     pub(super) fn add(&mut self, key: Key, on: bool, begun: Instant) {
         let answered = Instant::now();
         let event = Event {
@@ -83,17 +83,17 @@ impl Told {
         self.events.entry(key).or_default().push(event);
     }
 
-    /// That an edit was staged.
+    /// Records that an edit was staged.
     pub(super) fn staged(&mut self) {
         self.edited = Some(Instant::now());
     }
 
-    /// That a deploy which began then is done.
+    /// Records that a deploy requested at this time is done.
     pub(super) fn deployed(&mut self, begun: Instant) {
         self.deploy_begun = self.deploy_begun.max(Some(begun));
     }
 
-    /// Whether something may be staged that nothing has deployed.
+    /// Whether there may be a staged edit that was not deployed.
     pub(super) fn may_be_staged(&self, before: bool) -> bool {
         match (self.edited, self.deploy_begun) {
             (edited, Some(begun)) => edited.is_some_and(|edited| edited > begun),
@@ -101,8 +101,8 @@ impl Told {
         }
     }
 
-    /// Where `after` is not what was told. What was told last decides; of what was told at the same
-    /// time, either.
+    /// Returns where `after` contradicts the reports. The last report decides; of concurrent
+    /// reports, either may.
     pub(super) fn contradictions(&self, before: &Facts, after: &Facts) -> Vec<String> {
         let keys: BTreeSet<Key> = before
             .iter()
@@ -136,7 +136,7 @@ impl Told {
     }
 }
 
-/// Whether a zone drops the guarded address, by a naive look at what is so.
+/// Whether a zone drops the protected address, by a naive evaluation of the state.
 pub(super) fn drops_guarded(facts: &Facts, zone: &'static str) -> bool {
     let is_allowed = facts.contains(&Key::Allow(None)) || facts.contains(&Key::Allow(Some(zone)));
     let is_banned = OF_GUARDED
@@ -158,7 +158,7 @@ fn what_was_told_last_decides_and_of_two_at_once_either_may() {
     told.add(key, true, begun);
     assert_eq!(told.contradictions(&off, &off).len(), 1);
     assert!(told.contradictions(&off, &on).is_empty());
-    // Begun before the other was answered.
+    // Requested before the other was answered.
     told.add(key, false, begun);
     for after in [&on, &off] {
         assert!(told.contradictions(&off, after).is_empty());

@@ -1,4 +1,4 @@
-//! What the clients of a schedule do.
+//! The operations of a schedule's clients.
 
 use std::{
     collections::BTreeMap,
@@ -22,27 +22,27 @@ use super::model::{BANNED, CUT, Facts, GUARDED, Key, OF_GUARDED, RULES, Told, ZO
 /// One operation of a client.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    /// A prefix is banned, or its ban is lifted.
+    /// Bans a prefix, or removes its ban.
     Ban(&'static str, bool),
-    /// Something of the staged ruleset is switched on or off, and perhaps deployed.
+    /// Changes a fact of the staged ruleset, and perhaps deploys it.
     Edit { key: Key, on: bool, deploy: bool },
-    /// What is staged is deployed.
+    /// Deploys the staged ruleset.
     Deploy,
-    /// A ruleset file in which this is on.
+    /// Applies a ruleset file with this fact.
     Apply(Facts),
-    /// The second interface comes into this zone.
+    /// Attaches the second interface to this zone.
     Attach(&'static str),
-    /// It is taken off.
+    /// Detaches it.
     Detach,
 }
 
-/// How often each kind of operation was done and refused.
+/// Number of completed and refused operations per kind.
 pub(super) type Tally = BTreeMap<&'static str, [u64; 2]>;
 
-/// What all clients of a schedule share.
+/// The state that all clients of a schedule share.
 pub(super) struct Shared {
     pub(super) socket: PathBuf,
-    /// The interface that comes and goes.
+    /// The interface that is attached and detached.
     pub(super) interface: String,
     pub(super) told: Mutex<Told>,
     pub(super) tally: Mutex<Tally>,
@@ -51,7 +51,7 @@ pub(super) struct Shared {
 }
 
 impl Operation {
-    /// Any.
+    /// Any operation.
     pub(super) fn some(random: &mut Random, client: usize) -> Self {
         match random.below(12) {
             0 => Self::Ban(BANNED[client], true),
@@ -80,7 +80,7 @@ impl Operation {
         }
     }
 
-    /// One that by itself, or with another one at the same time, would drop the guarded address.
+    /// One that would drop the protected address, alone or together with another one.
     pub(super) fn against(random: &mut Random) -> Self {
         let edit = |key, on| Self::Edit {
             key,
@@ -101,7 +101,8 @@ impl Operation {
         }
     }
 
-    /// One that drops the guarded address when it is banned too, and is allowed by this list alone.
+    /// One that drops the protected address if that is banned too, and is allowed only by this
+    /// list.
     pub(super) fn against_ban(random: &mut Random, allowed_in: Option<&'static str>) -> Self {
         match random.below(4) {
             0 => Self::Apply(Facts::new()),
@@ -141,12 +142,12 @@ fn is_of_another(key: Key, client: usize) -> bool {
 }
 
 impl Shared {
-    /// A connection for each request, as `ipblock-ctl` has one.
+    /// Uses one connection per request, like `ipblock-ctl`.
     pub(super) fn client(&self) -> Client {
         Client::new(self.socket.clone())
     }
 
-    /// Does it, and writes down what was told.
+    /// Executes it, and records the report.
     pub(super) async fn carry_out(&self, operation: &Operation) -> anyhow::Result<()> {
         let begun = Instant::now();
         let client = self.client();
@@ -210,7 +211,7 @@ impl Shared {
         Ok(done)
     }
 
-    /// Whether it was done; a refusal is an answer too, a failure is not.
+    /// Returns whether it was done; a refusal is an answer too, but a failure is not.
     fn told<T: Serialize>(
         &self,
         answer: Result<T, ClientError>,
@@ -240,7 +241,7 @@ impl Shared {
     }
 }
 
-/// A request as a client sends it: fields that it does not know stay as they are by default.
+/// Builds a request as a client does: unknown fields have their defaults.
 pub(super) fn read<T: serde::de::DeserializeOwned>(request: Value) -> anyhow::Result<T> {
     Ok(serde_json::from_value(request)?)
 }
@@ -265,7 +266,7 @@ fn edit(key: Key, on: bool) -> anyhow::Result<Value> {
     })
 }
 
-/// What a rule matches.
+/// Returns the match of a rule.
 pub(super) fn matched(rule: &str) -> anyhow::Result<String> {
     if rule == CUT {
         return Ok(GUARDED.to_owned());
@@ -277,7 +278,7 @@ pub(super) fn matched(rule: &str) -> anyhow::Result<String> {
     Ok(format!("203.0.113.{number}"))
 }
 
-/// A ruleset file in which this is on.
+/// Returns a ruleset file with this fact.
 pub(super) fn ruleset(facts: &Facts) -> String {
     let allow = |zone| {
         let on = facts.contains(&Key::Allow(zone));

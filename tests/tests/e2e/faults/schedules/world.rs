@@ -1,4 +1,4 @@
-//! The daemon of all schedules, the traffic of the guarded address, and what is so.
+//! The daemon of all schedules, the traffic of the protected address, and the present state.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::scenario::marked;
 
-/// Between two packets of the guarded address on each interface.
+/// Delay between two packets of the protected address on each interface.
 const PAUSE: Duration = Duration::from_micros(300);
 /// Markers of packets that must pass, and of those that may be dropped.
 const GUARDED_MARKER: u64 = 1;
@@ -38,7 +38,7 @@ pub(super) struct World {
     pairs: [VethPair; 2],
 }
 
-/// What is so.
+/// The present state.
 pub(super) struct Found {
     /// With staged edits applied.
     pub(super) edited: Facts,
@@ -48,7 +48,7 @@ pub(super) struct Found {
     pub(super) problems: Vec<String>,
 }
 
-/// A thread that sends packets from the guarded address to both interfaces.
+/// A thread that sends packets from the protected address to both interfaces.
 struct Traffic {
     shared: Arc<Flow>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
@@ -59,7 +59,7 @@ struct Flow {
     stop: AtomicBool,
     /// Whether it may be dropped.
     is_free: AtomicBool,
-    /// Held while a packet of each interface is sent.
+    /// Locked while a packet is sent to each interface.
     sending: Mutex<()>,
     /// Packets to the first interface that must pass, and all packets.
     guarded: AtomicU64,
@@ -89,22 +89,22 @@ impl World {
         })
     }
 
-    /// The interface that comes and goes.
+    /// The interface that is attached and detached.
     pub(super) fn second(&self) -> &str {
         &self.pairs[1].host.interface
     }
 
-    /// Lets the guarded address be dropped, or not any more.
+    /// Allows or forbids that the protected address is dropped.
     pub(super) fn set_free(&self, is_free: bool) {
         let flow = &self.traffic.shared;
         let _between = flow.sending.lock().unwrap_or_else(PoisonError::into_inner);
         flow.is_free.store(is_free, Ordering::Relaxed);
-        // What was sent before has been judged: a veth device hands it over at once.
+        // Packets sent earlier have been judged: a veth device delivers them at once.
         thread::sleep(Duration::from_millis(2) * patience());
     }
 
-    /// Back to where nothing is staged or banned, the second interface is on none, and a ruleset with
-    /// these facts is deployed.
+    /// Resets: no staged edits or bans, the second interface is detached, and a ruleset with these
+    /// facts is deployed.
     pub(super) async fn reset(&self, client: &Client, start: &Facts) -> anyhow::Result<()> {
         client.discard().await?;
         let bans = client.bans(BansQuery::default()).await?;
@@ -126,7 +126,7 @@ impl World {
         Ok(())
     }
 
-    /// What the daemon says.
+    /// Returns the daemon's state.
     pub(super) async fn found(&self, client: &Client) -> anyhow::Result<Found> {
         let status = client.status().await?;
         let bans = client.bans(BansQuery::default()).await?;
@@ -160,8 +160,8 @@ impl World {
         })
     }
 
-    /// Asserts that the kernel agrees, and that each address has the fate that a naive look at
-    /// what is so gives it.
+    /// Asserts that the kernel agrees, and that each address has the verdict of a naive evaluation
+    /// of the state.
     pub(super) async fn assert_judged(&self, client: &Client, facts: &Facts) -> anyhow::Result<()> {
         let mut expected = vec![(GUARDED.to_owned(), None)];
         for prefix in BANNED {
@@ -193,7 +193,7 @@ impl World {
         Ok(())
     }
 
-    /// Every packet that had to pass has arrived; how many there were in all.
+    /// Asserts that every packet that had to pass has arrived; returns the total number of packets.
     pub(super) fn finish(mut self) -> anyhow::Result<u64> {
         self.traffic.end()?;
         let flow = &self.traffic.shared;
@@ -207,7 +207,7 @@ impl World {
         Ok(flow.all.load(Ordering::Relaxed))
     }
 
-    /// What all clients of a schedule share.
+    /// Returns the state that all clients of a schedule share.
     pub(super) fn shared(&self, force: bool) -> Shared {
         Shared {
             socket: self.daemon.socket(),
@@ -264,7 +264,7 @@ impl Drop for Traffic {
     }
 }
 
-/// How many packets were dropped in all; only the guarded address sends any.
+/// Returns the total number of dropped packets; only the protected address sends any.
 pub(super) async fn dropped(client: &Client) -> anyhow::Result<u64> {
     Ok(client.counters().await?.totals.dropped.packets)
 }
