@@ -33,7 +33,6 @@ fn future() -> u64 {
 
 /// Returns a zone in which one source has a chain of these classes: verdict and deadline. The first
 /// has id 1, the next 2, and so on; nothing follows the last.
-/// has id 1, the next 2, and so on; nothing follows the last.
 fn zone_with_chain(root: Privileged, default_drop: bool, chain: &[(ClassVerdict, u64)]) -> Zone {
     let mut fixture = Fixture::empty();
     fixture.default_drop = default_drop;

@@ -69,7 +69,6 @@ pub(crate) fn layers() -> impl Iterator<Item = &'static str> {
 
 /// Checks the manifests of the workspace. Test code is exempt: a test of the client may start a
 /// daemon.
-/// daemon.
 pub(crate) fn check() -> Result<Vec<Violation>> {
     let mut metadata = cargo();
     metadata.current_dir(root()).args([
