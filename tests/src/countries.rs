@@ -46,7 +46,7 @@ impl Range {
         moved(self.first, n.into()).filter(|address| *address <= self.last)
     }
 
-    /// Its first and last address, and those beside it.
+    /// Its first and last address, and their neighbours outside.
     pub fn edges(&self) -> impl Iterator<Item = IpAddr> {
         let outside = [moved(self.first, -1), moved(self.last, 1)];
         let inside = [self.first, self.last];

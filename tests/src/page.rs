@@ -5,7 +5,7 @@
 //! - ```` ```sh ```` is a script. It is to end with 0, and with N in ```` ```sh exit=N ````. The
 //!   scripts of a page follow each other in one directory.
 //! - ```` ```text ```` is output of the script before it, standard output and standard error as they
-//!   come. Each of its lines has to appear, in order; other lines may stand between them. `…` stands
+//!   come. Each of its lines has to appear, in order; other lines may be between them. `…` stands
 //!   for anything within a line, and runs of spaces for each other, so that the width of a column
 //!   does not matter.
 //! - ```` ```toml ```` is only shown.

@@ -119,7 +119,7 @@ enum End {
     StillGrowing,
 }
 
-/// Builds and runs the targets; fails when a property does not hold.
+/// Builds and runs the targets; fails if a property fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let all = names()?;
     for name in &options.targets {

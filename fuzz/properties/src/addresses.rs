@@ -34,7 +34,7 @@ pub fn addresses(data: &[u8]) {
     check_range_of_bytes(data);
 }
 
-/// Returns what the argument stands for.
+/// Returns the prefixes of the argument.
 fn check_argument(text: &str) -> Vec<IpNet> {
     let expected = read(text);
     let elements = parse_elements(text);

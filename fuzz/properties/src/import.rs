@@ -88,7 +88,7 @@ fn check_bounds(parsed: &Parsed, content: &[u8]) {
         let address = element.prefix.addr();
         let is_single = element.prefix.prefix_len() == 128;
         assert!(!is_single || address.to_canonical() == address);
-        // A byte that is no UTF-8 becomes three.
+        // A byte that is not UTF-8 becomes three.
         assert!(element.note.len() <= 3 * content.len());
     }
 }

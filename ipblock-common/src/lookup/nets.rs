@@ -24,8 +24,8 @@ pub const ROOTS: u32 = 1 << ROOT_BITS;
 /// The root of all IPv6 addresses outside `2000::/3`, which contains nearly all nets.
 pub const OUTER_ROOT_V6: u32 = 2 * ROOTS;
 
-/// Lines between a root or door and a class, at most. With eight ways each, they could tell more
-/// than all 2^32 values apart.
+/// Lines between a root or door and a class, at most. With eight ways each, they could distinguish
+/// more than all 2^32 values.
 pub const LEVELS: u32 = 11;
 
 /// Doors that a lookup reads at most.

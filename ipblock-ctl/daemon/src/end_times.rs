@@ -1,14 +1,14 @@
 //! Ends on the clocks of this boot.
 //!
-//! The kernel goes by the boot clock, which runs through suspend and is never set. An end that was
-//! given as a duration stays where it is on it; one that was given as a time moves with the wall
-//! clock. Over a reboot wall time counts for both.
+//! The kernel uses the boot clock, which includes suspend and is never set. An end that was given
+//! as a duration is fixed on this clock; one that was given as a time moves with the wall clock.
+//! After a reboot both use wall time.
 
 use ipblock_datapath::clock::{Now, boot_id};
 use ipblock_store::{BootEnd, End};
 use jiff::{SignedDuration, Timestamp, Unit};
 
-/// The end of a duration that begins now; `None` when it is beyond what a time can say.
+/// Returns the end of a duration that begins now; `None` if it exceeds the range of times.
 pub(super) fn after(seconds: u64, now: &Now) -> Option<End> {
     let length = SignedDuration::from_secs(i64::try_from(seconds).ok()?);
     Some(End {
@@ -22,7 +22,7 @@ pub(super) fn after(seconds: u64, now: &Now) -> Option<End> {
     })
 }
 
-/// Where an end is on this boot's clock, in nanoseconds of `CLOCK_BOOTTIME`; never 0.
+/// Returns an end in nanoseconds of `CLOCK_BOOTTIME`; never 0.
 pub(super) fn deadline_ns(end: &End, now: &Now) -> u64 {
     match &end.boot {
         Some(boot) if boot.boot_id == boot_id() => boot.deadline_ns.max(1),
@@ -30,7 +30,7 @@ pub(super) fn deadline_ns(end: &End, now: &Now) -> u64 {
     }
 }
 
-/// Where an end is on the wall clock as it goes now.
+/// Returns an end in present wall time.
 fn wall(end: &End, now: &Now) -> Timestamp {
     match &end.boot {
         Some(boot) if boot.boot_id == boot_id() => now.wall_at(boot.deadline_ns),
@@ -38,15 +38,16 @@ fn wall(end: &End, now: &Now) -> Timestamp {
     }
 }
 
-/// The same for people, in whole milliseconds: as it was given unless a clock was set meanwhile. It
-/// would differ between two readings otherwise, because the clocks are not read at the same instant.
+/// Returns an end for people, in whole milliseconds: as it was given unless a clock was set
+/// meanwhile. It would differ between two readings otherwise, because the clocks are not read at
+/// the same moment.
 pub(super) fn displayed(end: &End, now: &Now) -> Timestamp {
     let reckoned = wall(end, now);
     let moved = reckoned.duration_since(end.wall).abs() >= SignedDuration::from_secs(1);
     to_millisecond(if moved { reckoned } else { end.wall })
 }
 
-/// A time for people; what is finer the store does not keep all of.
+/// Rounds a time for people; the store does not keep finer parts exactly.
 pub(super) fn to_millisecond(time: Timestamp) -> Timestamp {
     time.round(Unit::Millisecond).unwrap_or(time)
 }
@@ -56,20 +57,20 @@ pub(super) fn follows_wall(end: &End) -> bool {
     !matches!(&end.boot, Some(boot) if boot.boot_id == boot_id())
 }
 
-/// A wall clock that has moved by less, in nanoseconds, was not set.
+/// A smaller movement of the wall clock, in nanoseconds, is not a step.
 const STEP_NS: u128 = 1_000_000_000;
 
-/// How far the wall clock is from the boot clock, in nanoseconds.
+/// Returns the difference between wall clock and boot clock, in nanoseconds.
 pub(super) fn wall_offset(now: &Now) -> i128 {
     now.wall.as_nanosecond() - i128::from(now.boot_ns)
 }
 
-/// Whether the wall clock was set between two offsets.
+/// Whether there was a step of the wall clock between two offsets.
 pub(super) fn is_a_step(before: i128, after: i128) -> bool {
     after.abs_diff(before) > STEP_NS
 }
 
-/// Some moment, for tests: 5 s after boot at the beginning of 2026.
+/// A moment for tests: 5 s after boot at the beginning of 2026.
 #[cfg(test)]
 pub(super) fn some_moment() -> Now {
     Now {

@@ -3,11 +3,11 @@
 use super::word::words;
 
 words! {
-    /// What an alert tells of.
+    /// The kind of an alert.
     pub enum AlertKind {
         /// The first hit of a source in a window.
         First = "first",
-        /// More packets of a source that an earlier alert told of.
+        /// The other packets of a source that an earlier alert reported.
         Aggregate = "aggregate",
     }
 }

@@ -3,7 +3,7 @@
 
 /// Declares such an enumeration, and what reads and writes its words.
 ///
-/// `or "auto" in asked` adds a module for an option of it: there the word stands for none.
+/// `or "auto" in asked` adds a module for an option of it: there the word means `None`.
 #[macro_export]
 macro_rules! words {
     (
@@ -34,7 +34,7 @@ macro_rules! words {
                 value.map_or($none, $name::as_str)
             }
 
-            /// The value that a word stands for.
+            /// Returns the value of a word.
             pub fn parse(text: &str) -> Result<Option<$name>, String> {
                 let found = WORDS.iter().find(|(_, word)| *word == text);
                 let none_of = || $crate::word::none_of(text, &[$none, $($word),+]);

@@ -26,7 +26,7 @@ impl Author {
         }
     }
 
-    /// The daemon, for actions that nobody requested.
+    /// The daemon, for actions without a request.
     #[must_use]
     pub fn daemon() -> Self {
         Self::user(0, "ipblockd")

@@ -103,7 +103,7 @@ fn group(text: &mut String, left: f64, top: f64, case: &Judged) {
     ];
     let bars = PROGRAMS.into_iter().zip(values);
     let bars = bars.filter_map(|((_, colour), values)| Some((colour, values?)));
-    // Without a hash they stand in the middle.
+    // Without a hash they are in the middle.
     let first = if times.hash.is_some() { 0.0 } else { BAR / 2.0 };
     for (index, (colour, values)) in (0_u32..).zip(bars) {
         let median = Quartiles::of(values).median;

@@ -166,7 +166,7 @@ fn the_plot_is_well_formed_and_all_of_it_is_in_view() {
         if !tag.ends_with('/') {
             open.push(name);
         }
-        // Every other piece between quotation marks is a value, and what stands before it its name.
+        // Every other piece between quotation marks is a value, and the part before it is its name.
         let pieces: Vec<_> = tag.split('"').collect();
         assert!(pieces.len() % 2 == 1, "{tag}");
         let attributes = pieces.chunks_exact(2);

@@ -19,7 +19,7 @@ const DONT_FRAGMENT: u16 = 0x4000;
 /// "More fragments", in the fragment field.
 const MORE_FRAGMENTS: u16 = 0x2000;
 
-/// An IPv4 packet; UDP from port 5000 to 53 unless told otherwise.
+/// An IPv4 packet; UDP from port 5000 to 53 by default.
 #[derive(Clone, Debug)]
 pub struct Ipv4 {
     source: Ipv4Addr,
@@ -71,7 +71,7 @@ impl Ipv4 {
         self
     }
 
-    /// With so many 32-bit words of no-operation options, at most 10.
+    /// With `words` 32-bit words of no-operation options, at most 10.
     #[must_use]
     pub fn options(mut self, words: u8) -> Self {
         self.option_words = words;
@@ -92,7 +92,7 @@ impl Ipv4 {
         self
     }
 
-    /// As the fragment at `offset` (in units of 8 bytes); the payload is what stands in it, as it is.
+    /// As the fragment at `offset` (in units of 8 bytes); the payload is its unchanged content.
     #[must_use]
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
         self.fragment = offset | if more { MORE_FRAGMENTS } else { 0 };
@@ -137,7 +137,7 @@ impl Network for Ipv4 {
     }
 }
 
-/// An IPv6 packet; UDP from port 5000 to 53 unless told otherwise.
+/// An IPv6 packet; UDP from port 5000 to 53 by default.
 #[derive(Clone, Debug)]
 pub struct Ipv6 {
     source: Ipv6Addr,

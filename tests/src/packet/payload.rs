@@ -155,12 +155,12 @@ impl Payload {
     }
 }
 
-/// A marker as it stands in a frame.
+/// The bytes of a marker in a frame.
 pub(super) fn marker_bytes(marker: u64) -> impl Iterator<Item = u8> {
     MAGIC.into_iter().chain(marker.to_be_bytes())
 }
 
-/// The marker that a received frame carries, wherever it stands.
+/// The marker in a received frame, at any position.
 #[must_use]
 pub fn marker_in(frame: &[u8]) -> Option<u64> {
     let at = frame

@@ -128,7 +128,7 @@ impl Backup {
         fs::write(&path, &self.sound)?;
         let connection = Connection::open(&path)?;
         connection.execute_batch("PRAGMA ignore_check_constraints = 1; PRAGMA foreign_keys = 0")?;
-        // What SQLite itself refuses is no damage.
+        // SQLite itself rejected the value, so nothing is damaged.
         let is_changed = connection.execute(sql, [value]).is_ok();
         connection.close().map_err(|(_, error)| error)?;
         let path = path.to_str().context("a path")?.to_owned();

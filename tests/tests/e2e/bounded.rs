@@ -87,7 +87,7 @@ fn ruleset() -> String {
     )
 }
 
-/// A daemon that holds much.
+/// A daemon with much data.
 struct Laden {
     scene: Scene,
     socket: PathBuf,

@@ -68,7 +68,7 @@ action = "block"
 match = ["198.51.100.128/25", "2001:db8:2::/48"]
 "#;
 
-/// The two rulesets; their own rules stand on other sides of the common ones.
+/// The two rulesets; their own rules are on opposite sides of the common ones.
 fn rulesets() -> [String; 2] {
     [
         format!("{COMMON}{ONLY_FIRST}"),

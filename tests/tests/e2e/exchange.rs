@@ -212,7 +212,7 @@ fn a_set_that_has_grown_is_loaded_again() -> anyhow::Result<()> {
         return Ok(());
     }
     let directory = tempfile::tempdir()?;
-    // One more than ipset makes a set for unless told otherwise, and few again.
+    // One more than ipset's default capacity, and few again.
     for size in [3, 65_537, 70_000, 3_u32] {
         let mut feed = String::new();
         for index in 0..size {

@@ -180,7 +180,7 @@ fn a_ban_does_not_cut_the_operator_off() -> anyhow::Result<()> {
     let forced = [&remove[..], &["--force"]].concat();
     let forced = scene.daemon.ctl_through(&ssh, &forced, "")?;
     assert_eq!(forced.code, 0, "{forced:?}");
-    // It is dropped already, so a new end of the ban cuts nobody off.
+    // It is dropped already, so a new end of the ban cuts off no one.
     scene.daemon.ctl_through(&ssh, ban, "")?.ok()?;
     Ok(())
 }

@@ -88,7 +88,7 @@ fn an_interface_that_went_and_came_back_is_attached_again() -> anyhow::Result<()
     let netns = [&pair.host.netns, &pair.peer.netns].map(Arc::clone);
     netns[0].run(["ip", "link", "delete", &name])?;
     wait_for_state(&daemon, &name, InterfaceState::Absent)?;
-    // Deploying meanwhile is no error.
+    // A deploy meanwhile succeeds.
     apply(&daemon, &BLOCK.replace("203.0.113.0/24", "203.0.113.0/25"))?;
 
     let [host, peer] = netns;

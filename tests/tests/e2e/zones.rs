@@ -42,7 +42,7 @@ match = ["198.51.100.0/24"]
 zones = ["default"]
 "#;
 
-/// One interface of the host, and who sends to it.
+/// One interface of the host, and its sender.
 struct Side {
     zone: &'static str,
     sender: FrameSender,

@@ -84,7 +84,7 @@ impl<'a> House<'a> {
         const LONGEST_WAY: usize = 8;
         let mut path = match target {
             Target::Local(path) => path.clone(),
-            // The name of a child module, or of something else that is no path of this crate.
+            // The name of a child module, or of something else outside of this crate.
             Target::Other(path) => {
                 let path = [module, path.as_slice()].concat();
                 let child = path.get(..=module.len())?;

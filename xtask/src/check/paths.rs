@@ -17,7 +17,7 @@ pub(crate) struct Scan {
     pub imports: Vec<Import>,
 }
 
-/// A name that stands for a path of this crate.
+/// A name for a path of this crate.
 #[derive(Debug)]
 pub(crate) struct Import {
     pub module: Vec<String>,
@@ -110,7 +110,7 @@ impl Scan {
         }
     }
 
-    /// One branch of a `use` declaration, up to its `;` or `,`, with what stands before it.
+    /// One branch of a `use` declaration, up to its `;` or `,`, with the part before it.
     fn use_tree(&mut self, tokens: &mut Tokens<'_>, prefix: &[String], module: &[String]) {
         let mut segments = prefix.to_vec();
         let mut line = None;

@@ -1,4 +1,4 @@
-//! What is remembered of generations that went out of force.
+//! Remembers generations that are no longer in force.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,36 +7,37 @@ use std::{
 
 use ipblock_policy::{RuleId, Ruleset, ZoneName, compile::CompiledClass};
 
-/// Generations that are remembered after they went out of force: what they announced may still be
-/// unread, and sources that hit them are still among the top.
+/// Maximum of remembered generations: their announcements may still be unread, and sources that hit
+/// them may still be in `top`.
 const MOST: usize = 16;
 
-/// Classes that these may have together, and rules that those may list; the oldest go first.
+/// Maximum of classes of all remembered generations, and of rules in these classes; the oldest are
+/// removed first.
 const MOST_CLASSES: usize = 200_000;
 const MOST_LISTED: usize = 4 << 20;
 
-/// Generations that went out of force, newest last.
+/// Generations that are no longer in force, newest last.
 #[derive(Default)]
 pub(crate) struct RetiredGenerations(VecDeque<Retired>);
 
-/// A generation that went out of force.
+/// A generation that is no longer in force.
 struct Retired {
     number: u64,
     zone: ZoneName,
     classes: Arc<[CompiledClass]>,
-    /// How many rules its classes list.
+    /// Number of rules in its classes.
     listed: usize,
     rules: Arc<HashMap<RuleId, KnownRule>>,
 }
 
-/// What has to be known of a rule to tell of it.
+/// The part of a rule that alerts need.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KnownRule {
     pub(super) name: String,
     pub(super) alerts: bool,
 }
 
-/// The rules of a ruleset, as they are remembered with a generation that goes out of force.
+/// Returns the rules of a ruleset in the form that is remembered with a generation.
 pub(crate) fn known_rules(ruleset: &Ruleset) -> Arc<HashMap<RuleId, KnownRule>> {
     let rules = ruleset.rules.iter().map(|rule| {
         let known = KnownRule {
@@ -49,7 +50,7 @@ pub(crate) fn known_rules(ruleset: &Ruleset) -> Arc<HashMap<RuleId, KnownRule>> 
 }
 
 impl RetiredGenerations {
-    /// Remembers a generation that goes out of force, with the rules of its time.
+    /// Remembers a generation that is retired, with its rules.
     pub(crate) fn retire(
         &mut self,
         number: u64,
@@ -57,7 +58,7 @@ impl RetiredGenerations {
         classes: Arc<[CompiledClass]>,
         rules: Arc<HashMap<RuleId, KnownRule>>,
     ) {
-        // A list that is read anew brings a generation of the same rules.
+        // A list that is read again creates a generation with the same rules.
         let same = self.0.back().filter(|newest| newest.rules == rules);
         let rules = same.map_or(rules, |newest| Arc::clone(&newest.rules));
         let listed = classes.iter();
@@ -74,7 +75,7 @@ impl RetiredGenerations {
         }
     }
 
-    /// Zone and classes of a generation that it remembers.
+    /// Returns zone and classes of a remembered generation.
     pub(super) fn classes_of(&self, generation: u64) -> Option<(&ZoneName, &Arc<[CompiledClass]>)> {
         let mut retired = self.0.iter().rev();
         let retired = retired.find(|retired| retired.number == generation)?;
@@ -86,7 +87,7 @@ impl RetiredGenerations {
         self.classes_of(generation).is_some()
     }
 
-    /// What a rule was when it was last in force.
+    /// Returns a rule as it was when it was last in force.
     pub(super) fn rule(&self, id: RuleId) -> Option<&KnownRule> {
         let mut retired = self.0.iter().rev();
         retired.find_map(|retired| retired.rules.get(&id))

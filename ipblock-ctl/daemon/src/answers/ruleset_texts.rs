@@ -1,4 +1,4 @@
-//! Texts of rulesets that are made while they are written.
+//! Texts of rulesets that are computed while they are written.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) struct ElementTexts {
 }
 
 impl ElementTexts {
-    /// The first of them, at most `most`.
+    /// Returns the first elements, at most `most`.
     pub(crate) fn first(elements: &SharedVec<Element>, most: usize) -> Self {
         Self {
             elements: elements.clone(),
@@ -23,12 +23,12 @@ impl ElementTexts {
         }
     }
 
-    /// All of them.
+    /// Returns all elements.
     pub(crate) fn all(elements: &SharedVec<Element>) -> Self {
         Self::first(elements, usize::MAX)
     }
 
-    /// How many it leaves out.
+    /// Returns the number of omitted elements.
     pub(crate) fn left_out(&self) -> u64 {
         self.elements.len().saturating_sub(self.most) as u64
     }
@@ -52,7 +52,7 @@ impl Serialize for Text<'_> {
     }
 }
 
-/// A ruleset as TOML that says which revision it is made from.
+/// A ruleset as TOML, with its revision.
 pub(crate) struct RulesetToml(pub(crate) Arc<Ruleset>, pub(crate) Origin);
 
 impl Serialize for RulesetToml {

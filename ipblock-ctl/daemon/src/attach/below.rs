@@ -1,10 +1,10 @@
-//! Attaching below a device that is filtered already.
+//! Attaches below a device that is already filtered.
 //!
-//! The kernel takes no program on a device while one right above it has one. So what is above is taken
-//! off, the lower one is attached, and what is above is put back. Between the two nothing filters what
-//! comes in by the upper device's other ports: it is held meanwhile, so that no packet of it reaches
-//! the stack unjudged, also when this process is killed (`unfiltered` puts the filter back at the next start).
-//! Before Linux 6.6 there is no such hold, which is logged.
+//! The kernel accepts no program on a device while the device directly above has one. So the upper
+//! devices are detached, the lower one is attached, and the upper ones are reattached. Meanwhile
+//! nothing filters the packets of the upper device's other ports. So it is held: none of these
+//! packets reaches the stack unjudged, even if this process is killed (`unfiltered` restores the
+//! filter at the next start). Before Linux 6.6 a hold is not possible, which is logged.
 
 use std::{
     collections::{BTreeSet, VecDeque},

@@ -1,8 +1,9 @@
-//! Interfaces: attach, detach, and keep what should be attached attached.
+//! Interfaces: attach, detach, and keep attached.
 //!
-//! [`put_on`] puts one interface on its zone's generation, [`below`] does so under a filtered one,
-//! [`reconcile`] keeps all of them there, [`unfiltered`] does so first at a start, [`moved`] looks after devices
-//! that have another name or namespace now, [`status`] says what the API shows.
+//! [`put_on`] attaches one interface to its zone's generation, and [`below`] does so under a
+//! filtered one. [`reconcile`] keeps all of them attached, and [`unfiltered`] is the first step of
+//! a start. [`moved`] manages devices with another name or namespace, and [`status`] is the API's
+//! view.
 
 mod below;
 pub(super) mod interfaces;

@@ -1,14 +1,14 @@
-//! Interfaces that are not tried again yet.
+//! Interfaces whose attachment is not retried yet.
 
 use std::time::{Duration, Instant};
 
 use ipblock_datapath::Interface;
 
-/// How long the daemon does not take others off again for an interface that could not be attached:
-/// each time costs packets of the devices above.
+/// How long the daemon waits before it detaches other devices again for a failed attachment: each
+/// attempt costs packets of the devices above.
 const RETRY_PAUSE: Duration = Duration::from_mins(5);
 
-/// An interface that could not be attached although what was above it was taken off.
+/// A failed attachment for which the devices above were detached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPause {
     index: u32,
@@ -16,7 +16,7 @@ pub(crate) struct RetryPause {
 }
 
 impl RetryPause {
-    /// From `started` on.
+    /// Returns a pause that starts at `started`.
     pub(super) fn of(interface: &Interface, started: Instant) -> Self {
         Self {
             index: interface.index,
@@ -24,7 +24,7 @@ impl RetryPause {
         }
     }
 
-    /// Whether it holds for what has the interface's name now.
+    /// Whether it applies to the device that has the interface's name now.
     pub(super) fn holds_for(self, interface: &Interface) -> bool {
         self.index == interface.index && Instant::now() < self.until
     }

@@ -1,7 +1,8 @@
-//! Ended bans that may come back: a wrong clock can end a ban that goes by the wall clock.
+//! Ended bans that may become live again, because a wrong clock can end a ban with a wall-clock
+//! end.
 //!
 //! They are in the store and here, not in the kernel. The daemon forgets them after [`KEPT_NS`]
-//! without a step of the clock, or when live bans need their room.
+//! without a step of the clock, or if live bans need their room.
 
 use std::sync::Arc;
 
@@ -15,25 +16,25 @@ use crate::end_times;
 
 /// How long they are kept, in nanoseconds: one day.
 const KEPT_NS: u64 = 24 * 3_600 * 1_000_000_000;
-/// How often it is looked which of them are too old, in nanoseconds.
+/// Interval of the check for old ones, in nanoseconds.
 const LOOK_NS: u64 = 60 * 1_000_000_000;
-/// How many are forgotten at once when live bans need room.
+/// Number that is forgotten at once if live bans need room.
 const ROOM: usize = 10_000;
 
 /// An ended ban.
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
     ban: Arc<ipblock_store::Ban>,
-    /// When that was noticed, on the boot clock.
+    /// When the end was noticed, on the boot clock.
     noticed_ns: u64,
 }
 
-/// Ended bans that may come back.
+/// Ended bans that may become live again.
 #[derive(Debug)]
 pub(super) struct EndedBans {
     bans: FxHashMap<IpNet, Ended>,
-    /// Since when the wall clock has gone without a step, on the boot clock. A start counts as one:
-    /// the clock of a machine that boots is often wrong for a while.
+    /// The last step of the wall clock, on the boot clock. A start counts as a step: the clock of a
+    /// machine that boots is often wrong for a while.
     steady_since_ns: u64,
     looked_ns: u64,
 }
@@ -47,7 +48,7 @@ impl EndedBans {
         }
     }
 
-    /// Whether a step of the clock can bring an ended ban back.
+    /// Whether a step of the clock can make an ended ban live again.
     pub(super) fn can_come_back(ban: &ipblock_store::Ban) -> bool {
         ban.end.as_ref().is_some_and(end_times::follows_wall)
     }
@@ -60,7 +61,7 @@ impl EndedBans {
         self.bans.get(&prefix).map(|ended| ended.ban.as_ref())
     }
 
-    /// Those inside of one of `prefixes`.
+    /// Returns those inside one of `prefixes`.
     pub(super) fn inside(&self, prefixes: &[IpNet]) -> impl Iterator<Item = IpNet> {
         let kept = self.bans.keys().copied();
         kept.filter(|kept| prefixes.iter().any(|prefix| prefix.contains(kept)))
@@ -86,7 +87,8 @@ impl EndedBans {
         self.bans.extend(taken);
     }
 
-    /// The clock was set: takes out those that have not ended by it, at most `room` of them.
+    /// After a step of the clock: removes and returns those that have not ended by it, at most
+    /// `room` of them.
     pub(super) fn back(
         &mut self,
         room: usize,
@@ -103,7 +105,7 @@ impl EndedBans {
         live
     }
 
-    /// Those that were kept long enough. Most calls do not look.
+    /// Returns those that were kept long enough. Most calls return early.
     pub(super) fn too_old(&mut self, now: &Now) -> Vec<IpNet> {
         if now.boot_ns.saturating_sub(self.looked_ns) < LOOK_NS {
             return Vec::new();
@@ -117,8 +119,8 @@ impl EndedBans {
         old.map(|(prefix, _)| *prefix).collect()
     }
 
-    /// Those to forget so that `wanted` others have room: the first that ended, and some more, so
-    /// that not every request has to look.
+    /// Returns those to forget so that `wanted` others have room: the first that ended, and some
+    /// more, so that not every request has to search.
     pub(super) fn to_make_room(&self, wanted: usize) -> Vec<IpNet> {
         let mut all: Vec<_> = self.bans.iter().collect();
         all.sort_unstable_by_key(|(prefix, ended)| {
@@ -166,7 +168,7 @@ mod tests {
         let mut kept = EndedBans::new(&later(0));
         kept.keep(net("192.0.2.1/32"), ban("2026-01-01T00:30:00Z"), &later(1));
         assert_eq!(kept.too_old(&later(24)), []);
-        // Steps that do not bring it back.
+        // Steps that do not make it live again.
         assert_eq!(kept.back(9, &later(20)), []);
         assert_eq!(kept.too_old(&later(43)), []);
         assert_eq!(kept.too_old(&later(44)), [net("192.0.2.1/32")]);

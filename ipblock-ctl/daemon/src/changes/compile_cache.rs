@@ -1,5 +1,5 @@
-//! Rulesets that are compiled already: an edit, its `diff` and its deploy compile it once between
-//! them, and what is in force is not compiled again to be compared with.
+//! Cache of compiled rulesets: an edit, its `diff` and its deploy compile a ruleset only once, and
+//! the deployed one is not recompiled for a comparison.
 
 use std::{
     collections::BTreeMap,
@@ -12,16 +12,16 @@ use ipblock_policy::{
 };
 use jiff::Timestamp;
 
-/// As many as there are at a time that anybody asks for: what is in force and what is staged.
+/// Number of rulesets in use at a time: the deployed and the staged one.
 const KEPT: usize = 2;
 
 /// Every zone of a ruleset, compiled.
 pub(crate) type Zones = Arc<BTreeMap<ZoneName, Arc<CompiledZone>>>;
 
-/// What was compiled last.
+/// The last compiled rulesets.
 #[derive(Debug, Default)]
 pub(crate) struct CompileCache {
-    /// The one that was asked for last comes last.
+    /// Most recently used last.
     known: Vec<Compiled>,
     /// How often a ruleset was compiled.
     #[cfg(test)]
@@ -36,7 +36,7 @@ struct Compiled {
 }
 
 impl CompileCache {
-    /// The zones of a ruleset at a moment, compiled now unless they are known.
+    /// Returns the zones of a ruleset at a moment, compiled unless cached.
     pub(crate) fn zones(
         &mut self,
         ruleset: &Arc<Ruleset>,
@@ -62,7 +62,7 @@ impl CompileCache {
         Ok(zones)
     }
 
-    /// Lets go what was compiled of rulesets that nobody has any more.
+    /// Drops compiled rulesets that have no other user.
     pub(crate) fn forget_gone(&mut self) {
         self.known.retain(|known| known.ruleset.strong_count() > 0);
     }
@@ -78,7 +78,8 @@ impl Compiled {
         })
     }
 
-    /// Whether compiling the ruleset at `now` would give the same: no rule of it ended meanwhile.
+    /// Whether compiling the ruleset at `now` would have the same result: no rule of it ended
+    /// meanwhile.
     fn is_of(&self, ruleset: &Arc<Ruleset>, now: Timestamp) -> bool {
         let ended = |end: Timestamp| self.at < end && end <= now;
         Weak::ptr_eq(&self.ruleset, &Arc::downgrade(ruleset))

@@ -248,7 +248,7 @@ impl Service {
         let before = Arc::clone(self.read().rulesets.deployed());
         let after = Arc::new(self.revision_ruleset(previous)?);
         let plan = self.plan(before, after)?;
-        // The warnings were shown before that revision was deployed, and nobody can be asked now.
+        // The warnings were shown before that revision was deployed, and no operator can be asked now.
         let asked = Asked {
             wide: true,
             force: true,

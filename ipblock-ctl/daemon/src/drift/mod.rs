@@ -1,7 +1,8 @@
-//! Drift: where the kernel is not as it should be. Found, put right, and told.
+//! Drift: differences between the kernel and the intended state. They are found, repaired and
+//! reported.
 //!
-//! [`pins`] looks after what is pinned, [`samples`] after what the maps say and after zones that have no
-//! generation; links and the programs that they run are looked after in `attach`.
+//! [`pins`] checks the pins; [`samples`] checks the maps and zones without a generation. `attach`
+//! checks the links and their programs.
 
 mod pins;
 pub(super) mod report;

@@ -1,7 +1,7 @@
 //! Ends of rules and steps of the wall clock.
 //!
-//! A ruleset gives ends as wall times. One that came from a duration (`--for`) is also known on the
-//! boot clock, and stays there when the wall clock is set; the others move with it.
+//! A ruleset has ends as wall times. One from a duration (`--for`) is also known on the boot clock,
+//! and stays there after a step of the wall clock; the others move with the wall clock.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,26 +15,26 @@ use jiff::Timestamp;
 
 use crate::end_times;
 
-/// The last duration that each rule was given.
+/// The last duration of each rule.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Durations(pub(crate) BTreeMap<RuleId, End>);
 
 impl Durations {
-    /// When a rule ends, on the wall clock as it goes now.
+    /// Returns when a rule ends, in present wall time.
     pub(crate) fn end_of(&self, rule: &Rule, now: &Now) -> Option<Timestamp> {
         let given = rule.expires?;
         let end = self.0.get(&rule.id).filter(|end| same(end.wall, given));
         Some(
             end.map_or(given, |end| match end_times::displayed(end, now) {
-                // Nothing moved: as it was given, to the last digit.
+                // No clock moved: returned exactly as given.
                 shown if shown == end_times::to_millisecond(end.wall) => given,
                 moved => moved,
             }),
         )
     }
 
-    /// The ruleset with each end where it is on the wall clock as it goes now: itself unless a clock
-    /// was set.
+    /// Returns the ruleset with each end in present wall time: the same ruleset unless a clock was
+    /// set.
     pub(crate) fn as_of(&self, ruleset: &Arc<Ruleset>, now: &Now) -> Arc<Ruleset> {
         let differs = |rule: &Rule| self.end_of(rule, now) != rule.expires;
         if self.0.is_empty() || !ruleset.rules.iter().any(differs) {
@@ -53,7 +53,7 @@ fn same(kept: Timestamp, given: Timestamp) -> bool {
     kept.as_microsecond() == given.as_microsecond()
 }
 
-/// The rules whose end an edit among these has given as a duration at `now`.
+/// Returns the rules whose end one of these edits has given as a duration at `now`.
 pub(crate) fn given<'a>(
     edits: impl IntoIterator<Item = &'a Edit>,
     ruleset: &Ruleset,
@@ -93,7 +93,7 @@ mod tests {
     use crate::end_times::some_moment as now;
     use crate::rulesets::rule_durations::*;
 
-    /// Two rules that end in a minute: one was given a duration, the other a time.
+    /// Two rules that end in a minute: one has a duration, the other a time.
     fn two_ends() -> (Arc<Ruleset>, Durations) {
         let rule = |name: &str| {
             format!(
@@ -129,7 +129,7 @@ mod tests {
         let mut stepped = now();
         stepped.wall += SignedDuration::from_hours(1);
         let moved = durations.as_of(&ruleset, &stepped);
-        // On the wall the duration's end has moved, so that it has not on the boot clock.
+        // The duration's end has moved on the wall clock, so that it is the same on the boot clock.
         assert_eq!(
             ends_of(&moved),
             ["2026-01-01T01:01:00Z", "2026-01-01T00:01:00Z"]

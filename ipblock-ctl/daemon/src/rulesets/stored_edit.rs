@@ -1,15 +1,16 @@
-//! What the store keeps of an edit: all of it, or what it was when it is large.
+//! The stored form of an edit: all of it, or only its kind if it is large.
 
 use std::io::{self, Write};
 
 use ipblock_policy::edit::Edit;
 use serde_json::{Value, json};
 
-/// Largest edit that is kept as it came, in bytes of JSON. What a larger one did stands in the
-/// staged ruleset and in its summary.
+/// Maximum size of a completely stored edit, in bytes of JSON. The staged ruleset and the summary
+/// show the effect of a larger one.
 const LARGEST: usize = 64 << 10;
 
-/// An edit as the store keeps it; in place of a large one `{"edit": "import", "omitted_bytes": n}`.
+/// Returns an edit in its stored form; a large one becomes `{"edit": "import", "omitted_bytes":
+/// n}`.
 pub(crate) fn stored_edit(edit: &Edit) -> serde_json::Result<Value> {
     let mut head = Head::default();
     serde_json::to_writer(&mut head, edit)?;

@@ -23,7 +23,7 @@ const METRICS: &str = "127.0.0.1:9477";
 /// How long the alert may take to each place. The live view asks once a second, and draws then.
 const LONGEST: Duration = Duration::from_secs(1);
 const LONGEST_ON_SCREEN: Duration = Duration::from_secs(2);
-/// How long it is waited for, so that what is too slow is told with its time.
+/// How long to wait, so that a slow alert is reported with its time.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often places are looked at that are not read by a process.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -79,7 +79,7 @@ impl Places<'_> {
             after: sent.elapsed(),
             longest,
         };
-        // In the order in which the daemon tells them; each wait takes what the ones before took.
+        // In the order of the daemon; each wait includes the previous ones.
         let is_source = |value: &serde_json::Value| value["source"] == SOURCE;
         let arrived = wait_for(PATIENCE, "the webhook", || {
             let elements = self.webhook.elements();
@@ -126,7 +126,7 @@ impl Places<'_> {
         Terminal::start(&command, Size::USUAL)
     }
 
-    /// Packets that alerts told of, as the metrics page has it.
+    /// Returns the packets in alerts, from the metrics page.
     fn reported(&self) -> Result<u64> {
         let name = "ipblock_alert_reported_packets_total";
         let page = self.netns.enter(metrics_page)?;

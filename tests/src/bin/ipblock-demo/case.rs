@@ -113,7 +113,7 @@ impl Case {
         self
     }
 
-    /// A frame of this kind, which the receiver tells from others by the marker.
+    /// A frame of this kind, which the receiver identifies by the marker.
     pub(crate) fn frame(&self, marker: u64) -> Frame {
         let payload = Payload::udp(5000, 53).marked(marker);
         let frame = match self.source {

@@ -21,7 +21,7 @@ pub(crate) const TOTALS: [&str; 6] = [
 ];
 
 impl Counters {
-    /// Reads them out of the JSON; what is no number (names, times) is no counter.
+    /// Reads them from the JSON; only numbers are counters (names and times are not).
     pub(crate) fn from_json(json: &Value) -> Result<Self> {
         let mut counters = Self::default();
         counters.collect("", json)?;

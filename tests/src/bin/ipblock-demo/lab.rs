@@ -191,7 +191,7 @@ impl Traffic<'_> {
     /// Sends `FRAMES + marker` frames and waits until the filter has seen them all. Returns how many
     /// came through, and the counters after it.
     ///
-    /// Frames that are missing, there or here, are no error: the table shows them.
+    /// Missing frames are not an error: the table shows them.
     fn send(&self, case: &Case, marker: u64, before: &Counters) -> Result<(u64, Counters)> {
         self.stop.check()?;
         let frames = FRAMES + marker;

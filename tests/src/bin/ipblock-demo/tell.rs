@@ -1,10 +1,10 @@
-//! Lines for the person who watches.
+//! Output for the person at the terminal.
 
 use std::io::{self, Write as _};
 
 /// A line of data, to standard output.
 pub(crate) fn tell(line: &str) {
-    // A reader that went away must not keep the demo from cleaning up.
+    // A closed reader must not prevent the cleanup of the demo.
     let _ = writeln!(io::stdout(), "{line}");
 }
 

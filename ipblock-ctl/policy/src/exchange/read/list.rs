@@ -3,7 +3,7 @@
 use super::{PassedOver, Refusal};
 use crate::{Diagnostic, ruleset::ListElement, text::counted};
 
-/// Reads what a list file holds, each prefix once, in any format that `import` knows: which one is
+/// Reads the content of a list file, each prefix once, in any format that `import` knows: which one is
 /// found out from the content. The error names the first line that is wrong, and how many more are.
 pub fn read_list(content: &str) -> Result<Vec<ListElement>, Diagnostic> {
     let parsed = super::read(content.as_bytes(), None).map_err(|error| Diagnostic::of(&error))?;
