@@ -391,10 +391,8 @@ fn an_address_that_is_taken_is_a_problem_with_a_hint_until_it_is_free() -> anyho
             .find(|problem| problem.starts_with(&of_metrics)))
     };
     let shown = wait_for(DEADLINE, "the problem", || problem(&daemon).ok().flatten())?;
-    assert!(
-        shown.contains("hint: another process listens there"),
-        "{shown}"
-    );
+    let hint = "(another process listens there: write another port";
+    assert!(shown.contains(hint), "{shown}");
     drop(taken);
     wait_for(DEADLINE, "its end", || {
         problem(&daemon).ok()?.is_none().then_some(())
