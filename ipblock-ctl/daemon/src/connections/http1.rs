@@ -4,7 +4,6 @@ use std::{io, time::Duration};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
-use tokio::time::sleep;
 use tracing::warn;
 
 use super::bounds::Bounds;
@@ -23,11 +22,12 @@ pub(super) fn http1(bounds: &Bounds) -> http1::Builder {
     builder
 }
 
-/// Waits after a failed accept on `what`.
-pub(super) async fn after_failed_accept(what: &str, error: io::Error) {
+/// Returns the delay after a failed accept on `what`.
+pub(super) fn after_failed_accept(what: &str, error: &io::Error) -> Duration {
     // This concerns only one connection, which is already closed.
-    if error.kind() != io::ErrorKind::ConnectionAborted {
-        warn!(%error, "no connection to the {what} can be accepted");
-        sleep(AFTER_FAILED_ACCEPT).await;
+    if error.kind() == io::ErrorKind::ConnectionAborted {
+        return Duration::ZERO;
     }
+    warn!(%error, "no connection to the {what} can be accepted");
+    AFTER_FAILED_ACCEPT
 }

@@ -5,7 +5,10 @@ use std::{convert::Infallible, error::Error as _, future::Future, io, pin::pin, 
 use axum::Router;
 use hyper::{Request, body::Incoming, service::Service as _, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tokio_io_timeout::TimeoutStream;
 use tracing::debug;
 
@@ -40,19 +43,24 @@ pub(crate) async fn serve<T: Transport>(
         asked: JoinSet::new(),
         open: JoinSet::new(),
     };
+    let mut accept_from = Instant::now();
     loop {
         tokio::select! {
-            accepted = server.transport.accept(), if server.has_room() => match accepted {
-                Ok(io) => server.receive(io),
-                Err(error) => after_failed_accept(T::NAME, error).await,
-            },
+            // What is open is finished before more is accepted: a flood of connections would pile up
+            // those that are identified, and take every file descriptor.
+            biased;
+            _ = &mut stopped => break,
+            Some(_) = server.open.join_next() => {}
             Some(answered) = server.asked.join_next() => {
-                if let Ok(Some((io, principal))) = answered {
+                if let Ok(Some((io, principal, place))) = answered {
                     server.admit(io, principal);
+                    drop(place);
                 }
             }
-            Some(_) = server.open.join_next() => {}
-            _ = &mut stopped => break,
+            accepted = accept(&server.transport, accept_from), if server.has_room() => match accepted {
+                Ok(io) => server.receive(io),
+                Err(error) => accept_from = Instant::now() + after_failed_accept(T::NAME, &error),
+            },
         }
     }
     server.end().await;
@@ -66,8 +74,9 @@ struct Server<T: Transport> {
     places: Arc<Places>,
     graceful: GracefulShutdown,
     turned_away: TurnedAway,
-    /// Connections whose user is being looked up.
-    asked: JoinSet<Option<(T::Io, Principal)>>,
+    /// Connections whose user is being looked up, or was and which are not served yet. Each holds the
+    /// place of an unknown user.
+    asked: JoinSet<Option<(T::Io, Principal, Ticket)>>,
     open: JoinSet<()>,
 }
 
@@ -88,8 +97,7 @@ impl<T: Transport> Server<T> {
                 let look_up = self.transport.look_up(io);
                 self.asked.spawn(async move {
                     let (io, principal) = look_up.await?;
-                    drop(place);
-                    Some((io, principal))
+                    Some((io, principal, place))
                 });
             }
             Err(error) => self.turned_away.tell(io, error, &self.bounds),
@@ -141,6 +149,12 @@ impl<T: Transport> Server<T> {
         drop((self.transport, self.asked));
         self.graceful.shutdown().await;
     }
+}
+
+/// Accepts the next connection, not before this moment.
+async fn accept<T: Transport>(transport: &T, from: Instant) -> io::Result<T::Io> {
+    sleep_until(from).await;
+    transport.accept().await
 }
 
 /// Counts connections that the daemon ended, without those whose peer left.

@@ -23,6 +23,7 @@ use tokio::{
     time::timeout,
 };
 
+mod flood;
 mod lookups;
 mod slow_answers;
 

@@ -45,13 +45,17 @@ impl Root {
         if !pattern.contains(['*', '?', '[']) {
             return vec![pattern.to_owned()];
         }
+        let pattern = as_in_glob_3(pattern);
         let root = Pattern::escape(&self.0.to_string_lossy());
         let whole = format!(
             "{}/{}",
             root.trim_end_matches('/'),
             pattern.trim_start_matches('/')
         );
-        let found = glob_with(&whole, OPTIONS).into_iter().flatten();
+        let Ok(found) = glob_with(&whole, OPTIONS) else {
+            // A bracket that is not closed stands for itself, as in glob(3).
+            return vec![pattern];
+        };
         let absolute = found.filter_map(|path| {
             let below = path.ok()?;
             let below = below.strip_prefix(&self.0).ok()?.to_str()?;
@@ -59,6 +63,15 @@ impl Root {
         });
         absolute.collect()
     }
+}
+
+/// Returns a pattern of glob(3) as the crate takes it: several `*` are one, and `[^` is `[!`.
+fn as_in_glob_3(pattern: &str) -> String {
+    let mut text = pattern.replace("[^", "[!");
+    while text.contains("**") {
+        text = text.replace("**", "*");
+    }
+    text
 }
 
 /// Returns the lines of a text with content: trimmed, without comments.
@@ -99,7 +112,10 @@ mod tests {
             ("/?.c*f", &["/1.conf", "/a.conf", "/b.conf"]),
             ("/[0-9]*.conf", &["/1.conf"]),
             ("/[!0-9]*.conf", &["/a.conf", "/b.conf"]),
+            ("/[^0-9]*.conf", &["/a.conf", "/b.conf"]),
+            ("/**.conf", &["/1.conf", "/a.conf", "/b.conf"]),
             ("/*/e.conf", &["/d/e.conf"]),
+            ("/x[.conf", &["/x[.conf"]),
         ] {
             assert_eq!(root.matching(pattern), found, "{pattern}");
         }

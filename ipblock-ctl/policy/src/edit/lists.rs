@@ -58,8 +58,8 @@ pub(super) fn set(
     force: bool,
 ) -> Result<Vec<String>, EditError> {
     let name: ListName = elements::name(list)?;
-    let source = source.parse()?;
-    let new = match (addresses, source.kind()) {
+    let followed = source.written().map(|(kind, _)| kind);
+    let new = match (addresses, followed) {
         (Some(addresses), None) => {
             let mut held = Vec::new();
             let all = parse(addresses)?;
@@ -67,7 +67,7 @@ pub(super) fn set(
             List::by_hand(from_elements(held))
         }
         (None, Some(_)) => List {
-            source,
+            source: source.parse()?,
             elements: SharedVec::default(),
         },
         (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),

@@ -81,7 +81,10 @@ impl Transport for UnixSocket {
     ) -> impl Future<Output = Option<(UnixStream, Principal)>> + Send + 'static {
         let users = self.users.clone();
         async move {
-            let credentials = stream.peer_cred().ok()?;
+            let Ok(credentials) = stream.peer_cred() else {
+                let unknown = Principal::without_rights(Origin::Unidentified);
+                return Some((stream, unknown));
+            };
             let listed = users.look_up(credentials.uid()).await?;
             let mut groups = supplementary_groups(&stream).unwrap_or_default();
             groups.push(credentials.gid());

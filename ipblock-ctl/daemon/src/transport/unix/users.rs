@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    panic::catch_unwind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -13,7 +14,7 @@ use std::{
 use ipblock_api::routes::Right;
 use nix::unistd::{Group, Uid, User};
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::principal::{CHANGE_GROUP, VIEW_GROUP};
 
@@ -98,11 +99,16 @@ impl Users {
         let started = thread::Builder::new()
             .name("lookup".to_owned())
             .spawn(move || {
-                let listed = (users.look_up)(uid);
+                let listed = catch_unwind(|| (users.look_up)(uid));
                 // Before the result is sent: a later connection may belong to a user with new
                 // groups.
                 users.asked().remove(&uid);
-                say.send_replace(Some(listed));
+                if let Ok(listed) = listed {
+                    say.send_replace(Some(listed));
+                } else {
+                    // The connections that wait for it are closed.
+                    error!(uid, "looking up a user failed: a defect in ipblockd");
+                }
             });
         match started {
             Ok(_) => Some(first.insert(said).clone()),
@@ -121,6 +127,15 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_failed_lookup_is_tried_again() {
+        let users = Users::new(|_| panic!("the database is broken"));
+        for _ in 0..2 {
+            assert!(users.look_up(7).await.is_none());
+            assert!(users.asked().is_empty());
+        }
+    }
 
     #[test]
     fn a_right_comes_with_a_group_and_the_greater_one_counts() {
