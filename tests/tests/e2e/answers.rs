@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use ipblock_api::types::{
     Applied, Check, Count, Counters, Deployed, InterfaceStatus, RuleCount, Status, Totals,
 };
+use ipblock_policy::Action;
 use ipblock_tests::{Arguments, Daemon, Netns};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,6 +27,12 @@ pub(crate) fn counters(daemon: &Daemon) -> anyhow::Result<Counters> {
 
 pub(crate) fn check(daemon: &Daemon, addresses: &[&str]) -> anyhow::Result<Vec<Check>> {
     answer(daemon, [&["check"], addresses].concat())
+}
+
+/// What becomes of packets and why, as `block by Rule`.
+pub(crate) fn verdict_and_reason(check: &Check) -> String {
+    let verdict = check.verdict.map_or("pass", Action::as_str);
+    format!("{verdict} by {:?}", check.reason)
 }
 
 /// Deploys `ruleset`, a document.

@@ -9,7 +9,7 @@ use ipblock_tests::{
 };
 
 use crate::{
-    answers::{GENERIC, NATIVE, apply, check, count_of, program_on, rule},
+    answers::{GENERIC, NATIVE, apply, check, count_of, program_on, rule, verdict_and_reason},
     scenario::{Scene, count, marked},
 };
 
@@ -99,14 +99,14 @@ fn every_kind_of_source_is_judged_and_counted(mode: &str, attached: u64) -> anyh
     assert_eq!(rule(&counters, "watch").excepted, 0);
 
     for (sources, verdict) in [
-        (BLOCKED, "Block by Rule"),
-        (ALLOWED, "Pass by Allow"),
-        (EXCEPTED, "Pass by Default"),
-        (WARNED, "Warn by Rule"),
-        (UNLISTED, "Pass by Default"),
+        (BLOCKED, "block by Rule"),
+        (ALLOWED, "pass by Allow"),
+        (EXCEPTED, "pass by Default"),
+        (WARNED, "warn by Rule"),
+        (UNLISTED, "pass by Default"),
     ] {
         for found in check(&scene.daemon, &sources)? {
-            let told = format!("{:?} by {:?}", found.verdict, found.reason);
+            let told = verdict_and_reason(&found);
             assert_eq!(told, verdict, "{found:?}");
             assert!(found.kernel_agrees, "{found:?}");
         }

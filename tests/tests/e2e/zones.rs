@@ -12,6 +12,7 @@ use ipblock_tests::{
 use crate::{
     answers::{
         apply, apply_forced, check, count_of, counters, deploy, judged, let_through, status,
+        verdict_and_reason,
     },
     scenario::{count, marked},
 };
@@ -145,16 +146,16 @@ fn the_same_source_is_judged_by_the_zone_of_its_interface() -> anyhow::Result<()
     assert_eq!(counters.totals.dropped.packets, 5);
 
     for (address, in_default, in_lan) in [
-        ("203.0.113.7", "Block by Rule", "Block by Rule"),
-        ("198.51.100.7", "Warn by Rule", "Pass by Allow"),
-        ("198.51.100.9", "Pass by Allow", "Pass by Allow"),
-        ("198.51.100.99", "Warn by Rule", "Block by Rule"),
-        ("192.0.2.200", "Pass by Default", "Block by Default"),
+        ("203.0.113.7", "block by Rule", "block by Rule"),
+        ("198.51.100.7", "warn by Rule", "pass by Allow"),
+        ("198.51.100.9", "pass by Allow", "pass by Allow"),
+        ("198.51.100.99", "warn by Rule", "block by Rule"),
+        ("192.0.2.200", "pass by Default", "block by Default"),
     ] {
         let found = check(&daemon, &[address])?;
         let told = found.iter().map(|check| {
             assert!(check.kernel_agrees, "{check:?}");
-            let told = format!("{:?} by {:?}", check.verdict, check.reason);
+            let told = verdict_and_reason(check);
             (check.zone.as_str(), told)
         });
         let expected = [("default", in_default), ("lan", in_lan)];
