@@ -105,6 +105,8 @@ fn build(root: &Path, tools: &Tools) -> Result<()> {
         .arg("--target-dir")
         .arg(&target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", tools.flags(root)?)
+        // bpf-linker optimises across crates itself, and the object must not depend on this.
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
         // Cargo set these for the compiler that runs this script.
         .env_remove("RUSTC")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
