@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 /// Lines `FROM,TO,CC`: IPv4 in decimal, IPv6 as addresses.
 pub const TABLES: [&str; 2] = ["/usr/share/tor/geoip", "/usr/share/tor/geoip6"];
 /// The code for ranges without a country.
-const NOBODY: &str = "??";
+const NO_COUNTRY: &str = "??";
 
 /// Eleven countries on six continents, about 70,000 prefixes of both families.
 pub const ELEVEN: [&str; 11] = [
@@ -106,7 +106,7 @@ pub fn parse<'f>(files: impl IntoIterator<Item = (&'f str, String)>) -> Result<C
                 parse_line(line).with_context(|| format!("{file}:{number}: `{line}`"))?;
             match countries.get_mut(code) {
                 Some(ranges) => ranges.push(range),
-                None if code == NOBODY => {}
+                None if code == NO_COUNTRY => {}
                 None => drop(countries.insert(code.to_owned(), vec![range])),
             }
         }

@@ -16,6 +16,7 @@ use std::{
     str::FromStr,
 };
 
+use ipblock_datapath::kernel_log;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, Unexpected},
@@ -26,7 +27,6 @@ pub use self::{
     alerts::{Alerts, Log, Metrics},
     sinks::SinkConfigs,
 };
-use ipblock_datapath::kernel_log;
 
 use super::settings::parse_interface;
 

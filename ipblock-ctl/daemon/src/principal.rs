@@ -137,8 +137,8 @@ mod tests {
         );
         assert!(refused.hint.unwrap().ends_with("group `ipblock`"));
         for origin in [Origin::Unidentified, Origin::Scrape] {
-            let nobody = Principal::without_rights(origin);
-            let refused = nobody.require(Right::View).unwrap_err();
+            let stranger = Principal::without_rights(origin);
+            let refused = stranger.require(Right::View).unwrap_err();
             assert_eq!(refused.kind, ErrorKind::NotPermitted, "{origin}");
             assert!(refused.hint.unwrap().ends_with("group `ipblock-view`"));
         }

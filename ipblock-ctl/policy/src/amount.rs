@@ -8,6 +8,7 @@ mod describe;
 #[cfg(test)]
 mod tests;
 
+use ipblock_common::ClassId;
 use ipnet::IpNet;
 
 pub use describe::WIDE_HINT;
@@ -21,7 +22,6 @@ use super::{
     prefix::{Bits, RangeSet},
     ruleset::DefaultVerdict,
 };
-use ipblock_common::ClassId;
 
 /// Number of IPv4 addresses.
 const ALL_IPV4: u128 = 1 << 32;

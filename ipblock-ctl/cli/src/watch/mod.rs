@@ -13,6 +13,11 @@ mod tests;
 
 use std::{io, path::PathBuf, thread, time::Duration};
 
+use ipblock_api::{
+    client::{Client, ClientError},
+    types::{AlertQuery, BansQuery, TopBy, TopQuery},
+};
+use ipblock_output::View;
 use jiff::Timestamp;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::{
@@ -24,11 +29,6 @@ use tokio::{
 
 use self::model::{Answers, Flow, Model};
 pub use self::terminal::Screen;
-use ipblock_api::{
-    client::{Client, ClientError},
-    types::{AlertQuery, BansQuery, TopBy, TopQuery},
-};
-use ipblock_output::View;
 
 use super::{
     error::{CliError, OK},

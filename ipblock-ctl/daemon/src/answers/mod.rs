@@ -19,6 +19,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse as _, Response},
 };
+use ipblock_api::error::{ApiError, ErrorKind};
 use serde::{
     Serialize, Serializer,
     de::DeserializeOwned,
@@ -29,7 +30,6 @@ use tokio::sync::oneshot;
 use self::parts::Parts;
 pub(super) use self::ruleset_texts::{ElementTexts, RuleToml, RulesetToml};
 pub(super) use super::error::Refusal;
-use ipblock_api::error::{ApiError, ErrorKind};
 
 use super::{
     connections::{self, Room},

@@ -29,7 +29,7 @@ impl LiveBans {
         };
         let undone = self.bans.change(done.before);
         self.ended.put_back(kept);
-        self.write_or_mend_later(&undone.writes);
+        self.write_or_retry(&undone.writes);
         let undo = audit.map(|asked| AuditEntry {
             what: format!("{}-refused", asked.what),
             detail: refused.to_string(),

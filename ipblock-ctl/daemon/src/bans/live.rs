@@ -134,7 +134,7 @@ impl LiveBans {
     /// Writes every ban to the tables. What the kernel rejects is tried again every second, and
     /// `status` reports it meanwhile.
     pub(crate) fn put_all_in_force(&mut self) {
-        if let Err(error) = self.mend() {
+        if let Err(error) = self.fill_tables() {
             error!(%error, "bans could not be put into the kernel");
         }
     }
@@ -158,14 +158,14 @@ impl LiveBans {
     }
 
     /// Makes the tables match the bans.
-    pub(super) fn mend(&mut self) -> Result<usize, DatapathError> {
+    pub(super) fn fill_tables(&mut self) -> Result<usize, DatapathError> {
         let writes = self.tables.make_hold(self.bans.entries())?;
         self.out_of_step = false;
         Ok(writes)
     }
 
     /// Writes an irreversible change to the kernel; what it rejects is repaired later.
-    pub(super) fn write_or_mend_later(&mut self, writes: &[Write]) {
+    pub(super) fn write_or_retry(&mut self, writes: &[Write]) {
         let entries = || self.bans.entries().map(|(prefix, _)| prefix);
         let written = self.tables.write(writes);
         let tidied = written.and_then(|()| self.tables.tidy(self.bans.len(), entries));
@@ -184,7 +184,7 @@ impl LiveBans {
                 self.ended.keep(prefix, ban.info, now);
             }
         }
-        self.write_or_mend_later(&changed.writes);
+        self.write_or_retry(&changed.writes);
     }
 
     /// Moves wall-clock deadlines after a step of the wall clock.
@@ -201,7 +201,7 @@ impl LiveBans {
         if !moved.is_empty() {
             info!(bans = moved.len(), "the clock was set: ends move with it");
             let changed = self.bans.change(moved);
-            self.write_or_mend_later(&changed.writes);
+            self.write_or_retry(&changed.writes);
         }
     }
 }

@@ -14,6 +14,8 @@ mod requests;
 pub(super) mod stored;
 mod warnings;
 
+use ipblock_api::error::ApiError;
+use ipblock_datapath::clock::Now;
 use ipnet::IpNet;
 use tracing::{debug, error, info};
 
@@ -23,8 +25,6 @@ pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},
 };
-use ipblock_api::error::ApiError;
-use ipblock_datapath::clock::Now;
 
 use super::{drift::report::Drifted, state::Service};
 
@@ -36,7 +36,7 @@ impl Service {
     pub(super) fn fill_ban_tables(&self) {
         let mut live = self.bans();
         let bans = live.bans.len();
-        match live.mend() {
+        match live.fill_tables() {
             Ok(written) => info!(bans, written, "bans are in the kernel"),
             // It is tried again every second, and `status` reports it meanwhile.
             Err(error) => error!(%error, "bans could not be put into the kernel"),
@@ -48,10 +48,10 @@ impl Service {
         let mut live = self.bans();
         let now = Now::read();
         live.follow_wall_clock(&now);
-        let mut mended = None;
+        let mut put_right = None;
         if live.out_of_step {
-            live.mend()?;
-            mended = live.disagreed_at.take();
+            live.fill_tables()?;
+            put_right = live.disagreed_at.take();
         }
         let ended = live.bans.ended(now.boot_ns).take(CLEARED_A_TICK);
         let (aside, gone): (Vec<IpNet>, Vec<IpNet>) = ended.partition(|prefix| {
@@ -70,7 +70,7 @@ impl Service {
             live.carry_out(&self.store, changes, None)?;
         }
         drop(live);
-        if let Some(address) = mended {
+        if let Some(address) = put_right {
             self.repaired(
                 Drifted::Bans,
                 &format!("the ban tables disagreed at {address}"),

@@ -6,7 +6,7 @@ use ipblock_policy::{
 };
 use tracing::warn;
 
-use super::feed::{FeedError, Opened, Stamp};
+use super::feed::{FeedError, Opened};
 use crate::state::Service;
 
 impl Service {
@@ -45,9 +45,14 @@ impl Service {
             read_any = true;
             let deployed = before.lists.get(name).filter(|old| old.follows_as(list));
             let good = deployed.unwrap_or(list).clone();
-            let fresh = self.read_list(name, &opened, &good, force);
-            match fresh {
-                Ok((_, elements)) => list.elements = elements.into(),
+            let read = opened.feed.fetch().and_then(|(_, elements)| {
+                if !force {
+                    self.require_not_shrunk(name, &opened, &good, &elements)?;
+                }
+                Ok(elements)
+            });
+            match read {
+                Ok(elements) => list.elements = elements.into(),
                 Err(error) if list.is_unread() => return Err(error.of_list(name)),
                 Err(error) => {
                     let line = keeps(name, &good, &error.in_one_line());
@@ -61,21 +66,6 @@ impl Service {
             edit::require_no_new_danger(before, after)?;
         }
         Ok(kept)
-    }
-
-    /// Reads a list's source, and refuses content that has lost too much since the last good one.
-    pub(crate) fn read_list(
-        &self,
-        name: &ListName,
-        opened: &Opened,
-        good: &List,
-        force: bool,
-    ) -> Result<(Stamp, Vec<ListElement>), FeedError> {
-        let (stamp, elements) = opened.feed.fetch()?;
-        if !force {
-            self.require_not_shrunk(name, opened, good, &elements)?;
-        }
-        Ok((stamp, elements))
     }
 
     /// Refuses content that has lost too much since the last good one.

@@ -31,7 +31,9 @@ use self::{
     file::FileFeed,
     followed::{Back, FollowedList, Look},
 };
-use super::{caller::Caller, changing::Changing, settings::Settings, state::Service};
+use super::{
+    caller::Caller, changing::Changing, rulesets::Snapshot, settings::Settings, state::Service,
+};
 use crate::changes::{
     asked::Asked,
     deploy::nothing_to_do,
@@ -252,13 +254,11 @@ impl Service {
     /// newly drops a large amount. Other guards apply.
     pub fn accept_list(&self, name: &str, caller: &Caller) -> Result<Deployed, ApiError> {
         let changing = &self.begin_change();
-        let (before, revision) = {
-            let state = self.read();
-            (
-                Arc::clone(state.rulesets.deployed()),
-                state.rulesets.revision(),
-            )
-        };
+        let Snapshot {
+            revision,
+            deployed: before,
+            ..
+        } = self.rulesets();
         let parsed: Option<ListName> = name.parse().ok();
         let found = parsed.and_then(|name| before.lists.get_key_value(&name));
         let (name, good) = found.ok_or_else(|| edit::no_such_list(name, &before))?;

@@ -2,9 +2,9 @@
 //!
 //! All code may read them; only a change modifies them.
 
+mod checkpoint;
 pub(crate) mod counts;
 pub(crate) mod fresh;
-mod live_counts;
 pub(crate) mod switch;
 
 use std::{

@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ipblock_api::types::{AlertInfo, SinkKind, SinkStatus};
 use tracing::warn;
 
 use self::{
@@ -31,7 +32,6 @@ use self::{
     webhook::Webhook,
 };
 pub(super) use self::{file::obstacle, webhook::origin};
-use ipblock_api::types::{AlertInfo, SinkKind, SinkStatus};
 
 use super::settings::{SinkConfig, SinkTarget};
 

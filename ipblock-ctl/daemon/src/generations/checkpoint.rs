@@ -1,4 +1,4 @@
-//! The counts of live generations, with the base of folded ones.
+//! Saves the counts of live generations.
 
 use ipblock_api::error::ApiError;
 
