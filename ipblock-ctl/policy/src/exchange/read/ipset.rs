@@ -18,6 +18,10 @@ const TAKES: &str = "it takes entries away";
 const TAKES_HINT: &str =
     "load the file into ipset and import what `ipset save` prints, or take the line out";
 
+const OPEN: &str = "a quote that is not closed on its line";
+const OPEN_HINT: &str = "a comment has a line break, with which `ipset restore` cannot load the file either: give the entry \
+                         a comment without one, with ipset add SET ENTRY -exist comment TEXT, and save it again";
+
 /// The properties of a set's members, from `create`.
 #[derive(Clone, Debug, Default)]
 struct About {
@@ -47,6 +51,12 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         let line = line.trim();
         if is_blank(line) {
             continue;
+        }
+        // ipset prints a comment as it is, so the next lines may be the rest of the comment and not
+        // entries. A comment cannot have quotes.
+        if line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+            out.spoil(number, line, OPEN, OPEN_HINT);
+            return Ok(());
         }
         if let Some(name) = line.strip_prefix("Name: ") {
             let name = name.trim();
