@@ -130,6 +130,7 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
     let options = ReadOptions {
         format: args.format,
         sets: args.set.clone(),
+        ..ReadOptions::default()
     };
     let input = Bounded::new(progress.counted(input), MAX_IMPORT);
     match exchange::read_with(input, &options) {

@@ -91,6 +91,18 @@ pub fn whole_seconds(text: &str) -> Result<u64, DurationError> {
     }
 }
 
+/// Reads a duration, perhaps negative, in seconds, rounded up; `None` if the text is not one.
+pub(crate) fn signed_seconds(text: &str) -> Option<i64> {
+    let span: Span = text.trim().parse().ok()?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return None;
+    }
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let seconds = duration.as_secs() + i64::from(duration.subsec_nanos() > 0);
+    let limit = i64::try_from(MAX_SECONDS).unwrap_or(i64::MAX);
+    (-limit..limit).contains(&seconds).then_some(seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use super::{
     AddressError, Written,
-    entry_end::says_end,
+    entry_end::End,
     mask::{self, Mask},
     member::MemberOptions,
     parse_address, parse_written, port,
@@ -41,8 +41,8 @@ pub(crate) struct Line<'l> {
     pub(crate) more: Vec<Item<'l>>,
     /// The text after the addresses; may be empty.
     pub(crate) note: &'l str,
-    /// Whether the entry expires, as members of an ipset can.
-    pub(crate) timed: bool,
+    /// When the entry expires, as members of an ipset can.
+    pub(crate) end: End,
     /// The options that a set lists for its member; may be empty.
     options: &'l str,
 }
@@ -71,11 +71,11 @@ pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> 
 pub fn unmarked_note(line: &str) -> Option<&str> {
     let Line {
         note,
-        timed,
+        end,
         options,
         ..
     } = read_line(line).ok()??;
-    if timed && !options.is_empty() {
+    if end.is_end() && !options.is_empty() {
         return Some(options);
     }
     let before = line.trim().strip_suffix(note)?.trim_end();
@@ -104,7 +104,7 @@ pub(crate) fn read_line(line: &str) -> Result<Option<Line<'_>>, AddressError> {
         },
         more: Vec::new(),
         note: "",
-        timed: false,
+        end: End::None,
         options: "",
     };
     read_rest(line, rest, &mut read)?;
@@ -238,7 +238,7 @@ fn read_note<'l>(
                         if that is meant, write the addresses alone";
             return Err(AddressError::new(last, problem, hint.to_owned()));
         }
-        (read.note, read.timed, read.options) = (options.comment, options.timed, at);
+        (read.note, read.end, read.options) = (options.comment, options.end, at);
         return Ok(());
     }
     let (word, next) = cut_word(at);
@@ -253,7 +253,7 @@ fn read_note<'l>(
         return Err(port::limited_to_port(last, &format!("{word} {second}")));
     }
     // The text stays in the note.
-    read.timed = says_end(at);
+    read.end = End::of_note(at);
     if let Some(error) = joined(line, last, word, next) {
         return Err(error);
     }

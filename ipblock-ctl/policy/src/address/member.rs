@@ -1,10 +1,12 @@
 //! The options that `ipset list` and `nft list set` print after a member of a set.
 
+use super::entry_end::End;
+
 /// The options of a member.
 pub(super) struct MemberOptions<'l> {
     pub(super) comment: &'l str,
-    /// Whether the member expires.
-    pub(super) timed: bool,
+    /// When the member expires.
+    pub(super) end: End,
     /// ipset: the member is an exception.
     pub(super) is_nomatch: bool,
     /// nft: the set limits the rate or number of packets per member (nft(8), `limit`, `ct count`
@@ -17,7 +19,7 @@ impl<'l> MemberOptions<'l> {
     pub(super) fn read(text: &'l str) -> Option<Self> {
         let mut options = Self {
             comment: "",
-            timed: false,
+            end: End::None,
             is_nomatch: false,
             is_limit: false,
         };
@@ -49,7 +51,9 @@ impl<'l> MemberOptions<'l> {
                     rest = after.trim_start();
                     continue;
                 }
-                ("timeout" | "expires", _) if is_duration(value) => options.timed |= value != "0",
+                // nft: the whole time of the member; the rest of it may follow.
+                ("timeout", _) if is_duration(value) => options.end = End::under(word, value),
+                ("expires", _) if is_duration(value) => options.end = End::remaining(value),
                 ("packets" | "bytes" | "skbqueue", _) if is_number(value) => {}
                 ("skbmark" | "skbprio", _) if !value.is_empty() => {}
                 _ => return None,

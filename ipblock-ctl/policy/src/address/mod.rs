@@ -20,7 +20,8 @@ use thiserror::Error;
 
 pub(crate) use super::text::excerpt;
 pub use convert::{Conversion, convert};
-pub(crate) use entry_end::{is_end, names_end, says_end};
+pub use entry_end::End;
+pub(crate) use entry_end::{end_name, names_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(crate) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;

@@ -13,7 +13,7 @@ mod write;
 mod tests;
 
 pub use read::{
-    FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, PassedOver, ReadError, ReadOptions, Refusal,
-    SetSize, read, read_list, read_with, refuse_binary, ruleset_toml,
+    Column, Columns, Delimiter, FileFormat, Filter, Joint, MAX_PREFIXES, MAX_REFUSED, Parsed,
+    PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, read, read_list, read_with, refuse_binary, ruleset_toml,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

@@ -1,5 +1,6 @@
 use super::*;
 
+mod ends;
 mod faults;
 mod readers;
 mod refused;

@@ -1,6 +1,7 @@
 //! Collects the entries of all readers: parses addresses, joins duplicates, separates sets, and
 //! limits the result.
 
+mod ends;
 mod positions;
 mod sets;
 
@@ -9,9 +10,10 @@ use rustc_hash::FxHashMap;
 
 use super::{FileFormat, PassedOver, ReadError, Refusal};
 use crate::{
-    address::{self, AddressError, Written, excerpt},
+    address::{self, AddressError, End, Written, excerpt},
     ruleset::ListElement,
 };
+use ends::Ends;
 use positions::Positions;
 
 /// Maximum of recorded rejections.
@@ -38,18 +40,18 @@ pub(super) struct Entry<'a> {
     pub(super) text: &'a str,
     /// Free text; may be empty.
     pub(super) note: &'a str,
-    /// Whether it expires in its source.
-    pub(super) timed: bool,
+    /// When it expires in its source.
+    pub(super) end: End,
 }
 
 impl<'a> Entry<'a> {
-    /// An entry without a timeout.
+    /// An entry without an end.
     pub(super) const fn new(line: u64, text: &'a str, note: &'a str) -> Self {
         Self {
             line,
             text,
             note,
-            timed: false,
+            end: End::None,
         }
     }
 }
@@ -63,9 +65,7 @@ struct Bucket {
     positions: Positions,
     read: u64,
     duplicates: u64,
-    timed: u64,
-    /// Whether the set makes every entry expire.
-    ends_all: bool,
+    ends: Ends,
     mapped: u64,
     refused: Vec<Refusal>,
     more_refused: u64,
@@ -74,27 +74,20 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Returns the number of entries that expire.
-    fn timed(&self) -> u64 {
-        if self.ends_all {
-            self.read - self.refused.len() as u64 - self.more_refused
-        } else {
-            self.timed
-        }
-    }
-
     /// Adds a prefix; `None` if it is new and there is no room.
-    fn put(&mut self, prefix: IpNet, note: &str, has_room: bool) -> Option<Put> {
+    fn put(&mut self, prefix: IpNet, note: &str, end: End, has_room: bool) -> Option<Put> {
         if let Some(index) = self.positions.find_or_put(prefix, self.elements.len()) {
             self.duplicates += 1;
             if let Some(held) = self.elements.get_mut(index) {
                 join_note(&mut held.note, note);
             }
+            self.ends.repeat(index, end);
             return Some(Put::Again);
         }
         if !has_room {
             return None;
         }
+        self.ends.put(self.elements.len(), end);
         self.elements.push(ListElement {
             prefix,
             note: note.into(),
@@ -179,7 +172,7 @@ impl Collector {
             && address::written_as_mapped(entry.text).is_some();
         let bucket = self.bucket();
         bucket.read += 1;
-        bucket.timed += u64::from(entry.timed);
+        bucket.ends.count(entry.end);
         bucket.mapped += u64::from(is_mapped);
         Ok(())
     }
@@ -210,14 +203,21 @@ impl Collector {
         });
     }
 
-    /// Marks every entry of the current set as expiring.
-    pub(super) fn end_all(&mut self) {
-        self.bucket().ends_all = true;
+    /// Gives this end to every entry of the current set that has no end of its own.
+    pub(super) fn end_all(&mut self, end: End) {
+        self.bucket().ends.end_all(end);
     }
 
-    /// Counts `count` entries as expiring.
-    pub(super) fn end_some(&mut self, count: u64) {
-        self.bucket().timed += count;
+    /// The next entries belong to a rule whose end may come after them.
+    pub(super) fn begin_rule(&mut self) {
+        let bucket = self.bucket();
+        bucket.ends.begin_rule(bucket.elements.len(), bucket.read);
+    }
+
+    /// Gives the end of the rule to its entries without an end of their own.
+    pub(super) fn end_rule(&mut self, end: End) {
+        let bucket = self.bucket();
+        bucket.ends.end_rule(bucket.elements.len(), bucket.read, end);
     }
 
     /// Counts possible addresses that are not read.
@@ -251,7 +251,7 @@ impl Collector {
 
     fn prefix(&mut self, prefix: IpNet, entry: Entry<'_>) -> Result<(), ReadError> {
         let has_room = self.held < MAX_PREFIXES;
-        let put = self.bucket().put(prefix, entry.note, has_room);
+        let put = self.bucket().put(prefix, entry.note, entry.end, has_room);
         let put = put.ok_or(ReadError::TooMany { line: entry.line })?;
         self.held += usize::from(put == Put::New);
         Ok(())

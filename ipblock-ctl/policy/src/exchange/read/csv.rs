@@ -18,9 +18,9 @@ use super::{
     ruleset::{ALLOW, ALLOW_HINT, EXCEPT, EXCEPT_HINT},
 };
 use crate::address::{
-    AddressError, excerpt, is_address, is_blank, is_end, is_length, is_protocol, limited_to_port,
+    AddressError, excerpt, is_address, is_blank, is_length, is_protocol, limited_to_port,
     looks_like_address, names_port, read_line, refuse_length, refuse_slash, refuse_unnamed,
-    says_end, with_mask,
+    with_mask,
 };
 use columns::{Columns, Content, Header, content, header, names};
 use records::{cells, close_quotes, delimiter};
@@ -215,8 +215,7 @@ fn entry(
         line,
         text,
         note: cell(columns.note).unwrap_or_default(),
-        timed: cell(columns.expires).is_some_and(|end| is_end(end) && !is_address(end))
-            || !columns.are_named && cell(columns.note).is_some_and(says_end),
+        end: columns.end_of(cells),
     };
     if let Some((kind, column)) = columns.mask {
         let mask = cell(Some(column)).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::{
     collect::{Collector, Entry},
     lines::Lines,
 };
-use crate::address::{Mask, is_blank, with_mask};
+use crate::address::{End, Mask, is_blank, with_mask};
 
 const SAVE_HINT: &str = "write what `ipset save` prints: add NAME 192.0.2.1";
 
@@ -27,8 +27,8 @@ const OPEN_HINT: &str = "a comment has a line break, with which `ipset restore` 
 struct About {
     /// The mask of hash:ip, which changes the members.
     mask: Option<(Mask, String)>,
-    /// Whether members without a timeout of their own expire.
-    is_timed: bool,
+    /// The end of members without a timeout of their own.
+    end: End,
 }
 
 type Sets = FxHashMap<String, About>;
@@ -140,7 +140,7 @@ fn create<'l>(
                 let mask = words.next();
                 about.mask = mask.map(|mask| (Mask::Net, mask.to_owned()));
             }
-            "timeout" => about.is_timed = words.next().is_some_and(|seconds| seconds != "0"),
+            "timeout" => about.end = timeout(words.next()),
             _ => {}
         }
     }
@@ -214,7 +214,7 @@ fn member<'l>(
         out.refuse(number, element, "more than an address", Some(hint));
         return Ok(());
     }
-    let (mut note, mut timed) = ("", about.is_some_and(|about| about.is_timed));
+    let (mut note, mut end) = ("", about.map_or(End::None, |about| about.end));
     while let Some(word) = words.next() {
         match word {
             "nomatch" => {
@@ -223,8 +223,7 @@ fn member<'l>(
                 return Ok(());
             }
             "comment" => note = words.next().unwrap_or_default().trim_matches('"'),
-            // A timeout of 0 means none.
-            "timeout" => timed = words.next().is_some_and(|seconds| seconds != "0"),
+            "timeout" => end = timeout(words.next()),
             "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" => drop(words.next()),
             _ => {
                 let hint = "write one address a line, and text about it as comment \"...\"";
@@ -238,7 +237,7 @@ fn member<'l>(
         line: number,
         text: element,
         note,
-        timed,
+        end,
     };
     let Some((kind, mask)) = about.and_then(|about| about.mask.as_ref()) else {
         return out.add(entry);
@@ -249,6 +248,14 @@ fn member<'l>(
             out.refuse_address(number, error);
             Ok(())
         }
+    }
+}
+
+/// Reads the seconds after `timeout`. 0 means that there is no end.
+fn timeout(seconds: Option<&str>) -> End {
+    match seconds {
+        Some("0") => End::Never,
+        seconds => End::remaining(seconds.unwrap_or_default()),
     }
 }
 

@@ -17,11 +17,11 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
     ignored::Addresses,
-    keys::snake,
+    keys::{self, snake},
     opposite,
     ruleset::{self, Use},
 };
-use crate::address::is_address;
+use crate::address::{End, is_address};
 use address::{Address, AddressSeed};
 
 const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
@@ -129,7 +129,7 @@ impl Walk<'_> {
                 line: *line,
                 text,
                 note: address.note.trim(),
-                timed: address.timed,
+                end: address.end,
             };
             ruleset::add(purpose, entry, &mut out)?;
         }
@@ -256,11 +256,14 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
         }
         let walk = self.walk;
-        let entries = || walk.out.borrow().entries(|_| true);
-        let (before, mut is_timed) = (entries(), false);
+        let is_rule = self.role == Role::Rule;
+        let mut end = End::None;
+        if is_rule {
+            walk.out.borrow_mut().begin_rule();
+        }
         while let Some(key) = object.next_key::<String>()? {
-            if self.role == Role::Rule && key == "expires" {
-                is_timed = !object.next_value::<serde_json::Value>()?.is_null();
+            if is_rule && key == "expires" {
+                end = End::under(&key, &keys::text(object.next_value()?));
                 continue;
             }
             if is_address(&key) {
@@ -275,9 +278,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             walk.found.set(true);
             object.next_value_seed(Node { walk, role })?;
         }
-        if is_timed {
-            let read = entries() - before;
-            walk.out.borrow_mut().end_some(read);
+        if is_rule {
+            walk.out.borrow_mut().end_rule(end);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod lines;
 mod list;
 mod nft;
 mod opposite;
+mod options;
 mod plain;
 mod ruleset;
 mod spamhaus;
@@ -20,12 +21,15 @@ use std::io::{self, BufRead, BufReader, Read as _};
 
 use thiserror::Error;
 
-use crate::{Classified, ErrorKind, Hinted, ruleset::ListElement, word::words};
+use crate::{
+    Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, word::words,
+};
 use collect::Collector;
 
 pub use list::{read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
+pub use options::{Column, Columns, Delimiter, Filter, Joint, ReadOption, ReadOptions};
 pub use ruleset::ruleset_toml;
 
 /// Size of the beginning of a file that determines its format, in bytes.
@@ -85,7 +89,10 @@ pub struct Parsed {
     pub read: u64,
     /// Number of repeated prefixes.
     pub duplicates: u64,
-    /// Number of entries with a timeout, which is not kept.
+    /// The end of each element; shorter than `elements` or empty if the others have none. Lists and
+    /// rules do not keep them.
+    pub ends: Vec<End>,
+    /// Number of entries with an end.
     pub timed: u64,
     /// Number of IPv4-mapped addresses that were read as IPv4.
     pub mapped: u64,
@@ -100,6 +107,14 @@ pub struct Parsed {
     pub refused: Vec<Refusal>,
     /// Number of further rejections.
     pub more_refused: u64,
+}
+
+impl Parsed {
+    /// Returns the end of the element at this index.
+    #[must_use]
+    pub fn end_of(&self, index: usize) -> End {
+        self.ends.get(index).copied().unwrap_or_default()
+    }
 }
 
 /// A named set of a file.
@@ -118,15 +133,6 @@ pub struct PassedOver {
     pub what: String,
     /// Their number.
     pub count: u64,
-}
-
-/// Options of a reader.
-#[derive(Clone, Debug, Default)]
-pub struct ReadOptions {
-    /// The format; `None` means that it is detected.
-    pub format: Option<FileFormat>,
-    /// The sets to read if a file has several; empty means its only one.
-    pub sets: Vec<String>,
 }
 
 /// A rejected entry.
@@ -166,6 +172,14 @@ pub enum ReadError {
         /// What to do with it.
         hint: String,
     },
+    /// The format does not use an option.
+    #[error("`{option}` is not an option of the format {format}")]
+    Unused {
+        /// The option.
+        option: ReadOption,
+        /// The format.
+        format: FileFormat,
+    },
     /// More sets than the kernel can contain.
     #[error("line {line}: the file has too many sets")]
     TooManySets {
@@ -193,6 +207,7 @@ impl Hinted for ReadError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Io(_) => return None,
+            Self::Unused { option, .. } => return Some(options::unused_hint(*option)),
             Self::TooMany { .. } | Self::TooLarge => {
                 "split the file, and import the parts into several rules or lists"
             }
@@ -221,7 +236,7 @@ pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parse
     input.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
     binary::refuse(&head, &mut input)?;
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
-    let format = options.format.unwrap_or_else(|| detect::format(text));
+    let format = options.format_of(detect::format(text))?;
     // Readers take a byte or a line at a time, which their source may do slowly.
     let mut input = BufReader::with_capacity(SNIFFED, text.chain(input));
     let mut out = Collector::new(format, &options.sets);

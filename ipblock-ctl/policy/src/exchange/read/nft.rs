@@ -9,7 +9,7 @@ mod tokens;
 use std::io::BufRead;
 
 use super::{ReadError, collect::Collector};
-use crate::address::excerpt;
+use crate::address::{End, excerpt};
 use defines::Defines;
 use element::{Element, LIMIT, SETS_HINT};
 use tokens::{Token, Tokens};
@@ -244,11 +244,10 @@ impl<R: BufRead> Script<'_, R> {
                     }
                     "timeout" => {
                         let (words, end) = self.words()?;
-                        if words.first().is_some_and(|time| time != "0s") {
-                            self.enter(name)?;
-                            self.out.end_all();
-                            self.out.leave();
-                        }
+                        let time = words.first().map_or("", String::as_str);
+                        self.enter(name)?;
+                        self.out.end_all(End::under("timeout", time));
+                        self.out.leave();
                         self.skip_rest(end)?;
                     }
                     "limit" | "ct" | "quota" => {

@@ -25,7 +25,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
                 line: number,
                 text: item.text,
                 note: line.note,
-                timed: line.timed,
+                end: line.end,
             };
             out.add_written(entry, &item.written)?;
         }

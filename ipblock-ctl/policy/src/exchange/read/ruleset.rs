@@ -6,7 +6,7 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
 };
-use crate::address::{is_address, names_end};
+use crate::address::{End, is_address, names_end};
 
 pub(super) const EXCEPT: &str = "an exception of a rule";
 pub(super) const EXCEPT_HINT: &str = "add it with ipblock-ctl exception add RULE ADDRESS";
@@ -44,8 +44,10 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
                     let first = found.len();
                     collect(rule, "match", Use::Match, &mut found);
                     let matched = found.iter_mut().skip(first);
-                    let is_timed = rule.contains_key("expires");
-                    matched.for_each(|element| element.timed |= is_timed);
+                    let end = rule.get("expires").map_or(End::None, |end| end_of("expires", end.get_ref()));
+                    for element in matched.filter(|element| element.end == End::None) {
+                        element.end = end;
+                    }
                     collect(rule, "except", Use::Except, &mut found);
                 }
             }
@@ -74,7 +76,7 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
             line: lines.line(element.at),
             text: element.text,
             note: element.note,
-            timed: element.timed,
+            end: element.end,
         };
         add(element.purpose, entry, out)?;
     }
@@ -99,8 +101,8 @@ struct FoundElement<'t> {
     purpose: Use,
     text: &'t str,
     note: &'t str,
-    /// Whether its rule has an end.
-    timed: bool,
+    /// Its own end, or that of its rule.
+    end: End,
 }
 
 /// Returns the number of addresses in a value that is not read.
@@ -121,7 +123,7 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
             purpose,
             text: "",
             note: "",
-            timed: false,
+            end: End::None,
         });
         return;
     };
@@ -139,15 +141,26 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
             note: note
                 .and_then(|note| note.get_ref().as_str())
                 .unwrap_or_default(),
-            timed: has_end(element.get_ref()),
+            end: own_end(element.get_ref()),
         });
     }
 }
 
-/// Whether an element has an end.
-fn has_end(element: &DeValue<'_>) -> bool {
-    let mut keys = element.as_table().into_iter().flat_map(DeTable::keys);
-    keys.any(|key| names_end(key.get_ref()))
+/// Returns the end of an element itself.
+fn own_end(element: &DeValue<'_>) -> End {
+    let mut pairs = element.as_table().into_iter().flatten();
+    let named = pairs.find(|(key, _)| names_end(key.get_ref()));
+    named.map_or(End::None, |(key, value)| end_of(key.get_ref(), value.get_ref()))
+}
+
+/// Reads a TOML value under the name of an end.
+fn end_of(name: &str, value: &DeValue<'_>) -> End {
+    match value {
+        DeValue::String(text) => End::under(name, text),
+        DeValue::Datetime(time) => End::under(name, &time.to_string()),
+        DeValue::Integer(number) => End::under(name, number.as_str()),
+        _ => End::Unreadable,
+    }
 }
 
 /// The lines of ascending byte offsets.

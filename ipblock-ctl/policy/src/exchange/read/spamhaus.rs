@@ -16,7 +16,7 @@ use super::{
     lines::Lines,
     opposite,
 };
-use crate::address::{Mask, is_blank, is_end, names_end};
+use crate::address::{End, Mask, is_blank, names_end};
 
 const FORM: &str = "write {\"cidr\":\"192.0.2.0/24\",\"sblid\":\"...\"}, one object a line";
 
@@ -77,7 +77,7 @@ fn add(
     other: BTreeMap<String, Value>,
     out: &mut Collector,
 ) -> Result<(), ReadError> {
-    let mut timed = false;
+    let mut end = End::None;
     for (key, value) in other {
         let name = snake(&key);
         let said = word(&value);
@@ -90,7 +90,9 @@ fn add(
             opposite::refuse(line, text, out);
             return Ok(());
         }
-        timed |= names_end(&name) && is_end(&said);
+        if names_end(&name) {
+            end = end.or(End::under(&name, &said));
+        }
         let count = Addresses.deserialize(value);
         out.pass_over(&key, count.unwrap_or_default());
     }
@@ -98,6 +100,6 @@ fn add(
         line,
         text,
         note,
-        timed,
+        end,
     })
 }

@@ -28,6 +28,7 @@ fn what_was_read_wrong_once_is_read_right_or_refused() {
                 .flat_map(|sets| sets.split(','))
                 .map(str::to_owned)
                 .collect(),
+            ..ReadOptions::default()
         };
         let parsed = read_with(last.as_bytes(), &options).unwrap();
         let mut shown = told(&parsed);

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Bucket, Collector, MAX_PREFIXES, MAX_SETS};
+use super::{Bucket, Collector, MAX_PREFIXES, MAX_SETS, ends::Ends};
 use crate::{
     address::excerpt,
     exchange::read::{Parsed, Refusal, SetSize},
@@ -92,13 +92,16 @@ impl Collector {
             }
         }
         let timed = taken.timed();
+        let ends = std::mem::take(&mut taken.ends);
         taken.refused.sort_by_key(|refusal| refusal.line);
         if taken.is_spoilt {
             taken.elements.clear();
         }
+        let ends = ends.finish(taken.elements.len());
         Parsed {
             format: self.format,
             elements: taken.elements,
+            ends,
             read: taken.read,
             duplicates: taken.duplicates,
             timed,
@@ -159,11 +162,16 @@ impl Bucket {
         if other.read == 0 {
             return;
         }
-        (self.timed, self.ends_all) = (self.timed() + other.timed(), false);
+        let timed = self.timed() + other.timed();
+        let own = std::mem::take(&mut self.ends).finish(self.elements.len());
+        self.ends = Ends::joined(own, timed);
+        let ends = other.ends.finish(other.elements.len());
+        let mut ends = ends.into_iter();
         for element in other.elements {
+            let end = ends.next().unwrap_or_default();
             // The limit applies to all sets together.
             let has_room = self.elements.len() < MAX_PREFIXES;
-            self.put(element.prefix, &element.note, has_room);
+            self.put(element.prefix, &element.note, end, has_room);
         }
         self.read += other.read;
         self.duplicates += other.duplicates;
@@ -171,6 +179,12 @@ impl Bucket {
         self.refused.extend(other.refused);
         self.more_refused += other.more_refused;
         self.is_spoilt |= other.is_spoilt;
+    }
+
+    /// Returns the number of entries that expire.
+    fn timed(&self) -> u64 {
+        let refused = self.refused.len() as u64 + self.more_refused;
+        self.ends.timed(self.read - refused)
     }
 
     /// Whether all its prefixes are of this family.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    address::{Mask, is_address, looks_like_address, names_end},
+    address::{End, Mask, end_name, is_address, looks_like_address},
     exchange::read::keys::snake,
 };
 
@@ -72,7 +72,8 @@ pub(super) struct Columns {
     pub(super) note: Option<usize>,
     /// `match` or `except`, from a file of `export`.
     pub(super) kind: Option<usize>,
-    pub(super) expires: Option<usize>,
+    /// The column of ends, and its name if that says whether a number is a time.
+    pub(super) expires: Option<(usize, &'static str)>,
     /// Whether a header names the columns.
     pub(super) are_named: bool,
 }
@@ -82,6 +83,20 @@ impl Columns {
     pub(super) fn hold_entry(self, at: usize) -> bool {
         let mask = self.mask.map(|(_, at)| at);
         [Some(self.address), self.last, mask, self.note].contains(&Some(at))
+    }
+}
+
+impl Columns {
+    /// Returns the end of a record, from its column or its note.
+    pub(super) fn end_of(self, cells: &[&str]) -> End {
+        let cell = |column: Option<usize>| column.and_then(|column| cells.get(column));
+        if let Some((column, name)) = self.expires
+            && let Some(value) = cell(Some(column)).filter(|value| !is_address(value))
+        {
+            return End::under(name, value);
+        }
+        let note = cell(self.note).filter(|_| !self.are_named);
+        note.map_or(End::None, |note| End::of_note(note))
     }
 }
 
@@ -146,6 +161,9 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     };
     // A date under `end` is an end.
     let end = last.filter(|last| names.get(*last).is_some_and(|name| name == "end"));
+    let ends = names.iter().enumerate();
+    let expiring = ends.filter_map(|(at, name)| Some((at, end_name(name)?)));
+    let expires = expiring.min().or(end.map(|at| (at, "end")));
     let mask_of = |kind: Mask| {
         let is_mask =
             |name: &String| Mask::named(name) == Some(kind) && !ADDRESS.contains(&name.as_str());
@@ -159,7 +177,7 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
             .filter(|_| find(&FIRST).is_none()),
         note: find(&NOTE),
         kind: find(&["kind"]),
-        expires: names.iter().position(|name| names_end(name)).or(end),
+        expires,
         are_ranges: addresses.is_empty(),
         are_named: true,
     }))

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::{
-    address::{Mask, Written, excerpt, is_address, is_end, is_length, names_end, with_mask},
+    address::{End, Mask, Written, excerpt, is_address, is_length, names_end, with_mask},
     exchange::read::{
         ignored::Addresses,
         keys::{snake, text, word},
@@ -48,7 +48,7 @@ pub(super) struct Address {
     /// The line where it ends.
     pub(super) line: u64,
     pub(super) note: String,
-    pub(super) timed: bool,
+    pub(super) end: End,
     pub(super) except: bool,
     /// Whether it means the opposite: an exception.
     pub(super) is_let_through: bool,
@@ -64,7 +64,7 @@ impl AddressSeed<'_, '_> {
             texts,
             line: self.0.line.get(),
             note: String::new(),
-            timed: false,
+            end: End::None,
             except: false,
             is_let_through: false,
         }
@@ -156,13 +156,15 @@ impl<'de> Visitor<'de> for AddressSeed<'_, '_> {
                 "end" | "to" | "last" => {
                     let value = text(object.next_value()?);
                     // A date. With `last` it means that the address was seen then.
-                    found.timed |= name == "end" && !is_address(&value) && is_end(&value);
+                    if name == "end" && !is_address(&value) {
+                        found.end = found.end.or(End::under("end", &value));
+                    }
                     last = Some(value);
                 }
                 "len" => (last, separator) = (Some(text(object.next_value()?)), '/'),
                 "kind" => found.except = text(object.next_value()?).starts_with("except"),
                 name if names_end(name) => {
-                    found.timed |= is_end(&text(object.next_value()?));
+                    found.end = found.end.or(End::under(name, &text(object.next_value()?)));
                 }
                 name => {
                     if let Some(kind) = Mask::named(name) {
@@ -263,7 +265,7 @@ fn merge(found: &mut Address, value: Address, key: &str) {
         (Err(_), Ok(texts)) => found.texts = Ok(texts),
     }
     found.line = value.line;
-    found.timed |= value.timed;
+    found.end = found.end.or(value.end);
     found.except |= value.except;
     found.is_let_through |= value.is_let_through;
     if found.note.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::{
-    address::excerpt,
+    address::{End, excerpt},
     exchange::read::{
         ReadError,
         collect::Entry,
@@ -129,7 +129,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
         let (mut family, mut table, mut name) = (String::new(), String::new(), String::new());
         let mut problem = self.is_map.then(|| "a map".to_owned());
         let kind = if self.is_map { "map" } else { "set" };
-        let (mut has_elements, mut ends_all) = (false, false);
+        let (mut has_elements, mut end) = (false, End::None);
         while let Some(key) = object.next_key::<String>()? {
             match key.as_str() {
                 "family" => family = text(object.next_value()?),
@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
                         problem = Some(LIMIT.to_owned());
                     }
                 }
-                "timeout" => ends_all = object.next_value::<Value>()? != 0,
+                "timeout" => end = End::under("timeout", &text(object.next_value()?)),
                 "elem" => {
                     let full = full_name(&family, &table, &name);
                     self.walk.stop(enter(self.walk, &full))?;
@@ -176,9 +176,7 @@ impl<'de> Visitor<'de> for Set<'_, '_> {
             self.walk
                 .stop(enter(self.walk, &full_name(&family, &table, &name)))?;
             let mut out = self.walk.out.borrow_mut();
-            if ends_all {
-                out.end_all();
-            }
+            out.end_all(end);
             out.leave();
         }
         // The proof that they are not addresses may come after them.
@@ -261,23 +259,22 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
 fn add(walk: &Walk<'_>, element: &Value) -> Result<(), ReadError> {
     let mut out = walk.out.borrow_mut();
     let line = walk.line.get();
-    let (inner, note, timed) = match element.get("elem") {
+    let (inner, note, end) = match element.get("elem") {
         Some(inner) => {
             let note = inner.get("comment").and_then(Value::as_str);
-            let mut ends = ["timeout", "expires"]
-                .iter()
-                .filter_map(|key| inner.get(key));
-            let timed = ends.any(|seconds| *seconds != 0);
-            (inner, note.unwrap_or_default(), timed)
+            let seconds = |key: &str| inner.get(key).cloned().map(text);
+            let whole = seconds("timeout").map_or(End::None, |time| End::under("timeout", &time));
+            let rest = seconds("expires").map(|time| End::remaining(&time));
+            (inner, note.unwrap_or_default(), rest.unwrap_or(whole))
         }
-        None => (element, "", false),
+        None => (element, "", End::None),
     };
     match address_of(inner) {
         Ok(text) => out.add(Entry {
             line,
             text: &text,
             note: note.trim(),
-            timed,
+            end,
         }),
         Err(problem) => {
             let shown = element_text(inner);

@@ -1,9 +1,12 @@
 //! One element of a set, parsed word by word.
 
 use super::tokens::Token;
-use crate::exchange::read::{
-    ReadError,
-    collect::{Collector, Entry},
+use crate::{
+    address::End,
+    exchange::read::{
+        ReadError,
+        collect::{Collector, Entry},
+    },
 };
 
 pub(in crate::exchange::read) const SETS_HINT: &str =
@@ -23,8 +26,10 @@ enum Next {
     Option,
     /// The end of a range, or the prefix length.
     Joined,
-    /// The timeout of the element.
+    /// The whole time of the element: its timeout.
     Timeout,
+    /// The rest of that time.
+    Expires,
     /// The value of an irrelevant option.
     Value,
     Comment,
@@ -36,7 +41,7 @@ pub(super) struct Element {
     pub(super) line: u64,
     pub(super) text: String,
     pub(super) note: String,
-    pub(super) timed: bool,
+    pub(super) end: End,
     pub(super) problem: Option<&'static str>,
     next: Next,
 }
@@ -51,7 +56,8 @@ impl Element {
         }
         match std::mem::take(&mut self.next) {
             Next::Joined => self.text.push_str(word),
-            Next::Timeout => self.timed |= !matches!(word, "0" | "0s"),
+            Next::Timeout => self.end = self.end.or(End::under("timeout", word)),
+            Next::Expires => self.end = End::remaining(word),
             Next::Value => {}
             Next::Comment => self.note.push_str(word),
             Next::Option => self.option(token, word),
@@ -73,7 +79,8 @@ impl Element {
             _ if word.starts_with(['-', '/']) || self.text.ends_with(['-', '/']) => {
                 self.text.push_str(word);
             }
-            "timeout" | "expires" => self.next = Next::Timeout,
+            "timeout" => self.next = Next::Timeout,
+            "expires" => self.next = Next::Expires,
             "packets" | "bytes" | "used" => self.next = Next::Value,
             "comment" => self.next = Next::Comment,
             "counter" | "last" | "never" => {}
@@ -99,7 +106,7 @@ impl Element {
             line: self.line,
             text: &self.text,
             note: self.note.trim(),
-            timed: self.timed,
+            end: self.end,
         })
     }
 
