@@ -125,7 +125,9 @@ impl End {
     pub(crate) fn of_note(note: &str) -> Self {
         let note = note.trim();
         let end = note.find(|c: char| c.is_whitespace() || matches!(c, ':' | '='));
-        let (name, rest) = note.split_at_checked(end.unwrap_or(note.len())).unwrap_or_default();
+        let (name, rest) = note
+            .split_at_checked(end.unwrap_or(note.len()))
+            .unwrap_or_default();
         let value = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '='));
         let word = value.split_whitespace().next().unwrap_or_default();
         let is_value = word.starts_with(|first: char| first.is_ascii_digit())

@@ -70,10 +70,7 @@ pub fn addresses_of_line(line: &str) -> Vec<Result<Cow<'_, str>, AddressError>> 
 #[must_use]
 pub fn unmarked_note(line: &str) -> Option<&str> {
     let Line {
-        note,
-        end,
-        options,
-        ..
+        note, end, options, ..
     } = read_line(line).ok()??;
     if end.is_end() && !options.is_empty() {
         return Some(options);

@@ -51,7 +51,11 @@ fn each_line_is_read_as_its_addresses_and_a_note_or_refused() {
         });
         let mut lines: Vec<String> = parts.collect();
         if let Ok(Some(line)) = read_line(text) {
-            let timed = if line.end.is_end() { ", which ends" } else { "" };
+            let timed = if line.end.is_end() {
+                ", which ends"
+            } else {
+                ""
+            };
             lines.push(format!("note: {:?}{timed}", line.note));
         }
         lines.extend(unmarked_note(text).map(|note| format!("without a mark: {note:?}")));

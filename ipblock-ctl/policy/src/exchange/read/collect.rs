@@ -217,7 +217,9 @@ impl Collector {
     /// Gives the end of the rule to its entries without an end of their own.
     pub(super) fn end_rule(&mut self, end: End) {
         let bucket = self.bucket();
-        bucket.ends.end_rule(bucket.elements.len(), bucket.read, end);
+        bucket
+            .ends
+            .end_rule(bucket.elements.len(), bucket.read, end);
     }
 
     /// Counts possible addresses that are not read.

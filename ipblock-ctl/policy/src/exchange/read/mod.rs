@@ -21,9 +21,7 @@ use std::io::{self, BufRead, BufReader, Read as _};
 
 use thiserror::Error;
 
-use crate::{
-    Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, word::words,
-};
+use crate::{Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, word::words};
 use collect::Collector;
 
 pub use list::{read_list, refuse_binary};

@@ -66,7 +66,9 @@ impl ReadOptions {
             ReadOption::At => self.at.is_some(),
             ReadOption::Where => !self.filters.is_empty(),
         };
-        let mut given = ReadOption::ALL.into_iter().filter(|option| is_given(*option));
+        let mut given = ReadOption::ALL
+            .into_iter()
+            .filter(|option| is_given(*option));
         match given.find(|option| !format.takes().contains(option)) {
             Some(option) => Err(ReadError::Unused { option, format }),
             None => Ok(format),
@@ -109,7 +111,10 @@ impl FromStr for Column {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self::Name(text.to_owned()));
         }
-        let number = text.parse().ok().filter(|number| (1..=MAX_COLUMN).contains(number));
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=MAX_COLUMN).contains(number));
         number
             .map(Self::Number)
             .ok_or_else(|| format!("columns have the numbers 1 to {MAX_COLUMN}"))
@@ -302,7 +307,10 @@ mod tests {
         };
         assert!(options.format_of(FileFormat::Ipset).is_ok());
         let error = options.format_of(FileFormat::Plain).unwrap_err();
-        assert_eq!(error.to_string(), "`set` is not an option of the format plain");
+        assert_eq!(
+            error.to_string(),
+            "`set` is not an option of the format plain"
+        );
         assert_eq!(
             unused_hint(ReadOption::Set),
             "it belongs to the formats json, ipset and nft: name one, or leave it out"

@@ -44,7 +44,9 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
                     let first = found.len();
                     collect(rule, "match", Use::Match, &mut found);
                     let matched = found.iter_mut().skip(first);
-                    let end = rule.get("expires").map_or(End::None, |end| end_of("expires", end.get_ref()));
+                    let end = rule
+                        .get("expires")
+                        .map_or(End::None, |end| end_of("expires", end.get_ref()));
                     for element in matched.filter(|element| element.end == End::None) {
                         element.end = end;
                     }
@@ -150,7 +152,9 @@ fn collect<'v>(table: &'v DeTable<'_>, key: &str, purpose: Use, found: &mut Vec<
 fn own_end(element: &DeValue<'_>) -> End {
     let mut pairs = element.as_table().into_iter().flatten();
     let named = pairs.find(|(key, _)| names_end(key.get_ref()));
-    named.map_or(End::None, |(key, value)| end_of(key.get_ref(), value.get_ref()))
+    named.map_or(End::None, |(key, value)| {
+        end_of(key.get_ref(), value.get_ref())
+    })
 }
 
 /// Reads a TOML value under the name of an end.

@@ -51,7 +51,8 @@ fn ends_of_records_are_times_or_durations() {
         at("2030-01-01T00:00:00Z"),
     ];
     assert_eq!(ends(csv), wanted);
-    let json = r#"[{"ip": "192.0.2.1", "ttl": 60}, {"ip": "192.0.2.2", "end": "2030-01-01T00:00:00Z"}]"#;
+    let json =
+        r#"[{"ip": "192.0.2.1", "ttl": 60}, {"ip": "192.0.2.2", "end": "2030-01-01T00:00:00Z"}]"#;
     assert_eq!(ends(json), [End::After(60), at("2030-01-01T00:00:00Z")]);
     let plain = "192.0.2.1 until 2030-01-01T00:00:00Z\n192.0.2.2 ttl=60\n192.0.2.3\n\
                  192.0.2.4 expires in 2 days\n192.0.2.5 timeout 60 comment \"x\"\n";
