@@ -33,6 +33,17 @@ fn ends_of_sets_are_their_remaining_seconds() {
     assert_eq!(ends(json), [End::After(3), End::After(60)]);
 }
 
+/// findings/nft-json-last-second.sh: nft rounds down, so an element in its last second has a 0 that
+/// does not mean "never".
+#[test]
+fn a_zero_of_nft_json_is_the_last_second() {
+    let elements = r#"{"nftables": [{"set": {"family": "ip", "name": "s", "table": "t",
+        "type": "ipv4_addr", "flags": ["timeout"], "elem": [
+        {"elem": {"val": "192.0.2.1", "timeout": 0, "expires": 0}},
+        {"elem": {"val": "192.0.2.2", "timeout": 3600, "expires": 0}}, "192.0.2.4"]}}]}"#;
+    assert_eq!(ends(elements), [End::After(0), End::After(0), End::None]);
+}
+
 #[test]
 fn ends_of_records_are_times_or_durations() {
     let csv = "ip,expires (UTC)\n192.0.2.1,2030-01-01T00:00:00Z\n192.0.2.2,1893456000\n\
