@@ -99,6 +99,40 @@ pub(crate) fn with_mask(text: &str, mask: &str, kind: Mask) -> Result<Written, A
     prefix(&format!("{text}/{length}"), address, length).map(Written::Prefix)
 }
 
+/// Reads an address with the number of addresses from there on.
+pub(crate) fn with_count(text: &str, count: &str) -> Result<Written, AddressError> {
+    let refused = |problem: &str, hint: &str| {
+        AddressError::new(&format!("{text} {count}"), problem, hint.to_owned())
+    };
+    let Some(first) = parse_address(text) else {
+        let hint = "write the first address in the one column, and the number of addresses in the \
+                    other";
+        parse_written(text)?;
+        return Err(refused("a count beside what is more than an address", hint));
+    };
+    let more = count.parse::<u128>().ok().and_then(|count| count.checked_sub(1));
+    let Some(more) = more else {
+        let hint = "a count is a number from 1 on";
+        return Err(refused("not a number of addresses", hint));
+    };
+    let last = match first {
+        IpAddr::V4(first) => u32::try_from(more)
+            .ok()
+            .and_then(|more| u32::from(first).checked_add(more))
+            .map(|last| IpAddr::V4(last.into())),
+        IpAddr::V6(first) => u128::from(first)
+            .checked_add(more)
+            .map(|last| IpAddr::V6(last.into())),
+    };
+    let Some(last) = last else {
+        return Err(refused(
+            "more addresses than the family has",
+            "correct the count or the address",
+        ));
+    };
+    parse_written(&format!("{first}-{last}"))
+}
+
 /// Returns the prefix length of a mask in bits.
 fn length_of(mask: &str, kind: Mask) -> Option<u8> {
     match kind {

@@ -15,6 +15,6 @@ mod tests;
 pub use read::{
     Column, Columns, Delimiter, FileFormat, Filter, Joint, MAX_PREFIXES, MAX_REFUSED, Parsed,
     PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, read, read_list, read_with,
-    refuse_binary, ruleset_toml,
+    refuse_binary, ruleset_toml, unpacked,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

@@ -2,6 +2,8 @@ use super::*;
 
 mod ends;
 mod faults;
+mod gzip;
+mod options;
 mod readers;
 mod refused;
 mod round_trip;

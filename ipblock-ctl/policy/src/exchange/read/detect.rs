@@ -1,6 +1,6 @@
 //! Detects the format of a file by its first line with content.
 
-use super::{FileFormat, csv, spamhaus};
+use super::{FileFormat, csv, rir, spamhaus};
 use crate::address::is_blank;
 
 /// Returns the format of a file that begins with `head`; plain text if no other format fits.
@@ -27,6 +27,9 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
     let revision = line.strip_prefix("revision");
     if revision.is_some_and(|rest| rest.trim_start().starts_with('=')) {
         return FileFormat::Toml;
+    }
+    if rir::is_line(line) {
+        return FileFormat::Rir;
     }
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {

@@ -4,6 +4,8 @@ mod binary;
 mod collect;
 mod csv;
 mod detect;
+mod filters;
+mod gzip;
 mod ignored;
 mod ipset;
 mod json;
@@ -14,6 +16,7 @@ mod nft;
 mod opposite;
 mod options;
 mod plain;
+mod rir;
 mod ruleset;
 mod spamhaus;
 
@@ -23,7 +26,9 @@ use thiserror::Error;
 
 use crate::{Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, word::words};
 use collect::Collector;
+use gzip::Unpacked;
 
+pub use gzip::unpacked;
 pub use list::{read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
@@ -54,6 +59,8 @@ words! {
         Nft = "nft",
         /// Spamhaus DROP: one JSON object per line.
         Spamhaus = "spamhaus",
+        /// Statistics of a regional registry.
+        Rir = "rir",
         /// A ruleset file.
         Toml = "toml",
     }
@@ -70,6 +77,7 @@ impl FileFormat {
             Self::Ipset => "What `ipset save` prints",
             Self::Nft => "What `nft list set` prints",
             Self::Spamhaus => "Spamhaus DROP, an object a line",
+            Self::Rir => "What a registry publishes as delegated or delegated-extended",
             Self::Toml => "A ruleset file",
         }
     }
@@ -228,10 +236,18 @@ pub fn read(input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, R
     read_with(input, &options)
 }
 
-/// Reads every address of `input` that the options request.
+/// Reads every address of `input` that the options request. gzip data is unpacked.
 pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parsed, ReadError> {
+    if !gzip::is_packed(input.fill_buf()?) {
+        return read_text(&mut input, options);
+    }
+    let mut unpacked = BufReader::with_capacity(SNIFFED, Unpacked::new(input));
+    read_text(&mut unpacked, options).map_err(gzip::unwrapped)
+}
+
+fn read_text(mut input: &mut dyn BufRead, options: &ReadOptions) -> Result<Parsed, ReadError> {
     let mut head = Vec::new();
-    input.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+    (&mut input).take(SNIFFED as u64).read_to_end(&mut head)?;
     binary::refuse(&head, &mut input)?;
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
     let format = options.format_of(detect::format(text))?;
@@ -240,11 +256,12 @@ pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parse
     let mut out = Collector::new(format, &options.sets);
     match format {
         FileFormat::Plain => plain::read(input, &mut out)?,
-        FileFormat::Csv => csv::read(input, &mut out)?,
+        FileFormat::Csv => csv::read(input, options, &mut out)?,
         FileFormat::Json => json::read(input, &mut out)?,
         FileFormat::Ipset => ipset::read(input, &mut out)?,
         FileFormat::Nft => nft::read(input, &mut out)?,
         FileFormat::Spamhaus => spamhaus::read(input, &mut out)?,
+        FileFormat::Rir => rir::read(input, options, &mut out)?,
         FileFormat::Toml => {
             let mut text = Vec::new();
             let read = input

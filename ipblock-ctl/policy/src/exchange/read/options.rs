@@ -33,7 +33,9 @@ impl FileFormat {
     pub const fn takes(self) -> &'static [ReadOption] {
         match self {
             Self::Json | Self::Ipset | Self::Nft => &[ReadOption::Set],
-            Self::Plain | Self::Csv | Self::Spamhaus | Self::Toml => &[],
+            Self::Csv => &[ReadOption::Column, ReadOption::Delimiter, ReadOption::Where],
+            Self::Rir => &[ReadOption::Where],
+            Self::Plain | Self::Spamhaus | Self::Toml => &[],
         }
     }
 }
@@ -58,7 +60,14 @@ pub struct ReadOptions {
 impl ReadOptions {
     /// Returns the format of a text that looks like `detected`.
     pub(super) fn format_of(&self, detected: FileFormat) -> Result<FileFormat, ReadError> {
-        let format = self.format.unwrap_or(detected);
+        let has_columns =
+            self.column.is_some() || self.delimiter.is_some() || !self.filters.is_empty();
+        let format = match self.format {
+            Some(format) => format,
+            // Plain text is what no other format fits: an option that names columns decides.
+            None if detected == FileFormat::Plain && has_columns => FileFormat::Csv,
+            None => detected,
+        };
         let is_given = |option: ReadOption| match option {
             ReadOption::Set => !self.sets.is_empty(),
             ReadOption::Column => self.column.is_some(),

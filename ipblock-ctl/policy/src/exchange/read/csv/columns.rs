@@ -68,21 +68,45 @@ pub(super) struct Columns {
     pub(super) last: Option<usize>,
     /// Whether every record is a range: its first column has such a name, too.
     pub(super) are_ranges: bool,
+    /// Whether their cells may be decimal numbers: 3221225985 for 192.0.2.1.
+    pub(super) are_decimal: bool,
     pub(super) mask: Option<(Mask, usize)>,
+    /// The number of addresses from the address on.
+    pub(super) count: Option<usize>,
     pub(super) note: Option<usize>,
     /// `match` or `except`, from a file of `export`.
     pub(super) kind: Option<usize>,
     /// The column of ends, and its name if that says whether a number is a time.
     pub(super) expires: Option<(usize, &'static str)>,
-    /// Whether a header names the columns.
-    pub(super) are_named: bool,
+    pub(super) known_by: KnownBy,
+}
+
+/// What tells the column of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KnownBy {
+    /// The first record without a header.
+    #[default]
+    Content,
+    Header,
+    /// An option: the other columns do not matter.
+    Option,
 }
 
 impl Columns {
+    /// Whether a header or an option names the columns.
+    pub(super) fn are_named(self) -> bool {
+        self.known_by != KnownBy::Content
+    }
+
+    /// Whether an option chooses the columns.
+    pub(super) fn are_chosen(self) -> bool {
+        self.known_by == KnownBy::Option
+    }
+
     /// Whether a column contains an address, its mask or end, or its note.
     pub(super) fn hold_entry(self, at: usize) -> bool {
         let mask = self.mask.map(|(_, at)| at);
-        [Some(self.address), self.last, mask, self.note].contains(&Some(at))
+        [Some(self.address), self.last, mask, self.count, self.note].contains(&Some(at))
     }
 }
 
@@ -95,7 +119,7 @@ impl Columns {
         {
             return End::under(name, value);
         }
-        let note = cell(self.note).filter(|_| !self.are_named);
+        let note = cell(self.note).filter(|_| !self.are_named());
         note.map_or(End::None, |note| End::of_note(note))
     }
 }
@@ -128,8 +152,9 @@ pub(super) fn names(cells: &[&str]) -> Vec<String> {
     cells.iter().map(bare).collect()
 }
 
-/// Returns the columns of a header; `None` if the record is not a header.
-pub(super) fn header(cells: &[&str]) -> Option<Header> {
+/// Returns the columns of a header; `None` if the record is not a header. `chosen` is the column of
+/// addresses if an option says it.
+pub(super) fn header(cells: &[&str], chosen: Option<usize>) -> Option<Header> {
     if !could_be_header(cells) {
         return None;
     }
@@ -144,7 +169,9 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
     };
     let find = |wanted: &[&str]| all(wanted).first().copied();
     let addresses = all(&ADDRESS);
-    let (address, last) = match (addresses.as_slice(), find(&FIRST), find(&LAST)) {
+    let (first, end) = (find(&FIRST), find(&LAST));
+    let (address, last) = match (addresses.as_slice(), first, end) {
+        _ if chosen.is_some() => (chosen?, None),
         // If `last` is a date and not an address, its cells show it.
         ([address], None, last) => (*address, last),
         ([address], ..) => (*address, None),
@@ -174,13 +201,31 @@ pub(super) fn header(cells: &[&str]) -> Option<Header> {
         last,
         mask: mask_of(Mask::Net)
             .or_else(|| mask_of(Mask::Wildcard))
-            .filter(|_| find(&FIRST).is_none()),
+            .filter(|(_, at)| find(&FIRST).is_none() && Some(*at) != chosen),
         note: find(&NOTE),
         kind: find(&["kind"]),
         expires,
-        are_ranges: addresses.is_empty(),
-        are_named: true,
+        are_ranges: addresses.is_empty() && chosen.is_none(),
+        are_decimal: last.is_some_and(|last| names.get(last).is_some_and(|name| is_of_ip(name))),
+        known_by: KnownBy::Header,
+        ..Columns::default()
     }))
+}
+
+/// Whether a name says that its column has addresses, even if they are written as numbers.
+fn is_of_ip(name: &str) -> bool {
+    name.split('_').any(|part| matches!(part, "ip" | "address"))
+}
+
+/// Whether a number in such a column is not the length of a prefix.
+pub(super) fn is_plain_number(name: &str) -> bool {
+    const WORDS: [&str; 34] = [
+        "abuse", "age", "as", "asn", "attacks", "bytes", "confidence", "count", "days", "events",
+        "geoname", "hits", "id", "level", "number", "packets", "port", "priority", "rank", "rating",
+        "records", "reports", "risk", "score", "seen", "sessions", "severity", "sources", "targets",
+        "times", "total", "users", "weight", "year",
+    ];
+    name.split('_').any(|part| WORDS.contains(&part))
 }
 
 /// The content of a record without named columns.
