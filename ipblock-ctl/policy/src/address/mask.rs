@@ -110,7 +110,10 @@ pub(crate) fn with_count(text: &str, count: &str) -> Result<Written, AddressErro
         parse_written(text)?;
         return Err(refused("a count beside what is more than an address", hint));
     };
-    let more = count.parse::<u128>().ok().and_then(|count| count.checked_sub(1));
+    let more = count
+        .parse::<u128>()
+        .ok()
+        .and_then(|count| count.checked_sub(1));
     let Some(more) = more else {
         let hint = "a count is a number from 1 on";
         return Err(refused("not a number of addresses", hint));

@@ -25,7 +25,9 @@ pub(crate) use entry_end::{end_name, names_end};
 pub use line::{addresses_of_line, unmarked_note};
 pub(crate) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;
-pub(crate) use mask::{Mask, is_length, refuse_length, refuse_slash, refuse_unnamed, with_count, with_mask};
+pub(crate) use mask::{
+    Mask, is_length, refuse_length, refuse_slash, refuse_unnamed, with_count, with_mask,
+};
 pub(crate) use port::{is_protocol, limited_to_port, names_port};
 pub(crate) use print::push_prefix;
 pub use print::push_short;

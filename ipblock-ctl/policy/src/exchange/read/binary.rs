@@ -13,7 +13,11 @@ const MMDB: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
 /// First bytes, the kind of file, and what to do with it.
 const KNOWN: [(&[u8], &str, &str); 13] = [
-    (b"\x1f\x8b", "gzip data in gzip data", "unpack it first: gzip -d"),
+    (
+        b"\x1f\x8b",
+        "gzip data in gzip data",
+        "unpack it first: gzip -d",
+    ),
     (b"\x1f\x9d", "compress data", "unpack it first: uncompress"),
     (b"PK\x03\x04", "a zip archive", "unpack it first: unzip"),
     (b"\xfd7zXZ\0", "xz data", "unpack it first: xz -d"),

@@ -45,7 +45,9 @@ pub(super) fn read(
         record.push_str(line);
         let delimiter = match &table {
             Some((delimiter, _)) => *delimiter,
-            None => options.delimiter.map_or_else(|| delimiter(&record), Delimiter::as_char),
+            None => options
+                .delimiter
+                .map_or_else(|| delimiter(&record), Delimiter::as_char),
         };
         if !close_quotes(&mut record, delimiter, &mut lines, out)? {
             // Everything after the quote was read as part of the record.

@@ -116,7 +116,10 @@ pub(super) fn index_of(
     match column {
         Column::Number(number) if *number <= cells.len().max(names.len()) => Ok(number - 1),
         Column::Number(number) => Err(Problem {
-            problem: format!("there is no column {number}: a record has {}", counted(cells.len(), "column", "columns")),
+            problem: format!(
+                "there is no column {number}: a record has {}",
+                counted(cells.len(), "column", "columns")
+            ),
             hint: numbered(cells),
         }),
         Column::Name(name) => {
@@ -154,9 +157,16 @@ fn numbered(cells: &[&str]) -> String {
 
 /// Lists texts for a message.
 fn shown(texts: &[impl AsRef<str>]) -> String {
-    let listed = texts.iter().take(LISTED).map(|text| format!("`{}`", short(text.as_ref())));
+    let listed = texts
+        .iter()
+        .take(LISTED)
+        .map(|text| format!("`{}`", short(text.as_ref())));
     let listed: Vec<String> = listed.collect();
-    let more = if texts.len() > LISTED { " and more" } else { "" };
+    let more = if texts.len() > LISTED {
+        " and more"
+    } else {
+        ""
+    };
     format!("{}{more}", listed.join(", "))
 }
 

@@ -16,7 +16,14 @@ const REGISTRIES: [&str; 6] = ["afrinic", "apnic", "arin", "lacnic", "ripencc", 
 
 /// Names of the columns, for `--where`.
 const COLUMNS: [&str; 8] = [
-    "registry", "cc", "type", "start", "value", "date", "status", "opaque_id",
+    "registry",
+    "cc",
+    "type",
+    "start",
+    "value",
+    "date",
+    "status",
+    "opaque_id",
 ];
 
 const FORM: &str = "write registry|cc|ipv4|start|count|date|status";
@@ -84,4 +91,3 @@ pub(super) fn read(
     filters.finish(out);
     Ok(())
 }
-

@@ -48,7 +48,14 @@ fn every_member_of_a_packed_file_is_read() {
 fn a_packed_file_that_is_cut_off_or_damaged_is_refused_whole() {
     let mut text = Vec::new();
     for n in 0..2000_u32 {
-        writeln!(text, "192.0.{}.{} {}", n / 256, n % 256, n.wrapping_mul(2_654_435_761)).unwrap();
+        writeln!(
+            text,
+            "192.0.{}.{} {}",
+            n / 256,
+            n % 256,
+            n.wrapping_mul(2_654_435_761)
+        )
+        .unwrap();
     }
     let whole = packed(&text);
     for cut in [10, 30, 5_000, whole.len() - 8, whole.len() - 1] {
@@ -63,7 +70,10 @@ fn a_packed_file_that_is_cut_off_or_damaged_is_refused_whole() {
     wrong_sum[sum] ^= 1;
     assert!(refused(&wrong_sum).starts_with("gzip data that is damaged"));
     let json = packed(format!("[\"192.0.2.1\",\n{}]", "\"192.0.2.2\",".repeat(9)).as_bytes());
-    assert_eq!(refused(&json[..json.len() - 9]), "gzip data that is cut off");
+    assert_eq!(
+        refused(&json[..json.len() - 9]),
+        "gzip data that is cut off"
+    );
 }
 
 #[test]

@@ -178,7 +178,10 @@ fn decimal_range(first: &str, last: &str) -> Option<String> {
 }
 
 fn decimal(text: &str) -> Option<IpAddr> {
-    let number: u128 = text.parse().ok().filter(|number| *number >= FIRST_DECIMAL)?;
+    let number: u128 = text
+        .parse()
+        .ok()
+        .filter(|number| *number >= FIRST_DECIMAL)?;
     let ipv4 = u32::try_from(number).map(|bits| IpAddr::V4(bits.into()));
     Some(ipv4.unwrap_or_else(|_| IpAddr::V6(number.into())))
 }
