@@ -8,7 +8,8 @@ use std::{
 use ipblock_policy::{
     List, ListElement, Ruleset,
     exchange::{
-        self, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, Selection, read, read_list,
+        self, FileFormat, MAX_PREFIXES, MAX_REFUSED, Parsed, ReadError, ReadOptions, Selection,
+        read, read_list,
     },
 };
 use ipnet::IpNet;
@@ -151,7 +152,7 @@ fn trimmed(elements: &[ListElement]) -> Vec<ListElement> {
 
 /// A list file gives everything that `import` reads, or nothing if that omits an address.
 fn check_list_file(text: &str, parsed: &Parsed) {
-    match read_list(text) {
+    match read_list(text, &ReadOptions::default()) {
         Ok(elements) => {
             assert_eq!(parsed.refused, []);
             assert_eq!(parsed.passed_over, []);

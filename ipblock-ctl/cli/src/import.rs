@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, builder::TypedValueParser};
+use clap::Args;
 use ipblock_output::{
     import::{ImportReport, PassedOver, Refused, SetEntries, remarks, render},
     number::{counted, grouped},
@@ -15,14 +15,15 @@ use ipblock_policy::{
     Hinted, ListName, RuleName,
     address::{aggregate, count_addresses, push_short},
     edit::{Edit, Import, PackedTexts},
-    exchange::{self, FileFormat, Parsed, ReadError, ReadOptions},
+    exchange::{self, Parsed, ReadError},
 };
 
 use super::{
-    arguments::{StageArgs, auto_or},
+    arguments::StageArgs,
     capped::Capped,
     error::{BAD_INPUT, CliError, OK},
     input::{Bounded, MAX_IMPORT},
+    intake::IntakeArgs,
     progress::Progress,
     session::Session,
     stage::{finish, send},
@@ -38,19 +39,15 @@ Examples:
   ipblock-ctl import drop_v4.json --into @spamhaus --replace --deploy
   ipset save blacklist | ipblock-ctl import - --into abuse
   ipset save | ipblock-ctl import - --set blacklist --into abuse
-  ipblock-ctl import feed.csv --into abuse --lenient")]
+  ipblock-ctl import feed.csv --into abuse --lenient
+  ipblock-ctl import dbip-country.csv.gz --column 1-2 --where 3=AU --into @au
+  ipblock-ctl import delegated-apnic-extended-latest --where cc=AU --into @au")]
 pub(crate) struct ImportArgs {
     /// The file; - for standard input
     file: PathBuf,
     /// A rule that exists, or @LIST, which is made when there is none
     #[arg(long, value_name = "RULE|@LIST", value_parser = target)]
     into: String,
-    /// What the file is written in
-    #[arg(long, default_value = "auto", value_parser = format_parser())]
-    format: AskedFormat,
-    /// Read this set of a file with several; for nft its name, or FAMILY TABLE NAME in quotes
-    #[arg(long, value_name = "NAME")]
-    set: Vec<String>,
     /// Import the rest when lines are refused
     #[arg(long)]
     lenient: bool,
@@ -58,17 +55,9 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
+    intake: IntakeArgs,
+    #[command(flatten)]
     stage: StageArgs,
-}
-
-/// The requested format; `None` means that the content determines it.
-type AskedFormat = Option<FileFormat>;
-
-fn format_parser() -> impl TypedValueParser<Value = AskedFormat> {
-    auto_or(
-        "Find out",
-        FileFormat::ALL.map(|format| (format.as_str(), format.summary())),
-    )
 }
 
 fn target(text: &str) -> Result<String, String> {
@@ -127,13 +116,8 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
         (Box::new(BufReader::new(file)), name, bytes)
     };
     let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
-    let options = ReadOptions {
-        format: args.format,
-        sets: args.set.clone(),
-        ..ReadOptions::default()
-    };
     let input = Bounded::new(progress.counted(input), MAX_IMPORT);
-    match exchange::read_with(input, &options) {
+    match exchange::read_with(input, &args.intake.options()) {
         Ok(parsed) => Ok((parsed, name)),
         Err(ReadError::Io(source)) => Err(failed(source)),
         Err(error) => Err(CliError::Usage {

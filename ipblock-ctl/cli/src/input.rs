@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use ipblock_policy::exchange::unpacked;
+
 use super::error::CliError;
 
 /// Maximum size of a text: the daemon's limit.
@@ -31,8 +33,14 @@ pub(crate) fn read_text(path: &Path) -> Result<(String, String), CliError> {
 }
 
 /// Returns the text of a file.
-pub(crate) fn read_text_file(path: &Path) -> io::Result<String> {
+fn read_text_file(path: &Path) -> io::Result<String> {
     text(whole_file(path, MAX_TEXT)?)
+}
+
+/// Returns the text of a list file, which may be packed.
+pub(crate) fn read_list_file(path: &Path) -> io::Result<String> {
+    let bytes = whole_file(path, MAX_TEXT)?;
+    text(whole(unpacked(&bytes[..])?, MAX_TEXT)?)
 }
 
 /// Returns the content of a backup; `-` is standard input.

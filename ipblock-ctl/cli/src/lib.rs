@@ -28,6 +28,7 @@ mod export;
 mod history;
 mod import;
 mod input;
+mod intake;
 mod lines;
 mod lint;
 mod list;

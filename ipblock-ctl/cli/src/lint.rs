@@ -8,7 +8,7 @@ use ipblock_output::{
     lint::{LintError, LintReport, render},
 };
 use ipblock_policy::{
-    Diagnostic, List, ListName, Ruleset, ZoneName,
+    Diagnostic, List, ListName, Ruleset, Source, ZoneName,
     amount::{ZoneChange, newly_dropped},
     compile::{CompileError, CompiledZone, DEFAULT_CAPACITY, Taken, compile_within},
     document, edit, exchange, lint,
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{
     error::{BAD_INPUT, CliError, OK},
-    input::read_text_file,
+    input::read_list_file,
     session::read_ruleset,
 };
 
@@ -91,15 +91,15 @@ fn inspect(text: &str, file: String, lists: Option<&Path>, now: Timestamp) -> Li
 /// Reads the files of lists, as `apply` would. Without a previous content, a bad file is an error.
 fn read_lists(ruleset: &mut Ruleset, directory: &Path, report: &mut LintReport) {
     for (name, list) in &mut ruleset.lists {
-        let Some(file) = list.source.file() else {
+        let Source::File(file, options) = &list.source else {
             report.notes.extend(note_unread(name, list));
             continue;
         };
         let path = directory.join(file.as_path());
         let shown = path.display();
-        let read = read_text_file(&path)
+        let read = read_list_file(&path)
             .map_err(|error| Diagnostic::new(error.to_string()))
-            .and_then(|text| exchange::read_list(&text))
+            .and_then(|text| exchange::read_list(&text, options))
             .and_then(|elements| match elements.as_slice() {
                 [] => Err(Diagnostic::new("holds no address")),
                 _ => Ok(elements),

@@ -12,6 +12,7 @@ use super::{
     arguments::{Addresses, StageArgs, addresses, each},
     deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
+    intake::IntakeArgs,
     session::Session,
     sort::{SortArgs, SortKey, by_state, by_text},
     stage::stage,
@@ -30,7 +31,7 @@ pub(crate) enum ListCommand {
     Add(AddArgs),
     #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
-    Set(SetArgs),
+    Set(Box<SetArgs>),
     /// Take what a list's file says now, once, although a guard keeps the old content
     ///
     /// `status` and `list list` say why a file is not followed. This lifts the guards against a file
@@ -119,7 +120,8 @@ pub(crate) struct RemoveArgs {
 #[command(after_help = "\
 Examples:
   ipblock-ctl list set office 192.0.2.0/28 2001:db8::/64 --note head-office
-  ipblock-ctl list set drop --file spamhaus/drop.txt --deploy")]
+  ipblock-ctl list set drop --file spamhaus/drop.txt --deploy
+  ipblock-ctl list set au --file dbip-country.csv.gz --column 1-2 --where 3=AU")]
 pub(crate) struct SetArgs {
     /// The list
     #[arg(value_parser = list_name)]
@@ -132,6 +134,8 @@ pub(crate) struct SetArgs {
     note: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    intake: IntakeArgs,
     #[command(flatten)]
     stage: StageArgs,
 }
@@ -210,7 +214,12 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         }
         ListCommand::Set(args) => {
             let addresses = each(args.addresses)?;
-            let source = args.source.0;
+            let mut source = args.source.0;
+            for (key, texts) in args.intake.options().written() {
+                for text in texts {
+                    source.put(key, text);
+                }
+            }
             let edit = Edit::SetList {
                 list: args.name.into(),
                 addresses: source.written().is_none().then_some(addresses),

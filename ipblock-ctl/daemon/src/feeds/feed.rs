@@ -2,12 +2,14 @@
 
 use std::{
     fmt::{Debug, Display},
+    io::Read as _,
     sync::Arc,
 };
 
 use ipblock_api::error::{ApiError, ErrorKind};
 use ipblock_policy::{
-    Classified, Diagnostic, Hinted, ListElement, ListName, Source, SourceKind, exchange,
+    Classified, Diagnostic, Hinted, ListElement, ListName, Source, SourceKind,
+    exchange::{self, ReadOptions},
 };
 use thiserror::Error;
 
@@ -87,16 +89,39 @@ impl Classified for FeedError {
     }
 }
 
+/// Returns the content of a source; gzip data is unpacked, up to the limit for any content.
+fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, Diagnostic> {
+    if !exchange::is_packed(&bytes) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    let read = exchange::unpacked(&bytes[..])
+        .and_then(|input| input.take(MAX_CONTENT + 1).read_to_end(&mut text));
+    match read {
+        Ok(read) if read as u64 > MAX_CONTENT => {
+            let problem = format!("larger than {MAX_CONTENT} bytes when it is unpacked");
+            Err(Diagnostic::new(problem).with_hint("split it into several lists"))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(exchange::unpack_error(error)),
+    }
+}
+
 /// Returns the elements of a text in any format that `import` reads, at least one.
-pub(super) fn elements(place: &str, bytes: Vec<u8>) -> Result<Vec<ListElement>, FeedError> {
+pub(super) fn elements(
+    place: &str,
+    bytes: Vec<u8>,
+    options: &ReadOptions,
+) -> Result<Vec<ListElement>, FeedError> {
     let content = |error: Diagnostic| FeedError(error.at(place));
+    let bytes = unpack(bytes).map_err(content)?;
     exchange::refuse_binary(&bytes).map_err(content)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let problem = format!("not text in UTF-8, from byte {valid} on");
         FeedError::new(place, problem).with_hint("write it in UTF-8")
     })?;
-    let elements = exchange::read_list(&text).map_err(content)?;
+    let elements = exchange::read_list(&text, options).map_err(content)?;
     if elements.is_empty() {
         let hint = "write an address, a prefix or a range a line";
         return Err(FeedError::new(place, "holds no address").with_hint(hint));

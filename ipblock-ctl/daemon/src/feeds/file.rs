@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ipblock_policy::{ListElement, ListFile};
+use ipblock_policy::{ListElement, ListFile, exchange::ReadOptions};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
@@ -22,6 +22,7 @@ pub(super) struct FileFeed {
     /// The lists directory.
     directory: PathBuf,
     file: ListFile,
+    options: ReadOptions,
 }
 
 impl Feed for FileFeed {
@@ -51,15 +52,16 @@ impl Feed for FileFeed {
             let hint = "write a file beside it and rename that to it, then try again";
             return Err(self.refused(problem, hint));
         }
-        Ok((before, elements(&self.place(), bytes)?))
+        Ok((before, elements(&self.place(), bytes, &self.options)?))
     }
 }
 
 impl FileFeed {
-    pub(super) fn new(directory: &Path, file: &ListFile) -> Self {
+    pub(super) fn new(directory: &Path, file: &ListFile, options: &ReadOptions) -> Self {
         Self {
             directory: directory.to_owned(),
             file: file.clone(),
+            options: options.clone(),
         }
     }
 
@@ -116,14 +118,20 @@ fn unreadable(path: &Path, error: &io::Error) -> FeedError {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{fs, io::Write as _, os::unix::fs::symlink};
+
+    use flate2::{Compression, write::GzEncoder};
 
     use tempfile::TempDir;
 
     use super::*;
 
     fn feed(directory: &TempDir, path: &str) -> FileFeed {
-        FileFeed::new(directory.path(), &path.parse().unwrap())
+        FileFeed::new(
+            directory.path(),
+            &path.parse().unwrap(),
+            &ReadOptions::default(),
+        )
     }
 
     #[track_caller]
@@ -144,6 +152,35 @@ mod tests {
             assert_eq!(elements.len(), 1);
             assert_eq!(seen, feed.look().unwrap());
         }
+    }
+
+    #[test]
+    fn a_packed_table_is_read_as_the_list_says() {
+        let directory = TempDir::new().unwrap();
+        let text = b"192.0.2.0,192.0.2.255,AU\n198.51.100.0,198.51.100.255,CN\n";
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(text).unwrap();
+        let packed = packed.finish().unwrap();
+        fs::write(directory.path().join("table.csv.gz"), &packed).unwrap();
+        fs::write(directory.path().join("cut.gz"), &packed[..packed.len() - 1]).unwrap();
+        let mut options = ReadOptions::default();
+        options.put("column", "1-2").unwrap();
+        options.put("where", "3=cn").unwrap();
+        let read =
+            |path: &str| FileFeed::new(directory.path(), &path.parse().unwrap(), &options).fetch();
+        let (_, elements) = read("table.csv.gz").unwrap();
+        let prefixes: Vec<String> = elements
+            .iter()
+            .map(|element| element.prefix.to_string())
+            .collect();
+        assert_eq!(prefixes, ["198.51.100.0/24"]);
+        let error = read("cut.gz").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("cut.gz: gzip data that is cut off"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -196,7 +233,7 @@ mod tests {
             assert!(said.contains(part) && said.contains(path), "{path}: {said}");
         }
         let gone = directory.path().join("gone");
-        let feed = FileFeed::new(&gone, &"a".parse().unwrap());
+        let feed = FileFeed::new(&gone, &"a".parse().unwrap(), &ReadOptions::default());
         let said = feed.fetch().unwrap_err().to_string();
         assert!(said.starts_with(&gone.display().to_string()), "{said}");
     }

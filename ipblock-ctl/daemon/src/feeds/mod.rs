@@ -361,8 +361,9 @@ fn acceptable(error: ApiError, name: &ListName, opened: &Opened) -> ApiError {
         }
         // A refusal that `list accept` does not override.
         None if error.kind == ErrorKind::Conflict => error.with_hint(format!(
-            "take it out of the {kind}; if it is right: ipblock-ctl list set {name} --{kind} \
-             {source} --deploy --force"
+            "take it out of the {kind}; if it is right: ipblock-ctl list set {name} {} --deploy \
+             --force",
+            source.flags()
         )),
         None => error,
     }
@@ -383,7 +384,7 @@ fn holds_the_same(old: &[ListElement], new: &[ListElement]) -> bool {
 fn open(source: &Source, settings: &Settings) -> Option<Opened> {
     let feed: Arc<dyn Feed> = match source {
         Source::Hand => return None,
-        Source::File(file) => Arc::new(FileFeed::new(&settings.lists_dir, file)),
+        Source::File(file, options) => Arc::new(FileFeed::new(&settings.lists_dir, file, options)),
     };
     Some(Opened {
         source: source.clone(),

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::Origin;
 use crate::{
     address::push_prefix,
+    exchange::is_repeated,
     name::ListName,
     ruleset::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
@@ -136,8 +137,13 @@ fn print_list(out: &mut Out<'_, '_>, name: &ListName, list: &List) -> fmt::Resul
     out.header(&format!("[list.{}]", key(name.as_str())))?;
     if let Some(kind) = list.source.kind() {
         write!(out.text, "{kind} = ")?;
-        quote(&mut out.text, &list.source.to_string());
+        quote(&mut out.text, list.source.text());
         out.text.push('\n');
+        for (key, texts) in list.source.options() {
+            write!(out.text, "{key} = ")?;
+            quote_all(&mut out.text, key, &texts);
+            out.text.push('\n');
+        }
     }
     if !list.is_unread() {
         array(out, "match", &list.elements)?;
@@ -266,6 +272,17 @@ fn array(out: &mut Out<'_, '_>, key: &str, entries: &[impl Entry]) -> fmt::Resul
 }
 
 /// Prints a basic string of TOML, on one line.
+/// Writes the texts of an option: an array where there may be several.
+fn quote_all(out: &mut String, key: &str, texts: &[String]) {
+    let is_array = is_repeated(key);
+    out.push_str(if is_array { "[" } else { "" });
+    for (index, text) in texts.iter().enumerate() {
+        out.push_str(if index > 0 { ", " } else { "" });
+        quote(out, text);
+    }
+    out.push_str(if is_array { "]" } else { "" });
+}
+
 fn quote(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {

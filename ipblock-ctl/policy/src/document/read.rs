@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     address::excerpt,
+    exchange::{KEYS, is_repeated},
     name::{ListName, NameError, ZoneName},
     ruleset::{DefaultVerdict, Element, List, MalformedPolicy, Rule, Ruleset, Zone},
     safety,
@@ -207,7 +208,7 @@ fn name<T: FromStr<Err = NameError>>(
 fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problems) -> List {
     let sources = SourceKind::ALL.map(SourceKind::key);
     let keys = [&["match"][..], &sources].concat();
-    check_keys(table, &keys, "a list", problems);
+    check_keys(table, &[&keys[..], &KEYS].concat(), "a list", problems);
     if !keys.iter().any(|key| table.contains_key(*key)) {
         let keys = keys.join("` or `");
         let message = format!("list `{}` without `{keys}`", excerpt(key.get_ref()));
@@ -227,14 +228,43 @@ fn list(key: &Spanned<DeString<'_>>, table: &DeTable<'_>, problems: &mut Problem
 /// Reads the source of a list.
 fn source(table: &DeTable<'_>, problems: &mut Problems) -> Source {
     let kinds = SourceKind::ALL.into_iter();
-    let written: SourceText = kinds
+    let mut written: SourceText = kinds
         .filter_map(|kind| Some((kind, text(table, kind.key(), problems)?.0)))
         .collect();
+    for key in KEYS {
+        for text in option_texts(table, key, problems) {
+            written.put(key, text);
+        }
+    }
     written.parse().unwrap_or_else(|error| {
-        let at = table.get(error.kind.key());
+        let at = table.get(error.key);
         let at = at.map_or(0, |value| value.span().start);
         problems.add(at, error.to_string(), Some(error.hint));
         Source::Hand
+    })
+}
+
+/// Returns the texts of an option: a string or a number, or an array of them where there may be
+/// several.
+fn option_texts(table: &DeTable<'_>, key: &str, problems: &mut Problems) -> Vec<String> {
+    let Some(value) = table.get(key) else {
+        return Vec::new();
+    };
+    let one = |value: &DeValue<'_>| match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let texts = match value.get_ref() {
+        DeValue::Array(values) if is_repeated(key) => {
+            values.iter().map(|value| one(value.get_ref())).collect()
+        }
+        value => one(value).map(|text| vec![text]),
+    };
+    texts.unwrap_or_else(|| {
+        let hint = format!("write {key} = \"...\"");
+        wrong_type(key, "a string", value, &hint, problems);
+        Vec::new()
     })
 }
 

@@ -59,6 +59,7 @@ pub(super) fn set(
 ) -> Result<Vec<String>, EditError> {
     let name: ListName = elements::name(list)?;
     let followed = source.written().map(|(kind, _)| kind);
+    let source = source.parse()?;
     let new = match (addresses, followed) {
         (Some(addresses), None) => {
             let mut held = Vec::new();
@@ -67,7 +68,7 @@ pub(super) fn set(
             List::by_hand(from_elements(held))
         }
         (None, Some(_)) => List {
-            source: source.parse()?,
+            source,
             elements: SharedVec::default(),
         },
         (None, None) => return Err(EditError::NothingGiven(format!("list {name}"))),

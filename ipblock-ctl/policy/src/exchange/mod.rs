@@ -13,8 +13,8 @@ mod write;
 mod tests;
 
 pub use read::{
-    Column, Columns, Delimiter, FileFormat, Filter, Joint, MAX_PREFIXES, MAX_REFUSED, Parsed,
-    PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, read, read_list, read_with,
-    refuse_binary, ruleset_toml, unpacked,
+    Column, Columns, Delimiter, FORMAT, FileFormat, Filter, Joint, KEYS, MAX_PREFIXES, MAX_REFUSED,
+    Parsed, PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, is_packed,
+    is_repeated, read, read_list, read_with, refuse_binary, ruleset_toml, unpack_error, unpacked,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

@@ -228,7 +228,7 @@ fn in_order(mut ruleset: Ruleset) -> Ruleset {
 /// each.
 fn with_files(mut ruleset: Ruleset, which: [u8; 2]) -> Ruleset {
     for (list, which) in ruleset.lists.values_mut().zip(which) {
-        let file = |path: &str| Source::File(path.parse().unwrap());
+        let file = |path: &str| Source::File(path.parse().unwrap(), Box::default());
         list.source = [Source::Hand, file("a"), file("b")][usize::from(which % 3)].clone();
     }
     ruleset

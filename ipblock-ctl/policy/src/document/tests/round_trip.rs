@@ -1,6 +1,7 @@
 //! `parse(print(ruleset)) == ruleset`.
 
 use super::*;
+use crate::exchange::ReadOptions;
 
 fn prefix() -> impl Strategy<Value = IpNet> {
     let ipv4 = (any::<u32>(), 1_u8..=32).prop_map(|(address, length)| {
@@ -45,7 +46,18 @@ fn list() -> impl Strategy<Value = List> {
         note: note.into(),
     });
     let file = prop_oneof![Just("feed.txt"), Just("a b/\"drop\\.txt")];
-    let file = file.prop_map(|path| Source::File(path.parse().unwrap()));
+    let options = prop_oneof![
+        Just(&[][..]),
+        Just(&[("format", "csv"), ("column", "1-2"), ("delimiter", "|")][..]),
+        Just(&[("where", "a \"b=\\"), ("where", "2=C"), ("set", "x")][..]),
+    ];
+    let file = (file, options).prop_map(|(path, texts)| {
+        let mut options = ReadOptions::default();
+        for (key, text) in texts {
+            options.put(key, text).unwrap();
+        }
+        Source::File(path.parse().unwrap(), Box::new(options))
+    });
     let source = prop_oneof![Just(Source::Hand), file];
     (source, prop::collection::vec(element, 0..8)).prop_map(|(source, elements)| List {
         source,

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 
 use super::ReadError;
+use crate::Diagnostic;
 
 /// The first bytes of gzip data. Text never begins with the first one.
 const MARK: [u8; 2] = [0x1f, 0x8b];
@@ -21,7 +22,8 @@ const FREE: u64 = 8 << 20;
 const HINT: &str = "fetch the file again, or unpack it with gzip -d to see what is in it";
 
 /// Whether data that begins with `head` is packed.
-pub(super) fn is_packed(head: &[u8]) -> bool {
+#[must_use]
+pub fn is_packed(head: &[u8]) -> bool {
     !head.is_empty() && MARK.starts_with(head.get(..MARK.len()).unwrap_or(head))
 }
 
@@ -93,6 +95,12 @@ pub(super) fn unwrapped(error: ReadError) -> ReadError {
         },
         error => error,
     }
+}
+
+/// Describes an error of [`unpacked`].
+#[must_use]
+pub fn unpack_error(error: io::Error) -> Diagnostic {
+    Diagnostic::of(&unwrapped(ReadError::Io(error)))
 }
 
 /// Counts the bytes that were taken.

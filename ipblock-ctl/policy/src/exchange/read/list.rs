@@ -1,12 +1,12 @@
 //! Reads the content of a list file: all of it, or nothing.
 
-use super::{PassedOver, Refusal};
+use super::{PassedOver, ReadOptions, Refusal};
 use crate::{Diagnostic, ruleset::ListElement, text::counted};
 
-/// Reads the content of a list file, each prefix once, in any format that `import` knows: which one is
-/// found out from the content. The error names the first line that is wrong, and how many more are.
-pub fn read_list(content: &str) -> Result<Vec<ListElement>, Diagnostic> {
-    let parsed = super::read(content.as_bytes(), None).map_err(|error| Diagnostic::of(&error))?;
+/// Reads the content of a list file, each prefix once, in any format that `import` knows. The error names the first line that is wrong, and how many more are.
+pub fn read_list(content: &str, options: &ReadOptions) -> Result<Vec<ListElement>, Diagnostic> {
+    let parsed = super::read_with(content.as_bytes(), options);
+    let parsed = parsed.map_err(|error| Diagnostic::of(&error))?;
     let refused_lines = parsed.refused.len() as u64 + parsed.more_refused;
     let Some(first) = parsed.refused.into_iter().next() else {
         return match parsed.passed_over.first() {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn shown_elements(text: &str) -> Vec<String> {
-        let elements = read_list(text).unwrap();
+        let elements = read_list(text, &ReadOptions::default()).unwrap();
         let shown = elements.iter().map(|element| match &*element.note {
             "" => element.prefix.to_string(),
             note => format!("{} {note}", element.prefix),
@@ -96,7 +96,11 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_are_counted() {
-        let error = read_list("# x\n192.0.2.1/24\n192.0.2.7\nfoo\n\nbar\n").unwrap_err();
+        let error = read_list(
+            "# x\n192.0.2.1/24\n192.0.2.7\nfoo\n\nbar\n",
+            &ReadOptions::default(),
+        )
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             "line 2: `192.0.2.1/24`: host bits set (and 2 more)"
@@ -110,7 +114,7 @@ mod tests {
             r#"{"addresses": ["192.0.2.0/24"], "except": ["192.0.2.7"]}"#,
             r#"{"addresses": ["192.0.2.0/24"], "blocked6": ["2001:db8::/48"]}"#,
         ] {
-            let error = read_list(text).unwrap_err();
+            let error = read_list(text, &ReadOptions::default()).unwrap_err();
             assert!(error.message.contains("not read as part"), "{error}");
         }
     }

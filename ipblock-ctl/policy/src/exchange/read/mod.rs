@@ -28,11 +28,13 @@ use crate::{Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, w
 use collect::Collector;
 use gzip::Unpacked;
 
-pub use gzip::unpacked;
+pub use gzip::{is_packed, unpack_error, unpacked};
 pub use list::{read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
-pub use options::{Column, Columns, Delimiter, Filter, Joint, ReadOption, ReadOptions};
+pub use options::{
+    Column, Columns, Delimiter, FORMAT, Filter, Joint, KEYS, ReadOption, ReadOptions, is_repeated,
+};
 pub use ruleset::ruleset_toml;
 
 /// Size of the beginning of a file that determines its format, in bytes.
@@ -238,7 +240,7 @@ pub fn read(input: impl BufRead, format: Option<FileFormat>) -> Result<Parsed, R
 
 /// Reads every address of `input` that the options request. gzip data is unpacked.
 pub fn read_with(mut input: impl BufRead, options: &ReadOptions) -> Result<Parsed, ReadError> {
-    if !gzip::is_packed(input.fill_buf()?) {
+    if !is_packed(input.fill_buf()?) {
         return read_text(&mut input, options);
     }
     let mut unpacked = BufReader::with_capacity(SNIFFED, Unpacked::new(input));

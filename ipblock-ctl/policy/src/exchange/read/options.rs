@@ -57,7 +57,65 @@ pub struct ReadOptions {
     pub filters: Vec<Filter>,
 }
 
+/// The key of [`ReadOptions::format`] in ruleset files and in JSON, and its flag.
+pub const FORMAT: &str = "format";
+
+/// Every key, in the order in which they are printed.
+pub const KEYS: [&str; 6] = [
+    FORMAT,
+    ReadOption::Set.as_str(),
+    ReadOption::Column.as_str(),
+    ReadOption::Delimiter.as_str(),
+    ReadOption::At.as_str(),
+    ReadOption::Where.as_str(),
+];
+
+/// Whether an option may have several values.
+#[must_use]
+pub fn is_repeated(key: &str) -> bool {
+    [ReadOption::Set, ReadOption::Where]
+        .iter()
+        .any(|option| option.as_str() == key)
+}
+
 impl ReadOptions {
+    /// Returns the given options as texts, each with its key.
+    #[must_use]
+    pub fn written(&self) -> Vec<(&'static str, Vec<String>)> {
+        let one = |text: Option<String>| -> Vec<String> { text.into_iter().collect() };
+        let of = |key: &str| match key.parse() {
+            Ok(ReadOption::Set) => self.sets.clone(),
+            Ok(ReadOption::Column) => one(self.column.as_ref().map(Columns::to_string)),
+            Ok(ReadOption::Delimiter) => one(self.delimiter.map(|one| one.to_string())),
+            Ok(ReadOption::At) => one(self.at.clone()),
+            Ok(ReadOption::Where) => self.filters.iter().map(Filter::to_string).collect(),
+            Err(_) => one(self.format.map(|format| format.to_string())),
+        };
+        let all = KEYS.into_iter().map(|key| (key, of(key)));
+        all.filter(|(_, texts)| !texts.is_empty()).collect()
+    }
+
+    /// Sets the option with this key from a text.
+    pub fn put(&mut self, key: &str, text: &str) -> Result<(), String> {
+        match key.parse() {
+            Ok(ReadOption::Set) => self.sets.push(text.to_owned()),
+            Ok(ReadOption::Column) => self.column = Some(text.parse()?),
+            Ok(ReadOption::Delimiter) => self.delimiter = Some(text.parse()?),
+            Ok(ReadOption::At) => self.at = Some(text.to_owned()),
+            Ok(ReadOption::Where) => self.filters.push(text.parse()?),
+            Err(_) => self.format = Some(text.parse()?),
+        }
+        Ok(())
+    }
+
+    /// Rejects an option that the named format does not use.
+    pub fn check(&self) -> Result<(), ReadError> {
+        match self.format {
+            Some(format) => self.format_of(format).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the format of a text that looks like `detected`.
     pub(super) fn format_of(&self, detected: FileFormat) -> Result<FileFormat, ReadError> {
         let has_columns =
@@ -294,6 +352,35 @@ mod tests {
         for text in ["country=CN", "4=CN", "note=a=b", "cc="] {
             assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn every_option_is_read_as_it_is_printed() {
+        let mut options = ReadOptions::default();
+        assert!(options.written().is_empty());
+        let texts = [
+            ("format", "csv"),
+            ("set", "bad"),
+            ("set", "worse"),
+            ("column", "1-2"),
+            ("delimiter", "tab"),
+            ("at", "prefixes"),
+            ("where", "cc=CN"),
+        ];
+        for (key, text) in texts {
+            options.put(key, text).unwrap();
+        }
+        let written = options.written();
+        let flat = written
+            .iter()
+            .flat_map(|(key, texts)| texts.iter().map(move |text| (*key, text.as_str())));
+        assert_eq!(flat.collect::<Vec<_>>(), texts);
+        assert!(
+            written
+                .iter()
+                .all(|(key, texts)| texts.len() == 1 || is_repeated(key))
+        );
+        assert!(options.check().is_err(), "csv has no sets");
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn what_was_read_wrong_once_is_read_right_or_refused() {
         };
         let parsed = read_with(last.as_bytes(), &options).unwrap();
         let mut shown = told(&parsed);
-        match read_list(text) {
+        match read_list(text, &ReadOptions::default()) {
             _ if !how.is_empty() => {}
             Ok(_) => assert_eq!(parsed.refused, [], "{text}"),
             // A list file has more reasons for rejection: whatever would be omitted silently.

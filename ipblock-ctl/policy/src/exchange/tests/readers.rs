@@ -204,6 +204,7 @@ fn the_examples_of_the_manual_are_read() {
             (FileFormat::Ipset, 1),
             (FileFormat::Nft, 5),
             (FileFormat::Spamhaus, 1),
+            (FileFormat::Rir, 2),
         ]
     );
 }

@@ -12,6 +12,7 @@ use crate::{
     ruleset::{
         At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, Ruleset, Zone,
     },
+    source::SourceText,
     text::printable_json,
 };
 
@@ -69,18 +70,16 @@ struct Table<T> {
 
 #[derive(Serialize)]
 struct ListTable<'r> {
-    /// Under the key of its kind; empty for a list without a source.
+    /// Under the key of its kind, with its options; null for a list without a source.
     #[serde(flatten)]
-    source: BTreeMap<&'static str, String>,
+    source: Option<SourceText>,
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     matches: Option<Listed<'r>>,
 }
 
 fn list_table(list: &List) -> ListTable<'_> {
-    let kind = list.source.kind();
-    let source = kind.map(|kind| (kind.key(), list.source.to_string()));
     ListTable {
-        source: source.into_iter().collect(),
+        source: list.is_followed().then(|| SourceText::from(&list.source)),
         matches: (!list.is_unread()).then_some(Listed(&list.elements)),
     }
 }
