@@ -6,7 +6,10 @@ use std::{
 };
 
 use arbitrary::{Result, Unstructured};
-use ipblock_policy::bans::{Ban, Bans, NEVER, Write};
+use ipblock_policy::{
+    Origin,
+    bans::{Ban, Bans, Change, NEVER, Write},
+};
 use ipnet::IpNet;
 
 use crate::{
@@ -21,15 +24,18 @@ const NOW: u64 = 100;
 const CHANGES: usize = 8;
 
 /// The bans as a simple map.
-type Book = BTreeMap<IpNet, u64>;
+type Book = BTreeMap<(IpNet, Origin), u64>;
 
-type Change = Vec<(IpNet, Option<Ban<()>>)>;
+/// The kernel's table as a simple map.
+type Table = BTreeMap<IpNet, u64>;
+
+type Changes = Vec<Change<Origin>>;
 
 /// After each write, an address that is banned before and after the change is banned. After all of
 /// them, the kernel's tables have the right end for each address. And each change can be undone.
 pub fn bans(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
-    let (mut bans, mut book, mut table) = (Bans::default(), Book::new(), Book::new());
+    let (mut bans, mut book, mut table) = (Bans::default(), Book::new(), Table::new());
     for _ in 0..CHANGES {
         let Ok(change) = change(&mut bytes) else {
             return;
@@ -51,32 +57,41 @@ pub fn bans(data: &[u8]) {
     }
 }
 
-fn change(u: &mut Unstructured<'_>) -> Result<Change> {
+fn change(u: &mut Unstructured<'_>) -> Result<Changes> {
     let mut change = Vec::new();
     for _ in 0..u.int_in_range(0..=4)? {
         let prefix = prefix(u)?;
         let deadline: u8 = u.arbitrary()?;
-        let ban = match deadline {
-            0..64 => None,
-            64..72 => Some(NEVER),
-            _ => Some(u64::from(deadline)),
+        // The same bytes choose the owner, so that seeds from before there were owners still count.
+        let info = match deadline % 4 {
+            0 | 1 => Origin::default(),
+            2 => "fail2ban/sshd".parse().unwrap(),
+            _ => "crowdsec".parse().unwrap(),
         };
-        change.push((prefix, ban.map(|deadline| Ban { deadline, info: () })));
+        let deadline = match deadline {
+            0..64 => {
+                change.push(Change::End(prefix, info));
+                continue;
+            }
+            64..72 => NEVER,
+            _ => u64::from(deadline),
+        };
+        change.push(Change::Set(prefix, Ban { deadline, info }));
     }
     Ok(change)
 }
 
 /// Applies a change everywhere, and returns what undoes it.
-fn put(bans: &mut Bans<()>, change: Change, book: &mut Book, table: &mut Book) -> Change {
+fn put(bans: &mut Bans<Origin>, change: Changes, book: &mut Book, table: &mut Table) -> Changes {
     let old = book.clone();
-    for (prefix, ban) in &change {
-        match ban {
-            Some(ban) => book.insert(*prefix, ban.deadline),
-            None => book.remove(prefix),
+    for change in &change {
+        match change {
+            Change::Set(prefix, ban) => book.insert((*prefix, ban.info.clone()), ban.deadline),
+            Change::End(prefix, origin) => book.remove(&(*prefix, origin.clone())),
         };
     }
     let changed = bans.change(change);
-    let prefixes: BTreeSet<IpNet> = old.keys().chain(book.keys()).copied().collect();
+    let prefixes: BTreeSet<IpNet> = old.keys().chain(book.keys()).map(|(net, _)| *net).collect();
     let addresses = boundaries(prefixes);
     let stays = |address: &IpAddr| is_banned(&old, *address) && is_banned(book, *address);
     let banned: Vec<IpAddr> = addresses.iter().copied().filter(stays).collect();
@@ -99,35 +114,57 @@ fn put(bans: &mut Bans<()>, change: Change, book: &mut Book, table: &mut Book) -
     changed.before
 }
 
-fn check(bans: &Bans<()>, book: &Book, table: &Book, addresses: &[IpAddr]) {
-    assert_eq!(bans.entries().collect::<Book>(), *table);
-    let held = bans.iter().map(|(prefix, ban)| (prefix, ban.deadline));
-    assert_eq!(held.collect::<Book>(), *book);
+fn check(bans: &Bans<Origin>, book: &Book, table: &Table, addresses: &[IpAddr]) {
+    assert_eq!(bans.entries().collect::<Table>(), *table);
+    let held = bans
+        .each()
+        .map(|(prefix, ban)| ((prefix, ban.info.clone()), ban.deadline));
+    assert!(held.eq(book.iter().map(|(id, end)| (id.clone(), *end))));
     assert_eq!((bans.len(), bans.is_empty()), (book.len(), book.is_empty()));
+    let prefixes: BTreeSet<IpNet> = book.keys().map(|(net, _)| *net).collect();
+    assert_eq!(bans.prefixes(), prefixes.len());
     let live = book.values().filter(|end| **end > NOW).count();
     assert_eq!(bans.count_live(NOW), live);
-    let ended: BTreeSet<IpNet> = bans.ended(NOW).collect();
-    assert!(ended.iter().all(|prefix| book[prefix] <= NOW) && ended.len() + live == book.len());
+    for (origin, count) in bans.count_by_origin(NOW) {
+        let its = book
+            .iter()
+            .filter(|((_, its), end)| its == origin && **end > NOW);
+        assert_eq!(its.count(), count, "{origin}");
+    }
+    let ended: BTreeSet<_> = bans
+        .ended(NOW)
+        .map(|(net, ban)| (net, ban.info.clone()))
+        .collect();
+    assert!(ended.iter().all(|id| book[id] <= NOW) && ended.len() + live == book.len());
     for address in addresses {
         let covering = book
             .iter()
-            .filter(|(net, _)| Span::of(**net).holds(*address));
-        let latest = covering.map(|(_, end)| *end).max();
+            .filter(|((net, _), _)| Span::of(*net).holds(*address));
+        let latest = covering.clone().map(|(_, end)| *end).max();
         assert_eq!(entry(table, *address), latest, "{address}");
         assert_eq!(bans.entry_for(*address), latest, "{address}");
         let lasting = bans.covering((*address).into(), NOW);
         let lasting = lasting.map(|(net, ban)| (Span::of(net).holds(*address), ban.deadline));
         let expected = latest.filter(|end| *end > NOW).map(|end| (true, end));
         assert_eq!(lasting, expected, "{address}");
+        let around = bans.around((*address).into());
+        let around: Vec<_> = around.map(|(net, owners)| (net, owners.len())).collect();
+        assert!(
+            around.is_sorted_by(|(inner, _), (outer, _)| inner.prefix_len() > outer.prefix_len())
+        );
+        assert_eq!(
+            around.iter().map(|(_, owners)| owners).sum::<usize>(),
+            covering.count()
+        );
     }
-    for whole in book.keys() {
+    for whole in &prefixes {
         let is_inside = |net: &&IpNet| *net != whole && whole.contains(*net);
-        let inside: BTreeSet<&IpNet> = book.keys().filter(is_inside).collect();
+        let inside: BTreeSet<&IpNet> = prefixes.iter().filter(is_inside).collect();
         let found: Vec<IpNet> = bans.inside(*whole).map(|(net, _)| net).collect();
         assert_eq!(found.iter().collect::<BTreeSet<_>>(), inside, "in {whole}");
         assert_eq!(found.len(), inside.len(), "in {whole}");
     }
-    let next = bans.ending_next(NOW, 3);
+    let next = bans.ending_next(NOW, 3, |_| true);
     let ends = |end: &u64| *end > NOW && *end != NEVER;
     let mut ends: Vec<u64> = book.values().copied().filter(ends).collect();
     ends.sort_unstable();
@@ -140,11 +177,11 @@ fn check(bans: &Bans<()>, book: &Book, table: &Book, addresses: &[IpAddr]) {
 
 fn is_banned(book: &Book, address: IpAddr) -> bool {
     let mut live = book.iter().filter(|(_, end)| **end > NOW);
-    live.any(|(net, _)| Span::of(*net).holds(address))
+    live.any(|((net, _), _)| Span::of(*net).holds(address))
 }
 
 /// Returns what the kernel finds: only the longest prefix.
-fn entry(table: &Book, address: IpAddr) -> Option<u64> {
+fn entry(table: &Table, address: IpAddr) -> Option<u64> {
     let holding = table
         .iter()
         .filter(|(net, _)| Span::of(**net).holds(address));

@@ -9,7 +9,10 @@ use std::{
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ipblock_policy::{Hinted as _, ZoneName};
-use ipblock_store::{AlertEpoch, AlertFilter, Author, DATABASE, Store, StoreError, StoredRuleset};
+use ipblock_store::{
+    AlertEpoch, AlertFilter, Author, BanRow, DATABASE, Store, StoreError, StoredRuleset,
+};
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, types::Value};
 use tempfile::TempDir;
 
@@ -258,6 +261,8 @@ fn read_all(store: &Store) {
     check(store.last_alert());
     check(store.audit_list(100));
     check(store.bans());
+    let everything = "0.0.0.0/0".parse().unwrap();
+    check(store.past_bans(everything, Timestamp::UNIX_EPOCH, 100));
     check(store.confirmation());
     check(store.base_rules());
     check(store.base_zones());
@@ -314,7 +319,7 @@ fn write_some(store: &Store) {
     check(store.clear_staged());
     let ban = template::ban();
     let prefix = "203.0.113.5/32".parse().unwrap();
-    check(store.change_bans([(prefix, Some(&ban))], None));
+    check(store.change_bans([BanRow::Put(prefix, &ban)], &[], None));
     check(store.insert_revision(&template::revision(&template::ruleset("c"))));
     check(store.add_interface(&template::interface()));
     check(store.remove_interface("eth0"));
@@ -373,7 +378,8 @@ fn keep_text(dir: &Path, text: &str) {
         ..template::ban()
     };
     let prefix = "203.0.113.5/32".parse().unwrap();
-    store.change_bans([(prefix, Some(&ban))], None).unwrap();
+    let put = [BanRow::Put(prefix, &ban)];
+    store.change_bans(put, &[], None).unwrap();
     assert_eq!(*store.bans().unwrap()[0].1, ban);
     let entry = ipblock_store::AuditEntry {
         time: ban.time,

@@ -129,8 +129,8 @@ impl Client {
     }
 
     /// [`Route::Bans`].
-    pub async fn bans(&self, query: BansQuery) -> Result<Vec<BanInfo>, ClientError> {
-        self.call(Target::from(Route::Bans).with(&query)?).await
+    pub async fn bans(&self, query: &BansQuery) -> Result<Vec<BanInfo>, ClientError> {
+        self.call(Target::from(Route::Bans).with(query)?).await
     }
 
     /// [`Route::Ban`].

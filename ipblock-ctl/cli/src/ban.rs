@@ -6,6 +6,7 @@ use ipblock_api::{
     types::{BanRequest, Banned},
 };
 use ipblock_output::bans::render_banned;
+use ipblock_policy::Origin;
 
 use super::{
     arguments::{Addresses, banned_addresses, each},
@@ -22,6 +23,10 @@ use super::{
 /// it another reason; only --shorten makes it end earlier. Addresses on an allow list pass all the
 /// same.
 ///
+/// A ban belongs to an origin, and a prefix can have a ban of each. It is banned until the last of
+/// them ends. A program that bans names itself, such as `--origin fail2ban/sshd`: then it never
+/// changes or ends a ban that somebody else made.
+///
 /// With `-` addresses are read as they come, one or several a line, separated by white space or
 /// commas. Blank lines and what follows # are skipped. A bad line is reported, and the others are
 /// banned. When the daemon restarts, the command waits for it, for 5 minutes at most.
@@ -31,6 +36,7 @@ Examples:
   ipblock-ctl ban 192.0.2.7 --for 2h --reason 'ssh scan'
   ipblock-ctl ban 198.51.100.0/24 @scanners --until 2030-12-01
   ipblock-ctl ban 2001:db8::7 --v6-prefix 64 --for 7d
+  ipblock-ctl ban 192.0.2.7 --permanent --origin fail2ban/sshd
   tail -F offenders.txt | ipblock-ctl ban - --for 1h")]
 pub(crate) struct BanArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
@@ -41,7 +47,15 @@ pub(crate) struct BanArgs {
     /// Kept with each of them; without it a ban that is prolonged keeps its reason
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Also shorten bans that end later
+    /// The owner of the bans [default: manual]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        default_value_t,
+        hide_default_value = true
+    )]
+    origin: Origin,
+    /// Also shorten bans of this origin that end later
     #[arg(long)]
     shorten: bool,
     /// Widen longer IPv6 prefixes to this length; an IPv6 customer usually has a /64
@@ -68,6 +82,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
     let request = BanRequest {
         addresses: each(args.addresses)?,
         expires,
+        origin: args.origin,
         reason: args.reason.unwrap_or_default(),
         v6_prefix: args.v6_prefix,
         shorten: args.shorten,

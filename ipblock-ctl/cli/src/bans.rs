@@ -3,18 +3,32 @@
 use std::cmp::Ordering;
 
 use clap::{Args, ValueEnum};
-use ipblock_api::types::{BanInfo, BansQuery};
+use ipblock_api::types::{BanFilter, BanInfo, BansQuery};
 use ipblock_output::bans::render_list;
 
 use super::{
+    arguments::{Addresses, banned_addresses, each},
+    ban_filter::{FilterArgs, selected},
     error::{CliError, OK},
     session::Session,
     sort::{SortArgs, SortKey},
 };
 
 /// List the bans in force, with the time that is left of each
+///
+/// A prefix has a line for each origin that has banned it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl bans
+  ipblock-ctl bans 192.0.2.7
+  ipblock-ctl bans --origin fail2ban/sshd --sort until")]
 pub(crate) struct BansArgs {
+    /// Only bans that cover one of these or lie inside of one: addresses, prefixes, ranges, @lists
+    #[arg(value_name = "ADDRESS", value_parser = banned_addresses)]
+    addresses: Vec<Addresses>,
+    #[command(flatten)]
+    only: FilterArgs,
     #[command(flatten)]
     order: SortArgs<Column>,
 }
@@ -23,6 +37,7 @@ pub(crate) struct BansArgs {
 enum Column {
     #[default]
     Prefix,
+    Origin,
     Until,
     Reason,
     Author,
@@ -45,6 +60,7 @@ impl Column {
     const fn title(self) -> &'static str {
         match self {
             Self::Prefix => "PREFIX",
+            Self::Origin => "ORIGIN",
             Self::Until => "UNTIL",
             Self::Reason => "REASON",
             Self::Author => "BY",
@@ -53,19 +69,36 @@ impl Column {
     }
 }
 
-pub(crate) async fn run(args: &BansArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
-    let mut bans = session.client.bans(BansQuery::default()).await?;
+pub(crate) async fn run(args: BansArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let addresses = each(args.addresses)?;
+    let only = BanFilter::from(args.only);
+    let query = BansQuery {
+        limit: None,
+        addresses: (!addresses.is_empty()).then(|| addresses.join(",")),
+        origin: only.origin.clone(),
+        reason: only.reason.clone(),
+        by: only.by.clone(),
+    };
+    let mut bans = session.client.bans(&query).await?;
     // Bans that are equal in another column stay in this order.
     Column::default().sort(&mut bans);
     args.order.apply(&mut bans);
     let sorted_by = args.order.sort.unwrap_or_default().title();
-    session.show(&bans, |bans, view| render_list(bans, sorted_by, view))?;
+    let at = match addresses.as_slice() {
+        [] => String::new(),
+        addresses => format!(" at {}", addresses.join(" ")),
+    };
+    let selected = selected(&only) + &at;
+    session.show(&bans, |bans, view| {
+        render_list(bans, sorted_by, &selected, view)
+    })?;
     Ok(OK)
 }
 
 fn compare(a: &BanInfo, b: &BanInfo, key: Column) -> Ordering {
     match key {
-        Column::Prefix => a.prefix.cmp(&b.prefix),
+        Column::Prefix => (a.prefix, &a.origin).cmp(&(b.prefix, &b.origin)),
+        Column::Origin => a.origin.cmp(&b.origin),
         Column::Until => {
             let end = |ban: &BanInfo| (ban.until.is_none(), ban.until);
             end(a).cmp(&end(b))

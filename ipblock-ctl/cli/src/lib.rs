@@ -11,6 +11,7 @@ mod arguments;
 mod attach;
 mod backup;
 mod ban;
+mod ban_filter;
 mod bans;
 mod bpffs;
 mod capped;
@@ -269,7 +270,7 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Allow(command) => allow::run(command, session).await,
         Command::Ban(args) => ban::run(args, session).await,
         Command::Unban(args) => unban::run(args, session).await,
-        Command::Bans(args) => bans::run(&args, session).await,
+        Command::Bans(args) => bans::run(args, session).await,
         Command::Diff => diff::run(session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
         Command::Confirm => deploy::confirm(session).await,

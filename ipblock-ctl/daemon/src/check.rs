@@ -31,8 +31,8 @@ use super::{
 const BODY_ROOM: usize = 8;
 
 impl Service {
-    /// Answers for every address in every zone, or in the requested one, all at once: for few
-    /// addresses.
+    /// Answers for every address in every zone, or in the requested one, all at once and without what
+    /// ended: for few addresses.
     pub(super) fn check(&self, request: &CheckRequest) -> Result<Vec<Check>, ApiError> {
         let mut answers = Vec::new();
         let mut take = |answer| {
@@ -41,7 +41,7 @@ impl Service {
         };
         let mut room = Room::unbounded();
         match Inquiry::new(self, request.clone(), &mut room) {
-            Ok(inquiry) => inquiry.each(self, &mut take)?,
+            Ok(inquiry) => inquiry.without_past().each(self, &mut take)?,
             Err(Refusal::Api(error) | Refusal::Busy(error)) => return Err(error),
         }
         Ok(answers)
@@ -79,6 +79,7 @@ impl Service {
         let Some((prefix, until)) = covering else {
             return Ok(());
         };
+        answer.bans = bans.all_covering(part, now);
         answer.banned_by = Some(prefix.to_string());
         answer.banned_until = until;
         if answer.reason != Reason::Allow {
@@ -122,6 +123,8 @@ fn answer(
         allowed_by: explanation.allowed_by.map(|prefix| prefix.to_string()),
         banned_by: None,
         banned_until: None,
+        bans: Vec::new(),
+        past: Vec::new(),
         kernel_agrees,
         panic_off_until: None,
     })

@@ -97,7 +97,7 @@ fn handler(route: Route) -> Handlers {
         }),
         Route::Allow => answers(route, |service, (), room| service.allow(room)),
         Route::Bans => answers(route, |service, Query(query), room| {
-            service.list_bans(query, room)
+            service.list_bans(&query, room)
         }),
         Route::Ban => changes(route, Service::ban),
         Route::Unban => changes(route, |service, request, caller| {

@@ -1,8 +1,8 @@
 //! `bans`, and the results of `ban` and `unban`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
-use ipblock_api::types::{BanChange, BanInfo, Banned, BannedPrefix, Unbanned};
+use ipblock_api::types::{BanChange, BanInfo, Banned, BannedPrefix, Origin, OriginCount, Unbanned};
 use jiff::Timestamp;
 
 use super::{
@@ -21,14 +21,19 @@ const GOOD_REASON_WIDTH: usize = 20;
 /// Minimum width of the reason.
 const MIN_REASON_WIDTH: usize = 12;
 
-/// Renders one line per ban. Always shows the column that they are sorted by.
+/// Renders one line per ban. Always shows the column that they are sorted by. `selected` names what
+/// was asked for, if not every ban.
 #[must_use]
-pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
+pub fn render_list(bans: &[BanInfo], sorted_by: &str, selected: &str, view: &View) -> String {
+    if bans.is_empty() && !selected.is_empty() {
+        return format!("no bans{selected}\n");
+    }
     if bans.is_empty() {
         return "nothing is banned\n".to_owned();
     }
     let mut table = Table::new(&[
         Column::left("PREFIX"),
+        Column::left("ORIGIN"),
         Column::left("LEFT"),
         Column::left("UNTIL"),
         Column::left("BY"),
@@ -39,12 +44,18 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, view: &View) -> String {
         let end = |text: &dyn Fn() -> Option<String>| text().unwrap_or_else(|| "-".to_owned());
         table.row(vec![
             ban.prefix.to_string().into(),
+            ban.origin.to_string().into(),
             ban.seconds_left.map_or("permanent".to_owned(), span).into(),
             end(&|| Some(clock(ban.until?, &view.time_zone))).into(),
             ban.author.as_str().into(),
             relative(view.now, ban.time).into(),
             "".into(),
         ]);
+    }
+    // One owner on a terminal: the same word in every line.
+    let is_manual = bans.iter().all(|ban| ban.origin.is_manual()) && sorted_by != "ORIGIN";
+    if is_manual && !view.is_whole() {
+        table.drop_columns(&["ORIGIN"], view);
     }
     let is_without = bans.iter().all(|ban| ban.reason.is_empty()) && sorted_by != "REASON";
     if is_without && !view.is_whole() {
@@ -101,7 +112,7 @@ pub fn render_banned(banned: &Banned, view: &View) -> String {
 }
 
 fn line(ban: &BannedPrefix, view: &View) -> String {
-    let (prefix, end) = (ban.prefix, end_of(ban.until, view));
+    let (prefix, end) = (prefix_of(ban.prefix, &ban.origin), end_of(ban.until, view));
     let from_to = |verb: &str| {
         let was = ban
             .was
@@ -135,6 +146,15 @@ fn line(ban: &BannedPrefix, view: &View) -> String {
     }
 }
 
+/// Returns a prefix, with its owner unless that is a person.
+fn prefix_of(prefix: impl Display, origin: &Origin) -> String {
+    if origin.is_manual() {
+        prefix.to_string()
+    } else {
+        format!("{prefix} ({origin})")
+    }
+}
+
 /// Returns `until … (in 2h)`, or `permanently`.
 fn end_of(until: Option<Timestamp>, view: &View) -> String {
     match until {
@@ -147,22 +167,54 @@ fn end_of(until: Option<Timestamp>, view: &View) -> String {
     }
 }
 
-/// Renders the number of removed bans, prefixes without one, and what is still dropped.
+/// Returns the owners of removed bans, with their numbers if they are several; nothing for the bans
+/// of people alone.
+fn owners(origins: &[OriginCount]) -> String {
+    match origins {
+        [] => String::new(),
+        [only] if only.origin.is_manual() => String::new(),
+        [only] => format!(" of origin {}", only.origin),
+        origins => {
+            let shown = origins.iter().take(NAMED);
+            let shown: Vec<String> = shown
+                .map(|of| format!("{} ({})", of.origin, grouped(of.bans)))
+                .collect();
+            let more = match origins.len().saturating_sub(NAMED) {
+                0 => "",
+                _ => " and others",
+            };
+            format!(" of the origins {}{more}", shown.join(", "))
+        }
+    }
+}
+
+/// Renders the number of removed bans, prefixes without one, and what is still dropped. `selected`
+/// names what was asked for, if not every ban.
 #[must_use]
-pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
+pub fn render_unbanned(unbanned: &Unbanned, selected: &str) -> String {
     let mut text = String::new();
     if unbanned.removed > 0 || unbanned.not_banned.is_empty() {
         let gone = counted(unbanned.removed, "ban", "bans");
-        let _ = writeln!(text, "removed {gone}");
+        let _ = writeln!(text, "removed {gone}{}", owners(&unbanned.origins));
     }
     for prefix in &unbanned.not_banned {
-        let _ = writeln!(text, "{prefix} had no ban of its own");
+        let which = if selected.is_empty() {
+            " of its own"
+        } else {
+            selected
+        };
+        let _ = writeln!(text, "{prefix} had no ban{which}");
     }
     for still in &unbanned.still_banned {
         let _ = if still.prefix == still.by {
-            writeln!(text, "{} inside of it is still banned", still.prefix)
+            writeln!(
+                text,
+                "{} is still banned, by origin {}",
+                still.prefix, still.origin
+            )
         } else {
-            writeln!(text, "{} is still banned by {}", still.prefix, still.by)
+            let by = prefix_of(still.by, &still.origin);
+            writeln!(text, "{} is still banned by {by}", still.prefix)
         };
     }
     if unbanned.more_still_banned > 0 {
@@ -174,14 +226,14 @@ pub fn render_unbanned(unbanned: &Unbanned, _view: &View) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ipblock_api::types::StillBanned;
+    use ipblock_api::types::{RemovedBan, StillBanned};
 
     use super::*;
     use crate::{samples, view::WHOLE};
 
     #[test]
     fn bans_are_a_table_of_80_columns() {
-        let text = render_list(&samples::bans(), "PREFIX", &samples::view());
+        let text = render_list(&samples::bans(), "PREFIX", "", &samples::view());
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         insta::assert_snapshot!(text);
     }
@@ -190,7 +242,7 @@ mod tests {
     fn a_wide_terminal_shows_who_and_when() {
         let mut view = samples::view();
         view.width = 140;
-        insta::assert_snapshot!(render_list(&samples::bans(), "PREFIX", &view));
+        insta::assert_snapshot!(render_list(&samples::bans(), "PREFIX", "", &view));
     }
 
     #[test]
@@ -198,7 +250,7 @@ mod tests {
         let mut view = samples::view();
         view.width = WHOLE;
         let titles = |bans: &[BanInfo]| {
-            let text = render_list(bans, "PREFIX", &view);
+            let text = render_list(bans, "PREFIX", "", &view);
             let titles = text.lines().next().unwrap().split_whitespace();
             titles.map(str::to_owned).collect::<Vec<_>>()
         };
@@ -208,7 +260,10 @@ mod tests {
             ban.reason.clear();
         }
         assert_eq!(with, titles(&bans));
-        assert_eq!(with, ["PREFIX", "LEFT", "UNTIL", "BY", "SINCE", "REASON"]);
+        assert_eq!(
+            with,
+            ["PREFIX", "ORIGIN", "LEFT", "UNTIL", "BY", "SINCE", "REASON"]
+        );
     }
 
     #[test]
@@ -217,20 +272,24 @@ mod tests {
         view.width = WHOLE;
         let mut bans = samples::bans();
         bans[0].reason = "r".repeat(250);
-        assert!(render_list(&bans, "PREFIX", &view).contains(&bans[0].reason));
+        assert!(render_list(&bans, "PREFIX", "", &view).contains(&bans[0].reason));
     }
 
     #[test]
     fn the_column_that_bans_are_sorted_by_is_shown() {
-        let text = render_list(&samples::bans(), "SINCE", &samples::view());
+        let text = render_list(&samples::bans(), "SINCE", "", &samples::view());
         assert!(text.contains("SINCE"), "{text}");
     }
 
     #[test]
     fn no_bans_are_said() {
         assert_eq!(
-            render_list(&[], "PREFIX", &samples::view()),
+            render_list(&[], "PREFIX", "", &samples::view()),
             "nothing is banned\n"
+        );
+        assert_eq!(
+            render_list(&[], "PREFIX", " of origin crowdsec", &samples::view()),
+            "no bans of origin crowdsec\n"
         );
     }
 
@@ -280,23 +339,49 @@ mod tests {
     #[test]
     fn what_unban_did_not_free_is_told() {
         let net = |text: &str| text.parse().expect("a prefix");
-        let unbanned = Unbanned {
+        let removed = |origin: &str, reason: &str| RemovedBan {
+            prefix: net("192.0.2.9/32"),
+            origin: origin.parse().expect("an origin"),
+            until: None,
+            reason: reason.to_owned(),
+        };
+        let of = |origin: &str, bans| OriginCount {
+            origin: origin.parse().expect("an origin"),
+            bans,
+        };
+        let mut unbanned = Unbanned {
             removed: 2,
+            origins: vec![of("crowdsec", 1), of("manual", 1)],
+            bans: vec![removed("manual", ""), removed("crowdsec", "scan")],
             more_still_banned: 1_200,
             not_banned: vec![net("198.51.100.9/32")],
             still_banned: vec![
                 StillBanned {
                     prefix: net("203.0.113.7/32"),
                     by: net("203.0.113.0/24"),
+                    origin: Origin::default(),
                 },
                 StillBanned {
                     prefix: net("192.0.2.9/32"),
                     by: net("192.0.2.9/32"),
+                    origin: "fail2ban/sshd".parse().expect("an origin"),
                 },
             ],
         };
-        insta::assert_snapshot!(render_unbanned(&unbanned, &samples::view()));
+        insta::assert_snapshot!(render_unbanned(&unbanned, ""));
         insta::assert_json_snapshot!(unbanned);
+        let text = render_unbanned(&unbanned, " of origin crowdsec");
+        let none = "198.51.100.9/32 had no ban of origin crowdsec\n";
+        assert!(text.contains(none), "{text}");
+        unbanned.origins = vec![of("fail2ban/sshd", 2)];
+        let text = render_unbanned(&unbanned, "");
+        assert!(
+            text.starts_with("removed 2 bans of origin fail2ban/sshd\n"),
+            "{text}"
+        );
+        unbanned.origins = vec![of("manual", 2)];
+        let text = render_unbanned(&unbanned, "");
+        assert!(text.starts_with("removed 2 bans\n"), "{text}");
     }
 
     #[test]

@@ -330,6 +330,8 @@ pub(super) fn checks() -> Vec<Check> {
         allowed_by: None,
         banned_by: None,
         banned_until: None,
+        bans: Vec::new(),
+        past: Vec::new(),
         kernel_agrees: true,
         panic_off_until: None,
     };

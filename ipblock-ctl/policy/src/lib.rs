@@ -22,6 +22,7 @@ mod hinted;
 pub mod lint;
 pub mod mode;
 pub mod name;
+pub mod origin;
 pub mod patch;
 mod prefix;
 pub mod ruleset;
@@ -41,6 +42,7 @@ pub use alert::AlertKind;
 pub use hinted::{Classified, Diagnostic, ErrorKind, Hinted};
 pub use mode::{AskedMode, Mode};
 pub use name::{ListName, NameError, RuleName, ZoneName};
+pub use origin::Origin;
 pub use ruleset::{
     At, DefaultVerdict, Element, List, ListElement, MalformedPolicy, Rule, RuleId, Ruleset, Zone,
 };

@@ -191,8 +191,10 @@ mod tests {
         let store = Store::open(directory.path()).unwrap();
         let text = logged(|| {
             store.audit(&entry("stage", "one\ntwo")).unwrap();
-            store.change_bans([], Some(&entry("ban", "three"))).unwrap();
-            store.change_bans([], None).unwrap();
+            store
+                .change_bans([], &[], Some(&entry("ban", "three")))
+                .unwrap();
+            store.change_bans([], &[], None).unwrap();
         });
         let line = |what: &str, detail: &str| {
             serde_json::json!({

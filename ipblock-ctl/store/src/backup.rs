@@ -10,9 +10,9 @@ use super::{
 };
 
 /// Tables that a restore replaces, each after the tables that it refers to. The others stay:
-/// generations and interfaces belong to one machine, the audit trail and alerts describe this
-/// machine, and its pins contain the identity of the store.
-pub(super) const TABLES: [&str; 12] = [
+/// generations and interfaces belong to one machine, the audit trail, past bans and alerts describe
+/// this machine, and its pins contain the identity of the store.
+pub(super) const TABLES: [&str; 13] = [
     "piece",
     "ruleset",
     "ruleset_piece",
@@ -23,6 +23,7 @@ pub(super) const TABLES: [&str; 12] = [
     "base_rule",
     "base_total",
     "ban",
+    "owned_ban",
     "confirmation",
     "rule_duration",
 ];
@@ -129,6 +130,7 @@ fn replace(transaction: &Transaction<'_>) -> Result<(), TransactionError> {
         transaction.execute(&copy, [])?;
     }
     schema::mark_pieces(transaction)?;
+    schema::mark_owned_bans(transaction)?;
     // The numbers of generations continue: the kernel still has some generations of this store.
     transaction.execute_batch(
         "UPDATE main.sequence SET last = (

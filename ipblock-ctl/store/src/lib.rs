@@ -37,6 +37,7 @@ mod generations;
 mod interfaces;
 mod lock;
 mod look;
+mod past_bans;
 mod pieces;
 mod revisions;
 mod rule_durations;
@@ -63,7 +64,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 pub use alerts::{Alert, AlertEpoch, AlertFilter, AlertRetention, AlertTotals};
 pub use audit::{AuditEntry, AuditMatch, AuditPage};
 pub use author::Author;
-pub use bans::Ban;
+pub use bans::{Ban, BanRow};
 pub use confirmation::{Confirmation, Trial};
 pub use counters::{GenerationCounts, RuleCounts, ZoneCounts};
 pub use end_time::{BootEnd, End};
@@ -71,6 +72,7 @@ pub use error::StoreError;
 pub use generations::{Generation, GenerationState, NewGeneration};
 pub use interfaces::Interface;
 pub use look::StoreView;
+pub use past_bans::{GoneBan, PAST_BAN_DAYS, PAST_BANS, PastBan};
 pub use revisions::{NewRevision, Revision, RevisionState};
 pub use rulesets::StoredRuleset;
 pub use staged::{Staged, StagedEdit};
@@ -116,6 +118,8 @@ pub(crate) struct Limits {
     pub(crate) audit_detail: usize,
     /// Bytes of all prefixes in entries about bans; the oldest are deleted first.
     pub(crate) audit_prefix_bytes: u64,
+    /// Bans that are gone; the first that ended are deleted first.
+    pub(crate) past_bans: usize,
 }
 
 impl Default for Limits {
@@ -132,6 +136,7 @@ impl Default for Limits {
             audit_slack: 256,
             audit_detail: 4 << 10,
             audit_prefix_bytes: 64 << 20,
+            past_bans: PAST_BANS,
         }
     }
 }

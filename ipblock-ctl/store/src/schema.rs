@@ -15,9 +15,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
 use super::StoreError;
 
-/// Newest schema version that this build knows, in `PRAGMA user_version`: a store with a ruleset in
-/// pieces.
-pub(super) const VERSION: i64 = 4;
+/// Newest schema version that this build knows, in `PRAGMA user_version`: a store with bans of other
+/// origins than `manual`.
+pub(super) const VERSION: i64 = 5;
+
+/// Version of a store with a ruleset in pieces.
+const WITH_PIECES: i64 = 4;
 
 /// Version of a store without pieces, which builds that do not know pieces can open.
 const WITHOUT_PIECES: i64 = 3;
@@ -246,7 +249,47 @@ CREATE TABLE IF NOT EXISTS audit_prefixes (
 ) STRICT;
 ";
 
-/// The additions of [`VERSION`]; older builds ignore empty tables.
+/// Added to a store of any version. Builds that do not know the table ignore it: it is a record of
+/// this machine, as the audit trail is.
+const PAST_BANS: &str = "
+-- Bans that are gone: see past_bans.rs. `until` is the end that a ban had, NULL for never. No author
+-- of the end: it ended by itself.
+CREATE TABLE IF NOT EXISTS past_ban (
+    number INTEGER PRIMARY KEY,
+    prefix BLOB NOT NULL,
+    origin TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    until INTEGER,
+    ended INTEGER NOT NULL,
+    ended_uid INTEGER,
+    ended_author TEXT,
+    CHECK ((ended_uid IS NULL) = (ended_author IS NULL))
+) STRICT;
+CREATE INDEX IF NOT EXISTS past_ban_by_prefix ON past_ban (prefix);
+";
+
+/// The addition of [`VERSION`]; older builds ignore an empty table. They know one ban of a prefix,
+/// so that of origin `manual` stays in `ban`, and a store without others can go back to them.
+const OWNED_BANS: &str = "
+CREATE TABLE IF NOT EXISTS owned_ban (
+    prefix TEXT NOT NULL,
+    ends INTEGER,
+    boot_id TEXT,
+    boot_deadline INTEGER,
+    reason TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    origin TEXT NOT NULL CHECK (origin <> 'manual'),
+    PRIMARY KEY (prefix, origin),
+    CHECK ((boot_id IS NULL) = (boot_deadline IS NULL))
+) STRICT, WITHOUT ROWID;
+";
+
+/// The additions of [`WITH_PIECES`]; older builds ignore empty tables.
 const PIECES: &str = "
 -- Where a ruleset has pieces, they are its text, and `toml` is empty.
 CREATE TABLE IF NOT EXISTS piece (
@@ -264,6 +307,9 @@ CREATE TABLE IF NOT EXISTS ruleset_piece (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ruleset_piece_by_piece ON ruleset_piece (piece);
 ";
+
+/// Tables that a store of any version gets.
+const ADDED: [&str; 4] = [PIECES, OWNED_BANS, PAST_BANS, AUDIT_PREFIXES];
 
 /// Finds objects that no build creates: a view in place of a table may be an endless query, and a
 /// trigger makes unexpected changes. A backup comes from outside.
@@ -328,8 +374,9 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
     if version < WITHOUT_PIECES {
         migrate(&transaction, version).map_err(failed)?;
     }
-    transaction.execute_batch(PIECES).map_err(failed)?;
-    transaction.execute_batch(AUDIT_PREFIXES).map_err(failed)?;
+    for tables in ADDED {
+        transaction.execute_batch(tables).map_err(failed)?;
+    }
     transaction.commit().map_err(failed)
 }
 
@@ -345,8 +392,9 @@ fn empty() -> rusqlite::Result<Connection> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
     migrate(&transaction, 1)?;
-    transaction.execute_batch(PIECES)?;
-    transaction.execute_batch(AUDIT_PREFIXES)?;
+    for tables in ADDED {
+        transaction.execute_batch(tables)?;
+    }
     transaction.commit()?;
     Ok(connection)
 }
@@ -374,9 +422,21 @@ fn migrate(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<()> 
 
 /// Prevents builds that do not know pieces from opening a store with pieces.
 pub(super) fn mark_pieces(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    mark(transaction, WITH_PIECES, "piece")
+}
+
+/// Prevents builds that know one ban of a prefix from opening a store with bans of other origins than
+/// `manual`: they would end them.
+pub(super) fn mark_owned_bans(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    mark(transaction, VERSION, "owned_ban")
+}
+
+/// Raises the version if the table has rows.
+fn mark(transaction: &Transaction<'_>, to: i64, table: &str) -> rusqlite::Result<()> {
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version < VERSION && transaction.prepare("SELECT 1 FROM piece")?.exists([])? {
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    let any = format!("SELECT 1 FROM {table}");
+    if version < to && transaction.prepare(&any)?.exists([])? {
+        transaction.pragma_update(None, "user_version", to)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!   off.
 //! - Enumerations: the words of the CLI and the TOML.
 
-use ipblock_policy::{DefaultVerdict, MalformedPolicy, RuleId, RuleName, ZoneName};
+use ipblock_policy::{DefaultVerdict, MalformedPolicy, Origin, RuleId, RuleName, ZoneName};
 use jiff::Timestamp;
 use rusqlite::{
     ToSql,
@@ -91,7 +91,7 @@ macro_rules! stored_name {
     )*};
 }
 
-stored_name!(RuleName, ZoneName);
+stored_name!(Origin, RuleName, ZoneName);
 
 /// An enumeration that is stored as words.
 pub(super) trait Word: Copy + PartialEq + 'static {

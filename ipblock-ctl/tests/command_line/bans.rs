@@ -32,8 +32,8 @@ fn a_ban_sends_its_end_and_tells_what_it_did() {
     assert_eq!(stderr(&assert), "warning: it passes all the same\n");
     assert_eq!(
         daemon.requests()[0].body,
-        json!({"addresses": ["192.0.2.7", "@feed"], "expires": "never", "reason": "scan",
-            "v6_prefix": 56, "shorten": false, "force": true, "wide": false})
+        json!({"addresses": ["192.0.2.7", "@feed"], "expires": "never", "origin": "manual",
+            "reason": "scan", "v6_prefix": 56, "shorten": false, "force": true, "wide": false})
     );
     let assert = run(&daemon, "ban 192.0.2.7 --for 2h --json").code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 use ipblock_api::{
     client::Client,
-    types::{BanRequest, UnbanRequest},
+    types::{BanRequest, Origin, UnbanRequest},
 };
 use ipblock_common::ban::NEVER;
 use ipblock_datapath::{PinDirectory, SharedMaps};
@@ -70,6 +70,7 @@ pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
         let request = BanRequest {
             addresses: addresses(numbers),
             expires: Expiry::Never,
+            origin: Origin::default(),
             reason: String::new(),
             v6_prefix: None,
             shorten: false,
@@ -106,7 +107,7 @@ pub(crate) fn through_api(root: Privileged) -> Result<Vec<Quartiles>> {
             }
             runtime.block_on(client.unban(&UnbanRequest {
                 addresses,
-                inside: false,
+                ..UnbanRequest::default()
             }))?;
         }
         found.push(Quartiles::of(&samples));

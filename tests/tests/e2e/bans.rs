@@ -212,8 +212,11 @@ fn the_bans_that_end_next_can_be_asked_for_alone() -> anyhow::Result<()> {
         .build()?;
     let client = Client::new(daemon.socket());
     let next = |limit| -> anyhow::Result<Vec<String>> {
-        let query = BansQuery { limit: Some(limit) };
-        let bans = runtime.block_on(client.bans(query))?.into_iter();
+        let query = BansQuery {
+            limit: Some(limit),
+            ..BansQuery::default()
+        };
+        let bans = runtime.block_on(client.bans(&query))?.into_iter();
         Ok(bans.map(|ban| ban.prefix.to_string()).collect())
     };
     let by_end = ["2001:db8::3/128", "203.0.113.4/32", "203.0.113.1/32"];

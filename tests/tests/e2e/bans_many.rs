@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Instant};
 
 use ipblock_api::{
     client::Client,
-    types::{BanRequest, CheckRequest, Reason, UnbanRequest},
+    types::{BanRequest, CheckRequest, Origin, Reason, UnbanRequest},
 };
 use ipblock_policy::edit::Expiry;
 use ipblock_tests::{Daemon, require_privileged};
@@ -97,7 +97,7 @@ fn a_hundred_thousand_bans_are_streamed_kept_and_taken_over() -> anyhow::Result<
     let client = Client::new(scene.daemon.socket());
     let request = UnbanRequest {
         addresses: addresses(0..BANS),
-        inside: false,
+        ..UnbanRequest::default()
     };
     let unbanned = runtime.block_on(client.unban(&request))?;
     tell("100,000 bans taken away in one request", started);
@@ -116,6 +116,7 @@ fn bans_in_batches_are_in_force_when_each_call_returns() -> anyhow::Result<()> {
             let request = BanRequest {
                 addresses: addresses(first..first + BATCH),
                 expires: Expiry::After(3600),
+                origin: Origin::default(),
                 reason: "scan".to_owned(),
                 v6_prefix: None,
                 shorten: false,

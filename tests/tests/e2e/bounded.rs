@@ -34,8 +34,10 @@ const OVERLAPPING: usize = 300;
 const BODY: usize = 900 << 10;
 
 /// Requests with potentially large answers.
-const LISTS: [&str; 14] = [
+const LISTS: [&str; 16] = [
     "/v1/bans",
+    "/v1/bans?addresses=0.0.0.0/0",
+    "/v1/bans?reason=60.0.0&by=root",
     "/v1/bans?limit=4000000000",
     "/v1/rules",
     "/v1/rules/many",

@@ -21,6 +21,7 @@ mod bad_start;
 mod bans;
 mod bans_again;
 mod bans_many;
+mod bans_owned;
 mod bans_tables;
 mod bounded;
 mod bridged;

@@ -7,9 +7,9 @@ use ipblock_policy::{
     Action, AlertKind, DefaultVerdict, MalformedPolicy, RuleId, compile::CompiledClass,
 };
 use ipblock_store::{
-    Alert, AlertEpoch, AlertRetention, AlertTotals, AuditEntry, Author, Ban, BootEnd, End,
-    GenerationCounts, Interface, NewGeneration, NewRevision, RevisionState, RuleCounts, StagedEdit,
-    Store, StoredRuleset, Switch, Trial, ZoneSwitch,
+    Alert, AlertEpoch, AlertRetention, AlertTotals, AuditEntry, Author, Ban, BanRow, BootEnd, End,
+    GenerationCounts, GoneBan, Interface, NewGeneration, NewRevision, RevisionState, RuleCounts,
+    StagedEdit, Store, StoredRuleset, Switch, Trial, ZoneSwitch,
 };
 use jiff::Timestamp;
 
@@ -41,6 +41,7 @@ pub(super) fn ruleset(toml: &str) -> StoredRuleset {
 
 pub(super) fn ban() -> Ban {
     Ban {
+        origin: "fail2ban/sshd".parse().unwrap(),
         end: Some(end()),
         reason: "scans".to_owned(),
         time: at(NOW),
@@ -116,9 +117,20 @@ fn fill(store: &Store) {
     for is_live in [true, false] {
         generation(store, number, is_live);
     }
-    store
-        .change_bans([("198.51.100.0/24".parse().unwrap(), Some(&ban()))], None)
-        .unwrap();
+    let prefix = "198.51.100.0/24".parse().unwrap();
+    let owned = ban();
+    let manual = Ban {
+        origin: ipblock_policy::Origin::default(),
+        ..ban()
+    };
+    let gone = GoneBan {
+        prefix,
+        ban: &owned,
+        ended: at(NOW),
+        by: Some(&owned.author),
+    };
+    let both = [&manual, &owned].map(|ban| BanRow::Put(prefix, ban));
+    store.change_bans(both, &[gone], None).unwrap();
     store.set_rule_durations([(RuleId(1), end())]).unwrap();
     store.add_interface(&interface()).unwrap();
     let entry = AuditEntry {

@@ -1,6 +1,8 @@
 //! Bans.
 
-use ipblock_policy::edit::Expiry;
+use std::fmt;
+
+use ipblock_policy::{Origin, edit::Expiry};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,13 +14,16 @@ pub struct BanRequest {
     pub addresses: Vec<String>,
     /// The end; a duration begins when the daemon receives the request.
     pub expires: Expiry,
+    /// The owner: the ban that it has of each prefix is made or changed, those of others stay.
+    #[serde(default)]
+    pub origin: Origin,
     /// Free text, at most 256 bytes.
     #[serde(default)]
     pub reason: String,
     /// Widens longer IPv6 prefixes to this length.
     #[serde(default)]
     pub v6_prefix: Option<u8>,
-    /// Also shortens bans that end later; otherwise they do not change.
+    /// Also shortens bans of this origin that end later; otherwise they do not change.
     #[serde(default)]
     pub shorten: bool,
     /// Allows what is refused for safety.
@@ -32,7 +37,7 @@ pub struct BanRequest {
 /// The result of a [`BanRequest`]. It is on disk and in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banned {
-    /// Prefixes that were not banned before.
+    /// Prefixes that this origin had not banned before.
     pub added: u64,
     /// Prefixes whose ban got another end or another reason.
     pub moved: u64,
@@ -50,6 +55,9 @@ pub struct Banned {
 pub struct BannedPrefix {
     /// Its prefix.
     pub prefix: IpNet,
+    /// The owner.
+    #[serde(default)]
+    pub origin: Origin,
     /// The new end; null if it is permanent.
     pub until: Option<Timestamp>,
     /// What the request changed.
@@ -67,7 +75,7 @@ pub struct BannedPrefix {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BanChange {
-    /// It was not banned before.
+    /// Its origin had not banned it before.
     #[default]
     Added,
     /// It ends later than before.
@@ -81,13 +89,61 @@ pub enum BanChange {
 }
 
 /// `POST /v1/unban`: all bans or none; answered with [`Unbanned`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnbanRequest {
     /// Addresses, prefixes, ranges or deployed `@lists`, in the same form as banned.
+    #[serde(default)]
     pub addresses: Vec<String>,
     /// Also removes the bans inside these prefixes.
     #[serde(default)]
     pub inside: bool,
+    /// Removes bans of all prefixes. There must be no addresses, and at least one of the filters below.
+    #[serde(default)]
+    pub all: bool,
+    /// Only these bans.
+    #[serde(flatten)]
+    pub only: BanFilter,
+    /// Only reports what it would remove.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Selects bans. Those that fit every given part are selected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanFilter {
+    /// Bans of this origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Bans with this text in their reason, in upper or lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Bans of this author: a name or a user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl BanFilter {
+    /// Whether every ban fits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The words after "bans" that name what is selected; nothing if every ban is.
+impl fmt::Display for BanFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(origin) = &self.origin {
+            write!(f, " of origin {origin}")?;
+        }
+        if let Some(by) = &self.by {
+            write!(f, " made by {by}")?;
+        }
+        if let Some(text) = &self.reason {
+            write!(f, " with `{text}` in the reason")?;
+        }
+        Ok(())
+    }
 }
 
 /// The result of an [`UnbanRequest`].
@@ -95,7 +151,13 @@ pub struct UnbanRequest {
 pub struct Unbanned {
     /// Number of removed bans.
     pub removed: u64,
-    /// Prefixes without a ban of their own.
+    /// Their owners, those with the most of them first, at most 100.
+    #[serde(default)]
+    pub origins: Vec<OriginCount>,
+    /// The removed bans, at most 100 of them.
+    #[serde(default)]
+    pub bans: Vec<RemovedBan>,
+    /// Prefixes without a ban of their own that the request selects.
     pub not_banned: Vec<IpNet>,
     /// Prefixes that another ban still covers, at most 100 of them.
     pub still_banned: Vec<StillBanned>,
@@ -104,28 +166,71 @@ pub struct Unbanned {
     pub more_still_banned: u64,
 }
 
+/// An owner of removed bans in [`Unbanned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginCount {
+    /// The owner.
+    pub origin: Origin,
+    /// The number of its bans.
+    pub bans: u64,
+}
+
+/// A removed ban in [`Unbanned`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedBan {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// The owner.
+    pub origin: Origin,
+    /// The end that it had; null if it was permanent.
+    pub until: Option<Timestamp>,
+    /// Its reason.
+    pub reason: String,
+}
+
 /// A prefix in [`Unbanned`] that is still dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StillBanned {
     /// A prefix of the request, or a ban inside one.
     pub prefix: IpNet,
-    /// The ban that covers it; the prefix itself if it is a ban inside a requested prefix.
+    /// The prefix of the ban that covers it; the same prefix if it is a ban of another owner, or one
+    /// inside a requested prefix.
     pub by: IpNet,
+    /// The owner of that ban.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// `GET /v1/bans` query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BansQuery {
     /// Maximum number: the bans that end next, the first to end first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Only bans that cover one of these addresses, prefixes, ranges or `@lists`, or lie inside one.
+    /// They are separated by commas. Not together with `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<String>,
+    /// Only bans of this origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Only bans with this text in their reason, in upper or lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Only bans of this author: a name or a user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
-/// `GET /v1/bans`: one element of the array. Bans in force, by address unless there is a limit.
+/// `GET /v1/bans`: one element of the array. Bans in force, by address and origin unless there is a
+/// limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanInfo {
     /// Its prefix.
     pub prefix: IpNet,
+    /// The owner. A prefix can have one ban of each origin.
+    #[serde(default)]
+    pub origin: Origin,
     /// The end; null if it is permanent.
     pub until: Option<Timestamp>,
     /// Seconds until the end, rounded up; null if it is permanent.

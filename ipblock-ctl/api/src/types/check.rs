@@ -1,6 +1,6 @@
 //! `check`: the verdict on an address, with its reasons.
 
-use ipblock_policy::{Action, Verdict, action::verdict, explain::Reason};
+use ipblock_policy::{Action, Origin, Verdict, action::verdict, explain::Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,13 @@ pub struct Check {
     /// The end of that ban; absent if it is permanent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banned_until: Option<Timestamp>,
+    /// Every ban in force that covers it, the last to end first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bans: Vec<CheckBan>,
+    /// What covered all of it or a part in the last 30 days and ended, the last to end first: at most
+    /// 20. Absent if the request has more than 100 answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Past>,
     /// Whether the kernel's maps give the same verdict for the same rules.
     pub kernel_agrees: bool,
     /// The end of `panic-off`, during which everything passes whatever the verdict; absent if it is
@@ -60,4 +67,71 @@ pub struct CheckRule {
     /// When the rule ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+}
+
+/// A ban in a [`Check`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckBan {
+    /// Its prefix.
+    pub prefix: String,
+    /// The owner.
+    pub origin: Origin,
+    /// Free text.
+    pub reason: String,
+    /// Who made it.
+    pub author: String,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The end; null if it is permanent.
+    pub until: Option<Timestamp>,
+}
+
+/// Something in a [`Check`] that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Past {
+    /// A ban.
+    Ban(PastBan),
+}
+
+impl Past {
+    /// When it ended.
+    #[must_use]
+    pub const fn ended(&self) -> Timestamp {
+        match self {
+            Self::Ban(ban) => ban.ended,
+        }
+    }
+}
+
+/// A ban that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastBan {
+    /// Its prefix.
+    pub prefix: String,
+    /// The owner.
+    pub origin: Origin,
+    /// Free text.
+    pub reason: String,
+    /// Who made it.
+    pub author: String,
+    /// When it was made.
+    pub since: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub how: BanEnd,
+    /// Who ended it; absent if its time was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// How a ban ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BanEnd {
+    /// Its time was over.
+    Expired,
+    /// It was ended before.
+    Unbanned,
 }

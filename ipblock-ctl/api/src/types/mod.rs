@@ -20,15 +20,15 @@ pub use alerts::{
 };
 pub use attached::Attached;
 pub use ban::{
-    BanChange, BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, StillBanned, UnbanRequest,
-    Unbanned,
+    BanChange, BanFilter, BanInfo, BanRequest, Banned, BannedPrefix, BansQuery, OriginCount,
+    RemovedBan, StillBanned, UnbanRequest, Unbanned,
 };
 pub use changes::{
     AddressChange, Applied, ApplyRequest, BeforeAfter, ConflictInfo, DeployRequest, Deployed, Diff,
     EditRequest, EntryChange, Restored, RestoredBans, RuleChange, RuleChangeKind, Staged,
     StagedEditInfo,
 };
-pub use check::{Check, CheckRequest, CheckRule};
+pub use check::{BanEnd, Check, CheckBan, CheckRequest, CheckRule, Past, PastBan};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
 };
@@ -36,8 +36,8 @@ pub use lists::{ExceptionInfo, ListContent, ListEntry, ListInfo};
 
 use ipblock_policy::words;
 pub use ipblock_policy::{
-    Action, AlertKind, AskedMode, DefaultVerdict, MalformedPolicy, Mode, SourceKind, SourceText,
-    Verdict, action::verdict, address::Conversion, explain::Reason, mode,
+    Action, AlertKind, AskedMode, DefaultVerdict, MalformedPolicy, Mode, Origin, SourceKind,
+    SourceText, Verdict, action::verdict, address::Conversion, explain::Reason, mode,
 };
 
 /// Packets and bytes.

@@ -218,7 +218,10 @@ async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
             }),
             ..AlertQuery::default()
         };
-        let bans = BansQuery { limit: Some(BANS) };
+        let bans = BansQuery {
+            limit: Some(BANS),
+            ..BansQuery::default()
+        };
         Ok(Answers {
             status,
             status_at,
@@ -227,7 +230,7 @@ async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
             top: client.top(&top).await?,
             alerts: client.alerts(&alerts).await?,
             alerts_follow: after.is_some(),
-            bans: client.bans(bans).await?,
+            bans: client.bans(&bans).await?,
         })
     };
     match timeout(PATIENCE, questions).await {

@@ -341,15 +341,19 @@ fn is_same(one: &ipblock_store::Ban, other: &ipblock_store::Ban) -> bool {
 /// Counts the bans that a restore adds, removes and changes.
 fn ban_change(before: &StoredBans, after: &StoredBans, now: &Now) -> RestoredBans {
     let mut change = RestoredBans::default();
-    for (prefix, ban) in after.iter().filter(|(_, ban)| ban.deadline > now.boot_ns) {
-        match before.get(prefix).filter(|ban| ban.deadline > now.boot_ns) {
+    for (prefix, ban) in after.each().filter(|(_, ban)| ban.deadline > now.boot_ns) {
+        match before
+            .get(prefix, &ban.info.origin)
+            .filter(|ban| ban.deadline > now.boot_ns)
+        {
             None => change.added += 1,
             Some(known) if !is_same(&known.info, &ban.info) => change.changed += 1,
             Some(_) => {}
         }
     }
-    for (prefix, _) in before.iter().filter(|(_, ban)| ban.deadline > now.boot_ns) {
-        let stays = after.get(prefix).filter(|ban| ban.deadline > now.boot_ns);
+    for (prefix, ban) in before.each().filter(|(_, ban)| ban.deadline > now.boot_ns) {
+        let stays = after.get(prefix, &ban.info.origin);
+        let stays = stays.filter(|ban| ban.deadline > now.boot_ns);
         if stays.is_none() {
             change.removed += 1;
         }
@@ -376,23 +380,26 @@ fn not_restorable(problem: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use ipblock_policy::bans::{Ban, Bans, NEVER};
+    use ipblock_policy::bans::{Ban, Bans, Change, NEVER};
     use ipblock_store::Author;
 
     use crate::backup::restore::*;
     use crate::end_times::some_moment;
 
+    /// Returns bans of a prefix, or of `PREFIX ORIGIN`, with a reason and a deadline.
     fn bans(given: &[(&str, &str, u64)]) -> StoredBans {
         let mut bans = Bans::default();
         bans.change(given.iter().map(|(prefix, reason, deadline)| {
+            let (prefix, origin) = prefix.split_once(' ').unwrap_or((prefix, "manual"));
             let info = Arc::new(ipblock_store::Ban {
+                origin: origin.parse().unwrap(),
                 end: None,
                 reason: (*reason).to_owned(),
                 time: some_moment().wall,
                 author: Author::daemon(),
             });
             let deadline = *deadline;
-            (prefix.parse().unwrap(), Some(Ban { deadline, info }))
+            Change::Set(prefix.parse().unwrap(), Ban { deadline, info })
         }));
         bans
     }
@@ -406,6 +413,8 @@ mod tests {
             ("192.0.2.3/32", "goes", NEVER),
             ("192.0.2.4/32", "ended", ended),
             ("192.0.2.5/32", "ended", ended),
+            ("192.0.2.1/32 crowdsec", "same", NEVER),
+            ("192.0.2.2/32 crowdsec", "goes", NEVER),
         ]);
         let after = bans(&[
             ("192.0.2.1/32", "same", NEVER),
@@ -413,10 +422,12 @@ mod tests {
             ("192.0.2.3/32", "goes", ended),
             ("192.0.2.4/32", "comes", NEVER),
             ("192.0.2.6/32", "ended", ended),
+            ("192.0.2.1/32 crowdsec", "same", NEVER),
+            ("192.0.2.1/32 fail2ban/sshd", "comes", NEVER),
         ]);
         let expected = RestoredBans {
-            added: 1,
-            removed: 1,
+            added: 2,
+            removed: 2,
             changed: 1,
         };
         assert_eq!(ban_change(&before, &after, &some_moment()), expected);

@@ -2,11 +2,16 @@
 
 use ipblock_api::error::{ApiError, ErrorKind};
 use ipblock_common::limits::MAX_BANS;
-use ipblock_store::{AuditEntry, Store};
-use ipnet::IpNet;
+use ipblock_datapath::clock::Now;
+use ipblock_policy::bans::Change;
+use ipblock_store::{AuditEntry, Author, GoneBan, PAST_BANS, Store};
 use tracing::warn;
 
-use super::{LiveBans, stored::BanUpdate};
+use super::{
+    LiveBans,
+    ended::Ended,
+    stored::{BanId, BanUpdate, ended_at},
+};
 
 impl LiveBans {
     /// Changes bans on disk and then in the kernel; in neither if one of them fails.
@@ -15,11 +20,19 @@ impl LiveBans {
         store: &Store,
         changes: Vec<BanUpdate>,
         audit: Option<&AuditEntry>,
+        now: &Now,
     ) -> Result<(), ApiError> {
-        let prefixes: Vec<IpNet> = changes.iter().map(|(prefix, _)| *prefix).collect();
-        let kept = self.ended.take(&prefixes);
+        let ids: Vec<BanId> = changes
+            .iter()
+            .map(|change| (change.prefix(), change.origin().clone()))
+            .collect();
+        let kept = self.ended.take(&ids);
         let done = self.bans.change(changes);
-        if let Err(error) = store.change_bans(self.stored(&prefixes), audit) {
+        let gone = self.gone(&done.before, &kept, audit.map(|entry| &entry.author), now);
+        let recorded = gone.len();
+        let stored = store.change_bans(self.stored(&ids), &gone, audit);
+        drop(gone);
+        if let Err(error) = stored {
             self.bans.change(done.before);
             self.ended.put_back(kept);
             return Err(error.into());
@@ -37,7 +50,7 @@ impl LiveBans {
         });
         let message = format!("the kernel refused: {refused}");
         let error = ApiError::new(ErrorKind::Failed, message);
-        match store.change_bans(self.stored(&prefixes), undo.as_ref()) {
+        match store.undo_ban_changes(self.stored(&ids), recorded, undo.as_ref()) {
             Ok(()) => Err(error.with_hint("no ban was changed; `ipblock-ctl bans` lists them")),
             Err(again) => {
                 warn!(error = %again, "the state store could not be put back");
@@ -50,15 +63,55 @@ impl LiveBans {
         }
     }
 
+    /// Returns the bans that a change has removed, given what undoes it; of many the last ones.
+    fn gone<'a>(
+        &self,
+        before: &'a [BanUpdate],
+        kept: &'a [(BanId, Ended)],
+        by: Option<&'a Author>,
+        now: &Now,
+    ) -> Vec<GoneBan<'a>> {
+        let ended = kept.iter().map(|((prefix, _), ended)| GoneBan {
+            prefix: *prefix,
+            ban: ended.ban.as_ref(),
+            ended: ended_at(&ended.ban, now),
+            by: None,
+        });
+        // What undoes a change begins with the last one.
+        let live = before.iter().take(PAST_BANS).rev().filter_map(|change| {
+            let Change::Set(prefix, ban) = change else {
+                return None;
+            };
+            let has_ended = ban.deadline <= now.boot_ns;
+            let is_replaced = self.bans.get(*prefix, &ban.info.origin).is_some();
+            (has_ended || !is_replaced).then(|| GoneBan {
+                prefix: *prefix,
+                ban: ban.info.as_ref(),
+                ended: if has_ended {
+                    ended_at(&ban.info, now)
+                } else {
+                    now.wall
+                },
+                by: by.filter(|_| !has_ended),
+            })
+        });
+        ended.chain(live).collect()
+    }
+
     /// Forgets ended bans so that the store, with `bans` live ones, never contains more than
     /// [`MAX_BANS`].
-    pub(super) fn make_room(&mut self, store: &Store, bans: usize) -> Result<(), ApiError> {
+    pub(super) fn make_room(
+        &mut self,
+        store: &Store,
+        bans: usize,
+        now: &Now,
+    ) -> Result<(), ApiError> {
         let over = (bans + self.ended.len()).saturating_sub(MAX_BANS as usize);
         if over == 0 {
             return Ok(());
         }
         let forgotten = self.ended.to_make_room(over).into_iter();
-        let forgotten = forgotten.map(|prefix| (prefix, None)).collect();
-        self.carry_out(store, forgotten, None)
+        let forgotten = forgotten.map(|(prefix, origin)| Change::End(prefix, origin));
+        self.carry_out(store, forgotten.collect(), None, now)
     }
 }

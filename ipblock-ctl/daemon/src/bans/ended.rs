@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use ipblock_datapath::clock::Now;
-use ipblock_policy::bans::Ban;
+use ipblock_policy::{Origin, bans::Ban};
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::stored::with_deadline;
+use super::stored::{BanId, with_deadline};
 use crate::end_times;
 
 /// How long they are kept, in nanoseconds: one day.
@@ -24,7 +24,7 @@ const ROOM: usize = 10_000;
 /// An ended ban.
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
-    ban: Arc<ipblock_store::Ban>,
+    pub(super) ban: Arc<ipblock_store::Ban>,
     /// When the end was noticed, on the boot clock.
     noticed_ns: u64,
 }
@@ -32,7 +32,9 @@ pub(super) struct Ended {
 /// Ended bans that may become live again.
 #[derive(Debug)]
 pub(super) struct EndedBans {
-    bans: FxHashMap<IpNet, Ended>,
+    /// By prefix, at least one for each.
+    bans: FxHashMap<IpNet, Vec<Ended>>,
+    count: usize,
     /// The last step of the wall clock, on the boot clock. A start counts as a step: the clock of a
     /// machine that boots is often wrong for a while.
     steady_since_ns: u64,
@@ -43,6 +45,7 @@ impl EndedBans {
     pub(super) fn new(now: &Now) -> Self {
         Self {
             bans: FxHashMap::default(),
+            count: 0,
             steady_since_ns: now.boot_ns,
             looked_ns: now.boot_ns,
         }
@@ -54,14 +57,25 @@ impl EndedBans {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bans.len()
+        self.count
     }
 
-    pub(super) fn get(&self, prefix: IpNet) -> Option<&ipblock_store::Ban> {
-        self.bans.get(&prefix).map(|ended| ended.ban.as_ref())
+    pub(super) fn of(&self, prefix: IpNet) -> impl Iterator<Item = &Arc<ipblock_store::Ban>> {
+        let ended = self.bans.get(&prefix).map_or(&[][..], Vec::as_slice);
+        ended.iter().map(|ended| &ended.ban)
     }
 
-    /// Returns those inside one of `prefixes`.
+    pub(super) fn get(&self, prefix: IpNet, origin: &Origin) -> Option<&ipblock_store::Ban> {
+        let mut of_it = self.of(prefix).map(Arc::as_ref);
+        of_it.find(|ban| ban.origin == *origin)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ended)> {
+        let all = self.bans.iter();
+        all.flat_map(|(prefix, ended)| ended.iter().map(|ended| (*prefix, ended)))
+    }
+
+    /// Returns those prefixes that are inside one of `prefixes`.
     pub(super) fn inside(&self, prefixes: &[IpNet]) -> impl Iterator<Item = IpNet> {
         let kept = self.bans.keys().copied();
         kept.filter(|kept| prefixes.iter().any(|prefix| prefix.contains(kept)))
@@ -69,22 +83,35 @@ impl EndedBans {
 
     pub(super) fn keep(&mut self, prefix: IpNet, ban: Arc<ipblock_store::Ban>, now: &Now) {
         let noticed_ns = now.boot_ns;
-        self.bans.insert(prefix, Ended { ban, noticed_ns });
+        let id = (prefix, ban.origin.clone());
+        self.put_back(vec![(id, Ended { ban, noticed_ns })]);
     }
 
-    /// Takes those of `prefixes` out; [`EndedBans::put_back`] undoes it.
-    pub(super) fn take(&mut self, prefixes: &[IpNet]) -> Vec<(IpNet, Ended)> {
+    /// Takes those of `ids` out; [`EndedBans::put_back`] undoes it.
+    pub(super) fn take(&mut self, ids: &[BanId]) -> Vec<(BanId, Ended)> {
         if self.bans.is_empty() {
             return Vec::new();
         }
-        let taken = prefixes
-            .iter()
-            .filter_map(|prefix| self.bans.remove_entry(prefix));
-        taken.collect()
+        let taken = ids.iter().filter_map(|id| {
+            let (prefix, origin) = id;
+            let of_it = self.bans.get_mut(prefix)?;
+            let place = of_it.iter().position(|ended| ended.ban.origin == *origin)?;
+            let ended = of_it.swap_remove(place);
+            if of_it.is_empty() {
+                self.bans.remove(prefix);
+            }
+            Some((id.clone(), ended))
+        });
+        let taken: Vec<_> = taken.collect();
+        self.count -= taken.len();
+        taken
     }
 
-    pub(super) fn put_back(&mut self, taken: Vec<(IpNet, Ended)>) {
-        self.bans.extend(taken);
+    pub(super) fn put_back(&mut self, taken: Vec<(BanId, Ended)>) {
+        self.count += taken.len();
+        for ((prefix, _), ended) in taken {
+            self.bans.entry(prefix).or_default().push(ended);
+        }
     }
 
     /// After a step of the clock: removes and returns those that have not ended by it, at most
@@ -95,18 +122,20 @@ impl EndedBans {
         now: &Now,
     ) -> Vec<(IpNet, Ban<Arc<ipblock_store::Ban>>)> {
         self.steady_since_ns = now.boot_ns;
-        let all = self.bans.iter();
-        let live = all.map(|(prefix, ended)| (*prefix, with_deadline(Arc::clone(&ended.ban), now)));
+        let all = self.iter();
+        let live = all.map(|(prefix, ended)| (prefix, with_deadline(Arc::clone(&ended.ban), now)));
         let live = live.filter(|(_, ban)| now.boot_ns < ban.deadline);
         let live: Vec<_> = live.take(room).collect();
-        for (prefix, _) in &live {
-            self.bans.remove(prefix);
-        }
+        let ids: Vec<BanId> = live
+            .iter()
+            .map(|(prefix, ban)| (*prefix, ban.info.origin.clone()))
+            .collect();
+        self.take(&ids);
         live
     }
 
     /// Returns those that were kept long enough. Most calls return early.
-    pub(super) fn too_old(&mut self, now: &Now) -> Vec<IpNet> {
+    pub(super) fn too_old(&mut self, now: &Now) -> Vec<BanId> {
         if now.boot_ns.saturating_sub(self.looked_ns) < LOOK_NS {
             return Vec::new();
         }
@@ -115,19 +144,21 @@ impl EndedBans {
             let since = ended.noticed_ns.max(self.steady_since_ns);
             now.boot_ns.saturating_sub(since) >= KEPT_NS
         };
-        let old = self.bans.iter().filter(|(_, ended)| is_old(ended));
-        old.map(|(prefix, _)| *prefix).collect()
+        let old = self.iter().filter(|(_, ended)| is_old(ended));
+        old.map(|(prefix, ended)| (prefix, ended.ban.origin.clone()))
+            .collect()
     }
 
     /// Returns those to forget so that `wanted` others have room: the first that ended, and some
     /// more, so that not every request has to search.
-    pub(super) fn to_make_room(&self, wanted: usize) -> Vec<IpNet> {
-        let mut all: Vec<_> = self.bans.iter().collect();
+    pub(super) fn to_make_room(&self, wanted: usize) -> Vec<BanId> {
+        let mut all: Vec<_> = self.iter().collect();
         all.sort_unstable_by_key(|(prefix, ended)| {
             let end = ended.ban.end.as_ref().map(|end| end.wall);
-            (end, **prefix)
+            (end, *prefix)
         });
-        let all = all.into_iter().map(|(prefix, _)| *prefix);
+        let all = all.into_iter();
+        let all = all.map(|(prefix, ended)| (prefix, ended.ban.origin.clone()));
         all.take(wanted.max(ROOM)).collect()
     }
 }
@@ -142,6 +173,7 @@ mod tests {
 
     fn ban(wall: &str) -> Arc<ipblock_store::Ban> {
         Arc::new(ipblock_store::Ban {
+            origin: Origin::default(),
             end: Some(End {
                 wall: wall.parse().unwrap(),
                 boot: None,
@@ -163,6 +195,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn id(text: &str) -> BanId {
+        (net(text), Origin::default())
+    }
+
     #[test]
     fn an_ended_ban_is_kept_for_a_day_after_the_last_step_of_the_clock() {
         let mut kept = EndedBans::new(&later(0));
@@ -171,7 +207,7 @@ mod tests {
         // Steps that do not make it live again.
         assert_eq!(kept.back(9, &later(20)), []);
         assert_eq!(kept.too_old(&later(43)), []);
-        assert_eq!(kept.too_old(&later(44)), [net("192.0.2.1/32")]);
+        assert_eq!(kept.too_old(&later(44)), [id("192.0.2.1/32")]);
     }
 
     #[test]
@@ -190,7 +226,7 @@ mod tests {
         assert_eq!((back.len(), kept.len()), (1, 2));
         assert_eq!(back[0].1.deadline, now.boot_ns + 3_600_000_000_000);
         assert_eq!(kept.back(9, &now).len(), 1);
-        assert!(kept.get(net("192.0.2.1/32")).is_some());
+        assert!(kept.get(net("192.0.2.1/32"), &Origin::default()).is_some());
     }
 
     #[test]
@@ -206,7 +242,7 @@ mod tests {
         }
         kept.keep(net("192.0.2.1/32"), ban("2026-01-01T01:00:00Z"), &later(4));
         let first = kept.to_make_room(1);
-        assert_eq!((first.len(), first[0]), (ROOM, net("192.0.2.1/32")));
+        assert_eq!((first.len(), first[0].clone()), (ROOM, id("192.0.2.1/32")));
         assert_eq!(kept.to_make_room(ROOM + 1).len(), ROOM + 1);
         let taken = kept.take(&first);
         assert_eq!(kept.len(), 2);

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use ipblock_api::types::{BanInfo, BansQuery};
+use ipblock_api::{
+    error::{ApiError, ErrorKind},
+    types::{BanInfo, BansQuery},
+};
+use ipblock_common::limits::MAX_BANS;
 use ipblock_datapath::clock::Now;
 use ipblock_policy::bans::Ban;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{LiveBans, until};
+use super::{LiveBans, filter::Filter, requests::prefixes, stored::BanId, until};
 use crate::{
     answers::{Array, Refusal, Sink},
     connections::Room,
@@ -16,15 +20,29 @@ use crate::{
     state::Service,
 };
 
-/// Bans per page: with the longest reasons about 100 KiB, computed in less than a millisecond.
+/// Bans per page: with the longest reasons about 100 KiB, computed in less than a millisecond. The
+/// last prefix may have more.
 const PAGE: usize = 256;
 
-/// The bans that are not listed yet.
-enum Left<'a> {
-    /// All after this one, by address.
-    After(Option<IpNet>),
+/// Bans that a page looks at, so that a filter that few fit does not hold the lock for long.
+const LOOKED_AT: usize = 8_192;
+
+/// The order and extent of a list.
+enum Extent {
+    /// All, by address.
+    All,
+    /// Those of these prefixes.
+    At(Vec<IpNet>),
     /// These, in this order.
-    These(&'a [IpNet]),
+    These(Vec<BanId>),
+}
+
+/// The part that is not listed yet.
+enum Left<'a> {
+    /// All after this prefix.
+    After(Option<IpNet>),
+    At(&'a [IpNet]),
+    These(&'a [BanId]),
 }
 
 impl Service {
@@ -33,31 +51,60 @@ impl Service {
     /// Each has its state at the time when it is written, so not all states are of the same moment.
     pub(crate) fn list_bans(
         self: &Arc<Self>,
-        query: BansQuery,
+        query: &BansQuery,
         room: &mut Room,
     ) -> Result<impl Serialize + use<>, Refusal> {
-        let limit = query.limit.map(|limit| limit as usize);
-        let mut next: Vec<IpNet> = match limit {
-            None => Vec::new(),
-            Some(limit) => {
-                let most = limit.min(self.bans().bans.len());
-                // Both families are sorted together, as references.
-                room.need(most * 4 * size_of::<(IpNet, &())>())?;
-                let live = self.bans();
-                let next = live.bans.ending_next(Now::read().boot_ns, most);
-                next.into_iter().map(|(prefix, _)| prefix).collect()
+        let filter = Filter::of_query(query);
+        let extent = match (query.limit, &query.addresses) {
+            (Some(_), Some(_)) => {
+                let message = "the bans that end next cannot be limited to addresses";
+                let error = ApiError::new(ErrorKind::Invalid, message);
+                return Err(error.with_hint("leave `limit` or `addresses` out").into());
             }
+            (Some(limit), None) => {
+                let most = (limit as usize).min(self.bans().bans.len());
+                // Both families are sorted together, as references.
+                room.need(most * 4 * size_of::<(IpNet, &())>() + most * size_of::<BanId>())?;
+                Extent::These(self.bans().ending_next(most, &filter))
+            }
+            (None, Some(addresses)) => {
+                let deployed = Arc::clone(self.read().rulesets.deployed());
+                let asked = prefixes(&deployed, std::slice::from_ref(addresses))?;
+                let live = self.bans();
+                let count: usize = asked
+                    .iter()
+                    .map(|asked| live.around_and_inside(*asked).count())
+                    .sum();
+                drop(live);
+                // Between the two looks there may be some more.
+                room.need(count.min(MAX_BANS as usize) * 2 * size_of::<IpNet>())?;
+                let live = self.bans();
+                let found = asked
+                    .iter()
+                    .flat_map(|asked| live.around_and_inside(*asked));
+                let mut found: Vec<IpNet> = found.collect();
+                drop(live);
+                found.sort_unstable();
+                found.dedup();
+                found.shrink_to_fit();
+                Extent::At(found)
+            }
+            (None, None) => Extent::All,
         };
-        next.shrink_to_fit();
-        room.keep(size_of_val(next.as_slice()));
+        room.keep(match &extent {
+            Extent::All => 0,
+            Extent::At(prefixes) => size_of_val(prefixes.as_slice()),
+            Extent::These(ids) => size_of_val(ids.as_slice()),
+        });
         let service = Arc::clone(self);
         Ok(Array::new(move |sink: Sink<'_, BanInfo>| {
-            let mut left = match limit {
-                None => Left::After(None),
-                Some(_) => Left::These(&next),
+            let mut left = match &extent {
+                Extent::All => Left::After(None),
+                Extent::At(prefixes) => Left::At(prefixes),
+                Extent::These(ids) => Left::These(ids),
             };
             loop {
-                let page = service.bans().page(&mut left);
+                let page = service.bans().page(&mut left, &filter);
                 let Some(page) = page else { return Ok(()) };
                 for ban in page {
                     if sink(ban).is_break() {
@@ -70,24 +117,63 @@ impl Service {
 }
 
 impl LiveBans {
-    /// Returns the next page, without ended bans; `None` at the end.
-    fn page(&self, left: &mut Left<'_>) -> Option<Vec<BanInfo>> {
+    fn ending_next(&self, most: usize, filter: &Filter) -> Vec<BanId> {
+        let fits = |ban: &Ban<Arc<ipblock_store::Ban>>| filter.fits(&ban.info);
+        let next = self.bans.ending_next(Now::read().boot_ns, most, fits);
+        let next = next.into_iter();
+        next.map(|(prefix, ban)| (prefix, ban.info.origin.clone()))
+            .collect()
+    }
+
+    /// Returns the banned prefixes that cover `prefix` or lie inside of it.
+    fn around_and_inside(&self, prefix: IpNet) -> impl Iterator<Item = IpNet> {
+        let found = self.bans.around(prefix).chain(self.bans.inside(prefix));
+        found.map(|(at, _)| at)
+    }
+
+    /// Returns the next page, without ended bans and those that do not fit; `None` at the end.
+    fn page(&self, left: &mut Left<'_>, filter: &Filter) -> Option<Vec<BanInfo>> {
         let now = Now::read();
-        let holds = |ban: &Ban<Arc<ipblock_store::Ban>>| now.boot_ns < ban.deadline;
+        let mut page = Vec::new();
+        let mut add = |at, ban: &Ban<Arc<ipblock_store::Ban>>| {
+            if now.boot_ns < ban.deadline && filter.fits(&ban.info) {
+                page.push(ban_info(at, ban, &now));
+            }
+            page.len()
+        };
         match left {
             Left::After(last) => {
-                let page: Vec<_> = self.bans.after(*last).take(PAGE).collect();
-                *last = Some(page.last()?.0);
-                let held = page.into_iter().filter(|(_, ban)| holds(ban));
-                Some(held.map(|(at, ban)| ban_info(at, ban, &now)).collect())
+                let start = *last;
+                for (looked_at, (at, owners)) in self.bans.after(start).enumerate() {
+                    *last = Some(at);
+                    let found = owners.iter().map(|ban| add(at, ban)).max();
+                    if found >= Some(PAGE) || looked_at >= LOOKED_AT {
+                        break;
+                    }
+                }
+                (*last != start).then_some(page)
             }
-            Left::These(prefixes) => {
-                let (page, rest) = prefixes.split_at(prefixes.len().min(PAGE));
-                page.first()?;
+            Left::At(prefixes) => {
+                let (these, rest) = prefixes.split_at(prefixes.len().min(PAGE));
+                these.first()?;
                 *prefixes = rest;
-                let found = page.iter().map(|at| (*at, self.bans.get(*at)));
-                let held = found.filter_map(|(at, ban)| Some((at, ban.filter(|ban| holds(ban))?)));
-                Some(held.map(|(at, ban)| ban_info(at, ban, &now)).collect())
+                for at in these {
+                    for ban in self.bans.of(*at) {
+                        add(*at, ban);
+                    }
+                }
+                Some(page)
+            }
+            Left::These(ids) => {
+                let (these, rest) = ids.split_at(ids.len().min(PAGE));
+                these.first()?;
+                *ids = rest;
+                for (at, origin) in these {
+                    if let Some(ban) = self.bans.get(*at, origin) {
+                        add(*at, ban);
+                    }
+                }
+                Some(page)
             }
         }
     }
@@ -98,6 +184,7 @@ fn ban_info(prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> Ban
     let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
     BanInfo {
         prefix,
+        origin: ban.info.origin.clone(),
         until: until(&ban.info, now),
         seconds_left: ban.info.end.as_ref().map(|_| left),
         reason: ban.info.reason.clone(),

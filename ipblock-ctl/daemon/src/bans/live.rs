@@ -4,8 +4,8 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipblock_common::limits::MAX_BANS;
 use ipblock_datapath::{BanTables, DatapathError, clock::Now};
-use ipblock_policy::bans::Write;
-use ipblock_store::{Store, StoreError};
+use ipblock_policy::bans::{Change, Write};
+use ipblock_store::{BanRow, Store, StoreError};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::{error, info};
@@ -13,7 +13,8 @@ use tracing::{error, info};
 use super::{
     amount::Unasked,
     ended::EndedBans,
-    stored::{BanUpdate, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
+    origins::Labels,
+    stored::{BanId, BanUpdate, StoredBans, covering, live_prefixes, stored_bans, with_deadline},
 };
 use crate::end_times;
 
@@ -33,6 +34,8 @@ pub(crate) struct LiveBans {
     pub(super) disagreed_at: Option<String>,
     /// What was banned without confirmation.
     pub(super) unasked: Unasked,
+    /// The origins that have a series of their own in metrics.
+    pub(super) labels: Labels,
 }
 
 impl LiveBans {
@@ -47,6 +50,7 @@ impl LiveBans {
             out_of_step: true,
             disagreed_at: None,
             unasked: Unasked::default(),
+            labels: Labels::default(),
         })
     }
 
@@ -146,14 +150,14 @@ impl LiveBans {
         live.chain(self.ended.inside(prefixes)).collect()
     }
 
-    /// Returns what the store must contain for these prefixes.
-    pub(super) fn stored<'a>(
-        &'a self,
-        prefixes: &'a [IpNet],
-    ) -> impl Iterator<Item = (IpNet, Option<&'a ipblock_store::Ban>)> {
-        prefixes.iter().map(|&prefix| {
-            let live = self.bans.get(prefix).map(|ban| ban.info.as_ref());
-            (prefix, live.or_else(|| self.ended.get(prefix)))
+    /// Returns what the store must contain for these bans.
+    pub(super) fn stored<'a>(&'a self, ids: &'a [BanId]) -> impl Iterator<Item = BanRow<'a>> {
+        ids.iter().map(|(prefix, origin)| {
+            let live = self.bans.get(*prefix, origin).map(|ban| ban.info.as_ref());
+            match live.or_else(|| self.ended.get(*prefix, origin)) {
+                Some(ban) => BanRow::Put(*prefix, ban),
+                None => BanRow::Remove(*prefix, origin),
+            }
         })
     }
 
@@ -168,7 +172,7 @@ impl LiveBans {
     pub(super) fn write_or_retry(&mut self, writes: &[Write]) {
         let entries = || self.bans.entries().map(|(prefix, _)| prefix);
         let written = self.tables.write(writes);
-        let tidied = written.and_then(|()| self.tables.tidy(self.bans.len(), entries));
+        let tidied = written.and_then(|()| self.tables.tidy(self.bans.prefixes(), entries));
         if let Err(error) = tidied {
             error!(%error, "a ban table is not as it should be; trying again");
             self.out_of_step = true;
@@ -176,11 +180,12 @@ impl LiveBans {
     }
 
     /// Removes ended bans that a step of the clock can make live again; the store keeps them.
-    pub(super) fn set_aside(&mut self, ended: Vec<IpNet>, now: &Now) {
-        let gone = ended.into_iter().map(|prefix| (prefix, None));
+    pub(super) fn set_aside(&mut self, ended: Vec<BanId>, now: &Now) {
+        let gone = ended.into_iter();
+        let gone = gone.map(|(prefix, origin)| Change::End(prefix, origin));
         let changed = self.bans.change(gone);
-        for (prefix, ban) in changed.before {
-            if let Some(ban) = ban {
+        for change in changed.before {
+            if let Change::Set(prefix, ban) = change {
                 self.ended.keep(prefix, ban.info, now);
             }
         }
@@ -197,7 +202,7 @@ impl LiveBans {
         let mut moved = going_by_the_wall(&self.bans, now);
         let room = (MAX_BANS as usize).saturating_sub(self.bans.len());
         let back = self.ended.back(room, now).into_iter();
-        moved.extend(back.map(|(prefix, ban)| (prefix, Some(ban))));
+        moved.extend(back.map(|(prefix, ban)| Change::Set(prefix, ban)));
         if !moved.is_empty() {
             info!(bans = moved.len(), "the clock was set: ends move with it");
             let changed = self.bans.change(moved);
@@ -210,9 +215,9 @@ impl LiveBans {
 fn going_by_the_wall(bans: &StoredBans, now: &Now) -> Vec<BanUpdate> {
     let goes_by_it =
         |ban: &ipblock_store::Ban| ban.end.as_ref().is_some_and(end_times::follows_wall);
-    bans.iter()
+    bans.each()
         .filter(|(_, ban)| goes_by_it(&ban.info))
-        .map(|(prefix, ban)| (prefix, Some(with_deadline(Arc::clone(&ban.info), now))))
+        .map(|(prefix, ban)| Change::Set(prefix, with_deadline(Arc::clone(&ban.info), now)))
         .collect()
 }
 
@@ -227,6 +232,7 @@ mod tests {
 
     fn ban(end: Option<End>) -> Arc<ipblock_store::Ban> {
         Arc::new(ipblock_store::Ban {
+            origin: ipblock_policy::Origin::default(),
             end,
             reason: String::new(),
             time: now().wall,
@@ -250,17 +256,17 @@ mod tests {
         ];
         let mut bans = Bans::default();
         bans.change(all.map(|(prefix, end)| {
-            (
-                prefix.parse().unwrap(),
-                Some(with_deadline(ban(end), &now())),
-            )
+            Change::Set(prefix.parse().unwrap(), with_deadline(ban(end), &now()))
         }));
         let mut stepped = now();
         stepped.wall += SignedDuration::from_secs(20);
         let moved = going_by_the_wall(&bans, &stepped);
         let moved: Vec<_> = moved
             .into_iter()
-            .map(|(prefix, ban)| (prefix.to_string(), ban.unwrap().deadline))
+            .map(|change| match change {
+                Change::Set(prefix, ban) => (prefix.to_string(), ban.deadline),
+                Change::End(..) => panic!("{change:?}"),
+            })
             .collect();
         let in_40_s = 45_000_000_000;
         assert_eq!(

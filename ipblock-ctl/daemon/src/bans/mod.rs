@@ -6,21 +6,25 @@
 mod amount;
 mod change;
 mod ended;
+mod filter;
 mod listing;
 pub(super) mod live;
+mod origins;
 mod outcome;
+mod past;
 mod record;
 mod requests;
 pub(super) mod stored;
+mod unban;
 mod warnings;
 
 use ipblock_api::error::ApiError;
 use ipblock_datapath::clock::Now;
-use ipnet::IpNet;
+use ipblock_policy::bans::Change;
 use tracing::{debug, error, info};
 
 use self::ended::EndedBans;
-use self::stored::{BanUpdate, until, with_deadline};
+use self::stored::{BanId, BanUpdate, until, with_deadline};
 pub(super) use self::{
     live::LiveBans,
     stored::{StoredBans, covering, live_prefixes, stored_bans},
@@ -54,10 +58,15 @@ impl Service {
             put_right = live.disagreed_at.take();
         }
         let ended = live.bans.ended(now.boot_ns).take(CLEARED_A_TICK);
-        let (aside, gone): (Vec<IpNet>, Vec<IpNet>) = ended.partition(|prefix| {
-            let ban = live.bans.get(*prefix);
-            ban.is_some_and(|ban| EndedBans::can_come_back(&ban.info))
-        });
+        let (mut aside, mut gone) = (Vec::<BanId>::new(), Vec::<BanId>::new());
+        for (prefix, ban) in ended {
+            let id = (prefix, ban.info.origin.clone());
+            if EndedBans::can_come_back(&ban.info) {
+                aside.push(id);
+            } else {
+                gone.push(id);
+            }
+        }
         if !aside.is_empty() {
             debug!(bans = aside.len(), "bans have ended by the wall clock");
             live.set_aside(aside, &now);
@@ -66,8 +75,8 @@ impl Service {
         if !gone.is_empty() || !too_old.is_empty() {
             debug!(bans = gone.len(), "bans have ended");
             let changes = gone.into_iter().chain(too_old);
-            let changes = changes.map(|prefix| (prefix, None)).collect();
-            live.carry_out(&self.store, changes, None)?;
+            let changes = changes.map(|(prefix, origin)| Change::End(prefix, origin));
+            live.carry_out(&self.store, changes.collect(), None, &now)?;
         }
         drop(live);
         if let Some(address) = put_right {

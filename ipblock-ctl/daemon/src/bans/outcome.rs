@@ -29,7 +29,7 @@ impl Wanted {
         }
     }
 
-    /// Returns the ban of a prefix with the live ban `held`. The first author and time stay, and so
+    /// Returns the ban of a prefix with the live ban `held` of the same origin. The first author and time stay, and so
     /// does the reason unless a new one is given. A ban with an earlier end changes nothing.
     pub(super) fn of(
         &mut self,
@@ -95,6 +95,7 @@ mod tests {
 
     fn ban(end: Option<End>, reason: &str, author: &str) -> ipblock_store::Ban {
         ipblock_store::Ban {
+            origin: ipblock_policy::Origin::default(),
             end,
             reason: reason.to_owned(),
             time: now().wall,

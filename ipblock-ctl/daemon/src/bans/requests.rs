@@ -1,10 +1,10 @@
-//! `ban` and `unban`.
+//! `ban`.
 
 use std::sync::Arc;
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},
-    types::{BanChange, BanRequest, Banned, BannedPrefix, StillBanned, UnbanRequest, Unbanned},
+    types::{BanChange, BanRequest, Banned, BannedPrefix},
 };
 use ipblock_common::limits::MAX_BANS;
 use ipblock_datapath::clock::Now;
@@ -12,25 +12,28 @@ use ipblock_fault::{Step, reach};
 use ipblock_policy::{
     Ruleset,
     address::{covered_family, every_address},
+    bans::Change,
     edit::Expiry,
     special,
     text::printable,
 };
-use ipblock_store::{Author, End};
+use ipblock_store::End;
 use ipnet::{IpNet, Ipv6Net};
 use tracing::info;
 
 use super::{
     BanUpdate,
     outcome::Wanted,
-    record::{Done, NAMED, audit, summary},
+    record::{Done, audit, summary},
     until, warnings, with_deadline,
 };
 use crate::changes::asked::Asked;
 use crate::{addresses, caller::Caller, end_times, guard::log_forced, state::Service};
 
-/// Maximum of prefixes in an answer.
-const SHOWN: usize = 100;
+/// Maximum of bans in an answer.
+pub(super) const SHOWN: usize = 100;
+/// Maximum of owners of one prefix: each change copies the list.
+const MAX_OWNERS: usize = 64;
 /// Maximum length of a reason in bytes.
 const MAX_REASON: usize = 256;
 
@@ -39,7 +42,9 @@ impl Service {
     pub fn ban(&self, request: &BanRequest, caller: &Caller) -> Result<Banned, ApiError> {
         let author = &caller.author;
         let now = Now::read();
+        let origin = &request.origin;
         let ban = ipblock_store::Ban {
+            origin: origin.clone(),
             end: end(request.expires, &now)?,
             reason: reason(&request.reason)?,
             time: now.wall,
@@ -77,8 +82,11 @@ impl Service {
         let mut banned = Banned::default();
         let mut new = 0;
         for &prefix in &prefixes {
-            let held = live.bans.get(prefix);
-            new += usize::from(held.is_none());
+            let held = live.bans.get(prefix, origin);
+            if held.is_none() {
+                new += 1;
+                refuse_many_owners(prefix, live.bans.of(prefix).len())?;
+            }
             let held = held.filter(|held| now.boot_ns < held.deadline);
             let (change, ban) = wanted.of(held, &now);
             let was = held.and_then(|held| until(&held.info, &now));
@@ -86,6 +94,7 @@ impl Service {
                 let until = until(&ban, &now);
                 banned.bans.push(BannedPrefix {
                     prefix,
+                    origin: origin.clone(),
                     until,
                     change,
                     was,
@@ -102,7 +111,7 @@ impl Service {
                     banned.moved += 1;
                 }
             }
-            changes.push((prefix, Some(with_deadline(ban, &now))));
+            changes.push(Change::Set(prefix, with_deadline(ban, &now)));
             done.push(Done {
                 prefix,
                 change,
@@ -112,16 +121,17 @@ impl Service {
         let bans = live.bans.len() + new;
         refuse_too_many(bans)?;
         if !changes.is_empty() {
-            live.make_room(&self.store, bans)?;
+            live.make_room(&self.store, bans, &now)?;
             let summary = summary(&done, &wanted.ban);
             let entry = audit(author, "ban", &summary, &now);
-            live.carry_out(&self.store, changes, Some(&entry))?;
+            live.carry_out(&self.store, changes, Some(&entry), &now)?;
             live.unasked = unasked;
             log_forced(&forced);
             let (added, moved) = (banned.added, banned.moved);
             let summary = printable(&summary);
             info!(author = %author.name, uid = author.uid, added, moved, "banned {summary}");
         }
+        warnings.extend(warnings::others_last_longer(&banned.bans, &live.bans, &now));
         drop(live);
         warnings.extend(forced);
         warnings.extend(warnings::allowed(&deployed, &prefixes));
@@ -129,68 +139,9 @@ impl Service {
         banned.warnings = warnings;
         Ok(banned)
     }
-
-    /// Removes bans, all or none: stored and in force when this returns.
-    pub fn unban(&self, request: &UnbanRequest, author: &Author) -> Result<Unbanned, ApiError> {
-        let deployed = Arc::clone(self.read().rulesets.deployed());
-        let mut prefixes = prefixes(&deployed, &request.addresses)?;
-        prefixes.sort_unstable();
-        prefixes.dedup();
-
-        let mut live = self.bans();
-        let now = Now::read();
-        if request.inside {
-            let inside = live.inside(&prefixes);
-            prefixes.extend(inside);
-            prefixes.sort_unstable();
-            prefixes.dedup();
-        }
-        let (mut changes, mut not_banned) = (Vec::new(), Vec::new());
-        let mut removed = 0;
-        for prefix in &prefixes {
-            let ban = live.bans.get(*prefix);
-            if ban.is_some_and(|ban| now.boot_ns < ban.deadline) {
-                removed += 1;
-                changes.push((*prefix, None));
-                continue;
-            }
-            not_banned.push(*prefix);
-            // An ended one must not become live again after a step of the clock.
-            if ban.is_some() || live.ended.get(*prefix).is_some() {
-                changes.push((*prefix, None));
-            }
-        }
-        let gone: Vec<IpNet> = changes
-            .iter()
-            .map(|(prefix, _): &BanUpdate| *prefix)
-            .collect();
-        if !changes.is_empty() {
-            let entry = audit(author, "unban", &warnings::named(&gone, NAMED), &now);
-            live.carry_out(&self.store, changes, Some(&entry))?;
-            let named = warnings::named(&gone, NAMED);
-            info!(author = %author.name, uid = author.uid, removed, "unbanned {named}");
-        }
-        let still_banned = prefixes.iter().flat_map(|&prefix| {
-            let wider = live.bans.covering(prefix, now.boot_ns);
-            let wider = wider.map(|(by, _)| StillBanned { prefix, by });
-            let inside = live.bans.inside(prefix);
-            let inside = inside.filter(|(_, ban)| now.boot_ns < ban.deadline);
-            wider
-                .into_iter()
-                .chain(inside.map(|(prefix, _)| StillBanned { prefix, by: prefix }))
-        });
-        let mut still_banned = still_banned.fuse();
-        let shown = still_banned.by_ref().take(SHOWN).collect();
-        Ok(Unbanned {
-            removed,
-            still_banned: shown,
-            more_still_banned: still_banned.count() as u64,
-            not_banned,
-        })
-    }
 }
 
-fn prefixes(deployed: &Ruleset, arguments: &[String]) -> Result<Vec<IpNet>, ApiError> {
+pub(super) fn prefixes(deployed: &Ruleset, arguments: &[String]) -> Result<Vec<IpNet>, ApiError> {
     let limit = MAX_BANS as usize;
     let prefixes = addresses::prefixes(deployed, arguments, limit, || too_many(limit + 1))?;
     if prefixes.is_empty() {
@@ -209,6 +160,20 @@ fn refuse_wide(prefixes: &[IpNet], force: bool) -> Result<(), ApiError> {
     let message = format!("this would ban {}", every_address(family));
     Err(ApiError::new(ErrorKind::Conflict, message)
         .with_hint("ban smaller prefixes, or pass --force if that is meant"))
+}
+
+fn refuse_many_owners(prefix: IpNet, owners: usize) -> Result<(), ApiError> {
+    if owners < MAX_OWNERS {
+        return Ok(());
+    }
+    let message =
+        format!("{prefix} has bans of {owners} origins already, and there may be no more");
+    Err(
+        ApiError::new(ErrorKind::Invalid, message).with_hint(format!(
+            "nothing was changed; `ipblock-ctl bans {prefix}` lists them, and `ipblock-ctl unban \
+         {prefix} --origin ORIGIN` ends one"
+        )),
+    )
 }
 
 fn refuse_too_many(bans: usize) -> Result<(), ApiError> {

@@ -3,22 +3,29 @@
 use std::sync::Arc;
 
 use ipblock_datapath::clock::Now;
-use ipblock_policy::bans::{Ban, Bans, NEVER};
+use ipblock_policy::{
+    Origin,
+    bans::{Ban, Bans, Change, NEVER},
+};
 use ipblock_store::{End, Store, StoreError};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::end_times;
 
-/// A change of one prefix's ban.
-pub(super) type BanUpdate = (IpNet, Option<Ban<Arc<ipblock_store::Ban>>>);
+/// A change of one ban.
+pub(super) type BanUpdate = Change<Arc<ipblock_store::Ban>>;
+
+/// Which ban of all.
+pub(super) type BanId = (IpNet, Origin);
 
 /// The bans of a store, with their deadlines on this boot's clock.
 pub(crate) type StoredBans = Bans<Arc<ipblock_store::Ban>>;
 
-/// Returns the prefixes of live bans.
+/// Returns the prefixes with live bans.
 pub(crate) fn live_prefixes(bans: &StoredBans, now: &Now) -> Vec<IpNet> {
-    let holding = bans.iter().filter(|(_, ban)| now.boot_ns < ban.deadline);
+    let is_live = |ban: &Ban<_>| now.boot_ns < ban.deadline;
+    let holding = bans.iter().filter(|(_, owners)| owners.iter().any(is_live));
     holding.map(|(prefix, _)| prefix).collect()
 }
 
@@ -36,7 +43,7 @@ pub(crate) fn covering(
 pub(crate) fn stored_bans(store: &Store, now: &Now) -> Result<StoredBans, StoreError> {
     let mut bans = Bans::default();
     let stored = store.bans()?.into_iter();
-    bans.change(stored.map(|(prefix, ban)| (prefix, Some(with_deadline(ban, now)))));
+    bans.change(stored.map(|(prefix, ban)| Change::Set(prefix, with_deadline(ban, now))));
     Ok(bans)
 }
 
@@ -58,4 +65,9 @@ fn deadline(end: Option<&End>, now: &Now) -> u64 {
 /// Returns when a ban ends, for people.
 pub(super) fn until(ban: &ipblock_store::Ban, now: &Now) -> Option<Timestamp> {
     ban.end.as_ref().map(|end| end_times::displayed(end, now))
+}
+
+/// Returns when a ban has ended whose time is over; not after the present.
+pub(super) fn ended_at(ban: &ipblock_store::Ban, now: &Now) -> Timestamp {
+    until(ban, now).map_or(now.wall, |end| end.min(now.wall))
 }

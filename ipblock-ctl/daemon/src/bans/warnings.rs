@@ -2,8 +2,12 @@
 
 use std::net::Ipv6Addr;
 
+use ipblock_api::types::{BanChange, BannedPrefix};
+use ipblock_datapath::clock::Now;
 use ipblock_policy::{Ruleset, bans::allow_entries};
 use ipnet::{IpNet, Ipv6Net};
+
+use super::{StoredBans, until};
 
 /// Maximum of prefixes in a warning.
 const NAMED: usize = 3;
@@ -61,6 +65,35 @@ pub(super) fn allowed(deployed: &Ruleset, prefixes: &[IpNet]) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// Warns about shortened bans of prefixes that other bans keep banned for longer.
+pub(super) fn others_last_longer(
+    banned: &[BannedPrefix],
+    bans: &StoredBans,
+    now: &Now,
+) -> Vec<String> {
+    let shortened = banned
+        .iter()
+        .filter(|ban| ban.change == BanChange::Shortened);
+    let longer = shortened.filter_map(|ban| {
+        let prefix = ban.prefix;
+        let (by, last) = bans.covering(prefix, now.boot_ns)?;
+        let is_same = by == prefix && last.info.origin == ban.origin;
+        let end = match until(&last.info, now) {
+            Some(until) => format!("until {until:.0}"),
+            None => "permanently".to_owned(),
+        };
+        let origin = &last.info.origin;
+        (!is_same).then(|| {
+            if by == prefix {
+                format!("{prefix} is still banned {end}, by origin {origin}")
+            } else {
+                format!("{prefix} is still banned {end}, with {by} by origin {origin}")
+            }
+        })
+    });
+    longer.take(NAMED).collect()
 }
 
 #[cfg(test)]

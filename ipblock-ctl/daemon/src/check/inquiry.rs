@@ -29,6 +29,8 @@ use crate::{
 const MAX_PARTS: usize = 256;
 /// Maximum of addresses in one request, and of its answers.
 const MAX_QUESTIONS: usize = 100_000;
+/// Maximum of answers that say what ended: each one searches the store.
+const MAX_WITH_PAST: usize = 100;
 /// Maximum of rules in all answers to one request: about 150 MB of JSON.
 const MAX_LISTED: usize = 1_000_000;
 
@@ -38,8 +40,12 @@ const INDEXED: usize = 1 << 18;
 const INDEX_ROOM: usize = 2 << 20;
 const PREFIX_ROOM: usize = 20;
 
-/// Parts with one verdict each, by zone.
-pub(super) struct Inquiry(Vec<(ZoneName, Vec<IpNet>)>);
+pub(super) struct Inquiry {
+    /// Parts with one verdict each, by zone.
+    parts: Vec<(ZoneName, Vec<IpNet>)>,
+    /// Whether the answers say what ended.
+    with_past: bool,
+}
 
 /// The basis of a zone's judgement at a moment.
 struct Standing {
@@ -98,18 +104,27 @@ impl Inquiry {
             parts.push((zone, of_zone));
         }
         room.keep(held(tally.answers));
-        Ok(Self(parts))
+        let with_past = tally.answers <= MAX_WITH_PAST;
+        Ok(Self { parts, with_past })
+    }
+
+    /// Leaves out what ended.
+    pub(super) fn without_past(self) -> Self {
+        Self {
+            with_past: false,
+            ..self
+        }
     }
 
     /// Computes each answer after the previous one was taken. If a zone is deployed meanwhile, the
     /// later answers are for its new state.
     pub(super) fn each(&self, service: &Service, sink: Sink<'_, Check>) -> Result<(), ApiError> {
-        for (name, parts) in &self.0 {
+        for (name, parts) in &self.parts {
             let mut left = parts.as_slice();
             while !left.is_empty() {
                 let standing = service.standing(name)?;
                 let page = left.get(..page_length(&standing.deployed)).unwrap_or(left);
-                let done = service.answer_page(name, &standing, page, sink)?;
+                let done = service.answer_page(name, &standing, page, self.with_past, sink)?;
                 let Some(done) = done else { return Ok(()) };
                 left = left.get(done..).unwrap_or_default();
             }
@@ -140,6 +155,7 @@ impl Service {
         name: &ZoneName,
         standing: &Standing,
         page: &[IpNet],
+        with_past: bool,
         sink: Sink<'_, Check>,
     ) -> Result<Option<usize>, ApiError> {
         let Standing {
@@ -156,6 +172,9 @@ impl Service {
             };
             let mut checked = answer(&explainer, name, &live, *part, now)?;
             self.ask_bans(&mut checked, &self.bans(), &live, *part, now)?;
+            if with_past {
+                checked.past = self.past_bans(*part, now)?;
+            }
             checked.panic_off_until = self.called_off_until(now);
             drop(live);
             if sink(checked).is_break() {
@@ -287,7 +306,7 @@ mod tests {
             limit("a check"),
             format!(
                 "{MAX_QUESTIONS} answers, {MAX_PARTS} parts of one prefix, and {MAX_LISTED} rules that \
-                 all answers list together"
+                 all answers list together; what ended for at most {MAX_WITH_PAST} answers"
             )
         );
     }

@@ -43,6 +43,8 @@ struct Snapshot {
     /// Repairs of drift, by kind.
     repairs: Vec<(&'static str, u64)>,
     connections: Traffic,
+    /// Bans in force, by origin.
+    bans: Vec<(String, u64)>,
 }
 
 /// Memory of a page in bytes per rule: series, and their text.
@@ -79,6 +81,7 @@ impl Service {
                 .collect(),
             last_deploy: self.record.last_deploy(),
             started: self.record.started(),
+            bans: self.bans().count_by_origin(),
             repairs: state
                 .drift
                 .repairs()

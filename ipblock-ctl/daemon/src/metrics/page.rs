@@ -22,7 +22,7 @@ pub(super) fn page(snapshot: &Snapshot) -> prometheus::Result<String> {
     let families = rules(counters)
         .into_iter()
         .chain(zones(&status.zones))
-        .chain(bans(status, counters))
+        .chain(bans(snapshot))
         .chain(interface(interfaces))
         .chain(revision(snapshot))
         .chain(alerts(&status.alerts))
@@ -94,7 +94,15 @@ fn zones(zones: &[ZoneStatus]) -> [Family; 5] {
     [packets, bytes, entries, capacity, generation]
 }
 
-fn bans(status: &Status, counters: &Counters) -> [Family; 3] {
+fn bans(snapshot: &Snapshot) -> [Family; 4] {
+    let (status, counters) = (&snapshot.status, &snapshot.counters);
+    let mut by_origin = Family::gauge(
+        "ipblock_bans_by_origin",
+        "Bans that hold, by the origin that made them. 50 origins have a series, `other` is the rest.",
+    );
+    for (origin, count) in &snapshot.bans {
+        by_origin.add(&[("origin", origin)], *count);
+    }
     [
         Family::counter(
             "ipblock_ban_packets_total",
@@ -107,6 +115,7 @@ fn bans(status: &Status, counters: &Counters) -> [Family; 3] {
         )
         .of(counters.bans.bytes),
         Family::gauge("ipblock_bans", "Bans that hold.").of(status.bans),
+        by_origin,
     ]
 }
 

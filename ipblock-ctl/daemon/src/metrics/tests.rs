@@ -114,6 +114,7 @@ pub(super) fn sample() -> Snapshot {
         started: Timestamp::from_second(1_600_000_000).unwrap(),
         repairs: vec![("pins", 3), ("links", 0)],
         connections: traffic(),
+        bans: vec![("manual".to_owned(), 2), ("other".to_owned(), 3)],
     }
 }
 
@@ -241,6 +242,8 @@ fn a_parser_reads_every_value_once_and_exactly() {
         ("ipblock_ban_packets_total{}", "17"),
         ("ipblock_ban_bytes_total{}", "1700"),
         ("ipblock_bans{}", "5"),
+        (r#"ipblock_bans_by_origin{origin="manual"}"#, "2"),
+        (r#"ipblock_bans_by_origin{origin="other"}"#, "3"),
         (
             r#"ipblock_interface_attached{interface="eth0",mode="native",zone="default"}"#,
             "1",

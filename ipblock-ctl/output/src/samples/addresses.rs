@@ -2,7 +2,7 @@
 
 use ipblock_api::types::{
     AllowInfo, BanChange, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent,
-    ListEntry, ListInfo, SourceKind, SourceText,
+    ListEntry, ListInfo, Origin, SourceKind, SourceText,
 };
 use jiff::ToSpan as _;
 
@@ -97,6 +97,7 @@ pub(crate) fn list() -> ListContent {
 pub(crate) fn bans() -> Vec<BanInfo> {
     let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, author: &str| BanInfo {
         prefix: prefix.parse().expect("a prefix"),
+        origin: Origin::default(),
         until: seconds_left.map(|left| now() + left.seconds()),
         seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
         reason: reason.to_owned(),
@@ -126,6 +127,7 @@ pub(crate) fn banned() -> Banned {
         bans: bans
             .map(|ban| BannedPrefix {
                 prefix: ban.prefix,
+                origin: Origin::default(),
                 until: Some(now() + 2.hours()),
                 change: BanChange::Added,
                 was: None,

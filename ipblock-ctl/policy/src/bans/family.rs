@@ -7,20 +7,27 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Ban, NEVER, Write};
-use crate::prefix::{Bits, Prefix};
+use super::{Ban, Change, NEVER, Owned, Write, owners::Owners};
+use crate::{
+    Origin,
+    prefix::{Bits, Prefix},
+};
 
 /// Sorted so that a covering prefix comes first: see [`Prefix`].
 #[derive(Debug)]
 pub(super) struct Family<B, T> {
     bans: BTreeMap<Prefix<B>, Held<T>>,
+    /// Each end of a ban of the prefix, once.
     by_deadline: BTreeSet<(u64, Prefix<B>)>,
+    /// The number of bans of each origin that has some.
+    origins: BTreeMap<Origin, usize>,
 }
 
 #[derive(Debug)]
 struct Held<T> {
-    ban: Ban<T>,
-    /// The latest deadline of this ban and all that cover it: the value of the kernel's entry.
+    owners: Owners<T>,
+    /// The latest deadline of all bans of this prefix and of those that cover it: the value of the
+    /// kernel's entry.
     entry: u64,
 }
 
@@ -29,26 +36,25 @@ impl<B, T> Default for Family<B, T> {
         Self {
             bans: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
+            origins: BTreeMap::new(),
         }
     }
 }
 
-impl<B: Bits, T> Family<B, T> {
+impl<B: Bits, T: Owned> Family<B, T> {
     pub(super) fn change(
         &mut self,
-        changes: Vec<(Prefix<B>, Option<Ban<T>>)>,
+        changes: Vec<(Prefix<B>, Change<T>)>,
         writes: &mut Vec<Write>,
-        before: &mut Vec<(IpNet, Option<Ban<T>>)>,
+        before: &mut Vec<Change<T>>,
     ) {
         let first_undone_last = before.len();
         // The kernel's value for every touched prefix.
         let mut known = BTreeMap::new();
-        for (prefix, ban) in changes {
-            let old = self.replace(prefix, ban);
-            known
-                .entry(prefix)
-                .or_insert(old.as_ref().map(|held| held.entry));
-            before.push((prefix.net(), old.map(|held| held.ban)));
+        for (prefix, change) in changes {
+            let entry = self.bans.get(&prefix).map(|held| held.entry);
+            known.entry(prefix).or_insert(entry);
+            before.push(self.replace(prefix, change));
             self.settle(prefix, &mut known);
         }
         if let Some(undo) = before.get_mut(first_undone_last..) {
@@ -64,17 +70,57 @@ impl<B: Bits, T> Family<B, T> {
         }
     }
 
-    fn replace(&mut self, prefix: Prefix<B>, ban: Option<Ban<T>>) -> Option<Held<T>> {
-        let old = self.bans.remove(&prefix);
+    /// Sets or ends one ban, and returns what undoes it.
+    fn replace(&mut self, prefix: Prefix<B>, change: Change<T>) -> Change<T> {
+        let owners = self.bans.remove(&prefix).map(|held| held.owners);
+        let origin = change.origin().clone();
+        let deadline = match &change {
+            Change::Set(_, ban) => Some(ban.deadline),
+            Change::End(..) => None,
+        };
+        let (owners, old) = match (owners, change) {
+            (None, Change::Set(_, ban)) => (Some(Owners::One(ban)), None),
+            (Some(owners), Change::Set(_, ban)) => {
+                let (owners, old) = owners.with(ban);
+                (Some(owners), old)
+            }
+            (None, Change::End(..)) => (None, None),
+            (Some(owners), Change::End(..)) => owners.without(&origin),
+        };
         if let Some(old) = &old {
-            self.by_deadline.remove(&(old.ban.deadline, prefix));
+            let ends_so = |ban: &Ban<T>| ban.deadline == old.deadline;
+            let others = owners.as_ref().map_or(&[][..], Owners::as_slice);
+            if !others.iter().any(ends_so) {
+                self.by_deadline.remove(&(old.deadline, prefix));
+            }
         }
-        if let Some(ban) = ban {
-            let entry = ban.deadline;
-            self.by_deadline.insert((entry, prefix));
-            self.bans.insert(prefix, Held { ban, entry });
+        if let Some(deadline) = deadline {
+            self.by_deadline.insert((deadline, prefix));
         }
-        old
+        if let Some(owners) = owners {
+            let entry = owners.latest();
+            self.bans.insert(prefix, Held { owners, entry });
+        }
+        self.count(&origin, deadline.is_some(), old.is_some());
+        match old {
+            Some(old) => Change::Set(prefix.net(), old),
+            None => Change::End(prefix.net(), origin),
+        }
+    }
+
+    fn count(&mut self, origin: &Origin, is: bool, was: bool) {
+        match (is, was) {
+            (true, false) => *self.origins.entry(origin.clone()).or_default() += 1,
+            (false, true) => {
+                if let Some(count) = self.origins.get_mut(origin) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.origins.remove(origin);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Computes the entries of `prefix` and of all bans nested in it.
@@ -89,7 +135,7 @@ impl<B: Bits, T> Family<B, T> {
         for (&inner, held) in nested {
             while around.pop_if(|(outer, _)| !outer.covers(inner)).is_some() {}
             let cover = around.last().map_or(above, |(_, entry)| *entry);
-            let entry = held.ban.deadline.max(cover);
+            let entry = held.owners.latest().max(cover);
             if entry != held.entry {
                 known.entry(inner).or_insert(Some(held.entry));
                 held.entry = entry;
@@ -122,12 +168,21 @@ impl<B: Bits, T> Family<B, T> {
         own.or_else(|| self.above(inner))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn prefixes(&self) -> usize {
         self.bans.len()
     }
 
-    pub(super) fn get(&self, prefix: Prefix<B>) -> Option<&Ban<T>> {
-        self.bans.get(&prefix).map(|held| &held.ban)
+    pub(super) fn origins(&self) -> &BTreeMap<Origin, usize> {
+        &self.origins
+    }
+
+    pub(super) fn of(&self, prefix: Prefix<B>) -> &[Ban<T>] {
+        let held = self.bans.get(&prefix);
+        held.map_or(&[], |held| held.owners.as_slice())
+    }
+
+    pub(super) fn get(&self, prefix: Prefix<B>, origin: &Origin) -> Option<&Ban<T>> {
+        self.bans.get(&prefix)?.owners.of(origin)
     }
 
     pub(super) fn covering(&self, prefix: Prefix<B>, now: u64) -> Option<(IpNet, &Ban<T>)> {
@@ -136,33 +191,36 @@ impl<B: Bits, T> Family<B, T> {
         if latest <= now {
             return None;
         }
-        while held.ban.deadline < latest {
+        while held.owners.latest() < latest {
             (at, held) = self.above(at)?;
         }
-        Some((at.net(), &held.ban))
+        Some((at.net(), held.owners.last_to_end()?))
+    }
+
+    pub(super) fn around(&self, prefix: Prefix<B>) -> impl Iterator<Item = (IpNet, &[Ban<T>])> {
+        let outwards = std::iter::successors(self.longest(prefix), |(at, _)| self.above(*at));
+        outwards.map(|(at, held)| (at.net(), held.owners.as_slice()))
     }
 
     pub(super) fn entry_for(&self, host: Prefix<B>) -> Option<u64> {
         self.longest(host).map(|(_, held)| held.entry)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
-        self.bans
-            .iter()
-            .map(|(prefix, held)| (prefix.net(), &held.ban))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (IpNet, &[Ban<T>])> {
+        self.from(Bound::Unbounded)
     }
 
-    pub(super) fn from(&self, start: Bound<Prefix<B>>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+    pub(super) fn from(&self, start: Bound<Prefix<B>>) -> impl Iterator<Item = (IpNet, &[Ban<T>])> {
         let bans = self.bans.range((start, Bound::Unbounded));
-        bans.map(|(prefix, held)| (prefix.net(), &held.ban))
+        bans.map(|(prefix, held)| (prefix.net(), held.owners.as_slice()))
     }
 
-    pub(super) fn inside(&self, prefix: Prefix<B>) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+    pub(super) fn inside(&self, prefix: Prefix<B>) -> impl Iterator<Item = (IpNet, &[Ban<T>])> {
         self.bans
             .range(prefix..)
             .take_while(move |(inner, _)| inner.first <= prefix.last())
             .filter(move |(inner, _)| **inner != prefix)
-            .map(|(inner, held)| (inner.net(), &held.ban))
+            .map(|(inner, held)| (inner.net(), held.owners.as_slice()))
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (IpNet, u64)> + '_ {
@@ -171,19 +229,26 @@ impl<B: Bits, T> Family<B, T> {
             .map(|(prefix, held)| (prefix.net(), held.entry))
     }
 
-    pub(super) fn ended(&self, now: u64) -> impl Iterator<Item = IpNet> + '_ {
-        self.by_deadline
-            .iter()
-            .take_while(move |(deadline, _)| *deadline <= now)
-            .map(|(_, prefix)| prefix.net())
+    pub(super) fn ended(&self, now: u64) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        let ends = self.by_deadline.iter();
+        ends.take_while(move |(deadline, _)| *deadline <= now)
+            .flat_map(|end| self.ending_at(end))
     }
 
     /// Returns the bans that will end and have not ended yet, the first to end first.
     pub(super) fn ending(&self, now: u64) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
-        self.by_deadline
-            .iter()
-            .skip_while(move |(deadline, _)| *deadline <= now)
+        let ends = self.by_deadline.iter();
+        ends.skip_while(move |(deadline, _)| *deadline <= now)
             .take_while(|(deadline, _)| *deadline < NEVER)
-            .filter_map(|(_, prefix)| Some((prefix.net(), self.get(*prefix)?)))
+            .flat_map(|end| self.ending_at(end))
+    }
+
+    fn ending_at(
+        &self,
+        &(deadline, prefix): &(u64, Prefix<B>),
+    ) -> impl Iterator<Item = (IpNet, &Ban<T>)> {
+        let bans = self.of(prefix).iter();
+        bans.filter(move |ban| ban.deadline == deadline)
+            .map(move |ban| (prefix.net(), ban))
     }
 }

@@ -62,13 +62,19 @@ fn full() -> Fixture {
         .stage(second, &ruleset("c", &[("a", 1)]), &[edit])
         .unwrap();
     let ban = Ban {
+        origin: ipblock_policy::Origin::default(),
         end: Some(end()),
         reason: "scans".to_owned(),
         time: at(400),
         author: root(),
     };
     let prefix = "198.51.100.0/24".parse().unwrap();
-    store.change_bans([(prefix, Some(&ban))], None).unwrap();
+    let owned = Ban {
+        origin: "fail2ban/sshd".parse().unwrap(),
+        ..ban.clone()
+    };
+    let both = [&ban, &owned].map(|ban| BanRow::Put(prefix, ban));
+    store.change_bans(both, &[], None).unwrap();
     store.set_rule_durations([(RuleId(1), end())]).unwrap();
     fixture
 }

@@ -1,11 +1,24 @@
 //! Bans: kept until they are removed; all bans of a request or none.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use ipblock_policy::Origin;
 
 use super::*;
 
+static MANUAL: LazyLock<Origin> = LazyLock::new(Origin::default);
+
+fn put((prefix, ban): &(IpNet, Ban)) -> BanRow<'_> {
+    BanRow::Put(*prefix, ban)
+}
+
+fn remove(prefix: IpNet) -> BanRow<'static> {
+    BanRow::Remove(prefix, &MANUAL)
+}
+
 fn ban(reason: &str, end: Option<End>) -> Ban {
     Ban {
+        origin: Origin::default(),
         end,
         reason: reason.to_owned(),
         time: at(300),
@@ -41,8 +54,8 @@ fn bans_come_back_as_they_were_made() {
         (net("198.51.100.0/24"), ban("for 100 s", Some(end(true)))),
         (net("2001:db8::/64"), ban("until then", Some(end(false)))),
     ];
-    let changes = bans.iter().map(|(prefix, ban)| (*prefix, Some(ban)));
-    fixture.store.change_bans(changes, None).unwrap();
+    let changes = bans.iter().map(put);
+    fixture.store.change_bans(changes, &[], None).unwrap();
     let fixture = fixture.after_power_loss();
     let found = all(&fixture);
     let found: Vec<_> = found
@@ -60,12 +73,15 @@ fn repeating_a_ban_replaces_it_and_removing_it_takes_it_away() {
     for ban in [&first, &second] {
         fixture
             .store
-            .change_bans([(prefix, Some(ban))], None)
+            .change_bans([BanRow::Put(prefix, ban)], &[], None)
             .unwrap();
     }
     assert_eq!(all(&fixture), [(prefix, Arc::new(second))]);
     for _ in 0..2 {
-        fixture.store.change_bans([(prefix, None)], None).unwrap();
+        fixture
+            .store
+            .change_bans([remove(prefix)], &[], None)
+            .unwrap();
         assert_eq!(all(&fixture), []);
     }
 }
@@ -75,8 +91,8 @@ fn bans_with_the_same_particulars_share_them() {
     let fixture = Fixture::new();
     let same = ban("scan", Some(end(true)));
     let prefixes = ["192.0.2.1/32", "192.0.2.2/32"].map(net);
-    let changes = prefixes.map(|prefix| (prefix, Some(&same)));
-    fixture.store.change_bans(changes, None).unwrap();
+    let changes = prefixes.map(|prefix| BanRow::Put(prefix, &same));
+    fixture.store.change_bans(changes, &[], None).unwrap();
     let found = all(&fixture);
     assert!(Arc::ptr_eq(&found[0].1, &found[1].1));
 }
@@ -91,8 +107,11 @@ fn a_change_and_its_audit_entry_are_one() {
         detail: "192.0.2.7/32".to_owned(),
     };
     let new = ban("", None);
-    let change = [(net("192.0.2.7/32"), Some(&new))];
-    fixture.store.change_bans(change, Some(&entry)).unwrap();
+    let change = [BanRow::Put(net("192.0.2.7/32"), &new)];
+    fixture
+        .store
+        .change_bans(change, &[], Some(&entry))
+        .unwrap();
     let fixture = fixture.after_power_loss();
     assert_eq!(fixture.store.audit_list(10).unwrap(), [entry]);
     assert_eq!(all(&fixture).len(), 1);
@@ -120,14 +139,14 @@ fn every_prefix_of_a_change_is_found_in_the_audit_trail() {
     let fixture = Fixture::new();
     let new = ban("", None);
     let prefixes = ["192.0.2.7/32", "203.0.113.0/24", "2001:db8::/64"].map(net);
-    let set = prefixes.map(|prefix| (prefix, Some(&new)));
-    let removed = prefixes.map(|prefix| (prefix, None));
+    let set = prefixes.map(|prefix| BanRow::Put(prefix, &new));
+    let removed = prefixes.map(remove);
     let store = &fixture.store;
     store
-        .change_bans(set, Some(&entry("ban", "three")))
+        .change_bans(set, &[], Some(&entry("ban", "three")))
         .unwrap();
     store
-        .change_bans(removed, Some(&entry("unban", "gone")))
+        .change_bans(removed, &[], Some(&entry("unban", "gone")))
         .unwrap();
     store
         .audit(&entry("stage", "match: +203.0.113.7/32"))
@@ -157,9 +176,12 @@ fn the_prefixes_of_the_audit_trail_are_bounded_and_the_oldest_go_first() {
     fixture.store.limits.audit_slack = 1;
     for number in 1..=5 {
         let prefixes = [1, 2].map(|last| net(&format!("192.0.{number}.{last}/32")));
-        let removed = prefixes.map(|prefix| (prefix, None));
+        let removed = prefixes.map(remove);
         let entry = entry("unban", &number.to_string());
-        fixture.store.change_bans(removed, Some(&entry)).unwrap();
+        fixture
+            .store
+            .change_bans(removed, &[], Some(&entry))
+            .unwrap();
     }
     let found = fixture.store.audit_about(&[net("192.0.0.0/16")], None, 10);
     let found = found.unwrap().entries;
@@ -195,10 +217,10 @@ fn a_store_without_the_prefixes_of_its_audit_trail_gets_a_table_for_them() {
     drop(connection);
     let fixture = fixture.reopen();
     assert_eq!(about(&fixture, "192.0.2.7/32").len(), 1);
-    let removed = [(net("192.0.2.8/32"), None)];
+    let removed = [remove(net("192.0.2.8/32"))];
     fixture
         .store
-        .change_bans(removed, Some(&entry("unban", "")))
+        .change_bans(removed, &[], Some(&entry("unban", "")))
         .unwrap();
     assert_eq!(about(&fixture, "192.0.2.8/32").len(), 1);
 }

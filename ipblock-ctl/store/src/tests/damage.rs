@@ -77,7 +77,7 @@ fn a_newer_schema_is_refused() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
     let error = refusal(&dir);
-    let expected = "has schema version 99; this ipblockd knows versions up to 4";
+    let expected = "has schema version 99; this ipblockd knows versions up to 5";
     assert!(error.to_string().ends_with(expected), "{error}");
     assert!(error.hint().unwrap().contains("newer ipblockd"));
 }

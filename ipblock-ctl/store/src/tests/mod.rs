@@ -5,6 +5,8 @@ mod bans;
 mod counters;
 mod damage;
 mod durability;
+mod owned_bans;
+mod past_bans;
 mod pieces;
 mod records;
 mod revisions;

@@ -6,7 +6,7 @@ use ipblock_fault::Step;
 use super::{BANNING, Operation, Stage, Told, told};
 use crate::{answers::check, bans::bans};
 
-/// Two addresses are banned, or a ban is lifted.
+/// Two addresses are banned, or their bans are lifted; then another owner has banned the first one too.
 #[derive(Default)]
 pub(crate) struct BanTwo {
     lift: bool,
@@ -32,7 +32,7 @@ impl BanTwo {
         let [first, second] = addresses;
         match verb {
             "ban" => vec![verb, first, second, "--for", "1h"],
-            _ => vec![verb, first, second],
+            _ => vec![verb, first, second, "--origin", "manual"],
         }
     }
 }
@@ -52,6 +52,8 @@ impl Operation for BanTwo {
         if self.lift {
             let addresses = self.addresses();
             stage.daemon.ctl(Self::command("ban", &addresses))?.ok()?;
+            let other = ["ban", &addresses[0], "--for", "2h", "--origin", "crowdsec"];
+            stage.daemon.ctl(other)?.ok()?;
         }
         Ok(())
     }
@@ -65,14 +67,22 @@ impl Operation for BanTwo {
         let addresses = self.addresses();
         let is_listed = |address: &String| {
             let address = address.parse().ok();
-            listed.iter().any(|ban| Some(ban.prefix.addr()) == address)
+            let mut manual = listed.iter().filter(|ban| ban.origin.is_manual());
+            manual.any(|ban| Some(ban.prefix.addr()) == address)
         };
         let banned = is_listed(&addresses[0]);
         // One transaction: both or neither, in the kernel as well.
         assert_eq!(is_listed(&addresses[1]), banned);
         for answer in check(&stage.daemon, &addresses.each_ref().map(String::as_str))? {
             assert!(answer.kernel_agrees, "{answer:?}");
-            assert_eq!(answer.reason == Reason::Ban, banned, "{answer:?}");
+            let by_another = self.lift && answer.address == addresses[0];
+            assert_eq!(
+                answer.reason == Reason::Ban,
+                banned || by_another,
+                "{answer:?}"
+            );
+            // What ended was recorded with that, or not at all.
+            assert_eq!(answer.past.is_empty(), banned || !self.lift, "{answer:?}");
         }
         assert!(
             banned != self.lift || told == Told::Nothing,

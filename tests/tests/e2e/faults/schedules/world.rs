@@ -107,7 +107,7 @@ impl World {
     /// facts is deployed.
     pub(super) async fn reset(&self, client: &Client, start: &Facts) -> anyhow::Result<()> {
         client.discard().await?;
-        let bans = client.bans(BansQuery::default()).await?;
+        let bans = client.bans(&BansQuery::default()).await?;
         let banned: Vec<String> = bans.iter().map(|ban| ban.prefix.to_string()).collect();
         if !banned.is_empty() {
             client.unban(&read(json!({"addresses": banned}))?).await?;
@@ -129,7 +129,7 @@ impl World {
     /// Returns the daemon's state.
     pub(super) async fn found(&self, client: &Client) -> anyhow::Result<Found> {
         let status = client.status().await?;
-        let bans = client.bans(BansQuery::default()).await?;
+        let bans = client.bans(&BansQuery::default()).await?;
         let mut others = Facts::new();
         for ban in bans {
             let prefix = ban.prefix.to_string();
