@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod ban_owners;
 mod bans;
 mod completions;
 mod editor;

@@ -324,6 +324,12 @@ fn a_backup_has_the_bans_of_every_owner() -> anyhow::Result<()> {
         bans.iter().map(one).collect()
     };
     assert_eq!(same(&bans(daemon)?), same(&before));
+    let ended = past(daemon, "203.0.113.8")?;
+    assert_eq!(
+        (ended.len(), ended[0].how),
+        (1, BanEnd::Unbanned),
+        "{ended:?}"
+    );
     Ledger::new().expect(&scene, &[ADDRESS], &["203.0.113.8"]);
     Ok(())
 }

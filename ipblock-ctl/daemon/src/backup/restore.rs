@@ -17,7 +17,7 @@ use ipblock_policy::{
     RuleId, Ruleset, ZoneName,
     compile::{CompiledZone, compile},
 };
-use ipblock_store::{Store, StoreError};
+use ipblock_store::{Author, Store, StoreError};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tracing::info;
@@ -102,7 +102,8 @@ impl Service {
         let much = self.require_asked(&plan, Some(&accepted.bans), asked)?;
         let built = self.build_restored(changing, &ruleset)?;
         let guarded = self.guarded(Some(caller), query.force)?;
-        let mut warnings = self.replace_by(changing, accepted, built, &plan, &guarded)?;
+        let author = &caller.author;
+        let mut warnings = self.replace_by(changing, accepted, built, &plan, &guarded, author)?;
         log_forced(&warnings);
         warnings.extend(much);
         let confirm_deadline = {
@@ -110,7 +111,6 @@ impl Service {
             let trial = state.rulesets.confirmation();
             trial.map(|trial| end_times::displayed(&trial.trial.end, &Now::read()))
         };
-        let author = &caller.author;
         info!(revision, author = %author.name, uid = author.uid, "restored a backup");
         self.audit(author, "restore", &format!("revision {revision}"));
         Ok(Applied {
@@ -237,6 +237,7 @@ impl Service {
         built: Vec<BuiltZone<'_>>,
         plan: &Plan,
         guarded: &Guarded,
+        author: &Author,
     ) -> Result<Vec<String>, ApiError> {
         let mut state = self.write();
         let mut live_bans = self.bans();
@@ -287,6 +288,7 @@ impl Service {
         state.followed = followed;
         let old = state.generations.replace(changing, generations, fresh);
         self.alerts.forget_sources();
+        live_bans.record_replaced(&self.store, &accepted.bans, author, &Now::read());
         live_bans.take_up(accepted.bans);
         live_bans.put_all_in_force();
         drop((state, live_bans));
@@ -380,11 +382,9 @@ fn not_restorable(problem: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use ipblock_policy::bans::{Ban, Bans, Change, NEVER};
-    use ipblock_store::Author;
-
     use crate::backup::restore::*;
     use crate::end_times::some_moment;
+    use ipblock_policy::bans::{Ban, Bans, Change, NEVER};
 
     /// Returns bans of a prefix, or of `PREFIX ORIGIN`, with a reason and a deadline.
     fn bans(given: &[(&str, &str, u64)]) -> StoredBans {

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::{
     LiveBans,
     ended::Ended,
-    stored::{BanId, BanUpdate, ended_at},
+    stored::{BanId, BanUpdate, StoredBans, ended_at},
 };
 
 impl LiveBans {
@@ -96,6 +96,35 @@ impl LiveBans {
             })
         });
         ended.chain(live).collect()
+    }
+
+    /// Records the live bans that `after` does not have, because a restore ends them. On an error they
+    /// are missing among the past ones, and nothing else.
+    pub(crate) fn record_replaced(
+        &self,
+        store: &Store,
+        after: &StoredBans,
+        by: &Author,
+        now: &Now,
+    ) {
+        let live = self
+            .bans
+            .each()
+            .filter(|(_, ban)| now.boot_ns < ban.deadline);
+        let replaced = live.filter(|(prefix, ban)| after.get(*prefix, &ban.info.origin).is_none());
+        let gone = replaced.take(PAST_BANS).map(|(prefix, ban)| GoneBan {
+            prefix,
+            ban: ban.info.as_ref(),
+            ended: now.wall,
+            by: Some(by),
+        });
+        let gone: Vec<_> = gone.collect();
+        if gone.is_empty() {
+            return;
+        }
+        if let Err(error) = store.change_bans([], &gone, None) {
+            warn!(%error, "bans that a restore ended are not recorded");
+        }
     }
 
     /// Forgets ended bans so that the store, with `bans` live ones, never contains more than
