@@ -315,7 +315,8 @@ fn a_backup_has_the_bans_of_every_owner() -> anyhow::Result<()> {
     daemon.ctl(["backup", &file])?.ok()?;
     unban(daemon, format!("{ADDRESS} --origin crowdsec"))?;
     ban(daemon, "203.0.113.8 --for 1h --origin fail2ban/sshd")?;
-    let dry: serde_json::Value = daemon.ctl_json(["restore", &file, "--dry-run"])?;
+    let dry = daemon.ctl(["--json", "restore", &file, "--dry-run"])?;
+    let dry: serde_json::Value = serde_json::from_str(&dry.stdout)?;
     let expected = serde_json::json!({"added": 1, "removed": 1, "changed": 0});
     assert_eq!(dry["restored"]["bans"], expected, "{dry}");
     daemon.ctl(["restore", &file])?.ok()?;

@@ -69,7 +69,8 @@ impl Service {
             }
             (None, Some(addresses)) => {
                 let deployed = Arc::clone(self.read().rulesets.deployed());
-                let asked = prefixes(&deployed, std::slice::from_ref(addresses))?;
+                let texts: Vec<String> = addresses.split(',').map(str::to_owned).collect();
+                let asked = prefixes(&deployed, &texts)?;
                 let live = self.bans();
                 let count: usize = asked
                     .iter()
