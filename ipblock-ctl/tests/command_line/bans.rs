@@ -15,8 +15,8 @@ use crate::{
 
 fn banned() -> Value {
     json!({"added": 1, "moved": 0, "unchanged": 0, "warnings": ["it passes all the same"],
-        "bans": [{"prefix": "192.0.2.7/32", "until": null, "change": "added", "was": null,
-            "reason": ""}]})
+        "bans": [{"prefix": "192.0.2.7/32", "origin": "manual", "until": null, "change": "added",
+            "was": null, "reason": ""}]})
 }
 
 fn unbanned() -> Value {
