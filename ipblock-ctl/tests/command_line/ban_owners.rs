@@ -49,7 +49,7 @@ fn what_is_not_an_origin_is_refused_with_the_rule() {
     let daemon = FakeDaemon::start(Vec::new());
     for origin in ["a,b", "a b", "/sshd", "caf\u{e9}"] {
         let arguments = ["ban", "192.0.2.7", "--for", "1h", "--origin", origin];
-        let assert = run(&daemon, &arguments).code(2);
+        let assert = run(&daemon, arguments).code(2);
         let text = stderr(&assert);
         assert!(
             text.contains("has 1 to 96 letters, digits, `/`, `.`"),
@@ -112,7 +112,7 @@ fn bans_are_filtered_by_the_daemon() {
         "--by",
         "root",
     ];
-    let assert = run(&daemon, &arguments).code(0);
+    let assert = run(&daemon, arguments).code(0);
     assert_eq!(
         stdout(&assert),
         "no bans of origin crowdsec made by root with `ssh scan` in the reason at 192.0.2.7 \
