@@ -94,7 +94,7 @@ impl From<DeployFlags> for DeployRequest {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StageArgs {
     /// Deploy at once, together with all that is staged already
-    #[arg(long, help_heading = "Staging")]
+    #[arg(long, group = "in_force", help_heading = "Staging")]
     pub(crate) deploy: bool,
     /// Kept with the revision
     #[arg(
@@ -115,7 +115,7 @@ pub(crate) struct StageArgs {
     )]
     pub(crate) confirm_within: Option<u64>,
     /// Allow what newly drops 1 % of an address family or more; no other guard
-    #[arg(long, requires = "deploy", help_heading = "Staging")]
+    #[arg(long, requires = "in_force", help_heading = "Staging")]
     pub(crate) wide: bool,
     /// Allow whatever is refused for safety, such as blocking 0.0.0.0/0
     #[arg(long, help_heading = "Staging")]

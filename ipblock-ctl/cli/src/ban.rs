@@ -1,18 +1,26 @@
 //! `ban`.
 
+use std::io;
+
 use clap::Args;
 use ipblock_api::{
     client::Client,
     types::{BanRequest, Banned},
 };
 use ipblock_output::bans::render_banned;
-use ipblock_policy::Origin;
+use ipblock_policy::{
+    Hinted as _, Origin,
+    exchange::{self, ReadError},
+};
 
 use super::{
     arguments::{Addresses, banned_addresses, each},
+    capped::Capped,
     error::{CliError, OK},
     expiry::ExpiryArgs,
-    lines,
+    extracted::{ExtractArgs, confirmed, found},
+    input::{Bounded, MAX_IMPORT},
+    lines::{self, How, StreamArgs},
     session::Session,
 };
 
@@ -29,7 +37,7 @@ use super::{
 ///
 /// With `-` addresses are read as they come, one or several a line, separated by white space or
 /// commas. Blank lines and what follows # are skipped. A bad line is reported, and the others are
-/// banned. When the daemon restarts, the command waits for it, for 5 minutes at most.
+/// banned. When the daemon restarts, the command waits for it, for 5 minutes at most. gzip is unpacked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,7 +45,8 @@ Examples:
   ipblock-ctl ban 198.51.100.0/24 @scanners --until 2030-12-01
   ipblock-ctl ban 2001:db8::7 --v6-prefix 64 --for 7d
   ipblock-ctl ban 192.0.2.7 --permanent --origin fail2ban/sshd
-  tail -F offenders.txt | ipblock-ctl ban - --for 1h")]
+  tail -F offenders.txt | ipblock-ctl ban - --for 1h
+  ipblock-ctl ban - --for 1d --extract < report.eml")]
 pub(crate) struct BanArgs {
     /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
     #[arg(value_name = "A", required = true, value_parser = banned_addresses)]
@@ -67,6 +76,10 @@ pub(crate) struct BanArgs {
     /// Allow whatever is refused for safety, such as banning 0.0.0.0/0
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    stream: StreamArgs,
+    #[command(flatten)]
+    text: ExtractArgs,
 }
 
 pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
@@ -89,6 +102,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
         force: args.force,
         wide: args.wide,
     };
+    args.text.check(&request.addresses)?;
     if lines::from_input(&request.addresses)? {
         let ask = async |client: &Client, addresses| {
             let part = BanRequest {
@@ -97,12 +111,48 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
             };
             client.ban(&part).await
         };
-        return lines::stream(args.force, session, ask, show).await;
+        if args.text.extract && !args.text.yes {
+            return dry_run(args.stream, session).await;
+        }
+        let how = How {
+            reading: args.text.reading(),
+            all: Some(args.stream.all),
+            force: args.force,
+        };
+        return lines::stream(how, session, ask, show).await;
     }
     let banned = session.client.ban(&request).await?;
     show(&banned, session)?;
     session.note_mapped(&request.addresses);
     Ok(OK)
+}
+
+/// Shows what `--extract` finds in standard input, and bans nothing.
+async fn dry_run(stream: StreamArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let parsed = exchange::extract(Bounded::new(io::stdin().lock(), MAX_IMPORT));
+    let parsed = parsed.map_err(|error| match error {
+        ReadError::Io(source) => CliError::File {
+            verb: "read",
+            path: lines::INPUT.into(),
+            source,
+        },
+        error => CliError::Usage {
+            message: format!("standard input: {error}"),
+            hint: error.hint().unwrap_or_default(),
+        },
+    })?;
+    let mut refused = Capped::new(Some(stream.all));
+    for refusal in &parsed.refused {
+        let (line, text, problem) = (refusal.line, &refusal.text, &refusal.problem);
+        let message = format!("not taken: line {line}: `{text}`: {problem}");
+        refused.note(&message, session.output);
+    }
+    refused.count(parsed.more_refused);
+    refused.finish("were not taken", session.output);
+    let found = found(&parsed, session).await?;
+    confirmed(&found, stream.all, false, "", session)?;
+    session.show(&found, |_, _| String::new())?;
+    Err(CliError::Unconfirmed { verb: "banned" })
 }
 
 fn show(banned: &Banned, session: &mut Session<'_>) -> Result<(), CliError> {

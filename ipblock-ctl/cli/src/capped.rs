@@ -4,19 +4,33 @@ use ipblock_output::{Output, number::grouped};
 use ipblock_policy::Diagnostic;
 
 /// Number of messages that are shown.
-const SHOWN: u64 = 20;
+pub(crate) const SHOWN: u64 = 20;
 
 /// Shows the first messages of a command and counts all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Capped {
-    messages: u64,
+    shown: u64,
+    more: u64,
+    /// Whether all are shown; `None` if the command has no flag for that.
+    all: Option<bool>,
 }
 
 impl Capped {
+    /// Shows all messages, or the first ones.
+    pub(crate) const fn new(all: Option<bool>) -> Self {
+        Self {
+            shown: 0,
+            more: 0,
+            all,
+        }
+    }
+
     /// Counts a message. Returns whether it is one of the first.
     fn is_shown(&mut self) -> bool {
-        self.messages = self.messages.saturating_add(1);
-        self.messages <= SHOWN
+        let is_shown = self.all == Some(true) || self.shown < SHOWN;
+        self.shown += u64::from(is_shown);
+        self.more += u64::from(!is_shown);
+        is_shown
     }
 
     /// Shows an error, or counts it.
@@ -35,15 +49,21 @@ impl Capped {
 
     /// Counts messages without their text.
     pub(crate) const fn count(&mut self, more: u64) {
-        self.messages = self.messages.saturating_add(more);
+        self.more = self.more.saturating_add(more);
     }
 
     /// Reports the number of messages that were not shown; `what` ends the sentence: `were
-    /// refused`.
-    pub(crate) fn finish(&self, what: &str, output: &mut Output) {
-        let more = self.messages.saturating_sub(SHOWN);
-        if more > 0 {
-            output.note(&format!("and {} more {what}", grouped(more)));
+    /// refused`. Then the next messages are the first ones again.
+    pub(crate) fn finish(&mut self, what: &str, output: &mut Output) {
+        let more = self.more;
+        (self.shown, self.more) = (0, 0);
+        if more == 0 {
+            return;
         }
+        let all = match self.all {
+            Some(false) => "; --all shows them",
+            _ => "",
+        };
+        output.note(&format!("and {} more {what}{all}", grouped(more)));
     }
 }

@@ -84,6 +84,12 @@ pub enum CliError {
     /// The operator cancelled.
     #[error("stopped, nothing was staged")]
     Stopped,
+    /// What was found in a text was not confirmed.
+    #[error("nothing is {verb} without --yes")]
+    Unconfirmed {
+        /// `staged`, `banned`.
+        verb: &'static str,
+    },
     /// The editor failed, or could not be started.
     #[error("the editor `{editor}` {problem}")]
     Editor {
@@ -133,6 +139,9 @@ impl Hinted for CliError {
             Self::Exists { .. } => {
                 Some("give another name, or pass --force to replace it".to_owned())
             }
+            Self::Unconfirmed { .. } => {
+                Some("look at what was found, then give the command again with --yes".to_owned())
+            }
             Self::Kernel(error) => error.hint(),
             Self::NeedsRoot { what } => Some(format!("sudo ipblock-ctl {what}")),
             Self::Editor { .. } => {
@@ -178,7 +187,10 @@ impl CliError {
                 _ => FAILED,
             },
             Self::Address(_) | Self::Usage { .. } => BAD_INPUT,
-            Self::Stopped | Self::EditStopped { .. } | Self::Exists { .. } => CONFLICT,
+            Self::Stopped
+            | Self::Unconfirmed { .. }
+            | Self::EditStopped { .. }
+            | Self::Exists { .. } => CONFLICT,
         }
     }
 

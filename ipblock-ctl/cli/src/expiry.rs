@@ -28,6 +28,15 @@ pub(crate) struct ExpiryArgs {
 }
 
 impl ExpiryArgs {
+    /// Returns the arguments for an end after this number of seconds.
+    #[cfg(test)]
+    pub(crate) fn after(seconds: u64) -> Self {
+        Self {
+            duration: Some(seconds),
+            ..Self::default()
+        }
+    }
+
     /// Returns the requested end, if there is one.
     pub(crate) fn expiry(&self) -> Option<Expiry> {
         if self.permanent {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use ipblock_output::{
     import::{ImportReport, PassedOver, Refused, SetEntries, remarks, render},
     number::{counted, grouped},
@@ -17,11 +17,14 @@ use ipblock_policy::{
     edit::{Edit, Import, PackedTexts},
     exchange::{self, Parsed, ReadError},
 };
+use jiff::Timestamp;
 
 use super::{
     arguments::StageArgs,
     capped::Capped,
     error::{BAD_INPUT, CliError, OK},
+    extracted::{ExtractArgs, confirmed, found},
+    import_bans::{Allowed, AsBansArgs},
     input::{Bounded, MAX_IMPORT},
     intake::IntakeArgs,
     progress::Progress,
@@ -32,8 +35,10 @@ use super::{
 /// Stage the addresses of a file for a rule or a list
 ///
 /// Nothing is staged when a line is refused, unless --lenient is given. Duplicates are counted;
-/// ranges become the fewest prefixes.
+/// ranges become the fewest prefixes. With --as-bans the addresses are banned at once instead, each
+/// until its end in the file.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true).args(["into", "as_bans"]))]
 #[command(after_help = "\
 Examples:
   ipblock-ctl import drop_v4.json --into @spamhaus --replace --deploy
@@ -41,21 +46,30 @@ Examples:
   ipset save | ipblock-ctl import - --set blacklist --into abuse
   ipblock-ctl import feed.csv --into abuse --lenient
   ipblock-ctl import dbip-country.csv.gz --column 1-2 --where 3=AU --into @au
-  ipblock-ctl import delegated-apnic-extended-latest --where cc=AU --into @au")]
+  ipblock-ctl import delegated-apnic-extended-latest --where cc=AU --into @au
+  ipset save f2b-sshd | ipblock-ctl import - --as-bans --reason sshd
+  ipblock-ctl import report.eml --extract --into @reported")]
 pub(crate) struct ImportArgs {
     /// The file; - for standard input
     file: PathBuf,
     /// A rule that exists, or @LIST, which is made when there is none
     #[arg(long, value_name = "RULE|@LIST", value_parser = target)]
-    into: String,
+    into: Option<String>,
     /// Import the rest when lines are refused
     #[arg(long)]
     lenient: bool,
     /// Remove what the rule matched or the list held before
     #[arg(long)]
     replace: bool,
+    /// Show every refused line and every address that --extract finds, not only the first 20
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     intake: IntakeArgs,
+    #[command(flatten)]
+    text: ExtractArgs,
+    #[command(flatten)]
+    bans: AsBansArgs,
     #[command(flatten)]
     stage: StageArgs,
 }
@@ -70,25 +84,54 @@ fn target(text: &str) -> Result<String, String> {
 }
 
 pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    args.bans.check()?;
     let (parsed, file) = read(&args, session)?;
-    let mut report = report(&parsed, file);
-    if !report.refused.is_empty() && (!args.lenient || parsed.is_spoilt) {
-        return refuse(&report, parsed.is_spoilt, session);
+    let mut report = report(&args, &parsed, file);
+    let is_lenient = args.lenient || args.text.extract;
+    if !report.refused.is_empty() && (!is_lenient || parsed.is_spoilt) {
+        return refuse(&args, &report, parsed.is_spoilt, session);
     }
     if parsed.elements.is_empty() {
+        tell_refused(&args, &report, true, session);
         tell_remarks(&report, session);
         return Err(CliError::Usage {
             message: format!("{}: there is no address to import", report.file),
             hint: "see what the file holds, or name its format with --format".to_owned(),
         });
     }
+    let is_final = !args.stage.deploy;
     // JSON output is one value: this report, or the result of the deploy.
     if !session.output.is_json() || args.stage.deploy {
-        tell_refused(&report, true, session);
+        tell_refused(&args, &report, true, session);
     }
     tell_remarks(&report, session);
-    let staged = send(vec![edit(&args, parsed)], args.stage.force, session).await?;
-    if session.output.is_json() && !args.stage.deploy {
+    if args.text.extract {
+        let found = found(&parsed, session).await?;
+        let (verb, question) = if args.bans.as_bans {
+            ("banned", "Ban them?")
+        } else {
+            ("staged", "Stage them?")
+        };
+        let is_sure = args.text.yes;
+        let goes_on = confirmed(&found, args.all, is_sure, question, session)?;
+        report.found = Some(found);
+        if !goes_on {
+            session.show(&report, render)?;
+            return Err(CliError::Unconfirmed { verb });
+        }
+    }
+    let Some(into) = &args.into else {
+        let bans = args.bans.bans(&parsed, &report.file, Timestamp::now())?;
+        let allowed = Allowed {
+            wide: args.stage.wide,
+            force: args.stage.force,
+        };
+        report.bans = Some(args.bans.carry_out(bans, allowed, session).await?);
+        session.show(&report, render)?;
+        return Ok(OK);
+    };
+    let staged = send(vec![edit(&args, into, parsed)], args.stage.force, session).await?;
+    if session.output.is_json() && is_final {
         report.staged = Some(staged);
         session.show(&report, render)?;
         return Ok(OK);
@@ -117,7 +160,12 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
     };
     let progress = Progress::reading(session.output, format!("reading {name}"), bytes);
     let input = Bounded::new(progress.counted(input), MAX_IMPORT);
-    match exchange::read_with(input, &args.intake.options()) {
+    let parsed = if args.text.extract {
+        exchange::extract(input)
+    } else {
+        exchange::read_with(input, &args.intake.options())
+    };
+    match parsed {
         Ok(parsed) => Ok((parsed, name)),
         Err(ReadError::Io(source)) => Err(failed(source)),
         Err(error) => Err(CliError::Usage {
@@ -129,7 +177,7 @@ fn read(args: &ImportArgs, session: &Session<'_>) -> Result<(Parsed, String), Cl
     }
 }
 
-fn report(parsed: &Parsed, file: String) -> ImportReport {
+fn report(args: &ImportArgs, parsed: &Parsed, file: String) -> ImportReport {
     let prefixes = parsed.elements.iter().map(|element| element.prefix);
     let addresses = count_addresses(&aggregate(prefixes));
     let sets = parsed.sets.iter().map(|set| SetEntries {
@@ -142,12 +190,17 @@ fn report(parsed: &Parsed, file: String) -> ImportReport {
     });
     ImportReport {
         file,
-        format: parsed.format.to_string(),
+        format: if args.text.extract {
+            "text".to_owned()
+        } else {
+            parsed.format.to_string()
+        },
         read: parsed.read,
         prefixes: u64::try_from(parsed.elements.len()).unwrap_or(u64::MAX),
         addresses: addresses.to_string(),
         duplicates: parsed.duplicates,
         timed: parsed.timed,
+        keeps_ends: args.bans.as_bans,
         mapped: parsed.mapped,
         sets: sets.collect(),
         passed_over: passed_over.collect(),
@@ -163,16 +216,18 @@ fn report(parsed: &Parsed, file: String) -> ImportReport {
             .collect(),
         more_refused: parsed.more_refused,
         staged: None,
+        bans: None,
+        found: None,
     }
 }
 
-fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
+fn edit(args: &ImportArgs, into: &str, parsed: Parsed) -> Edit {
     let has_notes = parsed
         .elements
         .iter()
         .any(|element| !element.note.is_empty());
     let mut import = Import {
-        into: args.into.clone(),
+        into: into.to_owned(),
         addresses: PackedTexts::default(),
         notes: Vec::new(),
         replace: args.replace,
@@ -192,6 +247,7 @@ fn edit(args: &ImportArgs, parsed: Parsed) -> Edit {
 /// Reports that nothing was staged, and why. With --lenient, nothing is used from a spoilt file
 /// either.
 fn refuse(
+    args: &ImportArgs,
     report: &ImportReport,
     is_spoilt: bool,
     session: &mut Session<'_>,
@@ -200,7 +256,7 @@ fn refuse(
         session.show(report, render)?;
         return Ok(BAD_INPUT);
     }
-    tell_refused(report, false, session);
+    tell_refused(args, report, false, session);
     tell_remarks(report, session);
     let refused = report.refusals();
     let hint = if is_spoilt {
@@ -210,10 +266,15 @@ fn refuse(
     };
     Err(CliError::Usage {
         message: format!(
-            "{}: {} of {} refused, nothing is staged",
+            "{}: {} of {} refused, nothing is {}",
             report.file,
             grouped(refused),
-            counted(report.read, "entry", "entries")
+            counted(report.read, "entry", "entries"),
+            if args.bans.as_bans {
+                "banned"
+            } else {
+                "staged"
+            }
         ),
         hint: hint.to_owned(),
     })
@@ -227,12 +288,22 @@ fn tell_remarks(report: &ImportReport, session: &mut Session<'_>) {
 }
 
 /// Reports the first rejected lines, as errors or as skipped, and the number of the others.
-fn tell_refused(report: &ImportReport, lenient: bool, session: &mut Session<'_>) {
-    let mut capped = Capped::default();
+fn tell_refused(
+    args: &ImportArgs,
+    report: &ImportReport,
+    lenient: bool,
+    session: &mut Session<'_>,
+) {
+    let mut capped = Capped::new(Some(args.all));
+    let what = if args.text.extract {
+        "not taken"
+    } else {
+        "left out"
+    };
     for refused in &report.refused {
         let error = refused.in_file(&report.file);
         if lenient {
-            capped.note(&format!("left out: {error}"), session.output);
+            capped.note(&format!("{what}: {error}"), session.output);
         } else {
             capped.report(&error, session.output);
         }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use clap::Args;
 use ipblock_api::{
     client::{Client, ClientError},
     error::{ErrorKind, Needs},
@@ -13,9 +14,12 @@ use ipblock_api::{
 use ipblock_output::view::visible;
 use ipblock_policy::{
     At, Diagnostic, Hinted,
-    address::{AddressError, addresses_of_line, covered_family, parse_elements, unmarked_note},
+    address::{
+        AddressError, addresses_in_text, addresses_of_line, covered_family, parse_elements,
+        unmarked_note,
+    },
     amount::Sum,
-    exchange::refuse_binary,
+    exchange::{ReadError, refuse_binary, unpack_error, unpacked},
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -25,6 +29,7 @@ use tokio::{
 };
 
 use super::{
+    capped::Capped,
     error::{BAD_INPUT, CONFLICT, CliError, OK},
     outage::{Outage, RETRY, is_passing},
     session::Session,
@@ -40,6 +45,12 @@ const MAX_LINE: u64 = 64 << 10;
 /// How long a daemon may be unavailable in the middle of a stream.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+const MINUTE: Duration = Duration::from_mins(1);
+const REFUSED: &str = "were refused";
+
+/// Some editors write it at the start of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The argument for standard input.
 pub(crate) const INPUT: &str = "-";
 
@@ -53,6 +64,34 @@ pub(crate) fn from_input(arguments: &[String]) -> Result<bool, CliError> {
         });
     }
     Ok(arguments.first().is_some_and(|argument| argument == INPUT))
+}
+
+/// How lines are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// One or several addresses a line, and a note.
+    Lines,
+    /// Any text with addresses in it.
+    Text,
+}
+
+/// How a stream is read and reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    pub(crate) reading: Reading,
+    /// Whether every rejected line is shown, not only the first ones of a minute; `None` if the
+    /// command has no flag for that.
+    pub(crate) all: Option<bool>,
+    /// Whether what is refused for safety is sent.
+    pub(crate) force: bool,
+}
+
+/// What commands take that read addresses from standard input.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StreamArgs {
+    /// With -, show every refused line, not only the first 20
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// An address with its line.
@@ -73,14 +112,14 @@ type Read = Result<Line, Diagnostic>;
 /// A daemon that has answered once may restart. Then unacknowledged addresses are sent again, which
 /// changes nothing if they were handled.
 pub(crate) async fn stream<T>(
-    force: bool,
+    how: How,
     session: &mut Session<'_>,
     ask: impl AsyncFn(&Client, Vec<String>) -> Result<T, ClientError>,
     show: impl Fn(&T, &mut Session<'_>) -> Result<(), CliError>,
 ) -> Result<u8, CliError> {
-    let mut lines = Lines::of_standard_input();
+    let mut lines = Lines::of_standard_input(how);
     while let Some(batch) = lines.batch(session).await? {
-        let mut parts = vec![lines.sound(batch, force, session)];
+        let mut parts = vec![lines.sound(batch, session)];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
@@ -94,6 +133,7 @@ pub(crate) async fn stream<T>(
             }
         }
     }
+    lines.rejected.finish(REFUSED, session.output);
     Ok(lines.exit_code)
 }
 
@@ -101,6 +141,10 @@ pub(crate) async fn stream<T>(
 /// timer.
 struct Lines {
     input: mpsc::Receiver<Result<Read, CliError>>,
+    how: How,
+    rejected: Capped,
+    /// When the first of `rejected` was shown.
+    rejected_since: Instant,
     /// The exit code of rejections; bad input has priority over a refusal for safety.
     exit_code: u8,
     has_answered: bool,
@@ -109,16 +153,19 @@ struct Lines {
 }
 
 impl Lines {
-    fn of_standard_input() -> Self {
+    fn of_standard_input(how: How) -> Self {
         let (sender, input) = mpsc::channel(BATCH);
         // It ends with its input, or with the process.
         thread::spawn(move || {
-            read(io::stdin().lock(), |line| {
+            read(io::stdin().lock(), how.reading, |line| {
                 sender.blocking_send(line).is_ok()
             });
         });
         Self {
             input,
+            how,
+            rejected: Capped::new(how.all),
+            rejected_since: Instant::now(),
             exit_code: OK,
             has_answered: false,
             has_noted: false,
@@ -144,7 +191,8 @@ impl Lines {
 
     /// Returns the addresses of a batch, and reports rejected lines. Unless forced, together they
     /// never cover a whole family.
-    fn sound(&mut self, batch: Vec<Read>, force: bool, session: &mut Session<'_>) -> Vec<Line> {
+    fn sound(&mut self, batch: Vec<Read>, session: &mut Session<'_>) -> Vec<Line> {
+        let force = self.how.force;
         let mut lines = Vec::with_capacity(batch.len());
         let mut prefixes = Vec::new();
         for read in batch {
@@ -161,10 +209,7 @@ impl Lines {
                     prefixes.extend(elements.iter().filter_map(below_a_family));
                     lines.push(line);
                 }
-                Err(refused) => {
-                    session.output.report(&refused);
-                    self.exit_code = BAD_INPUT;
-                }
+                Err(refused) => self.reject(&refused, session),
             }
         }
         // The daemon refuses a line with the whole family, and the error has its number.
@@ -181,6 +226,22 @@ impl Lines {
             return Vec::new();
         }
         lines
+    }
+
+    /// Reports a rejected line, or a word of a text that is not taken. A stream may last for days, so
+    /// the first ones of each minute are shown.
+    fn reject(&mut self, refused: &Diagnostic, session: &mut Session<'_>) {
+        if self.rejected_since.elapsed() > MINUTE {
+            self.rejected.finish(REFUSED, session.output);
+            self.rejected_since = Instant::now();
+        }
+        if self.how.reading == Reading::Text {
+            let message = format!("not taken: {refused}");
+            self.rejected.note(&message, session.output);
+        } else {
+            self.rejected.report(refused, session.output);
+            self.exit_code = BAD_INPUT;
+        }
     }
 
     /// Sends lines, and repeats that while a daemon that has answered before is unavailable.
@@ -243,7 +304,8 @@ impl Lines {
             // The last one is sent first.
             return Ok(vec![second, lines]);
         }
-        session.output.report(&refused(first, &error));
+        self.rejected
+            .report(&refused(first, &error), session.output);
         self.refused_with(error.exit_code());
         Ok(Vec::new())
     }
@@ -292,11 +354,28 @@ fn shown(note: &str) -> String {
 
 /// Passes on the content of each line until the input ends or the receiver is gone. Rejects a bad
 /// line completely.
-fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) -> bool) {
-    let failed = |source| CliError::File {
-        verb: "read",
-        path: INPUT.into(),
-        source,
+fn read(input: impl BufRead, how: Reading, mut take: impl FnMut(Result<Read, CliError>) -> bool) {
+    let failed = |source: io::Error| match source.get_ref() {
+        // Damaged gzip data.
+        Some(inner) if inner.is::<ReadError>() => {
+            let error = unpack_error(source);
+            CliError::Usage {
+                message: format!("standard input: {error}; the lines before were read"),
+                hint: error.hint.unwrap_or_default(),
+            }
+        }
+        _ => CliError::File {
+            verb: "read",
+            path: INPUT.into(),
+            source,
+        },
+    };
+    let mut input = match unpacked(input) {
+        Ok(input) => input,
+        Err(error) => {
+            take(Err(failed(error)));
+            return;
+        }
     };
     let begin = input.fill_buf().map_err(failed);
     let is_text = begin.and_then(|begin| {
@@ -336,11 +415,26 @@ fn read(mut input: impl BufRead, mut take: impl FnMut(Result<Read, CliError>) ->
             continue;
         }
         let text = String::from_utf8_lossy(&bytes);
-        let pieces: Result<Vec<_>, AddressError> = addresses_of_line(&text).into_iter().collect();
+        let text = text.trim_start_matches(BYTE_ORDER_MARK);
+        if how == Reading::Text {
+            let goes_on = addresses_in_text(text).into_iter().all(|found| {
+                let found = found.map_err(|error| refused(number, &error));
+                take(Ok(found.map(|address| Line {
+                    number,
+                    address,
+                    note: None,
+                })))
+            });
+            if !goes_on {
+                return;
+            }
+            continue;
+        }
+        let pieces: Result<Vec<_>, AddressError> = addresses_of_line(text).into_iter().collect();
         let goes_on = match pieces {
             Err(error) => take(Ok(Err(refused(number, &error)))),
             Ok(pieces) => {
-                let mut note = unmarked_note(&text).map(shown);
+                let mut note = unmarked_note(text).map(shown);
                 pieces.into_iter().all(|address| {
                     let address = address.into_owned();
                     let note = note.take();
@@ -365,7 +459,7 @@ mod tests {
     /// Returns each address with its line; the error of a line has 0.
     fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
         let mut lines = Vec::new();
-        read(text, |line| {
+        read(text, Reading::Lines, |line| {
             lines.push(match line.expect("a line") {
                 Ok(line) => (line.number, line.address),
                 Err(refused) => (0, refused.to_string()),
@@ -405,12 +499,15 @@ mod tests {
     #[test]
     fn what_is_not_text_is_named_and_nothing_of_it_is_read() {
         for (bytes, what) in [
-            (&b"\x1f\x8b\x08\0\0\n192.0.2.1\n"[..], "gzip data"),
+            (
+                &b"\x1f\x8b\x08\0\0\n192.0.2.1\n"[..],
+                "gzip data that is damaged",
+            ),
             (b"\xff\xfe1\x009\x002\0", "text in UTF-16"),
             (b"192.0.2.1\n\0\x07\x08", "binary data"),
         ] {
             let mut taken = Vec::new();
-            read(bytes, |line| {
+            read(bytes, Reading::Lines, |line| {
                 taken.push(line);
                 true
             });
@@ -426,10 +523,14 @@ mod tests {
     #[test]
     fn an_end_of_an_entry_is_reported_as_not_kept() {
         let mut notes = Vec::new();
-        read(&b"192.0.2.1 timeout 60 comment \"x\"\n"[..], |line| {
-            notes.push(line.expect("input").expect("a line").note);
-            true
-        });
+        read(
+            &b"192.0.2.1 timeout 60 comment \"x\"\n"[..],
+            Reading::Lines,
+            |line| {
+                notes.push(line.expect("input").expect("a line").note);
+                true
+            },
+        );
         assert_eq!(notes, [Some("timeout 60 comment \"x\"".to_owned())]);
     }
 

@@ -13,7 +13,8 @@ use super::{
     arguments::{Addresses, each, unbanned_addresses},
     ban_filter::{FilterArgs, selected},
     error::{CliError, OK},
-    lines,
+    extracted::TextArgs,
+    lines::{self, How},
     prompt::choose,
     session::{Session, somebody_is_there},
 };
@@ -52,6 +53,8 @@ pub(crate) struct UnbanArgs {
     all: bool,
     #[command(flatten)]
     only: FilterArgs,
+    #[command(flatten)]
+    text: TextArgs,
 }
 
 pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
@@ -62,6 +65,7 @@ pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8
         only: args.only.into(),
         dry_run: false,
     };
+    args.text.check(&request.addresses)?;
     if lines::from_input(&request.addresses)? {
         let ask = async |client: &Client, addresses| {
             let part = UnbanRequest {
@@ -74,7 +78,12 @@ pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8
         let selected = selected(&request.only);
         let show =
             |unbanned: &Unbanned, session: &mut Session<'_>| show(unbanned, &selected, session);
-        return lines::stream(true, session, ask, show).await;
+        let how = How {
+            reading: args.text.reading(),
+            all: None,
+            force: true,
+        };
+        return lines::stream(how, session, ask, show).await;
     }
     if request.all && !is_meant(&request, session).await? {
         session.note("nothing was changed");

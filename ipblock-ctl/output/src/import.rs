@@ -1,5 +1,7 @@
 //! `import`: what was read, and what was rejected.
 
+use std::fmt::Write as _;
+
 use ipblock_api::{error::Diagnostic, types::Staged};
 use serde::Serialize;
 
@@ -23,8 +25,11 @@ pub struct ImportReport {
     pub addresses: String,
     /// Number of repeated prefixes.
     pub duplicates: u64,
-    /// Number of entries with a timeout, which is not kept.
+    /// Number of entries with an end, which only bans keep.
     pub timed: u64,
+    /// Whether the ends are kept.
+    #[serde(skip)]
+    pub keeps_ends: bool,
     /// Number of IPv4-mapped addresses that were read as IPv4.
     pub mapped: u64,
     /// The sets of an ipset or nft file that have entries.
@@ -37,6 +42,49 @@ pub struct ImportReport {
     pub more_refused: u64,
     /// What was staged; null if nothing was.
     pub staged: Option<Staged>,
+    /// What was banned; absent without `--as-bans`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bans: Option<ImportedBans>,
+    /// What was found in a text; absent without `--extract`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// The bans that `import --as-bans` made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportedBans {
+    /// Prefixes that were not banned before.
+    pub added: u64,
+    /// Prefixes whose ban got another end or another reason.
+    pub moved: u64,
+    /// Prefixes whose ban did not change.
+    pub unchanged: u64,
+    /// Number of all of them that end.
+    pub timed: u64,
+    /// Number of all of them that do not end.
+    pub permanent: u64,
+    /// Prefixes that were left out because their end is past.
+    pub ended: u64,
+}
+
+/// The addresses in a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Each prefix once.
+    pub prefixes: Vec<String>,
+    /// What has an effect on them already.
+    pub covered: Covered,
+}
+
+/// Numbers of addresses that bans, rules or allow lists decide on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Covered {
+    /// A ban drops them.
+    pub banned: u64,
+    /// A rule drops them.
+    pub blocked: u64,
+    /// An allow list lets them pass.
+    pub allowed: u64,
 }
 
 /// A set of a file.
@@ -115,6 +163,57 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
         text.push_str(" refused");
     }
     text.push('\n');
+    if let Some(bans) = report.bans {
+        text.push_str(&render_bans(bans));
+    }
+    text
+}
+
+/// Renders what was banned, on one line.
+fn render_bans(bans: ImportedBans) -> String {
+    let all = bans.timed + bans.permanent;
+    let mut text = format!(
+        "{} banned: {} new, {} changed, {} as before; {} until an end, {} permanently",
+        counted(all, "prefix", "prefixes"),
+        grouped(bans.added),
+        grouped(bans.moved),
+        grouped(bans.unchanged),
+        grouped(bans.timed),
+        grouped(bans.permanent),
+    );
+    if bans.ended > 0 {
+        let ended = counted(bans.ended, "prefix", "prefixes");
+        let _ = write!(text, "; left out because it is past its end: {ended}");
+    }
+    text.push('\n');
+    text
+}
+
+/// Renders the first addresses of a text, and how many of all are covered already.
+#[must_use]
+pub fn render_found(found: &Found, most: u64) -> String {
+    let all = u64::try_from(found.prefixes.len()).unwrap_or(u64::MAX);
+    let mut text = format!("found {}:\n", counted(all, "prefix", "prefixes"));
+    let shown = usize::try_from(most).unwrap_or(usize::MAX);
+    for prefix in found.prefixes.iter().take(shown) {
+        let _ = writeln!(text, "  {prefix}");
+    }
+    if all > most {
+        let _ = writeln!(text, "  and {} more; --all shows them", grouped(all - most));
+    }
+    let Covered {
+        banned,
+        blocked,
+        allowed,
+    } = found.covered;
+    let _ = write!(
+        text,
+        "covered already: {} by bans, {} by rules that drop; {} on an allow list, so nothing drops \
+         these",
+        grouped(banned),
+        grouped(blocked),
+        grouped(allowed)
+    );
     text
 }
 
@@ -122,9 +221,9 @@ pub fn render(report: &ImportReport, _view: &View) -> String {
 #[must_use]
 pub fn remarks(report: &ImportReport) -> Vec<String> {
     let mut lines = Vec::new();
-    if report.timed > 0 {
+    if report.timed > 0 && !report.keeps_ends {
         lines.push(format!(
-            "{} an end, which import drops: `ipblock-ctl ban` holds addresses for a time",
+            "{} an end, which import drops: --as-bans in the place of --into bans until then",
             counted(report.timed, "entry has", "entries have")
         ));
     }
@@ -185,13 +284,50 @@ mod tests {
         assert_eq!(
             remarks(&report),
             [
-                "12 entries have an end, which import drops: `ipblock-ctl ban` holds addresses \
-                 for a time",
+                "12 entries have an end, which import drops: --as-bans in the place of --into bans \
+                 until then",
                 "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4",
                 "warning: addresses in these places are not read: `values` (3 addresses), \
                  `define office` (1 address)",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_banned_stands_on_a_second_line() {
+        let mut report = samples::import_report();
+        (report.timed, report.keeps_ends) = (12, true);
+        assert_eq!(remarks(&report), [""; 0]);
+        report.bans = Some(ImportedBans {
+            added: 8,
+            moved: 2,
+            unchanged: 3,
+            timed: 12,
+            permanent: 1,
+            ended: 1,
+        });
+        let text = render(&report, &samples::view());
+        assert_eq!(
+            text.lines().last().unwrap(),
+            "13 prefixes banned: 8 new, 2 changed, 3 as before; 12 until an end, 1 permanently; \
+             left out because it is past its end: 1 prefix"
+        );
+    }
+
+    #[test]
+    fn what_was_found_shows_the_first_ones_and_what_is_covered() {
+        let found = Found {
+            prefixes: ["192.0.2.7", "192.0.2.8", "2001:db8::/32"]
+                .map(str::to_owned)
+                .to_vec(),
+            covered: Covered {
+                banned: 1,
+                blocked: 0,
+                allowed: 1,
+            },
+        };
+        insta::assert_snapshot!(render_found(&found, 2));
+        insta::assert_json_snapshot!(found);
     }
 
     #[test]

@@ -449,6 +449,7 @@ pub(super) fn import_report() -> ImportReport {
         addresses: "1048576".to_owned(),
         duplicates: 17,
         timed: 0,
+        keeps_ends: false,
         mapped: 0,
         sets: Vec::new(),
         passed_over: Vec::new(),
@@ -468,5 +469,7 @@ pub(super) fn import_report() -> ImportReport {
         ],
         more_refused: 0,
         staged: None,
+        bans: None,
+        found: None,
     }
 }

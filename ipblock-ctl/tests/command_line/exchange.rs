@@ -99,7 +99,8 @@ fn lenient_imports_the_rest_and_says_what_was_left_out() {
         stderr(&assert),
         "left out: <stdin>:2: `192.0.2.2`: `nomatch` entry\n\
          left out: <stdin>:3: `192.0.2.0/8`: host bits set\n\
-         1 entry has an end, which import drops: `ipblock-ctl ban` holds addresses for a time\n"
+         1 entry has an end, which import drops: --as-bans in the place of --into bans \
+         until then\n"
     );
     let assert = import(&daemon, text, &["--into", "abuse", "--lenient", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
@@ -159,7 +160,8 @@ fn a_file_that_is_not_text_is_told_in_one_line() {
     let assert = run(&daemon, ["import", file, "--into", "@feed"]).code(2);
     assert_eq!(
         stderr(&assert).replace(file, "feed.gz"),
-        "error: feed.gz: gzip data\nhint: unpack it first: gzip -d\n"
+        "error: feed.gz: gzip data that is cut off\n\
+         hint: fetch the file again, or unpack it with gzip -d to see what is in it\n"
     );
 }
 

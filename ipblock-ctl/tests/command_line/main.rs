@@ -15,6 +15,7 @@ mod endless;
 mod exchange;
 mod exit_codes;
 mod fake_daemon;
+mod intake;
 mod lists;
 mod printing;
 mod progress;

@@ -6,6 +6,7 @@
 mod convert;
 mod diagnose;
 mod entry_end;
+mod extract;
 mod line;
 mod mask;
 mod member;
@@ -22,6 +23,7 @@ pub(crate) use super::text::excerpt;
 pub use convert::{Conversion, convert};
 pub use entry_end::End;
 pub(crate) use entry_end::{end_name, names_end};
+pub use extract::addresses_in_text;
 pub use line::{addresses_of_line, unmarked_note};
 pub(crate) use line::{is_address, is_blank, looks_like_address, read_line};
 pub use mask::refuse_masks;

@@ -67,6 +67,35 @@ fn each_line_is_read_as_its_addresses_and_a_note_or_refused() {
     });
 }
 
+/// The addresses of a text, and what is not taken. Characters that cannot be seen have names.
+#[test]
+fn addresses_are_found_in_text_and_what_is_doubtful_is_not_taken() {
+    const UNSEEN: [(&str, &str); 4] = [
+        ("<bom>", "\u{feff}"),
+        ("<cr>", "\r"),
+        ("<nbsp>", "\u{a0}"),
+        ("<zwsp>", "\u{200b}"),
+    ];
+    let show = |text: &str| {
+        let unseen = |text: String, (name, character): &(&str, &str)| text.replace(name, character);
+        let text = UNSEEN.iter().fold(text.to_owned(), unseen);
+        let found = addresses_in_text(&text)
+            .into_iter()
+            .map(|found| match found {
+                Ok(text) => text,
+                Err(error) => format!(
+                    "not taken: {error}\n  {}",
+                    error.hint.as_deref().unwrap_or_default()
+                ),
+            });
+        found.collect::<Vec<_>>().join("\n")
+    };
+    let shown = shown_by_line(include_str!("tests/extract.txt"), show);
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("extract", shown);
+    });
+}
+
 fn told(error: &AddressError) -> String {
     let hint = error.hint.as_deref().unwrap_or("-");
     format!("error: {}\nhint: {hint}", error.problem)

@@ -14,7 +14,7 @@ mod tests;
 
 pub use read::{
     Column, Columns, Delimiter, FORMAT, FileFormat, Filter, Joint, KEYS, MAX_PREFIXES, MAX_REFUSED,
-    Parsed, PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, is_packed,
+    Parsed, PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, extract, is_packed,
     is_repeated, read, read_list, read_with, refuse_binary, ruleset_toml, unpack_error, unpacked,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

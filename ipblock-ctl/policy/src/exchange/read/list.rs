@@ -52,8 +52,8 @@ fn ends(count: u64) -> Diagnostic {
     let entries = counted(count, "entry has", "entries have");
     let message = format!("{entries} an end (timeout, expiry), and entries of a list have none");
     Diagnostic::new(message).with_hint(
-        "ban them for as long as they hold: ipblock-ctl ban - --for 1h; where the file is \
-         written anew as entries end, leave the ends out of it",
+        "ban them until then: ipblock-ctl import FILE --as-bans; where the file is written anew as \
+         entries end, leave the ends out of it",
     )
 }
 

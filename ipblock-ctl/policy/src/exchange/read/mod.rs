@@ -4,6 +4,7 @@ mod binary;
 mod collect;
 mod csv;
 mod detect;
+mod extract;
 mod filters;
 mod gzip;
 mod ignored;
@@ -28,6 +29,7 @@ use crate::{Classified, ErrorKind, Hinted, address::End, ruleset::ListElement, w
 use collect::Collector;
 use gzip::Unpacked;
 
+pub use extract::extract;
 pub use gzip::{is_packed, unpack_error, unpacked};
 pub use list::{read_list, refuse_binary};
 
