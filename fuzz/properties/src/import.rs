@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 /// The first byte of an input selects its format; any other value means detection.
-const FORMATS: [(u8, FileFormat); 7] = [
+const FORMATS: [(u8, FileFormat); 20] = [
     (b'p', FileFormat::Plain),
     (b'c', FileFormat::Csv),
     (b'j', FileFormat::Json),
@@ -24,6 +24,19 @@ const FORMATS: [(u8, FileFormat); 7] = [
     (b'n', FileFormat::Nft),
     (b's', FileFormat::Spamhaus),
     (b't', FileFormat::Toml),
+    (b'C', FileFormat::Crowdsec),
+    (b'f', FileFormat::Fail2ban),
+    (b'I', FileFormat::Iptables),
+    (b'F', FileFormat::Firewalld),
+    (b'S', FileFormat::Csf),
+    (b'H', FileFormat::HostsDeny),
+    (b'N', FileFormat::Nginx),
+    (b'A', FileFormat::Apache),
+    (b'M', FileFormat::Mikrotik),
+    (b'P', FileFormat::P2p),
+    (b'E', FileFormat::Ipfilter),
+    (b'l', FileFormat::Ndjson),
+    (b'x', FileFormat::Stix),
 ];
 
 /// Maximum of prefixes in one range.
@@ -40,7 +53,11 @@ pub fn import(data: &[u8]) {
     let parsed = match read(content, format) {
         Ok(parsed) => parsed,
         Err(ReadError::TooMany { line }) => panic!("{} bytes, line {line}", content.len()),
-        Err(ReadError::Binary { .. } | ReadError::TooManyDefined { .. }) => return,
+        Err(
+            ReadError::Binary { .. }
+            | ReadError::TooManyDefined { .. }
+            | ReadError::TooManySets { .. },
+        ) => return,
         Err(error) => panic!("nothing but the input can fail: {error}"),
     };
     check_bounds(&parsed, content);

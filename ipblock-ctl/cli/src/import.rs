@@ -204,6 +204,7 @@ fn report(args: &ImportArgs, parsed: &Parsed, file: String) -> ImportReport {
         mapped: parsed.mapped,
         sets: sets.collect(),
         passed_over: passed_over.collect(),
+        at: parsed.at.clone(),
         refused: parsed
             .refused
             .iter()

@@ -1,7 +1,7 @@
 //! Options that say how a file is read.
 
 use clap::{Args, builder::TypedValueParser};
-use ipblock_policy::exchange::{Columns, Delimiter, FileFormat, Filter, ReadOptions};
+use ipblock_policy::exchange::{Columns, Delimiter, FileFormat, Filter, JsonPath, ReadOptions};
 
 use super::arguments::auto_or;
 
@@ -27,6 +27,10 @@ pub(crate) struct IntakeArgs {
     /// The character between columns, or tab
     #[arg(long, value_name = "C", help_heading = READING)]
     delimiter: Option<Delimiter>,
+    /// Read this place of a JSON document: .key for a key, [] for each element of an array, such as
+    /// .values[].prefixes[]
+    #[arg(long, value_name = "PATH", help_heading = READING)]
+    at: Option<JsonPath>,
     /// Read only records with this value, such as country=CN; values of one column are alternatives
     #[arg(long = "where", value_name = "COLUMN=VALUE", help_heading = READING)]
     conditions: Vec<Filter>,
@@ -52,8 +56,8 @@ impl IntakeArgs {
             sets: self.set.clone(),
             column: self.column.clone(),
             delimiter: self.delimiter,
+            at: self.at.clone(),
             filters: self.conditions.clone(),
-            ..ReadOptions::default()
         }
     }
 }

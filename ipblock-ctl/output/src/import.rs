@@ -36,6 +36,8 @@ pub struct ImportReport {
     pub sets: Vec<SetEntries>,
     /// Addresses at positions where none are read.
     pub passed_over: Vec<PassedOver>,
+    /// The places in a JSON document that were found to have the addresses, without `--at`.
+    pub at: Vec<String>,
     /// The first rejected entries.
     pub refused: Vec<Refused>,
     /// Number of further rejected entries.
@@ -237,16 +239,24 @@ pub fn remarks(report: &ImportReport) -> Vec<String> {
             )
         ));
     }
+    if !report.at.is_empty() {
+        let places: Vec<String> = report
+            .at
+            .iter()
+            .map(|place| format!("`{}`", visible(place)))
+            .collect();
+        lines.push(format!(
+            "the addresses are those at {}",
+            places.join(" and ")
+        ));
+    }
     if !report.passed_over.is_empty() {
         let places = report.passed_over.iter().map(|passed| {
-            let count = counted(passed.count, "address", "addresses");
+            let count = counted(passed.count, "entry", "entries");
             format!("`{}` ({count})", visible(&passed.what))
         });
         let places: Vec<String> = places.collect();
-        lines.push(format!(
-            "warning: addresses in these places are not read: {}",
-            places.join(", ")
-        ));
+        lines.push(format!("warning: not read: {}", places.join(", ")));
     }
     lines
 }
@@ -281,14 +291,15 @@ mod tests {
             count,
         };
         report.passed_over = vec![passed("values", 3), passed("define office", 1)];
+        report.at = vec![".a[].ip4".to_owned(), ".a[].ip6".to_owned()];
         assert_eq!(
             remarks(&report),
             [
                 "12 entries have an end, which import drops: --as-bans in the place of --into bans \
                  until then",
                 "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4",
-                "warning: addresses in these places are not read: `values` (3 addresses), \
-                 `define office` (1 address)",
+                "the addresses are those at `.a[].ip4` and `.a[].ip6`",
+                "warning: not read: `values` (3 entries), `define office` (1 entry)",
             ]
         );
     }

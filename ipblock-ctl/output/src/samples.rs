@@ -453,6 +453,7 @@ pub(super) fn import_report() -> ImportReport {
         mapped: 0,
         sets: Vec::new(),
         passed_over: Vec::new(),
+        at: Vec::new(),
         refused: vec![
             Refused {
                 line: 3,

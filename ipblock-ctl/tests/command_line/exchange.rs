@@ -140,7 +140,7 @@ fn what_is_passed_over_or_read_in_another_way_is_said() {
     assert_eq!(
         stderr(&assert),
         "1 IPv4-mapped address (::ffff:192.0.2.1) is read as IPv4\n\
-         warning: addresses in these places are not read: `values` (1 address)\n"
+         warning: not read: `values` (1 entry)\n"
     );
     let assert = import(&daemon, text, &["--into", "abuse", "--json"]).code(0);
     let printed: Value = serde_json::from_str(&stdout(&assert)).expect("one JSON value");
@@ -148,6 +148,19 @@ fn what_is_passed_over_or_read_in_another_way_is_said() {
     assert_eq!(printed["mapped"], json!(1));
     let passed = json!([{"what": "values", "count": 1}]);
     assert_eq!(printed["passed_over"], passed);
+}
+
+#[test]
+fn the_only_place_with_addresses_is_said() {
+    let daemon = daemon();
+    let text = r#"{"values": [{"properties": {"addressPrefixes": ["192.0.2.0/24"]}}]}"#;
+    let assert = import(&daemon, text, &["--into", "abuse", "--deploy"]).code(0);
+    let said = "the addresses are those at `.values[].properties.addressPrefixes[]`\n";
+    assert_eq!(stderr(&assert), said);
+    let two = r#"{"hooks": ["192.0.2.0/24"], "web": ["198.51.100.0/24"]}"#;
+    let assert = import(&daemon, two, &["--into", "abuse"]).code(2);
+    let hint = "--at '.hooks[]'; there is .hooks[] (1 address), .web[] (1 address)";
+    assert!(stderr(&assert).contains(hint), "{}", stderr(&assert));
 }
 
 #[test]

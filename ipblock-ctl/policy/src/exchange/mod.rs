@@ -1,5 +1,4 @@
-//! Reads and writes addresses in other programs' formats: plain text, CSV, JSON, ipset, nft,
-//! Spamhaus DROP, and ruleset files.
+//! Reads and writes addresses in other programs' formats, which docs/formats.md lists.
 //!
 //! Reading is exact, as in `address`: an entry becomes precisely the prefixes that it denotes, or
 //! it is rejected with its line and a hint. Other data of a format is kept as a note or counted,
@@ -13,8 +12,9 @@ mod write;
 mod tests;
 
 pub use read::{
-    Column, Columns, Delimiter, FORMAT, FileFormat, Filter, Joint, KEYS, MAX_PREFIXES, MAX_REFUSED,
-    Parsed, PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, extract, is_packed,
-    is_repeated, read, read_list, read_with, refuse_binary, ruleset_toml, unpack_error, unpacked,
+    Column, Columns, Delimiter, FORMAT, FileFormat, Filter, Joint, JsonPath, KEYS, MAX_PREFIXES,
+    MAX_REFUSED, Parsed, PassedOver, ReadError, ReadOption, ReadOptions, Refusal, SetSize, extract,
+    is_packed, is_repeated, read, read_list, read_with, refuse_binary, ruleset_toml, unpack_error,
+    unpacked,
 };
 pub use write::{Selection, csv, elements, ipset, json, json_from, nft, plain};

@@ -2,6 +2,7 @@ use super::*;
 
 mod ends;
 mod faults;
+mod formats;
 mod gzip;
 mod options;
 mod readers;

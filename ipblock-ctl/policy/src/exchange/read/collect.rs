@@ -16,6 +16,8 @@ use crate::{
 use ends::Ends;
 use positions::Positions;
 
+pub(super) use sets::are_families_of_one;
+
 /// Maximum of recorded rejections.
 pub const MAX_REFUSED: usize = 1_000;
 
@@ -108,6 +110,8 @@ pub(super) struct Collector {
     format: FileFormat,
     /// The requested sets; empty means the only one.
     wanted: Vec<String>,
+    /// Whether all sets are used if none is requested.
+    are_joined: bool,
     /// The entries outside of sets.
     unnamed: Bucket,
     sets: Vec<Bucket>,
@@ -120,6 +124,8 @@ pub(super) struct Collector {
     /// Recorded rejections in all sets.
     kept: usize,
     passed_over: Vec<PassedOver>,
+    /// The places that the reader of a document chose.
+    at: Vec<String>,
 }
 
 impl Collector {
@@ -127,6 +133,7 @@ impl Collector {
         Self {
             format,
             wanted: wanted.to_vec(),
+            are_joined: false,
             unnamed: Bucket::default(),
             sets: Vec::new(),
             names: FxHashMap::default(),
@@ -134,6 +141,7 @@ impl Collector {
             held: 0,
             kept: 0,
             passed_over: Vec::new(),
+            at: Vec::new(),
         }
     }
 
@@ -237,6 +245,16 @@ impl Collector {
             "other places".clone_into(&mut last.what);
             last.count += count;
         }
+    }
+
+    /// Forgets what was passed over: the document is read again.
+    pub(super) fn read_again(&mut self) {
+        self.passed_over.clear();
+    }
+
+    /// Records a place that the reader chose.
+    pub(super) fn read_at(&mut self, place: &str) {
+        self.at.push(excerpt(place));
     }
 
     fn push(&mut self, refusal: impl FnOnce() -> Refusal) {

@@ -6,7 +6,7 @@
 mod columns;
 mod entry;
 mod layout;
-mod records;
+pub(super) mod records;
 
 use std::{io::BufRead, net::IpAddr};
 

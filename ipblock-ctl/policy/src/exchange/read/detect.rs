@@ -1,6 +1,9 @@
 //! Detects the format of a file by its first line with content.
 
-use super::{FileFormat, csv, rir, spamhaus};
+use super::{
+    FileFormat, apache, crowdsec, csf, csv, fail2ban, firewalld, hosts_deny, ipfilter, iptables,
+    json::ndjson, mikrotik, nginx, p2p, rir, spamhaus, stix,
+};
 use crate::address::is_blank;
 
 /// Returns the format of a file that begins with `head`; plain text if no other format fits.
@@ -9,16 +12,33 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
     if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
         return FileFormat::Nft;
     }
+    if let Some(format) = titled(&text) {
+        return format;
+    }
     let mut lines = text.lines().map(str::trim).filter(|line| !is_blank(line));
     let Some(line) = lines.next() else {
         return FileFormat::Plain;
     };
+    if crowdsec::begins(&text, line) {
+        return FileFormat::Crowdsec;
+    }
+    if stix::begins(&text) {
+        return FileFormat::Stix;
+    }
+    if fail2ban::begins(line) {
+        return FileFormat::Fail2ban;
+    }
     if line.starts_with('{') {
         return if spamhaus::is_record(line) {
             FileFormat::Spamhaus
+        } else if ndjson::begins(line, lines.next()) {
+            FileFormat::Ndjson
         } else {
             FileFormat::Json
         };
+    }
+    if let Some(format) = by_line(line) {
+        return format;
     }
     if let Some(rest) = line.strip_prefix('[') {
         return after_bracket(rest);
@@ -58,6 +78,37 @@ pub(super) fn format(head: &[u8]) -> FileFormat {
         _ if csv::begins(line, lines.next()) => FileFormat::Csv,
         _ => FileFormat::Plain,
     }
+}
+
+/// Returns the format of a text whose first comment names its author, or of XML.
+fn titled(text: &str) -> Option<FileFormat> {
+    let first = text.lines().find(|line| !line.trim().is_empty())?;
+    if iptables::is_title(first) {
+        return Some(FileFormat::Iptables);
+    }
+    if mikrotik::is_title(first) {
+        return Some(FileFormat::Mikrotik);
+    }
+    firewalld::begins(text).then_some(FileFormat::Firewalld)
+}
+
+/// Whether a line is one of a format.
+type IsLine = fn(&str) -> bool;
+
+/// Returns the format of a line that only one format has.
+pub(super) fn by_line(line: &str) -> Option<FileFormat> {
+    let known: [(IsLine, FileFormat); 8] = [
+        (iptables::begins, FileFormat::Iptables),
+        (mikrotik::begins, FileFormat::Mikrotik),
+        (ipfilter::is_entry, FileFormat::Ipfilter),
+        (p2p::is_entry, FileFormat::P2p),
+        (csf::is_advanced, FileFormat::Csf),
+        (hosts_deny::begins, FileFormat::HostsDeny),
+        (nginx::begins, FileFormat::Nginx),
+        (apache::begins, FileFormat::Apache),
+    ];
+    let found = known.into_iter().find(|(is_meant, _)| is_meant(line));
+    found.map(|(_, format)| format)
 }
 
 /// Distinguishes tables of a ruleset file (`[allow]`, `[list.office]`, `[[rule]]`) from arrays of

@@ -3,7 +3,11 @@
 //! list ruleset`.
 
 mod address;
+pub(super) mod ndjson;
 mod nft;
+mod path;
+mod places;
+mod tee;
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,6 +27,10 @@ use super::{
 };
 use crate::address::{End, is_address};
 use address::{Address, AddressSeed};
+use places::{Places, Scan};
+use tee::Tee;
+
+pub use path::JsonPath;
 
 const FORM: &str = "write [\"192.0.2.0/24\"], [{\"address\": \"192.0.2.0/24\", \"note\": \"why\"}] \
                     or {\"prefixes\": [...]}";
@@ -61,40 +69,60 @@ fn names_addresses(key: &str) -> bool {
     marked || !key.is_empty() && is_known(&key)
 }
 
-pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
+/// Reads the known forms of documents. If a document has none of them, reads the addresses at its
+/// only place, or at the requested place.
+pub(super) fn read(
+    input: impl BufRead,
+    at: Option<&JsonPath>,
+    out: &mut Collector,
+) -> Result<(), ReadError> {
     let line = Cell::new(1);
-    let walk = Walk {
-        out: RefCell::new(out),
-        line: &line,
-        failed: RefCell::new(None),
-        found: Cell::new(false),
-    };
-    let input = Counted { input, line: &line };
-    let mut document = serde_json::Deserializer::from_reader(input);
+    let walk = Walk::new(&line, out);
+    if at.is_some() {
+        return scan(input, at, walk);
+    }
+    let mut input = Tee::new(input, &walk.has_some);
     let seed = Node {
         walk: &walk,
         role: Role::Top,
     };
-    let read = seed
-        .deserialize(&mut document)
-        .and_then(|()| document.end());
-    if let Some(error) = walk.failed.into_inner() {
-        return Err(error);
-    }
-    let out = walk.out.into_inner();
-    match read {
-        Ok(()) if walk.found.get() => {}
-        Ok(()) => out.refuse(1, "", "no addresses are found in it", Some(FORM)),
-        Err(error) if error.is_io() => return Err(ReadError::Io(error.into())),
-        Err(error) => {
-            // The rest was not read: the document may be truncated.
-            let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
-            out.leave();
-            let hint = "copy the whole document again, or correct it";
-            out.spoil(line, "", &format!("not JSON: {error}"), hint);
+    let read = document(&mut input, &line, seed);
+    let kept = input.kept();
+    if read.is_ok()
+        && let Some(kept) = kept.filter(|_| !walk.has_entries())
+    {
+        line.set(1);
+        let places = Places::new(None, false);
+        // Reading it once more has the same result.
+        let again = document(kept.as_slice(), &line, Scan::new(&walk, &places));
+        if again.is_ok() && walk.failed.borrow().is_none() && !places.are_empty() {
+            walk.out.borrow_mut().read_again();
+            return places.take(&walk);
         }
     }
-    Ok(())
+    walk.finish(read)
+}
+
+/// Reads the addresses at the requested place.
+fn scan(input: impl BufRead, at: Option<&JsonPath>, walk: Walk<'_>) -> Result<(), ReadError> {
+    let places = Places::new(at, false);
+    let read = document(input, walk.line, Scan::new(&walk, &places));
+    walk.found.set(true);
+    if read.is_ok() {
+        places.take(&walk)?;
+    }
+    walk.finish(read)
+}
+
+/// Reads one document and nothing after it.
+fn document<'de>(
+    input: impl BufRead,
+    line: &Cell<u64>,
+    seed: impl DeserializeSeed<'de, Value = ()>,
+) -> serde_json::Result<()> {
+    let mut document = serde_json::Deserializer::from_reader(Counted { input, line });
+    seed.deserialize(&mut document)?;
+    document.end()
 }
 
 /// The state of the walk over the document.
@@ -105,6 +133,52 @@ struct Walk<'w> {
     failed: RefCell<Option<ReadError>>,
     /// Whether the document has anything that could contain addresses.
     found: Cell<bool>,
+    /// Whether an address was found.
+    has_some: Cell<bool>,
+    /// The lines of elements without an address under a known key.
+    without: RefCell<Vec<u64>>,
+}
+
+impl<'w> Walk<'w> {
+    const fn new(line: &'w Cell<u64>, out: &'w mut Collector) -> Self {
+        Self {
+            out: RefCell::new(out),
+            line,
+            failed: RefCell::new(None),
+            found: Cell::new(false),
+            has_some: Cell::new(false),
+            without: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Whether anything was taken or rejected.
+    fn has_entries(&self) -> bool {
+        self.out.borrow().entries(|_| true) > 0
+    }
+
+    /// Returns the error that stopped the walk, or rejects what is still to be rejected.
+    fn finish(self, read: serde_json::Result<()>) -> Result<(), ReadError> {
+        if let Some(error) = self.failed.into_inner() {
+            return Err(error);
+        }
+        let out = self.out.into_inner();
+        for line in self.without.into_inner() {
+            out.refuse(line, "", address::NONE, Some(FORM));
+        }
+        match read {
+            Ok(()) if self.found.get() => {}
+            Ok(()) => out.refuse(1, "", "no addresses are found in it", Some(FORM)),
+            Err(error) if error.is_io() => return Err(ReadError::Io(error.into())),
+            Err(error) => {
+                // The rest was not read: the document may be truncated.
+                let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
+                out.leave();
+                let hint = "copy the whole document again, or correct it";
+                out.spoil(line, "", &format!("not JSON: {error}"), hint);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Walk<'_> {
@@ -112,11 +186,16 @@ impl Walk<'_> {
         let mut out = self.out.borrow_mut();
         let texts = match &address.texts {
             Ok(texts) => texts,
+            Err(problem) if problem == address::NONE => {
+                self.without.borrow_mut().push(address.line);
+                return Ok(());
+            }
             Err(problem) => {
                 out.refuse(address.line, "", problem, Some(FORM));
                 return Ok(());
             }
         };
+        self.has_some.set(true);
         let purpose = if address.except { Use::Except } else { purpose };
         if address.is_let_through {
             for (text, line) in texts {
@@ -287,9 +366,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 
 /// Counts the lines that were read. `serde_json` takes one byte at a time and looks ahead at most
 /// one byte, never over a line feed into the next value.
-struct Counted<'w, R> {
-    input: R,
-    line: &'w Cell<u64>,
+pub(super) struct Counted<'w, R> {
+    pub(super) input: R,
+    pub(super) line: &'w Cell<u64>,
 }
 
 impl<R: Read> Read for Counted<'_, R> {

@@ -19,6 +19,13 @@ pub(super) fn snake(key: &str) -> String {
     out
 }
 
+/// Returns the words of a key: `ipv4` and `prefix` of `ipv4Prefix`.
+pub(super) fn parts(key: &str) -> Vec<String> {
+    let name = snake(key);
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    words.map(str::to_owned).collect()
+}
+
 /// Returns a text unchanged, a number in digits, and an empty text for anything else.
 pub(super) fn text(value: Value) -> String {
     match value {

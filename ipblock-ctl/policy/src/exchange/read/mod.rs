@@ -1,25 +1,40 @@
 //! Reads addresses from a file.
 
+mod accepted;
+mod apache;
 mod binary;
 mod collect;
+mod crowdsec;
+mod csf;
 mod csv;
 mod detect;
 mod extract;
+mod fail2ban;
 mod filters;
+mod firewalld;
 mod gzip;
+mod hosts_deny;
 mod ignored;
+mod ipfilter;
 mod ipset;
+mod iptables;
 mod json;
 mod keys;
 mod lines;
 mod list;
+mod mikrotik;
 mod nft;
+mod nginx;
 mod opposite;
 mod options;
+mod p2p;
+mod partial;
 mod plain;
 mod rir;
 mod ruleset;
 mod spamhaus;
+mod stix;
+mod words;
 
 use std::io::{self, BufRead, BufReader, Read as _};
 
@@ -34,6 +49,7 @@ pub use gzip::{is_packed, unpack_error, unpacked};
 pub use list::{read_list, refuse_binary};
 
 pub use collect::{MAX_PREFIXES, MAX_REFUSED};
+pub use json::JsonPath;
 pub use options::{
     Column, Columns, Delimiter, FORMAT, Filter, Joint, KEYS, ReadOption, ReadOptions, is_repeated,
 };
@@ -67,6 +83,32 @@ words! {
         Rir = "rir",
         /// A ruleset file.
         Toml = "toml",
+        /// Decisions of CrowdSec.
+        Crowdsec = "crowdsec",
+        /// What `fail2ban-client` prints about bans.
+        Fail2ban = "fail2ban",
+        /// The output of `iptables-save` and `ip6tables-save`, and the rule files of ufw.
+        Iptables = "iptables",
+        /// The files of firewalld.
+        Firewalld = "firewalld",
+        /// `csf.deny`.
+        Csf = "csf",
+        /// `hosts.deny`.
+        HostsDeny = "hosts-deny",
+        /// Access rules of nginx.
+        Nginx = "nginx",
+        /// Access rules of Apache.
+        Apache = "apache",
+        /// Address lists of MikroTik RouterOS.
+        Mikrotik = "mikrotik",
+        /// Lists of PeerGuardian.
+        P2p = "p2p",
+        /// `ipfilter.dat`.
+        Ipfilter = "ipfilter",
+        /// JSON documents, one a line.
+        Ndjson = "ndjson",
+        /// Indicators of STIX.
+        Stix = "stix",
     }
 }
 
@@ -83,6 +125,21 @@ impl FileFormat {
             Self::Spamhaus => "Spamhaus DROP, an object a line",
             Self::Rir => "What a registry publishes as delegated or delegated-extended",
             Self::Toml => "A ruleset file",
+            Self::Crowdsec => {
+                "What `cscli decisions list` prints with -o json or -o raw, or the local API"
+            }
+            Self::Fail2ban => "What `fail2ban-client banned` or `status JAIL` prints",
+            Self::Iptables => "What `iptables-save` prints, or a rule file of ufw",
+            Self::Firewalld => "An ipset or a zone of firewalld",
+            Self::Csf => "csf.deny",
+            Self::HostsDeny => "hosts.deny of TCP wrappers",
+            Self::Nginx => "`deny` rules of nginx",
+            Self::Apache => "`Require not ip` and `Deny from` of Apache",
+            Self::Mikrotik => "An address list that RouterOS exports",
+            Self::P2p => "PeerGuardian, `note:FROM-TO`",
+            Self::Ipfilter => "ipfilter.dat, `FROM - TO , LEVEL , NOTE`",
+            Self::Ndjson => "A JSON object a line",
+            Self::Stix => "Indicators of STIX 2",
         }
     }
 }
@@ -113,6 +170,8 @@ pub struct Parsed {
     pub sets: Vec<SetSize>,
     /// Addresses at positions where none are read, by position.
     pub passed_over: Vec<PassedOver>,
+    /// The places in a JSON document that the addresses come from, if the reader chose them.
+    pub at: Vec<String>,
     /// The first [`MAX_REFUSED`] rejections.
     pub refused: Vec<Refusal>,
     /// Number of further rejections.
@@ -261,11 +320,24 @@ fn read_text(mut input: &mut dyn BufRead, options: &ReadOptions) -> Result<Parse
     match format {
         FileFormat::Plain => plain::read(input, &mut out)?,
         FileFormat::Csv => csv::read(input, options, &mut out)?,
-        FileFormat::Json => json::read(input, &mut out)?,
+        FileFormat::Json => json::read(input, options.at.as_ref(), &mut out)?,
         FileFormat::Ipset => ipset::read(input, &mut out)?,
         FileFormat::Nft => nft::read(input, &mut out)?,
         FileFormat::Spamhaus => spamhaus::read(input, &mut out)?,
         FileFormat::Rir => rir::read(input, options, &mut out)?,
+        FileFormat::Crowdsec => crowdsec::read(input, &mut out)?,
+        FileFormat::Fail2ban => fail2ban::read(input, &mut out)?,
+        FileFormat::Iptables => iptables::read(input, &mut out)?,
+        FileFormat::Firewalld => firewalld::read(input, &mut out)?,
+        FileFormat::Csf => csf::read(input, &mut out)?,
+        FileFormat::HostsDeny => hosts_deny::read(input, &mut out)?,
+        FileFormat::Nginx => nginx::read(input, &mut out)?,
+        FileFormat::Apache => apache::read(input, &mut out)?,
+        FileFormat::Mikrotik => mikrotik::read(input, &mut out)?,
+        FileFormat::P2p => p2p::read(input, &mut out)?,
+        FileFormat::Ipfilter => ipfilter::read(input, &mut out)?,
+        FileFormat::Ndjson => json::ndjson::read(input, options.at.as_ref(), &mut out)?,
+        FileFormat::Stix => stix::read(input, &mut out)?,
         FileFormat::Toml => {
             let mut text = Vec::new();
             let read = input

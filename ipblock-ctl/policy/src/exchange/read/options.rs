@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{FileFormat, ReadError};
+use super::{FileFormat, JsonPath, ReadError};
 use crate::{text::excerpt, word::words};
 
 /// Maximum number of a column.
@@ -32,10 +32,25 @@ impl FileFormat {
     #[must_use]
     pub const fn takes(self) -> &'static [ReadOption] {
         match self {
-            Self::Json | Self::Ipset | Self::Nft => &[ReadOption::Set],
             Self::Csv => &[ReadOption::Column, ReadOption::Delimiter, ReadOption::Where],
             Self::Rir => &[ReadOption::Where],
-            Self::Plain | Self::Spamhaus | Self::Toml => &[],
+            Self::Json => &[ReadOption::Set, ReadOption::At],
+            Self::Ndjson => &[ReadOption::At],
+            Self::Ipset | Self::Nft | Self::Iptables | Self::Mikrotik | Self::Fail2ban => {
+                &[ReadOption::Set]
+            }
+            Self::Plain
+            | Self::Spamhaus
+            | Self::Toml
+            | Self::Crowdsec
+            | Self::Firewalld
+            | Self::Csf
+            | Self::HostsDeny
+            | Self::Nginx
+            | Self::Apache
+            | Self::P2p
+            | Self::Ipfilter
+            | Self::Stix => &[],
         }
     }
 }
@@ -52,7 +67,7 @@ pub struct ReadOptions {
     /// The character between columns; `None` means that it is detected.
     pub delimiter: Option<Delimiter>,
     /// Where the addresses are in a JSON document.
-    pub at: Option<String>,
+    pub at: Option<JsonPath>,
     /// The records to take; empty means all.
     pub filters: Vec<Filter>,
 }
@@ -87,7 +102,7 @@ impl ReadOptions {
             Ok(ReadOption::Set) => self.sets.clone(),
             Ok(ReadOption::Column) => one(self.column.as_ref().map(Columns::to_string)),
             Ok(ReadOption::Delimiter) => one(self.delimiter.map(|one| one.to_string())),
-            Ok(ReadOption::At) => one(self.at.clone()),
+            Ok(ReadOption::At) => one(self.at.as_ref().map(JsonPath::to_string)),
             Ok(ReadOption::Where) => self.filters.iter().map(Filter::to_string).collect(),
             Err(_) => one(self.format.map(|format| format.to_string())),
         };
@@ -101,7 +116,7 @@ impl ReadOptions {
             Ok(ReadOption::Set) => self.sets.push(text.to_owned()),
             Ok(ReadOption::Column) => self.column = Some(text.parse()?),
             Ok(ReadOption::Delimiter) => self.delimiter = Some(text.parse()?),
-            Ok(ReadOption::At) => self.at = Some(text.to_owned()),
+            Ok(ReadOption::At) => self.at = Some(text.parse()?),
             Ok(ReadOption::Where) => self.filters.push(text.parse()?),
             Err(_) => self.format = Some(text.parse()?),
         }
@@ -364,7 +379,7 @@ mod tests {
             ("set", "worse"),
             ("column", "1-2"),
             ("delimiter", "tab"),
-            ("at", "prefixes"),
+            ("at", ".prefixes[]"),
             ("where", "cc=CN"),
         ];
         for (key, text) in texts {
@@ -409,7 +424,8 @@ mod tests {
         );
         assert_eq!(
             unused_hint(ReadOption::Set),
-            "it belongs to the formats json, ipset and nft: name one, or leave it out"
+            "it belongs to the formats json, ipset, nft, fail2ban, iptables and mikrotik: name one, or \
+             leave it out"
         );
     }
 }

@@ -5,9 +5,10 @@ use std::io::BufRead;
 use super::{
     ReadError,
     collect::{Collector, Entry},
+    detect,
     lines::Lines,
 };
-use crate::address::read_line;
+use crate::address::{AddressError, read_line};
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
@@ -16,7 +17,7 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
             Ok(Some(line)) => line,
             Ok(None) => continue,
             Err(error) => {
-                out.refuse_address(number, error);
+                refuse(number, text, error, out);
                 continue;
             }
         };
@@ -31,4 +32,19 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         }
     }
     Ok(())
+}
+
+/// Rejects a line. If it is a line of another format, the hint names that.
+fn refuse(number: u64, text: &str, error: AddressError, out: &mut Collector) {
+    let Some(format) = detect::by_line(text.trim()) else {
+        out.refuse_address(number, error);
+        return;
+    };
+    let hint = format!("if the file has the format {format}, name it: --format {format}");
+    out.refuse(
+        number,
+        text.trim(),
+        &format!("a line of {format}"),
+        Some(&hint),
+    );
 }

@@ -34,7 +34,7 @@ fn options(how: &str) -> ReadOptions {
             "delimiter" => options.delimiter = Some(value.parse().unwrap()),
             "where" => options.filters.push(value.parse().unwrap()),
             "set" => options.sets.push(value.to_owned()),
-            "at" => options.at = Some(value.to_owned()),
+            "at" => options.at = Some(value.parse().unwrap()),
             other => panic!("{other}"),
         }
     }

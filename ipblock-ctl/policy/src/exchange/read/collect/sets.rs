@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use ipnet::IpNet;
+
 use super::{Bucket, Collector, MAX_PREFIXES, MAX_SETS, ends::Ends};
 use crate::{
     address::excerpt,
@@ -34,6 +36,27 @@ impl Collector {
         all.filter(|set| is_meant(&set.name))
             .map(|set| set.read)
             .sum()
+    }
+
+    /// Whether a set is requested by its name.
+    pub(in crate::exchange::read) fn wants(&self, name: &str) -> bool {
+        self.wanted.iter().any(|wanted| names(name, wanted))
+    }
+
+    /// Uses all sets together if none is requested: they have the same meaning.
+    pub(in crate::exchange::read) const fn join_sets(&mut self) {
+        self.are_joined = true;
+    }
+
+    /// Returns the first result for a prefix of a set, or outside of sets if the name is empty.
+    pub(in crate::exchange::read) fn find_in<T>(
+        &self,
+        name: &str,
+        find: impl Fn(IpNet) -> Option<T>,
+    ) -> Option<T> {
+        let named = self.names.get(name).and_then(|index| self.sets.get(*index));
+        let set = named.or(name.is_empty().then_some(&self.unnamed))?;
+        set.elements.iter().find_map(|element| find(element.prefix))
     }
 
     /// Exchanges the content of two sets.
@@ -111,12 +134,16 @@ impl Collector {
             is_spoilt: taken.is_spoilt,
             sets: sizes,
             passed_over: self.passed_over,
+            at: self.at,
         }
     }
 
     /// Chooses the sets to use.
     fn choose(&mut self) -> Result<Vec<Bucket>, Refusal> {
         let sets = std::mem::take(&mut self.sets);
+        if self.wanted.is_empty() && self.are_joined {
+            return Ok(sets);
+        }
         if self.wanted.is_empty() {
             // A set of ports is rejected itself, so there is nothing to choose.
             let has_some = |set: &&Bucket| !set.elements.is_empty();
@@ -189,7 +216,7 @@ impl Bucket {
 
     /// Whether all its prefixes are of this family.
     fn is_all(&self, is_ipv4: bool) -> bool {
-        let is_of = |prefix: ipnet::IpNet| prefix.addr().is_ipv4() == is_ipv4;
+        let is_of = |prefix: IpNet| prefix.addr().is_ipv4() == is_ipv4;
         self.elements.iter().all(|element| is_of(element.prefix))
     }
 }
@@ -203,7 +230,12 @@ fn names(name: &str, wanted: &str) -> bool {
 fn are_halves(one: &Bucket, other: &Bucket) -> bool {
     let families =
         one.is_all(true) && other.is_all(false) || one.is_all(false) && other.is_all(true);
-    families && without_family(&one.name) == without_family(&other.name)
+    families && are_families_of_one(&one.name, &other.name)
+}
+
+/// Whether two names differ only by the family in them.
+pub(in crate::exchange::read) fn are_families_of_one(one: &str, other: &str) -> bool {
+    without_family(one) == without_family(other)
 }
 
 /// Returns the parts of a name without those of a family: `feed4`, `feed-v6`, `inet6_feed`.

@@ -22,7 +22,7 @@ pub(super) fn delimiter(line: &str) -> char {
 }
 
 /// Appends lines to a record until all quoted cells are closed. Returns whether they are.
-pub(super) fn close_quotes(
+pub(in crate::exchange::read) fn close_quotes(
     record: &mut String,
     delimiter: char,
     lines: &mut Lines<impl BufRead>,
@@ -61,7 +61,7 @@ fn ends_quoted(record: &str, delimiter: char) -> bool {
 }
 
 /// Returns the cells of a record, without white space around them.
-pub(super) fn cells<'r>(
+pub(in crate::exchange::read) fn cells<'r>(
     record: &'r str,
     delimiter: char,
     quoted: &'r mut StringRecord,

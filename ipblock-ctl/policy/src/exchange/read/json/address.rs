@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Keys of an object for its address or for an array of addresses.
-const ADDRESS: [&str; 13] = [
+pub(super) const ADDRESS: [&str; 13] = [
     "address",
     "cidr",
     "ip",
@@ -31,7 +31,7 @@ const ADDRESS: [&str; 13] = [
     "ip_address",
     "ip_range",
 ];
-const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
+pub(super) const NOTE: [&str; 5] = ["note", "comment", "description", "reason", "sblid"];
 
 pub(super) const NONE: &str = "no address";
 const TWO: &str = "two addresses in one object";

@@ -257,6 +257,7 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
 }
 
 fn add(walk: &Walk<'_>, element: &Value) -> Result<(), ReadError> {
+    walk.has_some.set(true);
     let mut out = walk.out.borrow_mut();
     let line = walk.line.get();
     let (inner, note, end) = match element.get("elem") {
