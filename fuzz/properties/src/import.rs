@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 /// The first byte of an input selects its format; any other value means detection.
-const FORMATS: [(u8, FileFormat); 20] = [
+const FORMATS: [(u8, FileFormat); 21] = [
     (b'p', FileFormat::Plain),
     (b'c', FileFormat::Csv),
     (b'j', FileFormat::Json),
@@ -24,6 +24,7 @@ const FORMATS: [(u8, FileFormat); 20] = [
     (b'n', FileFormat::Nft),
     (b's', FileFormat::Spamhaus),
     (b't', FileFormat::Toml),
+    (b'r', FileFormat::Rir),
     (b'C', FileFormat::Crowdsec),
     (b'f', FileFormat::Fail2ban),
     (b'I', FileFormat::Iptables),

@@ -50,6 +50,7 @@ mod lists_and_changes;
 mod mending;
 mod metrics;
 mod moved;
+mod neighbours;
 mod own_stack;
 mod panic_off;
 mod permissions;

@@ -1,6 +1,6 @@
 //! Debian packages: checks and installs them.
 
-use std::{io, process::Command};
+use std::{io, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -36,6 +36,22 @@ pub(crate) fn install(packages: &[String]) -> Result<()> {
     run(apt_get().args(["update", "-qq"]))?;
     install_now(packages)
         .context("apt-get could not install what is needed (its messages stand above)")
+}
+
+/// Downloads a package into a directory. Refreshes the package lists only if they do not know it.
+pub(crate) fn download(package: &str, into: &Path) -> Result<()> {
+    if !is_known(package) {
+        say("setup", "apt-get update");
+        run(apt_get().args(["update", "-qq"]))?;
+    }
+    // The user of apt may not write into the directory.
+    run(apt_get().current_dir(into).args([
+        "download",
+        "-qq",
+        "-o",
+        "APT::Sandbox::User=root",
+        package,
+    ]))
 }
 
 fn install_now(packages: &[String]) -> Result<()> {

@@ -6,6 +6,7 @@
 
 mod apt;
 mod compiler;
+mod neighbours;
 mod plan;
 mod record;
 pub(crate) mod runtime;

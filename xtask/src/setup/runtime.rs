@@ -9,7 +9,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::{apt, plan::Packages};
+use super::{apt, neighbours, plan::Packages};
 use crate::command::{on_path, say};
 
 const BPFFS: &str = "/sys/fs/bpf";
@@ -79,6 +79,22 @@ const PARTS: [Part; 7] = [
     },
 ];
 
+/// Also required by the tests.
+const OF_TESTS: [Part; 2] = [
+    Part {
+        wanted: "iptables",
+        package: "iptables",
+        purpose: "rules whose listing is imported",
+        optional: true,
+    },
+    Part {
+        wanted: "/usr/bin/python3",
+        package: "python3",
+        purpose: "running fail2ban and ufw, whose bans and rules are imported",
+        optional: true,
+    },
+];
+
 /// Also required by the benchmark.
 const OF_BENCH: [Part; 1] = [Part {
     wanted: "iptables",
@@ -90,6 +106,9 @@ const OF_BENCH: [Part; 1] = [Part {
 /// Makes everything ready that privileged runs need. Needs root.
 pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     mount_bpffs()?;
+    if purpose == Purpose::Tests {
+        neighbours::unpack()?;
+    }
     let missing = missing(purpose, Part::is_there);
     if missing.is_empty() {
         return Ok(());
@@ -121,11 +140,11 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
 
 /// Returns the missing parts for `purpose`.
 fn missing(purpose: Purpose, is_there: impl Fn(&Part) -> bool) -> Vec<&'static Part> {
-    let of_bench: &[Part] = match purpose {
-        Purpose::Tests => &[],
+    let own: &[Part] = match purpose {
+        Purpose::Tests => &OF_TESTS,
         Purpose::Bench => &OF_BENCH,
     };
-    let parts = PARTS.iter().chain(of_bench);
+    let parts = PARTS.iter().chain(own);
     parts.filter(|part| !is_there(part)).collect()
 }
 
@@ -175,11 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn the_tests_ask_for_nothing_that_only_the_benchmark_uses() {
+    fn the_tests_ask_for_what_they_compare_with() {
         let parts = missing(Purpose::Tests, |_| false);
         let needed = ["iproute2", "util-linux", "iputils-ping", "faketime"];
         assert_eq!(packages(&parts, false), needed);
-        assert_eq!(packages(&parts, true), ["tor-geoipdb", "nftables", "ipset"]);
+        let optional = ["tor-geoipdb", "nftables", "ipset", "iptables", "python3"];
+        assert_eq!(packages(&parts, true), optional);
     }
 
     #[test]
