@@ -1,4 +1,5 @@
-//! Bans: the value of an entry in the ban tables, and the filter in front of these tables.
+//! Bans: the value of an entry in the ban tables, their counters, and the filter in front of these
+//! tables.
 //!
 //! The IPv4 filter has a bit for each /24 that a ban touches. The IPv6 filter has a bit for each
 //! /32 that a ban of /19 to /63 touches, and for each /64 with a ban of /64 or longer. If the bits
@@ -101,32 +102,38 @@ const fn place_of(number: u64) -> Place {
     Place::of_bit((number.wrapping_mul(SPREAD) >> 40) as u32)
 }
 
-/// The time when the last ban on a prefix ends.
+/// The value of an entry: when the last ban on the prefix ends, and where its packets are counted.
 ///
-/// Maps `BANS_IPV4` and `BANS_IPV6`, keyed by prefix. It has two halves because the kernel aligns
-/// the value of a trie to 4 bytes after a 4-byte address. An update replaces the whole entry, so no
-/// packet sees halves of two deadlines.
+/// Maps `BANS_IPV4` and `BANS_IPV6`, keyed by prefix. The deadline has two halves because the kernel
+/// aligns the value of a trie to 4 bytes after a 4-byte address. An update replaces the whole entry,
+/// so no packet sees parts of two entries.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct BanDeadline {
+pub struct BanEntry {
     low: u32,
     high: u32,
+    slot: u32,
 }
 
 /// The deadline of a ban that never ends.
 pub const NEVER: u64 = u64::MAX;
 
-impl BanDeadline {
-    /// Converts from nanoseconds of `CLOCK_BOOTTIME`; [`NEVER`] if there is no end.
+/// The slot of all bans without a counter of their own.
+pub const SHARED_SLOT: u32 = 0;
+
+impl BanEntry {
+    /// Converts from nanoseconds of `CLOCK_BOOTTIME` ([`NEVER`] if there is no end) and the number of
+    /// a counter.
     #[inline]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    pub const fn new(deadline_ns: u64) -> Self {
+    pub const fn new(deadline_ns: u64, slot: u32) -> Self {
         Self {
             low: deadline_ns as u32,
             high: (deadline_ns >> 32) as u32,
+            slot,
         }
     }
 
@@ -134,7 +141,73 @@ impl BanDeadline {
     /// the prefix is not banned.
     #[inline]
     #[must_use]
-    pub const fn ns(self) -> u64 {
+    pub const fn deadline_ns(self) -> u64 {
         (self.high as u64) << 32 | self.low as u64
+    }
+
+    /// The number of the counter; [`SHARED_SLOT`] if the prefix has none of its own.
+    #[inline]
+    #[must_use]
+    pub const fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
+/// What one CPU counted in one slot since the map was created.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct BanHit {
+    /// Packets that the bans of the slot dropped.
+    pub packets: u64,
+    /// Time of the last hit, in nanoseconds of the coarse `CLOCK_MONOTONIC`; 0 if there was none.
+    pub last_hit: u64,
+}
+
+/// Where the count of a slot's present ban begins. Map `BAN_HIT_BASES`, indexed by slot.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct BanBase {
+    /// What the slot had counted for earlier bans.
+    pub before: u64,
+    /// What the ban had dropped before it got the slot: before a reboot, for example.
+    pub carried: u64,
+}
+
+/// Slots in an element of the map. The kernel allocates each element by itself, and larger ones
+/// are created much faster.
+pub const SLOTS_PER_BLOCK: u32 = 16;
+
+/// The slots `SLOTS_PER_BLOCK * n` to `SLOTS_PER_BLOCK * n + 15`. Map `BAN_HITS`, indexed by `n`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct BanHits([BanHit; SLOTS_PER_BLOCK as usize]);
+
+impl BanHits {
+    /// The element of the map that contains a slot.
+    #[inline]
+    #[must_use]
+    pub const fn block_of(slot: u32) -> u32 {
+        slot / SLOTS_PER_BLOCK
+    }
+
+    /// A slot of this element.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length")]
+    pub const fn slot(&self, slot: u32) -> &BanHit {
+        &self.0[(slot % SLOTS_PER_BLOCK) as usize]
+    }
+
+    /// A slot of this element.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length")]
+    pub const fn slot_mut(&mut self, slot: u32) -> &mut BanHit {
+        &mut self.0[(slot % SLOTS_PER_BLOCK) as usize]
     }
 }

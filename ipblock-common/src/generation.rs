@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of the layout and meaning of the maps. A daemon that finds another version builds its
 /// own generation in parallel and replaces the program on the link.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// The origin of a generation. Map `generation` (array, one element); only user space reads and
 /// writes it. This layout is frozen over all ABI versions: it identifies the version.

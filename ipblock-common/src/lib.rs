@@ -16,7 +16,7 @@ pub mod names;
 pub mod source;
 
 pub use alert::{AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, Seen};
-pub use ban::{BanDeadline, BanGate};
+pub use ban::{BanEntry, BanGate, BanHits};
 pub use class::{Class, ClassId, ClassVerdict};
 pub use counters::{ClassCount, Count, Outcome, Totals};
 pub use generation::{ABI_VERSION, GenerationMeta};
@@ -29,14 +29,16 @@ pub use source::{HitBudget, HitCount, SourceKey};
 )]
 mod pod {
     use super::{
-        AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class,
+        AlertCounts, AlertRate, AlertSettings, AlertWindow, BanEntry, BanGate, BanHits, Class,
         ClassCount, GenerationMeta, HitBudget, HitCount, SourceKey, Totals, lookup::layout::Layout,
     };
 
     // SAFETY: `repr(C)`, no padding and no invalid bit patterns: the zerocopy derives prove it.
     unsafe impl aya::Pod for Class {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for BanDeadline {}
+    unsafe impl aya::Pod for BanEntry {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for BanHits {}
     // SAFETY: as above.
     unsafe impl aya::Pod for BanGate {}
     // SAFETY: as above.

@@ -17,6 +17,25 @@ pub const MAX_BANS: u32 = 1_000_000;
 /// refuses to replace an entry (`kernel/bpf/lpm_trie.c`).
 pub const BAN_TABLE_ENTRIES: u32 = MAX_BANS + 1;
 
+/// Counters of bans at most. Bans beyond that share one.
+pub const BAN_SLOTS: u32 = 1 << 18;
+
+/// Memory of the counters of bans in bytes, over all CPUs that the machine may have.
+const BAN_SLOT_BYTES: u32 = 32 << 20;
+
+/// Returns the number of counters of bans on a machine that may have this number of CPUs: a multiple
+/// of [`SLOTS_PER_BLOCK`](crate::ban::SLOTS_PER_BLOCK).
+#[must_use]
+pub const fn ban_slots(cpus: u32) -> u32 {
+    const BYTES: u32 = 16;
+    const { assert!(size_of::<crate::ban::BanHit>() == BYTES as usize) }
+    let cpus = if cpus == 0 { 1 } else { cpus };
+    let slots = BAN_SLOT_BYTES / BYTES / cpus;
+    let slots = if slots < BAN_SLOTS { slots } else { BAN_SLOTS };
+    let blocks = slots / crate::ban::SLOTS_PER_BLOCK;
+    (if blocks == 0 { 1 } else { blocks }) * crate::ban::SLOTS_PER_BLOCK
+}
+
 /// VLAN tags that are skipped at most; a packet with more is dropped.
 pub const MAX_VLAN_TAGS: usize = 8;
 

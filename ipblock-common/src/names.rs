@@ -8,9 +8,9 @@ pub const IPV4: &str = "IPV4";
 /// LPM trie, IPv6 prefix to class id: all entries if the zone has no tables, else those of nets
 /// longer than /64.
 pub const IPV6: &str = "IPV6";
-/// LPM trie, banned IPv4 prefix to [`crate::BanDeadline`]. Shared by all generations.
+/// LPM trie, banned IPv4 prefix to [`crate::BanEntry`]. Shared by all generations.
 pub const BANS_IPV4: &str = "BANS_IPV4";
-/// LPM trie, banned IPv6 prefix to [`crate::BanDeadline`]. Shared by all generations.
+/// LPM trie, banned IPv6 prefix to [`crate::BanEntry`]. Shared by all generations.
 pub const BANS_IPV6: &str = "BANS_IPV6";
 /// Array of one [`crate::ban::BanGate`]. Shared by all generations.
 pub const BAN_GATE: &str = "BAN_GATE";
@@ -18,6 +18,11 @@ pub const BAN_GATE: &str = "BAN_GATE";
 pub const BAN_FILTER_V4: &str = "BAN_FILTER_V4";
 /// Array of 64-bit words: the filter of the IPv6 bans. Shared by all generations.
 pub const BAN_FILTER_V6: &str = "BAN_FILTER_V6";
+/// Per-CPU array of [`crate::ban::BanHits`]: packets of bans. Shared by all generations.
+pub const BAN_HITS: &str = "BAN_HITS";
+/// Array of [`crate::ban::BanBase`], one for each slot of [`BAN_HITS`]. Only user space reads and
+/// writes it. Shared by all generations.
+pub const BAN_HIT_BASES: &str = "BAN_HIT_BASES";
 /// Array of one `u64`: the end of `panic-off` in nanoseconds of `CLOCK_BOOTTIME`, 0 if it was not
 /// called. Until then no packet is dropped. Shared by all generations, and the same in every ABI
 /// version.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use ipblock_common::{
-    BanDeadline, BanGate,
+    BanEntry, BanGate,
     ban::{self, BanFilters, NEVER},
 };
 
@@ -13,21 +13,27 @@ use crate::{
 
 /// A source that may be banned.
 pub(crate) trait Bannable {
-    /// Whether a ban that has not expired covers the source.
-    fn is_banned(self) -> bool;
+    /// Returns the slot that counts for the source, or `None` if no ban that is in force covers it.
+    fn find_ban(self) -> Option<u32>;
 }
 
 impl Bannable for SourceV4 {
     #[inline(always)]
-    fn is_banned(self) -> bool {
-        ban::may_cover_v4(&Maps, self.0) && holds(BANS_IPV4.get(Key::new(32, self.0.to_be_bytes())))
+    fn find_ban(self) -> Option<u32> {
+        if !ban::may_cover_v4(&Maps, self.0) {
+            return None;
+        }
+        slot_of(BANS_IPV4.get(Key::new(32, self.0.to_be_bytes())))
     }
 }
 
 impl Bannable for SourceV6 {
     #[inline(always)]
-    fn is_banned(self) -> bool {
-        ban::may_cover_v6(&Maps, self.upper) && holds(BANS_IPV6.get(Key::new(128, self.octets())))
+    fn find_ban(self) -> Option<u32> {
+        if !ban::may_cover_v6(&Maps, self.upper) {
+            return None;
+        }
+        slot_of(BANS_IPV6.get(Key::new(128, self.octets())))
     }
 }
 
@@ -51,16 +57,15 @@ impl BanFilters for Maps {
     }
 }
 
+/// The slot of an entry that has not ended.
 #[inline(always)]
-fn holds(found: Option<&BanDeadline>) -> bool {
-    match found.map(|deadline| deadline.ns()) {
-        None => false,
-        Some(NEVER) => true,
-        Some(deadline) => {
-            // Only sources with an entry pay for the clock.
-            // SAFETY: the helper takes no argument.
-            let now = unsafe { bpf_ktime_get_boot_ns() };
-            now < deadline
-        }
+fn slot_of(found: Option<&BanEntry>) -> Option<u32> {
+    let entry = found?;
+    let deadline = entry.deadline_ns();
+    // Only sources with an entry that ends pay for the clock.
+    // SAFETY: the helper takes no argument.
+    if deadline != NEVER && unsafe { bpf_ktime_get_boot_ns() } >= deadline {
+        return None;
     }
+    Some(entry.slot())
 }

@@ -64,14 +64,16 @@ impl Judgement {
 pub(crate) fn judge<S: Judged>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judgement {
     let source = header.source;
     let Some((id, class)) = find_class(source) else {
-        if source.is_banned() {
-            return judge_banned(frame, source);
+        if let Some(slot) = source.find_ban() {
+            return judge_banned(frame, source, slot);
         }
         return judge_by_default(frame, header, Outcome::Passed);
     };
     let verdict = ClassVerdict::from_number(class.verdict);
-    if verdict != ClassVerdict::Allow && source.is_banned() {
-        return judge_banned(frame, source);
+    if verdict != ClassVerdict::Allow
+        && let Some(slot) = source.find_ban()
+    {
+        return judge_banned(frame, source, slot);
     }
     let now = account::class(frame, id);
     if matches!(verdict, ClassVerdict::Block | ClassVerdict::Warn) {
@@ -89,8 +91,9 @@ pub(crate) fn judge<S: Judged>(frame: &Frame<'_>, header: &IpHeader<S>) -> Judge
 }
 
 #[inline(always)]
-fn judge_banned(frame: &Frame<'_>, source: impl Judged) -> Judgement {
+fn judge_banned(frame: &Frame<'_>, source: impl Judged, slot: u32) -> Judgement {
     let now = account::class(frame, NO_CLASS);
+    account::ban(slot, now);
     hits::count(frame, || source.key(NO_CLASS), now);
     Judgement::DROP
 }

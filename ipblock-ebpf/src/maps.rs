@@ -15,7 +15,7 @@ use aya_ebpf::{
     maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use ipblock_common::{
-    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanDeadline, BanGate, Class, ClassCount,
+    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanEntry, BanGate, BanHits, Class, ClassCount,
     ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
 };
 
@@ -47,20 +47,27 @@ macro_rules! tables {
 ipblock_common::for_each_table!(tables);
 
 /// Banned IPv4 prefix (network byte order, host bits zero) to the end of the last ban that covers
-/// it.
+/// it, and the slot that counts.
 ///
 /// A miss means that no ban covers the source.
 #[map]
-pub(crate) static BANS_IPV4: LpmTrie<[u8; 4], BanDeadline> =
+pub(crate) static BANS_IPV4: LpmTrie<[u8; 4], BanEntry> =
     LpmTrie::with_max_entries(limits::BAN_TABLE_ENTRIES, 0);
 
 /// Banned IPv6 prefix (network byte order, host bits zero) to the end of the last ban that covers
-/// it.
+/// it, and the slot that counts.
 ///
 /// A miss means that no ban covers the source.
 #[map]
-pub(crate) static BANS_IPV6: LpmTrie<[u8; 16], BanDeadline> =
+pub(crate) static BANS_IPV6: LpmTrie<[u8; 16], BanEntry> =
     LpmTrie::with_max_entries(limits::BAN_TABLE_ENTRIES, 0);
+
+/// Slots of 16 bans each: this CPU's packets of each ban. Slot 0 counts for all bans that have no
+/// slot of their own.
+///
+/// A miss leaves the packet uncounted and the verdict as it is.
+#[map]
+pub(crate) static BAN_HITS: PerCpuArray<BanHits> = PerCpuArray::with_max_entries(1, 0);
 
 /// One element: which ban tables and filters have to be read at all.
 ///

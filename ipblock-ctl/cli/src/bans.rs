@@ -42,13 +42,16 @@ enum Column {
     Reason,
     Author,
     Time,
+    Packets,
+    LastHit,
 }
 
 impl SortKey for Column {
     type Row = BanInfo;
 
     const HELP: &'static str = "Sort by this column: addresses and texts from the lowest or A to Z, \
-                                soonest to end or longest there first [default: prefix]";
+                                soonest to end, longest there, most packets or latest hit first \
+                                [default: prefix]";
 
     fn sort(self, bans: &mut [BanInfo]) {
         bans.sort_by(|a, b| compare(a, b, self));
@@ -65,6 +68,8 @@ impl Column {
             Self::Reason => "REASON",
             Self::Author => "BY",
             Self::Time => "SINCE",
+            Self::Packets => "PACKETS",
+            Self::LastHit => "LAST HIT",
         }
     }
 }
@@ -106,5 +111,8 @@ fn compare(a: &BanInfo, b: &BanInfo, key: Column) -> Ordering {
         Column::Reason => a.reason.cmp(&b.reason),
         Column::Author => a.author.cmp(&b.author),
         Column::Time => a.time.cmp(&b.time),
+        // A ban without a counter comes last.
+        Column::Packets => b.packets.cmp(&a.packets),
+        Column::LastHit => b.last_hit.cmp(&a.last_hit),
     }
 }

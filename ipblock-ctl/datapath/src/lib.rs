@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod ban_filter;
+mod ban_hits;
 pub mod bans;
 pub mod bpffs;
 mod capabilities;
@@ -37,6 +38,7 @@ pub mod tables;
 mod trust;
 
 pub use alerts::{AlertEvents, AlertTables};
+pub use ban_hits::{BanCount, RestingSlots};
 pub use bans::BanTables;
 pub use bpffs::DEFAULT_BPFFS;
 pub use capabilities::{CAPABILITIES, missing_capabilities};

@@ -1,8 +1,12 @@
 //! The shared maps: the programs of all generations of this ABI use the same ones.
 
+use std::{fs, io, path::Path};
+
+use ipblock_common::names;
+
 use super::{
     alerts::{self, AlertEvents, AlertTables},
-    ban_filter,
+    ban_filter, ban_hits,
     bans::{self, BanTables},
     error::DatapathError,
     held_pin::{self, HeldPin, PutRight},
@@ -50,12 +54,13 @@ impl SharedMaps {
     /// error.
     pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
         let directory = pins.shared();
-        let ids = shapes().map(|shape| ensure(&directory, shape));
+        let are_counters_new = renew_ban_counters(&directory)?;
+        let ids = shapes().map(|shape| ensure(&directory, &shape));
         let ids = SharedMapIds(ids.collect::<Result<_, _>>()?);
         Ok(Self {
             pins: SharedPins(HeldPin::open_all(&directory, names())?),
             ids,
-            bans: BanTables::open(&directory)?,
+            bans: BanTables::open(&directory, are_counters_new)?,
             alerts: AlertTables::open(&directory)?,
             events: AlertEvents::open(&directory)?,
             hits: HitTable::open(&directory)?,
@@ -64,14 +69,35 @@ impl SharedMaps {
     }
 }
 
+/// Unpins the counters of bans unless all maps that belong together are pinned: programs that still
+/// use lost tables count in slots that other bans get. Returns whether the counters are new.
+fn renew_ban_counters(directory: &Path) -> Result<bool, DatapathError> {
+    let mut names = [names::BANS_IPV4, names::BANS_IPV6]
+        .into_iter()
+        .chain(ban_hits::shapes().map(|shape| shape.name));
+    if names.all(|name| directory.join(name).exists()) {
+        return Ok(false);
+    }
+    for shape in ban_hits::shapes() {
+        let path = directory.join(shape.name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(DatapathError::pin(path, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
 /// Rejects pins with any other object, and changes nothing. Returns the id of the map with the
 /// counts of alerts if that is pinned.
 pub fn examine(pins: &PinDirectory) -> Result<Option<u32>, DatapathError> {
     let directory = pins.shared();
     let mut counts = None;
     for shape in shapes() {
-        let id = pinned(&directory, shape)?;
-        if shape.name == ipblock_common::names::ALERT_COUNTS {
+        let id = pinned(&directory, &shape)?;
+        if shape.name == names::ALERT_COUNTS {
             counts = id;
         }
     }
@@ -83,10 +109,11 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     shapes().map(|shape| shape.name)
 }
 
-fn shapes() -> impl Iterator<Item = &'static Shape> {
-    let alerts = &alerts::SHAPES;
-    let bans = bans::SHAPES.iter().chain(&ban_filter::SHAPES);
-    bans.chain(alerts)
-        .chain(&hits::SHAPES)
-        .chain([&panic_off::SHAPE])
+fn shapes() -> impl Iterator<Item = Shape> {
+    let alerts = alerts::SHAPES.into_iter();
+    let bans = bans::SHAPES.into_iter().chain(ban_filter::SHAPES);
+    bans.chain(ban_hits::shapes())
+        .chain(alerts)
+        .chain(hits::SHAPES)
+        .chain([panic_off::SHAPE])
 }

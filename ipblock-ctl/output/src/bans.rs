@@ -38,6 +38,8 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, selected: &str, view: &Vie
         Column::left("UNTIL"),
         Column::left("BY"),
         Column::left("SINCE"),
+        Column::right("PACKETS"),
+        Column::left("LAST HIT"),
         Column::left("REASON"),
     ]);
     for ban in bans {
@@ -49,6 +51,8 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, selected: &str, view: &Vie
             end(&|| Some(clock(ban.until?, &view.time_zone))).into(),
             ban.author.as_str().into(),
             relative(view.now, ban.time).into(),
+            end(&|| ban.packets.map(grouped)).into(),
+            end(&|| Some(relative(view.now, ban.last_hit?))).into(),
             "".into(),
         ]);
     }
@@ -58,15 +62,16 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, selected: &str, view: &Vie
         table.drop_columns(&["ORIGIN"], view);
     }
     let is_without = bans.iter().all(|ban| ban.reason.is_empty()) && sorted_by != "REASON";
-    if is_without && !view.is_whole() {
-        table.drop_columns(&["REASON"], view);
-        return table.render(view);
-    }
-    for title in ["SINCE", "BY", "UNTIL"] {
-        let tight = table.width_before_last() + GOOD_REASON_WIDTH > view.width;
+    let needed = if is_without { 0 } else { GOOD_REASON_WIDTH };
+    for title in ["LAST HIT", "SINCE", "BY", "UNTIL", "PACKETS"] {
+        let tight = table.width_before_last() + needed > view.width;
         if tight && sorted_by != title {
             table.drop_columns(&[title], view);
         }
+    }
+    if is_without && !view.is_whole() {
+        table.drop_columns(&["REASON"], view);
+        return table.render(view);
     }
     let room = view.width.saturating_sub(table.width_before_last());
     let reasons = bans.iter().map(|ban| {
@@ -261,8 +266,8 @@ mod tests {
         }
         assert_eq!(with, titles(&bans));
         assert_eq!(
-            with,
-            ["PREFIX", "ORIGIN", "LEFT", "UNTIL", "BY", "SINCE", "REASON"]
+            with.join(" "),
+            "PREFIX ORIGIN LEFT UNTIL BY SINCE PACKETS LAST HIT REASON"
         );
     }
 

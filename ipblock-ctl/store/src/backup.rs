@@ -12,7 +12,7 @@ use super::{
 /// Tables that a restore replaces, each after the tables that it refers to. The others stay:
 /// generations and interfaces belong to one machine, the audit trail, past bans and alerts describe
 /// this machine, and its pins contain the identity of the store.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 14] = [
     "piece",
     "ruleset",
     "ruleset_piece",
@@ -24,6 +24,7 @@ pub(super) const TABLES: [&str; 13] = [
     "base_total",
     "ban",
     "owned_ban",
+    "ban_count",
     "confirmation",
     "rule_duration",
 ];

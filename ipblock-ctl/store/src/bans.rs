@@ -14,7 +14,7 @@ use rusqlite::{
 
 use super::{
     AuditEntry, Author, End, GoneBan, Store, StoreError, TransactionError, audit, audit_prefixes,
-    past_bans, schema, value::Stored,
+    ban_counts, past_bans, schema, value::Stored,
 };
 
 /// The particulars of a ban without its prefix. Bans of one request share them.
@@ -168,16 +168,19 @@ fn write_rows<'a>(
     let mut remove_owned =
         transaction.prepare_cached("DELETE FROM owned_ban WHERE prefix = ?1 AND origin = ?2")?;
     let mut has_owned = false;
+    let mut removed = Vec::new();
     for row in rows {
         let prefix = row.prefix().to_string();
         let ban = match row {
             BanRow::Put(_, ban) => ban,
             BanRow::Remove(_, origin) if origin.is_manual() => {
-                remove.execute([prefix])?;
+                remove.execute([&prefix])?;
+                removed.push(prefix);
                 continue;
             }
             BanRow::Remove(_, origin) => {
-                remove_owned.execute((prefix, Stored(origin)))?;
+                remove_owned.execute((&prefix, Stored(origin)))?;
+                removed.push(prefix);
                 continue;
             }
         };
@@ -199,6 +202,7 @@ fn write_rows<'a>(
         statement.raw_bind_parameter(8, &ban.author.name)?;
         statement.raw_execute()?;
     }
+    ban_counts::forget(transaction, removed)?;
     if has_owned {
         schema::mark_owned_bans(transaction)?;
     }

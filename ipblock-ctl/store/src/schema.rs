@@ -289,6 +289,17 @@ CREATE TABLE IF NOT EXISTS owned_ban (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Added to a store of any version, as [`AUDIT_PREFIXES`] is.
+const BAN_COUNT: &str = "
+-- Checkpoints: what the kernel's counters of bans said last. The row goes with the last ban of its
+-- prefix: see ban_counts.rs.
+CREATE TABLE IF NOT EXISTS ban_count (
+    prefix TEXT PRIMARY KEY,
+    packets INTEGER NOT NULL,
+    last_hit INTEGER
+) STRICT, WITHOUT ROWID;
+";
+
 /// The additions of [`WITH_PIECES`]; older builds ignore empty tables.
 const PIECES: &str = "
 -- Where a ruleset has pieces, they are its text, and `toml` is empty.
@@ -309,7 +320,7 @@ CREATE INDEX IF NOT EXISTS ruleset_piece_by_piece ON ruleset_piece (piece);
 ";
 
 /// Tables that a store of any version gets.
-const ADDED: [&str; 4] = [PIECES, OWNED_BANS, PAST_BANS, AUDIT_PREFIXES];
+const ADDED: [&str; 5] = [PIECES, OWNED_BANS, PAST_BANS, AUDIT_PREFIXES, BAN_COUNT];
 
 /// Finds objects that no build creates: a view in place of a table may be an endless query, and a
 /// trigger makes unexpected changes. A backup comes from outside.

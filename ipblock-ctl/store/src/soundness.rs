@@ -97,6 +97,7 @@ impl Store {
         self.base_rules()?;
         self.base_zones()?;
         self.bans()?;
+        self.ban_counts()?;
         self.rule_durations()?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
-use ipblock_common::{ABI_VERSION, BanDeadline, ban::NEVER, names};
+use ipblock_common::{ABI_VERSION, BanEntry, ban::NEVER, names};
 use ipblock_tests::{DEADLINE, Daemon, freeze_map, require_privileged, wait_for};
 
 use crate::{
@@ -58,7 +58,7 @@ fn table(daemon: &Daemon, name: &str) -> PathBuf {
 fn pinned_v4(
     daemon: &Daemon,
     name: &str,
-) -> anyhow::Result<LpmTrie<MapData, [u8; 4], BanDeadline>> {
+) -> anyhow::Result<LpmTrie<MapData, [u8; 4], BanEntry>> {
     let data = MapData::from_pin(table(daemon, name))?;
     Ok(Map::from_map_data(data)?.try_into()?)
 }
@@ -71,10 +71,10 @@ fn a_start_puts_right_what_is_strange_in_the_tables() -> anyhow::Result<()> {
     scene.daemon.kill()?;
     let mut table = pinned_v4(&scene.daemon, names::BANS_IPV4)?;
     table.remove(&Key::new(32, [203, 0, 113, 1]))?;
-    table.insert(&Key::new(32, [203, 0, 113, 2]), BanDeadline::new(1), 0)?;
+    table.insert(&Key::new(32, [203, 0, 113, 2]), BanEntry::new(1, 0), 0)?;
     for host in 10..200 {
         let strange = Key::new(32, [198, 51, 100, host]);
-        table.insert(&strange, BanDeadline::new(NEVER), 0)?;
+        table.insert(&strange, BanEntry::new(NEVER, 0), 0)?;
     }
     scene.daemon.start()?;
     let mut ledger = Ledger::new();

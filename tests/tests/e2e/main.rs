@@ -18,6 +18,7 @@ mod backup;
 mod backup_damaged;
 mod bad_input;
 mod bad_start;
+mod ban_counts;
 mod bans;
 mod bans_again;
 mod bans_many;

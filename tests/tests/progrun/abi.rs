@@ -4,9 +4,9 @@ use std::mem::{offset_of, size_of};
 
 use aya::maps::{Map, MapData, MapInfo, MapType};
 use ipblock_common::{
-    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanDeadline, Class, ClassCount,
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanEntry, BanHits, Class, ClassCount,
     ClassId, ClassVerdict, Count, GenerationMeta, HitBudget, HitCount, Outcome, SourceKey, Totals,
-    ban::{self, BanGate, NEVER},
+    ban::{self, BanBase, BanGate, BanHit, NEVER},
     limits::{self, BAN_TABLE_ENTRIES},
     lookup::{
         hosts::{HostsV4, HostsV6},
@@ -20,11 +20,18 @@ use ipblock_tests::require_privileged;
 use crate::{fixture::Fixture, zone::Zone};
 
 #[test]
-fn layouts_are_those_of_abi_version_6() {
-    assert_eq!(ipblock_common::ABI_VERSION, 6);
+fn layouts_are_those_of_abi_version_7() {
+    assert_eq!(ipblock_common::ABI_VERSION, 7);
 
-    assert_eq!(size_of::<BanDeadline>(), 8);
-    assert_eq!(align_of::<BanDeadline>(), 4);
+    assert_eq!(size_of::<BanEntry>(), 12);
+    assert_eq!(align_of::<BanEntry>(), 4);
+    assert_eq!(size_of::<BanHits>(), 256);
+    assert_eq!(size_of::<BanHit>(), 16);
+    assert_eq!(offset_of!(BanHit, packets), 0);
+    assert_eq!(offset_of!(BanHit, last_hit), 8);
+    assert_eq!(size_of::<BanBase>(), 16);
+    assert_eq!(offset_of!(BanBase, before), 0);
+    assert_eq!(offset_of!(BanBase, carried), 8);
 
     assert_eq!(size_of::<Class>(), 24);
     assert_eq!(offset_of!(Class, valid_until), 0);
@@ -51,7 +58,7 @@ fn layouts_are_those_of_abi_version_6() {
 }
 
 #[test]
-fn layouts_of_lookup_tables_are_those_of_abi_version_6() {
+fn layouts_of_lookup_tables_are_those_of_abi_version_7() {
     assert_eq!(size_of::<HostsV4>(), 64);
     assert_eq!(size_of::<HostsV6>(), 64);
     assert_eq!(size_of::<Layout>(), 40);
@@ -69,7 +76,7 @@ fn layouts_of_lookup_tables_are_those_of_abi_version_6() {
 }
 
 #[test]
-fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_6() {
+fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_7() {
     assert_eq!(size_of::<SourceKey>(), 32);
     assert_eq!(offset_of!(SourceKey, generation), 0);
     assert_eq!(offset_of!(SourceKey, class), 8);
@@ -116,7 +123,7 @@ fn layouts_of_what_is_kept_of_sources_are_those_of_abi_version_6() {
 }
 
 #[test]
-fn numbers_that_maps_keep_are_those_of_abi_version_6() {
+fn numbers_that_maps_keep_are_those_of_abi_version_7() {
     for (number, verdict) in [
         (0, ClassVerdict::Default),
         (1, ClassVerdict::Allow),
@@ -128,12 +135,22 @@ fn numbers_that_maps_keep_are_those_of_abi_version_6() {
     }
     assert_eq!(ClassVerdict::from_number(4), ClassVerdict::Default);
     for deadline in [0, 1, 0x0123_4567_89ab_cdef, u64::from(u32::MAX), NEVER] {
-        assert_eq!(BanDeadline::new(deadline).ns(), deadline);
+        let entry = BanEntry::new(deadline, 7);
+        assert_eq!((entry.deadline_ns(), entry.slot()), (deadline, 7));
     }
     assert_eq!(
         Outcome::ALL.map(|outcome| outcome as usize),
         [0, 1, 2, 3, 4, 5]
     );
+}
+
+#[test]
+fn counters_of_bans_are_bounded_by_memory() {
+    assert_eq!(limits::ban_slots(1), limits::BAN_SLOTS);
+    assert_eq!(limits::ban_slots(8), limits::BAN_SLOTS);
+    assert_eq!(limits::ban_slots(64), 32_768);
+    assert_eq!(limits::ban_slots(100), 20_960);
+    assert_eq!(limits::ban_slots(u32::MAX), 16);
 }
 
 #[test]
@@ -170,15 +187,23 @@ fn the_objects_maps_are_those_that_user_space_expects() {
             names::BANS_IPV4,
             MapType::LpmTrie,
             4 + 4,
-            size_of::<BanDeadline>(),
+            size_of::<BanEntry>(),
             BAN_TABLE_ENTRIES,
         ),
         (
             names::BANS_IPV6,
             MapType::LpmTrie,
             4 + 16,
-            size_of::<BanDeadline>(),
+            size_of::<BanEntry>(),
             BAN_TABLE_ENTRIES,
+        ),
+        // The daemon creates it in the size that the machine needs.
+        (
+            names::BAN_HITS,
+            MapType::PerCpuArray,
+            4,
+            size_of::<BanHits>(),
+            1,
         ),
         (
             names::CLASSES,

@@ -107,6 +107,43 @@ fn the_longest_entry_alone_decides() {
 }
 
 #[test]
+fn a_ban_counts_in_the_slot_of_the_longest_entry() {
+    let fixture = Fixture::empty()
+        .counted_ban("192.0.2.0/24", future(), 1)
+        .counted_ban("192.0.2.64/26", NEVER, 2)
+        .counted_ban("192.0.2.65/32", future(), 15)
+        .counted_ban("2001:db8:1::/48", future(), 3)
+        .counted_ban("2001:db8:1:2::/64", NEVER, 4)
+        .counted_ban("198.51.100.7/32", past(), 5)
+        .ban("203.0.113.7/32", NEVER);
+    let mut zone = fixture.load(require_privileged!());
+    for (source, slot) in [
+        ("192.0.2.63", 1),
+        ("192.0.2.64", 2),
+        ("192.0.2.65", 15),
+        ("192.0.2.65", 15),
+        ("192.0.2.128", 1),
+        ("203.0.113.7", 0),
+    ] {
+        zone.expect(&v4(source), Expected::BANNED.slot(slot));
+    }
+    zone.expect(&v6("2001:db8:1:1::7"), Expected::BANNED.slot(3));
+    zone.expect(&v6("2001:db8:1:2::7"), Expected::BANNED.slot(4));
+    // An ended ban counts nothing.
+    zone.expect(&v4("198.51.100.7"), Expected::PASSED);
+}
+
+#[test]
+fn a_ban_whose_slot_is_not_in_the_map_drops_uncounted() {
+    let fixture = Fixture::empty().counted_ban("192.0.2.7/32", NEVER, u32::MAX);
+    let zone = fixture.load(require_privileged!());
+    zone.run(&v4("192.0.2.7"), None).unwrap();
+    let counters = zone.counters();
+    assert_eq!(counters.totals[Outcome::Dropped].packets, 1);
+    assert!(counters.bans.iter().all(|hit| hit.packets == 0));
+}
+
+#[test]
 fn an_allowed_address_passes_a_ban_of_exactly_that_address() {
     let fixture = Fixture::denylist()
         .ban("203.0.113.135/32", NEVER)

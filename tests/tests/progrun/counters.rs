@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use ipblock_common::{ClassCount, ClassId, Count, Outcome, Totals};
+use ipblock_common::{
+    ClassCount, ClassId, Count, Outcome, Totals,
+    ban::{BanHit, SLOTS_PER_BLOCK},
+};
 
 /// Every counter that the program writes, summed over CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) totals: Totals,
     /// By class id; element 0 is what bans dropped.
     pub(crate) classes: Vec<ClassCount>,
+    /// By slot; element 0 is what bans without a slot of their own dropped.
+    pub(crate) bans: Vec<BanHit>,
 }
 
 impl Counters {
@@ -18,6 +23,7 @@ impl Counters {
         Self {
             totals: Totals::default(),
             classes: vec![ClassCount::default(); classes],
+            bans: vec![BanHit::default(); SLOTS_PER_BLOCK as usize],
         }
     }
 
@@ -30,6 +36,13 @@ impl Counters {
             class.count += one;
             class.last_hit = last_hit;
         }
+    }
+
+    /// Adds one packet that a ban dropped.
+    pub(crate) fn add_banned(&mut self, slot: u32, last_hit: u64) {
+        let hit = &mut self.bans[slot as usize];
+        hit.packets += 1;
+        hit.last_hit = last_hit;
     }
 
     /// Returns one line per counter that differs from the expectation, or `None`.
@@ -67,7 +80,14 @@ impl Counters {
                 format!("{packets} packets, {bytes} bytes, hit {last_hit}"),
             )
         });
-        totals.into_iter().chain(classes).collect()
+        let bans = self.bans.iter().enumerate().map(|(slot, hit)| {
+            let BanHit { packets, last_hit } = hit;
+            (
+                format!("ban {slot}"),
+                format!("{packets} packets, hit {last_hit}"),
+            )
+        });
+        totals.into_iter().chain(classes).chain(bans).collect()
     }
 }
 

@@ -6,7 +6,9 @@ use aya::{
     programs::Xdp,
 };
 use ipblock_common::{
-    AlertSettings, BanDeadline, BanGate, Class, ClassId, ClassVerdict, Outcome, ban, names,
+    AlertSettings, BanEntry, BanGate, Class, ClassId, ClassVerdict, Outcome,
+    ban::{self, SHARED_SLOT},
+    names,
 };
 use ipblock_datapath::{Lookup, lookup_maps::Content, object::load_program};
 use ipblock_policy::compile::CompiledZone;
@@ -32,7 +34,7 @@ pub(crate) struct Fixture {
     classes: Vec<Class>,
     entries: Vec<(IpNet, ClassId)>,
     /// Prefix and deadline, in nanoseconds of the boot clock.
-    bans: Vec<(IpNet, u64)>,
+    bans: Vec<(IpNet, BanEntry)>,
     /// Whether entries are in tables or tries.
     lookup: Lookup,
     /// The generation's number.
@@ -114,8 +116,14 @@ impl Fixture {
     }
 
     /// Adds an entry to the ban tables.
-    pub(crate) fn ban(mut self, prefix: &str, deadline: u64) -> Self {
-        self.bans.push((prefix.parse().unwrap(), deadline));
+    pub(crate) fn ban(self, prefix: &str, deadline: u64) -> Self {
+        self.counted_ban(prefix, deadline, SHARED_SLOT)
+    }
+
+    /// Adds an entry that counts in this slot.
+    pub(crate) fn counted_ban(mut self, prefix: &str, deadline: u64, slot: u32) -> Self {
+        let entry = BanEntry::new(deadline, slot);
+        self.bans.push((prefix.parse().unwrap(), entry));
         self
     }
 
@@ -175,9 +183,9 @@ impl Fixture {
             classes.set(id, class, 0).unwrap();
         }
         content.fill(&mut ebpf).unwrap();
-        for &(prefix, deadline) in &self.bans {
+        for &(prefix, entry) in &self.bans {
             let tables = [names::BANS_IPV4, names::BANS_IPV6];
-            insert(&mut ebpf, tables, prefix, BanDeadline::new(deadline));
+            insert(&mut ebpf, tables, prefix, entry);
         }
         self.let_bans_be_asked(&mut ebpf);
         let program: &mut Xdp = ebpf

@@ -10,6 +10,7 @@ mod abi;
 mod alert_races;
 mod alerts;
 mod announcements;
+mod ban_counts;
 mod bans;
 mod counters;
 mod essential;

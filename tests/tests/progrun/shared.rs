@@ -12,10 +12,12 @@ use aya::{
     TestRun as _,
     maps::{Array, HashMap as KernelMap, Map, MapData},
     programs::TestRunOptions,
+    util::nr_cpus,
 };
 use ipblock_common::{
-    AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, Outcome, SourceKey, ban::NEVER,
-    names,
+    AlertCounts, AlertRate, AlertSettings, ClassVerdict, HitCount, Outcome, SourceKey,
+    ban::{self, NEVER},
+    limits, names,
 };
 use ipblock_datapath::{DatapathError, PinDirectory, SharedMaps};
 use ipblock_policy::bans::Write;
@@ -29,7 +31,7 @@ use ipnet::IpNet;
 use crate::{fixture::Fixture, sources::key, zone::Zone};
 
 /// A bpffs of the test's own.
-struct Pins {
+pub(crate) struct Pins {
     /// Gone with the test.
     _bpffs: Bpffs,
     directory: PinDirectory,
@@ -37,7 +39,7 @@ struct Pins {
 }
 
 impl Pins {
-    fn new(root: Privileged) -> Self {
+    pub(crate) fn new(root: Privileged) -> Self {
         let bpffs = Bpffs::mount(root).unwrap();
         let directory = PinDirectory::create(bpffs.path()).unwrap();
         let abi = ipblock_common::ABI_VERSION.to_string();
@@ -50,7 +52,12 @@ impl Pins {
         }
     }
 
-    fn open(&self) -> SharedMaps {
+    /// The pin of a shared map.
+    pub(crate) fn path(&self, map: &str) -> PathBuf {
+        self.shared.join(map)
+    }
+
+    pub(crate) fn open(&self) -> SharedMaps {
         SharedMaps::open_or_create(&self.directory).unwrap()
     }
 
@@ -61,8 +68,10 @@ impl Pins {
     }
 
     /// Replaces the shared maps with a zone's own.
-    fn share(&self, zone: &Zone) -> SharedMaps {
+    pub(crate) fn share(&self, zone: &Zone) -> SharedMaps {
+        drop(self.open());
         for name in [
+            names::BAN_HITS,
             names::BANS_IPV4,
             names::BANS_IPV6,
             names::BAN_GATE,
@@ -77,10 +86,23 @@ impl Pins {
             names::HIT_BUDGET,
         ] {
             let map = zone.ebpf().map(name).unwrap();
+            std::fs::remove_file(self.shared.join(name)).unwrap();
             map.pin(self.shared.join(name)).unwrap();
         }
         self.open()
     }
+}
+
+/// A zone whose shared maps have the sizes of this machine.
+pub(crate) fn sharing(fixture: Fixture, root: Privileged) -> Zone {
+    fixture
+        .resized(names::BAN_HITS, slots() / ban::SLOTS_PER_BLOCK)
+        .load(root)
+}
+
+/// The counters of bans on this machine.
+pub(crate) fn slots() -> u32 {
+    limits::ban_slots(u32::try_from(nr_cpus().unwrap()).unwrap())
 }
 
 /// Returns a source by number, with its hits.
@@ -211,7 +233,7 @@ fn a_window_is_never_read_with_the_packets_of_another() {
     let root = require_privileged!();
     let mut fixture = Fixture::empty();
     let class = fixture.alerting(ClassVerdict::Warn);
-    let zone = fixture.entry("192.0.2.0/24", class).load(root);
+    let zone = sharing(fixture.entry("192.0.2.0/24", class), root);
     let pins = Pins::new(root);
     let mut shared = pins.share(&zone);
     // A window ends with the tick of the clock in which it began.
@@ -273,7 +295,7 @@ fn a_window_is_never_read_with_the_packets_of_another() {
 fn a_banned_source_is_dropped_all_the_time_while_other_bans_come_and_go() {
     let root = require_privileged!();
     let pins = Pins::new(root);
-    let zone = Fixture::empty().load(root);
+    let zone = sharing(Fixture::empty(), root);
     let mut bans = pins.share(&zone).bans;
     let net = |text: &str| text.parse::<IpNet>().unwrap();
     let kept = [net("192.0.2.7/32"), net("2001:db8::7/128")];
@@ -312,7 +334,8 @@ fn a_banned_source_is_dropped_all_the_time_while_other_bans_come_and_go() {
             let other = others[round % others.len()];
             bans.write(&[Write::Set(other, NEVER)]).unwrap();
             bans.write(&[Write::Remove(other)]).unwrap();
-            bans.make_hold(kept.map(|prefix| (prefix, NEVER))).unwrap();
+            bans.make_hold(kept.map(|prefix| (prefix, NEVER)), |_| 0)
+                .unwrap();
         }
         is_over.store(true, Ordering::Relaxed);
         traffic.join().unwrap()

@@ -2,10 +2,15 @@
 
 use aya::{
     Ebpf, TestRun as _,
-    maps::{PerCpuArray, PerCpuValues},
+    maps::{MapData, PerCpuArray, PerCpuValues},
     programs::{ProgramError, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
 };
-use ipblock_common::{ClassCount, ClassId, Outcome, Totals, class::NO_CLASS, names};
+use ipblock_common::{
+    BanHits, ClassCount, ClassId, Outcome, Totals,
+    ban::{BanHit, SHARED_SLOT, SLOTS_PER_BLOCK},
+    class::NO_CLASS,
+    names,
+};
 use ipblock_tests::{DEADLINE, End, packet::Frame, wait_for};
 use nix::time::{ClockId, clock_gettime};
 
@@ -22,6 +27,8 @@ pub(crate) struct Expected {
     pub(crate) outcome: Outcome,
     /// The class that counts it.
     pub(crate) class: Option<ClassId>,
+    /// The slot that counts it, if a ban drops it.
+    pub(crate) slot: u32,
 }
 
 impl Expected {
@@ -34,12 +41,19 @@ impl Expected {
     /// Dropped by a ban, which has its own element of the class counters.
     pub(crate) const BANNED: Self = Self::DROPPED.class(NO_CLASS);
 
+    /// And counted in this slot, if a ban drops it.
+    pub(crate) const fn slot(mut self, slot: u32) -> Self {
+        self.slot = slot;
+        self
+    }
+
     /// Passes, counted under `outcome`.
     pub(crate) const fn pass(outcome: Outcome) -> Self {
         Self {
             drop: false,
             outcome,
             class: None,
+            slot: SHARED_SLOT,
         }
     }
 
@@ -49,6 +63,7 @@ impl Expected {
             drop: true,
             outcome,
             class: None,
+            slot: SHARED_SLOT,
         }
     }
 
@@ -130,6 +145,10 @@ impl Zone {
         });
         self.expected
             .add(expected.outcome, class, frame.len() as u64);
+        if let Some((NO_CLASS, last_hit)) = class {
+            // The same reading of the clock.
+            self.expected.add_banned(expected.slot, last_hit);
+        }
         let expected_verdict = if expected.drop { XDP_DROP } else { XDP_PASS };
         let difference = self.expected.difference(&actual).unwrap_or_default();
         assert!(
@@ -172,6 +191,9 @@ impl Zone {
             let class = expected.class.map(|id| (id, 0));
             self.expected
                 .add(expected.outcome, class, frame.len() as u64);
+            if let Some((NO_CLASS, last_hit)) = class {
+                self.expected.add_banned(expected.slot, last_hit);
+            }
         }
         let counted = |counters: &Counters| -> u64 {
             let totals = counters.totals.iter();
@@ -185,6 +207,9 @@ impl Zone {
         let mut actual = self.counters();
         for class in &mut actual.classes {
             class.last_hit = 0;
+        }
+        for hit in &mut actual.bans {
+            hit.last_hit = 0;
         }
         let difference = self.expected.difference(&actual).unwrap_or_default();
         assert!(difference.is_empty(), "{difference}");
@@ -204,6 +229,7 @@ impl Zone {
                     sum
                 }),
             classes: classes.iter().map(|values| sum(&values.unwrap())).collect(),
+            bans: ban_hits(&self.map(names::BAN_HITS)),
         }
     }
 
@@ -230,6 +256,18 @@ fn context(data_end: u32) -> [u8; 24] {
     let mut bytes = [0; 24];
     bytes[4..8].copy_from_slice(&data_end.to_ne_bytes());
     bytes
+}
+
+fn ban_hits(map: &PerCpuArray<&MapData, BanHits>) -> Vec<BanHit> {
+    let mut hits = vec![BanHit::default(); SLOTS_PER_BLOCK as usize];
+    for cpu in map.get(&0, 0).unwrap().iter() {
+        for (slot, sum) in (0..).zip(&mut hits) {
+            let hit = cpu.slot(slot);
+            sum.packets += hit.packets;
+            sum.last_hit = sum.last_hit.max(hit.last_hit);
+        }
+    }
+    hits
 }
 
 fn sum(values: &PerCpuValues<ClassCount>) -> ClassCount {

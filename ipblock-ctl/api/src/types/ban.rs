@@ -237,8 +237,12 @@ pub struct BanInfo {
     pub seconds_left: Option<u64>,
     /// Free text.
     pub reason: String,
-    /// Always null: packets are not counted per ban.
+    /// Packets that the bans of this prefix have dropped, without those of longer banned prefixes
+    /// inside; null if they have no counter.
     pub packets: Option<u64>,
+    /// When the last one was dropped; null if there was none.
+    #[serde(default)]
+    pub last_hit: Option<Timestamp>,
     /// Who made it. The audit trail says who prolonged it.
     pub author: String,
     /// When it was made.

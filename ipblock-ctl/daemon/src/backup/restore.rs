@@ -17,7 +17,8 @@ use ipblock_policy::{
     RuleId, Ruleset, ZoneName,
     compile::{CompiledZone, compile},
 };
-use ipblock_store::{Author, Store, StoreError};
+use ipblock_store::{Author, BanCounts, Store, StoreError};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tracing::info;
@@ -49,6 +50,7 @@ struct Accepted {
     /// The state that a start would build from it.
     state: State,
     bans: StoredBans,
+    ban_counts: Vec<(IpNet, BanCounts)>,
 }
 
 impl Service {
@@ -145,6 +147,7 @@ impl Service {
         }
         let now = Now::read();
         let bans = stored_bans(&store, &now).map_err(not_a_backup)?;
+        let ban_counts = store.ban_counts().map_err(not_a_backup)?;
         let count = bans.count_live(now.boot_ns);
         if count > MAX_BANS as usize {
             let problem = format!("{count} bans are more than the {MAX_BANS} that there may be");
@@ -155,6 +158,7 @@ impl Service {
             _aside: own,
             state,
             bans,
+            ban_counts,
         })
     }
 
@@ -289,7 +293,7 @@ impl Service {
         let old = state.generations.replace(changing, generations, fresh);
         self.alerts.forget_sources();
         live_bans.record_replaced(&self.store, &accepted.bans, author, &Now::read());
-        live_bans.take_up(accepted.bans);
+        live_bans.take_up(accepted.bans, accepted.ban_counts);
         live_bans.put_all_in_force();
         drop((state, live_bans));
         self.let_go(old);

@@ -38,11 +38,13 @@ impl LiveBans {
             return Err(error.into());
         }
         let Err(refused) = self.tables.write(&done.writes) else {
+            self.end_counts(&ids);
             return Ok(());
         };
         let undone = self.bans.change(done.before);
         self.ended.put_back(kept);
         self.write_or_retry(&undone.writes);
+        self.end_counts(&ids);
         let undo = audit.map(|asked| AuditEntry {
             what: format!("{}-refused", asked.what),
             detail: refused.to_string(),

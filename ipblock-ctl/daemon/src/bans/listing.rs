@@ -138,7 +138,7 @@ impl LiveBans {
         let mut page = Vec::new();
         let mut add = |at, ban: &Ban<Arc<ipblock_store::Ban>>| {
             if now.boot_ns < ban.deadline && filter.fits(&ban.info) {
-                page.push(ban_info(at, ban, &now));
+                page.push(self.ban_info(at, ban, &now));
             }
             page.len()
         };
@@ -178,19 +178,26 @@ impl LiveBans {
             }
         }
     }
-}
 
-fn ban_info(prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> BanInfo {
-    const SECOND: u64 = 1_000_000_000;
-    let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
-    BanInfo {
-        prefix,
-        origin: ban.info.origin.clone(),
-        until: until(&ban.info, now),
-        seconds_left: ban.info.end.as_ref().map(|_| left),
-        reason: ban.info.reason.clone(),
-        packets: None,
-        author: ban.info.author.to_string(),
-        time: end_times::to_millisecond(ban.info.time),
+    fn ban_info(
+        &self,
+        prefix: IpNet,
+        ban: &Ban<Arc<ipblock_store::Ban>>,
+        now: &Now,
+    ) -> BanInfo {
+        const SECOND: u64 = 1_000_000_000;
+        let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
+        let counts = self.counts(prefix, now);
+        BanInfo {
+            prefix,
+            origin: ban.info.origin.clone(),
+            until: until(&ban.info, now),
+            seconds_left: ban.info.end.as_ref().map(|_| left),
+            reason: ban.info.reason.clone(),
+            packets: counts.map(|counts| counts.packets),
+            last_hit: counts.and_then(|counts| counts.last_hit),
+            author: ban.info.author.to_string(),
+            time: end_times::to_millisecond(ban.info.time),
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use ipblock_common::limits::MAX_BANS;
 use ipblock_datapath::{BanTables, DatapathError, clock::Now};
 use ipblock_policy::bans::{Change, Write};
-use ipblock_store::{BanRow, Store, StoreError};
+use ipblock_store::{BanCounts, BanRow, Store, StoreError};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use tracing::{error, info};
 
 use super::{
@@ -25,6 +26,8 @@ pub(crate) struct LiveBans {
     /// store's rows.
     pub(super) ended: EndedBans,
     pub(super) tables: BanTables,
+    /// What the store has of counts.
+    pub(super) saved: FxHashMap<IpNet, BanCounts>,
     /// Difference between wall clock and boot clock, in nanoseconds, when the wall-clock ends were
     /// computed.
     wall_offset: i128,
@@ -46,6 +49,7 @@ impl LiveBans {
             bans: stored_bans(store, &now)?,
             ended: EndedBans::new(&now),
             tables,
+            saved: store.ban_counts()?.into_iter().collect(),
             wall_offset: end_times::wall_offset(&now),
             out_of_step: true,
             disagreed_at: None,
@@ -91,9 +95,9 @@ impl LiveBans {
         (borders.len() <= limit).then_some(borders)
     }
 
-    /// Whether the kernel finds the right deadline for an address.
+    /// Whether the kernel finds the right entry for an address.
     pub(crate) fn kernel_agrees(&self, address: IpAddr) -> Result<bool, DatapathError> {
-        Ok(self.tables.deadline(address)? == self.bans.entry_for(address))
+        self.tables.agree(address, self.bans.entry_for(address))
     }
 
     /// Requests that the next check of bans refills the tables, because they are wrong at an
@@ -122,15 +126,19 @@ impl LiveBans {
             let new = new.get(&prefix)?;
             Some((prefix, old.min(*new)))
         });
-        if let Err(error) = self.tables.make_hold(both) {
+        let saved = &self.saved;
+        let dropped = |prefix| saved.get(&prefix).map_or(0, |counts| counts.packets);
+        if let Err(error) = self.tables.make_hold(both, dropped) {
             error!(%error, "bans that a backup does not have are still in the kernel");
         }
         self.out_of_step = true;
     }
 
-    /// Replaces the bans; the tables do not change.
-    pub(crate) fn take_up(&mut self, bans: StoredBans) {
+    /// Replaces the bans and their counts; the entries of the tables do not change.
+    pub(crate) fn take_up(&mut self, bans: StoredBans, counts: Vec<(IpNet, BanCounts)>) {
         self.bans = bans;
+        self.saved = counts.into_iter().collect();
+        self.tables.forget_counts();
         self.ended = EndedBans::new(&Now::read());
         self.out_of_step = true;
     }
@@ -163,8 +171,11 @@ impl LiveBans {
 
     /// Makes the tables match the bans.
     pub(super) fn fill_tables(&mut self) -> Result<usize, DatapathError> {
-        let writes = self.tables.make_hold(self.bans.entries())?;
+        let saved = &self.saved;
+        let dropped = |prefix| saved.get(&prefix).map_or(0, |counts| counts.packets);
+        let writes = self.tables.make_hold(self.bans.entries(), dropped)?;
         self.out_of_step = false;
+        self.end_counts_of_gone();
         Ok(writes)
     }
 

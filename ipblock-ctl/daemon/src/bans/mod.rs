@@ -7,6 +7,7 @@ mod amount;
 mod change;
 mod ended;
 mod filter;
+mod hits;
 mod listing;
 pub(super) mod live;
 mod origins;
@@ -19,7 +20,7 @@ mod unban;
 mod warnings;
 
 use ipblock_api::error::ApiError;
-use ipblock_datapath::clock::Now;
+use ipblock_datapath::{clock::Now, settle};
 use ipblock_policy::bans::Change;
 use tracing::{debug, error, info};
 
@@ -78,7 +79,12 @@ impl Service {
             let changes = changes.map(|(prefix, origin)| Change::End(prefix, origin));
             live.carry_out(&self.store, changes.collect(), None, &now)?;
         }
+        let resting = live.tables.resting();
         drop(live);
+        if let Some(resting) = resting {
+            settle();
+            self.bans().tables.rested(resting);
+        }
         if let Some(address) = put_right {
             self.repaired(
                 Drifted::Bans,

@@ -45,6 +45,9 @@ impl Service {
             Ok(count) => info!(count, "cleared away ends of rules that are gone"),
             Err(error) => warn!(%error, "ends of rules that are gone stay in the store"),
         }
+        if let Err(error) = store.forget_counts_of_gone_bans() {
+            warn!(%error, "counts of bans that are gone stay in the store");
+        }
         remove_left_aside(&settings.state_dir);
         let pins = PinDirectory::create(&settings.bpffs)?;
         let pin_lock = PinLock::take(&pins)?;

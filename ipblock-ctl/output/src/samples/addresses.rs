@@ -95,14 +95,15 @@ pub(crate) fn list() -> ListContent {
 }
 
 pub(crate) fn bans() -> Vec<BanInfo> {
-    let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, author: &str| BanInfo {
+    let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, packets: Option<u64>| BanInfo {
         prefix: prefix.parse().expect("a prefix"),
         origin: Origin::default(),
         until: seconds_left.map(|left| now() + left.seconds()),
         seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
         reason: reason.to_owned(),
-        packets: None,
-        author: author.to_owned(),
+        packets,
+        last_hit: packets.filter(|packets| *packets > 0).map(|_| now() - 3.seconds()),
+        author: "root".to_owned(),
         time: now() - 10.seconds(),
     };
     vec![
@@ -110,10 +111,10 @@ pub(crate) fn bans() -> Vec<BanInfo> {
             "192.0.2.7/32",
             Some(3590),
             "ssh scan, 4000 attempts in an hour, seen on three hosts",
-            "root",
+            Some(4321),
         ),
-        ban("203.0.113.0/24", Some(700_000), "", "uid 1000"),
-        ban("2001:db8:85a3:8d3::/64", None, "ticket 42", "root"),
+        ban("203.0.113.0/24", Some(700_000), "", Some(0)),
+        ban("2001:db8:85a3:8d3::/64", None, "ticket 42", None),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Changes in the kernel by other programs: detected, repaired, reported.
 
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
-use ipblock_common::{ABI_VERSION, BanDeadline, names};
+use ipblock_common::{ABI_VERSION, BanEntry, names};
 use ipblock_datapath::{Generation, GenerationPlan, Lookup, PinDirectory, PinnedLink, SharedMaps};
 use ipblock_policy::{Ruleset, ZoneName, compile::compile};
 use ipblock_tests::{DEADLINE, Daemon, VethPair, require_privileged, wait_for};
@@ -113,7 +113,7 @@ fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()
     let shared = stage.daemon.bpffs().join("ipblock/shared");
     let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
     let table = Map::from_map_data(MapData::from_pin(table)?)?;
-    let mut table: LpmTrie<_, [u8; 4], BanDeadline> = table.try_into()?;
+    let mut table: LpmTrie<_, [u8; 4], BanEntry> = table.try_into()?;
     let hosts = [1, 2, 3, 4];
     for host in hosts {
         let address = format!("198.18.0.{host}");
@@ -126,7 +126,7 @@ fn a_ban_that_somebody_took_out_of_the_kernel_is_put_back() -> anyhow::Result<()
         if host % 2 == 0 {
             table.remove(&key)?;
         } else {
-            table.insert(&key, BanDeadline::new(1), 0)?;
+            table.insert(&key, BanEntry::new(1, 0), 0)?;
         }
         injected += 1;
         wait_for_repair(&stage.daemon, "bans", before)?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Context as _;
 use aya::maps::{LpmTrie, Map, MapData, lpm_trie::Key};
-use ipblock_common::{ABI_VERSION, BanDeadline, limits::BAN_TABLE_ENTRIES, names};
+use ipblock_common::{ABI_VERSION, BanEntry, limits::BAN_TABLE_ENTRIES, names};
 use ipblock_tests::require_privileged;
 
 use super::{
@@ -107,12 +107,12 @@ fn a_ban_table_that_is_full_takes_no_ban_and_loses_none() -> anyhow::Result<()> 
     let shared = stage.daemon.bpffs().join("ipblock/shared");
     let table = shared.join(ABI_VERSION.to_string()).join(names::BANS_IPV4);
     let table = Map::from_map_data(MapData::from_pin(table)?)?;
-    let mut table: LpmTrie<_, [u8; 4], BanDeadline> = table.try_into()?;
+    let mut table: LpmTrie<_, [u8; 4], BanEntry> = table.try_into()?;
     // Foreign entries that expired long ago.
     let mut strange = 0;
     while strange <= BAN_TABLE_ENTRIES {
         let key = Key::new(32, (0x0c00_0000 + strange).to_be_bytes());
-        if table.insert(&key, BanDeadline::new(1), 0).is_err() {
+        if table.insert(&key, BanEntry::new(1, 0), 0).is_err() {
             break;
         }
         strange += 1;
