@@ -45,7 +45,7 @@ impl SharedPins {
     }
 }
 
-/// The kernel's ids of the shared maps.
+/// The kernel's ids of the shared maps that programs use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedMapIds(pub(super) Vec<u32>);
 
@@ -55,11 +55,17 @@ impl SharedMaps {
     pub fn open_or_create(pins: &PinDirectory) -> Result<Self, DatapathError> {
         let directory = pins.shared();
         let are_counters_new = renew_ban_counters(&directory)?;
-        let ids = shapes().map(|shape| ensure(&directory, &shape));
-        let ids = SharedMapIds(ids.collect::<Result<_, _>>()?);
+        let mut ids = Vec::new();
+        for shape in shapes() {
+            let id = ensure(&directory, &shape)?;
+            // No program reads the bases.
+            if shape.name != names::BAN_HIT_BASES {
+                ids.push(id);
+            }
+        }
         Ok(Self {
             pins: SharedPins(HeldPin::open_all(&directory, names())?),
-            ids,
+            ids: SharedMapIds(ids),
             bans: BanTables::open(&directory, are_counters_new)?,
             alerts: AlertTables::open(&directory)?,
             events: AlertEvents::open(&directory)?,
