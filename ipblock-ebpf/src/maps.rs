@@ -15,8 +15,8 @@ use aya_ebpf::{
     maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use ipblock_common::{
-    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanEntry, BanGate, BanHits, Class, ClassCount,
-    ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
+    AlertCounts, AlertRate, AlertSettings, AlertWindow, BanEntry, BanGate, BanHits, Class,
+    ClassCount, ClassId, HitBudget, HitCount, SourceKey, Totals, ban, limits,
 };
 
 /// IPv4 prefix (network byte order, host bits zero) to class id. Read if the zone has no tables.

@@ -254,7 +254,11 @@ impl Counters {
         block: u32,
     ) -> Result<Option<Vec<(IpNet, BanCount)>>, DatapathError> {
         let first = block.saturating_mul(SLOTS_PER_BLOCK);
-        let Some(owners) = self.owners.get(index(first)..).filter(|left| !left.is_empty()) else {
+        let Some(owners) = self
+            .owners
+            .get(index(first)..)
+            .filter(|left| !left.is_empty())
+        else {
             return Ok(None);
         };
         let hits = self.block(block)?;

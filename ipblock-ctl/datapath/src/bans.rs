@@ -129,7 +129,11 @@ impl BanTables {
     /// Ends the counts of bans that are gone; `exists` says which are not. The tables must have no
     /// entries of them.
     pub fn release_gone(&mut self, exists: impl Fn(IpNet) -> bool) {
-        let gone: Vec<IpNet> = self.counters.owners().filter(|&owner| !exists(owner)).collect();
+        let gone: Vec<IpNet> = self
+            .counters
+            .owners()
+            .filter(|&owner| !exists(owner))
+            .collect();
         for prefix in gone {
             self.counters.release(prefix);
         }
@@ -241,7 +245,8 @@ impl BanTables {
             }
         }
         writes += self.remove_all(found)?;
-        self.filter.put_right(wanted.into_iter().map(|(prefix, _)| prefix))?;
+        self.filter
+            .put_right(wanted.into_iter().map(|(prefix, _)| prefix))?;
         Ok(writes)
     }
 

@@ -19,7 +19,11 @@ fn packets(daemon: &Daemon) -> anyhow::Result<Vec<(String, Option<u64>)>> {
     let bans = bans(daemon)?.into_iter();
     Ok(bans
         .map(|ban| {
-            assert_eq!(ban.packets.unwrap_or(0) > 0, ban.last_hit.is_some(), "{ban:?}");
+            assert_eq!(
+                ban.packets.unwrap_or(0) > 0,
+                ban.last_hit.is_some(),
+                "{ban:?}"
+            );
             (ban.prefix.to_string(), ban.packets)
         })
         .collect())
@@ -34,7 +38,10 @@ fn expected(bans: &[(&str, u64)]) -> Vec<(String, Option<u64>)> {
 #[test]
 fn a_ban_has_the_packets_that_it_dropped_and_the_last_hit() -> anyhow::Result<()> {
     let mut scene = Scene::attached(require_privileged!(), "native")?;
-    ban(&scene.daemon, "203.0.113.0/24 203.0.113.7 2001:db8:b::/64 --for 1h")?;
+    ban(
+        &scene.daemon,
+        "203.0.113.0/24 203.0.113.7 2001:db8:b::/64 --for 1h",
+    )?;
     let before = Timestamp::now();
     scene.send(&[marked("203.0.113.7", 1)], 3)?;
     scene.send(&[marked("203.0.113.8", 2), marked("2001:db8:b::7", 3)], 5)?;
@@ -57,7 +64,10 @@ fn a_ban_has_the_packets_that_it_dropped_and_the_last_hit() -> anyhow::Result<()
     ban(&scene.daemon, "203.0.113.0/24 --permanent")?;
     scene.send(&[marked("203.0.113.7", 1)], 2)?;
     scene.judged(15)?;
-    assert_eq!(packets(&scene.daemon)?[1], expected(&[("203.0.113.7/32", 5)])[0]);
+    assert_eq!(
+        packets(&scene.daemon)?[1],
+        expected(&[("203.0.113.7/32", 5)])[0]
+    );
 
     // A ban that ended and one that follows it have nothing in common.
     unban(&scene.daemon, "203.0.113.7")?;
@@ -76,14 +86,20 @@ fn a_ban_has_the_packets_that_it_dropped_and_the_last_hit() -> anyhow::Result<()
     scene.send(&[marked("203.0.113.7", 1)], 4)?;
     scene.daemon.start()?;
     scene.judged(20)?;
-    assert_eq!(packets(&scene.daemon)?[1], expected(&[("203.0.113.7/32", 4)])[0]);
+    assert_eq!(
+        packets(&scene.daemon)?[1],
+        expected(&[("203.0.113.7/32", 4)])[0]
+    );
     Ok(())
 }
 
 #[test]
 fn counts_of_bans_go_on_after_a_reboot() -> anyhow::Result<()> {
     let mut scene = Scene::attached(require_privileged!(), "native")?;
-    ban(&scene.daemon, "203.0.113.7 203.0.113.8 203.0.113.9 --permanent")?;
+    ban(
+        &scene.daemon,
+        "203.0.113.7 203.0.113.8 203.0.113.9 --permanent",
+    )?;
     scene.send(&[marked("203.0.113.7", 1), marked("203.0.113.9", 2)], 3)?;
     scene.judged(6)?;
     // Its count is saved, and must not come back with another ban.
@@ -106,7 +122,10 @@ fn counts_of_bans_go_on_after_a_reboot() -> anyhow::Result<()> {
     assert!(apart.as_millis() < 100, "{saved:?} {hit:?}");
     scene.send(&[marked("203.0.113.7", 1)], 2)?;
     scene.judged(8)?;
-    assert_eq!(packets(&scene.daemon)?[0], expected(&[("203.0.113.7/32", 5)])[0]);
+    assert_eq!(
+        packets(&scene.daemon)?[0],
+        expected(&[("203.0.113.7/32", 5)])[0]
+    );
     Ok(())
 }
 

@@ -55,10 +55,7 @@ fn table(daemon: &Daemon, name: &str) -> PathBuf {
     directory.join(ABI_VERSION.to_string()).join(name)
 }
 
-fn pinned_v4(
-    daemon: &Daemon,
-    name: &str,
-) -> anyhow::Result<LpmTrie<MapData, [u8; 4], BanEntry>> {
+fn pinned_v4(daemon: &Daemon, name: &str) -> anyhow::Result<LpmTrie<MapData, [u8; 4], BanEntry>> {
     let data = MapData::from_pin(table(daemon, name))?;
     Ok(Map::from_map_data(data)?.try_into()?)
 }

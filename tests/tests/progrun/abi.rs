@@ -4,8 +4,9 @@ use std::mem::{offset_of, size_of};
 
 use aya::maps::{Map, MapData, MapInfo, MapType};
 use ipblock_common::{
-    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanEntry, BanHits, Class, ClassCount,
-    ClassId, ClassVerdict, Count, GenerationMeta, HitBudget, HitCount, Outcome, SourceKey, Totals,
+    AlertCounts, AlertEvent, AlertRate, AlertSettings, AlertWindow, BanEntry, BanHits, Class,
+    ClassCount, ClassId, ClassVerdict, Count, GenerationMeta, HitBudget, HitCount, Outcome,
+    SourceKey, Totals,
     ban::{self, BanBase, BanGate, BanHit, NEVER},
     limits::{self, BAN_TABLE_ENTRIES},
     lookup::{

@@ -29,9 +29,10 @@ fn net(text: &str) -> IpNet {
 }
 
 fn send(zone: &Zone, source: &str, packets: u32) {
-    let frame = match source.contains(':') {
-        true => Frame::carrying(&Ipv6::from(source)),
-        false => Frame::carrying(&Ipv4::from(source)),
+    let frame = if source.contains(':') {
+        Frame::carrying(&Ipv6::from(source))
+    } else {
+        Frame::carrying(&Ipv4::from(source))
     };
     let options = TestRunOptions {
         data_in: Some(frame.bytes()),
@@ -56,7 +57,11 @@ fn end(bans: &mut BanTables, prefix: &str) {
 
 fn packets(bans: &BanTables, prefix: &str) -> Option<u64> {
     let count = bans.count(net(prefix)).unwrap()?;
-    assert_eq!(count.packets == 0, count.last_hit_ns == 0, "{prefix}: {count:?}");
+    assert_eq!(
+        count.packets == 0,
+        count.last_hit_ns == 0,
+        "{prefix}: {count:?}"
+    );
     Some(count.packets)
 }
 
@@ -186,7 +191,13 @@ fn restored_counts_replace_all_counters() {
     send(&zone, "192.0.2.7", 3);
     send(&zone, "198.51.100.7", 5);
     bans.forget_counts();
-    let dropped = |prefix| if prefix == net("192.0.2.7/32") { 100 } else { 0 };
+    let dropped = |prefix| {
+        if prefix == net("192.0.2.7/32") {
+            100
+        } else {
+            0
+        }
+    };
     bans.make_hold(entries, dropped).unwrap();
     send(&zone, "198.51.100.7", 7);
     assert_eq!(packets(&bans, "198.51.100.7/32"), Some(7));
@@ -202,9 +213,10 @@ fn a_ban_without_a_counter_drops_all_the_same() {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + host);
         (IpNet::from(std::net::IpAddr::V4(address)), NEVER)
     });
-    let last = hosts.clone().last().unwrap().0;
+    let last = hosts.clone().next_back().unwrap().0;
     // Slot 0 belongs to no ban. The last ban has been counted before, so another one goes without.
-    bans.make_hold(hosts, |prefix| u64::from(prefix == last)).unwrap();
+    bans.make_hold(hosts, |prefix| u64::from(prefix == last))
+        .unwrap();
     assert_eq!(bans.count(last).unwrap().unwrap().packets, 1);
     set(&mut bans, "192.0.2.7/32");
     assert_eq!(packets(&bans, "192.0.2.7/32"), None);

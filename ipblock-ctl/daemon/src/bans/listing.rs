@@ -179,12 +179,7 @@ impl LiveBans {
         }
     }
 
-    fn ban_info(
-        &self,
-        prefix: IpNet,
-        ban: &Ban<Arc<ipblock_store::Ban>>,
-        now: &Now,
-    ) -> BanInfo {
+    fn ban_info(&self, prefix: IpNet, ban: &Ban<Arc<ipblock_store::Ban>>, now: &Now) -> BanInfo {
         const SECOND: u64 = 1_000_000_000;
         let left = ban.deadline.saturating_sub(now.boot_ns).div_ceil(SECOND);
         let counts = self.counts(prefix, now);
