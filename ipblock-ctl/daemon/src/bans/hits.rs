@@ -5,7 +5,11 @@ use ipblock_datapath::{BanCount, clock::Now};
 use ipblock_store::BanCounts;
 use ipnet::IpNet;
 
-use super::{ended::EndedBans, live::LiveBans, stored::{BanId, StoredBans}};
+use super::{
+    ended::EndedBans,
+    live::LiveBans,
+    stored::{BanId, StoredBans},
+};
 use crate::state::Service;
 
 impl LiveBans {

@@ -95,17 +95,20 @@ pub(crate) fn list() -> ListContent {
 }
 
 pub(crate) fn bans() -> Vec<BanInfo> {
-    let ban = |prefix: &str, seconds_left: Option<i32>, reason: &str, packets: Option<u64>| BanInfo {
-        prefix: prefix.parse().expect("a prefix"),
-        origin: Origin::default(),
-        until: seconds_left.map(|left| now() + left.seconds()),
-        seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
-        reason: reason.to_owned(),
-        packets,
-        last_hit: packets.filter(|packets| *packets > 0).map(|_| now() - 3.seconds()),
-        author: "root".to_owned(),
-        time: now() - 10.seconds(),
-    };
+    let ban =
+        |prefix: &str, seconds_left: Option<i32>, reason: &str, packets: Option<u64>| BanInfo {
+            prefix: prefix.parse().expect("a prefix"),
+            origin: Origin::default(),
+            until: seconds_left.map(|left| now() + left.seconds()),
+            seconds_left: seconds_left.map(|left| u64::from(left.unsigned_abs())),
+            reason: reason.to_owned(),
+            packets,
+            last_hit: packets
+                .filter(|packets| *packets > 0)
+                .map(|_| now() - 3.seconds()),
+            author: "root".to_owned(),
+            time: now() - 10.seconds(),
+        };
     vec![
         ban(
             "192.0.2.7/32",
