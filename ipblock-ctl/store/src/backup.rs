@@ -46,7 +46,7 @@ impl Store {
         let accepted = Self::open(dir)?;
         let taken = accepted.replace_with(backup, &[], || Ok::<_, StoreError>(()));
         taken.map_err(as_damage)?;
-        accepted.require_sound()?;
+        accepted.require_sound().map_err(as_damage)?;
         Ok(accepted)
     }
 

@@ -75,6 +75,11 @@ fn full() -> Fixture {
     };
     let both = [&ban, &owned].map(|ban| BanRow::Put(prefix, ban));
     store.change_bans(both, &[], None).unwrap();
+    let counts = BanCounts {
+        packets: 7,
+        last_hit: Some(at(500)),
+    };
+    store.save_ban_counts(&[(prefix, counts)]).unwrap();
     store.set_rule_durations([(RuleId(1), end())]).unwrap();
     fixture
 }

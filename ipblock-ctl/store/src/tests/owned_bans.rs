@@ -171,3 +171,27 @@ fn a_corrupt_origin_is_refused() {
         "INSERT INTO owned_ban VALUES ('192.0.2.1/32', NULL, NULL, NULL, '', 0, 0, '', 'manual')";
     fixture.store.connection().execute(sql, []).unwrap_err();
 }
+
+#[test]
+fn a_count_stays_until_the_last_owner_of_its_prefix_is_gone() {
+    let fixture = fixture();
+    let (ours, theirs) = (ban("manual", ""), ban("crowdsec", ""));
+    put(&fixture, &[ours.clone(), theirs.clone()]);
+    let counts = BanCounts {
+        packets: 7,
+        last_hit: Some(at(500)),
+    };
+    let store = &fixture.store;
+    store.save_ban_counts(&[(net(PREFIX), counts)]).unwrap();
+    let remove = |ban: &Ban| {
+        let row = BanRow::Remove(net(PREFIX), &ban.origin);
+        store.change_bans([row], &[], None).unwrap();
+    };
+    remove(&ours);
+    assert_eq!(store.ban_counts().unwrap(), [(net(PREFIX), counts)]);
+    remove(&theirs);
+    // Another ban begins without it.
+    put(&fixture, &[ours]);
+    assert_eq!(store.ban_counts().unwrap(), []);
+    assert_eq!(store.forget_counts_of_gone_bans().unwrap(), 0);
+}
