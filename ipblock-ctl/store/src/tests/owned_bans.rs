@@ -174,7 +174,7 @@ fn a_corrupt_origin_is_refused() {
 
 #[test]
 fn a_count_stays_until_the_last_owner_of_its_prefix_is_gone() {
-    let fixture = fixture();
+    let fixture = Fixture::new();
     let (ours, theirs) = (ban("manual", ""), ban("crowdsec", ""));
     put(&fixture, &[ours.clone(), theirs.clone()]);
     let counts = BanCounts {
