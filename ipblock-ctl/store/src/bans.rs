@@ -4,39 +4,15 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use ipblock_policy::{Origin, bans::Owned};
+use ipblock_policy::Origin;
 use ipnet::IpNet;
 use jiff::Timestamp;
-use rusqlite::{
-    Connection, Transaction,
-    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
-};
+use rusqlite::{Connection, Transaction};
 
 use super::{
-    AuditEntry, Author, End, GoneBan, Store, StoreError, TransactionError, audit, audit_prefixes,
-    ban_counts, past_bans, schema, value::Stored,
+    AuditEntry, Author, Ban, End, GoneBan, Store, StoreError, TransactionError, audit,
+    audit_prefixes, ban_counts, past_bans, schema, value::Stored,
 };
-
-/// The particulars of a ban without its prefix. Bans of one request share them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Ban {
-    /// The owner.
-    pub origin: Origin,
-    /// The end; `None` if it never ends.
-    pub end: Option<End>,
-    /// The reason, as the operator wrote it.
-    pub reason: String,
-    /// When it was first made.
-    pub time: Timestamp,
-    /// The author.
-    pub author: Author,
-}
-
-impl Owned for Ban {
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-}
 
 /// A row to change.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +28,6 @@ impl BanRow<'_> {
         match self {
             Self::Put(prefix, _) | Self::Remove(prefix, _) => *prefix,
         }
-    }
-}
-
-impl FromSql for Stored<IpNet> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let prefix = value.as_str()?.parse::<IpNet>();
-        prefix.map(Self).map_err(FromSqlError::other)
     }
 }
 

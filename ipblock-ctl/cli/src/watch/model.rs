@@ -307,7 +307,11 @@ impl Model {
     /// Returns the bans that end next and match the filter, with the remaining seconds.
     pub(super) fn bans(&self, at: Duration) -> Vec<(&BanInfo, u64)> {
         let passed = at.saturating_sub(self.bans_at).as_secs();
-        let fits = |ban: &&BanInfo| self.fits(&ban.prefix.to_string()) || self.fits(&ban.reason);
+        let fits = |ban: &&BanInfo| {
+            let prefix = ban.prefix.to_string();
+            let texts = [prefix.as_str(), &ban.reason, ban.origin.as_str()];
+            texts.into_iter().any(|text| self.fits(text))
+        };
         let bans = self.bans.iter().filter(fits);
         bans.map(|ban| (ban, ban.seconds_left.unwrap_or(0).saturating_sub(passed)))
             .collect()

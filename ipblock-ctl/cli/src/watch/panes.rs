@@ -228,7 +228,12 @@ pub(super) fn bans(model: &Model, width: usize, at: Duration) -> (String, Vec<Pa
         let mut text = format!("{} {left_over} ", left(&ban.prefix.to_string(), prefix));
         let room = width.saturating_sub(text.width());
         if room > 3 {
-            text += &cut(&visible(&ban.reason), room);
+            let owner = if ban.origin.is_manual() {
+                String::new()
+            } else {
+                format!("{} ", ban.origin)
+            };
+            text += &cut((owner + &visible(&ban.reason)).trim_end(), room);
         }
         plain(text)
     });

@@ -80,6 +80,12 @@ impl LiveBans {
         self.bans.count_live(Now::read().boot_ns)
     }
 
+    /// Returns the number of live bans of each origin that has a series, and of all others.
+    pub(crate) fn count_by_origin(&mut self) -> Vec<(String, u64)> {
+        let counts = self.bans.count_by_origin(Now::read().boot_ns);
+        self.labels.of(counts.into_iter().collect())
+    }
+
     /// Returns the ban that covers all of `prefix` and ends last, with its end.
     pub(crate) fn covering(&self, prefix: IpNet, now: &Now) -> Option<(IpNet, Option<Timestamp>)> {
         covering(&self.bans, prefix, now)

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipblock_datapath::clock::Now;
 use ipblock_policy::Origin;
-
-use super::LiveBans;
 
 /// Maximum of origins with a series of their own, as long as this daemon runs: scripts choose
 /// origins, and each one would be another series.
@@ -18,16 +15,9 @@ const OTHER: &str = "other";
 #[derive(Debug, Default)]
 pub(super) struct Labels(BTreeSet<Origin>);
 
-impl LiveBans {
-    /// Returns the number of bans in force of each origin that has a series, and of all others.
-    pub(crate) fn count_by_origin(&mut self) -> Vec<(String, u64)> {
-        let counts = self.bans.count_by_origin(Now::read().boot_ns);
-        self.labels.of(counts.into_iter().collect())
-    }
-}
-
 impl Labels {
-    fn of(&mut self, mut counts: Vec<(&Origin, usize)>) -> Vec<(String, u64)> {
+    /// Returns the number of bans of each origin that has a series, and of all others.
+    pub(super) fn of(&mut self, mut counts: Vec<(&Origin, usize)>) -> Vec<(String, u64)> {
         // Those with the most bans get the free series.
         counts.sort_by_key(|(origin, count)| (std::cmp::Reverse(*count), *origin));
         for (origin, _) in &counts {

@@ -23,6 +23,13 @@ pub(super) struct Family<B, T> {
     origins: BTreeMap<Origin, usize>,
 }
 
+/// A change of one ban of a prefix.
+#[derive(Debug)]
+pub(super) enum Edit<T> {
+    Set(Ban<T>),
+    End(Origin),
+}
+
 #[derive(Debug)]
 struct Held<T> {
     owners: Owners<T>,
@@ -44,17 +51,17 @@ impl<B, T> Default for Family<B, T> {
 impl<B: Bits, T: Owned> Family<B, T> {
     pub(super) fn change(
         &mut self,
-        changes: Vec<(Prefix<B>, Change<T>)>,
+        changes: Vec<(Prefix<B>, Edit<T>)>,
         writes: &mut Vec<Write>,
         before: &mut Vec<Change<T>>,
     ) {
         let first_undone_last = before.len();
         // The kernel's value for every touched prefix.
         let mut known = BTreeMap::new();
-        for (prefix, change) in changes {
+        for (prefix, edit) in changes {
             let entry = self.bans.get(&prefix).map(|held| held.entry);
             known.entry(prefix).or_insert(entry);
-            before.push(self.replace(prefix, change));
+            before.push(self.replace(prefix, edit));
             self.settle(prefix, &mut known);
         }
         if let Some(undo) = before.get_mut(first_undone_last..) {
@@ -71,21 +78,20 @@ impl<B: Bits, T: Owned> Family<B, T> {
     }
 
     /// Sets or ends one ban, and returns what undoes it.
-    fn replace(&mut self, prefix: Prefix<B>, change: Change<T>) -> Change<T> {
+    fn replace(&mut self, prefix: Prefix<B>, edit: Edit<T>) -> Change<T> {
         let owners = self.bans.remove(&prefix).map(|held| held.owners);
-        let origin = change.origin().clone();
-        let deadline = match &change {
-            Change::Set(_, ban) => Some(ban.deadline),
-            Change::End(..) => None,
+        let (origin, deadline) = match &edit {
+            Edit::Set(ban) => (ban.info.origin().clone(), Some(ban.deadline)),
+            Edit::End(origin) => (origin.clone(), None),
         };
-        let (owners, old) = match (owners, change) {
-            (None, Change::Set(_, ban)) => (Some(Owners::One(ban)), None),
-            (Some(owners), Change::Set(_, ban)) => {
+        let (owners, old) = match (owners, edit) {
+            (None, Edit::Set(ban)) => (Some(Owners::One(ban)), None),
+            (Some(owners), Edit::Set(ban)) => {
                 let (owners, old) = owners.with(ban);
                 (Some(owners), old)
             }
-            (None, Change::End(..)) => (None, None),
-            (Some(owners), Change::End(..)) => owners.without(&origin),
+            (None, Edit::End(_)) => (None, None),
+            (Some(owners), Edit::End(_)) => owners.without(&origin),
         };
         if let Some(old) = &old {
             let ends_so = |ban: &Ban<T>| ban.deadline == old.deadline;

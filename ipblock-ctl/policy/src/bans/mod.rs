@@ -18,7 +18,7 @@ use ipnet::IpNet;
 pub use allow::allow_entries;
 pub use ipblock_common::ban::NEVER;
 
-use self::family::Family;
+use self::family::{Edit, Family};
 use super::{
     Origin,
     prefix::{Bits, Prefix},
@@ -119,9 +119,13 @@ impl<T: Owned> Bans<T> {
     pub fn change(&mut self, changes: impl IntoIterator<Item = Change<T>>) -> Changed<T> {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for change in changes {
-            match change.prefix() {
-                IpNet::V4(net) => ipv4.push((u32::prefix(net), change)),
-                IpNet::V6(net) => ipv6.push((u128::prefix(net), change)),
+            let (prefix, edit) = match change {
+                Change::Set(prefix, ban) => (prefix, Edit::Set(ban)),
+                Change::End(prefix, origin) => (prefix, Edit::End(origin)),
+            };
+            match prefix {
+                IpNet::V4(net) => ipv4.push((u32::prefix(net), edit)),
+                IpNet::V6(net) => ipv6.push((u128::prefix(net), edit)),
             }
         }
         let (mut writes, mut before) = (Vec::new(), Vec::new());
