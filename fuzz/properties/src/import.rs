@@ -15,6 +15,8 @@ use ipblock_policy::{
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::second_reading;
+
 /// The first byte of an input selects its format; any other value means detection.
 const FORMATS: [(u8, FileFormat); 21] = [
     (b'p', FileFormat::Plain),
@@ -43,7 +45,8 @@ const FORMATS: [(u8, FileFormat); 21] = [
 /// Maximum of prefixes in one range.
 const OF_A_RANGE: usize = 254;
 
-/// The size of the result is limited by the input, the result does not depend on how the input is
+/// What is taken is what a second, independent reading takes. The size of the result is limited by the
+/// input, the result does not depend on how the input is
 /// divided into reads, and it can be read back from every format.
 pub fn import(data: &[u8]) {
     let Some((&first, content)) = data.split_first() else {
@@ -65,11 +68,13 @@ pub fn import(data: &[u8]) {
     let in_parts = read(BufReader::with_capacity(3, Dripping(content)), format);
     assert_eq!(in_parts.unwrap(), parsed);
     check_written(&parsed.elements);
-    if format.is_none()
-        && let Ok(text) = str::from_utf8(content)
-    {
-        check_list_file(text, &parsed);
+    if let Ok(text) = str::from_utf8(content) {
+        second_reading::check(parsed.format, text, &parsed);
+        if format.is_none() {
+            check_list_file(text, &parsed);
+        }
     }
+    second_reading::check_tables(content);
 }
 
 fn check_bounds(parsed: &Parsed, content: &[u8]) {

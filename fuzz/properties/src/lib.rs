@@ -23,6 +23,7 @@ mod import;
 mod naive;
 mod requests;
 mod rulesets;
+mod second_reading;
 mod span;
 mod store;
 mod tables;

@@ -6,8 +6,9 @@ use ipblock_output::allow::render;
 use ipblock_policy::{ZoneName, edit::Edit};
 
 use super::{
-    arguments::{Addresses, StageArgs, addresses, each},
+    arguments::{Addresses, StageArgs, addresses, addresses_or_input, each},
     error::{CliError, OK},
+    gather::each_or_input,
     session::Session,
     sort::{SortArgs, SortKey, by_address, by_state, by_text},
     stage::stage,
@@ -61,8 +62,8 @@ impl SortKey for Column {
 /// Stage addresses for an allow list: they pass, whatever rules and bans say
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
+    #[arg(value_name = "A", required = true, value_parser = addresses_or_input)]
     addresses: Vec<Addresses>,
     /// The zone's own list, instead of the one for all zones
     #[arg(long)]
@@ -93,7 +94,7 @@ pub(crate) async fn run(command: AllowCommand, session: &mut Session<'_>) -> Res
         AllowCommand::Add(args) => {
             let edit = Edit::AddAllow {
                 zone: args.zone.map(String::from),
-                addresses: each(args.addresses)?,
+                addresses: each_or_input(args.addresses, session)?,
                 note: args.note.unwrap_or_default(),
             };
             stage(vec![edit], &args.stage, session).await

@@ -9,12 +9,12 @@ use clap::{
 use ipblock_api::types::DeployRequest;
 use ipblock_policy::{
     Action, RuleName,
-    address::{AddressError, refuse_masks},
+    address::{AddressError, addresses_of_line, refuse_masks, unmarked_note},
     duration,
     name::check_interface_name,
 };
 
-use super::{expiry::parse_duration, lines::INPUT};
+use super::{expiry::parse_duration, line_reader::INPUT};
 
 /// Parses one of some words. `--help` and completions list them with their meaning.
 pub(crate) fn one_of<T>(
@@ -171,6 +171,14 @@ pub(crate) fn addresses_after_name(text: &str) -> Result<Addresses, String> {
     })
 }
 
+/// As [`addresses_after_name`], or `-` for standard input.
+pub(crate) fn matches_after_name(text: &str) -> Result<Addresses, String> {
+    match text {
+        INPUT => Ok(Addresses(vec![text.to_owned()])),
+        text => addresses_after_name(text),
+    }
+}
+
 /// As [`addresses`], or `-` for standard input.
 pub(crate) fn addresses_or_input(text: &str) -> Result<Addresses, String> {
     match text {
@@ -200,6 +208,9 @@ pub(crate) fn banned_addresses(text: &str) -> Result<Addresses, String> {
 
 fn split(text: &str, one: impl Fn(&str) -> Result<String, String>) -> Result<Addresses, String> {
     let text = text.trim();
+    if text.contains(char::is_whitespace) || text.contains(';') {
+        return line(text);
+    }
     let pieces = text.strip_suffix(',').unwrap_or(text).split(',');
     let pieces: Vec<&str> = pieces.map(str::trim).collect();
     if pieces.len() > 1 && pieces.contains(&"") {
@@ -210,6 +221,27 @@ fn split(text: &str, one: impl Fn(&str) -> Result<String, String>) -> Result<Add
         .map(one)
         .collect::<Result<_, _>>()
         .map(Addresses)
+}
+
+/// Parses an argument of several words as a line of a file.
+fn line(text: &str) -> Result<Addresses, String> {
+    if let Some(note) = unmarked_note(text) {
+        return Err(format!(
+            "`{note}` is not an address: write addresses alone, and text about them with the option \
+             for that"
+        ));
+    }
+    let addresses = addresses_of_line(text).into_iter();
+    let addresses: Result<Vec<String>, AddressError> =
+        addresses.map(|one| one.map(String::from)).collect();
+    match addresses {
+        Ok(addresses) if addresses.is_empty() => Err("an address must not be empty".to_owned()),
+        Ok(addresses) => Ok(Addresses(addresses)),
+        Err(error) => Err(match &error.hint {
+            Some(hint) => format!("{}: {hint}", error.problem),
+            None => error.problem,
+        }),
+    }
 }
 
 /// Parses an interface name that Linux allows.
@@ -251,6 +283,30 @@ mod tests {
         for text in ["", ",", " "] {
             let error = of(text).expect_err(text);
             assert!(error.contains("must not be empty"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_argument_of_several_words_is_read_as_a_line() {
+        let of = |text: &str| addresses(text).map(|one| each(vec![one]).expect("no mask"));
+        for text in [
+            "192.0.2.1 192.0.2.2",
+            "192.0.2.1; 192.0.2.2",
+            "192.0.2.1,\t192.0.2.2",
+            " 192.0.2.1\n192.0.2.2 ",
+        ] {
+            let wanted = ["192.0.2.1", "192.0.2.2"].map(str::to_owned).to_vec();
+            assert_eq!(of(text), Ok(wanted), "{text:?}");
+        }
+        let network = Ok(vec!["192.0.2.0/24".to_owned()]);
+        assert_eq!(of("192.0.2.0 netmask 255.255.255.0"), network);
+        for (text, part) in [
+            ("192.0.2.1 scan", "`scan` is not an address"),
+            ("192.0.2.1 - 192.0.2.9", "write 192.0.2.1-192.0.2.9"),
+            ("192.0.2.0 255.255.255.0", "write 192.0.2.0/24"),
+        ] {
+            let error = of(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 

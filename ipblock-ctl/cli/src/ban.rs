@@ -20,6 +20,7 @@ use super::{
     expiry::ExpiryArgs,
     extracted::{ExtractArgs, confirmed, found},
     input::{Bounded, MAX_IMPORT},
+    line_reader::{INPUT, from_input},
     lines::{self, How, StreamArgs},
     session::Session,
 };
@@ -103,7 +104,7 @@ pub(crate) async fn run(args: BanArgs, session: &mut Session<'_>) -> Result<u8, 
         wide: args.wide,
     };
     args.text.check(&request.addresses)?;
-    if lines::from_input(&request.addresses)? {
+    if from_input(&request.addresses)? {
         let ask = async |client: &Client, addresses| {
             let part = BanRequest {
                 addresses,
@@ -133,7 +134,7 @@ async fn dry_run(stream: StreamArgs, session: &mut Session<'_>) -> Result<u8, Cl
     let parsed = parsed.map_err(|error| match error {
         ReadError::Io(source) => CliError::File {
             verb: "read",
-            path: lines::INPUT.into(),
+            path: INPUT.into(),
             source,
         },
         error => CliError::Usage {

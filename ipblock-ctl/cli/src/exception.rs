@@ -6,8 +6,9 @@ use ipblock_output::exceptions::render;
 use ipblock_policy::{RuleName, edit::Edit};
 
 use super::{
-    arguments::{Addresses, StageArgs, address, addresses, each},
+    arguments::{Addresses, StageArgs, address, addresses, addresses_or_input, each},
     error::{CliError, OK},
+    gather::each_or_input,
     session::Session,
     sort::{SortArgs, SortKey, by_address, by_state, by_text},
     stage::stage,
@@ -63,8 +64,8 @@ impl SortKey for Column {
 pub(crate) struct AddArgs {
     /// The rule
     rule: RuleName,
-    /// Addresses, prefixes, ranges FROM-TO, or @lists
-    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
+    #[arg(value_name = "A", required = true, value_parser = addresses_or_input)]
     addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT")]
@@ -111,7 +112,7 @@ pub(crate) async fn run(
         ExceptionCommand::Add(args) => {
             let edit = Edit::AddException {
                 rule: args.rule.into(),
-                addresses: each(args.addresses)?,
+                addresses: each_or_input(args.addresses, session)?,
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)

@@ -10,7 +10,7 @@ use ipblock_policy::{Action, address::push_short, exchange::Parsed, explain::Rea
 use super::{
     capped::SHOWN,
     error::CliError,
-    lines::{Reading, from_input},
+    line_reader::{Reading, from_input},
     prompt::choose,
     session::{Session, somebody_is_there},
 };

@@ -9,9 +9,10 @@ use ipblock_output::lists::{render_content, render_list};
 use ipblock_policy::{ListName, NameError, SourceKind, SourceText, edit::Edit};
 
 use super::{
-    arguments::{Addresses, StageArgs, addresses, each},
+    arguments::{Addresses, StageArgs, addresses, addresses_or_input, each},
     deploy::{DEPLOYING, show_deployed},
     error::{CliError, OK},
+    gather::each_or_input,
     intake::IntakeArgs,
     session::Session,
     sort::{SortArgs, SortKey, by_state, by_text},
@@ -90,8 +91,8 @@ pub(crate) struct AddArgs {
     /// The list
     #[arg(value_parser = list_name)]
     name: ListName,
-    /// Addresses, prefixes, or ranges FROM-TO
-    #[arg(value_name = "A", required = true, value_parser = addresses)]
+    /// Addresses, prefixes, or ranges FROM-TO; - reads them from standard input
+    #[arg(value_name = "A", required = true, value_parser = addresses_or_input)]
     addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT")]
@@ -126,8 +127,8 @@ pub(crate) struct SetArgs {
     /// The list
     #[arg(value_parser = list_name)]
     name: ListName,
-    /// Addresses, prefixes, or ranges FROM-TO
-    #[arg(value_name = "A", required_unless_present = SOURCE, value_parser = addresses)]
+    /// Addresses, prefixes, or ranges FROM-TO; - reads them from standard input
+    #[arg(value_name = "A", required_unless_present = SOURCE, value_parser = addresses_or_input)]
     addresses: Vec<Addresses>,
     /// Kept with each of them
     #[arg(long, value_name = "TEXT", conflicts_with = SOURCE)]
@@ -195,7 +196,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         ListCommand::Add(args) => {
             let edit = Edit::AddToList {
                 list: args.name.into(),
-                addresses: each(args.addresses)?,
+                addresses: each_or_input(args.addresses, session)?,
                 note: args.note.unwrap_or_default(),
             };
             (edit, args.stage)
@@ -213,7 +214,7 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
             (edit, args.stage)
         }
         ListCommand::Set(args) => {
-            let addresses = each(args.addresses)?;
+            let addresses = each_or_input(args.addresses, session)?;
             let mut source = args.source.0;
             for (key, texts) in args.intake.options().written() {
                 for text in texts {

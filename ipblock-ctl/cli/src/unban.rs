@@ -14,6 +14,7 @@ use super::{
     ban_filter::{FilterArgs, selected},
     error::{CliError, OK},
     extracted::TextArgs,
+    line_reader::from_input,
     lines::{self, How},
     prompt::choose,
     session::{Session, somebody_is_there},
@@ -66,7 +67,7 @@ pub(crate) async fn run(args: UnbanArgs, session: &mut Session<'_>) -> Result<u8
         dry_run: false,
     };
     args.text.check(&request.addresses)?;
-    if lines::from_input(&request.addresses)? {
+    if from_input(&request.addresses)? {
         let ask = async |client: &Client, addresses| {
             let part = UnbanRequest {
                 addresses,

@@ -228,3 +228,35 @@ fn a_list_follows_its_file_as_it_is_told() {
         assert!(stderr(&assert).contains(said), "{}", stderr(&assert));
     }
 }
+
+#[test]
+fn addresses_to_stage_come_from_standard_input_too() {
+    let daemon = daemon();
+    let input = "192.0.2.1, 198.51.100.0/24 # office\n\n2001:db8::1\n";
+    let wanted = json!(["192.0.2.1", "198.51.100.0/24", "2001:db8::1"]);
+    for (arguments, key) in [
+        (&["list", "add", "office", "-"][..], "addresses"),
+        (&["list", "set", "office", "-"], "addresses"),
+        (&["allow", "add", "-"], "addresses"),
+        (&["exception", "add", "abuse", "-"], "addresses"),
+        (
+            &["rule", "add", "x", "--action", "block", "--match", "-"],
+            "match",
+        ),
+    ] {
+        with_input(&daemon, input, arguments).code(0);
+        let sent = daemon.requests();
+        let edit = &sent.last().expect("a request").body["edits"][0];
+        assert_eq!(edit[key], wanted, "{arguments:?}");
+        let before = sent.len();
+        let assert = with_input(&daemon, "192.0.2.1\n192.0.2.1/24\n", arguments).code(2);
+        let text = stderr(&assert);
+        assert!(
+            text.contains("line 2: `192.0.2.1/24`: host bits set"),
+            "{text}"
+        );
+        assert!(text.contains("nothing is staged"), "{text}");
+        with_input(&daemon, "# nothing\n", arguments).code(2);
+        assert_eq!(daemon.requests().len(), before);
+    }
+}

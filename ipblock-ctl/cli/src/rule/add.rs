@@ -10,9 +10,12 @@ use ipblock_policy::{
 };
 
 use super::super::{
-    arguments::{Addresses, StageArgs, action_parser, addresses_after_name, each},
+    arguments::{
+        Addresses, StageArgs, action_parser, addresses_after_name, each, matches_after_name,
+    },
     error::CliError,
     expiry::ExpiryArgs,
+    gather::each_or_input,
     prompt::{ask, choose},
     session::{Session, somebody_is_there},
     stage::{finish, send},
@@ -43,13 +46,13 @@ pub(crate) struct AddArgs {
     /// What the rule does
     #[arg(long, value_parser = action_parser())]
     action: Action,
-    /// Addresses, prefixes, ranges FROM-TO, or @lists
+    /// Addresses, prefixes, ranges FROM-TO, or @lists; - reads them from standard input
     #[arg(
         long = "match",
         value_name = "A",
         required = true,
         num_args = 1..,
-        value_parser = addresses_after_name
+        value_parser = matches_after_name
     )]
     matches: Vec<Addresses>,
     /// What the rule spares, in the same forms
@@ -85,7 +88,7 @@ pub(crate) async fn run(args: AddArgs, session: &mut Session<'_>) -> Result<u8, 
     let rule = AddRule {
         name: args.name.map(String::from),
         action: args.action,
-        matches: each(args.matches)?,
+        matches: each_or_input(args.matches, session)?,
         except: each(args.except)?,
         expires: args.expiry.expiry().unwrap_or_default(),
         note: args.note.unwrap_or_default(),

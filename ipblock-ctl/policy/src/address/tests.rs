@@ -135,6 +135,10 @@ fn two_bare_addresses_convert_as_one_range() {
     assert_eq!(answer[0].input, "192.0.2.1 192.0.2.10");
     let arguments = ["192.0.2.1", "192.0.2.10", "192.0.2.11/32"].map(str::to_owned);
     assert_eq!(convert(&arguments).unwrap().len(), 3);
+    let arguments = ["192.0.2.0", "255.255.255.0"].map(str::to_owned);
+    let error = convert(&arguments).unwrap_err();
+    let hint = "write 192.0.2.0/24 for the network; write 192.0.2.0-255.255.255.0 for the range";
+    assert_eq!(error.hint.as_deref(), Some(hint));
     let arguments = ["192.0.2.10", "192.0.2.1"].map(str::to_owned);
     assert!(
         convert(&arguments)

@@ -177,13 +177,29 @@ pub(super) fn remove(
         }
     }
     if let Some(missing) = removed.iter().find(|at| found.get(at) == Some(&false)) {
-        let hint = near(elements, missing);
+        let held = removed.iter().filter(|at| found.get(at) == Some(&true));
+        let hint = near(elements, missing).or_else(|| others(held));
         return Err(EditError::not_held(place, missing, hint));
     }
     let before = elements.len();
     elements.retain(|element| !found.contains_key(&element.at));
     let gone = Noun::of(removed).count(before - elements.len());
     Ok(format!("removed {gone}"))
+}
+
+/// Names elements to remove that are held, when another one is not.
+fn others<'a>(held: impl Iterator<Item = &'a At>) -> Option<String> {
+    let prefixes = held.filter_map(|at| match at {
+        At::Prefix(prefix) => Some(prefix.to_string()),
+        At::List(_) => None,
+    });
+    let named: Vec<String> = prefixes.take(3).collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "of what is to be removed it holds {}: name what it holds, nothing was removed",
+            named.join(", ")
+        )
+    })
 }
 
 /// A collective name for elements.

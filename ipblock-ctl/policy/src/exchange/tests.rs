@@ -8,6 +8,7 @@ mod options;
 mod readers;
 mod refused;
 mod round_trip;
+mod speed;
 
 /// Reads a text in the given format, or in the detected one.
 fn read_text(text: &str, format: Option<FileFormat>) -> Parsed {
