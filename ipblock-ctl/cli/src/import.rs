@@ -85,6 +85,14 @@ fn target(text: &str) -> Result<String, String> {
 
 pub(crate) async fn run(args: ImportArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
     args.bans.check()?;
+    if args.text.extract
+        && let Some((key, _)) = args.intake.options().written().first()
+    {
+        return Err(CliError::Usage {
+            message: format!("--{key} has no effect with --extract, which reads any text"),
+            hint: format!("leave --{key} or --extract out"),
+        });
+    }
     let (parsed, file) = read(&args, session)?;
     let mut report = report(&args, &parsed, file);
     let is_lenient = args.lenient || args.text.extract;

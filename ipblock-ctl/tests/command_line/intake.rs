@@ -149,6 +149,10 @@ fn what_is_found_in_a_text_is_shown_before_it_is_used() {
         json!(["192.0.2.7", "198.51.100.9"])
     );
 
+    let arguments = ["import", "-", "--extract", "--column", "2", "--into", "@a"];
+    let assert = with_input(&daemon, REPORT, &arguments).code(2);
+    assert!(stderr(&assert).contains("--column has no effect with --extract"));
+
     let arguments = ["import", "-", "--extract", "--yes", "--into", "@reported"];
     let assert = with_input(&daemon, REPORT, &arguments).code(0);
     assert!(stdout(&assert).starts_with("<stdin> (text): 3 entries read, 2 prefixes"));
