@@ -15,7 +15,7 @@ use ipblock_policy::{
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::second_reading;
+use crate::{line_formats, second_reading};
 
 /// The first byte of an input selects its format; any other value means detection.
 const FORMATS: [(u8, FileFormat); 21] = [
@@ -65,6 +65,7 @@ pub fn import(data: &[u8]) {
         Err(error) => panic!("nothing but the input can fail: {error}"),
     };
     check_bounds(&parsed, content);
+    line_formats::check(content, &parsed);
     let in_parts = read(BufReader::with_capacity(3, Dripping(content)), format);
     assert_eq!(in_parts.unwrap(), parsed);
     check_written(&parsed.elements);

@@ -20,6 +20,7 @@ mod document;
 mod edits;
 mod explain;
 mod import;
+mod line_formats;
 mod naive;
 mod requests;
 mod rulesets;

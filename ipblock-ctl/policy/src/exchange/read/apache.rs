@@ -102,8 +102,10 @@ impl Rules {
             .collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         let values = |from: usize| words.get(from..).unwrap_or_default();
-        let addresses = words.iter().filter(|word| is_address(word)).count();
-        let addresses = u64::try_from(addresses).unwrap_or(u64::MAX);
+        let addresses = || {
+            let addresses = words.iter().filter(|word| is_address(word)).count();
+            u64::try_from(addresses).unwrap_or(u64::MAX)
+        };
         let limit = self
             .sections
             .iter()
@@ -114,7 +116,7 @@ impl Rules {
             });
         let is_rule = matches!(lower.as_slice(), ["require" | "allow" | "deny", ..]);
         if let Some(limit) = limit.filter(|_| is_rule) {
-            out.pass_over(&format!("rules in <{limit}>"), addresses);
+            out.pass_over(&format!("rules in <{limit}>"), addresses());
             return Ok(());
         }
         let is_none = self
@@ -149,7 +151,7 @@ impl Rules {
                 Ok(())
             }
             _ => {
-                out.pass_over(words.first().copied().unwrap_or_default(), addresses);
+                out.pass_over(words.first().copied().unwrap_or_default(), addresses());
                 Ok(())
             }
         }

@@ -63,21 +63,19 @@ fn read_rule(number: u64, rule: &str, out: &mut Collector) -> Result<(), ReadErr
         .split([' ', '\t', ','])
         .filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
-    if words
-        .iter()
-        .chain(&[services.trim()])
-        .any(|word| has_word(word, "EXCEPT"))
-    {
+    // Most rules have no such letter.
+    let has_exception = || {
+        let in_clients = words.iter().any(|word| has_word(word, "EXCEPT"));
+        in_clients || has_word(services, "EXCEPT")
+    };
+    if rule.contains(['x', 'X']) && has_exception() {
         let hint = "write the addresses that are left, and add the others with ipblock-ctl \
                     exception add RULE ADDRESS";
         out.refuse(number, rule, "an exception (EXCEPT)", Some(hint));
         return Ok(());
     }
-    let options: Vec<&str> = options.split(':').map(str::trim).collect();
-    if options
-        .iter()
-        .any(|option| option.eq_ignore_ascii_case("allow"))
-    {
+    let mut options = options.split(':').map(str::trim);
+    if options.any(|option| option.eq_ignore_ascii_case("allow")) {
         for word in words {
             opposite::refuse(number, word, out);
         }

@@ -11,7 +11,7 @@ use super::{
     lines::Lines,
     opposite,
 };
-use crate::address::is_blank;
+use crate::address::{Written, is_blank, range_to_prefixes};
 
 const FORM: &str = "write 192.000.002.001 - 192.000.002.009 , 000 , note";
 
@@ -70,8 +70,16 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
             opposite::refuse(number, line, out);
             continue;
         }
-        let text = format!("{}-{}", range.first, range.last);
-        out.add(Entry::new(number, &text, range.note))?;
+        let entry = Entry::new(number, line, range.note);
+        if let Some(prefixes) = range_to_prefixes(range.first.into(), range.last.into()) {
+            out.add_written(entry, &Written::Range(prefixes))?;
+            continue;
+        }
+        let reversed = format!("{}-{}", range.first, range.last);
+        out.add(Entry {
+            text: &reversed,
+            ..entry
+        })?;
     }
     Ok(())
 }

@@ -75,6 +75,12 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
             tables.comment(line);
             continue;
         }
+        if let Some((chain, source)) = plain_rule(line) {
+            let rule = Rule::drops(source);
+            let name = tables.full_name(chain);
+            tables.rule(number, line, &name, rule, false, out)?;
+            continue;
+        }
         match words(line) {
             Some(words) => tables.line(number, line, words, out)?,
             None => out.spoil(number, line, "a quote that is not closed", FORM),
@@ -86,6 +92,14 @@ pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadE
         out.spoil(line, "", "a table that is cut off", hint);
     }
     tables.finish(out)
+}
+
+/// Returns the chain and the source of the usual rule. Files may have a million of them.
+fn plain_rule(line: &str) -> Option<(&str, &str)> {
+    let rule = line.strip_prefix("-A ")?.strip_suffix(" -j DROP")?;
+    let (chain, source) = rule.split_once(" -s ")?;
+    let is_word = |text: &str| !text.contains(|c: char| c.is_whitespace() || "\"\\,!".contains(c));
+    (is_word(chain) && is_word(source)).then_some((chain, source))
 }
 
 /// A rule that sends the packets of a source to another chain.
@@ -199,10 +213,10 @@ impl Tables {
     }
 
     /// Returns the name of a chain with its table, unless that is `filter`.
-    fn full_name(&self, chain: &str) -> String {
+    fn full_name<'c>(&self, chain: &'c str) -> Cow<'c, str> {
         match self.table.as_str() {
-            "" | "filter" => chain.to_owned(),
-            table => format!("{table} {chain}"),
+            "" | "filter" => chain.into(),
+            table => format!("{table} {chain}").into(),
         }
     }
 
@@ -303,7 +317,7 @@ impl Tables {
                 source: source.into_owned(),
                 note: rule.note.to_string(),
                 chain: chain.to_owned(),
-                target: self.full_name(&rule.target),
+                target: self.full_name(&rule.target).into_owned(),
             });
         }
         Ok(())

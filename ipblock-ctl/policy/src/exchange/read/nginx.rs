@@ -141,12 +141,14 @@ impl Rules {
         };
         // The rules of `http` hold for all requests.
         let block = self.blocks.iter().find(|block| *block != "http");
-        let addresses = values.iter().filter(|value| is_address(value)).count();
-        let addresses = u64::try_from(addresses).unwrap_or(u64::MAX);
+        let addresses = || {
+            let addresses = values.iter().filter(|value| is_address(value)).count();
+            u64::try_from(addresses).unwrap_or(u64::MAX)
+        };
         match (name.as_str(), values) {
             ("deny" | "allow", _) if block.is_some() => {
                 let block = block.map_or("", String::as_str);
-                out.pass_over(&format!("{name} in {block}"), addresses);
+                out.pass_over(&format!("{name} in {block}"), addresses());
             }
             ("deny", [value]) => return self.deny(value, out),
             ("allow", [value]) => {
@@ -165,7 +167,7 @@ impl Rules {
                 // `192.0.2.7 1;` in `geo`
                 let own = u64::from(is_address(name));
                 let place = block.map_or(Cow::Borrowed(name), Cow::Borrowed);
-                out.pass_over(&place, addresses + own);
+                out.pass_over(&place, addresses() + own);
             }
         }
         Ok(())

@@ -11,23 +11,25 @@ pub(super) fn words(line: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut is_quoted = false;
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => {
+    let mut rest = line;
+    loop {
+        let ends = |c: char| matches!(c, '"' | '\\') || c.is_whitespace() && !is_quoted;
+        let (part, after) = rest.split_at_checked(rest.find(ends).unwrap_or(rest.len()))?;
+        if !part.is_empty() {
+            word.get_or_insert_default().push_str(part);
+        }
+        let mut characters = after.chars();
+        match characters.next() {
+            None => break,
+            Some('"') => {
                 is_quoted = !is_quoted;
                 // `""` is an empty word.
                 word.get_or_insert_default();
             }
-            '\\' => {
-                let kept = characters.next()?;
-                word.get_or_insert_default().push(kept);
-            }
-            other if other.is_whitespace() && !is_quoted => {
-                words.extend(word.take().map(Cow::Owned));
-            }
-            other => word.get_or_insert_default().push(other),
+            Some('\\') => word.get_or_insert_default().push(characters.next()?),
+            Some(_) => words.extend(word.take().map(Cow::Owned)),
         }
+        rest = characters.as_str();
     }
     words.extend(word.map(Cow::Owned));
     (!is_quoted).then_some(words)

@@ -92,7 +92,12 @@ impl Chains {
     /// Records a rule: the fate of packets in its chain, and where it sends them.
     pub(super) fn record(&mut self, name: &str, rule: &Rule<'_>, effect: Option<Effect>) {
         let is_for_all = rule.sources.is_empty() && rule.limit.is_none();
-        let chain = self.held.entry(name.to_owned()).or_default();
+        if !self.held.contains_key(name) {
+            self.declare(name);
+        }
+        let Some(chain) = self.held.get_mut(name) else {
+            return;
+        };
         chain.is_known = true;
         chain.accepts |= effect == Some(Effect::Accept);
         chain.fate = match (chain.fate, effect) {

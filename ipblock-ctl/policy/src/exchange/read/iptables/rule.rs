@@ -70,6 +70,15 @@ pub(super) struct Rule<'l> {
 }
 
 impl<'l> Rule<'l> {
+    /// A rule that drops all packets from a source.
+    pub(super) fn drops(source: &'l str) -> Self {
+        Self {
+            sources: vec![source.into()],
+            target: "DROP".into(),
+            ..Self::default()
+        }
+    }
+
     /// Reads the options after the name of the chain.
     pub(super) fn of(words: Vec<Cow<'l, str>>) -> Self {
         let mut rule = Self::default();
