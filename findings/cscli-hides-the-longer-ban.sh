@@ -17,11 +17,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 timeout 180 apt-get download -q=2 -o APT::Sandbox::User=root 'crowdsec=1.4.6-6~deb12u1+b1'
-dpkg-deb -x ./crowdsec_*.deb root
+dpkg-deb -x ./crowdsec_*.deb unpacked
 mkdir data hub
 echo '{}' > hub/.index.json
 touch credentials.yaml
-cp root/etc/crowdsec/{profiles,simulation,acquis}.yaml .
+cp unpacked/etc/crowdsec/{profiles,simulation,acquis}.yaml .
 cat > config.yaml <<CONFIG
 common: {daemonize: false, pid_dir: $folder, log_media: stdout, log_level: warning, working_dir: $folder}
 config_paths: {config_dir: $folder, data_dir: $folder/data, simulation_path: $folder/simulation.yaml,
@@ -37,12 +37,12 @@ CONFIG
 
 timeout 120 unshare --net bash -euo pipefail -c '
 ip link set lo up
-cscli() { ./root/usr/bin/cscli -c config.yaml "$@"; }
+cscli() { ./unpacked/usr/bin/cscli -c config.yaml "$@"; }
 cscli version 2>&1 | grep version:
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d " ")
 cscli --error machines add finding --password "$password" -f credentials.yaml -u http://127.0.0.1:18080
 key=$(cscli bouncers add finding -o raw)
-./root/usr/bin/crowdsec -c config.yaml -no-cs > server.log 2>&1 &
+./unpacked/usr/bin/crowdsec -c config.yaml -no-cs > server.log 2>&1 &
 server=$!
 trap "kill $server; wait $server 2>/dev/null || true" EXIT
 for _ in $(seq 100); do

@@ -19,12 +19,12 @@ cd "$folder"
 chmod 755 .
 timeout 120 apt-get download -q=2 -o APT::Sandbox::User=root ipset=7.17-1 libipset13=7.17-1
 for package in ./*.deb; do
-    dpkg-deb -x "$package" root
+    dpkg-deb -x "$package" unpacked
 done
 export LD_LIBRARY_PATH
-LD_LIBRARY_PATH=$(echo "$folder"/root/usr/lib/*-linux-gnu)
-export ipset="$folder/root/sbin/ipset"
-[ -x "$ipset" ] || ipset="$folder/root/usr/sbin/ipset"
+LD_LIBRARY_PATH=$(echo "$folder"/unpacked/usr/lib/*-linux-gnu)
+export ipset="$folder/unpacked/sbin/ipset"
+[ -x "$ipset" ] || ipset="$folder/unpacked/usr/sbin/ipset"
 "$ipset" --version
 
 timeout 60 unshare --net bash -euo pipefail -c '

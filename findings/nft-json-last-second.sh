@@ -19,11 +19,11 @@ cd "$folder"
 chmod 755 .
 timeout 120 apt-get download -q=2 -o APT::Sandbox::User=root nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2
 for package in ./*.deb; do
-    dpkg-deb -x "$package" root
+    dpkg-deb -x "$package" unpacked
 done
 export LD_LIBRARY_PATH
-LD_LIBRARY_PATH=$(echo "$folder"/root/usr/lib/*-linux-gnu)
-export nft="$folder/root/usr/sbin/nft"
+LD_LIBRARY_PATH=$(echo "$folder"/unpacked/usr/lib/*-linux-gnu)
+export nft="$folder/unpacked/usr/sbin/nft"
 "$nft" --version
 
 timeout 60 unshare --net bash -euo pipefail -c '

@@ -160,9 +160,22 @@ impl Hinted for CliError {
                  one, or put its addresses into list files"
                     .to_owned(),
             ),
+            Self::File { verb: "read", path, .. } if is_url(path) => Some(format!(
+                "addresses of the internet are not read here: curl -fsSL {} | ipblock-ctl import - \
+                 --into RULE",
+                path.display()
+            )),
             Self::Output(_) | Self::Runtime { .. } | Self::File { .. } | Self::Stopped => None,
         }
     }
+}
+
+/// Whether a file has the name of a document on the internet.
+fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    ["http://", "https://", "ftp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
 }
 
 impl CliError {

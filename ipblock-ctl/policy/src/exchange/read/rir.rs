@@ -5,7 +5,7 @@
 use std::io::BufRead;
 
 use super::{
-    ReadError, ReadOptions,
+    Column, Filter, ReadError, ReadOptions,
     collect::{Collector, Entry},
     filters::{Filters, Problem},
     lines::Lines,
@@ -41,13 +41,25 @@ pub(super) fn is_line(line: &str) -> bool {
     }
 }
 
+/// Other tables call the column `cc` by these names.
+fn with_our_name(filter: &Filter) -> Filter {
+    let mut filter = filter.clone();
+    if let Column::Name(name) = &mut filter.column
+        && ["country", "country_code"].contains(&name.to_ascii_lowercase().as_str())
+    {
+        "cc".clone_into(name);
+    }
+    filter
+}
+
 pub(super) fn read(
     input: impl BufRead,
     options: &ReadOptions,
     out: &mut Collector,
 ) -> Result<(), ReadError> {
     let names = COLUMNS.map(str::to_owned);
-    let mut filters = match Filters::new(&options.filters, &names, &COLUMNS) {
+    let filters: Vec<Filter> = options.filters.iter().map(with_our_name).collect();
+    let mut filters = match Filters::new(&filters, &names, &COLUMNS) {
         Ok(filters) => filters,
         Err(Problem { problem, hint }) => {
             out.spoil(1, "", &problem, &hint);
