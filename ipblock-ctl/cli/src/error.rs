@@ -21,6 +21,8 @@ pub(crate) const CONFLICT: u8 = 3;
 pub(crate) const NOT_PERMITTED: u8 = 5;
 /// `apply --dry-run` would change something.
 pub(crate) const WOULD_CHANGE: u8 = 6;
+/// `check --exit-code`: an address is dropped.
+pub(crate) const DROPPED: u8 = 10;
 
 /// Why a command failed.
 #[derive(Debug, Error)]

@@ -81,6 +81,7 @@ Exit codes:
   4  the daemon cannot be reached
   5  not permitted
   6  `apply --dry-run` would change something
+  10 `check --exit-code`: an address is dropped
 
 Environment:
   IPBLOCK_SOCKET    the daemon's socket

@@ -1,5 +1,6 @@
 //! `check`: the verdict on an address, its reason, and whether the kernel agrees.
 
+mod dossier;
 mod inquiry;
 
 use std::{net::IpAddr, ops::ControlFlow, sync::Arc};
@@ -118,9 +119,16 @@ fn answer(
                 matched: found.matched.to_string(),
                 excepted_by: found.excepted_by.map(|prefix| prefix.to_string()),
                 expires: found.rule.expires,
+                note: String::new(),
+                since: None,
+                entries: Vec::new(),
+                except_entries: Vec::new(),
+                packets: None,
+                last_hit: None,
             })
             .collect(),
         allowed_by: explanation.allowed_by.map(|prefix| prefix.to_string()),
+        allow_entries: Vec::new(),
         banned_by: None,
         banned_until: None,
         bans: Vec::new(),

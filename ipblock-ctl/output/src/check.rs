@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
-use ipblock_api::types::{Action, Check, CheckRule, Reason, verdict};
+use ipblock_api::types::{
+    Action, BanEnd, Check, CheckBan, CheckEntry, CheckRule, Past, Reason, RuleOrigin, verdict,
+};
 use jiff::Timestamp;
 
 use super::{
+    number::counted,
+    table::{Cell, Column, Table},
     time::{clock, relative},
-    view::{Tone, View},
+    view::{Tone, View, visible},
 };
 
 /// Renders verdict, reason, and whether the kernel agrees, for each address.
@@ -44,7 +48,13 @@ fn paragraph(check: &Check, view: &View) -> String {
         view.paint(tone, &word)
     );
     let _ = writeln!(text, "  why     {}", why(check));
-    if let Some(prefix) = &check.banned_by {
+    entries(&mut text, &check.allow_entries);
+    for ban in &check.bans {
+        ban_lines(&mut text, ban, view);
+    }
+    // An older daemon names one ban alone.
+    let only = check.banned_by.as_ref().filter(|_| check.bans.is_empty());
+    if let Some(prefix) = only {
         let end = match check.banned_until {
             Some(until) => format!("ends {}", relative(view.now, until)),
             None => "never ends".to_owned(),
@@ -53,6 +63,10 @@ fn paragraph(check: &Check, view: &View) -> String {
     }
     for rule in &check.rules {
         let _ = writeln!(text, "  rule    {}", rule_line(check, rule, view));
+        rule_details(&mut text, rule, view);
+    }
+    for past in &check.past {
+        past_lines(&mut text, past, view);
     }
     let kernel = if check.kernel_agrees {
         "agrees".to_owned()
@@ -97,6 +111,158 @@ fn decisive(action: Action) -> String {
     }
 }
 
+/// Adds a line below the one that it explains.
+fn detail(text: &mut String, line: &str) {
+    let _ = writeln!(text, "            {line}");
+}
+
+fn entries(text: &mut String, entries: &[CheckEntry]) {
+    for entry in entries {
+        let mut line = match (&entry.list, &entry.source) {
+            (Some(list), Some(source)) => format!("in list {list}, from {source}"),
+            (Some(list), None) => format!("in list {list}"),
+            // Nothing to add to the line above.
+            (None, _) if entry.note.is_empty() => continue,
+            (None, _) => "its entry".to_owned(),
+        };
+        if !entry.note.is_empty() {
+            let _ = write!(line, ": {}", visible(&entry.note));
+        }
+        detail(text, &line);
+    }
+}
+
+fn rule_details(text: &mut String, rule: &CheckRule, view: &View) {
+    entries(text, &rule.entries);
+    entries(text, &rule.except_entries);
+    if !rule.note.is_empty() {
+        detail(text, &format!("note: {}", visible(&rule.note)));
+    }
+    if let Some(RuleOrigin {
+        revision,
+        time,
+        author,
+    }) = &rule.since
+    {
+        let when = relative(view.now, *time);
+        let author = visible(author);
+        detail(
+            text,
+            &format!("since revision {revision}, {when}, by {author}"),
+        );
+    }
+    if let Some(packets) = rule.packets {
+        detail(text, &counted_hits(packets, rule.last_hit, view));
+    }
+}
+
+fn counted_hits(packets: u64, last_hit: Option<Timestamp>, view: &View) -> String {
+    let packets = counted(packets, "packet", "packets");
+    match last_hit {
+        Some(last) => format!("{packets}, the last {}", relative(view.now, last)),
+        None => packets,
+    }
+}
+
+fn ban_lines(text: &mut String, ban: &CheckBan, view: &View) {
+    let end = match ban.until {
+        Some(until) => format!(
+            "until {} ({})",
+            clock(until, &view.time_zone),
+            relative(view.now, until)
+        ),
+        None => "permanent".to_owned(),
+    };
+    let _ = writeln!(text, "  ban     {} ({}), {end}", ban.prefix, ban.origin);
+    if !ban.reason.is_empty() {
+        detail(text, &format!("reason: {}", visible(&ban.reason)));
+    }
+    let when = relative(view.now, ban.time);
+    detail(text, &format!("since {when}, by {}", visible(&ban.author)));
+    if let Some(packets) = ban.packets {
+        detail(text, &counted_hits(packets, ban.last_hit, view));
+    }
+}
+
+fn past_lines(text: &mut String, past: &Past, view: &View) {
+    let Past::Ban(ban) = past;
+    let how = match (ban.how, &ban.by) {
+        (BanEnd::Expired, _) => "its time was over".to_owned(),
+        (BanEnd::Unbanned, Some(by)) => format!("unbanned by {}", visible(by)),
+        (BanEnd::Unbanned, None) => "unbanned".to_owned(),
+    };
+    let ended = relative(view.now, ban.ended);
+    let _ = writeln!(
+        text,
+        "  past    ban {} ({}), ended {ended}",
+        ban.prefix, ban.origin
+    );
+    if !ban.reason.is_empty() {
+        detail(text, &format!("reason: {}", visible(&ban.reason)));
+    }
+    let when = relative(view.now, ban.since);
+    detail(text, &format!("since {when}, by {}", visible(&ban.author)));
+    detail(text, &how);
+}
+
+/// Renders a line for each answer, for many addresses. Only the first part of a
+/// stream has titles and the note about `panic-off`.
+#[must_use]
+pub fn render_lines(checks: &[Check], is_first: bool, view: &View) -> String {
+    let off = checks.iter().find_map(|check| check.panic_off_until);
+    let off = off
+        .filter(|_| is_first)
+        .map(|until| called_off(until, view));
+    let titles = ["ADDRESS", "ZONE", "VERDICT", "WHY", "BY", "UNTIL"];
+    let titles = titles.map(|title| Column::left(if is_first { title } else { "" }));
+    let mut table = Table::new(&titles);
+    for check in checks {
+        let (by, until) = decided_by(check);
+        let verdict = verdict::word(check.verdict);
+        let tone = match check.verdict {
+            Some(action) => action.into(),
+            None => Tone::Good,
+        };
+        let why = if check.kernel_agrees {
+            check.reason.as_str()
+        } else {
+            "kernel DISAGREES"
+        };
+        table.row(vec![
+            check.address.as_str().into(),
+            check.zone.as_str().into(),
+            Cell::toned(verdict, tone),
+            why.into(),
+            by.into(),
+            until
+                .map_or("-".to_owned(), |until| clock(until, &view.time_zone))
+                .into(),
+        ]);
+    }
+    off.unwrap_or_default() + &table.render(view)
+}
+
+/// Returns what decides, and its end.
+fn decided_by(check: &Check) -> (String, Option<Timestamp>) {
+    match check.reason {
+        Reason::Ban => {
+            let by = check.banned_by.clone().unwrap_or_default();
+            let owner = check.bans.first().map(|ban| format!(" ({})", ban.origin));
+            (by + &owner.unwrap_or_default(), check.banned_until)
+        }
+        Reason::Allow => (check.allowed_by.clone().unwrap_or_default(), None),
+        Reason::Rule => {
+            let rules = check.rules.iter();
+            let mut rules = rules.filter(|rule| rule.excepted_by.is_none());
+            let rule = rules.find(|rule| Some(rule.action) == check.verdict);
+            rule.map_or(("-".to_owned(), None), |rule| {
+                (format!("{}: {}", rule.name, rule.matched), rule.expires)
+            })
+        }
+        Reason::Default => ("-".to_owned(), None),
+    }
+}
+
 fn rule_line(check: &Check, rule: &CheckRule, view: &View) -> String {
     let action = view.paint(rule.action.into(), rule.action.as_str());
     let mut line = format!("{} ({action})", rule.name);
@@ -131,6 +297,23 @@ mod tests {
     #[test]
     fn every_reason_reads_as_a_paragraph() {
         insta::assert_snapshot!(render(&samples::checks(), &samples::view()));
+    }
+
+    #[test]
+    fn all_that_is_known_reads_well_at_80_columns() {
+        let text = render(&[samples::dossier()], &samples::view());
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+        insta::assert_json_snapshot!(samples::dossier());
+    }
+
+    #[test]
+    fn many_addresses_are_a_line_each() {
+        let mut checks = samples::checks();
+        checks.push(samples::dossier());
+        insta::assert_snapshot!(render_lines(&checks, true, &samples::view()));
+        let untitled = render_lines(&checks, false, &samples::view());
+        assert_eq!(untitled.lines().count(), checks.len());
     }
 
     #[test]

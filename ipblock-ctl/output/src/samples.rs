@@ -4,10 +4,11 @@ mod addresses;
 mod alerts;
 
 use ipblock_api::types::{
-    Action, AddressChange, AlertStatus, AskedMode, Check, CheckRule, Conversion, Count, Counters,
-    DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState, InterfaceState,
-    InterfaceStatus, MalformedPolicy, Mode, Reason, RuleChange, RuleChangeKind, RuleCount,
-    RuleInfo, StagedEditInfo, Status, Totals, ZoneInfo, ZoneStatus,
+    Action, AddressChange, AlertStatus, AskedMode, BanEnd, Check, CheckBan, CheckEntry, CheckRule,
+    Conversion, Count, Counters, DefaultVerdict, Deployed, Diff, Entries, EntryChange, EntryState,
+    InterfaceState, InterfaceStatus, MalformedPolicy, Mode, Origin, Past, PastBan, Reason,
+    RuleChange, RuleChangeKind, RuleCount, RuleInfo, RuleOrigin, StagedEditInfo, Status, Totals,
+    ZoneInfo, ZoneStatus,
 };
 use jiff::{Timestamp, ToSpan as _};
 
@@ -320,6 +321,12 @@ pub(super) fn checks() -> Vec<Check> {
         matched: matched.to_owned(),
         excepted_by: excepted_by.map(str::to_owned),
         expires: None,
+        note: String::new(),
+        since: None,
+        entries: Vec::new(),
+        except_entries: Vec::new(),
+        packets: None,
+        last_hit: None,
     };
     let check = |address: &str, verdict, reason, rules| Check {
         address: address.to_owned(),
@@ -328,6 +335,7 @@ pub(super) fn checks() -> Vec<Check> {
         reason,
         rules,
         allowed_by: None,
+        allow_entries: Vec::new(),
         banned_by: None,
         banned_until: None,
         bans: Vec::new(),
@@ -367,6 +375,69 @@ pub(super) fn checks() -> Vec<Check> {
     let mut default = check("2001:db8::1", None, Reason::Default, Vec::new());
     default.kernel_agrees = false;
     vec![block, allowed, warn, banned, default]
+}
+
+/// An answer with all that can be known.
+pub(super) fn dossier() -> Check {
+    let mut check = checks().remove(0);
+    if let Some(rule) = check.rules.first_mut() {
+        rule.note = "as reported by the NOC".to_owned();
+        rule.since = Some(RuleOrigin {
+            revision: 7,
+            time: now() - 72.hours(),
+            author: "uid 1000 (ada)".to_owned(),
+        });
+        rule.entries = vec![CheckEntry {
+            list: Some("spamhaus-drop".to_owned()),
+            note: "SBL123456".to_owned(),
+            source: Some("file spamhaus/drop.txt".to_owned()),
+        }];
+        rule.packets = Some(12_345);
+        rule.last_hit = Some(now() - 3.seconds());
+    }
+    if let Some(rule) = check.rules.last_mut() {
+        rule.except_entries = vec![CheckEntry {
+            list: None,
+            note: "partner, until the move".to_owned(),
+            source: None,
+        }];
+    }
+    check.reason = Reason::Ban;
+    check.banned_by = Some("192.0.2.0/25".to_owned());
+    check.banned_until = Some(now() + 2.hours());
+    check.bans = vec![
+        CheckBan {
+            prefix: "192.0.2.0/25".to_owned(),
+            origin: Origin::default(),
+            reason: "ssh scan, 4000 attempts in an hour".to_owned(),
+            author: "uid 1000 (ada)".to_owned(),
+            time: now() - 3.hours(),
+            until: Some(now() + 2.hours()),
+            packets: Some(4_321),
+            last_hit: Some(now() - 3.seconds()),
+        },
+        CheckBan {
+            prefix: "192.0.2.7/32".to_owned(),
+            origin: "crowdsec".parse().expect("an origin"),
+            reason: String::new(),
+            author: "uid 0 (root)".to_owned(),
+            time: now() - 1.hours(),
+            until: Some(now() + 1.hours()),
+            packets: Some(0),
+            last_hit: None,
+        },
+    ];
+    check.past = vec![Past::Ban(PastBan {
+        prefix: "192.0.2.7/32".to_owned(),
+        origin: "fail2ban/sshd".parse().expect("an origin"),
+        reason: "4 failures".to_owned(),
+        author: "uid 0 (root)".to_owned(),
+        since: now() - 50.hours(),
+        ended: now() - 26.hours(),
+        how: BanEnd::Unbanned,
+        by: Some("uid 1000 (ada)".to_owned()),
+    })];
+    check
 }
 
 pub(super) fn conversions() -> Vec<Conversion> {

@@ -1,5 +1,6 @@
 //! Revisions: rulesets that were deployed or are being deployed.
 
+use ipblock_policy::RuleId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction};
 
@@ -164,6 +165,19 @@ impl Store {
                 connection,
                 "state NOT IN ('prepared', 'superseded', 'rolled-back')",
                 [],
+            )
+        })
+    }
+
+    /// Returns the first of the kept revisions that has this rule.
+    pub fn first_revision_with(&self, rule: RuleId) -> Result<Option<Revision>, StoreError> {
+        self.read(|connection| {
+            one(
+                connection,
+                "number = (
+                     SELECT min(number) FROM ruleset_rule JOIN revision USING (ruleset)
+                     WHERE rule = ?1 AND state <> 'prepared')",
+                [Stored(rule)],
             )
         })
     }

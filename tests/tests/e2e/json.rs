@@ -241,24 +241,29 @@ fn check_and_convert_have_the_documented_fields() -> anyhow::Result<()> {
     for address in ["203.0.113.9", "203.0.113.8", "198.51.100.0/24"] {
         answers.push(scene.daemon.ctl_json(["check", address])?[0].take());
     }
-    let abuse = |excepted_by: Value| {
-        json!({
-            "name": "abuse", "action": "block", "matched": "203.0.113.0/24",
-            "excepted_by": excepted_by,
-        })
-    };
+    let entry = json!([{"list": null, "note": "", "source": null}]);
+    let since = json!({"revision": 1, "time": null, "author": "uid 0 (root)"});
+    let abuse = json!({
+        "name": "abuse", "action": "block", "matched": "203.0.113.0/24", "excepted_by": null,
+        "note": "ticket 42", "since": since, "entries": entry, "packets": 2,
+        "last_hit": null,
+    });
+    let mut spared = abuse.clone();
+    spared["excepted_by"] = json!("203.0.113.9/32");
+    spared["except_entries"] = entry.clone();
     let watch = json!({
         "name": "watch", "action": "warn", "matched": "203.0.113.0/26", "excepted_by": null,
-        "expires": "2099-01-01T00:00:00Z",
+        "expires": "2099-01-01T00:00:00Z", "since": since, "entries": entry, "packets": 2,
+        "last_hit": null,
     });
     let expected = json!([
         {
             "address": "203.0.113.9", "zone": "default", "verdict": "warn", "reason": "rule",
-            "rules": [abuse(json!("203.0.113.9/32")), watch], "kernel_agrees": true,
+            "rules": [spared, watch], "kernel_agrees": true,
         },
         {
             "address": "203.0.113.8", "zone": "default", "verdict": "pass", "reason": "allow",
-            "rules": [abuse(Value::Null), watch], "allowed_by": "203.0.113.8/32",
+            "rules": [abuse, watch], "allowed_by": "203.0.113.8/32", "allow_entries": entry,
             "kernel_agrees": true,
         },
         {
@@ -266,6 +271,13 @@ fn check_and_convert_have_the_documented_fields() -> anyhow::Result<()> {
             "reason": "default", "rules": [], "kernel_agrees": true,
         },
     ]);
+    for answer in &mut answers {
+        for rule in answer["rules"].as_array_mut().into_iter().flatten() {
+            for time in ["/last_hit", "/since/time"] {
+                take(rule, time);
+            }
+        }
+    }
     assert_eq!(Value::from(answers), expected);
 
     let converted = scene

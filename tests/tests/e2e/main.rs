@@ -34,6 +34,7 @@ mod countries;
 mod deploys;
 mod diagnostics;
 mod doctor;
+mod dossier;
 mod exchange;
 mod expiry;
 mod faults;

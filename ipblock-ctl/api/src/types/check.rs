@@ -32,6 +32,10 @@ pub struct Check {
     /// The allow entry that contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_by: Option<String>,
+    /// Where that entry is: in allow lists themselves or in lists that they use. As
+    /// [`Check::past`], absent from long answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_entries: Vec<CheckEntry>,
     /// The covering ban that ends last, even if an allow list lets the address pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banned_by: Option<String>,
@@ -67,6 +71,46 @@ pub struct CheckRule {
     /// When the rule ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// Free text. This field and all below are absent from answers without [`Check::past`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// The first known revision with the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<RuleOrigin>,
+    /// Where `matched` is: in the rule itself or in lists that it uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<CheckEntry>,
+    /// Where `excepted_by` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except_entries: Vec<CheckEntry>,
+    /// Packets that the whole rule has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<u64>,
+    /// When the rule last matched a packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hit: Option<Timestamp>,
+}
+
+/// An entry that contains a checked address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckEntry {
+    /// The named list; null if the entry is in the rule or the allow list itself.
+    pub list: Option<String>,
+    /// The entry's note.
+    pub note: String,
+    /// Where the list's content comes from, such as `file drop.txt`; null if it is kept by hand.
+    pub source: Option<String>,
+}
+
+/// The first revision with a rule, of those that are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleOrigin {
+    /// Its number.
+    pub revision: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// Who deployed it.
+    pub author: String,
 }
 
 /// A ban in a [`Check`].
@@ -84,6 +128,12 @@ pub struct CheckBan {
     pub time: Timestamp,
     /// The end; null if it is permanent.
     pub until: Option<Timestamp>,
+    /// What the bans of its prefix have dropped; null if they have no counter.
+    #[serde(default)]
+    pub packets: Option<u64>,
+    /// When the last packet was dropped; null if there was none.
+    #[serde(default)]
+    pub last_hit: Option<Timestamp>,
 }
 
 /// Something in a [`Check`] that has ended.

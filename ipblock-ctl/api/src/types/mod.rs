@@ -28,7 +28,9 @@ pub use changes::{
     EditRequest, EntryChange, Restored, RestoredBans, RuleChange, RuleChangeKind, Staged,
     StagedEditInfo,
 };
-pub use check::{BanEnd, Check, CheckBan, CheckRequest, CheckRule, Past, PastBan};
+pub use check::{
+    BanEnd, Check, CheckBan, CheckEntry, CheckRequest, CheckRule, Past, PastBan, RuleOrigin,
+};
 pub use history::{
     AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
 };

@@ -24,13 +24,18 @@ impl LiveBans {
         let bans = around.flat_map(|(at, owners)| owners.iter().map(move |ban| (at, ban)));
         let mut bans: Vec<_> = bans.filter(|(_, ban)| now.boot_ns < ban.deadline).collect();
         bans.sort_by_key(|(_, ban)| Reverse(ban.deadline));
-        let shown = bans.into_iter().map(|(at, ban)| CheckBan {
-            prefix: at.to_string(),
-            origin: ban.info.origin.clone(),
-            reason: ban.info.reason.clone(),
-            author: ban.info.author.to_string(),
-            time: to_millisecond(ban.info.time),
-            until: until(&ban.info, now),
+        let shown = bans.into_iter().map(|(at, ban)| {
+            let counts = self.counts(at, now);
+            CheckBan {
+                prefix: at.to_string(),
+                origin: ban.info.origin.clone(),
+                reason: ban.info.reason.clone(),
+                author: ban.info.author.to_string(),
+                time: to_millisecond(ban.info.time),
+                until: until(&ban.info, now),
+                packets: counts.map(|counts| counts.packets),
+                last_hit: counts.and_then(|counts| counts.last_hit),
+            }
         });
         shown.collect()
     }

@@ -16,7 +16,7 @@ use ipblock_datapath::clock::Now;
 use ipblock_policy::{At, Ruleset, ZoneName, explain::Explainer, text::counted};
 use ipnet::IpNet;
 
-use super::answer;
+use super::{answer, dossier::Dossier};
 use crate::{
     addresses::prefixes,
     answers::{Refusal, Sink},
@@ -29,7 +29,8 @@ use crate::{
 const MAX_PARTS: usize = 256;
 /// Maximum of addresses in one request, and of its answers.
 const MAX_QUESTIONS: usize = 100_000;
-/// Maximum of answers that say what ended: each one searches the store.
+/// Maximum of answers that say what ended, and all that is known of what matched: each one searches
+/// the store and the lists.
 const MAX_WITH_PAST: usize = 100;
 /// Maximum of rules in all answers to one request: about 150 MB of JSON.
 const MAX_LISTED: usize = 1_000_000;
@@ -43,7 +44,7 @@ const PREFIX_ROOM: usize = 20;
 pub(super) struct Inquiry {
     /// Parts with one verdict each, by zone.
     parts: Vec<(ZoneName, Vec<IpNet>)>,
-    /// Whether the answers say what ended.
+    /// Whether the answers say what ended, and all that is known of what matched.
     with_past: bool,
 }
 
@@ -108,7 +109,7 @@ impl Inquiry {
         Ok(Self { parts, with_past })
     }
 
-    /// Leaves out what ended.
+    /// Leaves out what ended, and what is only of interest to people.
     pub(super) fn without_past(self) -> Self {
         Self {
             with_past: false,
@@ -164,6 +165,8 @@ impl Service {
             now,
         } = standing;
         let explainer = Explainer::about(deployed, name, now.wall, page.iter().copied());
+        let dossier = with_past.then(|| Dossier::open(self, deployed, name));
+        let dossier = dossier.transpose()?;
         for (done, part) in page.iter().enumerate() {
             let in_force = self.read().generations.of_zone(name).map(Arc::downgrade);
             let is_same = in_force.is_some_and(|in_force| in_force.ptr_eq(zone));
@@ -172,7 +175,8 @@ impl Service {
             };
             let mut checked = answer(&explainer, name, &live, *part, now)?;
             self.ask_bans(&mut checked, &self.bans(), &live, *part, now)?;
-            if with_past {
+            if let Some(dossier) = &dossier {
+                dossier.complete(&mut checked)?;
                 checked.past = self.past_bans(*part, now)?;
             }
             checked.panic_off_until = self.called_off_until(now);
@@ -306,7 +310,8 @@ mod tests {
             limit("a check"),
             format!(
                 "{MAX_QUESTIONS} answers, {MAX_PARTS} parts of one prefix, and {MAX_LISTED} rules that \
-                 all answers list together; what ended for at most {MAX_WITH_PAST} answers"
+                 all answers list together; what ended, and notes, lists, authors and hits of rules, \
+                 for at most {MAX_WITH_PAST} answers"
             )
         );
     }
