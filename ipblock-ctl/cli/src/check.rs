@@ -14,6 +14,7 @@ use super::{
     arguments::{Addresses, addresses_or_input, each},
     error::{CliError, DROPPED, OK},
     extracted::TextArgs,
+    line_reader::from_input,
     lines::{self, How},
     session::Session,
 };
@@ -60,7 +61,7 @@ pub(crate) async fn run(args: CheckArgs, session: &mut Session<'_>) -> Result<u8
     let code = |drops: bool| {
         if args.exit_code && drops { DROPPED } else { OK }
     };
-    if lines::from_input(&request.addresses)? {
+    if from_input(&request.addresses)? {
         let ask = async |client: &Client, addresses| {
             let part = CheckRequest {
                 addresses,
