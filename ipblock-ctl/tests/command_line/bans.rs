@@ -68,7 +68,6 @@ fn what_is_not_an_address_is_explained_with_what_may_be_meant() {
             "quotes around a text of several words",
         ),
         ("unban 192.0.2.1 2h", "ban ADDRESS --for 2h --shorten"),
-        ("check -", "standard input is not read here"),
         (
             "ban DE --for 1h",
             "names of hosts and countries are not resolved",
