@@ -144,6 +144,7 @@ impl Daemon {
             .env_remove("IPBLOCK_SOCKET")
             .env_remove("SSH_CONNECTION")
             .env_remove("SSH_CLIENT")
+            .env_remove("SUDO_USER")
             .env("IPBLOCK_SSH_PEER", "none")
             .env("NO_COLOR", "1")
             .stdin(Stdio::piped())

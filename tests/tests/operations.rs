@@ -179,7 +179,7 @@ impl Stage {
             .env("TMPDIR", self.props.path())
             .env("TZ", "UTC")
             // The page shows the output on a terminal.
-            .env("COLUMNS", "80")
+            .env("IPBLOCK_COLUMNS", "80")
             .env("LC_ALL", "C.UTF-8")
             .env_remove("SSH_CLIENT")
             .env_remove("IPBLOCK_SSH_PEER")

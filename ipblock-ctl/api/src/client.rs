@@ -23,10 +23,10 @@ use super::{
     types::{
         AlertQuery, Alerts, AllowInfo, Applied, ApplyRequest, AttachRequest, Attached, AuditInfo,
         AuditQuery, BanInfo, BanRequest, Banned, BansQuery, Check, CheckRequest, Confirmed,
-        Counters, DeployRequest, Deployed, DetachQuery, Diff, DiscardQuery, EditRequest,
-        ExceptionInfo, HistoryEntry, ListContent, ListInfo, RestoreQuery, RollbackRequest,
-        RuleInfo, RuleText, RulesQuery, RulesetQuery, RulesetText, Staged, Status, TopInfo,
-        TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
+        Counters, DeployRequest, Deployed, DetachQuery, Diff, DiffQuery, DiscardQuery, EditRequest,
+        ExceptionInfo, HistoryEntry, ListContent, ListInfo, ListQuery, ReloadRequest, Reloaded,
+        RestoreQuery, RevisionInfo, RollbackRequest, RuleInfo, RuleText, RulesQuery, RulesetQuery,
+        RulesetText, Staged, Status, TopInfo, TopQuery, UnbanRequest, Unbanned, Which, ZoneInfo,
     },
 };
 
@@ -41,6 +41,7 @@ const TO_CONNECT: Duration = Duration::from_secs(5);
 pub struct Client {
     socket: PathBuf,
     ssh_peers: Vec<IpAddr>,
+    sudo_user: Option<String>,
     /// The timeout to connect.
     to_connect: Duration,
 }
@@ -52,6 +53,7 @@ impl Client {
         Self {
             socket,
             ssh_peers: Vec::new(),
+            sudo_user: None,
             to_connect: TO_CONNECT,
         }
     }
@@ -60,6 +62,13 @@ impl Client {
     #[must_use]
     pub fn with_ssh_peers(mut self, ssh_peers: Vec<IpAddr>) -> Self {
         self.ssh_peers = ssh_peers;
+        self
+    }
+
+    /// Sends the user who called sudo with every request.
+    #[must_use]
+    pub fn with_sudo_user(mut self, sudo_user: Option<String>) -> Self {
+        self.sudo_user = sudo_user;
         self
     }
 
@@ -154,8 +163,17 @@ impl Client {
     }
 
     /// [`Route::List`].
-    pub async fn list(&self, name: &str) -> Result<ListContent, ClientError> {
-        self.call(Target::named(Route::List, name)).await
+    pub async fn list(&self, name: &str, query: &ListQuery) -> Result<ListContent, ClientError> {
+        self.call(Target::named(Route::List, name).with(query)?)
+            .await
+    }
+
+    /// [`Route::ReloadLists`].
+    pub async fn reload_lists(
+        &self,
+        request: &ReloadRequest,
+    ) -> Result<Vec<Reloaded>, ClientError> {
+        self.call_with(Route::ReloadLists, request).await
     }
 
     /// [`Route::AcceptList`].
@@ -170,19 +188,13 @@ impl Client {
     }
 
     /// [`Route::Discard`].
-    pub async fn discard(&self) -> Result<Staged, ClientError> {
-        self.call(Route::Discard).await
-    }
-
-    /// [`Route::Discard`] with `own`.
-    pub async fn discard_own(&self, own: u64) -> Result<Staged, ClientError> {
-        let query = DiscardQuery { own: Some(own) };
-        self.call(Target::from(Route::Discard).with(&query)?).await
+    pub async fn discard(&self, query: &DiscardQuery) -> Result<Staged, ClientError> {
+        self.call(Target::from(Route::Discard).with(query)?).await
     }
 
     /// [`Route::Diff`].
-    pub async fn diff(&self) -> Result<Diff, ClientError> {
-        self.call(Route::Diff).await
+    pub async fn diff(&self, query: DiffQuery) -> Result<Diff, ClientError> {
+        self.call(Target::from(Route::Diff).with(&query)?).await
     }
 
     /// [`Route::Deploy`].
@@ -203,6 +215,12 @@ impl Client {
     /// [`Route::History`].
     pub async fn history(&self) -> Result<Vec<HistoryEntry>, ClientError> {
         self.call(Route::History).await
+    }
+
+    /// [`Route::Revision`].
+    pub async fn revision(&self, number: u64) -> Result<RevisionInfo, ClientError> {
+        self.call(Target::named(Route::Revision, &number.to_string()))
+            .await
     }
 
     /// [`Route::Rollback`].

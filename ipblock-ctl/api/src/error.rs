@@ -19,6 +19,9 @@ pub struct ApiError {
     /// The field of the request that allows it, if nothing else prevents it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
+    /// With `needs` `all`: the number of staged edits that were judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<u64>,
 }
 
 /// A field of a request that allows what is refused.
@@ -27,6 +30,8 @@ pub struct ApiError {
 pub enum Needs {
     /// `wide`: one percent of an address family or more is newly dropped.
     Wide,
+    /// `all`: staged edits of others would be deployed, too.
+    All,
 }
 
 impl<E: Classified> From<E> for ApiError {
@@ -49,6 +54,7 @@ impl ApiError {
             message: error.to_string(),
             hint: error.hint(),
             needs: None,
+            staged: None,
         }
     }
 
@@ -59,6 +65,7 @@ impl ApiError {
             message: message.into(),
             hint: None,
             needs: None,
+            staged: None,
         }
     }
 

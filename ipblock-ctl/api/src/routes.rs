@@ -118,6 +118,7 @@ routes! {
     Lists      Get    "/v1/lists"               View   LOOK   Whole;
     List       Get    "/v1/lists/{name}"        View   LOOK   Whole;
     AcceptList Post   "/v1/lists/{name}/accept" Change CHANGE Whole;
+    ReloadLists Post  "/v1/reload"              Change CHANGE Whole;
     Stage      Post   "/v1/staged/edits"        Change CHANGE Whole;
     Discard    Delete "/v1/staged"              Change CHANGE Whole;
     Diff       Get    "/v1/diff"                View   LOOK   Whole;
@@ -125,6 +126,7 @@ routes! {
     Confirm    Post   "/v1/confirm"             Change CHANGE Whole;
     Apply      Post   "/v1/apply"               Change CHANGE Whole;
     History    Get    "/v1/history"             View   LOOK   Whole;
+    Revision   Get    "/v1/history/{name}"      View   LOOK   Whole;
     Rollback   Post   "/v1/rollback"            Change CHANGE Whole;
     Audit      Get    "/v1/audit"               View   LOOK   Whole;
     Backup     Get    "/v1/backup"              Change CHANGE Whole;

@@ -55,7 +55,7 @@ pub(crate) struct AlertsArgs {
     #[arg(long, value_name = "A", value_parser = address)]
     source: Option<String>,
     /// Show at most N of the newest alerts [default: 1000; 10 with --follow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LIMIT.into()))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LIMIT.into()))]
     limit: Option<u32>,
     /// Go on with new ones as they come, until Ctrl-C
     #[arg(long, short)]

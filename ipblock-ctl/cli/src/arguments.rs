@@ -63,7 +63,7 @@ pub(crate) struct DeployFlags {
     /// Kept with the revision
     #[arg(long, value_name = "TEXT")]
     pub(crate) comment: Option<String>,
-    /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
+    /// Roll back automatically unless `ipblock-ctl confirm` follows within this time: 60s, 5m
     #[arg(
         long,
         value_name = "DURATION",
@@ -86,12 +86,14 @@ impl From<DeployFlags> for DeployRequest {
             confirm_within: flags.confirm_within,
             force: flags.force,
             wide: flags.wide,
+            ..Self::default()
         }
     }
 }
 
 /// What every command that stages takes.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct StageArgs {
     /// Deploy at once, together with all that is staged already
     #[arg(long, group = "in_force", help_heading = "Staging")]
@@ -104,7 +106,7 @@ pub(crate) struct StageArgs {
         help_heading = "Staging"
     )]
     pub(crate) comment: Option<String>,
-    /// Go back by itself unless `ipblock-ctl confirm` follows within this time: 60s, 5m
+    /// Roll back automatically unless `ipblock-ctl confirm` follows within this time: 60s, 5m
     #[arg(
         long,
         value_name = "DURATION",
@@ -117,6 +119,9 @@ pub(crate) struct StageArgs {
     /// Allow what newly drops 1 % of an address family or more; no other guard
     #[arg(long, requires = "in_force", help_heading = "Staging")]
     pub(crate) wide: bool,
+    /// Deploy what others staged, too; on a terminal without it, the command asks
+    #[arg(long, requires = "deploy", help_heading = "Staging")]
+    pub(crate) with_others: bool,
     /// Allow whatever is refused for safety, such as blocking 0.0.0.0/0
     #[arg(long, help_heading = "Staging")]
     pub(crate) force: bool,

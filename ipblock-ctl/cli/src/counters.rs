@@ -7,7 +7,6 @@ use ipblock_api::types::Counters;
 use ipblock_output::{
     View,
     counters::{Earlier, render, render_rates},
-    number::counted,
     stream::terminal_size,
     time::{clock, span},
 };
@@ -17,6 +16,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    block::print_block,
     error::{CliError, OK},
     outage::{Outage, is_passing},
     session::Session,
@@ -56,7 +56,7 @@ struct Reading<'a> {
     counters: &'a Counters,
 }
 
-fn parse_interval(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_interval(text: &str) -> Result<u64, String> {
     duration::whole_seconds(text).map_err(|error| error.to_string())
 }
 
@@ -126,56 +126,6 @@ fn print(
         span(interval),
         render_rates(counters, earlier, &view)
     );
-    let Some((_, height)) = size else {
-        let gap = if earlier.is_some() { "\n" } else { "" };
-        output.raw(format!("{gap}{block}").as_bytes())?;
-        output.flush()?;
-        return Ok(0);
-    };
-    let (block, rows) = fitting(&block, height);
-    output.raw(in_place(&block, rows_above).as_bytes())?;
-    output.flush()?;
-    Ok(rows)
-}
-
-/// Returns the rows of `block` that fit above the cursor of a terminal with this height, and their
-/// number.
-fn fitting(block: &str, height: usize) -> (String, usize) {
-    let rows = block.lines().count();
-    let room = height.saturating_sub(1).max(1);
-    if rows <= room {
-        return (block.to_owned(), rows);
-    }
-    let left_out = rows - (room - 1);
-    let shown = block.lines().take(room - 1).map(|line| format!("{line}\n"));
-    let more = counted(left_out, "more line", "more lines");
-    let more = format!("({more}: `ipblock-ctl counters` shows all)\n");
-    (shown.chain([more]).collect(), room)
-}
-
-/// Returns the output for a terminal: moves back over the rows of the last block and replaces them.
-/// Line wrap is off meanwhile, so that each line takes one row.
-fn in_place(block: &str, rows_above: usize) -> String {
-    let back = match rows_above {
-        0 => String::new(),
-        rows => format!("\x1b[{rows}A"),
-    };
-    format!("\r{back}\x1b[J\x1b[?7l{block}\x1b[?7h")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_that_is_too_high_is_cut_and_says_so() {
-        assert_eq!(fitting("a\nb\n", 3), ("a\nb\n".to_owned(), 2));
-        let (shown, rows) = fitting("a\nb\nc\nd\n", 4);
-        assert_eq!(
-            shown,
-            "a\nb\n(2 more lines: `ipblock-ctl counters` shows all)\n"
-        );
-        assert_eq!(rows, 3);
-        assert_eq!(fitting("a\nb\n", 0).1, 1);
-    }
+    let above = earlier.map(|_| rows_above);
+    Ok(print_block(&block, "ipblock-ctl counters", above, output)?)
 }

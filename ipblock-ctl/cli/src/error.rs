@@ -126,7 +126,7 @@ impl Hinted for CliError {
             Self::Client(error) => error.hint(),
             Self::NotDeployed { source, taken_back } => {
                 let staged = if *taken_back {
-                    "nothing stays staged: give the whole command again to try again"
+                    "nothing of it stays staged: give the whole command again to try again"
                 } else {
                     "the edits stay staged: `ipblock-ctl deploy` tries again, \
                      `ipblock-ctl discard` forgets all that is staged"

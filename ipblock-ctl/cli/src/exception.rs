@@ -91,7 +91,7 @@ pub(crate) struct EditArgs {
     stage: StageArgs,
 }
 
-/// Stage that a rule spares addresses no longer
+/// Stage the removal of exceptions from a rule
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// The rule

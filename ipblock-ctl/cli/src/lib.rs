@@ -6,6 +6,7 @@
 
 mod alerts;
 mod allow;
+mod ancestors;
 mod apply;
 mod arguments;
 mod attach;
@@ -13,6 +14,7 @@ mod backup;
 mod ban;
 mod ban_filter;
 mod bans;
+mod block;
 mod bpffs;
 mod capped;
 mod check;
@@ -50,6 +52,7 @@ mod sort;
 mod ssh_peer;
 mod stage;
 mod status;
+mod sudo_user;
 mod synonyms;
 mod top;
 mod unban;
@@ -80,12 +83,12 @@ Exit codes:
   3  conflict, or refused for safety
   4  the daemon cannot be reached
   5  not permitted
-  6  `apply --dry-run` would change something
+  6  a dry run or `diff --exit-code` found a difference
   10 `check --exit-code`: an address is dropped
 
 Environment:
   IPBLOCK_SOCKET    the daemon's socket
-  COLUMNS           the width of tables where standard output is not a
+  IPBLOCK_COLUMNS   the width of tables where standard output is not a
                     terminal; without it every column is printed, uncut
   IPBLOCK_BPFFS     the bpffs under which the daemon pins, for `panic-off`
                     and `doctor`
@@ -151,7 +154,7 @@ enum Command {
     Status,
     Attach(attach::AttachArgs),
     Detach(attach::DetachArgs),
-    /// List, show or set zones
+    /// List, show, set or remove zones
     #[command(subcommand)]
     Zone(zone::ZoneCommand),
     /// Add, list, show, edit, remove or promote rules
@@ -166,16 +169,14 @@ enum Command {
     Ban(ban::BanArgs),
     Unban(unban::UnbanArgs),
     Bans(bans::BansArgs),
-    /// List, show, add to, remove or set named address lists
+    /// List, show, add to, remove, set or reload named address lists
     #[command(subcommand)]
     List(list::ListCommand),
-    /// Show what a deploy would change
-    Diff,
+    Diff(diff::DiffArgs),
     Deploy(deploy::DeployArgs),
     /// Keep a revision that was deployed with --confirm-within
     Confirm,
-    /// Forget what is staged
-    Discard,
+    Discard(deploy::DiscardArgs),
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
     Audit(history::AuditArgs),
@@ -257,7 +258,9 @@ fn run(cli: Cli, output: &mut Output) -> Result<u8, CliError> {
         .build()
         .map_err(|source| CliError::Runtime { source })?;
     let mut session = Session {
-        client: Client::new(cli.global.socket).with_ssh_peers(ssh_peer::ssh_peers()?),
+        client: Client::new(cli.global.socket)
+            .with_ssh_peers(ssh_peer::ssh_peers()?)
+            .with_sudo_user(sudo_user::sudo_user()),
         output,
     };
     runtime.block_on(dispatch(cli.command, &mut session))
@@ -276,10 +279,10 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
         Command::Ban(args) => ban::run(args, session).await,
         Command::Unban(args) => unban::run(args, session).await,
         Command::Bans(args) => bans::run(args, session).await,
-        Command::Diff => diff::run(session).await,
+        Command::Diff(args) => diff::run(&args, session).await,
         Command::Deploy(args) => deploy::run(args, session).await,
         Command::Confirm => deploy::confirm(session).await,
-        Command::Discard => deploy::discard(session).await,
+        Command::Discard(args) => deploy::discard(args, session).await,
         Command::History(args) => history::history(&args, session).await,
         Command::Rollback(args) => history::rollback(&args, session).await,
         Command::Audit(args) => history::audit(&args, session).await,
@@ -302,9 +305,9 @@ async fn dispatch(command: Command, session: &mut Session<'_>) -> Result<u8, Cli
     }
 }
 
-/// Returns the width from `COLUMNS`. Shells do not export it, so only a user sets it.
+/// Returns the width that the operator asks for where standard output is not a terminal.
 fn asked_width() -> Option<usize> {
-    std::env::var("COLUMNS").ok()?.parse().ok()
+    std::env::var("IPBLOCK_COLUMNS").ok()?.parse().ok()
 }
 
 fn standard_output(global: &Global) -> Output {
@@ -317,6 +320,7 @@ fn standard_output(global: &Global) -> Output {
     let width = match terminal_size::terminal_size_of(std::io::stdout()) {
         Some((width, _)) => usize::from(width.0).max(DEFAULT_WIDTH),
         None if std::io::stdout().is_terminal() => DEFAULT_WIDTH,
+        // Every column, uncut. Not by `COLUMNS`, which some environments export.
         None => asked_width().map_or(WHOLE, |width| width.max(DEFAULT_WIDTH)),
     };
     let view = View {

@@ -1,17 +1,20 @@
 //! `list list`, `list show`, `list add`, `list remove`, `list set`,
-//! `list accept`.
+//! `list reload`, `list accept`.
 
-use std::cmp::Reverse;
+use std::{
+    cmp::Reverse,
+    io::{self, IsTerminal as _},
+};
 
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum};
-use ipblock_api::types::ListInfo;
-use ipblock_output::lists::{render_content, render_list};
+use ipblock_api::types::{ListInfo, ListQuery, ReloadRequest};
+use ipblock_output::lists::{render_content, render_list, render_reloaded};
 use ipblock_policy::{ListName, NameError, SourceKind, SourceText, edit::Edit};
 
 use super::{
-    arguments::{Addresses, StageArgs, addresses, addresses_or_input, each},
+    arguments::{Addresses, StageArgs, address, addresses, addresses_or_input, each},
     deploy::{DEPLOYING, show_deployed},
-    error::{CliError, OK},
+    error::{CliError, FAILED, OK},
     gather::each_or_input,
     intake::IntakeArgs,
     session::Session,
@@ -19,20 +22,19 @@ use super::{
     stage::stage,
 };
 
+/// Number of entries that a terminal shows at first.
+const FIRST: u64 = 20;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ListCommand {
     #[command(alias = "ls")]
     List(ListArgs),
-    /// Show what a list holds and what uses it
-    Show {
-        /// The list
-        #[arg(value_parser = list_name)]
-        name: ListName,
-    },
+    Show(ShowArgs),
     Add(AddArgs),
     #[command(aliases = ["rm", "del", "delete"])]
     Remove(RemoveArgs),
     Set(Box<SetArgs>),
+    Reload(ReloadArgs),
     /// Take what a list's file says now, once, although a guard keeps the old content
     ///
     /// `status` and `list list` say why a file is not followed. This lifts the guards against a file
@@ -42,6 +44,37 @@ pub(crate) enum ListCommand {
         #[arg(value_parser = list_name)]
         name: ListName,
     },
+}
+
+/// Show what a list contains and what uses it
+///
+/// With an address: only the entries that cover it or that it covers. On a terminal the first 20
+/// entries are shown.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipblock-ctl list show drop
+  ipblock-ctl list show drop 203.0.113.9       # what in it covers the address")]
+pub(crate) struct ShowArgs {
+    /// The list
+    #[arg(value_parser = list_name)]
+    name: ListName,
+    /// Only entries about this address, prefix or range FROM-TO
+    #[arg(value_name = "A", value_parser = address)]
+    address: Option<String>,
+    /// Show every entry on a terminal, too
+    #[arg(long)]
+    all: bool,
+}
+
+/// Read the files of lists now, and deploy what changed
+///
+/// The daemon does so by itself when a file changes, with the same guards.
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// The list [default: every list with a file]
+    #[arg(value_parser = list_name)]
+    name: Option<ListName>,
 }
 
 /// List the named lists
@@ -182,11 +215,8 @@ impl FromArgMatches for SourceArgs {
 pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Result<u8, CliError> {
     let (edit, args) = match command {
         ListCommand::List(args) => return list(&args, session).await,
-        ListCommand::Show { name } => {
-            let list = session.client.list(name.as_str()).await?;
-            session.show(&list, render_content)?;
-            return Ok(OK);
-        }
+        ListCommand::Show(args) => return show(args, session).await,
+        ListCommand::Reload(args) => return reload(args, session).await,
         ListCommand::Accept { name } => {
             let accept = session.client.accept_list(name.as_str());
             let deployed = session.wait(DEPLOYING, accept).await?;
@@ -231,6 +261,46 @@ pub(crate) async fn run(command: ListCommand, session: &mut Session<'_>) -> Resu
         }
     };
     stage(vec![edit], &args, session).await
+}
+
+async fn show(args: ShowArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let is_short = !args.all && !session.output.is_json() && io::stdout().is_terminal();
+    let query = ListQuery {
+        address: args.address,
+        // One more shows whether there are more.
+        limit: is_short.then_some(FIRST + 1),
+    };
+    let mut list = session.client.list(args.name.as_str(), &query).await?;
+    let first = usize::try_from(FIRST).unwrap_or(usize::MAX);
+    let are_more = is_short && list.entries.len() > first;
+    if are_more {
+        list.entries.truncate(first);
+    }
+    session.show(&list, render_content)?;
+    if are_more {
+        session.note(&format!("the first {FIRST}; --all shows every entry"));
+    }
+    if let Some(address) = query.address.filter(|_| list.entries.is_empty()) {
+        session.note(&format!(
+            "no entry of list {} is about {address}",
+            list.name
+        ));
+    }
+    Ok(OK)
+}
+
+async fn reload(args: ReloadArgs, session: &mut Session<'_>) -> Result<u8, CliError> {
+    let request = ReloadRequest {
+        list: args.name.map(String::from),
+    };
+    let reload = session.client.reload_lists(&request);
+    let reloaded = session.wait("reading", reload).await?;
+    session.show(&reloaded, |lists, _| render_reloaded(lists))?;
+    if reloaded.is_empty() {
+        session.note("no deployed list has a file");
+    }
+    let is_good = reloaded.iter().all(|list| list.problem.is_none());
+    Ok(if is_good { OK } else { FAILED })
 }
 
 async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<u8, CliError> {

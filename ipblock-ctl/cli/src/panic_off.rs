@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ipblock_api::{
+    client::ClientError,
+    error::{ApiError, ErrorKind},
+};
 use ipblock_datapath::{DatapathError, PanicOff, PinDirectory, clock::Now};
 use ipblock_output::{
     Output,
@@ -17,6 +21,9 @@ use super::{
     error::{CliError, OK},
     expiry::parse_duration,
 };
+
+/// From this number of seconds on, `--force` is needed: a host must not be forgotten like this.
+const LONG: u64 = 24 * 60 * 60;
 
 /// Stop all dropping at once, for a while
 ///
@@ -34,6 +41,9 @@ pub(crate) struct PanicOffArgs {
         default_value = "10m"
     )]
     duration: u64,
+    /// Allow more than a day
+    #[arg(long)]
+    force: bool,
     /// Drop again at once
     #[arg(long, conflicts_with = "duration")]
     end: bool,
@@ -44,6 +54,13 @@ pub(crate) struct PanicOffArgs {
 pub(crate) fn run(args: &PanicOffArgs, output: &mut Output) -> Result<u8, CliError> {
     if !geteuid().is_root() {
         return Err(CliError::NeedsRoot { what: "panic-off" });
+    }
+    if args.duration > LONG && !args.force && !args.end {
+        let days = args.duration.div_ceil(LONG);
+        let message = format!("nothing would be dropped for {days} days");
+        let refused = ApiError::new(ErrorKind::Conflict, message);
+        let hint = "give at most --for 24h and repeat it when it is needed longer, or pass --force";
+        return Err(ClientError::Api(refused.with_hint(hint)).into());
     }
     let now = Now::read();
     let until = (!args.end).then(|| end_of(args.duration, now.wall));

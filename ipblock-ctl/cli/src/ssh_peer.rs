@@ -4,18 +4,15 @@
 //! the environments of all ancestors are read.
 
 use std::{
-    collections::BTreeSet, env, ffi::OsStr, fs, net::IpAddr, os::unix::ffi::OsStrExt as _,
-    path::Path,
+    collections::BTreeSet, env, ffi::OsStr, net::IpAddr, os::unix::ffi::OsStrExt as _, path::Path,
 };
 
-use super::error::CliError;
+use super::{ancestors::environments, error::CliError};
 
 /// Overrides the result: `none`, or addresses separated by commas.
 const OVERRIDE: &str = "IPBLOCK_SSH_PEER";
 /// Set by sshd in session.c: each begins with "client address, client port, ...".
 const VARIABLES: [&str; 2] = ["SSH_CONNECTION", "SSH_CLIENT"];
-/// A longer chain of ancestors is a loop of process ids that were reused meanwhile.
-const MAX_ANCESTORS: usize = 64;
 
 /// Returns the addresses of this process's operator, without duplicates.
 pub(crate) fn ssh_peers() -> Result<Vec<IpAddr>, CliError> {
@@ -53,24 +50,9 @@ fn first_address(value: &str) -> Option<IpAddr> {
 /// Returns the peers in the environments of the ancestors, up to but without process 1. Ignores
 /// those that cannot be read.
 fn peers_of_ancestors(proc: &Path, process: u32) -> BTreeSet<IpAddr> {
-    let mut peers = BTreeSet::new();
-    let mut process = parent(proc, process);
-    for _ in 0..MAX_ANCESTORS {
-        let Some(id) = process.filter(|id| *id > 1) else {
-            break;
-        };
-        let environment = fs::read(proc.join(id.to_string()).join("environ"));
-        peers.extend(peers_in(&environment.unwrap_or_default()));
-        process = parent(proc, id);
-    }
-    peers
-}
-
-fn parent(proc: &Path, process: u32) -> Option<u32> {
-    let status = fs::read(proc.join(process.to_string()).join("status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok()
+    environments(proc, process)
+        .flat_map(|environment| peers_in(&environment).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Returns the peers in an environment from /proc: `NAME=VALUE`, each followed by a zero byte.
@@ -85,6 +67,8 @@ fn peers_in(environment: &[u8]) -> impl Iterator<Item = IpAddr> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use ipblock_policy::Hinted;
 
     use super::*;

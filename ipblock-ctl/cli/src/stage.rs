@@ -3,14 +3,14 @@
 use ipblock_api::{
     client::ClientError,
     error::ErrorKind,
-    types::{DeployRequest, EditRequest, Staged},
+    types::{DeployRequest, DiscardQuery, EditRequest, Staged},
 };
 use ipblock_output::{changes::render_staged, number::counted};
 use ipblock_policy::edit::Edit;
 
 use super::{
     arguments::StageArgs,
-    deploy::{DEPLOYING, show_deployed},
+    deploy::{deploy, show_deployed},
     error::{CliError, OK},
     session::Session,
 };
@@ -64,32 +64,40 @@ pub(crate) async fn finish(
         confirm_within: args.confirm_within,
         force: args.force,
         wide: args.wide,
+        all: args.with_others,
+        ..DeployRequest::default()
     };
-    let deploy = session.client.deploy(&request);
-    let deployed = session.wait(DEPLOYING, deploy).await;
-    match deployed {
+    match deploy(request, session).await {
         Ok(deployed) => show_deployed(&deployed, session)?,
         Err(source) => {
-            let taken_back = before == 0 && taken_back(own, &source, session).await;
+            let taken_back = taken_back(staged, before, &source, session).await;
             return Err(CliError::NotDeployed { source, taken_back });
         }
     }
     Ok(OK)
 }
 
-/// Discards edits whose deploy the daemon refused. Returns whether nothing is staged any more.
-/// Otherwise they would be part of the next deploy of any operator.
-async fn taken_back(own: u64, refusal: &ClientError, session: &Session<'_>) -> bool {
+/// Discards edits whose deploy the daemon refused, and returns whether that was possible. Otherwise
+/// they would be part of the next deploy of any operator. `before` edits were staged earlier.
+async fn taken_back(
+    staged: &Staged,
+    before: u64,
+    refusal: &ClientError,
+    session: &Session<'_>,
+) -> bool {
     let is_refusal = matches!(refusal, ClientError::Api(error) if matches!(
         error.kind,
         ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound
     ));
-    is_refusal
-        && session
-            .client
-            .discard_own(own)
-            .await
-            .is_ok_and(|left| left.staged == 0)
+    if !is_refusal || staged.undo.is_none() {
+        return false;
+    }
+    let query = DiscardQuery {
+        undo: staged.undo,
+        rules: None,
+    };
+    let left = session.client.discard(&query).await;
+    left.is_ok_and(|left| left.staged == before)
 }
 
 fn next_step(staged: u64) -> String {

@@ -80,10 +80,15 @@ fn ours(words: &'static [(&'static str, &'static str)], typed: &str) -> Vec<&'st
     ours.map(|(_, ours)| *ours).collect()
 }
 
-/// Replaces `help`, `help rule add` and `rule help` with `--help`.
+/// Replaces `help`, `help rule add` and `rule help` with `--help`, and `version` with `--version`.
 pub(super) fn with_help_option(mut arguments: Vec<OsString>, command: &Command) -> Vec<OsString> {
     let is_help = |at: usize| arguments.get(at).is_some_and(|word| word == "help");
     let first = first_word(&arguments);
+    if arguments.len() == first + 1 && arguments.last().is_some_and(|word| word == "version") {
+        arguments.pop();
+        arguments.push("--version".into());
+        return arguments;
+    }
     let group = arguments.get(first);
     let group = group.and_then(|word| command.find_subcommand(word));
     let at = match group {
@@ -311,6 +316,9 @@ mod tests {
             ("--socket help rule help", "--socket help rule --help"),
             ("list show help", "list show help"),
             ("check help", "check help"),
+            ("version", "--version"),
+            ("--json version", "--json --version"),
+            ("list show version", "list show version"),
             ("", ""),
         ] {
             let words = |line: &str| -> Vec<OsString> {

@@ -21,7 +21,7 @@ fn every_command_has_a_help_text() {
     command.build();
     let mut seen = Vec::new();
     help_of(command, "ipblock-ctl", &mut seen);
-    assert_eq!(seen.len(), 57, "{seen:#?}");
+    assert_eq!(seen.len(), 60, "{seen:#?}");
 }
 
 fn refused(line: &str) -> clap::Error {

@@ -1,4 +1,4 @@
-//! `zone list`, `zone show`, `zone set`.
+//! `zone list`, `zone show`, `zone set`, `zone remove`.
 
 use std::str::FromStr;
 
@@ -31,6 +31,19 @@ pub(crate) enum ZoneCommand {
         zone: ZoneName,
     },
     Set(SetArgs),
+    #[command(aliases = ["rm", "del", "delete"])]
+    Remove(RemoveArgs),
+}
+
+/// Stage the removal of a zone and its allow list
+///
+/// No rule may name the zone, and no interface may be in it. The zone `default` always exists.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The zone
+    zone: ZoneName,
+    #[command(flatten)]
+    stage: StageArgs,
 }
 
 /// Stage a zone's settings; creates the zone when it does not exist
@@ -68,6 +81,10 @@ pub(crate) async fn run(command: ZoneCommand, session: &mut Session<'_>) -> Resu
         }
         ZoneCommand::Show { zone } => show(&zone, session).await,
         ZoneCommand::Set(args) => set(args, session).await,
+        ZoneCommand::Remove(args) => {
+            let name = args.zone.into();
+            stage(vec![Edit::RemoveZone { name }], &args.stage, session).await
+        }
     }
 }
 

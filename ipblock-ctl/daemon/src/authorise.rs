@@ -28,9 +28,10 @@ pub(super) async fn authorise(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = principal
-        .require(needed(route, request.method()))
-        .and_then(|()| Caller::of(&principal, request.headers()));
+    let caller = match principal.require(needed(route, request.method())) {
+        Ok(()) => Caller::of(&principal, request.headers()).await,
+        Err(error) => Err(error),
+    };
     match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller);

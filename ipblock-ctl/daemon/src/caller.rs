@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use ipblock_api::{
-    SSH_PEER_HEADER,
+    SSH_PEER_HEADER, SUDO_USER_HEADER,
     error::{ApiError, ErrorKind},
 };
 use ipblock_store::Author;
@@ -13,6 +13,9 @@ use super::principal::Principal;
 
 /// Maximum of SSH peers: an operator comes from one address, through a few hosts at most.
 const MAX_SSH_PEERS: usize = 64;
+
+/// Maximum length of a user's name in bytes: `LOGIN_NAME_MAX` of the C library.
+const MAX_NAME: usize = 256;
 
 /// The author of a change and their SSH peers.
 #[derive(Clone, Debug)]
@@ -25,11 +28,28 @@ pub struct Caller {
 
 impl Caller {
     /// Returns the caller of a request with these headers.
-    pub(super) fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
+    pub(super) async fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let ssh_peers = ssh_peers(headers)?;
         Ok(Self {
-            author: principal.author(),
-            ssh_peers: ssh_peers(headers)?,
+            author: principal.author(sudo_user(headers)?).await,
+            ssh_peers,
         })
+    }
+}
+
+/// Returns the user who called sudo, as the client reports it.
+fn sudo_user(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(SUDO_USER_HEADER) else {
+        return Ok(None);
+    };
+    // `to_str` takes visible ASCII only.
+    match value.to_str() {
+        Ok(name) if !name.is_empty() && name.len() <= MAX_NAME => Ok(Some(name)),
+        _ => {
+            let message = format!("header {SUDO_USER_HEADER}: not the name of a user");
+            let hint = format!("write 1 to {MAX_NAME} ASCII characters, or leave the header out");
+            Err(ApiError::new(ErrorKind::Invalid, message).with_hint(hint))
+        }
     }
 }
 
@@ -57,6 +77,8 @@ fn ssh_peers(headers: &HeaderMap) -> Result<Vec<IpAddr>, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn headers(values: &[&str]) -> HeaderMap {
@@ -73,6 +95,20 @@ mod tests {
         let texts: Vec<_> = peers.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.8"]);
         assert!(ssh_peers(&headers(&[])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_user_of_sudo_is_a_short_visible_name() {
+        let of = |name: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(SUDO_USER_HEADER, HeaderValue::from_bytes(name).unwrap());
+            sudo_user(&headers).map(|name| name.map(str::to_owned))
+        };
+        assert_eq!(of(b"ada").unwrap().as_deref(), Some("ada"));
+        assert_eq!(sudo_user(&HeaderMap::new()).unwrap(), None);
+        for name in [&b""[..], &[0xc3, 0xa4], &[b'a'; MAX_NAME + 1]] {
+            assert_eq!(of(name).unwrap_err().kind, ErrorKind::Invalid);
+        }
     }
 
     #[test]

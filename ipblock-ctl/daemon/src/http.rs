@@ -18,7 +18,7 @@ use axum::{
 use ipblock_api::{
     error::{ApiError, ErrorKind},
     routes::{BodyKind, Method, Route},
-    types::{AlertQuery, DetachQuery, DiscardQuery, RulesetQuery},
+    types::{AlertQuery, DetachQuery, DiffQuery, DiscardQuery, RulesetQuery},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -105,9 +105,10 @@ fn handler(route: Route) -> Handlers {
         }),
         Route::Exceptions => answers(route, |service, (), room| service.exceptions(room)),
         Route::Lists => answers(route, |service, (), _| Ok(service.lists())),
-        Route::List => answers(route, |service, Path::<String>(name), _| {
-            Ok(service.list(&name)?)
+        Route::List => answers(route, |service, (Path::<String>(name), Query(query)), _| {
+            Ok(service.list(&name, &query)?)
         }),
+        Route::ReloadLists => changes(route, Service::reload_lists),
         Route::AcceptList => answers(
             route,
             |service, (Extension(caller), Path::<String>(name)), _| {
@@ -120,19 +121,29 @@ fn handler(route: Route) -> Handlers {
         Route::Discard => answers(
             route,
             |service, (Extension::<Caller>(caller), Query::<DiscardQuery>(query)), _| {
-                Ok(service.discard(query.own, &caller.author)?)
+                Ok(service.discard(&query, &caller.author)?)
             },
         ),
-        Route::Diff => answers(route, |service, Extension(caller), room| {
-            room.need(service.room_of_a_diff())?;
-            Ok(service.diff(&caller)?)
-        }),
+        Route::Diff => answers(
+            route,
+            |service, (Extension(caller), Query::<DiffQuery>(query)), room| {
+                room.need(service.room_of_a_diff())?;
+                Ok(match query.from {
+                    None => service.diff(&caller)?,
+                    Some(from) => service.diff_of_revisions(from, query.to)?,
+                })
+            },
+        ),
         Route::Deploy => changes(route, Service::deploy),
         Route::Confirm => answers(route, |service, Extension::<Caller>(caller), _| {
             Ok(service.confirm(&caller.author)?)
         }),
         Route::Apply => changes(route, Service::apply),
         Route::History => answers(route, |service, (), room| service.history(room)),
+        Route::Revision => answers(route, |service, Path::<String>(number), room| {
+            room.need(service.room_of_a_diff())?;
+            Ok(service.revision_info(&number)?)
+        }),
         Route::Rollback => changes(route, Service::rollback),
         Route::Audit => answers(route, |service, Query(query), _| {
             Ok(service.audit_trail(&query)?)
@@ -145,7 +156,7 @@ fn handler(route: Route) -> Handlers {
         Route::Counters => answers(route, |service, (), room| service.counters(room)),
         Route::Alerts => handled_by(route, alerts),
         Route::Top => answers(route, |service, Query(query), room| {
-            service.top(query, room)
+            service.top(&query, room)
         }),
         Route::Metrics => handled_by(route, metrics::on_socket),
         Route::Check => answers(route, |service, body, room| {

@@ -31,6 +31,7 @@ mod kernel_log;
 pub mod log;
 mod manual;
 mod metrics;
+mod person;
 mod principal;
 mod privileges;
 mod rulesets;

@@ -8,7 +8,7 @@ use ipblock_api::{
 };
 use ipblock_store::Author;
 
-use super::connections::rank::Rank;
+use super::{connections::rank::Rank, person::Person};
 
 /// Members may change everything, like root.
 pub(super) const CHANGE_GROUP: &str = "ipblock";
@@ -21,6 +21,8 @@ pub(super) struct Principal {
     pub(super) origin: Origin,
     /// The name for the audit trail; may be empty.
     pub(super) name: Arc<str>,
+    /// Who logged in, if that is another user than the origin.
+    pub(super) person: Option<Person>,
     pub(super) right: Option<Right>,
 }
 
@@ -64,6 +66,7 @@ impl Principal {
         Self {
             origin,
             name: Arc::default(),
+            person: None,
             right: None,
         }
     }
@@ -79,14 +82,20 @@ impl Principal {
         }
     }
 
-    /// Returns the author of its changes.
-    pub(super) fn author(&self) -> Author {
+    /// Returns the author of its changes: its user, and the name of the person. Root without a
+    /// login uid may say who it acts for, as sudo does in a container.
+    pub(super) async fn author(&self, sudo_user: Option<&str>) -> Author {
+        let name = match (&self.person, self.origin, sudo_user) {
+            (Some(person), ..) => person.name().await.as_ref().to_owned(),
+            (None, Origin::Unix { uid: 0 }, Some(user)) => user.to_owned(),
+            _ => self.name.as_ref().to_owned(),
+        };
         Author {
             uid: match self.origin {
                 Origin::Unix { uid } => Some(uid),
                 Origin::Unidentified | Origin::Scrape => None,
             },
-            name: self.name.as_ref().to_owned(),
+            name,
         }
     }
 
@@ -142,6 +151,30 @@ mod tests {
             assert_eq!(refused.kind, ErrorKind::NotPermitted, "{origin}");
             assert!(refused.hint.unwrap().ends_with("group `ipblock-view`"));
         }
+    }
+
+    #[tokio::test]
+    async fn only_root_without_a_login_uid_may_say_who_it_acts_for() {
+        let author = async |principal: Principal, sudo_user| {
+            let author = principal.author(sudo_user).await;
+            author.to_string()
+        };
+        let root = Principal {
+            name: "root".into(),
+            ..user(0, None)
+        };
+        assert_eq!(author(root.clone(), None).await, "uid 0 (root)");
+        assert_eq!(author(root.clone(), Some("ada")).await, "uid 0 (ada)");
+        let logged_in = Principal {
+            person: Some(Person::new(1001, None)),
+            ..root
+        };
+        assert_eq!(author(logged_in, Some("ada")).await, "uid 0 (uid 1001)");
+        let member = Principal {
+            name: "eve".into(),
+            ..user(1_000, Some(Right::Change))
+        };
+        assert_eq!(author(member, Some("ada")).await, "uid 1000 (eve)");
     }
 
     #[test]

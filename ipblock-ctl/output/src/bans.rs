@@ -50,9 +50,9 @@ pub fn render_list(bans: &[BanInfo], sorted_by: &str, selected: &str, view: &Vie
             ban.seconds_left.map_or("permanent".to_owned(), span).into(),
             end(&|| Some(clock(ban.until?, &view.time_zone))).into(),
             ban.author.as_str().into(),
-            relative(view.now, ban.time).into(),
+            view.when(ban.time).into(),
             end(&|| ban.packets.map(grouped)).into(),
-            end(&|| Some(relative(view.now, ban.last_hit?))).into(),
+            end(&|| Some(view.when(ban.last_hit?))).into(),
             "".into(),
         ]);
     }

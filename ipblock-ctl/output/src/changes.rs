@@ -29,6 +29,24 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
         push_edits(&mut text, &diff.edits, view);
         return text;
     }
+    let mut text = render_changes(diff, view);
+    push_edits(&mut text, &diff.edits, view);
+    for conflict in &diff.conflicts {
+        push_conflict(&mut text, conflict, view);
+    }
+    text
+}
+
+/// Renders how two revisions differ.
+#[must_use]
+pub fn render_revisions(diff: &Diff, view: &View) -> String {
+    if diff.rules.is_empty() && diff.other.is_empty() {
+        return "no difference\n".to_owned();
+    }
+    render_changes(diff, view)
+}
+
+fn render_changes(diff: &Diff, view: &View) -> String {
     let mut text = String::new();
     for rule in &diff.rules {
         push_rule(&mut text, rule, view);
@@ -50,10 +68,6 @@ pub fn render_diff(diff: &Diff, view: &View) -> String {
     push_cautions(&mut text, diff, view);
     if blocked != "0" {
         push_labelled(&mut text, view, Tone::Faint, "note:", STATELESS);
-    }
-    push_edits(&mut text, &diff.edits, view);
-    for conflict in &diff.conflicts {
-        push_conflict(&mut text, conflict, view);
     }
     text
 }
@@ -184,6 +198,9 @@ pub fn render_deployed(deployed: &Deployed, view: &View) -> String {
         milliseconds(deployed.switch_ms),
     );
     text.push_str(&edits_taken_along(deployed));
+    if let Some(edits) = deployed.still_staged.filter(|edits| *edits > 0) {
+        let _ = writeln!(text, "still staged: {}", counted(edits, "edit", "edits"));
+    }
     text.push_str(&confirmation(deployed, view));
     for warning in &deployed.warnings {
         push_labelled(&mut text, view, Tone::Caution, "warning:", warning);
@@ -207,7 +224,7 @@ fn confirmation(deployed: &Deployed, view: &View) -> String {
     };
     let label = view.paint(Tone::Caution, "to be confirmed:");
     format!(
-        "{label} it goes back by itself {} ({})\n",
+        "{label} it is rolled back automatically {} ({})\n",
         relative(view.now, deadline),
         clock(deadline, &view.time_zone)
     )
@@ -334,7 +351,7 @@ mod tests {
         let (_, trial) = text.split_once('\n').expect("two lines");
         insta::assert_snapshot!(
             trial,
-            @"to be confirmed: it goes back by itself in 1m (2026-10-01 12:01:00 +00:00)"
+            @"to be confirmed: it is rolled back automatically in 1m (2026-10-01 12:01:00 +00:00)"
         );
     }
 

@@ -9,7 +9,6 @@ use super::{
     rates::{self, Rate},
     status::named_totals,
     table::{Cell, Column, Table},
-    time::relative,
     view::View,
 };
 
@@ -72,7 +71,7 @@ fn rule_table(counters: &Counters, view: &View) -> String {
             grouped(rule.bytes).into(),
             grouped(rule.excepted).into(),
             rule.last_hit
-                .map_or("never".to_owned(), |time| relative(view.now, time))
+                .map_or("never".to_owned(), |time| view.when(time))
                 .into(),
         ]);
     }
@@ -140,7 +139,7 @@ fn rule_rates(counters: &Counters, earlier: Option<Earlier<'_>>, view: &View) ->
             Some(hits(before))
         });
         let rate = rate(hits(rule), before, earlier);
-        let last_hit = rule.last_hit.map(|time| relative(view.now, time));
+        let last_hit = rule.last_hit.map(|time| view.when(time));
         table.row(vec![
             rule.name.as_str().into(),
             Cell::toned(rule.action.as_str(), rule.action.into()),

@@ -1,16 +1,22 @@
 //! `history`, `confirm` and `audit`.
 
-use ipblock_api::types::{AuditInfo, Confirmed, HistoryEntry, RevisionState};
+use std::fmt::Write as _;
+
+use ipblock_api::types::{AuditInfo, Confirmed, HistoryEntry, RevisionInfo, RevisionState};
 use jiff::Timestamp;
 
 use super::{
-    number::grouped,
+    changes::render_revisions,
+    number::{counted, grouped},
     table::{Cell, Column, Table, cut, wrapped},
     view::{Tone, View, visible},
 };
 
 /// Minimum width of a comment.
 const MIN_COMMENT_WIDTH: usize = 12;
+
+/// The form of a time.
+const SECONDS: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Renders one line per revision.
 #[must_use]
@@ -27,18 +33,18 @@ pub fn render_history(revisions: &[HistoryEntry], view: &View) -> String {
         Column::right("ENTRIES"),
         Column::left("COMMENT"),
     ]);
+    let time = if view.is_whole() {
+        SECONDS
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
     for revision in revisions {
-        let (state, tone) = match revision.state {
-            RevisionState::Deployed => ("deployed", Tone::Good),
-            RevisionState::AwaitingConfirmation => ("unconfirmed", Tone::Caution),
-            RevisionState::Superseded => ("superseded", Tone::Faint),
-            RevisionState::RolledBack => ("rolled back", Tone::Bad),
-        };
+        let (state, tone) = state(revision.state);
         table.row(vec![
             Cell::from(revision.revision.to_string()),
-            Cell::toned(state, tone),
-            Cell::from(local(revision.time, "%Y-%m-%d %H:%M", view)),
-            Cell::from(who(&revision.author).to_owned()),
+            Cell::toned(&one_word(state, view), tone),
+            Cell::from(local(revision.time, time, view)),
+            Cell::from(revision.author.clone()),
             Cell::from(grouped(revision.rules)),
             Cell::from(grouped(revision.entries)),
             Cell::from(String::new()),
@@ -51,6 +57,61 @@ pub fn render_history(revisions: &[HistoryEntry], view: &View) -> String {
     });
     table.set_last_column(comments.collect());
     table.render(view)
+}
+
+/// Returns the state in one word for scripts.
+fn one_word(state: &str, view: &View) -> String {
+    if view.is_whole() {
+        return state.replace(' ', "-");
+    }
+    state.to_owned()
+}
+
+const fn state(state: RevisionState) -> (&'static str, Tone) {
+    match state {
+        RevisionState::Deployed => ("deployed", Tone::Good),
+        RevisionState::AwaitingConfirmation => ("unconfirmed", Tone::Caution),
+        RevisionState::Superseded => ("superseded", Tone::Faint),
+        RevisionState::RolledBack => ("rolled back", Tone::Bad),
+    }
+}
+
+/// Renders one revision: what it changed, who deployed it and when.
+#[must_use]
+pub fn render_revision(revision: &RevisionInfo, view: &View) -> String {
+    let entry = &revision.entry;
+    let (state, tone) = state(entry.state);
+    let name = view.paint(Tone::Strong, &format!("revision {}", entry.revision));
+    let mut text = format!(
+        "{name}: {}, {}, {}\n",
+        view.paint(tone, state),
+        counted(entry.rules, "rule", "rules"),
+        counted(entry.entries, "entry", "entries"),
+    );
+    let made = local(entry.time, SECONDS, view);
+    let _ = writeln!(text, "by {} at {made}", visible(&entry.author));
+    if !entry.comment.is_empty() {
+        let _ = writeln!(text, "comment: {}", visible(&entry.comment));
+    }
+    for event in &revision.events {
+        let done = match event.what.as_str() {
+            "deploy" => "deployed",
+            "confirm" => "confirmed",
+            "rollback" => "put in force again",
+            what => what,
+        };
+        let at = local(event.time, SECONDS, view);
+        let (done, who) = (visible(done), visible(&event.author));
+        let _ = writeln!(text, "  {at}  {done} by {who}");
+    }
+    let _ = match revision.previous {
+        0 => writeln!(text, "\nit was the first:"),
+        previous => writeln!(
+            text,
+            "\ncompared with revision {previous}, which it replaced:"
+        ),
+    };
+    text + &render_revisions(&revision.diff, view)
 }
 
 /// Renders what was confirmed.
@@ -77,8 +138,8 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
     ]);
     let row = |entry: &AuditInfo, detail: &str| {
         vec![
-            Cell::from(local(entry.time, "%Y-%m-%d %H:%M:%S", view)),
-            Cell::from(who(&entry.author)),
+            Cell::from(local(entry.time, SECONDS, view)),
+            Cell::from(&entry.author),
             Cell::from(&entry.what),
             Cell::from(detail),
         ]
@@ -99,6 +160,13 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
             "" => String::new(),
             beyond => format!("among them {beyond}"),
         };
+        if view.is_whole() {
+            // One line, for scripts.
+            let detail = [entry.detail.as_str(), beyond.as_str()];
+            let lines: Vec<_> = detail.iter().flat_map(|text| text.lines()).collect();
+            table.row(row(entry, &visible(&lines.join("; "))));
+            continue;
+        }
         let lines: Vec<String> = entry
             .detail
             .lines()
@@ -117,14 +185,6 @@ pub fn render_audit(entries: &[AuditInfo], view: &View) -> String {
 fn local(time: Timestamp, form: &str, view: &View) -> String {
     let local = time.to_zoned(view.time_zone.clone());
     local.strftime(form).to_string()
-}
-
-/// Returns the user's name, if `uid 0 (root)` has one.
-fn who(author: &str) -> &str {
-    let name = author
-        .split_once('(')
-        .and_then(|(_, name)| name.strip_suffix(')'));
-    name.unwrap_or(author)
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use ipblock_api::types::{EntryState, ListContent, ListInfo, SourceKind};
+use ipblock_api::types::{EntryState, ListContent, ListInfo, Reloaded, SourceKind};
 
 use super::{
     exceptions::fit_last_column,
     number::{counted, grouped},
     table::{Cell, Column, Table, cut, fit_list},
+    time::relative,
     view::{Tone, View, WHOLE, visible},
 };
 
@@ -30,6 +31,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
             Column::left("NAME"),
             Column::right("ENTRIES"),
             Column::left(source),
+            Column::left("READ"),
             Column::left("USED BY"),
         ],
         view,
@@ -48,6 +50,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
                 list.name.as_str().into(),
                 grouped(list.entries).into(),
                 cut(&followed, most).into(),
+                read(list, view).into(),
                 "".into(),
             ],
             view,
@@ -58,7 +61,7 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
         unneeded.push("");
     }
     if lists.iter().all(|list| list.source.written().is_none()) {
-        unneeded.push(source);
+        unneeded.extend([source, "READ"]);
     }
     table.drop_columns(&unneeded, view);
     let room = view.width.saturating_sub(table.width_before_last());
@@ -79,6 +82,34 @@ pub fn render_list(lists: &[ListInfo], view: &View) -> String {
             view.paint(Tone::Caution, "problem"),
             visible(problem)
         );
+    }
+    text
+}
+
+/// Returns when the source of a list was read.
+fn read(list: &ListInfo, view: &View) -> String {
+    match list.last_read {
+        None => "-".to_owned(),
+        Some(time) => view.when(time),
+    }
+}
+
+/// Renders what came of reading lists.
+#[must_use]
+pub fn render_reloaded(lists: &[Reloaded]) -> String {
+    let mut text = String::new();
+    for list in lists {
+        let entries = counted(list.entries, "entry", "entries");
+        let said = match (&list.problem, list.changed) {
+            (Some(problem), _) => visible(problem),
+            (None, true) => format!(
+                "list {}: {} before, {entries} now, deployed",
+                list.name,
+                grouped(list.before)
+            ),
+            (None, false) => format!("list {}: {entries}, unchanged", list.name),
+        };
+        let _ = writeln!(text, "{said}");
     }
     text
 }
@@ -113,9 +144,12 @@ pub fn render_content(list: &ListContent, view: &View) -> String {
         [] => "nothing".to_owned(),
         users => users.join(", "),
     };
-    let entries = u64::try_from(list.entries.len()).unwrap_or(u64::MAX);
-    let entries = counted(entries, "entry", "entries");
-    let mut text = format!("{name}: {entries}, {kept}{state}\nused by {users}\n");
+    let shown = list.entries.len() as u64;
+    // A daemon of an earlier version sends every entry and no total.
+    let entries = counted(list.total.max(shown), "entry", "entries");
+    let read = list.last_read.map(|time| relative(view.now, time));
+    let read = read.map_or(String::new(), |ago| format!(" ({ago})"));
+    let mut text = format!("{name}: {entries}, {kept}{read}{state}\nused by {users}\n");
     if let Some(problem) = &list.problem {
         let _ = writeln!(
             text,
@@ -186,9 +220,12 @@ mod tests {
         list.entries.truncate(1);
         list.used_by.clear();
         list.source = SourceText::default();
+        list.last_read = None;
+        list.total = 1;
         list.state = EntryState::Added;
         let bare = render_content(&list, &samples::view());
         list.entries.clear();
+        list.total = 0;
         let empty = render_content(&list, &samples::view());
         insta::assert_snapshot!([noted, bare, empty].join("\n"));
     }

@@ -76,7 +76,7 @@ fn list_table(rules: &[RuleInfo], view: &View) -> Table {
         } else {
             Cell::toned("off", Tone::Faint)
         };
-        let since = |time| relative(view.now, time);
+        let since = |time| view.when(time);
         table.state_row(
             rule.state,
             vec![

@@ -107,6 +107,7 @@ pub(super) fn status() -> Status {
         ]),
         object_sha256: "0123456789abcdef".repeat(4),
         bpffs: "/sys/fs/bpf".to_owned(),
+        lists_dir: "/etc/ipblock/lists".to_owned(),
     }
 }
 
@@ -276,6 +277,7 @@ pub(super) const fn deployed() -> Deployed {
         switch_ms: 0,
         confirm_deadline: None,
         edits: Vec::new(),
+        still_staged: None,
         warnings: Vec::new(),
     }
 }

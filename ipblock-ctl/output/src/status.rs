@@ -68,6 +68,7 @@ fn headline(status: &Status, view: &View) -> String {
     for line in [
         format!("ipblockd {}, pid {}", status.version, status.pid),
         format!("object sha256 {}", status.object_sha256),
+        format!("list files in {}", status.lists_dir),
     ] {
         let _ = writeln!(text, "{}", view.paint(Tone::Faint, &line));
     }

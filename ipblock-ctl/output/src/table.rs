@@ -176,6 +176,14 @@ impl Table {
     /// Renders the table with its titles; each line ends with a line feed.
     #[must_use]
     pub fn render(&self, view: &View) -> String {
+        let has_titles = self.columns.iter().any(|column| !column.title.is_empty());
+        if view.is_whole() && has_titles {
+            return self.with_dashes().render_as_is(view);
+        }
+        self.render_as_is(view)
+    }
+
+    fn render_as_is(&self, view: &View) -> String {
         let widths = self.widths();
         let mut text = String::new();
         if self.columns.iter().any(|column| !column.title.is_empty()) {
@@ -200,6 +208,16 @@ impl Table {
             text.push_str(&view.legend());
         }
         text
+    }
+
+    /// Replaces what is empty by `-`, so that words keep their position for scripts.
+    fn with_dashes(&self) -> Self {
+        let mut table = self.clone();
+        let empty = table.rows.iter_mut().flatten();
+        for cell in empty.filter(|cell| cell.text.is_empty()) {
+            "-".clone_into(&mut cell.text);
+        }
+        table
     }
 
     fn line(&self, text: &mut String, cells: &[Cell], widths: &[usize], view: &View) {

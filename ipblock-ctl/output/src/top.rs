@@ -5,7 +5,6 @@ use ipblock_api::types::TopInfo;
 use super::{
     number::{bytes, short},
     table::{Cell, Column, Table, fit_list},
-    time::relative,
     view::{View, visible},
 };
 
@@ -19,8 +18,10 @@ pub const BOUND: &str =
 /// Renders one line per source, in the given order.
 #[must_use]
 pub fn render(top: &[TopInfo], view: &View) -> String {
+    let is_by_prefix = top.iter().any(|source| source.prefix.is_some());
     let mut table = Table::new(&[
-        Column::left("SOURCE"),
+        Column::left(if is_by_prefix { "PREFIX" } else { "SOURCE" }),
+        Column::right("SOURCES"),
         Column::right("PACKETS"),
         Column::right("BYTES"),
         Column::left("LAST HIT"),
@@ -28,12 +29,23 @@ pub fn render(top: &[TopInfo], view: &View) -> String {
     ]);
     for source in top {
         table.row(vec![
-            source.source.to_string().into(),
+            shown(source).into(),
+            short(source.sources.unwrap_or(1)).into(),
             short(source.packets).into(),
             bytes(source.bytes).into(),
             last_hit(source, view).into(),
             "".into(),
         ]);
+    }
+    if !is_by_prefix {
+        // Not a matter of content: the command line says which form it is.
+        table.drop_columns(
+            &["SOURCES"],
+            &View {
+                width: 0,
+                ..view.clone()
+            },
+        );
     }
     let room = view.width.saturating_sub(table.width_before_last());
     let rules = top.iter().map(|source| {
@@ -44,10 +56,18 @@ pub fn render(top: &[TopInfo], view: &View) -> String {
     table.render(view)
 }
 
+/// Returns the source, or the prefix whose sources are added up.
+fn shown(source: &TopInfo) -> String {
+    match source.prefix {
+        Some(prefix) => prefix.to_string(),
+        None => source.source.to_string(),
+    }
+}
+
 fn last_hit(source: &TopInfo, view: &View) -> String {
     source
         .last_hit
-        .map_or("-".to_owned(), |time| relative(view.now, time))
+        .map_or("-".to_owned(), |time| view.when(time))
 }
 
 /// Returns what a source hit: rules by name, and `(ban)`.

@@ -6,6 +6,8 @@ use ipblock_api::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::time::relative;
+
 /// Width if the terminal does not report it.
 pub const DEFAULT_WIDTH: usize = 80;
 
@@ -83,6 +85,16 @@ impl View {
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.width == WHOLE
+    }
+
+    /// Returns a time for a table: relative for people, one word for scripts.
+    #[must_use]
+    pub fn when(&self, time: Timestamp) -> String {
+        if self.is_whole() {
+            format!("{time:.0}")
+        } else {
+            relative(self.now, time)
+        }
     }
 
     /// Returns the line below a table that explains its marks; empty if words replace them.

@@ -7,6 +7,7 @@
 //! two people changed the same fact, which is a conflict. The order of facts and duplicate elements
 //! have no meaning.
 
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -471,7 +472,7 @@ fn broken_references(ruleset: &Ruleset) -> Vec<PatchConflict> {
         let gone = rule.zones.iter().find(|zone| ruleset.zone(zone).is_none());
         if let Some(zone) = gone {
             conflicts.push(PatchConflict {
-                problem: format!("it holds in zone {zone}, which is gone"),
+                problem: format!("it holds in zone {zone}, which would not exist"),
                 ..entries_conflict(&subject)
             });
         }
@@ -482,7 +483,7 @@ fn broken_references(ruleset: &Ruleset) -> Vec<PatchConflict> {
                 && !ruleset.lists.contains_key(name)
             {
                 conflicts.push(PatchConflict {
-                    problem: format!("it uses list @{name}, which is gone"),
+                    problem: format!("it uses list @{name}, which would not exist"),
                     ..entries_conflict(&user)
                 });
             }

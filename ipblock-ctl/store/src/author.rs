@@ -13,7 +13,7 @@ const NOT_A_USER: u32 = u32::MAX;
 pub struct Author {
     /// The user id; `None` if the author is not a user of this host.
     pub uid: Option<u32>,
-    /// The name at that time; may be empty.
+    /// The name of the person at that time, who may act as another user; may be empty.
     pub name: String,
 }
 
@@ -30,12 +30,6 @@ impl Author {
     #[must_use]
     pub fn daemon() -> Self {
         Self::user(0, "ipblockd")
-    }
-
-    /// Whether both are the same user, even if the name has changed.
-    #[must_use]
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        self.uid == other.uid && (self.uid.is_some() || self.name == other.name)
     }
 
     /// Reads the author from the column `first` and the next one.
@@ -75,15 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn an_author_is_told_by_uid_or_else_by_name() {
+    fn an_author_is_shown_with_the_uid_or_else_by_name() {
         let ada = Author::user(1_000, "ada");
         assert_eq!(ada.to_string(), "uid 1000 (ada)");
         assert_eq!(Author::user(1_000, "").to_string(), "uid 1000");
         assert_eq!(token("console").to_string(), "console");
-        assert!(ada.is_same_as(&Author::user(1_000, "lovelace")));
-        assert!(!ada.is_same_as(&Author::user(1_001, "ada")));
-        assert!(!ada.is_same_as(&token("ada")));
-        assert!(token("console").is_same_as(&token("console")));
-        assert!(!token("console").is_same_as(&token("scripts")));
     }
 }

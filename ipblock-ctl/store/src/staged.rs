@@ -157,6 +157,43 @@ impl Store {
         })
     }
 
+    /// Replaces the staged ruleset by one without the edits at `removed`, which are positions in
+    /// [`Store::staged_edits`]. Returns the number of edits that are left.
+    pub fn restage(
+        &self,
+        base: u64,
+        ruleset: &StoredRuleset,
+        removed: &[usize],
+    ) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let before = self::ruleset(transaction)?;
+            let numbers: Vec<i64> = transaction
+                .prepare_cached("SELECT number FROM staged_edit ORDER BY number")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let mut delete =
+                transaction.prepare_cached("DELETE FROM staged_edit WHERE number = ?1")?;
+            for number in removed.iter().filter_map(|place| numbers.get(*place)) {
+                delete.execute([number])?;
+            }
+            let after = rulesets::save(transaction, ruleset)?;
+            transaction.execute(
+                "UPDATE staged SET base = ?1, ruleset = ?2,
+                    edits = (SELECT count(*) FROM staged_edit),
+                    edit_bytes = (SELECT coalesce(sum(length(CAST(summary AS BLOB))
+                        + length(CAST(edit AS BLOB)) + length(CAST(author AS BLOB))), 0)
+                        FROM staged_edit)",
+                (Stored(base), after),
+            )?;
+            if before != after {
+                rulesets::release(transaction, before)?;
+            }
+            let left: Stored<u64> =
+                transaction.query_row("SELECT edits FROM staged", [], |row| row.get(0))?;
+            Ok(left.0)
+        })
+    }
+
     /// Discards the staged ruleset. Returns whether there was one.
     pub fn clear_staged(&self) -> Result<bool, StoreError> {
         self.write(clear)

@@ -13,7 +13,7 @@ fn completed(daemon: &FakeDaemon, words: &[&str]) -> Vec<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let script = "\
 source <(ipblock-ctl completions bash)
-COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMP_TYPE=9 COMP_LINE=$* COMP_POINT=${#COMP_LINE}
 _clap_complete_ipblock_ctl ipblock-ctl \"${@: -1}\" \"${@: -2:1}\"
 printf '%s\\n' \"${COMPREPLY[@]}\"";
     let output = Command::new("bash")

@@ -187,7 +187,7 @@ fn lists_are_sorted_by_their_columns_and_shown() {
     ]);
     let content = json!({"name": "a", "file": null, "used_by": ["rule abuse"],
         "entries": [{"address": "192.0.2.1/32", "note": "desk"}], "problem": null,
-        "state": "deployed"});
+        "state": "deployed", "total": 1, "last_read": null});
     let daemon = FakeDaemon::start(vec![
         answer("GET", "/v1/lists", 200, lists),
         answer("GET", "/v1/lists/a", 200, content.clone()),

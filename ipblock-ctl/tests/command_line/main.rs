@@ -10,6 +10,7 @@ mod alerts;
 mod ban_owners;
 mod bans;
 mod completions;
+mod completions_in_shells;
 mod editor;
 mod endless;
 mod exchange;

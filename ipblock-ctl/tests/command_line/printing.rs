@@ -195,3 +195,30 @@ fn manual_pages_are_written_for_every_command() {
         assert!(pages.join(page).is_file(), "{page}");
     }
 }
+
+/// B12: what `awk '{print $4}'` prints must not depend on the content or the environment.
+#[test]
+fn a_table_in_a_pipe_has_every_column_whatever_columns_says() {
+    let revision = |comment: &str, state: &str| {
+        json!({"revision": 7, "time": "2026-10-01T12:00:07Z", "author": "uid 0 (root)",
+            "comment": comment, "rules": 3, "entries": 1, "state": state})
+    };
+    let long = "a comment that is longer than what fits into a line of a terminal of 80 columns";
+    let revisions = json!([revision(long, "rolled-back"), revision("", "deployed")]);
+    let daemon = FakeDaemon::start(vec![answer("GET", "/v1/history", 200, revisions)]);
+    for columns in ["40", "80", "200"] {
+        let output = ipblock_ctl()
+            .env("IPBLOCK_SOCKET", daemon.socket())
+            .env("COLUMNS", columns)
+            .arg("history")
+            .assert()
+            .code(0);
+        let expected = format!(
+            "REV  STATE        TIME                 AUTHOR        RULES  ENTRIES  COMMENT\n\
+             {0:>3}  rolled-back  2026-10-01 12:00:07  uid 0 (root)      3        1  {long}\n\
+             {0:>3}  deployed     2026-10-01 12:00:07  uid 0 (root)      3        1  -\n",
+            7
+        );
+        assert_eq!(stdout(&output), expected);
+    }
+}

@@ -208,3 +208,60 @@ fn json_on_a_terminal_has_no_colour() {
         assert_eq!(printed, rules);
     }
 }
+
+/// A daemon where somebody else has staged edits: one at first, two when it is asked again.
+fn with_edits_of_others() -> FakeDaemon {
+    let refusal = |staged: u64| {
+        let message = format!("{staged} staged edits of others:\n  uid 0 (bob): rule x: added");
+        let refusal = json!({"kind": "conflict", "message": message, "hint": "pass --all",
+            "needs": "all", "staged": staged});
+        answer("POST", "/v1/deploy", 409, refusal)
+    };
+    FakeDaemon::start(vec![
+        refusal(2),
+        refusal(3),
+        answer("POST", "/v1/deploy", 200, deployed()),
+    ])
+}
+
+#[test]
+fn a_deploy_asks_about_exactly_the_edits_that_it_shows() {
+    let daemon = with_edits_of_others();
+    let mut terminal = Terminal::run(&daemon, ["deploy"]);
+    terminal.answer("Deploy all of it? [y/n]", "y\n");
+    // One more was staged while the question stood.
+    terminal.answer("Deploy all of it? [y/n]", "y\n");
+    let ended = terminal.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.screen);
+    assert!(
+        ended.screen.contains("3 staged edits of others"),
+        "{}",
+        ended.screen
+    );
+    let sent: Vec<_> = daemon
+        .requests()
+        .into_iter()
+        .map(|asked| asked.body)
+        .collect();
+    let given = |place: usize| (sent[place]["all"].clone(), sent[place]["staged"].clone());
+    assert_eq!(given(0), (Value::Null, Value::Null));
+    assert_eq!(given(1), (json!(true), json!(2)));
+    assert_eq!(given(2), (json!(true), json!(3)));
+}
+
+#[test]
+fn a_deploy_that_is_not_wanted_deploys_nothing() {
+    for keys in ["n\n", CTRL_D] {
+        let daemon = with_edits_of_others();
+        let mut terminal = Terminal::run(&daemon, ["deploy"]);
+        terminal.answer("Deploy all of it? [y/n]", keys);
+        let ended = terminal.end();
+        assert_eq!(ended.code, Some(3), "{}", ended.screen);
+        assert!(
+            ended.screen.contains("stopped, nothing was deployed"),
+            "{}",
+            ended.screen
+        );
+        assert_eq!(daemon.requests().len(), 1);
+    }
+}

@@ -81,26 +81,57 @@ fn staging_and_deploying_in_one_sends_both() {
 }
 
 #[test]
-fn a_refused_deploy_takes_its_edits_back_where_nothing_else_is_staged() {
+fn a_refused_deploy_takes_its_edits_back_and_no_others() {
     let remove = "allow remove 192.0.2.1 --deploy";
     let refused = |before: u64, left: u64| {
+        let mut staged_now = staged(before + 1);
+        staged_now["undo"] = json!(17);
         let daemon = FakeDaemon::start(vec![
-            answer("POST", "/v1/staged/edits", 200, staged(before + 1)),
+            answer("POST", "/v1/staged/edits", 200, staged_now),
             answer("POST", "/v1/deploy", 409, failure("conflict")),
-            answer("DELETE", "/v1/staged?own=1", 200, staged(left)),
+            answer("DELETE", "/v1/staged?undo=17", 200, staged(left)),
         ]);
         let said = stderr(&run(&daemon, remove).code(3));
-        (said, daemon.requests().len())
+        assert_eq!(daemon.requests().len(), 3);
+        said
     };
-    let (said, requests) = refused(0, 0);
-    assert!(said.contains("      nothing stays staged: "), "{said}");
-    assert_eq!(requests, 3);
-    // There was another edit in between, or before.
-    for (before, left, expected) in [(0, 2, 3), (1, 0, 2)] {
-        let (said, requests) = refused(before, left);
-        assert!(said.contains("      the edits stay staged: "), "{said}");
-        assert_eq!(requests, expected);
+    for before in [0, 3] {
+        let said = refused(before, before);
+        assert!(
+            said.contains("      nothing of it stays staged: "),
+            "{said}"
+        );
     }
+    // There was another edit in between.
+    let said = refused(0, 2);
+    assert!(said.contains("      the edits stay staged: "), "{said}");
+}
+
+#[test]
+fn elsewhere_than_on_a_terminal_edits_of_others_need_all() {
+    let refusal = json!({"kind": "conflict", "message": "a staged edit of somebody else",
+        "hint": "pass --all", "needs": "all", "staged": 2});
+    let daemon = FakeDaemon::start(vec![
+        answer("POST", "/v1/deploy", 409, refusal),
+        answer("POST", "/v1/deploy", 200, deployed()),
+    ]);
+    let refused = run(&daemon, "deploy abuse scanners").code(3);
+    assert!(stderr(&refused).contains("pass --all"));
+    run(&daemon, "deploy --all").code(0);
+    let sent = daemon.requests();
+    assert_eq!(sent[0].body["rules"], json!(["abuse", "scanners"]));
+    assert_eq!(sent[0].body["all"], Value::Null);
+    assert_eq!(sent[1].body["all"], json!(true));
+    assert_eq!(sent[1].body["staged"], Value::Null);
+}
+
+#[test]
+fn discard_names_its_rules() {
+    let answers = ["/v1/staged", "/v1/staged?rules=abuse%2Cscanners"];
+    let answers = answers.map(|path| answer("DELETE", path, 200, staged(0)));
+    let daemon = FakeDaemon::start(answers.to_vec());
+    run(&daemon, "discard").code(0);
+    run(&daemon, "discard abuse scanners").code(0);
 }
 
 #[test]

@@ -105,9 +105,9 @@ fn a_screen_of_80x24_shows_all_there_is() {
         "problem: the disk is nearly full",
         " ZONE",
         " default",
-        ">RULE by rate",
-        " abuse        block",
-        " scanners     warn",
+        ">RULE (by rate)",
+        " abuse          block",
+        " scanners       warn",
         " TOP SOURCE",
         " 203.0.113.77     4,321",
         "BAN, NEXT TO END",
@@ -151,15 +151,15 @@ fn order(screen: &str) -> Option<bool> {
 fn keys_sort_filter_pause_help_and_quit() {
     let daemon = daemon();
     let mut terminal = watch(&daemon, Size::USUAL);
-    terminal.wait_for("a first look", |screen| screen.contains("RULE by rate"));
+    terminal.wait_for("a first look", |screen| screen.contains("RULE (by rate)"));
     terminal.press("s");
-    wait_for_order(&mut terminal, "RULE by packets", Some(false));
+    wait_for_order(&mut terminal, "RULE (by packets)", Some(false));
     terminal.press("ss");
-    wait_for_order(&mut terminal, "RULE by name", Some(true));
+    wait_for_order(&mut terminal, "RULE (by name)", Some(true));
 
     terminal.press("/abu");
     terminal.wait_for("the filter", |screen| {
-        ["filter: abu_", "203.0.113.77", "nothing holds `abu`"]
+        ["filter: abu_", "203.0.113.77", "no match for `abu`"]
             .iter()
             .all(|text| screen.contains(text))
             && !screen.contains("198.51.100.5")
@@ -175,7 +175,7 @@ fn keys_sort_filter_pause_help_and_quit() {
     terminal.press("?");
     terminal.wait_for_text("sort rules by rate, packets, last hit or name");
     terminal.press(" ");
-    terminal.wait_for_text("RULE by name");
+    terminal.wait_for_text("RULE (by name)");
     terminal.press("\t");
     terminal.wait_for_text(">TOP SOURCE");
     terminal.press("p");
@@ -225,7 +225,7 @@ fn signals_leave_the_terminal_as_it_was() {
     let daemon = daemon();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut terminal = watch(&daemon, Size::USUAL);
-        terminal.wait_for_text("RULE by rate");
+        terminal.wait_for_text("RULE (by rate)");
         terminal.signal(signal);
         assert_left(&terminal.end(), 0);
     }
@@ -237,7 +237,7 @@ fn colour_is_drawn_when_asked_for_and_not_otherwise() {
     let no_color = [("NO_COLOR", OsStr::new("1"))];
     for (arguments, has_colour) in [("watch", false), ("watch --color always", true)] {
         let mut terminal = Terminal::sized(Size::USUAL, &daemon, arguments, &no_color);
-        terminal.wait_for_text("RULE by rate");
+        terminal.wait_for_text("RULE (by rate)");
         terminal.press("q");
         let ended = terminal.end();
         assert_left(&ended, 0);

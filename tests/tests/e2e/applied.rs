@@ -96,7 +96,11 @@ fn a_file_of_another_revision_is_refused_and_names_what_came_in_between() -> any
     ];
     deploy(daemon, colleague)?;
     for text in [&toml, &json] {
-        let said = ["made from revision 1", "revision 2 by root", "ticket 9"];
+        let said = [
+            "made from revision 1",
+            "revision 2 by uid 0 (root)",
+            "ticket 9",
+        ];
         assert_refused(daemon, &applied(text)?, &said)?;
     }
     let dry_run = daemon.ctl_with_input("apply --dry-run -", &toml)?;

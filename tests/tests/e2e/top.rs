@@ -5,12 +5,15 @@ use ipblock_tests::{packet::Frame, require_privileged};
 
 use crate::{
     answers::deploy,
-    scenario::{BLOCK, Scene, marked},
+    scenario::{BLOCK, OVERLAPPING, Scene, marked},
     told::Asker,
 };
 
 fn query(by: TopBy) -> TopQuery {
-    TopQuery { by, limit: None }
+    TopQuery {
+        by,
+        ..TopQuery::default()
+    }
 }
 
 /// Source, rules, whether a ban dropped some, packets and bytes.
@@ -79,5 +82,41 @@ fn the_top_are_those_that_hit_most_by_packets_or_by_bytes() -> anyhow::Result<()
         (top[0].packets, &top[0].rules),
         (6, &vec!["bad".to_owned()])
     );
+    Ok(())
+}
+
+#[test]
+fn sources_are_added_up_by_prefix_and_told_apart_by_rule() -> anyhow::Result<()> {
+    let scene = Scene::filtering(require_privileged!(), OVERLAPPING)?;
+    let frames = [
+        marked("203.0.113.65", 1),
+        marked("203.0.113.66", 2),
+        marked("203.0.113.7", 3),
+        marked("198.51.100.7", 4),
+    ];
+    scene.send(&frames, 2)?;
+    scene.judged(8)?;
+    let rows = |command: &str| -> anyhow::Result<Vec<String>> {
+        let top = scene.daemon.ctl_json(command)?;
+        let rows = top.as_array().cloned().unwrap_or_default();
+        let text = |row: &serde_json::Value| {
+            let shown = row["prefix"].as_str().or(row["source"].as_str());
+            let sources = row["sources"].as_u64().unwrap_or(1);
+            format!("{} {sources} {}", shown.unwrap_or_default(), row["packets"])
+        };
+        Ok(rows.iter().map(text).collect())
+    };
+    assert_eq!(
+        rows("top --by-prefix 24,64")?,
+        ["203.0.113.0/24 3 6", "198.51.100.0/24 1 2"]
+    );
+    let watched = rows("top --rule watch")?;
+    assert_eq!(watched.len(), 3, "{watched:?}");
+    assert!(!watched.contains(&"203.0.113.7 1 2".to_owned()));
+    assert_eq!(
+        rows("top --rule watch --by-prefix 16")?,
+        ["203.0.0.0/16 2 4", "198.51.0.0/16 1 2"]
+    );
+    assert_eq!(scene.daemon.ctl("top --rule nothing")?.code, 2);
     Ok(())
 }

@@ -246,3 +246,42 @@ fn neighbours_are_found_in_a_zone_that_drops_by_default() -> anyhow::Result<()> 
     }
     Ok(())
 }
+
+#[test]
+fn a_zone_is_removed_once_nothing_uses_it() -> anyhow::Result<()> {
+    let root = require_privileged!();
+    let pair = VethPair::new(root, VethOptions::default())?;
+    let daemon = Daemon::in_netns(root, &pair.host.netns).start()?;
+    let interface = &pair.host.interface;
+    let done = |command: &str| daemon.ctl(command)?.ok();
+    done("zone set lan --default pass --deploy")?;
+    done("allow add 192.0.2.9 --zone lan --deploy")?;
+    done("rule add r --action block --match 192.0.2.1 --zone lan --deploy")?;
+    done(&format!("attach {interface} --zone lan"))?;
+    for (said, way_out) in [
+        (
+            "in use by rules: `r`",
+            "rule edit r --all-zones --deploy".to_owned(),
+        ),
+        (interface, format!("attach {interface} --zone default")),
+    ] {
+        let refused = daemon.ctl("zone remove lan")?;
+        assert_eq!(refused.code, 3, "{refused:?}");
+        assert!(refused.stderr.contains(said), "{said}: {refused:?}");
+        assert_eq!(status(&daemon)?.staged, 0);
+        done(&way_out)?;
+    }
+    done("zone remove lan")?;
+    let diff = done("diff")?;
+    assert!(diff.contains("- zone `lan`: removed"), "{diff}");
+    // An interface that comes into the zone meanwhile keeps it.
+    done(&format!("attach {interface} --zone lan"))?;
+    let refused = daemon.ctl("deploy")?;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    done(&format!("attach {interface} --zone default"))?;
+    done("deploy")?;
+    assert!(!done("zone list")?.contains("lan"));
+    assert_eq!(daemon.ctl("zone remove default")?.code, 3);
+    assert_eq!(daemon.ctl("zone remove lan")?.code, 2);
+    Ok(())
+}

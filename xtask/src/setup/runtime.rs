@@ -34,7 +34,7 @@ struct Part {
 }
 
 /// Required by every purpose.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 9] = [
     Part {
         wanted: "ip",
         package: "iproute2",
@@ -58,6 +58,18 @@ const PARTS: [Part; 7] = [
         package: "faketime",
         purpose: "a wall clock that jumps",
         optional: false,
+    },
+    Part {
+        wanted: "zsh",
+        package: "zsh",
+        purpose: "completing a line in it",
+        optional: true,
+    },
+    Part {
+        wanted: "fish",
+        package: "fish",
+        purpose: "completing a line in it",
+        optional: true,
     },
     Part {
         wanted: "/usr/share/tor/geoip",
@@ -198,7 +210,15 @@ mod tests {
         let parts = missing(Purpose::Tests, |_| false);
         let needed = ["iproute2", "util-linux", "iputils-ping", "faketime"];
         assert_eq!(packages(&parts, false), needed);
-        let optional = ["tor-geoipdb", "nftables", "ipset", "iptables", "python3"];
+        let optional = [
+            "zsh",
+            "fish",
+            "tor-geoipdb",
+            "nftables",
+            "ipset",
+            "iptables",
+            "python3",
+        ];
         assert_eq!(packages(&parts, true), optional);
     }
 
@@ -207,7 +227,14 @@ mod tests {
         let parts = missing(Purpose::Bench, |_| false);
         let needed = packages(&missing(Purpose::Tests, |_| false), false);
         assert_eq!(packages(&parts, false), needed);
-        let compared = ["tor-geoipdb", "nftables", "ipset", "iptables"];
+        let compared = [
+            "zsh",
+            "fish",
+            "tor-geoipdb",
+            "nftables",
+            "ipset",
+            "iptables",
+        ];
         assert_eq!(packages(&parts, true), compared);
     }
 

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use ipblock_policy::Hinted;
 use thiserror::Error;
 
-use super::super::error::{ApiError, ErrorKind};
+use super::super::error::{ApiError, ErrorKind, Needs};
 
 /// Why a request failed.
 #[derive(Debug, Error)]
@@ -87,6 +87,16 @@ impl ClientError {
             Self::NotPermitted { .. } => 5,
             Self::Api(error) => error.kind.exit_code(),
             Self::Lost { .. } | Self::Protocol { .. } => 1,
+        }
+    }
+
+    /// Returns the number of staged edits that were judged, if the daemon refused because some of
+    /// them are edits of others.
+    #[must_use]
+    pub fn needs_all(&self) -> Option<u64> {
+        match self {
+            Self::Api(error) if error.needs == Some(Needs::All) => error.staged,
+            _ => None,
         }
     }
 

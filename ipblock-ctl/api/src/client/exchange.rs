@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    super::{SSH_PEER_HEADER, error::ApiError},
+    super::{SSH_PEER_HEADER, SUDO_USER_HEADER, error::ApiError},
     Client, ClientError,
     target::Target,
 };
@@ -40,6 +40,9 @@ impl Client {
         if !self.ssh_peers.is_empty() {
             let peers: Vec<_> = self.ssh_peers.iter().map(ToString::to_string).collect();
             request = request.header(SSH_PEER_HEADER, peers.join(","));
+        }
+        if let Some(user) = &self.sudo_user {
+            request = request.header(SUDO_USER_HEADER, user);
         }
         let request = request
             .body(Full::new(Bytes::from(body)))

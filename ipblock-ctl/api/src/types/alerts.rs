@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipblock_policy::{Action, AlertKind, words};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -135,7 +136,7 @@ pub enum SinkState {
 }
 
 /// `GET /v1/top` query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopQuery {
     /// The order.
     #[serde(default)]
@@ -143,6 +144,15 @@ pub struct TopQuery {
     /// Maximum number; default 20.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// Only hits of this rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Adds up the sources of each IPv4 prefix of this length; default 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v4_prefix: Option<u8>,
+    /// Adds up the sources of each IPv6 prefix of this length; default 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6_prefix: Option<u8>,
 }
 
 words! {
@@ -164,8 +174,14 @@ words! {
 /// above that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopInfo {
-    /// The source address.
+    /// The source address, or the first of its prefix.
     pub source: IpAddr,
+    /// The prefix, if the query adds up the sources of prefixes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<IpNet>,
+    /// Number of sources that hit in the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u64>,
     /// Names of the rules that it hit, without those that were removed.
     pub rules: Vec<String>,
     /// Whether a ban dropped some of its packets.

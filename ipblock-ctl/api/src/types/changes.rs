@@ -24,6 +24,10 @@ pub struct Staged {
     pub base: u64,
     /// What the request did, one line per edit.
     pub done: Vec<String>,
+    /// After a request that staged something: `DELETE /v1/staged?undo=` with this number discards
+    /// it again, until anything else is staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<u64>,
 }
 
 /// `GET /v1/diff`, and the main part of a dry run.
@@ -49,6 +53,17 @@ pub struct Diff {
     /// with the revision that the edits are based on, and a deploy is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<ConflictInfo>,
+}
+
+/// Query of `GET /v1/diff`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffQuery {
+    /// Compares from this revision, in place of what is staged; 0 is the empty one before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// With `from`: to this revision; default the deployed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
 }
 
 /// One staged edit in a [`Diff`].
@@ -141,6 +156,15 @@ pub struct DeployRequest {
     /// Allows a deploy that newly drops at least one percent of an address family.
     #[serde(default)]
     pub wide: bool,
+    /// Deploys edits that others staged, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// With `all`: only if exactly this number of edits is staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<u64>,
+    /// Deploys only the staged edits of these rules; empty means all edits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
 }
 
 /// `POST /v1/apply`; answered with [`Applied`].
@@ -179,6 +203,9 @@ pub struct Deployed {
     /// The staged edits that were deployed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<StagedEditInfo>,
+    /// Number of edits that stay staged, after a deploy of some rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_staged: Option<u64>,
     /// What would have been refused without `force`, and special-purpose addresses that staged
     /// edits newly drop, one line each.
     #[serde(default)]

@@ -4,6 +4,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Diff;
+
 /// `GET /v1/history`: one element of the array, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
@@ -21,6 +23,32 @@ pub struct HistoryEntry {
     pub entries: u64,
     /// Its state.
     pub state: RevisionState,
+}
+
+/// `GET /v1/history/{number}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionInfo {
+    /// As in the history.
+    #[serde(flatten)]
+    pub entry: HistoryEntry,
+    /// The revision that was in force before it; 0 if there was none.
+    pub previous: u64,
+    /// When it was deployed, confirmed and put in force again, oldest first, as far as the audit
+    /// trail goes back.
+    pub events: Vec<RevisionEvent>,
+    /// What it changed, compared with `previous`.
+    pub diff: Diff,
+}
+
+/// An action that concerned a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionEvent {
+    /// The time.
+    pub time: Timestamp,
+    /// The author: `uid 0 (root)`.
+    pub author: String,
+    /// `deploy`, `confirm`, `rollback` (to this revision), `restore`.
+    pub what: String,
 }
 
 /// The state of a revision.

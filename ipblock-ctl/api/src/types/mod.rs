@@ -25,16 +25,19 @@ pub use ban::{
 };
 pub use changes::{
     AddressChange, Applied, ApplyRequest, BeforeAfter, ConflictInfo, DeployRequest, Deployed, Diff,
-    EditRequest, EntryChange, Restored, RestoredBans, RuleChange, RuleChangeKind, Staged,
-    StagedEditInfo,
+    DiffQuery, EditRequest, EntryChange, Restored, RestoredBans, RuleChange, RuleChangeKind,
+    Staged, StagedEditInfo,
 };
 pub use check::{
     BanEnd, Check, CheckBan, CheckEntry, CheckRequest, CheckRule, Past, PastBan, RuleOrigin,
 };
 pub use history::{
-    AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionState, RollbackRequest,
+    AuditInfo, AuditQuery, Confirmed, HistoryEntry, RestoreQuery, RevisionEvent, RevisionInfo,
+    RevisionState, RollbackRequest,
 };
-pub use lists::{ExceptionInfo, ListContent, ListEntry, ListInfo};
+pub use lists::{
+    ExceptionInfo, ListContent, ListEntry, ListInfo, ListQuery, ReloadRequest, Reloaded,
+};
 
 use ipblock_policy::words;
 pub use ipblock_policy::{
@@ -111,6 +114,9 @@ pub struct Status {
     /// The bpffs of the daemon's pins.
     #[serde(default)]
     pub bpffs: String,
+    /// The directory of list files.
+    #[serde(default)]
+    pub lists_dir: String,
 }
 
 /// One zone in [`Status`].
@@ -185,11 +191,15 @@ pub struct AttachRequest {
 }
 
 /// Query of `DELETE /v1/staged`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DiscardQuery {
-    /// Only if exactly this number of edits is staged, all of them by the caller.
+    /// Only what the request staged whose answer had this number, if nothing was staged since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own: Option<u64>,
+    pub undo: Option<u64>,
+    /// Only the edits of these rules, with commas between their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 /// Query of `DELETE /v1/interfaces/{name}`.

@@ -24,7 +24,7 @@ use super::{
     session::Session,
 };
 
-/// Look for what stands in the way on this host
+/// Check this host
 ///
 /// Kernel, bpffs, capabilities, clock, interfaces and their drivers, other XDP programs, the daemon,
 /// and its room. Each line is ok, a warning or an error, with what to do. Nothing is changed; root sees

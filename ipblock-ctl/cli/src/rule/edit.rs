@@ -41,7 +41,7 @@ pub(crate) struct EditArgs {
     /// Open the editor on this text, which an earlier edit left
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Do this from now on
+    /// Change the action
     #[arg(long, value_parser = action_parser())]
     action: Option<Action>,
     /// Match these, too: addresses, prefixes, ranges FROM-TO, or @lists

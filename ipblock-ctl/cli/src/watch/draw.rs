@@ -164,6 +164,19 @@ fn draw_pane(
     canvas.line(area, 0, &vec![(format!("{mark}{title}"), Tone::Strong)]);
     let room = usize::from(area.height.saturating_sub(1));
     let first = model.first_line(pane, lines.len(), room);
+    let hidden = lines.len().saturating_sub(room);
+    if hidden > 0 && room > 0 {
+        let more = format!(" +{hidden} more");
+        let left = area
+            .width
+            .saturating_sub(u16::try_from(more.width()).unwrap_or(0));
+        let place = Rect {
+            x: area.x + left,
+            width: area.width - left,
+            ..area
+        };
+        canvas.line(place, 0, &vec![(more, Tone::Caution)]);
+    }
     let shown = lines.into_iter().skip(first).take(room);
     for (row, mut parts) in (1..).zip(shown) {
         parts.insert(0, (" ".to_owned(), Tone::Plain));

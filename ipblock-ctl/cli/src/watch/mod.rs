@@ -209,6 +209,7 @@ async fn ask(client: Client, after: Option<u64>, began: Instant) -> Round {
         let top = TopQuery {
             by: TopBy::Packets,
             limit: Some(SOURCES),
+            ..TopQuery::default()
         };
         let alerts = AlertQuery {
             after,

@@ -59,7 +59,7 @@ fn plain(text: String) -> Parts {
 fn nothing(model: &Model, text: &str) -> Vec<Parts> {
     let text = match model.filter.as_str() {
         "" => text.to_owned(),
-        filter => format!("nothing holds `{}`", visible(filter)),
+        filter => format!("no match for `{}`", visible(filter)),
     };
     vec![vec![(text, Tone::Faint)]]
 }
@@ -109,7 +109,7 @@ pub(super) fn zones(model: &Model, width: usize) -> (String, Vec<Parts>) {
 /// Packets per second of each rule, and their total number.
 pub(super) fn rules(model: &Model, width: usize, view: &View) -> (String, Vec<Parts>) {
     let rules = model.sorted_rules();
-    let heading = format!("RULE by {}", model.sort.word());
+    let heading = format!("RULE (by {})", model.sort.word());
     let longest = rules.iter().map(|rule| rule.name.width());
     let longest = longest.chain([heading.width()]).max();
     let has_bytes = width >= 60;

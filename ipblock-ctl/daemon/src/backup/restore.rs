@@ -127,6 +127,7 @@ impl Service {
                 switch_ms: 0,
                 confirm_deadline,
                 edits: Vec::new(),
+                still_staged: None,
                 warnings,
             }),
             restored: Some(restored),

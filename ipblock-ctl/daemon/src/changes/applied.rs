@@ -101,7 +101,7 @@ impl Service {
                 "" => String::new(),
                 comment => format!(": {comment}"),
             };
-            let (number, author, time) = (revision.number, &revision.author.name, revision.time);
+            let (number, author, time) = (revision.number, &revision.author, revision.time);
             let _ = write!(
                 message,
                 "\n  revision {number} by {author}, {time:.0}{comment}"

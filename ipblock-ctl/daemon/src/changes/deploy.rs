@@ -15,7 +15,7 @@ use crate::{
         execute::{Order, Target},
         plan::Plan,
     },
-    rulesets::Snapshot,
+    rulesets::{Snapshot, parts::Part, rebase::listed},
     state::Service,
 };
 
@@ -33,24 +33,46 @@ impl Service {
         let Some(staged) = staged else {
             return Ok(nothing_to_do(revision, &before));
         };
-        let plan = self.plan(Arc::clone(&before), staged.ruleset)?;
+        let part = match request.rules.as_slice() {
+            [] => None,
+            rules => Some(self.part(&staged, &before, rules)?),
+        };
+        self.require_own(request, part.as_ref(), &caller.author)?;
+        let after = match &part {
+            None => staged.ruleset,
+            Some(part) => {
+                let after = Arc::new(part.after(&before)?);
+                if !request.force {
+                    Part::require_no_new_danger(&before, &after, &staged.ruleset)?;
+                }
+                after
+            }
+        };
+        let plan = self.plan(Arc::clone(&before), after)?;
         let mut special = special::new_warnings(&plan.before, &plan.after);
-        if !plan.changes_anything() {
+        if part.is_none() && !plan.changes_anything() {
             self.forget_staged(changing)?;
             return Ok(nothing_to_do(revision, &before));
         }
-        let edits = self.staged_edits()?;
+        let mut edits = self.store.staged_edits()?;
         let deployed = self.execute(
             changing,
             &Order {
-                clear_staged: true,
+                clear_staged: part.is_none(),
                 ..order(&plan, request, caller)
             },
         )?;
+        let mut still_staged = None;
+        if let Some(part) = &part {
+            special.extend(part.warnings(&plan.after));
+            edits = part.edits(edits);
+            still_staged = Some(self.keep_others(changing, part));
+        }
         // `apply` and `rollback` show a diff, which has the same warning.
         special.extend(deployed.warnings);
         Ok(Deployed {
-            edits,
+            edits: listed(edits),
+            still_staged,
             warnings: special,
             ..deployed
         })
@@ -167,6 +189,7 @@ pub(crate) fn nothing_to_do(revision: u64, deployed: &Ruleset) -> Deployed {
         switch_ms: 0,
         confirm_deadline: None,
         edits: Vec::new(),
+        still_staged: None,
         warnings: Vec::new(),
     }
 }

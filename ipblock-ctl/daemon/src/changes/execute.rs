@@ -151,6 +151,7 @@ impl Service {
             switch_ms: milliseconds(started),
             confirm_deadline,
             edits: Vec::new(),
+            still_staged: None,
             warnings,
         };
         // The oldest revisions may have been deleted.

@@ -11,7 +11,7 @@ use ipblock_api::{
 };
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{Ruleset, address::parse_prefixes};
-use ipblock_store::{AuditMatch, Author, Confirmation, RevisionState};
+use ipblock_store::{AuditMatch, Author, Confirmation, Revision, RevisionState};
 use serde::Serialize;
 use tracing::{error, info};
 
@@ -36,6 +36,25 @@ const HISTORY_ROOM: usize = 2 << 20;
 /// Entries of the audit trail per read: a detail may have 4 KiB.
 const AUDIT_PAGE: u32 = 64;
 
+/// Returns the answer about a revision, unless it is still being deployed.
+pub(crate) fn history_entry(revision: Revision) -> Option<HistoryEntry> {
+    Some(HistoryEntry {
+        revision: revision.number,
+        time: revision.time,
+        author: revision.author.to_string(),
+        comment: revision.comment,
+        rules: revision.rules,
+        entries: revision.entries,
+        state: match revision.state {
+            RevisionState::Prepared => return None,
+            RevisionState::Deployed => ApiState::Deployed,
+            RevisionState::AwaitingConfirmation => ApiState::AwaitingConfirmation,
+            RevisionState::Superseded => ApiState::Superseded,
+            RevisionState::RolledBack => ApiState::RolledBack,
+        },
+    })
+}
+
 impl Service {
     /// Returns every kept revision, newest first.
     pub(crate) fn history(&self, room: &mut Room) -> Result<Vec<HistoryEntry>, Refusal> {
@@ -43,23 +62,7 @@ impl Service {
         // Not in the middle of a switch, when links and store differ.
         let _state = self.read();
         let revisions = self.store.revisions()?.into_iter();
-        let entries = revisions.filter_map(|revision| {
-            Some(HistoryEntry {
-                revision: revision.number,
-                time: revision.time,
-                author: revision.author.to_string(),
-                comment: revision.comment,
-                rules: revision.rules,
-                entries: revision.entries,
-                state: match revision.state {
-                    RevisionState::Prepared => return None,
-                    RevisionState::Deployed => ApiState::Deployed,
-                    RevisionState::AwaitingConfirmation => ApiState::AwaitingConfirmation,
-                    RevisionState::Superseded => ApiState::Superseded,
-                    RevisionState::RolledBack => ApiState::RolledBack,
-                },
-            })
-        });
+        let entries = revisions.filter_map(history_entry);
         let entries: Vec<_> = entries.collect();
         room.keep(entries.len() * HISTORY_ROOM / 1_000);
         Ok(entries)

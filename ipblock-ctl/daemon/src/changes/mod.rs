@@ -8,3 +8,4 @@ pub(crate) mod deploy;
 pub(crate) mod execute;
 mod history;
 pub(crate) mod plan;
+mod revisions;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use ipblock_policy::{List, ListName};
+use jiff::Timestamp;
 
 use super::feed::{Opened, Stamp};
 
@@ -17,6 +18,8 @@ pub(crate) struct FollowedList {
     pub(super) seen: Look,
     /// At the last read.
     pub(super) read: Look,
+    /// When its content was read last; `None` if it was not since the start.
+    pub(super) last_read: Option<Timestamp>,
     /// Why the list differs from its source.
     pub(super) problem: Option<String>,
     /// When that was found, and the revision at that time.
@@ -42,6 +45,7 @@ impl FollowedList {
             opened: opened.clone(),
             seen: read.clone(),
             read,
+            last_read: Some(Timestamp::now()),
             problem: None,
             found: (Instant::now(), revision),
             back: Back::No,
@@ -73,4 +77,9 @@ pub(crate) fn problems(followed: &Followed) -> impl Iterator<Item = String> {
 /// Returns the problem of one list.
 pub(crate) fn problem(followed: &Followed, name: &ListName) -> Option<String> {
     followed.get(name)?.says(name)
+}
+
+/// Returns when the source of a list was read last.
+pub(crate) fn last_read(followed: &Followed, name: &ListName) -> Option<Timestamp> {
+    followed.get(name)?.last_read
 }

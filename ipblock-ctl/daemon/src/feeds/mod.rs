@@ -9,6 +9,7 @@ mod edits;
 mod feed;
 mod file;
 pub(super) mod followed;
+mod reload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use ipblock_policy::{
 };
 use tracing::{info, warn};
 
-pub(super) use self::followed::{Followed, problem, problems};
+pub(super) use self::followed::{Followed, last_read, problem, problems};
 use self::{
     edits::keeps,
     feed::{Feed, Opened},
@@ -138,6 +139,7 @@ impl Service {
         let mut state = self.write();
         let known = FollowedList {
             back: Back::Unknown,
+            last_read: None,
             ..FollowedList::read_as(opened, seen.clone(), state.rulesets.revision())
         };
         state.followed.insert(name.clone(), known);
@@ -221,6 +223,7 @@ impl Service {
             self.require_not_shrunk(name, opened, good, &elements)?;
             Ok((stamp, elements))
         });
+        let was_read = read.is_ok();
         let (read, outcome) = match read {
             Ok((stamp, elements)) => {
                 let content = Content {
@@ -237,9 +240,12 @@ impl Service {
         };
         let problem = outcome.err().map(|why| keeps(name, good, &why));
         let mut state = self.write();
+        let known = FollowedList::read_as(opened, read, state.rulesets.revision());
+        let before = state.followed.get(name).and_then(|known| known.last_read);
         let known = FollowedList {
+            last_read: if was_read { known.last_read } else { before },
             problem: problem.clone(),
-            ..FollowedList::read_as(opened, read, state.rulesets.revision())
+            ..known
         };
         let before = state.followed.insert(name.clone(), known);
         drop(state);
@@ -365,7 +371,7 @@ fn acceptable(error: ApiError, name: &ListName, opened: &Opened) -> ApiError {
              --force",
             source.flags()
         )),
-        None => error,
+        Some(Needs::All) | None => error,
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) fn sample() -> Snapshot {
             problems: vec!["one".to_owned(), "two".to_owned(), "three".to_owned()],
             object_sha256: "ab".repeat(32),
             bpffs: "/sys/fs/bpf".to_owned(),
+            lists_dir: String::new(),
         },
         counters: Counters {
             rules: vec![

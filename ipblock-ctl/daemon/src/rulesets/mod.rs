@@ -2,7 +2,9 @@
 //!
 //! All code may read them; only a change modifies them.
 
-mod rebase;
+mod edited_rules;
+pub(crate) mod parts;
+pub(crate) mod rebase;
 mod rule_durations;
 mod staging;
 mod stored_edit;
@@ -14,6 +16,7 @@ use ipblock_api::error::{ApiError, ErrorKind};
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{RuleId, Ruleset, document};
 use ipblock_store::{Confirmation, Deploy, End, Store, StoredRuleset};
+use jiff::Timestamp;
 
 use crate::{changing::Changing, end_times, rulesets::rule_durations::Durations};
 
@@ -49,6 +52,16 @@ pub(crate) struct StagedSet {
     pub(crate) base: u64,
     /// The number of edits.
     pub(crate) edits: u64,
+    /// How to discard what the last request staged.
+    pub(crate) undo: Option<Arc<Undo>>,
+}
+
+/// What was staged before the last request.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    /// Identifies the request.
+    pub(crate) number: u64,
+    pub(crate) before: Option<StagedSet>,
 }
 
 /// The deployed and the staged ruleset at one moment.
@@ -56,6 +69,20 @@ pub(crate) struct Snapshot {
     pub(crate) revision: u64,
     pub(crate) deployed: Arc<Ruleset>,
     pub(crate) staged: Option<StagedSet>,
+}
+
+impl Undo {
+    /// Returns how to go back to what is staged before a request.
+    fn to(before: Option<StagedSet>) -> Self {
+        Self {
+            // Requests follow one another, so each has another microsecond.
+            number: u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default(),
+            before: before.map(|staged| StagedSet {
+                undo: None,
+                ..staged
+            }),
+        }
+    }
 }
 
 impl Rulesets {
@@ -70,6 +97,7 @@ impl Rulesets {
                 ruleset: Arc::new(from_stored(&staged.ruleset)?),
                 base: staged.base,
                 edits: staged.edits,
+                undo: None,
             }),
             None => None,
         };

@@ -13,6 +13,7 @@ use ipblock_policy::{
     edit,
     patch::{Patch, PatchConflict},
 };
+use ipblock_store::StagedEdit;
 use tracing::info;
 
 use crate::{
@@ -36,7 +37,7 @@ impl Service {
         let Some(staged) = staged else {
             return Ok(self.no_difference());
         };
-        let edits = self.staged_edits()?;
+        let edits = listed(self.store.staged_edits()?);
         let mut conflicts = Vec::new();
         let (before, after) = if staged.base == revision {
             (deployed, staged.ruleset)
@@ -126,6 +127,7 @@ impl Service {
             ruleset: Arc::new(moved),
             base: revision,
             edits: staged.edits,
+            undo: staged.undo,
         };
         let mut state = self.write();
         state.rulesets.stage(changing, staged, Vec::new());
@@ -139,19 +141,18 @@ impl Service {
             info!(%error, "staged edits stay as they are");
         }
     }
+}
 
-    /// Returns the staged edits, oldest first.
-    pub(crate) fn staged_edits(&self) -> Result<Vec<StagedEditInfo>, ApiError> {
-        let edits = self.store.staged_edits()?.into_iter();
-        let listed = edits.take(MAX_LISTED_EDITS);
-        Ok(listed
-            .map(|edit| StagedEditInfo {
-                time: edit.time,
-                author: edit.author.to_string(),
-                summary: edit.summary,
-            })
-            .collect())
-    }
+/// Returns the edits, oldest first.
+pub(crate) fn listed(edits: Vec<StagedEdit>) -> Vec<StagedEditInfo> {
+    let listed = edits.into_iter().take(MAX_LISTED_EDITS);
+    listed
+        .map(|edit| StagedEditInfo {
+            time: edit.time,
+            author: edit.author.to_string(),
+            summary: edit.summary,
+        })
+        .collect()
 }
 
 fn describe(conflicts: &[PatchConflict], base: &Ruleset) -> Vec<ConflictInfo> {

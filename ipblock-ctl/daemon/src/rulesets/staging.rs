@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use ipblock_api::{
     error::{ApiError, ErrorKind},
-    types::{EditRequest, RuleText, RulesetText, Staged, Which},
+    types::{DiscardQuery, EditRequest, RuleText, RulesetText, Staged, Which},
 };
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{RuleId, RuleName, Ruleset, edit, text::counted};
@@ -17,7 +17,7 @@ use crate::{
     changes::applied::Held,
     changing::Changing,
     end_times,
-    rulesets::{Snapshot, StagedSet, rule_durations, stored_edit::stored_edit, to_stored},
+    rulesets::{Snapshot, StagedSet, Undo, rule_durations, stored_edit::stored_edit, to_stored},
     state::Service,
 };
 
@@ -69,6 +69,7 @@ impl Service {
                 staged: count,
                 base,
                 done,
+                undo: None,
             });
         }
         if self.read().rulesets.is_as_deployed(&ruleset) {
@@ -78,8 +79,10 @@ impl Service {
                 staged: 0,
                 base,
                 done,
+                undo: None,
             });
         }
+        self.require_zones_of_interfaces(edited, &ruleset)?;
         // A ruleset that cannot be compiled is refused now, not at the deploy.
         let ruleset = Arc::new(ruleset);
         self.zones_of(&ruleset, now)?;
@@ -94,12 +97,15 @@ impl Service {
             return Err(error.into());
         }
         let staged = count + edits.len() as u64;
+        let undo = Undo::to(before.staged.clone());
+        let number = undo.number;
         self.write().rulesets.stage(
             changing,
             StagedSet {
                 ruleset: Arc::clone(&ruleset),
                 base,
                 edits: staged,
+                undo: Some(Arc::new(undo)),
             },
             durations,
         );
@@ -111,47 +117,90 @@ impl Service {
             info!(author = %author.name, uid = author.uid, "staged: {line}");
         }
         self.audit(author, "stage", &done.join("\n"));
-        Ok(Staged { staged, base, done })
+        Ok(Staged {
+            staged,
+            base,
+            done,
+            undo: Some(number),
+        })
     }
 
-    /// Discards the staged set; with `own`, only if that number of edits is staged, all of them by
-    /// this author.
-    pub fn discard(&self, own: Option<u64>, author: &Author) -> Result<Staged, ApiError> {
+    /// Discards all that is staged, or what the query names.
+    pub fn discard(&self, query: &DiscardQuery, author: &Author) -> Result<Staged, ApiError> {
         let changing = &self.begin_change();
         let Snapshot {
             revision, staged, ..
         } = self.rulesets();
-        let edits = staged.as_ref().map_or(0, |staged| staged.edits);
-        if let Some(own) = own {
-            let are_own = edits == own
-                && self
-                    .store
-                    .staged_edits()?
-                    .iter()
-                    .all(|edit| edit.author.is_same_as(author));
-            if !are_own {
-                return Ok(Staged {
-                    staged: edits,
-                    base: staged.map_or(revision, |staged| staged.base),
-                    done: vec!["other edits are staged, and stay so".to_owned()],
-                });
+        let Some(staged) = staged else {
+            return Ok(staged_now(0, revision, "nothing was staged"));
+        };
+        match query {
+            DiscardQuery {
+                undo: Some(number), ..
+            } => self.undo(changing, &staged, *number, author),
+            DiscardQuery {
+                rules: Some(names), ..
+            } => self.discard_rules(changing, &staged, names, author),
+            DiscardQuery { .. } => {
+                let edits = counted(staged.edits, "edit", "edits");
+                self.drop_staged(changing, author, &edits)?;
+                Ok(staged_now(0, revision, &format!("discarded {edits}")))
             }
         }
-        if edits > 0 {
-            self.drop_staged(changing, author, &counted(edits, "edit", "edits"))?;
-        }
-        Ok(Staged {
-            staged: 0,
-            base: revision,
-            done: vec![match edits {
-                0 => "nothing was staged".to_owned(),
-                _ => format!("discarded {}", counted(edits, "edit", "edits")),
-            }],
-        })
+    }
+
+    /// Discards what a request staged, if it was the last one.
+    fn undo(
+        &self,
+        changing: &Changing<'_>,
+        staged: &StagedSet,
+        number: u64,
+        author: &Author,
+    ) -> Result<Staged, ApiError> {
+        let Some(undo) = staged.undo.as_ref().filter(|undo| undo.number == number) else {
+            let said = "other edits were staged since, so nothing was discarded";
+            return Ok(staged_now(staged.edits, staged.base, said));
+        };
+        let Some(before) = &undo.before else {
+            let edits = counted(staged.edits, "edit", "edits");
+            self.drop_staged(changing, author, &edits)?;
+            return Ok(staged_now(0, staged.base, &format!("discarded {edits}")));
+        };
+        let place = |edits| usize::try_from(edits).unwrap_or(usize::MAX);
+        let removed: Vec<_> = (place(before.edits)..place(staged.edits)).collect();
+        let edits = counted(removed.len() as u64, "edit", "edits");
+        self.keep_staged(changing, before.clone(), &removed)?;
+        self.audit(author, "discard", &edits);
+        Ok(staged_now(
+            before.edits,
+            before.base,
+            &format!("discarded {edits}"),
+        ))
+    }
+
+    /// Stages this ruleset in place of the staged one, without the edits at these positions.
+    pub(super) fn keep_staged(
+        &self,
+        changing: &Changing<'_>,
+        staged: StagedSet,
+        removed: &[usize],
+    ) -> Result<u64, ApiError> {
+        let left = self
+            .store
+            .restage(staged.base, &to_stored(&staged.ruleset), removed)?;
+        let staged = StagedSet {
+            edits: left,
+            ..staged
+        };
+        let mut state = self.write();
+        state.rulesets.stage(changing, staged, Vec::new());
+        drop(state);
+        self.reload_durations(changing);
+        Ok(left)
     }
 
     /// Discards the staged set, and records it in the audit trail.
-    fn drop_staged(
+    pub(super) fn drop_staged(
         &self,
         changing: &Changing<'_>,
         author: &Author,
@@ -222,5 +271,15 @@ impl Service {
         if let Err(error) = kept {
             error!(uid = author.uid, what, detail, %error, "missing from the audit trail");
         }
+    }
+}
+
+/// Returns the answer after a discard.
+pub(super) fn staged_now(staged: u64, base: u64, done: &str) -> Staged {
+    Staged {
+        staged,
+        base,
+        done: vec![done.to_owned()],
+        undo: None,
     }
 }

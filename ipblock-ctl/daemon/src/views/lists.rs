@@ -7,11 +7,13 @@ use std::{
 
 use ipblock_api::{
     error::ApiError,
-    types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo},
+    types::{EntryState, ExceptionInfo, ListContent, ListEntry, ListInfo, ListQuery},
 };
 use ipblock_policy::{
-    List, ListName, Rule, RuleId, Ruleset, SharedVec, SourceText, edit::no_such_list,
+    List, ListName, Rule, RuleId, Ruleset, SharedVec, SourceText, address::parse_prefixes,
+    edit::no_such_list,
 };
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{
@@ -74,6 +76,7 @@ impl Service {
                     used_by,
                     state,
                     problem: feeds::problem(&followed, name),
+                    last_read: feeds::last_read(&followed, name),
                 })
             });
             for list in lists {
@@ -86,17 +89,37 @@ impl Service {
     }
 
     /// `GET /v1/lists/{name}`.
-    pub(crate) fn list(&self, name: &str) -> Result<impl Serialize + use<>, ApiError> {
+    pub(crate) fn list(
+        &self,
+        name: &str,
+        query: &ListQuery,
+    ) -> Result<impl Serialize + use<>, ApiError> {
         let (before, after, followed) = both(&self.read());
         let parsed: Option<ListName> = name.parse().ok();
-        let problem = parsed
-            .as_ref()
-            .and_then(|name| feeds::problem(&followed, name));
+        let (problem, last_read) = match &parsed {
+            Some(name) => (
+                feeds::problem(&followed, name),
+                feeds::last_read(&followed, name),
+            ),
+            None => (None, None),
+        };
+        let wanted = query.address.as_deref().map(parse_prefixes).transpose()?;
+        let limit = query.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
         let found = parsed.and_then(|name| list(&before, &after, &name));
         let (list, used_by, state) = found.ok_or_else(|| no_such_list(name, &after))?;
         let elements = list.elements.clone();
+        let total = elements.len() as u64;
         let entries = Array::new(move |sink: Sink<'_, ListEntry>| {
-            for element in &elements {
+            let is_wanted = |prefix: &IpNet| match &wanted {
+                None => true,
+                Some(wanted) => wanted
+                    .iter()
+                    .any(|other| prefix.contains(other) || other.contains(prefix)),
+            };
+            let found = elements.iter().filter(|element| is_wanted(&element.prefix));
+            for element in found.take(limit) {
                 let entry = ListEntry {
                     address: element.prefix.to_string(),
                     note: element.note.to_string(),
@@ -111,9 +134,11 @@ impl Service {
             name: name.to_owned(),
             source: SourceText::from(&list.source),
             entries,
+            total,
             used_by,
             state,
             problem,
+            last_read,
         })
     }
 }

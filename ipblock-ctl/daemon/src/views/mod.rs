@@ -95,6 +95,7 @@ impl Service {
             alerts,
             object_sha256: object_sha256_hex(),
             bpffs: self.settings.bpffs.display().to_string(),
+            lists_dir: self.settings.lists_dir.display().to_string(),
         })
     }
 

@@ -4,7 +4,7 @@ use ipblock_api::types::{
     AllowInfo, BanChange, BanInfo, Banned, BannedPrefix, EntryState, ExceptionInfo, ListContent,
     ListEntry, ListInfo, Origin, SourceKind, SourceText,
 };
-use jiff::ToSpan as _;
+use jiff::{SignedDuration, ToSpan as _};
 
 use super::{now, texts};
 
@@ -55,6 +55,7 @@ pub(crate) fn lists() -> Vec<ListInfo> {
         used_by: texts(used_by),
         state,
         problem: None,
+        last_read: path.map(|_| now() - SignedDuration::from_mins(5)),
     };
     let users = ["rule spam", "rule scanners", "rule watch", "allow"];
     vec![
@@ -88,9 +89,11 @@ pub(crate) fn list() -> ListContent {
             entry("192.0.2.0/24", "SBL123456"),
             entry("2001:db8::/32", ""),
         ],
+        total: 2,
         used_by: texts(&["rule spam", "allow"]),
         state: EntryState::Deployed,
         problem: None,
+        last_read: Some(now() - SignedDuration::from_mins(5)),
     }
 }
 

@@ -82,6 +82,8 @@ pub(crate) fn alert_status() -> AlertStatus {
 
 pub(crate) fn top() -> Vec<TopInfo> {
     let top = |source: &str, rules: &[&str], packets, ago: i32| TopInfo {
+        prefix: None,
+        sources: None,
         source: source.parse().expect("an address"),
         rules: texts(rules),
         banned: false,

@@ -137,7 +137,7 @@ impl Problems {
     /// Reports why the text is not TOML.
     pub(super) fn add_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
-        self.add(at, format!("no TOML: {}", error.message()), None);
+        self.add(at, format!("invalid TOML: {}", error.message()), None);
     }
 
     fn push(&mut self, found: UnplacedProblem) {

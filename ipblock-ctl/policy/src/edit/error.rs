@@ -129,6 +129,17 @@ pub enum EditError {
         /// Its users, in the words of [`users_of`](crate::Ruleset::users_of).
         users: Vec<String>,
     },
+    /// The removal of the zone that always exists.
+    #[error("zone `default` cannot be removed: it always exists")]
+    DefaultZone,
+    /// The removal of a zone that rules name.
+    #[error("zone `{zone}` is in use by rules: {}", join(rules))]
+    ZoneInUse {
+        /// The zone.
+        zone: ZoneName,
+        /// The rules.
+        rules: Vec<RuleName>,
+    },
     /// A manual change of a list that follows a source.
     #[error("list `{list}` is not kept by hand: its content comes from {from}")]
     Followed {
@@ -199,6 +210,8 @@ impl Classified for EditError {
             Self::Exists { .. }
             | Self::SameAction { .. }
             | Self::InUse { .. }
+            | Self::DefaultZone
+            | Self::ZoneInUse { .. }
             | Self::Followed { .. }
             | Self::WideBlock { .. }
             | Self::WideOpen { .. }
@@ -232,6 +245,11 @@ impl Hinted for EditError {
             Self::Repeated { .. } => "give it once".to_owned(),
             Self::InUse { list, .. } => format!(
                 "take @{list} out of them first; `ipblock-ctl list show {list}` names them all"
+            ),
+            Self::DefaultZone => "its settings can change: ipblock-ctl zone set default".to_owned(),
+            Self::ZoneInUse { rules, .. } => format!(
+                "give them other zones or remove them first: ipblock-ctl rule edit {} --all-zones",
+                rules.first().map_or("RULE", RuleName::as_str)
             ),
             Self::Followed { list, from } => format!(
                 "edit {from}, or keep the list by hand from now on: ipblock-ctl list set {list} A..."

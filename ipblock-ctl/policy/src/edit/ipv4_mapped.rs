@@ -29,6 +29,7 @@ fn addresses(edit: &Edit) -> Vec<&str> {
         | Edit::RemoveRules { .. }
         | Edit::RemoveList { .. }
         | Edit::SetZone { .. }
+        | Edit::RemoveZone { .. }
         | Edit::Import(_) => Vec::new(),
     };
     lists.into_iter().flatten().map(String::as_str).collect()

@@ -144,6 +144,11 @@ pub enum Edit {
         #[serde(default)]
         malformed: Option<MalformedPolicy>,
     },
+    /// Removes a zone with its allow list. No rule may name it, and `default` cannot be removed.
+    RemoveZone {
+        /// Its name.
+        name: String,
+    },
     /// Adds many addresses to a rule or a list. Existing elements are not an error.
     Import(Import),
 }
@@ -301,6 +306,7 @@ fn carry_out(
             default,
             malformed,
         } => zones::set(ruleset, name, *default, *malformed, force),
+        Edit::RemoveZone { name } => zones::remove(ruleset, name),
         Edit::Import(import) => import::import(ruleset, import, force),
     }
 }

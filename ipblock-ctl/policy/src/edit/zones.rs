@@ -51,6 +51,24 @@ pub(super) fn set(
     Ok(said)
 }
 
+pub(super) fn remove(ruleset: &mut Ruleset, name: &str) -> Result<Vec<String>, EditError> {
+    let name = elements::zone_name(ruleset, name)?;
+    if name == ZoneName::default() {
+        return Err(EditError::DefaultZone);
+    }
+    let rules: Vec<_> = ruleset
+        .rules
+        .iter()
+        .filter(|rule| rule.zones.contains(&name))
+        .map(|rule| rule.name.clone())
+        .collect();
+    if !rules.is_empty() {
+        return Err(EditError::ZoneInUse { zone: name, rules });
+    }
+    ruleset.zones.remove(&name);
+    Ok(vec![format!("zone {name}: removed")])
+}
+
 /// Inserts a zone into the ruleset. Omits the zone `default` with default settings, so that undoing
 /// a change restores the previous ruleset exactly.
 pub(super) fn store(ruleset: &mut Ruleset, name: ZoneName, zone: Zone) {

@@ -255,7 +255,7 @@ impl<'a> AllowLists<'a> {
         }
         if self.global.covers(matched) {
             warnings.push(format!(
-                "rule `{}` is undone: the allow list holds all of its `match`",
+                "rule `{}` has no effect: the allow list covers all of its `match`",
                 rule.name
             ));
             return;
@@ -263,7 +263,7 @@ impl<'a> AllowLists<'a> {
         for (zone, allowed) in &self.zones {
             if rule.holds_in(zone) && allowed.covers(matched) {
                 warnings.push(format!(
-                    "rule `{}` is undone in zone `{zone}`: the allow lists hold all of its `match`",
+                    "rule `{}` has no effect in zone `{zone}`: the allow lists cover all of its `match`",
                     rule.name
                 ));
             }

@@ -120,13 +120,14 @@ fn an_allow_list_may_undo_a_rule_everywhere_or_in_a_zone() {
 
     let edge = ruleset.zones.entry(zone("edge")).or_default();
     edge.allow = elements(["192.0.2.128/25"]);
-    let expected = "rule `abuse` is undone in zone `edge`: the allow lists hold all of its `match`";
+    let expected =
+        "rule `abuse` has no effect in zone `edge`: the allow lists cover all of its `match`";
     assert_warns(&lint(&ruleset), &[expected]);
     ruleset.rules[0].zones = vec![zone("default")];
     assert_warns(&lint(&ruleset), &[]);
 
     ruleset.allow = elements(["192.0.0.0/16"]);
-    let expected = "rule `abuse` is undone: the allow list holds all of its `match`";
+    let expected = "rule `abuse` has no effect: the allow list covers all of its `match`";
     assert_warns(&lint(&ruleset), &[expected]);
 }
 

@@ -102,7 +102,7 @@ fn a_list_that_one_side_uses_and_the_other_removes_is_a_conflict() {
     let conflicts = merged(&base, &mine, &Ruleset::default()).unwrap_err();
     assert_eq!(
         conflicts.first().unwrap().problem,
-        "it uses list @office, which is gone"
+        "it uses list @office, which would not exist"
     );
 }
 

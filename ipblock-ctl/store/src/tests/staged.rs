@@ -62,6 +62,32 @@ fn discarding_leaves_nothing_staged() {
 }
 
 #[test]
+fn a_part_of_the_staged_edits_is_removed_with_its_size() {
+    let fixture = Fixture::new();
+    let (whole, rest) = (ruleset("a", &[("abuse", 1)]), ruleset("b", &[]));
+    let edits = [edit(1), edit(2), edit(3)];
+    fixture.store.stage(7, &whole, &edits).unwrap();
+    assert_eq!(fixture.store.restage(8, &rest, &[0, 2]).unwrap(), 1);
+    let expected = Staged {
+        base: 8,
+        edits: 1,
+        ruleset: rest.clone(),
+    };
+    let fixture = fixture.after_power_loss();
+    assert_eq!(fixture.store.staged().unwrap(), Some(expected));
+    assert_eq!(fixture.store.staged_edits().unwrap(), [edit(2)]);
+    let bytes = |store: &Store| -> i64 {
+        let connection = store.connection();
+        let bytes = connection.query_row("SELECT edit_bytes FROM staged", [], |row| row.get(0));
+        bytes.unwrap()
+    };
+    let left = bytes(&fixture.store);
+    fixture.store.clear_staged().unwrap();
+    fixture.store.stage(8, &rest, &[edit(2)]).unwrap();
+    assert_eq!(left, bytes(&fixture.store));
+}
+
+#[test]
 fn discarding_what_equals_a_revision_keeps_the_revision() {
     let fixture = Fixture::new();
     let stored = ruleset("a", &[("abuse", 1)]);

@@ -1,6 +1,7 @@
 //! The unix socket: every user of this host may connect, and the kernel reports the user.
 
 mod credentials;
+mod login;
 mod socket;
 mod users;
 
@@ -14,9 +15,12 @@ use std::{
 use ipblock_api::routes::Right;
 use tokio::net::{UnixListener, UnixStream};
 
-use self::{credentials::supplementary_groups, users::Users};
+use self::{credentials::supplementary_groups, login::login_uid, users::Users};
 use super::{
-    super::principal::{Origin, Principal},
+    super::{
+        person::Person,
+        principal::{Origin, Principal},
+    },
     Identity, Transport,
 };
 
@@ -49,6 +53,14 @@ impl UnixSocket {
     }
 }
 
+impl Users {
+    /// Returns who logged in and acts as this user, if that is another one.
+    fn person(&self, stream: &UnixStream, user: u32) -> Option<Person> {
+        let uid = login_uid(stream).filter(|uid| *uid != user)?;
+        Some(Person::new(uid, self.look_up_name(uid)))
+    }
+}
+
 impl Transport for UnixSocket {
     type Io = UnixStream;
 
@@ -59,12 +71,14 @@ impl Transport for UnixSocket {
         Ok(stream)
     }
 
-    /// The kernel's report is enough for root, and if it reports no user.
+    /// The kernel's report is enough for root, and if it reports no user. The name of the person who
+    /// became root is only looked up: a change waits for it.
     fn identify(&self, stream: &UnixStream) -> Identity {
         match stream.peer_cred() {
             Ok(credentials) if credentials.uid() == 0 => Identity::Known(Principal {
                 origin: Origin::Unix { uid: 0 },
                 name: Arc::clone(&NAME_OF_ROOT),
+                person: self.users.person(stream, 0),
                 right: Some(Right::Change),
             }),
             Ok(credentials) => Identity::Asked(Origin::Unix {
@@ -85,6 +99,7 @@ impl Transport for UnixSocket {
                 let unknown = Principal::without_rights(Origin::Unidentified);
                 return Some((stream, unknown));
             };
+            let person = users.person(&stream, credentials.uid());
             let listed = users.look_up(credentials.uid()).await?;
             let mut groups = supplementary_groups(&stream).unwrap_or_default();
             groups.push(credentials.gid());
@@ -93,6 +108,7 @@ impl Transport for UnixSocket {
                     uid: credentials.uid(),
                 },
                 name: Arc::clone(&listed.name),
+                person,
                 right: listed.right_of(&groups),
             };
             Some((stream, principal))

@@ -16,7 +16,10 @@ use nix::unistd::{Group, Uid, User};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::principal::{CHANGE_GROUP, VIEW_GROUP};
+use crate::{
+    person::Name,
+    principal::{CHANGE_GROUP, VIEW_GROUP},
+};
 
 /// The database's entries about a user and the relevant groups.
 #[derive(Clone, Debug)]
@@ -63,11 +66,18 @@ fn group_id(name: &str) -> Option<u32> {
 /// The result of a lookup, when it is finished.
 type Said = watch::Receiver<Option<Listed>>;
 
+/// A lookup in progress: its result, and the name in it.
+#[derive(Clone)]
+struct Asked {
+    listed: Said,
+    name: Name,
+}
+
 /// Lookups in progress.
 #[derive(Clone)]
 pub(super) struct Users {
     look_up: fn(u32) -> Listed,
-    asked: Arc<Mutex<HashMap<u32, Said>>>,
+    asked: Arc<Mutex<HashMap<u32, Asked>>>,
 }
 
 impl Users {
@@ -81,19 +91,25 @@ impl Users {
 
     /// Returns the database's entries about this user; `None` if it cannot be queried.
     pub(super) async fn look_up(&self, uid: u32) -> Option<Listed> {
-        let mut said = self.ask(uid)?;
+        let mut said = self.ask(uid)?.listed;
         let listed = said.wait_for(Option::is_some).await.ok()?;
         listed.clone()
     }
 
+    /// Starts to look up a user's name; `None` if the database cannot be queried.
+    pub(super) fn look_up_name(&self, uid: u32) -> Option<Name> {
+        Some(self.ask(uid)?.name)
+    }
+
     /// Joins the lookup of this user that is in progress, or starts one.
-    fn ask(&self, uid: u32) -> Option<Said> {
+    fn ask(&self, uid: u32) -> Option<Asked> {
         let mut asked = self.asked();
         let first = match asked.entry(uid) {
             Entry::Occupied(others) => return Some(others.get().clone()),
             Entry::Vacant(first) => first,
         };
-        let (say, said) = watch::channel(None);
+        let (say, listed) = watch::channel(None);
+        let (say_name, name) = watch::channel(None);
         let users = self.clone();
         // Not a thread of the runtime, which waits for its own threads when it ends.
         let started = thread::Builder::new()
@@ -104,6 +120,7 @@ impl Users {
                 // groups.
                 users.asked().remove(&uid);
                 if let Ok(listed) = listed {
+                    say_name.send_replace(Some(Arc::clone(&listed.name)));
                     say.send_replace(Some(listed));
                 } else {
                     // The connections that wait for it are closed.
@@ -111,7 +128,7 @@ impl Users {
                 }
             });
         match started {
-            Ok(_) => Some(first.insert(said).clone()),
+            Ok(_) => Some(first.insert(Asked { listed, name }).clone()),
             Err(error) => {
                 warn!(%error, uid, "a connection was closed: no thread to look up its user");
                 None
@@ -119,7 +136,7 @@ impl Users {
         }
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashMap<u32, Said>> {
+    fn asked(&self) -> MutexGuard<'_, HashMap<u32, Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

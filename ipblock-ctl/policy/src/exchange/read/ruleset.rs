@@ -29,7 +29,7 @@ pub(super) fn read(text: &str, out: &mut Collector) -> Result<(), ReadError> {
         Ok(document) => document,
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
-            let problem = format!("no TOML: {}", error.message());
+            let problem = format!("invalid TOML: {}", error.message());
             let line = lines.line(at);
             let shown = text.lines().nth(usize::try_from(line - 1).unwrap_or(0));
             out.refuse(line, shown.unwrap_or_default(), &problem, None);

@@ -240,7 +240,9 @@ async fn finish_staged(
     let expected: Facts = if client.deploy(&deploy).await.is_ok() {
         found.edited
     } else {
-        client.discard().await?;
+        client
+            .discard(&ipblock_api::types::DiscardQuery::default())
+            .await?;
         found.deployed
     };
     let found = world.found(client).await?;

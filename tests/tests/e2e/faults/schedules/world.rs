@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use ipblock_api::{
     client::Client,
-    types::{Action, BansQuery, Which},
+    types::{Action, BansQuery, DiscardQuery, Which},
 };
 use ipblock_policy::{At, DefaultVerdict, Ruleset, document};
 use ipblock_tests::{DEADLINE, Daemon, FrameReceiver, Privileged, VethOptions, VethPair, patience};
@@ -106,7 +106,7 @@ impl World {
     /// Resets: no staged edits or bans, the second interface is detached, and a ruleset with these
     /// facts is deployed.
     pub(super) async fn reset(&self, client: &Client, start: &Facts) -> anyhow::Result<()> {
-        client.discard().await?;
+        client.discard(&DiscardQuery::default()).await?;
         let bans = client.bans(&BansQuery::default()).await?;
         let banned: Vec<String> = bans.iter().map(|ban| ban.prefix.to_string()).collect();
         if !banned.is_empty() {
