@@ -26,7 +26,8 @@ const PARAGRAPHS: usize = 20;
 ///
 /// Names the bans, the allow entry, every rule that matches and every exception that spares it, with
 /// their lists, notes, authors and hits, and the bans that ended in the last 30 days. Says whether
-/// the kernel's maps give the same answer. It looks at what is deployed.
+/// the kernel's maps give the same answer. It looks at what is deployed, or with --staged at what is
+/// staged.
 ///
 /// With `-` addresses are read as they come, as `ban -` does. Then, and for more than 20 addresses,
 /// each has a line.
@@ -45,6 +46,9 @@ pub(crate) struct CheckArgs {
     /// Only this zone
     #[arg(long)]
     zone: Option<ZoneName>,
+    /// Look at what is staged: what a deploy would do to the addresses
+    #[arg(long)]
+    staged: bool,
     /// End with exit code 10 if an address is dropped
     #[arg(long)]
     exit_code: bool,
@@ -56,6 +60,7 @@ pub(crate) async fn run(args: CheckArgs, session: &mut Session<'_>) -> Result<u8
     let request = CheckRequest {
         addresses: each(args.addresses)?,
         zone: args.zone.map(String::from),
+        staged: args.staged,
     };
     args.text.check(&request.addresses)?;
     let code = |drops: bool| {

@@ -1,11 +1,17 @@
 //! `--extract`: shows what was found in a text and what is covered already, before anything happens.
 
-use std::{collections::HashSet, io};
+use std::{collections::HashMap, io};
 
 use clap::Args;
-use ipblock_api::types::CheckRequest;
+use ipblock_api::types::{Check, CheckRequest};
 use ipblock_output::import::{Covered, Found, render_found};
-use ipblock_policy::{Action, address::push_short, exchange::Parsed, explain::Reason};
+use ipblock_policy::{
+    Action, At,
+    address::{parse_elements, push_short},
+    exchange::Parsed,
+    explain::Reason,
+};
+use ipnet::IpNet;
 
 use super::{
     capped::SHOWN,
@@ -85,42 +91,76 @@ fn check(is_text: bool, addresses: &[String]) -> Result<(), CliError> {
 
 /// Returns what was found, and what the daemon covers already.
 pub(crate) async fn found(parsed: &Parsed, session: &Session<'_>) -> Result<Found, CliError> {
-    let texts: Vec<String> = parsed
-        .elements
-        .iter()
-        .map(|element| {
+    let prefixes = parsed.elements.iter().map(|element| element.prefix);
+    let texts: Vec<String> = prefixes
+        .clone()
+        .map(|prefix| {
             let mut text = String::new();
-            push_short(&mut text, element.prefix);
+            push_short(&mut text, prefix);
             text
         })
         .collect();
-    let mut covered: [HashSet<String>; 3] = Default::default();
+    let mut covers: HashMap<IpNet, Option<Cover>> = HashMap::new();
     for addresses in texts.chunks(ASKED) {
         let request = CheckRequest {
             addresses: addresses.to_vec(),
             zone: None,
+            staged: false,
         };
         let asked = session.client.check(&request);
         for check in session.wait("looking them up", asked).await? {
-            let [banned, blocked, allowed] = &mut covered;
-            let place = match check.reason {
-                Reason::Ban => banned,
-                Reason::Allow => allowed,
-                _ if check.verdict.is_some_and(Action::drops) => blocked,
-                _ => continue,
-            };
-            place.insert(check.address);
+            let cover = Cover::of(&check);
+            for part in parse_elements(&check.address).unwrap_or_default() {
+                let At::Prefix(part) = part else { continue };
+                note_cover(&mut covers, part, cover);
+            }
         }
     }
-    let [banned, blocked, allowed] = covered.map(|set| set.len() as u64);
+    let mut covered = Covered::default();
+    for prefix in prefixes {
+        match covers.get(&prefix).copied().flatten() {
+            Some(Cover::Banned) => covered.banned += 1,
+            Some(Cover::Blocked) => covered.blocked += 1,
+            Some(Cover::Allowed) => covered.allowed += 1,
+            Some(Cover::Nothing) | None => {}
+        }
+    }
     Ok(Found {
         prefixes: texts,
-        covered: Covered {
-            banned,
-            blocked,
-            allowed,
-        },
+        covered,
     })
+}
+
+/// What decides about an address already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cover {
+    Banned,
+    Blocked,
+    Allowed,
+    Nothing,
+}
+
+impl Cover {
+    fn of(check: &Check) -> Self {
+        match check.reason {
+            Reason::Ban => Self::Banned,
+            Reason::Allow => Self::Allowed,
+            _ if check.verdict.is_some_and(Action::drops) => Self::Blocked,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Notes what covers a part, for each prefix that contains the part. `None` means that parts differ,
+/// or zones: then the prefix is not covered as a whole.
+fn note_cover(covers: &mut HashMap<IpNet, Option<Cover>>, part: IpNet, cover: Cover) {
+    let around = std::iter::successors(Some(part), IpNet::supernet);
+    for prefix in around {
+        let known = covers.entry(prefix).or_insert(Some(cover));
+        if *known != Some(cover) {
+            *known = None;
+        }
+    }
 }
 
 /// Shows what was found. Returns whether to go on: with --yes, or after a question on a terminal.
@@ -141,4 +181,21 @@ pub(crate) fn confirmed(
     let (mut input, mut messages) = (io::stdin().lock(), io::stderr());
     let answer = choose(&mut input, &mut messages, &question, &["yes", "no"])?;
     Ok(answer == Some("yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_covered_once_and_only_as_a_whole() {
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        let mut covers = HashMap::new();
+        for part in ["192.0.2.0/25", "192.0.2.128/25", "198.51.100.0/25"] {
+            note_cover(&mut covers, net(part), Cover::Banned);
+        }
+        note_cover(&mut covers, net("198.51.100.128/25"), Cover::Nothing);
+        assert_eq!(covers[&net("192.0.2.0/24")], Some(Cover::Banned));
+        assert_eq!(covers[&net("198.51.100.0/24")], None);
+    }
 }

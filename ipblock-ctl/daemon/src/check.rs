@@ -14,7 +14,7 @@ use ipblock_common::ClassVerdict;
 use ipblock_datapath::clock::Now;
 use ipblock_policy::{
     Action, RuleId, ZoneName,
-    explain::{Explainer, Explanation, Reason},
+    explain::{Explanation, Reason},
 };
 use ipnet::IpNet;
 use serde::Serialize;
@@ -63,45 +63,38 @@ impl Service {
         }))
     }
 
-    /// Adds the effect of bans to the answer for a part with one verdict.
-    fn ask_bans(
+    /// Whether the kernel knows the same bans of a part with one verdict.
+    fn agrees_on_bans(
         &self,
-        answer: &mut Check,
         bans: &LiveBans,
         zone: &LiveZone,
         part: IpNet,
         now: &Now,
-    ) -> Result<(), ApiError> {
-        let covering = bans.covering(part, now);
-        let agrees = bans.kernel_agrees(part.network())?;
+    ) -> Result<bool, ApiError> {
         // The program of a generation that could not be replaced may read other tables, or none.
-        let asked = covering.is_none() || zone.generation.uses(&self.shared_maps);
-        answer.kernel_agrees &= agrees && asked;
-        let Some((prefix, until)) = covering else {
-            return Ok(());
-        };
-        answer.bans = bans.all_covering(part, now);
-        answer.banned_by = Some(prefix.to_string());
-        answer.banned_until = until;
-        if answer.reason != Reason::Allow {
-            answer.verdict = Some(Action::Block);
-            answer.reason = Reason::Ban;
-        }
-        Ok(())
+        let asked = bans.covering(part, now).is_none() || zone.generation.uses(&self.shared_maps);
+        Ok(bans.kernel_agrees(part.network())? && asked)
     }
 }
 
-fn answer(
-    explainer: &Explainer<'_>,
-    name: &ZoneName,
-    zone: &LiveZone,
-    part: IpNet,
-    now: &Now,
-) -> Result<Check, ApiError> {
+/// Adds the effect of bans to the answer for a part with one verdict.
+fn add_bans(answer: &mut Check, bans: &LiveBans, part: IpNet, now: &Now) {
+    let Some((prefix, until)) = bans.covering(part, now) else {
+        return;
+    };
+    answer.bans = bans.all_covering(part, now);
+    answer.banned_by = Some(prefix.to_string());
+    answer.banned_until = until;
+    if answer.reason != Reason::Allow {
+        answer.verdict = Some(Action::Block);
+        answer.reason = Reason::Ban;
+    }
+}
+
+/// Returns the answer for a part, without its bans and without a look at the kernel.
+fn answer(explanation: &Explanation<'_>, name: &ZoneName, part: IpNet) -> Check {
     let address = part.network();
-    let explanation = explainer.explain(address);
-    let kernel_agrees = agrees(zone, address, &explanation, now)?;
-    Ok(Check {
+    Check {
         address: if part.prefix_len() == part.max_prefix_len() {
             address.to_string()
         } else {
@@ -133,9 +126,9 @@ fn answer(
         banned_until: None,
         bans: Vec::new(),
         past: Vec::new(),
-        kernel_agrees,
+        kernel_agrees: None,
         panic_off_until: None,
-    })
+    }
 }
 
 /// Whether the kernel's class for the address has the same verdict, matching rules and exceptions

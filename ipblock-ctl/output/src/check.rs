@@ -68,13 +68,13 @@ fn paragraph(check: &Check, view: &View) -> String {
     for past in &check.past {
         past_lines(&mut text, past, view);
     }
-    let kernel = if check.kernel_agrees {
-        "agrees".to_owned()
-    } else {
-        view.paint(
+    let kernel = match check.kernel_agrees {
+        None => "not asked: this is what is staged".to_owned(),
+        Some(true) => "agrees".to_owned(),
+        Some(false) => view.paint(
             Tone::Bad,
             "DISAGREES: its maps give another answer (ipblock-ctl status)",
-        )
+        ),
     };
     let _ = writeln!(text, "  kernel  {kernel}");
     text
@@ -223,10 +223,9 @@ pub fn render_lines(checks: &[Check], is_first: bool, view: &View) -> String {
             Some(action) => action.into(),
             None => Tone::Good,
         };
-        let why = if check.kernel_agrees {
-            check.reason.as_str()
-        } else {
-            "kernel DISAGREES"
+        let why = match check.kernel_agrees {
+            Some(false) => "kernel DISAGREES",
+            _ => check.reason.as_str(),
         };
         table.row(vec![
             check.address.as_str().into(),

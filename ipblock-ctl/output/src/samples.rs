@@ -342,7 +342,7 @@ pub(super) fn checks() -> Vec<Check> {
         banned_until: None,
         bans: Vec::new(),
         past: Vec::new(),
-        kernel_agrees: true,
+        kernel_agrees: Some(true),
         panic_off_until: None,
     };
     let mut ending = rule("abuse", Action::Block, "192.0.2.0/24", None);
@@ -375,7 +375,7 @@ pub(super) fn checks() -> Vec<Check> {
     banned.banned_until = Some(now() + 90.seconds());
     allowed.banned_by = Some("192.0.2.130/32".to_owned());
     let mut default = check("2001:db8::1", None, Reason::Default, Vec::new());
-    default.kernel_agrees = false;
+    default.kernel_agrees = Some(false);
     vec![block, allowed, warn, banned, default]
 }
 

@@ -96,7 +96,7 @@ fn a_daemon_on_a_copy_of_the_store_does_not_take_a_live_filter_over() -> anyhow:
     assert_leaves_pins_alone(daemon, elsewhere.path(), said)?;
     for answer in check(daemon, &["198.51.100.7"])? {
         assert!(
-            answer.kernel_agrees && answer.reason == Reason::Ban,
+            answer.kernel_agrees == Some(true) && answer.reason == Reason::Ban,
             "{answer:?}"
         );
     }

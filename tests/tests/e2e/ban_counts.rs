@@ -170,7 +170,7 @@ fn an_entry_with_the_counter_of_another_ban_is_put_right() -> anyhow::Result<()>
     wait_for(DEADLINE, "the repair", || {
         (table.get(&key(7), 0).ok()? == right).then_some(())
     })?;
-    assert!(check(&scene.daemon, &["203.0.113.7"])?[0].kernel_agrees);
+    assert!(check(&scene.daemon, &["203.0.113.7"])?[0].kernel_agrees == Some(true));
     let counted = [("203.0.113.7/32", 3), ("203.0.113.8/32", 0)];
     assert_eq!(packets(&scene.daemon)?, expected(&counted));
     Ok(())

@@ -31,7 +31,7 @@ pub(crate) fn fate(daemon: &Daemon, address: &str) -> anyhow::Result<Check> {
     let mut answers = check(daemon, &[address])?;
     assert_eq!(answers.len(), 1, "{answers:?}");
     let answer = answers.remove(0);
-    assert!(answer.kernel_agrees, "{answer:?}");
+    assert!(answer.kernel_agrees == Some(true), "{answer:?}");
     Ok(answer)
 }
 

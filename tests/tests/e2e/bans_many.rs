@@ -40,12 +40,13 @@ async fn assert_banned(
     let request = CheckRequest {
         addresses,
         zone: None,
+        staged: false,
     };
     let expected = request.addresses.len();
     let answers = Client::new(daemon.socket()).check(&request).await?;
     assert_eq!(answers.len(), expected);
     for answer in answers {
-        assert!(answer.kernel_agrees, "{answer:?}");
+        assert!(answer.kernel_agrees == Some(true), "{answer:?}");
         assert_eq!(answer.reason == Reason::Ban, banned, "{answer:?}");
     }
     Ok(())

@@ -73,6 +73,41 @@ fn check_shows_lists_notes_authors_and_hits() -> anyhow::Result<()> {
 }
 
 #[test]
+fn check_staged_judges_by_what_is_staged() -> anyhow::Result<()> {
+    let scene = Scene::filtering(require_privileged!(), RULESET)?;
+    for edit in [
+        "rule add new --action block --match 192.0.2.0/24",
+        "rule remove abuse",
+        "zone set dmz --default drop",
+    ] {
+        scene.daemon.ctl(edit)?.ok()?;
+    }
+    ban(&scene.daemon, "203.0.113.8 --permanent")?;
+    let verdicts = |options: &str| -> anyhow::Result<Vec<(String, String)>> {
+        let text = scene
+            .daemon
+            .ctl(format!("check 192.0.2.7 203.0.113.7 203.0.113.8 --json {options}").as_str())?
+            .ok()?;
+        let checks: Vec<serde_json::Value> = serde_json::from_str(&text)?;
+        let told = checks.iter().map(|check| {
+            let verdict = check["verdict"].as_str().unwrap_or_default();
+            (verdict.to_owned(), check["kernel_agrees"].to_string())
+        });
+        Ok(told.collect())
+    };
+    let of = |said: [&str; 3], kernel: &str| said.map(|said| (said.to_owned(), kernel.to_owned()));
+    assert_eq!(verdicts("")?, of(["pass", "block", "block"], "true"));
+    let staged = verdicts("--staged --zone default")?;
+    assert_eq!(staged, of(["block", "pass", "block"], "null"));
+    // The zone exists only there.
+    let staged = verdicts("--staged --zone dmz")?;
+    assert_eq!(staged, of(["block", "block", "block"], "null"));
+    let text = scene.daemon.ctl("check 192.0.2.7 --staged")?.ok()?;
+    assert!(text.contains("not asked: this is what is staged"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn check_reads_many_addresses_and_prints_a_line_each() -> anyhow::Result<()> {
     let scene = Scene::filtering(require_privileged!(), RULESET)?;
     ban(&scene.daemon, "192.0.2.7 --permanent")?;

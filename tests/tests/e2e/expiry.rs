@@ -30,7 +30,9 @@ fn a_rule_ends_on_time_while_the_daemon_is_dead() -> anyhow::Result<()> {
     assert_eq!(count_of(&counters, "abuse").packets, dropped);
     let answer = check(&scene.daemon, &["203.0.113.7"])?;
     assert!(
-        answer.iter().all(|answer| answer.kernel_agrees),
+        answer
+            .iter()
+            .all(|answer| answer.kernel_agrees == Some(true)),
         "{answer:?}"
     );
     Ok(())

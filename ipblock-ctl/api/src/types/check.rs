@@ -13,6 +13,9 @@ pub struct CheckRequest {
     /// Only this zone.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Judges by the staged ruleset. The kernel does not know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub staged: bool,
 }
 
 /// The verdict on an address, with its reasons.
@@ -49,8 +52,10 @@ pub struct Check {
     /// 20. Absent if the request has more than 100 answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Past>,
-    /// Whether the kernel's maps give the same verdict for the same rules.
-    pub kernel_agrees: bool,
+    /// Whether the kernel's maps give the same verdict for the same rules; absent for a staged
+    /// ruleset, which is not in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_agrees: Option<bool>,
     /// The end of `panic-off`, during which everything passes whatever the verdict; absent if it is
     /// off.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use ipblock_datapath::clock::Now;
 use ipblock_policy::{At, Ruleset, ZoneName, explain::Explainer, text::counted};
 use ipnet::IpNet;
 
-use super::{answer, dossier::Dossier};
+use super::{add_bans, agrees, answer, dossier::Dossier};
 use crate::{
     addresses::prefixes,
     answers::{Refusal, Sink},
@@ -42,6 +42,8 @@ const INDEX_ROOM: usize = 2 << 20;
 const PREFIX_ROOM: usize = 20;
 
 pub(super) struct Inquiry {
+    /// The ruleset to judge by; `None` means the deployed one of each moment.
+    staged: Option<Arc<Ruleset>>,
     /// Parts with one verdict each, by zone.
     parts: Vec<(ZoneName, Vec<IpNet>)>,
     /// Whether the answers say what ended, and all that is known of what matched.
@@ -64,12 +66,19 @@ impl Inquiry {
         room: &mut Room,
     ) -> Result<Self, Refusal> {
         let now = Now::read();
-        let (deployed, mut zones) = {
+        let (ruleset, mut zones) = {
             let state = service.read();
-            let names: Vec<_> = state.generations.zones().keys().cloned().collect();
-            (state.rulesets.as_of(state.rulesets.deployed(), &now), names)
+            if request.staged {
+                let edited = state.rulesets.as_of(state.rulesets.edited(), &now);
+                let names = edited.zone_names();
+                (edited, names)
+            } else {
+                let names: Vec<_> = state.generations.zones().keys().cloned().collect();
+                (state.rulesets.as_of(state.rulesets.deployed(), &now), names)
+            }
         };
-        let prefixes = prefixes(&deployed, &request.addresses, MAX_QUESTIONS, too_many)?;
+        let staged = request.staged.then(|| Arc::clone(&ruleset));
+        let prefixes = prefixes(&ruleset, &request.addresses, MAX_QUESTIONS, too_many)?;
         if let Some(name) = &request.zone {
             zones.retain(|zone| zone.as_str() == name);
             if zones.is_empty() {
@@ -86,7 +95,7 @@ impl Inquiry {
         let inside = if prefixes.iter().all(is_host) {
             0
         } else {
-            expanded(&deployed) * PREFIX_ROOM
+            expanded(&ruleset) * PREFIX_ROOM
         };
         room.keep(0);
         room.need(held(prefixes.len()) + inside)?;
@@ -94,8 +103,8 @@ impl Inquiry {
         let mut parts = Vec::new();
         for zone in zones {
             let mut of_zone = Vec::new();
-            for page in prefixes.chunks(page_length(&deployed)) {
-                let explainer = Explainer::about(&deployed, &zone, now.wall, page.iter().copied());
+            for page in prefixes.chunks(page_length(&ruleset)) {
+                let explainer = Explainer::about(&ruleset, &zone, now.wall, page.iter().copied());
                 for prefix in page {
                     let found = parts_of(service, &explainer, *prefix, &now)?;
                     tally.add(&explainer, &found)?;
@@ -106,7 +115,11 @@ impl Inquiry {
         }
         room.keep(held(tally.answers));
         let with_past = tally.answers <= MAX_WITH_PAST;
-        Ok(Self { parts, with_past })
+        Ok(Self {
+            staged,
+            parts,
+            with_past,
+        })
     }
 
     /// Leaves out what ended, and what is only of interest to people.
@@ -120,6 +133,9 @@ impl Inquiry {
     /// Computes each answer after the previous one was taken. If a zone is deployed meanwhile, the
     /// later answers are for its new state.
     pub(super) fn each(&self, service: &Service, sink: Sink<'_, Check>) -> Result<(), ApiError> {
+        if let Some(staged) = &self.staged {
+            return self.each_of_staged(service, staged, sink);
+        }
         for (name, parts) in &self.parts {
             let mut left = parts.as_slice();
             while !left.is_empty() {
@@ -134,7 +150,50 @@ impl Inquiry {
     }
 }
 
+impl Inquiry {
+    fn each_of_staged(
+        &self,
+        service: &Service,
+        staged: &Ruleset,
+        sink: Sink<'_, Check>,
+    ) -> Result<(), ApiError> {
+        for (name, parts) in &self.parts {
+            for page in parts.chunks(page_length(staged)) {
+                let now = Now::read();
+                let explainer = Explainer::about(staged, name, now.wall, page.iter().copied());
+                let dossier = self.with_past.then(|| Dossier::open(service, staged, name));
+                let dossier = dossier.transpose()?;
+                for part in page {
+                    let mut checked = answer(&explainer.explain(part.network()), name, *part);
+                    add_bans(&mut checked, &service.bans(), *part, &now);
+                    service.complete(&mut checked, dossier.as_ref(), *part, &now)?;
+                    if sink(checked).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Service {
+    /// Adds what people want to know.
+    fn complete(
+        &self,
+        checked: &mut Check,
+        dossier: Option<&Dossier<'_>>,
+        part: IpNet,
+        now: &Now,
+    ) -> Result<(), ApiError> {
+        if let Some(dossier) = dossier {
+            dossier.complete(checked)?;
+            checked.past = self.past_bans(part, now)?;
+        }
+        checked.panic_off_until = self.called_off_until(now);
+        Ok(())
+    }
+
     fn standing(&self, name: &ZoneName) -> Result<Standing, ApiError> {
         let now = Now::read();
         let state = self.read();
@@ -173,13 +232,16 @@ impl Service {
             let Some(live) = zone.upgrade().filter(|_| is_same) else {
                 return Ok(Some(done));
             };
-            let mut checked = answer(&explainer, name, &live, *part, now)?;
-            self.ask_bans(&mut checked, &self.bans(), &live, *part, now)?;
-            if let Some(dossier) = &dossier {
-                dossier.complete(&mut checked)?;
-                checked.past = self.past_bans(*part, now)?;
+            let explanation = explainer.explain(part.network());
+            let mut checked = answer(&explanation, name, *part);
+            let agree = agrees(&live, part.network(), &explanation, now)?;
+            {
+                let bans = self.bans();
+                add_bans(&mut checked, &bans, *part, now);
+                let on_bans = self.agrees_on_bans(&bans, &live, *part, now)?;
+                checked.kernel_agrees = Some(agree && on_bans);
             }
-            checked.panic_off_until = self.called_off_until(now);
+            self.complete(&mut checked, dossier.as_ref(), *part, now)?;
             drop(live);
             if sink(checked).is_break() {
                 return Ok(None);
@@ -200,7 +262,9 @@ fn parts_of(
     let parts = borders.and_then(|borders| explainer.parts(prefix, &borders, MAX_PARTS));
     parts.ok_or_else(|| {
         let message = format!("{prefix} has more than {MAX_PARTS} parts with different answers");
-        ApiError::new(ErrorKind::Invalid, message).with_hint("check a longer prefix")
+        ApiError::new(ErrorKind::Invalid, message).with_hint(format!(
+            "check a longer prefix; `ipblock-ctl bans {prefix}` lists the bans inside it"
+        ))
     })
 }
 

@@ -131,8 +131,9 @@ impl Service {
         let mut answers = self.check(&CheckRequest {
             addresses: sample.to_vec(),
             zone: None,
+            staged: false,
         })?;
-        answers.retain(|answer| !answer.kernel_agrees);
+        answers.retain(|answer| answer.kernel_agrees == Some(false));
         Ok(answers)
     }
 

@@ -74,7 +74,7 @@ impl Operation for BanTwo {
         // One transaction: both or neither, in the kernel as well.
         assert_eq!(is_listed(&addresses[1]), banned);
         for answer in check(&stage.daemon, &addresses.each_ref().map(String::as_str))? {
-            assert!(answer.kernel_agrees, "{answer:?}");
+            assert!(answer.kernel_agrees == Some(true), "{answer:?}");
             let by_another = self.lift && answer.address == addresses[0];
             assert_eq!(
                 answer.reason == Reason::Ban,

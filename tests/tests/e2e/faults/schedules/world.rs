@@ -187,7 +187,8 @@ impl World {
                 None => drops_guarded(facts, zone),
                 Some(drops) => drops || by_default,
             };
-            let agrees = answer.kernel_agrees && (answer.verdict == Some(Action::Block)) == drops;
+            let agrees = answer.kernel_agrees == Some(true)
+                && (answer.verdict == Some(Action::Block)) == drops;
             ensure!(agrees, "{answer:?}, and by {facts:?} {drops}");
         }
         Ok(())
