@@ -95,7 +95,7 @@ fn status_has_the_documented_fields() -> anyhow::Result<()> {
     assert_eq!(bpffs.as_str(), scene.daemon.bpffs().to_str());
     let none = packets(0);
     let expected = json!({
-        "version": null, "pid": null, "bpffs": null, "revision": 1, "staged": 0, "confirm_deadline": null,
+        "version": null, "pid": null, "bpffs": null, "lists_dir": "/etc/ipblock/lists", "revision": 1, "staged": 0, "confirm_deadline": null,
         "zones": [
             {
                 "name": "default", "default": "pass", "generation": null,
