@@ -165,6 +165,10 @@ mod tests {
     use super::*;
 
     fn logged(what: impl FnOnce()) -> String {
+        // tracing caches for all threads whether someone listens to a line of code. With a single
+        // listener it asks the thread that reaches the line first, which may be another test.
+        let nothing = tracing_subscriber::fmt().with_writer(std::io::sink);
+        let _ = tracing::subscriber::set_global_default(nothing.finish());
         let file = tempfile::NamedTempFile::new().unwrap();
         let log = tracing_subscriber::fmt()
             .json()
