@@ -9,7 +9,7 @@ use super::ancestors::environments;
 /// sudo sets it to the user who called it.
 const VARIABLE: &str = "SUDO_USER";
 
-/// Returns the user who became root with sudo. The daemon believes nobody else than root.
+/// Returns the user who became root with sudo. The daemon accepts it only from root.
 pub(crate) fn sudo_user() -> Option<String> {
     if !geteuid().is_root() {
         return None;

@@ -18,6 +18,7 @@ mod ignored;
 mod ipfilter;
 mod ipset;
 mod iptables;
+mod items;
 mod json;
 mod keys;
 mod lines;

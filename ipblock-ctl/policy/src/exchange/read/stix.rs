@@ -3,11 +3,7 @@
 
 mod pattern;
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    io::BufRead,
-};
+use std::{fmt, io::BufRead};
 
 use serde::{
     Deserialize,
@@ -19,10 +15,10 @@ use super::{
     ReadError,
     collect::{Collector, Entry},
     ignored::Addresses,
-    json::Counted,
+    items::{self, Items},
     opposite,
 };
-use crate::address::{End, excerpt};
+use crate::address::End;
 use pattern::Pattern;
 
 const FORM: &str = "write indicators with patterns such as [ipv4-addr:value = '192.0.2.1']";
@@ -61,91 +57,61 @@ struct Object {
 }
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
-    let line = Cell::new(1);
-    let walk = Walk {
-        out: RefCell::new(out),
-        line: &line,
-        failed: RefCell::new(None),
+    items::read(input, out, ("STIX", FORM), |items, document| {
+        Top(items).deserialize(document)
+    })
+}
+
+fn add_object(items: &Items<'_>, object: Object) -> Result<(), ReadError> {
+    let mut out = items.out();
+    let line = items.line();
+    if object.kind != "indicator" {
+        let value = object
+            .value
+            .map_or(Ok(0), |value| Addresses.deserialize(value));
+        let objects = Value::Array(object.objects);
+        let inside = Addresses.deserialize(objects).unwrap_or_default();
+        out.pass_over(&object.kind, value.unwrap_or_default() + inside);
+        return Ok(());
+    }
+    // Version 2.0 has no type of pattern.
+    if object
+        .pattern_type
+        .as_deref()
+        .is_some_and(|kind| kind != "stix")
+    {
+        out.pass_over("patterns of other types", 1);
+        return Ok(());
+    }
+    let read = match pattern::read(&object.pattern) {
+        Ok(Pattern::Addresses(addresses)) => addresses,
+        Ok(Pattern::Other) => return Ok(()),
+        Err(problem) => {
+            out.refuse(line, &object.pattern, problem, Some(FORM));
+            return Ok(());
+        }
     };
-    let input = Counted { input, line: &line };
-    let mut document = serde_json::Deserializer::from_reader(input);
-    let read = Top(&walk)
-        .deserialize(&mut document)
-        .and_then(|()| document.end());
-    if let Some(error) = walk.failed.into_inner() {
-        return Err(error);
+    if object.revoked {
+        let count = u64::try_from(read.len()).unwrap_or(u64::MAX);
+        out.pass_over("revoked indicators", count);
+        return Ok(());
     }
-    match read {
-        Err(error) if error.is_io() => Err(ReadError::Io(error.into())),
-        Err(error) => {
-            let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
-            let problem = format!("not STIX: {}", excerpt(&error.to_string()));
-            walk.out.into_inner().spoil(line, "", &problem, FORM);
-            Ok(())
+    let end = object
+        .valid_until
+        .map_or(End::None, |end| End::under("valid_until", &end));
+    for address in read {
+        if object.indicator_types.iter().any(|kind| kind == "benign") {
+            opposite::refuse(line, &address, &mut out);
+            continue;
         }
-        Ok(()) => Ok(()),
+        let entry = Entry::new(line, &address, object.name.trim());
+        out.add(Entry { end, ..entry })?;
     }
-}
-
-struct Walk<'w> {
-    out: RefCell<&'w mut Collector>,
-    line: &'w Cell<u64>,
-    /// The error that stopped the walk, unless it is a JSON error.
-    failed: RefCell<Option<ReadError>>,
-}
-
-impl Walk<'_> {
-    fn object(&self, object: Object) -> Result<(), ReadError> {
-        let mut out = self.out.borrow_mut();
-        let line = self.line.get();
-        if object.kind != "indicator" {
-            let value = object
-                .value
-                .map_or(Ok(0), |value| Addresses.deserialize(value));
-            let objects = Value::Array(object.objects);
-            let inside = Addresses.deserialize(objects).unwrap_or_default();
-            out.pass_over(&object.kind, value.unwrap_or_default() + inside);
-            return Ok(());
-        }
-        // Version 2.0 has no type of pattern.
-        if object
-            .pattern_type
-            .as_deref()
-            .is_some_and(|kind| kind != "stix")
-        {
-            out.pass_over("patterns of other types", 1);
-            return Ok(());
-        }
-        let read = match pattern::read(&object.pattern) {
-            Ok(Pattern::Addresses(addresses)) => addresses,
-            Ok(Pattern::Other) => return Ok(()),
-            Err(problem) => {
-                out.refuse(line, &object.pattern, problem, Some(FORM));
-                return Ok(());
-            }
-        };
-        if object.revoked {
-            let count = u64::try_from(read.len()).unwrap_or(u64::MAX);
-            out.pass_over("revoked indicators", count);
-            return Ok(());
-        }
-        let end = object
-            .valid_until
-            .map_or(End::None, |end| End::under("valid_until", &end));
-        for address in read {
-            if object.indicator_types.iter().any(|kind| kind == "benign") {
-                opposite::refuse(line, &address, &mut out);
-                continue;
-            }
-            let entry = Entry::new(line, &address, object.name.trim());
-            out.add(Entry { end, ..entry })?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// The document, or the objects of a bundle.
-struct Top<'t, 'w>(&'t Walk<'w>);
+struct Top<'t, 'w>(&'t Items<'w>);
 
 impl<'de> DeserializeSeed<'de> for Top<'_, '_> {
     type Value = ();
@@ -164,11 +130,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
         while let Some(object) = array.next_element::<Object>()? {
-            self.0.object(object).map_err(|error| {
-                let message = A::Error::custom(&error);
-                self.0.failed.replace(Some(error));
-                message
-            })?;
+            self.0.stop(add_object(self.0, object))?;
         }
         Ok(())
     }
@@ -181,7 +143,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                 bundle.next_value_seed(Top(self.0))?;
             } else {
                 let count = bundle.next_value_seed(Addresses)?;
-                self.0.out.borrow_mut().pass_over(&key, count);
+                self.0.out().pass_over(&key, count);
             }
         }
         if !has_objects {

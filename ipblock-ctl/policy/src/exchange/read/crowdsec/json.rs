@@ -1,10 +1,6 @@
 //! The forms in JSON, read decision by decision.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    io::BufRead,
-};
+use std::{fmt, io::BufRead};
 
 use serde::{
     Deserialize,
@@ -12,9 +8,10 @@ use serde::{
 };
 
 use super::{Decision, FORM};
-use crate::{
-    address::excerpt,
-    exchange::read::{ReadError, collect::Collector, json::Counted},
+use crate::exchange::read::{
+    ReadError,
+    collect::Collector,
+    items::{self, Items},
 };
 
 /// An alert with its decisions, or a decision.
@@ -45,73 +42,44 @@ struct Fields {
 }
 
 pub(super) fn read(input: impl BufRead, out: &mut Collector) -> Result<(), ReadError> {
-    let line = Cell::new(1);
-    let walk = Walk {
-        out: RefCell::new(out),
-        line: &line,
-        failed: RefCell::new(None),
+    items::read(
+        input,
+        out,
+        ("decisions of CrowdSec", FORM),
+        |items, document| Top(items).deserialize(document),
+    )
+}
+
+fn add_item(items: &Items<'_>, item: &Item) -> Result<(), ReadError> {
+    let Some(decisions) = &item.decisions else {
+        return add_decision(items, &item.own, false);
     };
-    let input = Counted { input, line: &line };
-    let mut document = serde_json::Deserializer::from_reader(input);
-    let read = Top(&walk)
-        .deserialize(&mut document)
-        .and_then(|()| document.end());
-    if let Some(error) = walk.failed.into_inner() {
-        return Err(error);
+    // cscli prints the newest decision of an address. An alert whose decision it leaves out is empty.
+    if decisions.is_empty() {
+        items.out().pass_over("alerts without a decision", 1);
     }
-    match read {
-        Err(error) if error.is_io() => Err(ReadError::Io(error.into())),
-        Err(error) => {
-            let line = u64::try_from(error.line()).unwrap_or(u64::MAX).max(1);
-            let problem = format!("not decisions of CrowdSec: {}", excerpt(&error.to_string()));
-            walk.out.into_inner().spoil(line, "", &problem, FORM);
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
+    // A simulated alert has simulated decisions, whatever they say.
+    let is_simulated = item.own.simulated == Some(true);
+    decisions
+        .iter()
+        .try_for_each(|decision| add_decision(items, decision, is_simulated))
 }
 
-struct Walk<'w> {
-    out: RefCell<&'w mut Collector>,
-    line: &'w Cell<u64>,
-    /// The error that stopped the walk, unless it is a JSON error.
-    failed: RefCell<Option<ReadError>>,
-}
-
-impl Walk<'_> {
-    fn item(&self, item: &Item) -> Result<(), ReadError> {
-        let Some(decisions) = &item.decisions else {
-            return self.decision(&item.own, false);
-        };
-        // cscli prints the newest decision of an address. An alert whose decision it leaves out is empty.
-        if decisions.is_empty() {
-            self.out
-                .borrow_mut()
-                .pass_over("alerts without a decision", 1);
-        }
-        // A simulated alert has simulated decisions, whatever they say.
-        let is_simulated = item.own.simulated == Some(true);
-        decisions
-            .iter()
-            .try_for_each(|decision| self.decision(decision, is_simulated))
-    }
-
-    fn decision(&self, fields: &Fields, is_simulated: bool) -> Result<(), ReadError> {
-        let decision = Decision {
-            line: self.line.get(),
-            value: fields.value.as_deref().unwrap_or_default(),
-            scope: fields.scope.as_deref().unwrap_or_default(),
-            kind: fields.kind.as_deref().unwrap_or_default(),
-            note: fields.scenario.as_deref().unwrap_or_default(),
-            duration: fields.duration.as_deref().unwrap_or_default(),
-            is_simulated: is_simulated || fields.simulated == Some(true),
-        };
-        decision.add_to(&mut self.out.borrow_mut())
-    }
+fn add_decision(items: &Items<'_>, fields: &Fields, is_simulated: bool) -> Result<(), ReadError> {
+    let decision = Decision {
+        line: items.line(),
+        value: fields.value.as_deref().unwrap_or_default(),
+        scope: fields.scope.as_deref().unwrap_or_default(),
+        kind: fields.kind.as_deref().unwrap_or_default(),
+        note: fields.scenario.as_deref().unwrap_or_default(),
+        duration: fields.duration.as_deref().unwrap_or_default(),
+        is_simulated: is_simulated || fields.simulated == Some(true),
+    };
+    decision.add_to(&mut items.out())
 }
 
 /// The document.
-struct Top<'t, 'w>(&'t Walk<'w>);
+struct Top<'t, 'w>(&'t Items<'w>);
 
 impl<'de> DeserializeSeed<'de> for Top<'_, '_> {
     type Value = ();
@@ -135,11 +103,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
         while let Some(item) = array.next_element::<Item>()? {
-            self.0.item(&item).map_err(|error| {
-                let message = A::Error::custom(&error);
-                self.0.failed.replace(Some(error));
-                message
-            })?;
+            self.0.stop(add_item(self.0, &item))?;
         }
         Ok(())
     }
@@ -152,10 +116,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                     let deleted: Option<Vec<IgnoredAny>> = object.next_value()?;
                     let count = deleted.map_or(0, |deleted| deleted.len());
                     let count = u64::try_from(count).unwrap_or(u64::MAX);
-                    self.0
-                        .out
-                        .borrow_mut()
-                        .pass_over("deleted decisions", count);
+                    self.0.out().pass_over("deleted decisions", count);
                 }
                 key => return Err(A::Error::unknown_field(key, &["new", "deleted"])),
             }
